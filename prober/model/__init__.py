@@ -1,0 +1,1 @@
+"""The pure floor: values and the functions that decide. No clock, no socket, no asyncio."""

@@ -1,0 +1,101 @@
+"""Rise and fall: everything that decides the status of one check lives here."""
+
+from typing import NamedTuple
+
+from prober.model.status import Outcome, Reason, Result, Status
+
+RESERVED = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
+"""Good results that leave a reservation: an online check that has one is WARNING."""
+
+
+class Health(NamedTuple):
+    """What the results so far add up to.
+
+    `online` is None until `rise` good or `fall` bad results in a row have decided it. `streak`
+    counts equal results in a row: positive for good ones, negative for bad ones.
+    """
+
+    online: bool | None = None
+    streak: int = 0
+
+
+PENDING = Health()
+
+
+def advance(health: Health, result: Result, *, rise: int, fall: int) -> Health:
+    """Return the health after one more result; an inconclusive one changes nothing."""
+    online, streak = health
+    if result is Result.OK:
+        streak = streak + 1 if streak > 0 else 1
+        return Health(True if streak >= rise else online, streak)
+    if result is Result.UNKNOWN:
+        return health
+    streak = streak - 1 if streak < 0 else -1
+    return Health(False if -streak >= fall else online, streak)
+
+
+def status_of(health: Health, *, reserved: bool, stale: bool, enabled: bool = True) -> Status:
+    """Return the status of a check.
+
+    Args:
+        health: What rise and fall say.
+        reserved: The last good result had a reservation (slow, certificate about to expire).
+        stale: There was no conclusive result for too long (`Monitor.stale_after`).
+        enabled: The monitor is probed at all.
+    """
+    if stale or not enabled or health.online is None:
+        return Status.UNKNOWN
+    if not health.online:
+        return Status.CRITICAL
+    return Status.WARNING if reserved or health.streak < 0 else Status.OK
+
+
+def is_changing(health: Health) -> bool:
+    """Tell whether the check is undecided, or its last result speaks against its state.
+
+    HAProxy uses its `fastinter` in the same states.
+    """
+    return health.online is None or health.online is not (health.streak > 0)
+
+
+def reserve(outcome: Outcome, *, slow: float | None, expires_within: float | None) -> Outcome:
+    """Return the outcome, with the reservation that a plain good result deserves.
+
+    Args:
+        outcome: What the probe found; anything but a plain good result is returned as it is.
+        slow: Seconds that a good probe may take, or None.
+        expires_within: Seconds that the certificate must still be valid, or None.
+    """
+    if outcome.reason is not Reason.OK:
+        return outcome
+    not_after = outcome.facts.get("tls_not_after") if outcome.facts else None
+    if expires_within is not None and isinstance(not_after, float | int):
+        left = not_after - outcome.at
+        if left < expires_within:
+            detail = f"{outcome.detail}; certificate expires in {left / 86400:.1f} days"
+            return outcome._replace(reason=Reason.EXPIRES_SOON, detail=detail)
+    if slow is not None and outcome.seconds > slow:
+        detail = f"{outcome.detail}; took {outcome.seconds:.3f} s, {slow:g} s allowed"
+        return outcome._replace(reason=Reason.SLOW, detail=detail)
+    return outcome
+
+
+def explain(health: Health, status: Status, *, rise: int, fall: int) -> str:
+    """Say in a sentence what would change the status of a check."""
+    good, bad = max(health.streak, 0), max(-health.streak, 0)
+    if health.online is None:
+        return (
+            f"undecided: {rise - good} more good in a row make it OK, "
+            f"{fall - bad} more bad in a row make it CRITICAL"
+        )
+    if not health.online:
+        return f"offline: {rise - good} more good in a row make it OK"
+    if bad:
+        return (
+            f"online, failing {bad}/{fall}: {fall - bad} more bad in a row make it CRITICAL, "
+            "one good result makes it OK"
+        )
+    end = f"{fall} bad in a row make it CRITICAL"
+    if status is Status.WARNING:
+        return f"online with a reservation: a good result without it makes it OK, {end}"
+    return f"online: {end}"

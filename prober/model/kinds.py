@@ -1,0 +1,324 @@
+"""The sorts of values that configuration keys take: durations, codes, payloads, secrets, ..."""
+
+import binascii
+import math
+import re
+from base64 import b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar, cast
+from uuid import UUID
+
+from prober.model.option import (
+    Complaint,
+    Kind,
+    Outside,
+    Rejected,
+    did_you_mean,
+    expected,
+    gather,
+    mapping,
+    unknown_keys,
+)
+
+T = TypeVar("T")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_OWN_LABELS = frozenset({"monitor", "pool", "target", "kind", "le", "quantile"})
+
+
+def text(shortest: int = 0, longest: int = 65536) -> Kind[str]:
+    """Return the kind of one line of text without control characters."""
+
+    def read(value: object, _: Outside) -> str:
+        if not isinstance(value, str):
+            raise expected("text", value)
+        if _CONTROL.search(value):
+            raise Rejected(f"control characters are not allowed, got {value!r}")
+        if not shortest <= len(value) <= longest:
+            raise Rejected(f"expected {shortest} to {longest} characters, got {len(value)}")
+        return value
+
+    return Kind(read, {"type": "string", "minLength": shortest, "maxLength": longest})
+
+
+def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
+    """Return the kind of text that a pattern matches whole; `what` describes it."""
+    whole = re.compile(pattern)
+
+    def read(value: object, _: Outside) -> str:
+        if not isinstance(value, str) or not whole.fullmatch(value):
+            raise expected(what, value)
+        if len(value) > longest:
+            raise Rejected(f"expected at most {longest} characters, got {len(value)}")
+        return value
+
+    return Kind(read, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest})
+
+
+def _read_boolean(value: object, _: Outside) -> bool:
+    if not isinstance(value, bool):
+        raise expected("true or false", value)
+    return value
+
+
+BOOLEAN = Kind(_read_boolean, {"type": "boolean"})
+
+
+def integer(low: int, high: int) -> Kind[int]:
+    """Return the kind of whole numbers from `low` to `high`."""
+
+    def read(value: object, _: Outside) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise expected(f"a whole number from {low} to {high}", value)
+        return value
+
+    return Kind(read, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def choice(*words: str) -> Kind[str]:
+    """Return the kind of a word out of a closed set."""
+
+    def read(value: object, _: Outside) -> str:
+        if value not in words:
+            near = did_you_mean(value, words) if isinstance(value, str) else ""
+            raise Rejected(f"{expected('one of ' + ', '.join(words), value)}{near}")
+        return value
+
+    return Kind(read, {"enum": list(words)})
+
+
+def duration(low: float, high: float) -> Kind[float]:
+    """Return the kind of time spans: seconds as a number, or text such as `500ms`, `5s`, `2m`."""
+    limits = f"a duration from {in_units(low)} to {in_units(high)}"
+
+    def read(value: object, _: Outside) -> float:
+        if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+            seconds = float(found[1]) * _UNITS[found[2]]
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = float(value)
+        else:
+            raise expected("a duration such as 5, 0.5, 500ms, 5s, 2m, 1h or 7d", value)
+        if not (math.isfinite(seconds) and low <= seconds <= high):
+            raise expected(limits, value)
+        return seconds
+
+    accepts = [
+        {"type": "number", "minimum": low, "maximum": high},
+        {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
+    ]
+    return Kind(read, {"oneOf": accepts})
+
+
+def in_units(seconds: float) -> str:
+    """Write a time span as the configuration would: `100ms`, `5s`, `1d`."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
+            return f"{seconds / _UNITS[unit]:g}{unit}"
+    return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
+
+
+def list_of(kind: Kind[T], shortest: int = 0) -> Kind[tuple[T, ...]]:
+    """Return the kind of lists."""
+
+    def read(value: object, outside: Outside) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise expected("a list", value)
+        if len(value) < shortest:
+            raise Rejected(f"expected at least {shortest} in the list, got {len(value)}")
+        readings = (
+            ((i,), lambda each=each: kind.read(each, outside)) for i, each in enumerate(value)
+        )
+        return tuple(gather(readings))
+
+    def show(values: tuple[T, ...]) -> list[object]:
+        return [kind.show(each) for each in values]
+
+    return Kind(read, {"type": "array", "items": kind.schema, "minItems": shortest}, show)
+
+
+class Frozen(dict[str, T]):
+    """A mapping that is not changed after it was read, so that it can be hashed and compared."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict says it has none
+        return hash(frozenset(self.items()))
+
+
+def mapping_of(kind: Kind[T], key: Callable[[str], str | None]) -> Kind[Frozen[T]]:
+    """Return the kind of mappings; `key` says what is wrong with a key, or None."""
+
+    def read(value: object, outside: Outside) -> Frozen[T]:
+        given = mapping(value)
+        wrong = [Complaint((name,), problem) for name in given if (problem := key(name))]
+        if wrong:
+            raise Rejected(*wrong)
+        readings = (
+            ((name,), lambda each=each: kind.read(each, outside)) for name, each in given.items()
+        )
+        return Frozen(zip(given, gather(readings), strict=True))
+
+    def show(values: Frozen[T]) -> dict[str, object]:
+        return {name: kind.show(each) for name, each in values.items()}
+
+    return Kind(read, {"type": "object", "additionalProperties": kind.schema}, show)
+
+
+def _wrong_label(name: str) -> str | None:
+    if not _LABEL.fullmatch(name) or name.startswith("__"):
+        return "expected a Prometheus label name: letters, digits and _, not starting with __"
+    if name in _OWN_LABELS:
+        return f"this label is prober's own; others are {', '.join(sorted(_OWN_LABELS))}"
+    return None
+
+
+LABELS = mapping_of(text(longest=1024), _wrong_label)
+
+
+def _read_uuid(value: object, _: Outside) -> str:
+    try:
+        return str(UUID(cast("str", value)))
+    except (ValueError, TypeError, AttributeError):
+        raise expected("a UUID", value) from None
+
+
+IDENTIFIER = Kind(_read_uuid, {"type": "string", "format": "uuid"})
+
+
+class Codes(NamedTuple):
+    """A set of status codes, with the text that it was written as."""
+
+    written: str
+    members: frozenset[int]
+
+
+def codes(low: int, high: int) -> Kind[Codes]:
+    """Return the kind of code lists: `200`, `200,202`, `200-204`, or these mixed."""
+    part = re.compile(r"\s*(\d{1,3})\s*(?:-\s*(\d{1,3})\s*)?")
+    what = f"codes from {low} to {high} such as 200, 200,202 or 200-204,301"
+
+    def read(value: object, _: Outside) -> Codes:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            raise expected(what, value)
+        members: set[int] = set()
+        for piece in value.split(","):
+            found = part.fullmatch(piece)
+            if not found:
+                raise expected(what, value)
+            first, last = int(found[1]), int(found[2] or found[1])
+            if not low <= first <= last <= high:
+                raise expected(what, value)
+            members.update(range(first, last + 1))
+        return Codes(re.sub(r"\s", "", value), frozenset(members))
+
+    accepts = [{"type": "integer"}, {"type": "string"}]
+    return Kind(read, {"oneOf": accepts}, lambda value: value.written)
+
+
+def _payload_parts(value: object, names: Sequence[str]) -> tuple[str, str]:
+    given = mapping(value)
+    complaints = unknown_keys(given, names)
+    if complaints:
+        raise Rejected(*complaints)
+    if len(given) != 1:
+        raise Rejected(f"expected exactly one of {', '.join(names)}")
+    name, content = next(iter(given.items()))
+    if not isinstance(content, str):
+        raise Rejected(Complaint((name,), f"{expected('text', content)}"))
+    return name, content
+
+
+def _read_payload(value: object, _: Outside) -> bytes:
+    how, content = _payload_parts(value, ("text", "hex", "base64"))
+    try:
+        if how == "text":
+            payload = content.encode()
+        elif how == "hex":
+            payload = bytes.fromhex(content)
+        else:
+            payload = b64decode(content, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise Rejected(Complaint((how,), f"not valid {how}: {error}")) from None
+    if not 1 <= len(payload) <= 65507:
+        raise Rejected(Complaint((how,), f"expected 1 to 65507 bytes, got {len(payload)}"))
+    return payload
+
+
+def _show_payload(payload: bytes) -> dict[str, str]:
+    if payload.isascii() and payload.decode().isprintable():
+        return {"text": payload.decode()}
+    return {"hex": payload.hex()}
+
+
+def one_of(*names: str) -> dict[str, object]:
+    """Return the JSON schema of a mapping with exactly one of these keys, a string."""
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+PAYLOAD = Kind(_read_payload, one_of("text", "hex", "base64"), _show_payload)
+"""Bytes to send or to find, written as text, hex or base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Text that may come from a file or the environment, and then is never shown."""
+
+    content: str = field(repr=False)
+    masked: bool
+
+    def __str__(self) -> str:
+        """Return the text, or `<secret>`."""
+        return "<secret>" if self.masked else self.content
+
+
+def _read_secret(value: object, outside: Outside) -> Secret:
+    if isinstance(value, str):
+        return Secret(value, masked=False)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise Rejected(f"{expected('text', value)}; put it in quotes")
+    if not isinstance(value, dict):
+        raise expected("text, {file: PATH} or {env: NAME}", value)
+    how, name = _payload_parts(value, ("file", "env"))
+    if how == "file":
+        return Secret(read_file(name, outside, (how,)).rstrip("\r\n"), masked=True)
+    if name not in outside.environment:
+        raise Rejected(Complaint((how,), f"environment variable {name!r} is not set"))
+    return Secret(outside.environment[name], masked=True)
+
+
+def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> str:
+    """Return the text of a file that the configuration names, or raise `Rejected`."""
+    try:
+        return outside.read_file(outside.locate(name))
+    except OSError as error:
+        message = f"cannot read {name!r}: {error.strerror or error}"
+    except UnicodeDecodeError:
+        message = f"cannot read {name!r}: it is not UTF-8 text"
+    raise Rejected(Complaint(path, message))
+
+
+SECRET = Kind(_read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str)
+
+
+def _read_pem_file(value: object, outside: Outside) -> str:
+    if not isinstance(value, str) or not value:
+        raise expected("the path of a PEM file", value)
+    if "-----BEGIN " not in read_file(value, outside):
+        raise Rejected(f"{value!r} is not a PEM file")
+    return outside.locate(value)
+
+
+PEM_FILE = Kind(_read_pem_file, {"type": "string", "minLength": 1})
+"""The path of a PEM file that can be read."""

@@ -1,0 +1,134 @@
+"""Monitors: the policy of a probe, and the check that it becomes for each backend."""
+
+from dataclasses import dataclass, field
+
+from prober.model.kinds import BOOLEAN, IDENTIFIER, LABELS, Frozen, duration, integer, text
+from prober.model.option import Rejected, option
+from prober.model.pool import BACKENDS, NAME, PORT, Backend, Pool, derived_id, reject_duplicates
+from prober.model.probe import Probe, Target
+from prober.model.schedule import spread
+from prober.model.tls import TlsSettings
+
+INTERVAL = duration(0.1, 86400)
+UDP_PACE = 1.1
+"""Seconds between two UDP probes of one host: Linux answers a closed port about once a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitor:
+    """How the backends of a pool are probed; what the probe type adds is in `probe`."""
+
+    name: str = option(NAME, doc="unique name, 1 to 255 characters")
+    id: str = option(IDENTIFIER, default="", doc="UUID; default derived from the name")
+    type: str = option(text(1), doc="the probe type")
+    pool: str = option(NAME, default="", doc="the pool whose backends are probed")
+    targets: tuple[Backend, ...] = option(
+        BACKENDS, default=(), doc="shorthand for a pool of the monitor's own name"
+    )
+    enabled: bool = option(BOOLEAN, default=True, doc="false: not probed, status UNKNOWN")
+    interval: float = option(INTERVAL, default=5.0, doc="start to start, on a fixed grid")
+    fast_interval: float = option(
+        INTERVAL,
+        default=0.0,
+        doc="used while undecided or changing; default the smaller of interval and 1s",
+    )
+    down_interval: float = option(
+        INTERVAL, default=0.0, doc="used while CRITICAL; default interval"
+    )
+    timeout: float = option(
+        duration(0.05, 3600), default=2.0, doc="one deadline for the whole probe"
+    )
+    rise: int = option(integer(1, 100), default=2, doc="good results in a row until OK")
+    fall: int = option(integer(1, 100), default=3, doc="bad results in a row until CRITICAL")
+    port: int | None = option(PORT, default=None, doc="probe this port instead of the backend's")
+    labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
+    slow: float | None = option(
+        duration(0.001, 3600), default=None, doc="a good probe slower than this means WARNING"
+    )
+    probe: Probe = field()
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from the other keys; reject what does not fit together."""
+        fill = object.__setattr__
+        if not self.id:
+            fill(self, "id", derived_id("monitor", self.name))
+        if not self.fast_interval:
+            fill(self, "fast_interval", min(self.interval, 1.0))
+        if not self.down_interval:
+            fill(self, "down_interval", self.interval)
+        if bool(self.pool) == bool(self.targets):
+            raise Rejected("exactly one of 'pool' and 'targets' is required")
+        reject_duplicates(self.targets, "targets")
+
+    @property
+    def pool_name(self) -> str:
+        """The name of the pool that is probed, the monitor's own if it has `targets`."""
+        return self.pool or self.name
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds without a conclusive result after which the status is UNKNOWN.
+
+        Three of the longest of its intervals and one timeout: the contract's rule, in a form that
+        does not call a check stale between two probes of a long `down_interval`.
+        """
+        longest = max(self.interval, self.fast_interval, self.down_interval)
+        if self.probe.datagram:
+            longest = max(longest, UDP_PACE)
+        return 3 * longest + self.timeout
+
+    @property
+    def tls(self) -> TlsSettings | None:
+        """The TLS settings of the probe, if it has any."""
+        return getattr(self.probe, "tls", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One monitor applied to one backend: the unit that is scheduled and has a status."""
+
+    monitor: Monitor
+    pool: Pool
+    backend: Backend
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies it: the monitor's name and the backend's `address:port`."""
+        return self.monitor.name, self.backend.key
+
+    @property
+    def target(self) -> Target:
+        """Where the probe goes."""
+        return Target(self.backend.address, self.monitor.port or self.backend.port)
+
+    @property
+    def spread(self) -> int:
+        """The number that decides its phases."""
+        return spread(*self.key)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of monitor and backend; where both have one, the backend's."""
+        return {**self.monitor.labels, **self.backend.labels}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything that is to be probed; the names of monitors and of pools are unique."""
+
+    monitors: tuple[Monitor, ...] = ()
+    pools: tuple[Pool, ...] = ()
+
+    def checks(self) -> list[Check]:
+        """Return every check, in the order of the configuration."""
+        pools = {pool.name: pool for pool in self.pools}
+        return [
+            Check(monitor, pools[monitor.pool_name], backend)
+            for monitor in self.monitors
+            for backend in pools[monitor.pool_name].backends
+        ]
+
+
+def probe_rate(checks: list[Check]) -> float:
+    """Return the probes per second that these checks mean while all are OK."""
+    return sum(1 / check.monitor.interval for check in checks if check.monitor.enabled)

@@ -1,0 +1,125 @@
+"""Backends and pools: what is probed."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from uuid import UUID, uuid5
+
+from prober.model.kinds import IDENTIFIER, LABELS, Frozen, integer, list_of, text
+from prober.model.option import (
+    Complaint,
+    Kind,
+    Outside,
+    Rejected,
+    expected,
+    option,
+    schema_of,
+    section,
+    show_options,
+)
+from prober.model.probe import Target
+from prober.model.tls import HOST_NAME
+
+PORT = integer(1, 65535)
+NAME = text(1, 255)
+_NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
+_TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
+_WHAT = "host:port, an IPv6 address in brackets"
+
+
+def derived_id(sort: str, name: str) -> str:
+    """Return the UUID of a monitor or pool that names none: always the same for one name."""
+    return str(uuid5(_NAMESPACE, f"{sort}\0{name}"))
+
+
+def normal_host(host: str) -> str | None:
+    """Return an IP address in its shortest form or a host name as it is; None if it is neither."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        looks_like_ipv4 = re.fullmatch(r"[\d.]+", host)
+        return host if re.fullmatch(HOST_NAME, host) and not looks_like_ipv4 else None
+    return None if "%" in host else str(address)
+
+
+def parse_target(value: object) -> Target:
+    """Read `host:port`, an IPv6 address in brackets; raise `Rejected` for anything else."""
+    found = _TARGET.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        if isinstance(value, str) and value.count(":") > 1 and "[" not in value:
+            raise Rejected(f"expected {_WHAT} ([2001:db8::7]:80), got {value!r}")
+        raise expected(_WHAT, value)
+    host = normal_host(found[1] or found[2])
+    if host is None or bool(found[1]) != (":" in host):
+        raise Rejected(f"{found[1] or found[2]!r} is neither an IP address nor a host name")
+    if not 1 <= int(found[3]) <= 65535:
+        raise Rejected(f"expected a port from 1 to 65535, got {found[3]}")
+    return Target(host, int(found[3]))
+
+
+def _read_host(value: object, _: Outside) -> str:
+    host = normal_host(value) if isinstance(value, str) else None
+    if host is None:
+        raise expected("an IP address or a host name", value)
+    return host
+
+
+HOST = Kind(_read_host, {"type": "string"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One address and port that is probed."""
+
+    address: str = option(HOST, doc="IP address or host name")
+    port: int = option(PORT, doc="port, 1 to 65535")
+    name: str | None = option(NAME, default=None, doc="a name for people")
+    labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
+
+    @property
+    def key(self) -> str:
+        """What the API and the metrics call it: `address:port`."""
+        return str(Target(self.address, self.port))
+
+
+_AS_MAPPING = section(Backend)
+
+
+def _read_backend(value: object, outside: Outside) -> Backend:
+    if isinstance(value, dict):
+        return _AS_MAPPING.read(value, outside)
+    target = parse_target(value)
+    return Backend(address=target.host, port=target.port)
+
+
+BACKEND = Kind(_read_backend, {"oneOf": [{"type": "string"}, schema_of(Backend)]}, show_options)
+BACKENDS = list_of(BACKEND)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A named set of backends, belonging to a load balancer."""
+
+    name: str = option(NAME, doc="unique name")
+    id: str = option(IDENTIFIER, default="", doc="UUID; default derived from the name")
+    load_balancer: str = option(NAME, default="default", doc="the load balancer it belongs to")
+    project_id: str = option(NAME, default="default", doc="owner, for the cloud APIs")
+    backends: tuple[Backend, ...] = option(BACKENDS, default=(), doc="what is probed")
+
+    def __post_init__(self) -> None:
+        """Fill in the id and reject a backend that stands twice."""
+        if not self.id:
+            object.__setattr__(self, "id", derived_id("pool", self.name))
+        reject_duplicates(self.backends, "backends")
+
+
+def reject_duplicates(backends: tuple[Backend, ...], key: str) -> None:
+    """Raise `Rejected` if a backend stands twice in a list."""
+    seen: dict[str, int] = {}
+    complaints = [
+        Complaint((key, i), f"{backend.key} stands here twice, first as {key}[{first}]")
+        for i, backend in enumerate(backends)
+        if (first := seen.setdefault(backend.key, i)) != i
+    ]
+    if complaints:
+        raise Rejected(*complaints)

@@ -1,0 +1,100 @@
+"""The contract between a probe and whatever drives it; a probe itself never touches a socket.
+
+A probe is a generator. It yields what it wants (`Send`, `RECEIVE`, `StartTls`) and returns a
+`Verdict`. Whoever drives it (the engine on real sockets, a test on lists of bytes) sends back:
+
+- for `Send`: None, when everything is sent;
+- for `RECEIVE`: the bytes that came, at least one; `b""` when the peer has ended its stream;
+- for `StartTls`: a `TlsSession`.
+
+What goes wrong meanwhile is thrown into the generator as a `Trouble`, `DeadlineReached` when the
+time is up. A probe that can still judge catches it; otherwise the verdict it carries stands.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
+
+from prober.model.status import Reason, Verdict
+from prober.model.tls import TlsSettings
+
+
+class Send(NamedTuple):
+    """Send these bytes, all of them."""
+
+    content: bytes
+
+
+class Receive:
+    """Give the next bytes."""
+
+    __slots__ = ()
+
+
+RECEIVE: Final = Receive()
+
+
+class StartTls(NamedTuple):
+    """Do a TLS handshake.
+
+    `server_name` is sent as SNI unless it is an IP address, and is what the certificate must be
+    for. With `confirm` the driver waits, after a TLS 1.3 handshake, until the server has shown
+    that it accepts it: such a server refuses a missing client certificate only afterwards.
+    """
+
+    settings: TlsSettings
+    server_name: str
+    alpn: tuple[str, ...] = ()
+    confirm: bool = False
+
+
+class TlsSession(NamedTuple):
+    """What a handshake ended with; `not_after` of the leaf in unix seconds, if it can be read."""
+
+    version: str
+    alpn: str | None
+    not_after: float | None
+
+    def facts(self) -> dict[str, int | float | str]:
+        """Return the facts of a verdict that speak of TLS."""
+        facts: dict[str, int | float | str] = {"tls_version": self.version}
+        if self.not_after is not None:
+            facts["tls_not_after"] = self.not_after
+        return facts
+
+
+class Trouble(Exception):  # noqa: N818  (not an error of ours: what happened to the target)
+    """Something that ends a probe unless the probe knows better; `verdict` is what it means."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.verdict = Verdict(reason, detail)
+
+
+class DeadlineReached(Trouble):
+    """The probe's time is up."""
+
+
+Steps = Generator[Send | Receive | StartTls, Any, Verdict]
+"""A running probe."""
+
+
+class Target(NamedTuple):
+    """What a probe is pointed at: the host as configured (a name or an address) and the port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Write it as `host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Probe(Protocol):
+    """The options of one probe type: a frozen dataclass whose fields are configuration keys."""
+
+    datagram: ClassVar[bool]
+    """Whether the probe speaks over UDP."""
+
+    def bind(self, target: Target) -> Callable[[], Steps]:
+        """Return what starts one probe of this target; whatever can be prepared is prepared."""
+        ...

@@ -1,0 +1,49 @@
+"""How a probe speaks TLS: the `tls` section of a monitor."""
+
+from dataclasses import dataclass
+
+from prober.model.kinds import BOOLEAN, PEM_FILE, choice, duration, list_of, matching, text
+from prober.model.option import Complaint, Rejected, option
+
+_DAY = 86400.0
+HOST_NAME = r"(?=.{1,253}\.?$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """The options of TLS; the certificate is not verified unless `verify` says so."""
+
+    verify: bool = option(
+        BOOLEAN, default=False, doc="check the certificate's chain, name and dates"
+    )
+    ca_file: str | None = option(
+        PEM_FILE, default=None, doc="trust these authorities instead of the system's; needs verify"
+    )
+    cert_file: str | None = option(PEM_FILE, default=None, doc="client certificate to present")
+    key_file: str | None = option(
+        PEM_FILE, default=None, doc="its private key, when cert_file does not hold it"
+    )
+    server_name: str | None = option(
+        matching(HOST_NAME, "a host name"),
+        default=None,
+        doc="SNI and the name to verify; default domain_name, then the target's host",
+    )
+    alpn: tuple[str, ...] | None = option(
+        list_of(text(1, 255), shortest=1), default=None, doc="application protocols to offer"
+    )
+    min_version: str = option(choice("1.2", "1.3"), default="1.2", doc="lowest TLS version")
+    expires_within: float | None = option(
+        duration(1, 3650 * _DAY),
+        default=None,
+        doc="WARNING when the certificate expires within this time",
+    )
+
+    def __post_init__(self) -> None:
+        """Reject what has no meaning together."""
+        complaints = []
+        if self.ca_file and not self.verify:
+            complaints.append(Complaint(("ca_file",), "has no effect without verify: true"))
+        if self.key_file and not self.cert_file:
+            complaints.append(Complaint(("key_file",), "has no effect without cert_file"))
+        if complaints:
+            raise Rejected(*complaints)

@@ -1,0 +1,302 @@
+"""GRPC: good when grpc.health.v1.Health/Check answers with an expected code, and SERVING.
+
+The few HTTP/2 frames that one call needs are read and written here; header compression is the
+`hpack` library's. A full HTTP/2 stack costs several times as much per probe.
+
+Sources: RFC 9113 (HTTP/2); grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking.md.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import unquote
+
+from prober import __version__
+from prober.model.kinds import Codes, codes, matching, text
+from prober.model.option import option
+from prober.model.probe import RECEIVE, Send, StartTls, Steps, Target, Trouble
+from prober.model.status import Reason, Verdict
+from prober.model.tls import TlsSettings
+from prober.probes.tls import TLS
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PUSH_PROMISE = 0, 1, 3, 4, 5
+_PING, _GOAWAY, _CONTINUATION = 6, 7, 9
+_END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
+_FRAME_LIMIT = 16384  # the largest frame that may be sent to a client that asked for nothing else
+_REPLY_LIMIT = 65536
+_SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
+_SERVING = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpcProbe:
+    """Call grpc.health.v1.Health/Check, in the clear or, if `tls` is given, over TLS.
+
+    Code 0 is good only if the answer is SERVING; other codes are compared with expected_codes
+    alone.
+    """
+
+    datagram: ClassVar[bool] = False
+
+    service: str = option(text(longest=255), default="", doc="the service asked for; empty: all")
+    authority: str | None = option(
+        matching(r"[A-Za-z0-9._\[\]:-]+", "a host, or host:port", longest=255),
+        default=None,
+        doc="the :authority header; default the target",
+    )
+    expected_codes: Codes = option(
+        codes(0, 99), default=Codes("0", frozenset({0})), doc="gRPC status codes that are good"
+    )
+    tls: TlsSettings | None = option(TLS, default=None, doc="speak TLS, and how")
+
+    def bind(self, target: Target) -> Callable[[], Steps]:
+        """Return what starts one probe of this target."""
+        request = Send(self._request(target))
+        start = None
+        if self.tls is not None:
+            name = self.tls.server_name or target.host
+            start = StartTls(self.tls, name, self.tls.alpn or ("h2",))
+        return lambda: self._converse(start, request)
+
+    def _request(self, target: Target) -> bytes:
+        from hpack import Encoder  # noqa: PLC0415  (only a configuration with GRPC pays for it)
+
+        headers = Encoder().encode(
+            [
+                (":method", "POST"),
+                (":scheme", "https" if self.tls else "http"),
+                (":path", "/grpc.health.v1.Health/Check"),
+                (":authority", self.authority or str(target)),
+                ("te", "trailers"),
+                ("content-type", "application/grpc"),
+                ("user-agent", f"prober/{__version__}"),
+            ]
+        )
+        service = self.service.encode()
+        message = b"\x0a" + _varint(len(service)) + service if service else b""
+        body = struct.pack(">BI", 0, len(message)) + message
+        return b"".join(
+            (
+                _PREFACE,
+                _frame(_SETTINGS, 0, 0, b"\x00\x02\x00\x00\x00\x00"),  # ENABLE_PUSH 0
+                _frame(_HEADERS, _END_HEADERS, 1, headers),
+                _frame(_DATA, _END_STREAM, 1, body),
+            )
+        )
+
+    def _converse(self, start: StartTls | None, request: Send) -> Steps:
+        if start is not None:
+            yield start
+        yield request
+        reply = _Reply()
+        while not reply.ended:
+            content: bytes = yield RECEIVE
+            if not content:
+                return Verdict(Reason.CLOSED, "closed before the call was answered")
+            answers = reply.feed(content)
+            if answers and not reply.ended:
+                yield Send(answers)
+        return self._judge(reply)
+
+    def _judge(self, reply: "_Reply") -> Verdict:
+        if reply.grpc_status is None:
+            if reply.http_status != 200:
+                facts = {"http_status_code": reply.http_status}
+                detail = f"HTTP {reply.http_status} instead of a gRPC answer"
+                return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
+            raise _broken("the call ended without a grpc-status")
+        code = reply.grpc_status
+        facts = {"grpc_status_code": code}
+        words = f": {reply.grpc_message}" if reply.grpc_message else ""
+        if code not in self.expected_codes.members:
+            detail = f"gRPC code {code}{words}, expected {self.expected_codes.written}"
+            return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
+        if code != 0:
+            return Verdict(Reason.OK, f"gRPC code {code}{words}", facts)
+        status = _serving_status(bytes(reply.message))
+        name = _SERVING_STATUS[status] if status < len(_SERVING_STATUS) else str(status)
+        reason = Reason.OK if status == _SERVING else Reason.NOT_SERVING
+        return Verdict(reason, f"gRPC {name}", {**facts, "grpc_serving_status": name})
+
+
+def _broken(what: str) -> Trouble:
+    return Trouble(Reason.BAD_RESPONSE, f"not a valid gRPC reply: {what}")
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def _varint(number: int) -> bytes:
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*digits, number))
+
+
+class _Frame(NamedTuple):
+    kind: int
+    flags: int
+    stream: int
+    payload: bytes
+
+
+def _unpadded(frame: _Frame) -> bytes:
+    """Return the payload of DATA or HEADERS without padding and priority (RFC 9113, 6.1, 6.2)."""
+    start, end = 0, len(frame.payload)
+    if frame.flags & _PADDED:
+        start, end = 1, end - frame.payload[0] if frame.payload else -1
+    if frame.kind == _HEADERS and frame.flags & _PRIORITY:
+        start += 5
+    if start > end:
+        raise _broken("its padding is longer than the frame")
+    return frame.payload[start:end]
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What has come of the answer to the one call."""
+
+    ended: bool = False
+    http_status: int = 0
+    grpc_status: int | None = None
+    grpc_message: str = ""
+    message: bytearray = field(default_factory=bytearray)
+    _buffer: bytes = b""
+    _greeted: bool = False
+    _block: bytes | None = None  # a header block that CONTINUATION frames go on with
+    _block_ends: bool = False
+    _decoder: Any = None
+
+    def feed(self, content: bytes) -> bytes:
+        """Take bytes from the server; return what must be sent in answer to its frames."""
+        return b"".join(self._take(frame) for frame in self._frames(content))
+
+    def _frames(self, content: bytes) -> Iterator[_Frame]:
+        content = self._buffer + content
+        position = 0
+        while len(content) - position >= 9 and not self.ended:
+            length = int.from_bytes(content[position : position + 3])
+            kind, flags, stream = struct.unpack_from(">BBI", content, position + 3)
+            if length > _FRAME_LIMIT:
+                raise _broken(
+                    f"it starts with {content[:16]!r}"
+                    if not self._greeted
+                    else f"a frame of {length} bytes"
+                )
+            if not self._greeted and kind != _SETTINGS:
+                raise _broken("its first frame is not SETTINGS")
+            if len(content) - position < 9 + length:
+                break
+            self._greeted = True
+            payload = content[position + 9 : position + 9 + length]
+            position += 9 + length
+            yield _Frame(kind, flags, stream & 0x7FFFFFFF, payload)
+        self._buffer = content[position:]
+
+    def _take(self, frame: _Frame) -> bytes:
+        kind = frame.kind
+        if self._block is not None and kind != _CONTINUATION:
+            raise _broken("a header block is not finished")
+        if kind == _SETTINGS and not frame.flags & _ACK:
+            return _frame(_SETTINGS, _ACK, 0, b"")
+        if kind == _PING and not frame.flags & _ACK:
+            return _frame(_PING, _ACK, 0, frame.payload)
+        if kind in (_HEADERS, _CONTINUATION):
+            self._take_headers(frame)
+        elif kind == _DATA and frame.stream == 1:
+            self._take_message(frame)
+        elif kind == _RST_STREAM:
+            code = int.from_bytes(frame.payload)
+            raise Trouble(Reason.RESET, f"the server reset the call, HTTP/2 error {code}")
+        elif kind == _GOAWAY:
+            last, code = struct.unpack(">II", frame.payload[:8].ljust(8, b"\xff"))
+            if code or not last & 0x7FFFFFFF:
+                raise Trouble(Reason.CLOSED, f"the server sent GOAWAY, HTTP/2 error {code}")
+        elif kind == _PUSH_PROMISE:
+            raise _broken("it pushes although that was declined")
+        return b""
+
+    def _take_message(self, frame: _Frame) -> None:
+        self.message += _unpadded(frame)
+        if len(self.message) > _REPLY_LIMIT:
+            raise _broken(f"its message is longer than {_REPLY_LIMIT} bytes")
+        self.ended = bool(frame.flags & _END_STREAM)
+
+    def _take_headers(self, frame: _Frame) -> None:
+        if frame.kind == _HEADERS:
+            self._block, self._block_ends = _unpadded(frame), bool(frame.flags & _END_STREAM)
+        elif self._block is None:
+            raise _broken("a CONTINUATION frame without HEADERS")
+        else:
+            self._block += frame.payload
+        if len(self._block) > _REPLY_LIMIT:
+            raise _broken(f"its headers are longer than {_REPLY_LIMIT} bytes")
+        if not frame.flags & _END_HEADERS:
+            return
+        block, self._block = self._block, None
+        for name, value in self._decode(block):
+            if name == ":status" and value.isdecimal():
+                self.http_status = int(value)
+            elif name == "grpc-status":
+                self._take_grpc_status(value)
+            elif name == "grpc-message":
+                self.grpc_message = unquote(value)[:200]
+        self.ended = self._block_ends
+
+    def _decode(self, block: bytes) -> list[tuple[str, str]]:
+        from hpack import Decoder, HPACKError  # noqa: PLC0415  (see bind)
+
+        self._decoder = self._decoder or Decoder()
+        try:
+            headers: list[tuple[str, str]] = self._decoder.decode(block)
+        except (HPACKError, UnicodeDecodeError) as error:
+            raise _broken(f"its headers cannot be read, {error}") from None
+        return headers
+
+    def _take_grpc_status(self, value: str) -> None:
+        if not (value.isascii() and value.isdecimal() and len(value) <= 2):
+            raise _broken(f"its grpc-status is {value[:16]!r}")
+        self.grpc_status = int(value)
+
+
+def _serving_status(message: bytes) -> int:
+    """Return field 1 of the one HealthCheckResponse in a gRPC message stream."""
+    if len(message) < 5:
+        raise _broken("code 0 without a message")
+    compressed, length = struct.unpack_from(">BI", message)
+    if compressed or length != len(message) - 5:
+        raise _broken("not exactly one message without compression")
+    status, position = 0, 5
+    while position < len(message):
+        key, position = _read_varint(message, position)
+        wire = key & 7
+        if wire == 0:
+            value, position = _read_varint(message, position)
+            status = value if key >> 3 == 1 else status
+        elif wire == 2:
+            size, position = _read_varint(message, position)
+            position += size
+        elif wire in (1, 5):
+            position += 8 if wire == 1 else 4
+        else:
+            raise _broken("its message cannot be read")
+    if position != len(message):
+        raise _broken("its message is cut off")
+    return status
+
+
+def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+    number = 0
+    for shift in range(0, 70, 7):
+        if position >= len(message):
+            break
+        byte = message[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise _broken("its message is cut off")

@@ -1,0 +1,61 @@
+"""TCP: good when the connection opens and, on demand, when the reply holds what is expected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prober.model.kinds import PAYLOAD
+from prober.model.option import option
+from prober.model.probe import RECEIVE, DeadlineReached, Send, Steps, Target
+from prober.model.status import Reason, Verdict
+
+REPLY_LIMIT = 65536
+"""Bytes of a reply that are searched for `expect`."""
+
+_CONNECTED = Verdict(Reason.OK, "connected")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpProbe:
+    """Open a connection; then send `send` and wait for `expect`, if they are given."""
+
+    datagram: ClassVar[bool] = False
+
+    send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send once connected")
+    expect: bytes | None = option(PAYLOAD, default=None, doc="bytes to be found in the reply")
+
+    def bind(self, _: Target) -> Callable[[], Steps]:
+        """Return what starts one probe."""
+        return self._converse if self.send or self.expect else _connect
+
+    def _converse(self) -> Steps:
+        if self.send:
+            yield Send(self.send)
+        if not self.expect:
+            return _CONNECTED
+        received, tail = 0, b""
+        try:
+            while received < REPLY_LIMIT:
+                content: bytes = yield RECEIVE
+                if not content and not received:
+                    return Verdict(Reason.CLOSED, "closed before a byte of the reply came")
+                if not content:
+                    break
+                received += len(content)
+                if self.expect in tail + content:
+                    return Verdict(Reason.OK, f"expected bytes found after {received} bytes")
+                tail = (tail + content)[1 - len(self.expect) :] if len(self.expect) > 1 else b""
+        except DeadlineReached:
+            if not received:
+                raise
+        return mismatch(received)
+
+
+def _connect() -> Steps:
+    return _CONNECTED
+    yield  # makes it a generator
+
+
+def mismatch(received: int) -> Verdict:
+    """Return the verdict on a reply of this many bytes that does not hold what is expected."""
+    return Verdict(Reason.PAYLOAD_MISMATCH, f"expected bytes not found in {received} bytes")

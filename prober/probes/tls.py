@@ -1,0 +1,38 @@
+"""TLS: good when a full handshake succeeds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prober.model.kinds import matching
+from prober.model.option import option, section
+from prober.model.probe import StartTls, Steps, Target, TlsSession
+from prober.model.status import Reason, Verdict
+from prober.model.tls import HOST_NAME, TlsSettings
+
+TLS = section(TlsSettings)
+DOMAIN_NAME = matching(HOST_NAME, "a host name", longest=253)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsProbe:
+    """Do a full TLS handshake and read the certificate; nothing is sent afterwards."""
+
+    datagram: ClassVar[bool] = False
+
+    domain_name: str | None = option(
+        DOMAIN_NAME, default=None, doc="SNI; default the target's host, if that is a name"
+    )
+    tls: TlsSettings = option(TLS, default=TlsSettings(), doc="how TLS is spoken")
+
+    def bind(self, target: Target) -> Callable[[], Steps]:
+        """Return what starts one probe of this target."""
+        name = self.tls.server_name or self.domain_name or target.host
+        start = StartTls(self.tls, name, self.tls.alpn or (), confirm=True)
+
+        def steps() -> Steps:
+            session: TlsSession = yield start
+            protocol = f", {session.alpn}" if session.alpn else ""
+            return Verdict(Reason.OK, f"{session.version} handshake{protocol}")
+
+        return steps

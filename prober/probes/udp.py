@@ -1,0 +1,49 @@
+"""UDP_CONNECT: good when the target replies or, weaker, does not refuse."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prober.model.kinds import PAYLOAD
+from prober.model.option import option
+from prober.model.probe import RECEIVE, DeadlineReached, Send, Steps, Target
+from prober.model.status import Reason, Verdict
+from prober.probes.tcp import mismatch
+
+DEFAULT_PAYLOAD = b"prober health check\n"
+"""Sent when `send` is not given: some services drop an empty datagram, and some stacks as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UdpProbe:
+    """Send a datagram from a connected socket, then wait for a reply or an ICMP refusal.
+
+    Without `expect`, silence until the deadline is good: that is all a service that does not
+    answer can show. With `expect`, a datagram that holds it must come; others are passed over.
+    """
+
+    datagram: ClassVar[bool] = True
+
+    send: bytes | None = option(PAYLOAD, default=None, doc="the datagram to send")
+    expect: bytes | None = option(PAYLOAD, default=None, doc="bytes to be found in a reply")
+
+    def bind(self, _: Target) -> Callable[[], Steps]:
+        """Return what starts one probe."""
+        return self._converse
+
+    def _converse(self) -> Steps:
+        yield Send(self.send or DEFAULT_PAYLOAD)
+        received = datagrams = 0
+        try:
+            while True:
+                content: bytes = yield RECEIVE
+                if self.expect is None or self.expect in content:
+                    return Verdict(Reason.OK, f"reply of {len(content)} bytes")
+                received += len(content)
+                datagrams += 1
+        except DeadlineReached:
+            if self.expect is None:
+                return Verdict(Reason.SILENT, "no reply and no refusal")
+            if not datagrams:
+                raise
+        return mismatch(received)
