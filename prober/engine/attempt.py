@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 from enum import IntEnum
 
-from prober.engine.resolver import Addresses, Answer, literal
+from prober.engine.resolver import Address, Addresses, Answer, literal
 from prober.engine.tls import TlsStream
 from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Phases
@@ -59,6 +59,7 @@ class Attempt:
     """One probe in flight. Times are monotonic seconds, None until they happen."""
 
     __slots__ = (
+        "address",
         "addresses",
         "connected_at",
         "deadline",
@@ -98,7 +99,8 @@ class Attempt:
         self.tick = 0
         self.finished = False
         self.waiting = Waiting.ADDRESS
-        self.addresses: Addresses = ()
+        self.address: Address | None = None
+        self.addresses: Addresses = ()  # those that are left to try
         self.on_answer: Callable[[Answer], None] | None = None
         self.failure: Trouble | None = None
         self.sock: socket.SocketType | None = None

@@ -90,7 +90,7 @@ class Engine:
         """Return the descriptor that is readable when `drain` has something to do."""
         return self._epoll.fileno()
 
-    def start(self, job: Job, done: Done) -> None:
+    def start(self, job: Job, done: Done) -> Attempt:
         """Start a probe; `done` is called with its outcome, exactly once, unless `close` comes."""
         now = self._clock()
         attempt = Attempt(job, done, now=now, wall=self._wall(), lost=self._ticker.lost)
@@ -98,6 +98,7 @@ class Engine:
         self.in_flight += 1
         self._ticker.wake_by(now + BEAT)
         self._safely(self._begin, attempt)
+        return attempt
 
     def drain(self) -> None:
         """Handle every socket that is ready."""
@@ -176,7 +177,7 @@ class Engine:
         """Connect to the first of the addresses that are left."""
         job = attempt.job
         address, *rest = attempt.addresses
-        attempt.addresses = tuple(rest)
+        attempt.address, attempt.addresses = address, tuple(rest)
         try:
             sock = socket.SocketType(address.family, _DATAGRAM if job.datagram else _STREAM)
             attempt.sock = sock

@@ -35,7 +35,7 @@ class Runner(Protocol):
 
     in_flight: int
 
-    def start(self, job: Job, done: Done) -> None:
+    def start(self, job: Job, done: Done) -> object:
         """Start a probe, and call `done` with its outcome."""
 
     def drain(self) -> None:

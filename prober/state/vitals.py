@@ -1,6 +1,7 @@
 """How the daemon itself is: its lateness, what it skipped, its configuration."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prober.state.histogram import LAG, Histogram
@@ -22,11 +23,16 @@ class Vitals:
     config_loaded_at: float = 0.0
     config_ok: bool = True
     ready: bool = False
-    probes_in_flight: int = 0
+    count_in_flight: Callable[[], int] = lambda: 0
     loop_lag: float = 0.0
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     skipped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def probes_in_flight(self) -> int:
+        """The number of probes that have started and not ended."""
+        return self.count_in_flight()
 
     def saw_loop_lag(self, seconds: float) -> None:
         """Take in how late the event loop was this time."""
