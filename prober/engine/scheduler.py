@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from prober.engine.attempt import Done, Job
 from prober.engine.ticker import Ticker
-from prober.engine.wheel import Wheel
+from prober.engine.wheel import TICK, Wheel
 from prober.model.health import Health
 from prober.model.monitor import UDP_PACE, Check
 from prober.model.probe import Target
@@ -227,7 +227,7 @@ class Scheduler(Generic[S]):
             return True
         host = watch.job.target.host
         start = max(now, self._free_at.get(host, 0.0))
-        self._free_at[host] = start + UDP_PACE
+        self._free_at[host] = start + UDP_PACE + TICK  # a start may come a tick late
         if start <= now:
             return True
         watch.paced = True
