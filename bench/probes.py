@@ -154,7 +154,7 @@ def measure(
             command,
             stdout=output,
             stderr=output,
-            preexec_fn=lambda: os.sched_setaffinity(0, {max(cores)}),
+            preexec_fn=lambda: os.sched_setaffinity(0, {max(cores)}),  # noqa: PLW1509  (no threads)
         )
     try:
         time.sleep(WARM_UP)
