@@ -80,13 +80,14 @@ def integer(low: int, high: int) -> Kind[int]:
 
 
 def choice(*words: str) -> Kind[str]:
-    """Return the kind of a word out of a closed set."""
+    """Return the kind of a word out of a closed set; a number such as 1.2 may be one."""
 
     def read(value: object, _: Outside) -> str:
-        if value not in words:
-            near = did_you_mean(value, words) if isinstance(value, str) else ""
+        word = str(value) if isinstance(value, float) else value
+        if word not in words:
+            near = did_you_mean(word, words) if isinstance(word, str) else ""
             raise Rejected(f"{expected('one of ' + ', '.join(words), value)}{near}")
-        return value
+        return word
 
     return Kind(read, {"enum": list(words)})
 
@@ -295,7 +296,12 @@ def _read_secret(value: object, outside: Outside) -> Secret:
         return Secret(read_file(name, outside, (how,)).rstrip("\r\n"), masked=True)
     if name not in outside.environment:
         raise Rejected(Complaint((how,), f"environment variable {name!r} is not set"))
-    return Secret(outside.environment[name], masked=True)
+    content = outside.environment[name]
+    try:
+        content.encode()
+    except UnicodeEncodeError:
+        raise Rejected(Complaint((how,), f"{name!r} is not UTF-8 text")) from None
+    return Secret(content, masked=True)
 
 
 def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> str:
@@ -310,6 +316,15 @@ def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> 
 
 
 SECRET = Kind(_read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str)
+
+
+def _read_file_name(value: object, outside: Outside) -> str:
+    return outside.locate(_FILE_NAME.read(value, outside))
+
+
+_FILE_NAME = text(1, 4096)
+FILE = Kind(_read_file_name, _FILE_NAME.schema)
+"""The path of a file or directory; relative ones start at the configuration file's directory."""
 
 
 def _read_pem_file(value: object, outside: Outside) -> str:

@@ -11,6 +11,7 @@ import difflib
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
@@ -72,6 +73,11 @@ def option(kind: Kind[T], default: Any = dataclasses.MISSING, *, doc: str) -> An
 
 def options_of(cls: type) -> dict[str, dataclasses.Field[Any]]:
     """Return the fields of a dataclass that are configuration keys, by name."""
+    return _options_of(cls)
+
+
+@cache
+def _options_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
     fields = dataclasses.fields(cls)
     return {field.name: field for field in fields if "kind" in field.metadata}
 
@@ -109,7 +115,7 @@ def in_words(value: object) -> str:
         case list():
             return "a list"
         case str():
-            return repr(value)
+            return repr(value) if len(value) <= 80 else f"{value[:60]!r}... ({len(value)} long)"
         case _:
             return str(value)
 
