@@ -20,6 +20,12 @@ def read_json(text: str) -> tuple[object, Callable[[Path, str], tuple[int, str]]
     places = _JsonPlaces(text)
     repeated = False
 
+    def whole_number(digits: str) -> int:
+        if len(digits) > _NUMBER_LENGTH:
+            message = f"a number of {len(digits)} digits"
+            raise UnreadableError(_line(text, text.find(digits)), message)
+        return int(digits)
+
     def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
         nonlocal repeated
         values = dict(pairs)
@@ -27,20 +33,20 @@ def read_json(text: str) -> tuple[object, Callable[[Path, str], tuple[int, str]]
         return values
 
     try:
-        value = json.loads(text, object_pairs_hook=mapping, parse_int=_whole_number)
+        value = json.loads(text, object_pairs_hook=mapping, parse_int=whole_number)
     except json.JSONDecodeError as error:
         message = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}, at column {error.colno}"
         raise UnreadableError(error.lineno, message) from None
     if "\\u" in text:
         for escape in _ESCAPE.finditer(text):
             if escape["lone"]:
-                line = text.count("\n", 0, escape.start()) + 1
-                raise UnreadableError(line, "not valid JSON: half of a surrogate pair")
+                message = "not valid JSON: half of a surrogate pair"
+                raise UnreadableError(_line(text, escape.start()), message)
     return value, places.place, places.mistakes if repeated else []
 
 
-def _whole_number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _NUMBER_LENGTH else float(digits)
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
 
 
 class _Place:

@@ -43,7 +43,7 @@ def read_yaml(text: str) -> tuple[object, Place, list[Mistake]]:
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text) from None
     if root is None:
-        raise UnreadableError(1, "the file is empty, expected a mapping")
+        raise UnreadableError(1, "the file is empty")
     values = _YamlValues()
     return values.of(root), partial(_place, root), values.mistakes
 
@@ -73,7 +73,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> UnreadableError:
     if error.problem == "but found another document":
         return UnreadableError(line, "expected one YAML document, found a second one")
     message = f"not valid YAML: {error.problem}"
-    if error.context and error.context_mark:
+    if error.context and error.context_mark and error.context_mark.line + 1 < line:
         message += f" {error.context} that starts on line {error.context_mark.line + 1}"
     written = text.splitlines()[line - 1 : line]
     if written and re.match(r" *\t", written[0]):
@@ -112,7 +112,7 @@ class _YamlValues:
             self._expand(node, size)
             return value
         if identity in self._open:
-            raise UnreadableError(_line(node), "an alias that stands for what holds it")
+            raise UnreadableError(_line(node), "this value holds an alias of itself")
         self._open.add(identity)
         before = self._expanded
         self._written += 1
@@ -174,7 +174,7 @@ class _YamlValues:
 
     def _scalar(self, node: yaml.ScalarNode) -> object:
         construct = self._scalars.get(node.tag)
-        if node.tag == _PREFIX + "timestamp" and node.style is None:
+        if node.tag == _PREFIX + "timestamp" and not node.style:
             quote = "put it in quotes to keep it text"
             self._mistake(node, f"YAML reads the plain {node.value} as a date; {quote}")
         elif construct is None:
@@ -228,11 +228,9 @@ def _children(node: yaml.Node, step: str | int) -> Iterator[tuple[yaml.Node, yam
 
 def _hint(node: yaml.Node | None, message: str) -> str:
     """Say what YAML made of a plain scalar, if that is not what stands there."""
-    if not isinstance(node, yaml.ScalarNode) or node.style is not None or node.tag == _TEXT:
-        return ""
-    if "quotes" in message or not node.value:
+    if not isinstance(node, yaml.ScalarNode) or node.style or node.tag == _TEXT or not node.value:
         return ""
     value = in_words(_YamlValues().of(node))
     if node.value not in (value, value.removeprefix("the boolean ")):
         return f"; YAML reads the plain {node.value} as {value} unless it is in quotes"
-    return "; put it in quotes to make it text" if message.startswith("expected text") else ""
+    return "; put it in quotes" if message.startswith("expected text") else ""

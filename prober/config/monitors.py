@@ -22,7 +22,7 @@ from prober.probes import PROBE_TYPES
 NO_DEFAULT = ("name", "id", "type", "pool", "targets", "targets_from")
 """Keys that are a monitor's own."""
 
-_WHERE = ("pool", "targets", "targets_from")
+WHERE = ("pool", "targets", "targets_from")
 _TYPE = choice(*PROBE_TYPES)
 _MONITOR_KEYS = tuple(options_of(Monitor))
 
@@ -88,8 +88,8 @@ def read_monitor(value: object, defaults: Defaults, outside: Outside) -> Monitor
     complaints = [each for each in complaints if each.path != ("type",)] + _wrong_type(
         given, outside
     )
-    if sum(key in given for key in _WHERE) != 1:
-        complaints.append(Complaint((), f"expected exactly one of {', '.join(_WHERE)}"))
+    if sum(key in given for key in WHERE) != 1:
+        complaints.append(Complaint((), f"expected exactly one of {', '.join(WHERE)}"))
     name = given.get("type")
     if not isinstance(name, str) or name not in PROBE_TYPES:
         raise Rejected(*complaints, *unknown_keys(given, _ALL_KEYS))

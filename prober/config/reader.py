@@ -198,7 +198,12 @@ class _Reading:
         return None
 
     def _complain(self, document: Document, path: Path, complaints: Iterable[Complaint]) -> None:
-        self.problems += (document.problem(path + each.path, each.message) for each in complaints)
+        known = {problem.path for problem in document.problems}
+        self.problems += (
+            document.problem(path + each.path, each.message)
+            for each in complaints
+            if path + each.path not in known
+        )
 
     def _attempt(
         self, document: Document, path: Path, read: Read[T], value: object, outside: Outside

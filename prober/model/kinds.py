@@ -85,7 +85,7 @@ def choice(*words: str) -> Kind[str]:
     def read(value: object, _: Outside) -> str:
         word = str(value) if isinstance(value, float) else value
         if word not in words:
-            near = did_you_mean(word, words) if isinstance(word, str) else ""
+            near = did_you_mean(value, words) if isinstance(value, str) else ""
             raise Rejected(f"{expected('one of ' + ', '.join(words), value)}{near}")
         return word
 
@@ -287,8 +287,6 @@ class Secret:
 def _read_secret(value: object, outside: Outside) -> Secret:
     if isinstance(value, str):
         return Secret(value, masked=False)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise Rejected(f"{expected('text', value)}; put it in quotes")
     if not isinstance(value, dict):
         raise expected("text, {file: PATH} or {env: NAME}", value)
     how, name = _payload_parts(value, ("file", "env"))
