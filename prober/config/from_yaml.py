@@ -69,14 +69,14 @@ def _measure_depth(text: str) -> None:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> UnreadableError:
-    line = error.problem_mark.line + 1 if error.problem_mark else 1
+    lines = text.splitlines()
+    line = min(error.problem_mark.line + 1, len(lines)) if error.problem_mark else 1
     if error.problem == "but found another document":
         return UnreadableError(line, "expected one YAML document, found a second one")
     message = f"not valid YAML: {error.problem}"
     if error.context and error.context_mark and error.context_mark.line + 1 < line:
         message += f" {error.context} that starts on line {error.context_mark.line + 1}"
-    written = text.splitlines()[line - 1 : line]
-    if written and re.match(r" *\t", written[0]):
+    if re.match(r" *\t", lines[line - 1]):
         message += "; tabs cannot indent, use spaces"
     return UnreadableError(line, message)
 
@@ -228,7 +228,9 @@ def _children(node: yaml.Node, step: str | int) -> Iterator[tuple[yaml.Node, yam
 
 def _hint(node: yaml.Node | None, message: str) -> str:
     """Say what YAML made of a plain scalar, if that is not what stands there."""
-    if not isinstance(node, yaml.ScalarNode) or node.style or node.tag == _TEXT or not node.value:
+    if not isinstance(node, yaml.ScalarNode) or node.style or node.tag == _TEXT:
+        return ""
+    if ", got " not in message or not node.value:
         return ""
     value = in_words(_YamlValues().of(node))
     if node.value not in (value, value.removeprefix("the boolean ")):

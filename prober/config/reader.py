@@ -254,7 +254,7 @@ class _Reading:
         if file in self._listed:
             return
         self._listed[file] = ()
-        document = self._open(file, outside, asker, path)
+        document = self._open(file, outside._replace(directory=""), asker, path)
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()

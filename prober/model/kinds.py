@@ -203,12 +203,12 @@ def codes(low: int, high: int) -> Kind[Codes]:
     what = f"codes from {low} to {high} such as 200, 200,202 or 200-204,301"
 
     def read(value: object, _: Outside) -> Codes:
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str):
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        written = str(value) if is_number else value
+        if not isinstance(written, str):
             raise expected(what, value)
         members: set[int] = set()
-        for piece in value.split(","):
+        for piece in written.split(","):
             found = part.fullmatch(piece)
             if not found:
                 raise expected(what, value)
@@ -216,7 +216,7 @@ def codes(low: int, high: int) -> Kind[Codes]:
             if not low <= first <= last <= high:
                 raise expected(what, value)
             members.update(range(first, last + 1))
-        return Codes(re.sub(r"\s", "", value), frozenset(members))
+        return Codes(re.sub(r"\s", "", written), frozenset(members))
 
     accepts = [{"type": "integer"}, {"type": "string"}]
     return Kind(read, {"oneOf": accepts}, lambda value: value.written)

@@ -194,11 +194,11 @@ def section(cls: type[T]) -> Kind[T]:
 
 
 def show_options(value: Any) -> dict[str, object]:
-    """Return the effective options of a dataclass as JSON; those that are None are left out."""
+    """Return the effective options of a dataclass as JSON, without those that are not set."""
     shown = {}
     for name, field in options_of(type(value)).items():
         content = getattr(value, name)
-        if content is not None:
+        if content not in (None, "", ()):
             shown[name] = field.metadata["kind"].show(content)
     return shown
 
