@@ -16,13 +16,15 @@ class Document(NamedTuple):
     """A file's values, and what is wrong with it as YAML or JSON.
 
     `place` gives the line of the value at a path (of a missing one: of what should hold it), and
-    a hint if the file's format may have misled who wrote the value.
+    a hint if the file's format may have misled who wrote the value. `mistaken` are the paths that
+    the problems are about: what stands there is not judged any further.
     """
 
     source: str
     value: object
     place: Callable[[Path, str], tuple[int, str]]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...]
+    mistaken: frozenset[Path]
 
     def line(self, path: Path) -> int:
         """Return the line on which a value stands."""
@@ -49,5 +51,6 @@ def read_document(text: str, source: str) -> Document:
         line, message = 1, "nested too deeply"
     else:
         problems = tuple(Problem(source, *mistake) for mistake in mistakes)
-        return Document(source, value, place, problems)
+        mistaken = frozenset(problem.path for problem in problems)
+        return Document(source, value, place, problems, mistaken)
     raise ConfigError(Problem(source, line, (), message))

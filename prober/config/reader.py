@@ -1,5 +1,6 @@
 """The configuration as a whole: files in, one model out, or every problem that they have."""
 
+import errno
 import gc
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -100,11 +101,11 @@ def _without_collecting() -> Iterator[None]:
 
 def _read_text(path: str) -> str:
     if "\0" in path:
-        raise FileNotFoundError(2, "No such file or directory")
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
     with pathlib.Path(path).open("rb") as file:
         content = file.read(SIZE_LIMIT + 1)
     if len(content) > SIZE_LIMIT:
-        raise OSError(27, f"larger than {SIZE_LIMIT} bytes")
+        raise OSError(errno.EFBIG, f"larger than {SIZE_LIMIT} bytes")
     return content.decode()
 
 
@@ -198,11 +199,10 @@ class _Reading:
         return None
 
     def _complain(self, document: Document, path: Path, complaints: Iterable[Complaint]) -> None:
-        known = {problem.path for problem in document.problems}
         self.problems += (
             document.problem(path + each.path, each.message)
             for each in complaints
-            if path + each.path not in known
+            if path + each.path not in document.mistaken
         )
 
     def _attempt(
@@ -221,10 +221,12 @@ class _Reading:
             document, (), lambda value, _: mapping(value), document.value, outside
         )
         given = given or {}
-        for key in given.keys() - keys:
-            if key in KEYS:
-                self._complain(document, (key,), [Complaint((), "belongs in the main file")])
-        self._complain(document, (), unknown_keys(given, KEYS))
+        strange = unknown_keys(given, KEYS) + [
+            Complaint((key,), "belongs in the main file")
+            for key in given
+            if key in KEYS and key not in keys
+        ]
+        self._complain(document, (), strange)
         return {key: given[key] for key in keys if key in given}
 
     def _entries(self, document: Document, given: dict[str, object], outside: Outside) -> None:

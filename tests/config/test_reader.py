@@ -363,3 +363,17 @@ def test_json_and_yaml_of_one_configuration_give_equal_models(read: Read) -> Non
     as_json = json.dumps(yaml.safe_load(text))
     assert read(text).model == read(as_json).model
     assert read(text).model.monitors
+
+
+@pytest.mark.parametrize("written", ["1.2", "'1.2'"])
+def test_a_version_need_not_be_quoted(read: Read, written: str) -> None:
+    text = "monitors: [{name: a, type: TLS, targets: ['h:1'], tls: {min_version: %s}}]"
+    [monitor] = read(text % written).model.monitors
+    assert monitor.tls is not None
+    assert monitor.tls.min_version == "1.2"
+
+
+def test_a_file_name_that_no_system_has_is_a_file_that_is_not_there(folder: Write) -> None:
+    folder(prober_yaml=(SECRET % r'file: "a\0b"'))
+    [said] = said_here()
+    assert said.endswith(r"headers.X.file: cannot read 'a\x00b': No such file or directory")
