@@ -89,7 +89,7 @@ def in_words(schema: Mapping[str, Any]) -> str:
     """Say in a few words what a JSON schema of ours accepts."""
     match schema:
         case {"enum": words}:
-            return ", ".join(f"`{word}`" for word in words)
+            return ", ".join(f"`{word}`" for word in words if isinstance(word, str))
         case {"not": _}:
             return "none"
         case {"oneOf": [{"type": "number", "minimum": low, "maximum": high}, _]}:

@@ -335,7 +335,7 @@ def test_a_secret_is_used_and_never_shown(read: Read, how: str) -> None:
 
 def test_a_secret_that_is_not_text_is_refused_without_being_shown(problems: Said) -> None:
     assert problems(SECRET % "env: E", environment={"E": "gehe\udcffim"}) == [
-        "2: monitors[0].headers.X.env: 'E' is not UTF-8 text"
+        "2: monitors[0].headers.X.env: environment variable 'E' is not UTF-8 text"
     ]
     assert problems(SECRET % "env: E", environment={"E": "ge\nheim"}) == [
         "2: monitors[0].headers.X: a header value cannot hold line ends"
