@@ -47,6 +47,9 @@ STATE_DIR = Flag("state-dir", "keep the state here", metavar="DIR")
 LOG_FORMAT = Flag(
     "log-format", "format of the log", one_of("json", "console"), "json|console", "json"
 )
+DEMO_LOG_FORMAT = LOG_FORMAT._replace(
+    doc="format of the log; default console on a terminal, json elsewhere", default=None
+)
 LOG_LEVEL = Flag(
     "log-level",
     "least level that is logged",
@@ -134,7 +137,8 @@ def _demo(options: Namespace, _: Environment) -> int:
 
     from prober import daemon, demo, logs
 
-    logs.configure(format=options.log_format, level=options.log_level)
+    by_itself = "console" if sys.stderr.isatty() else "json"
+    logs.configure(format=options.log_format or by_itself, level=options.log_level)
 
     async def serve() -> int:
         async with AsyncExitStack() as stack:
@@ -283,13 +287,13 @@ examples:
         "demo",
         "run on targets of its own, to see every status within 15 s",
         _demo,
-        (LISTEN, LOG_FORMAT, LOG_LEVEL),
+        (LISTEN, DEMO_LOG_FORMAT, LOG_LEVEL),
         """\
 The targets are healthy, failing, flapping, slow, undecided, with a certificate that is about to
 expire; they speak TCP, UDP, HTTP, TLS and gRPC and live in the same process on loopback addresses.
 
 examples:
-  prober demo --log-format console
+  prober demo
   prober status --watch          (in another terminal)""",
     ),
     Command(
@@ -351,17 +355,18 @@ Exit status: 0 or 1.""",
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run the command line and return the exit code; bad usage raises SystemExit(2)."""
     environment = os.environ if environment is None else environment
-    command, options = _parse(arguments, environment)
     try:
-        code = command.run(options, environment)
-        sys.stdout.flush()
+        try:
+            command, options = _parse(arguments, environment)
+            return command.run(options, environment)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         # Who read the output has gone. What is still buffered must not fail again at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return code
 
 
 def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:

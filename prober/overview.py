@@ -77,7 +77,7 @@ def _last(last: Mapping[str, Any] | None) -> str:
     """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`."""
     if last is None:
         return "not probed yet"
-    reason = last["reason"].replace("_", " ")
+    reason = str(last["reason"]).replace("_", " ")
     if reason == "disabled":
         return reason
     code = _code(last)
@@ -93,7 +93,8 @@ def _code(last: Mapping[str, Any]) -> str:
         return f"gRPC {last['grpc_serving_status']}"
     if "grpc_status_code" in last:
         return f"gRPC code {last['grpc_status_code']}"
-    return f"{last['tls_version']}" if "tls_version" in last else ""
+    version: str = last.get("tls_version", "")
+    return version
 
 
 def progress(online: bool | None, streak: int, rise: int, fall: int) -> str:  # noqa: FBT001  (the API's)

@@ -129,7 +129,8 @@ async def run(
     """Probe one check after the other, writing a line for each step; return the worst status."""
 
     def step(name: str, seconds: float, detail: str) -> None:
-        write(f"{seconds * 1000:9.3f} ms  {clean(name.replace('_', ' ')):<10}  {clean(detail)}")
+        words = f"{clean(name.replace('_', ' ')):<10}  {clean(detail)}".rstrip()
+        write(f"{seconds * 1000:9.3f} ms  {words}")
 
     statuses = []
     for check in checks:
