@@ -1,7 +1,7 @@
 """One probe on demand, each of its steps printed: the `probe` command."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -17,15 +17,10 @@ from prober.terminal import clean, paint
 Trace = Callable[[str, float, str], None]
 """Is told each step of a probe, the seconds since its start, and what there is to say."""
 
+ProbeOnce = Callable[[Check, Trace], Awaitable[Outcome]]
+"""Probes a check once, with the engine of the daemon."""
+
 _DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443, "TLS": 443}
-
-
-class ProbeOnce(Protocol):
-    """What probes a check once with the daemon's engine."""
-
-    async def __call__(self, check: Check, trace: Trace) -> Outcome:
-        """Probe, telling each step, and return what was found."""
-        ...
 
 
 def setting_value(text: str) -> Any:
