@@ -159,6 +159,11 @@ class Screen:
         # wrapping. A screen that is cleared first flickers.
         self._write("\x1b[?7l\x1b[H" + "\x1b[K\n".join(shown) + "\x1b[K\x1b[J\x1b[?7h")
 
+    def leave(self) -> None:
+        """End below what was shown, even if it was interrupted half-way."""
+        if not self._as_json:
+            self._write("\x1b[0m\x1b[?7h\n" if self._out.isatty() else "\n")
+
     def _lines(self, view: View, width: int | None) -> list[str]:
         if self._as_json:  # a DEL is the one control character that JSON does not escape
             return [json.dumps({"checks": view.checks}).replace("\x7f", "\\u007f")]
@@ -191,4 +196,5 @@ def watch(
                 trouble = str(unanswered)
             screen.show_again(view, trouble)
             sleep(interval)
+    screen.leave()
     return view.status if view else Status.UNKNOWN

@@ -611,6 +611,7 @@ def test_a_terminal_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(frames) == 2
     assert frames[0].count("\n") == 4
     assert frames[0].endswith(f"... 8 more{ESC}[K{ESC}[J{ESC}[?7h{ESC}[?7l")
+    assert frames[1].endswith(f"{ESC}[0m{ESC}[?7h\n")
 
 
 def test_watching_as_json_gives_one_line_for_each_look() -> None:
@@ -898,11 +899,11 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
 @ready
 def test_run_hands_its_flags_to_the_daemon(write: Callable[[str], str], daemon: FakeDaemon) -> None:
     flags_given = ["--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--allow-shrink"]
-    arguments = ["run", "--config", write(GOOD), "--state-dir", "/tmp/state", *flags_given]
+    arguments = ["run", "--config", write(GOOD), "--state-dir", "/srv/state", *flags_given]
     assert cli.main(arguments, {}) == 7
     assert list(daemon.options["listen"]) == ["127.0.0.1:0", "[::1]:0"]
     assert daemon.options["allow_shrink"] is True
-    assert daemon.config.server.state_dir == "/tmp/state"
+    assert daemon.config.server.state_dir == "/srv/state"
     assert daemon.options["load"]() == daemon.config
 
 
