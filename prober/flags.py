@@ -5,8 +5,11 @@ A flag beats its variable, the variable beats the default. An empty variable cou
 
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from prober.model.probe import Target
 
 _YES_OR_NO = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -88,14 +91,15 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def listen_address(text: str) -> str:
+def listen_address(text: str) -> "Target":
     """Read HOST:PORT, an IPv6 address in brackets; port 0 lets the system pick one."""
-    host, _, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    number = int(port) if port.isascii() and port.isdecimal() else -1
-    if not bare or (":" in host and bare is host) or not 0 <= number <= 65535:
-        raise ArgumentTypeError(f"expected HOST:PORT, an IPv6 address in brackets, got {text!r}")
-    return text
+    from prober.config.settings import read_address
+    from prober.model.option import Rejected
+
+    try:
+        return read_address(text)
+    except Rejected as rejected:
+        raise ArgumentTypeError(str(rejected)) from None
 
 
 def daemon_url(text: str) -> str:
