@@ -15,6 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
 
+_SHOWN = 100  # characters of a wrong value that are repeated to the person who wrote it
+
 Path = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top."""
 
@@ -109,7 +111,9 @@ def in_words(value: object) -> str:
         case list():
             return "a list"
         case str():
-            return repr(value)
+            return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+        case int() if value.bit_length() > 128:
+            return "a very large number"
         case _:
             return str(value)
 
