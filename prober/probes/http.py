@@ -293,7 +293,7 @@ class _Plain:
         return len(self.content) >= self._wanted
 
     def feed(self, content: bytes) -> None:
-        self.content += content
+        self.content += content[: self._wanted - len(self.content)]
 
     def end(self) -> None:
         """The connection has ended."""
