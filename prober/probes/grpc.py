@@ -258,8 +258,8 @@ class _Reply:
         self._decoder = self._decoder or Decoder()
         try:
             headers: list[tuple[bytes, bytes]] = self._decoder.decode(block, raw=True)
-        except HPACKError as error:
-            raise _broken(f"its headers cannot be read, {error}") from None
+        except HPACKError:
+            raise _broken("its headers cannot be read") from None
         return headers
 
 
