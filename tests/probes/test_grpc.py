@@ -32,7 +32,7 @@ NOT_SERVING = Reason.NOT_SERVING
 UNEXPECTED = Reason.UNEXPECTED_STATUS
 
 TARGET = Target("10.0.0.3", 50051)
-NOWHERE = Outside("/", {}.__getitem__, {})
+NOWHERE = Outside("/", str, {})
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
@@ -102,6 +102,7 @@ class Server:
         self.seen: list[type] = []
 
     def receive(self, content: bytes) -> None:
+        """Take what the probe sent, or raise h2's error if it may not be sent."""
         for event in self.http.receive_data(content):
             self.seen.append(type(event))
             if isinstance(event, RequestReceived):
@@ -340,7 +341,6 @@ UNUSUAL = {
     "going away after this call": (
         HELLO + goaway(2**31 - 1, 0) + STARTED + goaway(1, 0) + SERVING_DATA + TRAILERS
     ),
-    "more frames after the answer": answer(SERVING) + goaway(1, 11) + b"\xff" * 20,
 }
 
 
@@ -353,9 +353,11 @@ def test_an_answer_is_found_in_whatever_frames_it_comes(reply: bytes) -> None:
 @pytest.mark.parametrize("reply", UNUSUAL.values(), ids=UNUSUAL)
 def test_an_answer_cut_off_anywhere_is_no_verdict_of_the_target(reply: bytes, end: Event) -> None:
     means = {END: CLOSED, RESET: Reason.RESET, DEADLINE: TIMEOUT}[end]
-    reasons = cut_off(PLAIN, reply, end)
-    assert set(reasons) == {means}
-    assert len(reasons) >= min(len(reply), len(answer(SERVING)) - 15)
+    assert cut_off(PLAIN, reply, end) == [means] * len(reply)
+
+
+def test_what_follows_the_answer_does_not_matter() -> None:
+    assert judge(PLAIN, answer(SERVING) + goaway(1, 11) + b"\xff" * 20).reason is OK
 
 
 def test_settings_and_pings_are_acknowledged() -> None:
@@ -532,7 +534,7 @@ def test_with_tls_the_call_comes_after_the_handshake() -> None:
         ({"authority": "a b"}, "expected a host, or host:port, got 'a b'"),
         (
             {"expected_codes": 100},
-            "expected codes from 0 to 99 such as 200, 200,202 or 200-204,301",
+            "expected codes from 0 to 99 such as",
         ),
     ],
 )
