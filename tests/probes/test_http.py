@@ -350,6 +350,7 @@ NOT_HTTP = {
     "hexadecimal length": b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\n",
     "no length": b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
     "endless length": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+    "one header too many": (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * (HEADERS_LIMIT + 1) + b"\r\n"),
     "500 headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n",
     "head too long": b"HTTP/1.1 200 OK\r\nX: ".ljust(HEAD_LIMIT - 3, b"y") + b"\r\n\r\n",
     "broken after 100": b"HTTP/1.1 100 Continue\r\n\r\nSSH-2.0-x\r\n",
