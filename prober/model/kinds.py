@@ -300,8 +300,6 @@ def _read_secret(value: object, outside: Outside) -> Secret:
     if isinstance(value, str):
         reject_surrogates(value)
         return Secret(value, masked=False)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise Rejected(f"{expected('text', value)}; put it in quotes")
     if not isinstance(value, dict):
         raise expected("text, {file: PATH} or {env: NAME}", value)
     how, name = _payload_parts(value, ("file", "env"))
@@ -329,6 +327,15 @@ def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> 
 
 
 SECRET = Kind(_read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str)
+
+
+def _read_file_name(value: object, outside: Outside) -> str:
+    return outside.locate(_FILE_NAME.read(value, outside))
+
+
+_FILE_NAME = text(1, 4096)
+FILE = Kind(_read_file_name, _FILE_NAME.schema)
+"""The path of a file or directory; relative ones start at the configuration file's directory."""
 
 
 def _read_pem_file(value: object, outside: Outside) -> str:

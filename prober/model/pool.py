@@ -94,6 +94,7 @@ def _read_backend(value: object, outside: Outside) -> Backend:
 
 BACKEND = Kind(_read_backend, {"oneOf": [{"type": "string"}, schema_of(Backend)]}, show_options)
 BACKENDS = list_of(BACKEND)
+TARGETS = list_of(BACKEND, shortest=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,16 @@ _SECRET_HEADERS = re.compile(
 )
 
 
+def _read_method(value: object, outside: Outside) -> str:
+    if value == "CONNECT":
+        raise Rejected("CONNECT asks a proxy for a tunnel and is not probed; TCP probes its port")
+    return _METHOD.read(value, outside)
+
+
+_METHOD = choice(*METHODS)
+METHOD = Kind(_read_method, _METHOD.schema)
+
+
 def _wrong_header(name: str) -> str | None:
     if not re.fullmatch(_NAME, name):
         return "expected a header name"
@@ -107,7 +117,7 @@ class HttpProbe:
     datagram: ClassVar[bool] = False
     default_port: ClassVar[int] = 80
 
-    http_method: str = option(choice(*METHODS), default="GET", doc="request method")
+    http_method: str = option(METHOD, default="GET", doc="request method")
     url_path: str = option(
         matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and holds no spaces"),
         default="/",

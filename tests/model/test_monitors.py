@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prober.model.kinds import Frozen
-from prober.model.monitor import UDP_PACE, Check, Model, Monitor, probe_rate
+from prober.model.monitor import UDP_PACE, Check, Model, Monitor, TargetList, probe_rate
 from prober.model.option import Complaint, Outside, Rejected, section
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.probe import Probe, Target
@@ -61,14 +61,26 @@ def test_a_check_is_stale_after_three_intervals_and_a_timeout(
     assert monitor(probe=probe, **options).stale_after == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(("pool", "targets"), [("", ()), ("web", (A,))])
-def test_it_has_either_a_pool_or_targets(pool: str, targets: tuple[Backend, ...]) -> None:
-    with pytest.raises(Rejected, match="exactly one of 'pool' and 'targets' is required"):
-        monitor(pool=pool, targets=targets)
+LISTED = TargetList(file="/a.json")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool": ""},
+        {"pool": "web", "targets": (A,)},
+        {"pool": "web", "targets_from": LISTED},
+        {"pool": "", "targets": (A,), "targets_from": LISTED},
+    ],
+)
+def test_what_is_probed_is_said_once(options: dict[str, Any]) -> None:
+    with pytest.raises(Rejected, match="expected exactly one of pool, targets, targets_from"):
+        monitor(**options)
 
 
 def test_targets_are_a_pool_of_the_monitors_name() -> None:
     assert monitor("m", pool="", targets=(A,)).pool_name == "m"
+    assert monitor("m", pool="", targets_from=LISTED).pool_name == "m"
     assert monitor("m", pool="web").pool_name == "web"
 
 

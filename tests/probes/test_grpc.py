@@ -3,7 +3,6 @@
 import struct
 
 import pytest
-from drive import DEADLINE, END, RESET, SESSION, Event, Start, cut_off, drive, judge, pieces
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
@@ -23,6 +22,18 @@ from prober.model.probe import RECEIVE, Send, Target
 from prober.model.status import Reason
 from prober.model.tls import TlsSettings
 from prober.probes.grpc import GrpcProbe
+from tests.probes.drive import (
+    DEADLINE,
+    END,
+    RESET,
+    SESSION,
+    Event,
+    Start,
+    cut_off,
+    drive,
+    judge,
+    pieces,
+)
 
 OK = Reason.OK
 BROKEN = Reason.BAD_RESPONSE

@@ -4,7 +4,6 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from drive import DEADLINE, END, RESET, SESSION, Event, Start, cut_off, drive, judge, pieces
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,18 @@ from prober.model.option import Outside, Rejected, section, show_options
 from prober.model.probe import Target, TlsSession
 from prober.model.status import Reason, Result
 from prober.probes.http import HEAD_LIMIT, HEADERS_LIMIT, METHODS, HttpProbe, HttpsProbe
+from tests.probes.drive import (
+    DEADLINE,
+    END,
+    RESET,
+    SESSION,
+    Event,
+    Start,
+    cut_off,
+    drive,
+    judge,
+    pieces,
+)
 
 OK = Reason.OK
 CLOSED = Reason.CLOSED
@@ -185,10 +196,17 @@ def test_secrets_are_sent_and_not_shown() -> None:
             (("domain_name",), r"expected a host name, got 'a\r\nb'"),
         ),
         (
+            {"http_method": "HEDA"},
+            (
+                ("http_method",),
+                f"expected one of {', '.join(METHODS)}, got 'HEDA'; did you mean 'HEAD'?",
+            ),
+        ),
+        (
             {"http_method": "CONNECT"},
             (
                 ("http_method",),
-                f"expected one of {', '.join(METHODS)}, got 'CONNECT'",
+                "CONNECT asks a proxy for a tunnel and is not probed; TCP probes its port",
             ),
         ),
         (

@@ -1,13 +1,13 @@
 """TCP: connected, and the reply holds what is expected."""
 
 import pytest
-from drive import DEADLINE, END, RESET, Event, cut_off, drive, judge, pieces
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.model.probe import Target
 from prober.model.status import Reason
 from prober.probes.tcp import REPLY_LIMIT, TcpProbe
+from tests.probes.drive import DEADLINE, END, RESET, Event, cut_off, drive, judge, pieces
 
 TARGET = Target("10.0.0.3", 6379)
 EXPECTING = TcpProbe(send=b"PING\r\n", expect=b"+PONG").bind(TARGET)

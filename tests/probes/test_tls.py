@@ -1,7 +1,6 @@
 """TLS: which handshake is asked for, and what is made of it."""
 
 import pytest
-from drive import DEADLINE, SESSION, drive
 
 from prober.model.probe import Probe, Target, Trouble
 from prober.model.status import Reason
@@ -9,6 +8,7 @@ from prober.model.tls import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpsProbe
 from prober.probes.tls import TlsProbe
+from tests.probes.drive import DEADLINE, SESSION, drive
 
 NAMED = TlsSettings(server_name="sni.example")
 

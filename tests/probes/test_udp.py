@@ -1,11 +1,11 @@
 """UDP_CONNECT: a reply, silence or a refusal."""
 
 import pytest
-from drive import DEADLINE, Event, drive
 
 from prober.model.probe import Target, Trouble
 from prober.model.status import Reason, Result
 from prober.probes.udp import DEFAULT_PAYLOAD, UdpProbe
+from tests.probes.drive import DEADLINE, Event, drive
 
 TARGET = Target("10.0.0.53", 53)
 REFUSED = Trouble(Reason.REFUSED, "port unreachable")

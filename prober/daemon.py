@@ -1,0 +1,315 @@
+"""The daemon: wires the floors together, serves until it is told to stop, reloads."""
+
+import asyncio
+import gc
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from aiohttp import web
+
+from prober import __version__
+from prober.config.changes import changes
+from prober.config.problem import ConfigError
+from prober.config.reader import Config
+from prober.engine.reactor import Engine
+from prober.engine.resolver import Resolver
+from prober.engine.scheduler import GAP, Scheduler
+from prober.engine.ticker import Ticker
+from prober.model.health import Health
+from prober.model.monitor import Check
+from prober.model.probe import Target
+from prober.model.status import Outcome
+from prober.state.events import Event
+from prober.state.store import CheckState, Store
+from prober.state.vitals import Vitals
+from prober.web.app import make_app
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 2.0
+"""Time that connections to the API get to finish when the daemon stops."""
+SPARE_DESCRIPTORS = 128
+"""File descriptors that probes leave to everything else."""
+SHRINK_LIMIT = 0.5
+"""The part of its checks that a reload may drop without being asked twice."""
+SHRINK_WINDOW = 60.0
+"""Seconds within which the same shrinking content must be offered again to be taken."""
+
+Load = Callable[[], Config]
+
+
+class Prober:
+    """The probing half: store, engine and scheduler, and the configuration they run with.
+
+    Args:
+        config: What to begin with.
+        loop: The event loop that everything runs in.
+        limit: Probes in flight at once.
+        allow_shrink: Whether a reload may drop more than half of the checks at once.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limit: int,
+        allow_shrink: bool = False,
+    ) -> None:
+        self.config = config
+        self._loop = loop
+        self._allow_shrink = allow_shrink
+        self._offered: tuple[str, float] | None = None
+        self._ticker = Ticker(
+            clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_loop_lag
+        )
+        self._engine = Engine(
+            ticker=self._ticker,
+            resolver=Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe),
+            wall=time.time,
+            report=_report_bug,
+        )
+        self.vitals = Vitals(
+            name=socket.gethostname(),
+            version=__version__,
+            started_at=time.time(),
+            config_hash=config.digest,
+            config_loaded_at=time.time(),
+            count_in_flight=lambda: self._engine.in_flight,
+        )
+        self.store = Store(wall=time.time, awake=self._ticker.awake)
+        self._scheduler: Scheduler[CheckState] = Scheduler(
+            ticker=self._ticker,
+            engine=self._engine,
+            record=self._record,
+            limit=limit,
+            saw_lag=self.vitals.schedule_lags.observe,
+            saw_skips=self.vitals.saw_skips,
+        )
+
+    @contextmanager
+    def probing(self) -> Iterator[None]:
+        """Probe as long as the context lasts; what is in flight at its end has no result."""
+        self._loop.add_reader(self._engine.fileno(), self._scheduler.ready)
+        with self.store.events.followed_by(_log_transition):
+            self.store.adopt(self.config.model)
+            self._schedule(self.config.model.checks())
+            try:
+                yield
+            finally:
+                self._loop.remove_reader(self._engine.fileno())
+                self._ticker.stop()
+                self._engine.close()
+
+    def apply(self, config: Config) -> list[str]:
+        """Take over a new configuration, touching only what it changes.
+
+        Returns the problems that stand against it; with any, nothing was changed.
+        """
+        difference = changes(self.config.model, config.model)
+        problem = self._shrinks_too_much(len(difference.removed), config.digest)
+        if problem:
+            return [problem]
+        for check in difference.removed:
+            self._scheduler.remove(check.key)
+            self.store.remove(check.key)
+        self.store.adopt(config.model)
+        self._engine.forget_contexts()
+        self._schedule([*difference.added, *(new for _, new in difference.changed)])
+        self.config = config
+        self.vitals.config_hash = config.digest
+        self.vitals.config_loaded_at = time.time()
+        log.info(
+            "config_reloaded",
+            added=len(difference.added),
+            removed=len(difference.removed),
+            changed=len(difference.changed),
+            checks=len(self.store),
+            config_hash=config.digest,
+        )
+        return []
+
+    def _shrinks_too_much(self, removed: int, digest: str) -> str | None:
+        now = time.monotonic()
+        offered, self._offered = self._offered, None
+        if self._allow_shrink or removed <= len(self.store) * SHRINK_LIMIT:
+            return None
+        if offered and offered[0] == digest and now - offered[1] < SHRINK_WINDOW:
+            return None
+        self._offered = (digest, now)
+        return (
+            f"it would drop {removed} of {len(self.store)} checks; "
+            f"reload it again within {SHRINK_WINDOW:g} s, or start with --allow-shrink"
+        )
+
+    def _schedule(self, checks: Iterable[Check]) -> None:
+        states = [self.store.add(check) for check in checks]
+        self._scheduler.add((state.check, state, state.health) for state in states)
+
+    def _record(self, state: CheckState, outcome: Outcome) -> Health:
+        health = self.store.record(state, outcome)
+        log.debug(
+            "probed",
+            monitor=state.check.monitor.name,
+            backend=state.check.backend.key,
+            result=outcome.result,
+            reason=outcome.reason,
+            detail=outcome.detail,
+            seconds=round(outcome.seconds, 6),
+        )
+        return health
+
+    def _saw_loop_lag(self, seconds: float) -> None:
+        self.vitals.saw_loop_lag(seconds)
+        if seconds > GAP:
+            log.warning("stood_still", seconds=round(seconds, 3))
+
+
+async def run(
+    config: Config,
+    *,
+    load: Load | None = None,
+    listen: Iterable[Target] = (),
+    allow_shrink: bool = False,
+) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status.
+
+    Args:
+        config: What to begin with.
+        load: Reads the configuration again for a reload; None if there is nothing to read.
+        listen: Addresses to serve on, instead of the configured ones.
+        allow_shrink: Whether a reload may drop more than half of the checks at once.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    prober = Prober(config, loop=loop, limit=_probe_limit(), allow_shrink=allow_shrink)
+    addresses = tuple(listen) or config.server.listen
+    reloader = Reloader(prober, load)
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    app = make_app(
+        prober.store,
+        prober.vitals,
+        clock=time.monotonic,
+        wall=time.time,
+        reload=reloader.reload if _lifecycle(config, addresses) else None,
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    try:
+        with prober.probing():
+            if not await _serve(runner, addresses):
+                return 1
+            prober.vitals.ready = True
+            _free_the_collector()
+            _say_what_is_missing(config)
+            log.info("ready", checks=len(prober.store))
+            await stop.wait()
+            log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
+            prober.vitals.ready = False
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+class Reloader:
+    """Reloads the configuration, one at a time; what is asked meanwhile is done once after."""
+
+    def __init__(self, prober: Prober, load: Load | None) -> None:
+        self._prober = prober
+        self._load = load
+        self._lock = asyncio.Lock()
+        self._asked: asyncio.Task[list[str]] | None = None
+
+    def ask(self) -> None:
+        """Reload soon; many calls in a row lead to one reload."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.ensure_future(self.reload())
+
+    async def reload(self) -> list[str]:
+        """Reload; return the problems, with any of which the old configuration runs on."""
+        async with self._lock:
+            problems = await self._try()
+        self._prober.vitals.config_ok = not problems
+        if problems:
+            log.error("config_rejected", problems=problems)
+        return problems
+
+    async def _try(self) -> list[str]:
+        if self._load is None:
+            return ["there is no configuration file to read again"]
+        try:
+            config = await asyncio.to_thread(self._load)
+        except ConfigError as error:
+            return [str(problem) for problem in error.problems]
+        except OSError as error:
+            return [f"{error.filename}: {error.strerror}"]
+        return self._prober.apply(config)
+
+
+async def _serve(runner: web.AppRunner, addresses: Iterable[Target]) -> bool:
+    """Listen on every address; say where, or why not."""
+    for address in addresses:
+        site = web.TCPSite(runner, address.host, address.port)
+        try:
+            await site.start()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
+            return False
+    for bound in runner.addresses:
+        log.info("listening", address=str(Target(*bound[:2])))
+    return True
+
+
+def _lifecycle(config: Config, addresses: Iterable[Target]) -> bool:
+    """Tell whether `POST /-/reload` is on: as configured, else only on loopback."""
+    if config.server.lifecycle is not None:
+        return config.server.lifecycle
+    return {address.host for address in addresses} <= {"127.0.0.1", "::1", "localhost"}
+
+
+def _say_what_is_missing(config: Config) -> None:
+    """Warn of keys that are understood but have no effect in this version."""
+    log.info("state_in_memory_only")
+    for key in ("state_dir", "writable", "watch_config"):
+        if getattr(config.server, key):
+            log.warning("no_effect_in_this_version", key=f"server.{key}")
+
+
+def _probe_limit() -> int:
+    """Raise the limit of descriptors as far as allowed; return how many probes may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(8, (hard - SPARE_DESCRIPTORS) // 2)
+
+
+def _free_the_collector() -> None:
+    """Keep the garbage collector away from what stays for good."""
+    gc.collect()
+    gc.freeze()
+
+
+def _log_transition(event: Event) -> None:
+    log.info(
+        "status_changed",
+        monitor=event.monitor,
+        pool=event.pool,
+        backend=event.backend,
+        **{"from": event.before, "to": event.after},
+        result=event.reason.result,
+        reason=event.reason,
+        streak=event.streak,
+        cause=event.cause,
+    )
+
+
+def _report_bug(error: Exception, target: Target) -> None:
+    log.error("internal_error", target=str(target), exc_info=error)

@@ -1,0 +1,100 @@
+"""What an error of the operating system or of OpenSSL means: the target's fault, or ours."""
+
+import os
+import ssl
+from errno import (
+    EACCES,
+    EADDRNOTAVAIL,
+    EAFNOSUPPORT,
+    EAGAIN,
+    ECONNABORTED,
+    ECONNREFUSED,
+    ECONNRESET,
+    EHOSTDOWN,
+    EHOSTUNREACH,
+    EINVAL,
+    EMFILE,
+    ENETDOWN,
+    ENETUNREACH,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    ENOPROTOOPT,
+    EPERM,
+    EPIPE,
+    ETIMEDOUT,
+)
+
+from prober.model.probe import Trouble
+from prober.model.status import Reason
+
+_LOCAL = {
+    EMFILE: Reason.NO_DESCRIPTORS,
+    ENFILE: Reason.NO_DESCRIPTORS,
+    ENOBUFS: Reason.NO_MEMORY,
+    ENOMEM: Reason.NO_MEMORY,
+    EADDRNOTAVAIL: Reason.NO_PORTS,
+    EAGAIN: Reason.NO_PORTS,
+    ENETDOWN: Reason.NO_ROUTE,
+    EAFNOSUPPORT: Reason.NO_ROUTE,
+    EPERM: Reason.NOT_PERMITTED,
+    EACCES: Reason.NOT_PERMITTED,
+}
+_AT_ONCE = _LOCAL | {
+    ENETUNREACH: Reason.NO_ROUTE,
+    EHOSTUNREACH: Reason.NO_ROUTE,
+    EHOSTDOWN: Reason.NO_ROUTE,
+    EINVAL: Reason.NO_ROUTE,
+    ECONNREFUSED: Reason.REFUSED,
+}
+_FROM_THE_NETWORK = _LOCAL | {
+    ECONNREFUSED: Reason.REFUSED,
+    ECONNRESET: Reason.RESET,
+    ECONNABORTED: Reason.RESET,
+    EPIPE: Reason.CLOSED,
+    ETIMEDOUT: Reason.TIMEOUT,
+    EHOSTUNREACH: Reason.UNREACHABLE,
+    ENETUNREACH: Reason.UNREACHABLE,
+    EHOSTDOWN: Reason.UNREACHABLE,
+    ENOPROTOOPT: Reason.UNREACHABLE,
+}
+
+
+def at_once(number: int) -> Trouble:
+    """Return what it means when socket(), connect() or a datagram's send() fails on the spot.
+
+    The kernel then found no way from this host: that says nothing about the target.
+    """
+    return Trouble(_AT_ONCE.get(number, Reason.INTERNAL), _words(number))
+
+
+def from_network(number: int) -> Trouble:
+    """Return what an error means that came after the first packet: an answer of the network."""
+    return Trouble(_FROM_THE_NETWORK.get(number, Reason.INTERNAL), _words(number))
+
+
+def _words(number: int) -> str:
+    words = os.strerror(number)
+    return words[:1].lower() + words[1:]
+
+
+_CERTIFICATE = {
+    9: Reason.TLS_EXPIRED,  # X509_V_ERR_CERT_NOT_YET_VALID
+    10: Reason.TLS_EXPIRED,  # X509_V_ERR_CERT_HAS_EXPIRED
+    62: Reason.TLS_HOSTNAME,  # X509_V_ERR_HOSTNAME_MISMATCH
+    64: Reason.TLS_HOSTNAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
+}
+
+
+def from_tls(error: ssl.SSLError) -> Trouble:
+    """Return what a failed TLS operation means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = _CERTIFICATE.get(error.verify_code, Reason.TLS_UNTRUSTED)
+        return Trouble(reason, f"certificate: {error.verify_message}")
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Trouble(Reason.CLOSED, "closed during the TLS handshake")
+    words = (error.reason or "unknown error").lower().replace("_", " ")
+    if "alert" in words:
+        words = words.partition("alert ")[2] or words
+        return Trouble(Reason.TLS_ALERT, f"TLS alert: {words}")
+    return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {words}")

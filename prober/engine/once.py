@@ -1,0 +1,72 @@
+"""One probe, with the engine of the daemon."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from prober.engine.attempt import Job
+from prober.engine.reactor import Engine
+from prober.engine.resolver import Resolver
+from prober.engine.ticker import Ticker
+from prober.model.monitor import Check
+from prober.model.status import PHASES, Outcome
+
+Trace = Callable[[str, float, str], None]
+
+
+async def probe_once(check: Check, trace: Trace = lambda _step, _seconds, _detail: None) -> Outcome:
+    """Probe a check once and return what was found.
+
+    `trace` is then told of each step that the probe got to: its name, the seconds from the start
+    to the step's end, and what is known of it.
+    """
+    loop = asyncio.get_running_loop()
+    finished: asyncio.Future[Outcome] = loop.create_future()
+    bugs: list[Exception] = []
+    ticker = Ticker(clock=time.monotonic, call_later=loop.call_later)
+    engine = Engine(
+        ticker=ticker,
+        resolver=Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe),
+        wall=time.time,
+        report=lambda error, _: bugs.append(error),
+    )
+
+    def tick(now: float, _: float) -> float | None:
+        engine.drain()
+        engine.expire(now)
+        return engine.next_deadline()
+
+    ticker.start(tick)
+    loop.add_reader(engine.fileno(), engine.drain)
+    probe = check.monitor.probe
+    job = Job(
+        check.target,
+        probe.bind(check.target),
+        timeout=check.monitor.timeout,
+        datagram=probe.datagram,
+    )
+    try:
+        attempt = engine.start(job, finished.set_result)
+        outcome = await finished
+    finally:
+        loop.remove_reader(engine.fileno())
+        ticker.stop()
+        engine.close()
+    for bug in bugs:
+        raise bug
+    _tell(outcome, attempt.address.host if attempt.address else "", trace)
+    return outcome
+
+
+def _tell(outcome: Outcome, address: str, trace: Trace) -> None:
+    facts = outcome.facts or {}
+    details = {
+        "resolve": address,
+        "connect": f"{address} from {outcome.source_ip}",
+        "tls": str(facts.get("tls_version", "")),
+    }
+    passed = 0.0
+    for phase, seconds in zip(PHASES, outcome.phases, strict=True):
+        if seconds is not None:
+            passed += seconds
+            trace(phase, passed, details.get(phase, ""))

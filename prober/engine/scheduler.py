@@ -1,0 +1,250 @@
+"""When each check is probed: the grid, the pacing of UDP, the cap, and what is skipped."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from prober.engine.attempt import Done, Job
+from prober.engine.ticker import Ticker
+from prober.engine.wheel import TICK, Wheel
+from prober.model.health import Health
+from prober.model.monitor import UDP_PACE, Check
+from prober.model.probe import Target
+from prober.model.schedule import first_due, interval_for, next_due, phase, slots_between
+from prober.model.status import Outcome, Reason
+
+GAP = 1.0
+"""Seconds. After a longer standstill nothing overdue is started at once: all go on by their grid,
+which spreads them over their intervals."""
+REFUSAL_HOLD = 2 * UDP_PACE
+"""Seconds after a refusal in which the silence of a UDP port may be the kernel's rate limit."""
+
+
+class Watched(Protocol):
+    """What the scheduler keeps up to date of a check, for those who show it."""
+
+    next_due: float | None
+
+
+S = TypeVar("S", bound=Watched)
+
+
+class Runner(Protocol):
+    """What runs probes: the engine, or a test's stand-in."""
+
+    in_flight: int
+
+    def start(self, job: Job, done: Done) -> object:
+        """Start a probe, and call `done` with its outcome."""
+
+    def drain(self) -> None:
+        """Handle what is ready."""
+
+    def expire(self, now: float) -> None:
+        """End what is late."""
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire` has something to do."""
+
+
+class _Watch(Generic[S]):
+    """One check on the schedule."""
+
+    __slots__ = (
+        "check",
+        "done",
+        "due",
+        "interval",
+        "job",
+        "number",
+        "paced",
+        "removed",
+        "skipped",
+        "state",
+        "tick",
+    )
+
+    def __init__(self, check: Check, state: S) -> None:
+        monitor = check.monitor
+        self.check = check
+        self.state = state
+        self.number = check.spread
+        self.job = Job(
+            check.target,
+            monitor.probe.bind(check.target),
+            timeout=monitor.timeout,
+            datagram=monitor.probe.datagram,
+        )
+        self.interval = monitor.fast_interval
+        self.due = 0.0
+        self.tick = 0
+        self.skipped = 0
+        self.paced = False
+        self.removed = False
+        self.done: Done
+
+    def interval_after(self, health: Health) -> float:
+        monitor = self.check.monitor
+        return interval_for(
+            health,
+            interval=monitor.interval,
+            fast_interval=monitor.fast_interval,
+            down_interval=monitor.down_interval,
+        )
+
+
+class Scheduler(Generic[S]):
+    """Starts the probes of all checks, and never two of one check at once.
+
+    Args:
+        ticker: Gives the time and the ticks.
+        engine: Runs the probes.
+        record: Takes an outcome and returns the health that it leads to.
+        limit: Probes in flight at once; what waits for a place is not being timed yet.
+        saw_lag: Is told how late each probe starts, in seconds.
+        saw_skips: Is told a reason and how many slots were left out because of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        ticker: Ticker,
+        engine: Runner,
+        record: Callable[[S, Outcome], Health],
+        limit: int,
+        saw_lag: Callable[[float], None] = lambda _: None,
+        saw_skips: Callable[[str, int], None] = lambda _reason, _slots: None,
+    ) -> None:
+        self._ticker = ticker
+        self._clock = ticker.clock
+        self._engine = engine
+        self._record = record
+        self._limit = limit
+        self._saw_lag = saw_lag
+        self._saw_skips = saw_skips
+        self._wheel: Wheel[_Watch[S]] = Wheel()
+        self._watches: dict[tuple[str, str], _Watch[S]] = {}
+        self._queue: deque[_Watch[S]] = deque()
+        self._free_at: dict[str, float] = {}
+        self._refused_at: dict[Target, float] = {}
+        ticker.start(self._tick)
+
+    def add(self, checks: Iterable[tuple[Check, S, Health]]) -> None:
+        """Put checks on the schedule, or replace them; the first probe comes at once, spread.
+
+        A check that is disabled is taken off.
+        """
+        batch = list(checks)
+        now = self._clock()
+        for check, state, health in batch:
+            self.remove(check.key)
+            state.next_due = None
+            if not check.monitor.enabled:
+                continue
+            watch = self._watches[check.key] = _Watch(check, state)
+            watch.done = partial(self._finished, watch)
+            watch.interval = watch.interval_after(health)
+            self._put(watch, first_due(now, watch.number, len(batch)))
+
+    def remove(self, key: tuple[str, str]) -> None:
+        """Take a check off the schedule; the result of a probe in flight is dropped."""
+        watch = self._watches.pop(key, None)
+        if watch is not None:
+            watch.removed = True
+            watch.state.next_due = None
+            self._wheel.remove(watch.tick, watch)
+
+    def ready(self) -> None:
+        """Handle what is ready, as the event loop calls for it."""
+        self._engine.drain()
+        self._start_queued()
+
+    def _tick(self, now: float, late: float) -> float | None:
+        """Do what is due; first let every answer in that came while nobody looked."""
+        self._engine.drain()
+        self._engine.expire(now)
+        for watch in self._wheel.pop(now):
+            if watch.removed:
+                continue
+            if late > GAP:
+                self._pass_over(watch, now)
+            elif not watch.job.datagram or self._has_pace(watch, now):
+                self._queue.append(watch)
+        self._start_queued()
+        times = (self._wheel.next(), self._engine.next_deadline())
+        return min((when for when in times if when is not None), default=None)
+
+    def _start_queued(self) -> None:
+        while self._queue and self._engine.in_flight < self._limit:
+            watch = self._queue.popleft()
+            if watch.removed:
+                continue
+            self._saw_lag(self._clock() - watch.due)
+            watch.state.next_due = None
+            self._engine.start(watch.job, watch.done)
+
+    def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
+        """Take in an outcome and find the next slot."""
+        if watch.removed:
+            return
+        now = self._clock()
+        if watch.job.datagram:
+            outcome = self._weigh_silence(watch, outcome, now)
+        if watch.skipped:
+            outcome = outcome._replace(skipped=watch.skipped)
+        missed = self._slots_missed(watch, now)
+        watch.skipped = missed
+        if missed:
+            self._saw_skips("overrun", missed)
+        interval = watch.interval_after(self._record(watch.state, outcome))
+        offset = phase(watch.number, interval)
+        watch.interval = interval
+        due = next_due(watch.due, interval, offset)
+        self._put(watch, due if due > now else next_due(now, interval, offset))
+
+    def _slots_missed(self, watch: _Watch[S], now: float) -> int:
+        return slots_between(watch.due, now, watch.interval, phase(watch.number, watch.interval))
+
+    def _pass_over(self, watch: _Watch[S], now: float) -> None:
+        """Leave out what came due during a standstill, and go on with the next slot."""
+        missed = 1 + self._slots_missed(watch, now)
+        watch.skipped += missed
+        self._saw_skips("gap", missed)
+        self._put(watch, next_due(now, watch.interval, phase(watch.number, watch.interval)))
+
+    def _put(self, watch: _Watch[S], due: float) -> None:
+        watch.due = watch.state.next_due = due
+        watch.paced = False
+        watch.tick = self._wheel.add(due, watch)
+        self._ticker.wake_by(due)
+
+    # UDP
+
+    def _has_pace(self, watch: _Watch[S], now: float) -> bool:
+        """Tell whether a UDP probe may start; if not, put it where its host is free again."""
+        if watch.paced:
+            return True
+        host = watch.job.target.host
+        start = max(now, self._free_at.get(host, 0.0))
+        self._free_at[host] = start + UDP_PACE + TICK  # a start may come a tick late
+        if start <= now:
+            return True
+        watch.paced = True
+        watch.state.next_due = start
+        watch.tick = self._wheel.add(start, watch)
+        return False
+
+    def _weigh_silence(self, watch: _Watch[S], outcome: Outcome, now: float) -> Outcome:
+        """Remember refusals; right after one, silence proves nothing."""
+        target = watch.job.target
+        if outcome.reason is Reason.REFUSED:
+            self._refused_at[target] = now
+        elif outcome.reason is Reason.SILENT and target in self._refused_at:
+            since = now - outcome.seconds - self._refused_at[target]
+            if since < REFUSAL_HOLD:
+                detail = f"no reply, {since:.1f} s after a refusal"
+                return outcome._replace(reason=Reason.WEAK_SILENCE, detail=detail)
+        if outcome.reason in (Reason.OK, Reason.SILENT):
+            self._refused_at.pop(target, None)
+        return outcome

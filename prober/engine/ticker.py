@@ -1,0 +1,80 @@
+"""The heart: wakes the engine and the scheduler when something is due, and only then."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+BEAT = 0.1
+"""Seconds. While probes are in flight it beats at least this often, to notice a standstill."""
+STALL = 0.05
+"""Seconds. A beat later than this means that the process stood still."""
+
+
+class Cancellable(Protocol):
+    """What a timer gives back."""
+
+    def cancel(self) -> None:
+        """Do not fire."""
+
+
+class Ticker:
+    """One timer for everything that is due, armed for the earliest.
+
+    `lost` is the time in seconds that the process has stood still altogether; `awake` is the
+    monotonic clock without it.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], Cancellable],
+        saw_lag: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self.clock = clock
+        self.lost = 0.0
+        self._call_later = call_later
+        self._saw_lag = saw_lag
+        self._timer: Cancellable | None = None
+        self._armed = 0.0
+        self._ticking = False
+        self._on_tick: Callable[[float, float], float | None] = lambda _now, _late: None
+
+    def start(self, on_tick: Callable[[float, float], float | None]) -> None:
+        """Begin; `on_tick(now, late)` does what is due and returns when to come back, or None."""
+        self._on_tick = on_tick
+
+    def awake(self) -> float:
+        """Return the monotonic time, less what was lost."""
+        return self.clock() - self.lost
+
+    def wake_by(self, when: float) -> None:
+        """See to it that there is a tick at `when` or before."""
+        if self._ticking:
+            return  # it says itself, at its end, when to come back
+        if self._timer is not None:
+            if self._armed <= when:
+                return
+            self._timer.cancel()
+        self._armed = when
+        self._timer = self._call_later(max(0.0, when - self.clock()), self._tick)
+
+    def stop(self) -> None:
+        """Do not tick any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._on_tick = lambda _now, _late: None
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self.clock()
+        late = max(0.0, now - self._armed)
+        self._saw_lag(late)
+        if late > STALL:
+            self.lost += late
+        self._ticking = True
+        try:
+            again = self._on_tick(now, late)
+        finally:
+            self._ticking = False
+        if again is not None:
+            self.wake_by(again)

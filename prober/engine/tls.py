@@ -1,0 +1,132 @@
+"""TLS over the engine's sockets: one shared context per distinct setting, handshakes in memory."""
+
+import ssl
+from collections.abc import Iterator
+
+from prober.engine.certificate import not_after
+from prober.engine.errors import from_tls
+from prober.model.monitor import Monitor
+from prober.model.option import Complaint
+from prober.model.probe import StartTls, TlsSession
+from prober.model.tls import TlsSettings
+
+READ_SIZE = 16384
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_REMEMBERED_CERTIFICATES = 4096
+
+
+def make_context(settings: TlsSettings, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+    """Return a context for these settings; raise OSError or ssl.SSLError for unusable files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = _VERSIONS[settings.min_version]
+    context.check_hostname = settings.verify
+    context.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
+    if settings.verify and settings.ca_file:
+        context.load_verify_locations(settings.ca_file)
+    elif settings.verify:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file, password=_no_password)
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def vet(monitor: Monitor) -> Iterator[Complaint]:
+    """Yield what is wrong with the TLS files of a monitor beyond what can be read in them."""
+    if monitor.tls is None:
+        return
+    try:
+        make_context(monitor.tls, monitor.tls.alpn or ())
+    except (OSError, ValueError) as error:
+        words = getattr(error, "reason", None) or str(error)
+        yield Complaint(("tls",), f"OpenSSL cannot use these files: {words}")
+
+
+class TlsContexts:
+    """The contexts in use, made when first asked for."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+    def get(self, start: StartTls) -> ssl.SSLContext:
+        """Return the context for a handshake."""
+        settings = start.settings
+        key = (
+            settings.verify,
+            settings.ca_file,
+            settings.cert_file,
+            settings.key_file,
+            settings.min_version,
+            start.alpn,
+        )
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = make_context(settings, start.alpn)
+        return context
+
+    def clear(self) -> None:
+        """Forget all contexts, so that changed files are read again."""
+        self._contexts.clear()
+
+
+class TlsStream:
+    """One TLS connection in memory: ciphertext goes in and out, the socket is the engine's."""
+
+    __slots__ = ("_incoming", "_object", "outgoing")
+
+    def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._incoming, self.outgoing, server_hostname=server_name.rstrip(".")
+        )
+
+    def feed(self, content: bytes) -> None:
+        """Take in what came from the socket; nothing means that it has ended."""
+        if content:
+            self._incoming.write(content)
+        else:
+            self._incoming.write_eof()
+
+    def shake(self) -> bool:
+        """Go on with the handshake; return whether it is complete. Raise `Trouble`."""
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError as error:
+            raise from_tls(error) from None
+        return True
+
+    def read(self) -> bytes | None:
+        """Return the next bytes, `b""` at the end, None if more must be fed. Raise `Trouble`."""
+        try:
+            return self._object.read(READ_SIZE)
+        except ssl.SSLWantReadError:
+            return None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return b""
+        except ssl.SSLError as error:
+            raise from_tls(error) from None
+
+    def write(self, content: bytes) -> None:
+        """Encrypt bytes; they are then in `outgoing`. Raise `Trouble`."""
+        try:
+            self._object.write(content)
+        except ssl.SSLError as error:
+            raise from_tls(error) from None
+
+    def session(self, expiries: dict[bytes, float | None]) -> TlsSession:
+        """Return what the handshake ended with; `expiries` remembers certificates seen before."""
+        certificate = self._object.getpeercert(binary_form=True) or b""
+        if certificate not in expiries:
+            if len(expiries) >= _REMEMBERED_CERTIFICATES:
+                expiries.clear()
+            expiries[certificate] = not_after(certificate)
+        version = self._object.version() or "TLS"
+        return TlsSession(version, self._object.selected_alpn_protocol(), expiries[certificate])

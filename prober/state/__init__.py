@@ -1,0 +1,1 @@
+"""The only mutable state: what every check is in, what was counted, what happened."""

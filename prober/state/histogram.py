@@ -1,0 +1,35 @@
+"""A histogram with fixed buckets, as Prometheus counts them."""
+
+from bisect import bisect_left
+
+LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds, in seconds, for the time of probes."""
+
+LAG = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+"""Upper bounds, in seconds, for how late the prober itself is."""
+
+
+class Histogram:
+    """Counts of observed seconds by bucket; the last of `counts` is for those above all bounds."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+    def quantile(self, share: float) -> float | None:
+        """Return the upper bound of the bucket that holds this share of all; None if empty."""
+        wanted = sum(self.counts) * share
+        seen = 0
+        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            seen += count
+            if count and seen >= wanted:
+                return bound
+        return None

@@ -1,0 +1,242 @@
+"""The states of all checks, found by (monitor, backend), and what was counted on the way."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from prober.model.aggregate import backend_status, load_balancer_status, pool_status
+from prober.model.health import PENDING, RESERVED, Health, advance, reserve, status_of
+from prober.model.monitor import Check, Model, Monitor
+from prober.model.pool import Backend, Pool
+from prober.model.status import PHASES, Outcome, Reason, Result, Status
+from prober.state.events import Event, EventLog
+from prober.state.histogram import LATENCY, Histogram
+from prober.state.recent import Recent
+
+Key = tuple[str, str]
+
+
+class MonitorCounters:
+    """What was counted for one monitor since it was configured.
+
+    `latency` has one histogram for each of PHASES that occurred, and one for the whole probe.
+    """
+
+    __slots__ = ("checks", "failures", "kind", "latency", "probes", "transitions")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.checks = 0
+        self.probes = 0
+        self.failures: Counter[Reason] = Counter()
+        self.transitions: Counter[Status] = Counter()
+        self.latency: list[Histogram | None] = [None] * (len(PHASES) + 1)
+
+    def count(self, outcome: Outcome) -> None:
+        """Count one finished probe."""
+        self.probes += 1
+        if outcome.reason.result is not Result.OK:
+            self.failures[outcome.reason] += 1
+        for index, seconds in enumerate((*outcome.phases, outcome.seconds)):
+            if seconds is None:
+                continue
+            histogram = self.latency[index]
+            if histogram is None:
+                histogram = self.latency[index] = Histogram(LATENCY)
+            histogram.observe(seconds)
+
+
+class CheckState:
+    """What is known of one check.
+
+    `since` is the unix time of the last change of status. `next_due` is the monotonic time of the
+    next probe, kept by the scheduler; None while there is none to come or one is in flight.
+    """
+
+    __slots__ = (
+        "check",
+        "conclusive_at",
+        "counters",
+        "health",
+        "last",
+        "next_due",
+        "recent",
+        "reserved",
+        "since",
+        "status",
+    )
+
+    def __init__(
+        self, check: Check, counters: MonitorCounters, *, at: float, now: float, epoch: float
+    ) -> None:
+        self.check = check
+        self.counters = counters
+        self.health: Health = PENDING
+        self.status = Status.UNKNOWN
+        self.since = at
+        self.last: Outcome | None = None
+        self.reserved = False
+        self.conclusive_at = now
+        self.next_due: float | None = None
+        self.recent = Recent(epoch)
+
+
+class Store:
+    """Every check's state. Nothing here awaits, so nothing here needs a lock.
+
+    `wall` gives unix time; `awake` a monotonic time in which the prober's own standstills do not
+    count, so that a stopped process makes nothing stale.
+    """
+
+    def __init__(self, *, wall: Callable[[], float], awake: Callable[[], float]) -> None:
+        self.model = Model()
+        self._monitors_of: dict[str, list[str]] = {}
+        self.events = EventLog()
+        self.counters: dict[str, MonitorCounters] = {}
+        self.local_errors: Counter[Reason] = Counter()
+        self._wall = wall
+        self._awake = awake
+        self._epoch = wall()
+        self._states: dict[Key, CheckState] = {}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __iter__(self) -> Iterator[CheckState]:
+        return iter(self._states.values())
+
+    def get(self, key: Key) -> CheckState | None:
+        """Return the state of a check, or None."""
+        return self._states.get(key)
+
+    def adopt(self, model: Model) -> None:
+        """Take over a new model; its checks are added and removed one by one."""
+        self.model = model
+        self._monitors_of = {}
+        for monitor in model.monitors:
+            self._monitors_of.setdefault(monitor.pool_name, []).append(monitor.name)
+
+    def add(self, check: Check) -> CheckState:
+        """Start to keep the state of a check; what is known under its key is kept.
+
+        A check that was changed keeps its health until new results say otherwise.
+        """
+        state = self._states.get(check.key)
+        if state is None:
+            counters = self._counters_of(check.monitor)
+            counters.checks += 1
+            state = CheckState(
+                check, counters, at=self._wall(), now=self._awake(), epoch=self._epoch
+            )
+            self._states[check.key] = state
+            return state
+        state.check = check
+        state.counters.kind = check.monitor.type
+        state.conclusive_at = self._awake()
+        self._settle(state, "the configuration changed")
+        return state
+
+    def _counters_of(self, monitor: Monitor) -> MonitorCounters:
+        return self.counters.setdefault(monitor.name, MonitorCounters(monitor.type))
+
+    def remove(self, key: Key) -> None:
+        """Forget a check; the counters of a monitor go with its last one."""
+        state = self._states.pop(key)
+        state.counters.checks -= 1
+        if not state.counters.checks:
+            del self.counters[key[0]]
+
+    def record(self, state: CheckState, outcome: Outcome) -> Health:
+        """Take in one finished probe and return the health that it leads to."""
+        monitor = state.check.monitor
+        if outcome.reason is Reason.OK and (monitor.slow or monitor.tls):
+            expires_within = monitor.tls.expires_within if monitor.tls else None
+            outcome = reserve(outcome, slow=monitor.slow, expires_within=expires_within)
+        reason = outcome.reason
+        result = reason.result
+        state.last = outcome
+        state.recent.add(outcome)
+        state.counters.count(outcome)
+        if result is Result.UNKNOWN:
+            self.local_errors[reason] += 1
+        else:
+            state.conclusive_at = self._awake()
+            state.health = advance(state.health, result, rise=monitor.rise, fall=monitor.fall)
+            if result is Result.OK:
+                state.reserved = reason in RESERVED
+        self._settle(state, f"{result} ({reason}): {outcome.detail}")
+        return state.health
+
+    def _settle(self, state: CheckState, cause: str) -> None:
+        """Work out the status; if it changed, say so."""
+        monitor = state.check.monitor
+        status = status_of(
+            state.health,
+            reserved=state.reserved,
+            stale=self._awake() - state.conclusive_at > monitor.stale_after,
+            enabled=monitor.enabled,
+        )
+        before = state.status
+        if status is before:
+            return
+        state.status, state.since = status, self._wall()
+        state.counters.transitions[status] += 1
+        key = state.check.key
+        self.events.add(
+            Event(
+                id=self.events.last_id + 1,
+                at=state.since,
+                monitor=key[0],
+                pool=state.check.pool.name,
+                backend=key[1],
+                before=before,
+                after=status,
+                reason=state.last.reason if state.last else Reason.DISABLED,
+                streak=state.health.streak,
+                cause=_cause(state, cause),
+            )
+        )
+
+    def checks_of(self, pool: Pool, backend: Backend) -> list[CheckState]:
+        """Return the states of all checks of a backend of a pool."""
+        names = self._monitors_of.get(pool.name, ())
+        found = (self._states.get((name, backend.key)) for name in names)
+        return [state for state in found if state]
+
+    def statuses(self) -> "Statuses":
+        """Return the statuses of all backends, pools and load balancers as they are now."""
+        return Statuses(self.model, self._states.values())
+
+
+def _cause(state: CheckState, last: str) -> str:
+    """Say what made the change: how many results in a row, and the last of them."""
+    streak = state.health.streak
+    if state.status is Status.UNKNOWN:
+        return f"no conclusive result for {state.check.monitor.stale_after:g} s, last {last}"
+    word = "good" if streak > 0 else "bad"
+    return f"{abs(streak)} {word} in a row, last {last}"
+
+
+class Statuses:
+    """The aggregates of one moment: by (pool, backend key), by pool, by load balancer."""
+
+    def __init__(self, model: Model, states: Iterable[CheckState]) -> None:
+        found: dict[tuple[str, str], list[Status]] = {}
+        for state in states:
+            if state.check.monitor.enabled:
+                key = (state.check.pool.name, state.check.backend.key)
+                found.setdefault(key, []).append(state.status)
+        self.backends = {
+            (pool.name, backend.key): backend_status(found.get((pool.name, backend.key), ()))
+            for pool in model.pools
+            for backend in pool.backends
+        }
+        self.pools = {
+            pool.name: pool_status(self.backends[pool.name, each.key] for each in pool.backends)
+            for pool in model.pools
+        }
+        members: dict[str, list[Status]] = {}
+        for pool in model.pools:
+            members.setdefault(pool.load_balancer, []).append(self.pools[pool.name])
+        self.load_balancers = {
+            name: load_balancer_status(statuses) for name, statuses in members.items()
+        }

@@ -1,0 +1,44 @@
+"""How the daemon itself is: its lateness, what it skipped, its configuration."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prober.state.histogram import LAG, Histogram
+
+
+@dataclass(slots=True, kw_only=True)
+class Vitals:
+    """What the daemon knows of itself; times are unix seconds.
+
+    `name` is the vantage: what this instance is called. `loop_lag` is how late the event loop's
+    last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
+    reason (`overrun`: the previous probe was still running; `gap`: the process stood still).
+    """
+
+    name: str
+    version: str
+    started_at: float
+    config_hash: str = ""
+    config_loaded_at: float = 0.0
+    config_ok: bool = True
+    ready: bool = False
+    count_in_flight: Callable[[], int] = lambda: 0
+    loop_lag: float = 0.0
+    loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
+    schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def probes_in_flight(self) -> int:
+        """The number of probes that have started and not ended."""
+        return self.count_in_flight()
+
+    def saw_loop_lag(self, seconds: float) -> None:
+        """Take in how late the event loop was this time."""
+        self.loop_lag = seconds
+        self.loop_lags.observe(seconds)
+
+    def saw_skips(self, reason: str, slots: int) -> None:
+        """Count slots of the schedule that were left out."""
+        self.skipped[reason] += slots

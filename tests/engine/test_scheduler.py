@@ -1,0 +1,276 @@
+"""The schedule in simulated time: grid, intervals, overruns, pacing, the cap, standstills."""
+
+from itertools import pairwise
+
+import pytest
+
+from prober.engine.scheduler import GAP, REFUSAL_HOLD
+from prober.engine.wheel import TICK
+from prober.model.monitor import UDP_PACE, Model
+from prober.model.schedule import phase
+from prober.model.status import Reason, Status
+from prober.probes.udp import UdpProbe
+from prober.state.store import CheckState
+from tests.simulation import START, Simulation, model_of
+
+
+def status(state: CheckState) -> Status:
+    return state.status  # a call, so that a type checker does not take it for settled
+
+
+def on_grid(when: float, number: int, interval: float) -> bool:
+    """Tell whether a time is a point of a grid, give or take the tick that it starts with."""
+    late = (when - phase(number, interval)) % interval
+    return late <= 2 * TICK
+
+
+def test_a_check_is_probed_on_its_grid_from_start_to_start() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    sim.engine.takes = 0.7
+    sim.clock.advance(60)
+    settled = [when for when in sim.times(state) if when > START + 10]
+    assert len(settled) == 10
+    assert all(on_grid(when, state.check.spread, 5.0) for when in settled)
+    assert all(4.9 < b - a < 5.1 for a, b in pairwise(settled))
+
+
+def test_a_new_check_is_decided_with_the_fast_interval() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=60))
+    sim.clock.advance(2.5)
+    assert len(sim.times(state)) >= 2
+    assert status(state) is Status.OK
+
+
+@pytest.mark.parametrize("checks", [1, 100, 3000])
+def test_first_probes_are_spread_over_a_second_per_thousand(checks: int) -> None:
+    sim = Simulation(limit=5000)
+    addresses = [f"10.0.{i // 250}.{i % 250}" for i in range(checks)]
+    states = sim.watch(model_of(*addresses, interval=60, fast_interval=60))
+    sim.clock.advance(checks / 1000 + 2 * TICK)
+    firsts = [sim.times(state)[0] - START for state in states[:50]]
+    assert len(sim.engine.started) >= checks
+    assert max(firsts) <= checks / 1000 + 2 * TICK
+    assert checks == 1 or len(set(firsts)) > 1
+
+
+def test_the_phase_survives_a_restart_and_differs_between_checks() -> None:
+    runs = []
+    for _ in range(2):
+        sim = Simulation()
+        states = sim.watch(model_of("192.0.2.1", "192.0.2.2", "192.0.2.3"))
+        sim.clock.advance(30)
+        runs.append([round(sim.times(state)[-1] % 5, 1) for state in states])
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 3
+
+
+def test_a_failing_check_is_probed_with_the_fast_interval_until_it_is_down() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=30, fast_interval=1, down_interval=10))
+    sim.clock.advance(100)
+    assert status(state) is Status.OK
+    sim.engine.answer = lambda _: Reason.REFUSED
+    sim.engine.started.clear()
+    while status(state) is not Status.CRITICAL:
+        sim.clock.advance(0.1)
+    first, second, third = sim.times(state)
+    assert second - first <= 1 + 2 * TICK
+    assert third - second <= 1 + 2 * TICK
+    sim.clock.advance(100)
+    later = sim.times(state)[4:]
+    assert all(9.9 < b - a < 10.1 for a, b in pairwise(later))
+
+
+def test_probes_of_one_check_never_overlap_and_missed_slots_are_counted() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1, timeout=10))
+    sim.engine.takes = 3.4
+    sim.clock.advance(60)
+    times = sim.times(state)
+    assert sim.engine.most_in_flight == 1
+    assert all(3.9 < b - a < 4.1 for a, b in pairwise(times[2:]))
+    assert all(on_grid(when, state.check.spread, 1.0) for when in times[1:])
+    assert sim.skips["overrun"] >= 3 * (len(times) - 2)
+    assert state.last is not None
+    assert state.last.skipped == 3
+
+
+def test_exactly_fall_and_rise_probes_pass_before_the_status_moves() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1, rise=3, fall=4))
+    sim.clock.advance(10)
+    for reason, needed, wanted in ((Reason.REFUSED, 4, Status.CRITICAL), (Reason.OK, 3, Status.OK)):
+        sim.engine.answer = lambda _, reason=reason: reason  # type: ignore[misc]  # default binds
+        sim.engine.started.clear()
+        while status(state) is not wanted:
+            sim.clock.advance(0.01)
+        assert len(sim.times(state)) == needed
+
+
+def test_inconclusive_results_leave_the_status_until_it_is_stale() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1, timeout=2))
+    sim.clock.advance(10)
+    sim.engine.answer = lambda _: Reason.NO_PORTS
+    sim.clock.advance(4)
+    assert status(state) is Status.OK
+    assert state.last is not None
+    assert state.last.reason is Reason.NO_PORTS
+    sim.clock.advance(3)
+    assert status(state) is Status.UNKNOWN
+    assert state.health.online is True
+    sim.engine.answer = lambda _: Reason.OK
+    sim.clock.advance(1.1)
+    assert status(state) is Status.OK
+
+
+def test_a_long_down_interval_does_not_make_a_check_stale() -> None:
+    sim = Simulation()
+    sim.engine.answer = lambda _: Reason.REFUSED
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1, down_interval=60))
+    sim.clock.advance(600)
+    assert status(state) is Status.CRITICAL
+    assert [event.after for event in sim.store.events.newest_first()] == [Status.CRITICAL]
+
+
+def test_a_stopped_process_changes_no_status_and_makes_no_burst() -> None:
+    sim = Simulation()
+    addresses = [f"10.0.0.{i}" for i in range(200)]
+    states = sim.watch(model_of(*addresses, interval=10))
+    sim.clock.advance(60)
+    before = sim.store.events.last_id
+    sim.engine.started.clear()
+    sim.clock.stand_still(120)
+    sim.clock.advance(0.05)
+    assert len(sim.engine.started) < 20
+    sim.clock.advance(10)
+    assert {target for _, target in sim.engine.started} == {s.check.backend.key for s in states}
+    assert len(sim.engine.started) <= 210
+    assert sim.store.events.last_id == before
+    assert sim.skips["gap"] >= 200
+
+
+def test_a_stop_shorter_than_the_gap_starts_what_is_overdue() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=5))
+    sim.clock.advance(20)
+    due = state.next_due
+    assert due is not None
+    sim.engine.started.clear()
+    sim.clock.advance(due - sim.clock.now - 0.1)
+    sim.clock.stand_still(GAP / 2)
+    sim.clock.advance(0.01)
+    assert len(sim.times(state)) == 1
+
+
+def test_no_more_probes_are_in_flight_than_allowed_and_all_get_their_turn() -> None:
+    sim = Simulation(limit=7)
+    states = sim.watch(model_of(*(f"10.0.0.{i}" for i in range(50)), interval=5))
+    sim.engine.takes = 0.2
+    sim.clock.advance(30)
+    assert sim.engine.most_in_flight == 7
+    assert all(status(state) is Status.OK for state in states)
+
+
+def test_probes_that_end_at_once_do_not_pile_up_on_the_stack() -> None:
+    sim = Simulation(limit=1)
+    sim.engine.takes = 0
+    addresses = [f"10.{i // 62500}.{i // 250 % 250}.{i % 250}" for i in range(3000)]
+    sim.watch(model_of(*addresses, interval=60))
+    sim.clock.stand_still(0.9)
+    sim.clock.advance(10)
+    assert len({target for _, target in sim.engine.started}) == 3000
+
+
+def test_a_removed_check_is_probed_no_more_and_its_late_result_is_dropped() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    sim.clock.advance(0.0)
+    sim.engine.takes = 1.0
+    while not sim.engine.in_flight:
+        sim.clock.advance(0.01)
+    probes = state.counters.probes
+    sim.scheduler.remove(state.check.key)
+    sim.clock.advance(60)
+    assert state.counters.probes == probes
+    assert state.next_due is None
+    assert len(sim.times(state)) == 1
+
+
+def test_a_disabled_check_is_not_probed() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", enabled=False))
+    sim.clock.advance(60)
+    assert sim.engine.started == []
+    assert status(state) is Status.UNKNOWN
+    assert state.next_due is None
+
+
+def test_a_changed_check_is_probed_at_once_and_keeps_its_health() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=60))
+    sim.clock.advance(120)
+    sim.engine.started.clear()
+    sim.watch(model_of("192.0.2.1", interval=30))
+    sim.clock.advance(0.1)
+    assert len(sim.times(state)) == 1
+    assert status(state) is Status.OK
+
+
+def test_nothing_wakes_up_between_the_probes_of_a_quiet_daemon() -> None:
+    sim = Simulation()
+    sim.watch(model_of("192.0.2.1", "192.0.2.2", interval=5))
+    sim.clock.advance(20)
+    wakes, probes = sim.clock.wakes, len(sim.engine.started)
+    sim.clock.advance(100)
+    assert sim.clock.wakes - wakes <= 2 * (len(sim.engine.started) - probes) + 2
+
+
+# UDP
+
+
+def udp_model(*addresses: str, interval: float) -> Model:
+    return model_of(*addresses, interval=interval, probe=UdpProbe())
+
+
+def test_udp_probes_of_one_host_keep_their_distance() -> None:
+    sim = Simulation()
+    model = udp_model("192.0.2.1", interval=1)
+    pool = model.pools[0]
+    others = tuple(type(pool.backends[0])(address="192.0.2.1", port=port) for port in (81, 82))
+    model = Model(model.monitors, (type(pool)(name="m", backends=(*pool.backends, *others)),))
+    sim.watch(model)
+    sim.clock.advance(60)
+    times = [when for when, _ in sim.engine.started]
+    assert all(b - a >= UDP_PACE - 1e-6 for a, b in pairwise(times))
+    assert len({target for _, target in sim.engine.started[-3:]}) == 3
+    assert len(times) > 50
+
+
+def test_udp_probes_of_different_hosts_do_not_wait_for_each_other() -> None:
+    sim = Simulation()
+    sim.watch(udp_model("192.0.2.1", "192.0.2.2", interval=2))
+    sim.clock.advance(60)
+    assert len(sim.engine.started) >= 58
+
+
+def test_silence_right_after_a_refusal_is_inconclusive() -> None:
+    sim = Simulation()
+    sim.engine.answer = lambda _: Reason.REFUSED
+    (state,) = sim.watch(udp_model("192.0.2.1", interval=1.2))
+    while not sim.engine.started:
+        sim.clock.advance(0.01)
+    sim.clock.advance(0.01)
+    sim.engine.answer = lambda _: Reason.SILENT
+    reasons = []
+    while state.health.streak < 1:
+        probes = state.counters.probes
+        while state.counters.probes == probes:
+            sim.clock.advance(0.01)
+        assert state.last is not None
+        reasons.append(state.last.reason)
+    assert reasons[0] is Reason.WEAK_SILENCE
+    assert reasons[-1] is Reason.SILENT
+    assert sim.times(state)[-1] - sim.times(state)[0] >= REFUSAL_HOLD - 0.1

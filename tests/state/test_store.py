@@ -1,0 +1,118 @@
+"""The store: statuses, counters, events, what survives a change and what goes."""
+
+import pytest
+
+from prober.model.status import Outcome, Reason, Status
+from prober.state.store import CheckState, Store
+from tests.simulation import WALL, Simulation, model_of
+
+
+def outcome(reason: Reason = Reason.OK, **facts: float) -> Outcome:
+    return Outcome(reason, "as scripted", facts or None, WALL + 1, 0.01)
+
+
+@pytest.fixture
+def sim() -> Simulation:
+    return Simulation()
+
+
+def test_events_name_both_statuses_and_the_cause(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1", rise=1, fall=2))
+    for reason in (Reason.OK, Reason.TIMEOUT, Reason.REFUSED):
+        sim.store.record(state, outcome(reason))
+    told = [(e.before, e.after, e.reason, e.streak) for e in sim.store.events.newest_first()]
+    assert told == [
+        (Status.WARNING, Status.CRITICAL, Reason.REFUSED, -2),
+        (Status.OK, Status.WARNING, Reason.TIMEOUT, -1),
+        (Status.UNKNOWN, Status.OK, Reason.OK, 1),
+    ]
+    newest = next(sim.store.events.newest_first())
+    assert newest.cause == "2 bad in a row, last CONNECT_FAILED (refused): as scripted"
+    assert state.counters.transitions == {Status.OK: 1, Status.WARNING: 1, Status.CRITICAL: 1}
+
+
+def test_two_monitors_of_one_backend_do_not_share_a_state(sim: Simulation) -> None:
+    first = model_of("192.0.2.1", name="a")
+    second = model_of("192.0.2.1", name="b")
+    model = type(first)((*first.monitors, *second.monitors), (*first.pools, *second.pools))
+    a, b = sim.watch(model)
+    for _ in range(3):
+        sim.store.record(a, outcome())
+        sim.store.record(b, outcome(Reason.REFUSED))
+    assert (a.status, b.status) == (Status.OK, Status.CRITICAL)
+
+
+def test_counters_go_with_the_last_check_of_their_monitor(sim: Simulation) -> None:
+    one, two = sim.watch(model_of("192.0.2.1", "192.0.2.2"))
+    sim.store.record(one, outcome(Reason.REFUSED))
+    assert sim.store.counters["m"].failures == {Reason.REFUSED: 1}
+    sim.store.remove(one.check.key)
+    assert sim.store.counters["m"].probes == 1
+    sim.store.remove(two.check.key)
+    assert sim.store.counters == {}
+    assert sim.store.get(one.check.key) is None
+
+
+def test_a_reservation_makes_an_online_check_a_warning(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1", rise=1))
+    sim.store.record(state, outcome(Reason.SLOW))
+    sim.store.record(state, outcome())
+    told = [event.after for event in sim.store.events.newest_first()]
+    assert told == [Status.OK, Status.WARNING]
+
+
+def test_inconclusive_results_are_counted_as_local_errors(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    sim.store.record(state, outcome(Reason.NO_DESCRIPTORS))
+    assert sim.store.local_errors == {Reason.NO_DESCRIPTORS: 1}
+    assert state.health.streak == 0
+
+
+def test_recent_results_keep_the_last_hundred_and_what_matters_of_them(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    for i in range(250):
+        found = outcome(Reason.UNEXPECTED_STATUS, http_status_code=400 + i % 100)
+        phases = (None, 0.002, None, 0.0001, 0.5, None)
+        sim.store.record(state, found._replace(at=WALL + i, seconds=0.5 + i / 1000, phases=phases))
+    kept = list(state.recent.newest_first())
+    assert len(kept) == 100
+    assert [round(past.at - WALL) for past in kept] == list(range(249, 149, -1))
+    newest = kept[0]
+    assert (newest.reason, newest.code) == (Reason.UNEXPECTED_STATUS, 449)
+    assert newest.seconds == pytest.approx(0.749, rel=0.001)
+    assert newest.phases[0] is None
+    assert newest.phases[1] == pytest.approx(0.002, rel=0.001)
+
+
+def test_a_log_follower_hears_every_event_until_it_leaves(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1", rise=1, fall=1))
+    heard: list[int] = []
+    with sim.store.events.followed_by(lambda event: heard.append(event.id)):
+        sim.store.record(state, outcome())
+        sim.store.record(state, outcome(Reason.REFUSED))
+    sim.store.record(state, outcome())
+    assert heard == [1, 2]
+    assert [event.id for event in sim.store.events.after(1)] == [2, 3]
+    assert [event.id for event in sim.store.events.newest_first(before_id=3)] == [2, 1]
+
+
+def test_aggregates_leave_disabled_checks_out() -> None:
+    sim = Simulation()
+    on, off = model_of("192.0.2.1", name="on"), model_of("192.0.2.1", name="off", enabled=False)
+    monitors = tuple(
+        type(m)(name=m.name, type=m.type, pool="on", enabled=m.enabled, rise=1, probe=m.probe)
+        for m in (*on.monitors, *off.monitors)
+    )
+    states: list[CheckState] = sim.watch(type(on)(monitors, on.pools))
+    sim.store.record(states[0], outcome())
+    statuses = sim.store.statuses()
+    assert statuses.backends["on", "192.0.2.1:80"] is Status.OK
+    assert statuses.pools["on"] is Status.OK
+    assert statuses.load_balancers["default"] is Status.OK
+    assert len(sim.store) == 2
+
+
+def test_an_empty_store_knows_nothing() -> None:
+    store = Store(wall=lambda: WALL, awake=lambda: 0.0)
+    assert store.statuses().load_balancers == {}
+    assert list(store) == []
