@@ -12,7 +12,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Refused(Exception):  # noqa: N818  (an answer, not a fault of ours)
-    """A request that is answered with an error; `more` are further members of the answer."""
+    """A request that is answered with an error; `more` are members of the answer besides."""
 
     def __init__(self, status: int, message: str, **more: object) -> None:
         super().__init__(message)

@@ -226,5 +226,5 @@ async def reload(request: web.Request) -> web.Response:
         raise Refused(403, "reloading over HTTP is switched off; server.lifecycle: true allows it")
     problems = await lifecycle.reload()
     if problems:
-        raise Refused(500, "the old configuration is kept", problems=problems)
+        raise Refused(500, "the old configuration is kept", code="reload_failed", problems=problems)
     return json_response({"config_hash": request.app[VITALS].config_hash})

@@ -165,7 +165,7 @@ async def test_a_rejected_reload_names_every_problem(connect: Connect) -> None:
     response = await client.post("/-/reload")
     assert response.status == 500
     assert await response.json() == {
-        "code": "internal_server_error",
+        "code": "reload_failed",
         "message": "the old configuration is kept",
         "problems": ["prober.yaml:3: monitors[0].type: missing", "prober.yaml:9: x"],
     }
