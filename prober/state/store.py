@@ -1,7 +1,7 @@
 """The states of all checks, found by (monitor, backend), and what was counted on the way."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
@@ -230,18 +230,18 @@ class Store:
 
     def checks_of(self, pool: Pool, backend: Backend) -> list[CheckState]:
         """Return the states of all checks of a backend of a pool."""
-        return self._found(pool, backend.key)
+        return self._found(self._monitors_of.get(pool.name, ()), backend.key)
 
-    def _found(self, pool: Pool, backend: str) -> list[CheckState]:
-        names = self._monitors_of.get(pool.name, ())
-        found = (self._states.get((name, backend)) for name in names)
-        return [state for state in found if state]
+    def _found(self, monitors: Iterable[str], backend: str) -> list[CheckState]:
+        states = self._states
+        return [state for name in monitors if (state := states.get((name, backend)))]
 
     def standings(self, pool: Pool) -> Iterator[Standing]:
         """Yield how each backend of a pool stands, one at a time so that a caller can pause."""
+        monitors = self._monitors_of.get(pool.name, ())
         for backend in pool.backends:
             key = backend.key
-            checks = self._found(pool, key)
+            checks = self._found(monitors, key)
             counted = [state.status for state in checks if state.check.monitor.enabled]
             yield Standing(key, backend, checks, backend_status(counted))
 

@@ -25,9 +25,8 @@ def json_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-async def written(head: Json, **lists: Iterable[object]) -> Written:
+async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> Written:
     """Return an object of the members of `head` and of these lists; items are written in turn."""
-    pace = Pace()
     members = [f"{json_text(name)}: {json_text(value)}" for name, value in head.items()]
     for name, items in lists.items():
         texts = []
@@ -40,7 +39,7 @@ async def written(head: Json, **lists: Iterable[object]) -> Written:
 
 async def document(head: Json, **lists: Iterable[object]) -> web.Response:
     """Return such an object as an answer."""
-    return json_response(await written(head, **lists))
+    return json_response(await written(head, Pace(), **lists))
 
 
 def json_response(value: object, status: int = 200) -> web.Response:

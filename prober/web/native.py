@@ -100,12 +100,12 @@ async def _select(store: Store, query: dict[str, Any], limit: int) -> list[Check
 
 
 def _passes(state: CheckState, query: dict[str, Any]) -> bool:
-    monitor, key = state.check.key
+    check = state.check
     return (
         (not query["status"] or state.status in query["status"])
-        and (not query["monitor"] or monitor in query["monitor"])
-        and (not query["backend"] or key in query["backend"])
-        and (not query["pool"] or state.check.pool.name in query["pool"])
+        and (not query["monitor"] or check.monitor.name in query["monitor"])
+        and (not query["pool"] or check.pool.name in query["pool"])
+        and (not query["backend"] or check.backend.key in query["backend"])
     )
 
 
@@ -146,23 +146,24 @@ async def get_monitor(request: web.Request) -> web.Response:
 async def get_pools(request: web.Request) -> web.Response:
     """All pools, with the statuses of their backends."""
     read_query(request)
-    store = request.app[STORE]
-    return await document({}, pools=[await _written(store, pool) for pool in store.model.pools])
+    store, pace = request.app[STORE], Pace()
+    pools = [await _written(store, pool, pace) for pool in store.model.pools]
+    return await document({}, pools=pools)
 
 
 async def get_pool(request: web.Request) -> web.Response:
     """One pool, with the statuses of its backends."""
     read_query(request)
-    return json_response(await _written(request.app[STORE], _pool(request)))
+    return json_response(await _written(request.app[STORE], _pool(request), Pace()))
 
 
-async def _written(store: Store, pool: Pool) -> Written:
-    standings = await _standings(store, pool)
-    return await written(pool_json(pool, standings), backends=map(backend_json, standings))
+async def _written(store: Store, pool: Pool, pace: Pace) -> Written:
+    standings = await _standings(store, pool, pace)
+    return await written(pool_json(pool, standings), pace, backends=map(backend_json, standings))
 
 
-async def _standings(store: Store, pool: Pool) -> list[Standing]:
-    standings, pace = [], Pace()
+async def _standings(store: Store, pool: Pool, pace: Pace) -> list[Standing]:
+    standings = []
     for standing in store.standings(pool):
         standings.append(standing)
         await pace.pause()
@@ -202,7 +203,7 @@ async def get_gate(request: web.Request) -> web.Response:
     """
     asked = read_query(request, *GATE_QUERY)["min_healthy"]
     pool = _pool(request)
-    standings = await _standings(request.app[STORE], pool)
+    standings = await _standings(request.app[STORE], pool, Pace())
     gate = gate_json(pool, standings, 1 if asked is None else asked)
     return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
 
