@@ -79,7 +79,8 @@ class Backend:
     @property
     def key(self) -> str:
         """What the API and the metrics call it: `address:port`."""
-        return str(Target(self.address, self.port))
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}"
 
 
 _AS_MAPPING = section(Backend)
