@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import resource
 import signal
 import socket
@@ -82,11 +83,12 @@ class Prober:
             config_loaded_at=time.time(),
             count_in_flight=lambda: self._engine.in_flight,
         )
+        chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         self.store = Store(wall=time.time, awake=self._ticker.awake)
         self._scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self._ticker,
             engine=self._engine,
-            record=self._record,
+            record=self._record_aloud if chatty else self.store.record,
             limit=limit,
             saw_lag=self.vitals.schedule_lags.observe,
             saw_skips=self.vitals.saw_skips,
@@ -151,8 +153,7 @@ class Prober:
         states = [self.store.add(check) for check in checks]
         self._scheduler.add((state.check, state, state.health) for state in states)
 
-    def _record(self, state: CheckState, outcome: Outcome) -> Health:
-        health = self.store.record(state, outcome)
+    def _record_aloud(self, state: CheckState, outcome: Outcome) -> Health:
         log.debug(
             "probed",
             monitor=state.check.monitor.name,
@@ -162,7 +163,7 @@ class Prober:
             detail=outcome.detail,
             seconds=round(outcome.seconds, 6),
         )
-        return health
+        return self.store.record(state, outcome)
 
     def _saw_loop_lag(self, seconds: float) -> None:
         self.vitals.saw_loop_lag(seconds)

@@ -69,8 +69,8 @@ def test_a_flag_beats_its_variable_and_the_variable_the_default(
 
 
 def test_a_variable_may_hold_several_values() -> None:
-    found = read(cli.LISTEN, None, {"PROBER_LISTEN": "127.0.0.1:1, [::1]:2,"})
-    assert found == ["127.0.0.1:1", "[::1]:2"]
+    found: Any = read(cli.LISTEN, None, {"PROBER_LISTEN": "127.0.0.1:1, [::1]:2,"})
+    assert [str(each) for each in found] == ["127.0.0.1:1", "[::1]:2"]
     pairs = read(cli.SET, None, {"PROBER_SET": "expected_codes=200,204\ntls.verify=true"})
     assert pairs == ["expected_codes=200,204", "tls.verify=true"]
 
@@ -901,7 +901,7 @@ def test_run_hands_its_flags_to_the_daemon(write: Callable[[str], str], daemon: 
     flags_given = ["--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--allow-shrink"]
     arguments = ["run", "--config", write(GOOD), "--state-dir", "/srv/state", *flags_given]
     assert cli.main(arguments, {}) == 7
-    assert list(daemon.options["listen"]) == ["127.0.0.1:0", "[::1]:0"]
+    assert [str(each) for each in daemon.options["listen"]] == ["127.0.0.1:0", "[::1]:0"]
     assert daemon.options["allow_shrink"] is True
     assert daemon.config.server.state_dir == "/srv/state"
     assert daemon.options["load"]() == daemon.config
@@ -920,7 +920,7 @@ def test_run_without_flags_leaves_it_to_the_file(
 @ready
 def test_the_demonstration_needs_no_file(daemon: FakeDaemon) -> None:
     assert cli.main(["demo", "--listen", "127.0.0.1:0"], {"PROBER_CONFIG": "/nowhere"}) == 7
-    assert list(daemon.options["listen"]) == ["127.0.0.1:0"]
+    assert [str(each) for each in daemon.options["listen"]] == ["127.0.0.1:0"]
     assert len(daemon.config.model.checks()) > 10
 
 

@@ -136,9 +136,7 @@ def event_json(event: Event) -> Json:
 
 def monitor_json(monitor: Monitor) -> Json:
     """Return a monitor's effective configuration, secrets masked."""
-    shown = {**show_options(monitor), **show_options(monitor.probe)}
-    del shown["targets" if monitor.pool else "pool"]
-    return shown
+    return {**show_options(monitor), **show_options(monitor.probe)}
 
 
 def pool_json(pool: Pool, standings: Sequence[Standing]) -> Json:
