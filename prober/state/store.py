@@ -248,8 +248,8 @@ class Store:
     def statuses(self) -> "Statuses":
         """Return the statuses of all backends, pools and load balancers as they are now."""
         statuses = Statuses()
-        for _ in statuses.gather(self):
-            pass
+        for pool, standing in statuses.gather(self):
+            statuses.backends[pool.name, standing.key] = standing.status
         return statuses
 
 
@@ -274,19 +274,21 @@ class Statuses:
         self.load_balancers: dict[str, Status] = {}
         self.counts: dict[str, Counter[Status]] = {}
 
-    def gather(self, store: Store) -> Iterator[None]:
-        """Work them out; pauses after each backend, so that nothing else has to wait."""
+    def gather(self, store: Store) -> Iterator[tuple[Pool, Standing]]:
+        """Work them out, one backend at a time so that the caller can pause.
+
+        The backends, which may be many, are the caller's to keep.
+        """
         members: dict[str, list[Status]] = {}
         for pool in store.model.pools:
             counts = self.counts[pool.name] = Counter()
             statuses = []
             for standing in store.standings(pool):
-                self.backends[pool.name, standing.key] = standing.status
                 statuses.append(standing.status)
                 for state in standing.checks:
                     if state.check.monitor.enabled:
                         counts[state.status] += 1
-                yield
+                yield pool, standing
             self.pools[pool.name] = pool_status(statuses)
             members.setdefault(pool.load_balancer, []).append(self.pools[pool.name])
         for name, found in members.items():

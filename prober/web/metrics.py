@@ -6,8 +6,8 @@ daemon's own metrics are left to prometheus_client.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client import exposition as plain
@@ -36,6 +36,20 @@ _HTTP = ("HTTP", "HTTPS")
 _go_string: Callable[[float], str] = floatToGoString
 _MILLISECOND_DIGITS = 13  # from 2001 to 2286
 _EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
+
+
+class Columns(NamedTuple, Generic[A, B]):
+    """Rows of label text and two values, column by column: nothing for the collector to visit."""
+
+    labels: list[str]
+    ones: list[A]
+    others: list[B]
+
+    def add(self, labels: str, one: A, other: B) -> None:
+        """Append a row."""
+        self.labels.append(labels)
+        self.ones.append(one)
+        self.others.append(other)
 
 
 class Gauge(NamedTuple):
@@ -124,14 +138,14 @@ class Metrics:
         yield write(self._registry).decode()
 
     def _checks(self) -> Iterator[str]:
-        statuses: list[tuple[str, Status, float | None]] = []
-        results: list[tuple[str, Outcome, str]] = []
+        statuses = Columns[Status, float | None]([], [], [])
+        results = Columns[Outcome, str]([], [], [])
         for state in tuple(self._store):
             labels = _labels_of(state)
             last = state.last if state.check.monitor.enabled else None
-            statuses.append((labels, state.status, last.at if last else None))
+            statuses.add(labels, state.status, last.at if last else None)
             if last and last.reason.result is not Result.UNKNOWN:
-                results.append((labels, last, state.check.monitor.type))
+                results.add(labels, last, state.check.monitor.type)
             yield ""
         for gauge in PROBE_GAUGES:
             yield from _gauge(gauge.name, gauge.help, results, gauge.value)
@@ -150,13 +164,15 @@ class Metrics:
 
     def _aggregates(self) -> Iterator[str]:
         statuses = Statuses()
-        for _ in statuses.gather(self._store):
-            yield ""
-        pools = (((name,), status) for name, status in statuses.pools.items())
-        balancers = (((name,), status) for name, status in statuses.load_balancers.items())
-        yield from _group("backend", ("pool", "target"), statuses.backends.items())
-        yield from _group("pool", ("pool",), pools)
-        yield from _group("load_balancer", ("load_balancer",), balancers)
+        yield _group_head("backend")
+        for pool, standing in statuses.gather(self._store):
+            yield _group_line("backend", standing.status, pool=pool.name, target=standing.key)
+        yield _group_head("pool")
+        for name, status in statuses.pools.items():
+            yield _group_line("pool", status, pool=name)
+        yield _group_head("load_balancer")
+        for name, status in statuses.load_balancers.items():
+            yield _group_line("load_balancer", status, load_balancer=name)
 
     def _counters(self, *, as_openmetrics: bool) -> Iterator[str]:
         counters = tuple(self._store.counters.items())
@@ -168,32 +184,28 @@ class Metrics:
 
 
 def _gauge(
-    name: str,
-    text: str,
-    rows: Sequence[tuple[str, A, B]],
-    value: Callable[[A, B], str | None],
+    name: str, text: str, rows: Columns[A, B], value: Callable[[A, B], str | None]
 ) -> Iterator[str]:
     """Yield a gauge of each row that has a value, some lines at a time."""
     yield _head(name, "gauge", text)
-    for start in range(0, len(rows), _BATCH):
+    for start in range(0, len(rows.labels), _BATCH):
+        batch = (column[start : start + _BATCH] for column in rows)
         yield "".join(
             [
                 f"{name}{{{labels}}} {shown}\n"
-                for labels, a, b in rows[start : start + _BATCH]
-                if (shown := value(a, b)) is not None
+                for labels, one, other in zip(*batch, strict=True)
+                if (shown := value(one, other)) is not None
             ]
         )
 
 
-def _group(
-    noun: str, names: tuple[str, ...], statuses: Iterable[tuple[tuple[str, ...], Status]]
-) -> Iterator[str]:
-    """Yield the status of each group of checks of one sort."""
-    name = f"prober_{noun}_status"
-    yield _head(name, "gauge", f"Status of a {noun.replace('_', ' ')}: {_STATUS_HELP}")
-    for key, status in statuses:
-        labels = _label_text(zip(names, key, strict=True))
-        yield f"{name}{{{labels}}} {_STATUS_TEXT[status]}\n"
+def _group_head(noun: str) -> str:
+    text = f"Status of a {noun.replace('_', ' ')}: {_STATUS_HELP}"
+    return _head(f"prober_{noun}_status", "gauge", text)
+
+
+def _group_line(noun: str, status: Status, **labels: str) -> str:
+    return f"prober_{noun}_status{{{_label_text(labels.items())}}} {_STATUS_TEXT[status]}\n"
 
 
 def _labels_of(state: CheckState) -> str:

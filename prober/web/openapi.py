@@ -28,8 +28,8 @@ _DOCS = {
     400: "a parameter is wrong or unknown",
     403: "switched off",
     404: "there is no such thing",
-    500: "it went wrong",
-    503: "no",
+    500: "it went wrong; nothing was changed",
+    503: "not ready, or fewer healthy backends than asked for",
 }
 
 
