@@ -100,9 +100,10 @@ def _run(options: Namespace, environment: Environment) -> int:
 
     def load() -> "Config":
         config = _load(options, environment)
-        if options.state_dir is None:
-            return config
-        return replace(config, server=replace(config.server, state_dir=options.state_dir))
+        state_dir = options.state_dir or config.server.state_dir
+        # systemd's StateDirectory= may name several, separated by colons
+        state_dir = state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0] or None
+        return replace(config, server=replace(config.server, state_dir=state_dir))
 
     try:
         config = load()

@@ -25,7 +25,9 @@ from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
 from prober.model.status import Outcome
-from prober.state.events import Event
+from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
+from prober.state.events import TRANSITION, Event
+from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
@@ -52,6 +54,7 @@ class Prober:
         loop: The event loop that everything runs in.
         limit: Probes in flight at once.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
+        state_dir: Where the state outlives the process; None: it does not.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Prober:
         loop: asyncio.AbstractEventLoop,
         limit: int,
         allow_shrink: bool = False,
+        state_dir: str | None = None,
     ) -> None:
         self.config = config
         self._loop = loop
@@ -84,7 +88,14 @@ class Prober:
             count_in_flight=lambda: self._engine.in_flight,
         )
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
-        self.store = Store(wall=time.time, awake=self._ticker.awake)
+        self._database = self._open(state_dir) if state_dir else None
+        self._journal = Journal(self._database, wall=time.time) if self._database else None
+        self.store = Store(
+            wall=time.time,
+            awake=self._ticker.awake,
+            journal=self._journal,
+            saved=read_saved(self._database) if self._database else None,
+        )
         self._scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self._ticker,
             engine=self._engine,
@@ -102,12 +113,46 @@ class Prober:
         with self.store.events.followed_by(_log_transition):
             self.store.adopt(self.config.model)
             self._schedule(self.config.model.checks())
+            self.store.forget_the_absent()
+            self.store.note("started", f"prober {__version__} started")
+            self._save_later()
             try:
                 yield
             finally:
                 self._loop.remove_reader(self._engine.fileno())
                 self._ticker.stop()
                 self._engine.close()
+                self._close()
+
+    def _open(self, state_dir: str) -> Database:
+        def report(what: str, detail: str) -> None:
+            if what == "recovered":
+                log.info("state_recovered", detail=detail)
+                return
+            self.vitals.state_errors[what] += 1
+            log.warning("state_error", reason=what, detail=detail)
+
+        def lost() -> None:
+            self._loop.call_soon_threadsafe(self.store.save_all)
+
+        return Database(state_dir, report=report, lost=lost)
+
+    def _save_later(self) -> None:
+        """Write down what changed in a second; not now, when nothing has been probed yet."""
+        if self._journal is not None:
+            self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
+
+    def _save(self) -> None:
+        if self._journal is not None:
+            self._journal.flush()
+        self._save_later()
+
+    def _close(self) -> None:
+        if self._journal is not None and self._database is not None:
+            self._saving.cancel()
+            self.store.save_all()
+            self._journal.flush()
+            self._database.close()
 
     def apply(self, config: Config) -> list[str]:
         """Take over a new configuration, touching only what it changes.
@@ -191,7 +236,17 @@ async def run(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    prober = Prober(config, loop=loop, limit=_probe_limit(), allow_shrink=allow_shrink)
+    try:
+        prober = Prober(
+            config,
+            loop=loop,
+            limit=_probe_limit(),
+            allow_shrink=allow_shrink,
+            state_dir=config.server.state_dir,
+        )
+    except StateUnusableError as error:
+        log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
+        return 1
     addresses = tuple(listen) or config.server.listen
     reloader = Reloader(prober, load)
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
@@ -279,8 +334,9 @@ def _lifecycle(config: Config, addresses: Iterable[Target]) -> bool:
 
 def _say_what_is_missing(config: Config) -> None:
     """Warn of keys that are understood but have no effect in this version."""
-    log.info("state_in_memory_only")
-    for key in ("state_dir", "writable", "watch_config"):
+    if config.server.state_dir is None:
+        log.info("state_in_memory_only")
+    for key in ("writable", "watch_config"):
         if getattr(config.server, key):
             log.warning("no_effect_in_this_version", key=f"server.{key}")
 
@@ -300,13 +356,15 @@ def _free_the_collector() -> None:
 
 
 def _log_transition(event: Event) -> None:
+    if event.kind != TRANSITION:
+        return
     log.info(
         "status_changed",
         monitor=event.monitor,
         pool=event.pool,
         backend=event.backend,
         **{"from": event.before, "to": event.after},
-        result=event.reason.result,
+        result=event.reason.result if event.reason else None,
         reason=event.reason,
         streak=event.streak,
         cause=event.cause,

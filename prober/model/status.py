@@ -102,6 +102,10 @@ class Reason(StrEnum):
     DISABLED = "disabled", Result.UNKNOWN, "the monitor is disabled"
 
 
+REASONS: Mapping[str, Reason] = {str(reason): reason for reason in Reason}
+"""Every reason by its word."""
+
+
 class Verdict(NamedTuple):
     """What a probe says at its end.
 

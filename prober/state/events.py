@@ -11,18 +11,28 @@ from prober.model.status import Reason, Status
 CAPACITY = 10_000
 
 
+TRANSITION = "transition"
+EVENT_KINDS = (TRANSITION, "started", "reload", "reload_rejected")
+"""Everything that an event can be about."""
+
+
 class Event(NamedTuple):
-    """One change of a check's status, and its cause in words; `at` in unix seconds."""
+    """Something that happened, and its cause in words; `at` in unix seconds.
+
+    The kind TRANSITION is the change of a check's status; events of other kinds, such as a
+    reload, are not about a check and leave None what belongs to one.
+    """
 
     id: int
     at: float
-    monitor: str
-    pool: str
-    backend: str
-    before: Status
-    after: Status
-    reason: Reason
-    streak: int
+    kind: str
+    monitor: str | None
+    pool: str | None
+    backend: str | None
+    before: Status | None
+    after: Status | None
+    reason: Reason | None
+    streak: int | None
     cause: str
 
 
@@ -41,6 +51,16 @@ class EventLog:
         for follower in tuple(self._followers):
             follower(event)
 
+    def restore(self, events: list[Event]) -> None:
+        """Begin with what an earlier process has seen, oldest first."""
+        self._events.extend(events)
+        self.last_id = events[-1].id if events else 0
+
+    def note(self, kind: str, cause: str, *, at: float) -> None:
+        """Append an event that is not about a check."""
+        nothing = (None,) * 7
+        self.add(Event(self.last_id + 1, at, kind, *nothing, cause))
+
     def newest_first(self, before_id: int | None = None) -> Iterator[Event]:
         """Yield the events, newest first, from below `before_id` if that is given."""
         newer = 0 if before_id is None else max(0, self.last_id - max(0, before_id) + 1)
@@ -54,6 +74,10 @@ class EventLog:
     def reaches_back_to(self, last_seen: int) -> bool:
         """Tell whether this is an id of this log after which nothing is forgotten."""
         return self.last_id - len(self._events) <= last_seen <= self.last_id
+
+    def follow(self, follower: Callable[[Event], None]) -> None:
+        """Call `follower` with each new event from now on."""
+        self._followers.append(follower)
 
     @contextmanager
     def followed_by(self, follower: Callable[[Event], None]) -> Iterator[None]:

@@ -9,8 +9,9 @@ from prober.model.health import PENDING, RESERVED, Health, advance, reserve, sta
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
-from prober.state.events import Event, EventLog
+from prober.state.events import TRANSITION, Event, EventLog
 from prober.state.histogram import LATENCY, Histogram
+from prober.state.journal import REFRESH_SECONDS, Journal, Saved
 from prober.state.recent import Recent
 
 Key = tuple[str, str]
@@ -65,6 +66,7 @@ class CheckState:
         "next_due",
         "recent",
         "reserved",
+        "saved_at",
         "since",
         "status",
     )
@@ -79,6 +81,7 @@ class CheckState:
         self.since = at
         self.last: Outcome | None = None
         self.reserved = False
+        self.saved_at = 0.0
         self.conclusive_at = now
         self.next_due: float | None = None
         self.label_text: str | None = None
@@ -102,10 +105,20 @@ class Store:
 
     `wall` gives unix time; `awake` a monotonic time in which the prober's own standstills do not
     count, so that a stopped process makes nothing stale. `monitors` and `pools` are those of the
-    model, by name.
+    model, by name. With a `journal` the states are written down; `saved` is what was written by
+    an earlier process.
     """
 
-    def __init__(self, *, wall: Callable[[], float], awake: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        wall: Callable[[], float],
+        awake: Callable[[], float],
+        journal: Journal | None = None,
+        saved: Saved | None = None,
+    ) -> None:
+        self._journal = journal
+        self._saved = saved or Saved(0.0, {}, [])
         self.model = Model()
         self.monitors: dict[str, Monitor] = {}
         self.pools: dict[str, Pool] = {}
@@ -118,6 +131,9 @@ class Store:
         self._epoch = wall()
         self._states: dict[Key, CheckState] = {}
         self._order: list[Key] | None = []
+        self.events.restore(self._saved.events)
+        if journal is not None:
+            self.events.follow(journal.add_event)
 
     def __len__(self) -> int:
         return len(self._states)
@@ -158,13 +174,56 @@ class Store:
             )
             self._states[check.key] = state
             self._order = None
+            self._restore(state)
             return state
         state.check = check
         state.label_text = None
         state.counters.kind = check.monitor.type
         state.conclusive_at = self._awake()
-        self._settle(state, "the configuration changed")
+        self._settle(state, None, "the configuration changed")
         return state
+
+    def _restore(self, state: CheckState) -> None:
+        """Take up what an earlier process knew of a check, if that is not too old."""
+        key = state.check.key
+        saved = self._saved.checks.pop(key, None)
+        if saved is None:
+            return
+        age = max(0.0, self._wall() - self._saved.alive_at)
+        state.last = saved.last
+        if age <= state.check.monitor.stale_after:
+            state.health, state.status = saved.health, saved.status
+            state.since, state.reserved = saved.since, saved.reserved
+            state.conclusive_at -= age
+            self._settle(state, None, "the configuration changed")
+        elif saved.status is not Status.UNKNOWN:
+            self._tell(state, saved.status, f"not probed for {age:.0f} s, prober was not running")
+
+    def _is_worth_saving(self, state: CheckState, at: float) -> bool:
+        """Tell whether the streak can still decide something, or was not saved for long."""
+        monitor = state.check.monitor
+        streak = state.health.streak
+        if -monitor.fall <= streak <= monitor.rise or at - state.saved_at > REFRESH_SECONDS:
+            state.saved_at = at
+            return True
+        return False
+
+    def forget_the_absent(self) -> None:
+        """Delete what is stored of checks that are not configured any more."""
+        if self._journal is not None:
+            for key in self._saved.checks:
+                self._journal.forget(key)
+        self._saved.checks.clear()
+
+    def save_all(self) -> None:
+        """Have every check written again."""
+        if self._journal is not None:
+            for key, state in self._states.items():
+                self._journal.saw(key, state)
+
+    def note(self, kind: str, cause: str) -> None:
+        """Add an event that is not about a check."""
+        self.events.note(kind, cause, at=self._wall())
 
     def _counters_of(self, monitor: Monitor) -> MonitorCounters:
         return self.counters.setdefault(monitor.name, MonitorCounters(monitor.type))
@@ -173,6 +232,8 @@ class Store:
         """Forget a check; the counters of a monitor go with its last one."""
         state = self._states.pop(key)
         self._order = None
+        if self._journal is not None:
+            self._journal.forget(key)
         state.counters.checks -= 1
         if not state.counters.checks:
             del self.counters[key[0]]
@@ -195,15 +256,17 @@ class Store:
             state.health = advance(state.health, result, rise=monitor.rise, fall=monitor.fall)
             if result is Result.OK:
                 state.reserved = reason in RESERVED
-        self._settle(state, f"{result} ({reason}): {outcome.detail}")
+        changed = self._settle(state, outcome)
+        if self._journal is not None and (changed or self._is_worth_saving(state, outcome.at)):
+            self._journal.saw(state.check.key, state)
         return state.health
 
     def review(self, state: CheckState) -> None:
         """Look whether a check that waits for its turn has become stale."""
-        self._settle(state, state.last.detail if state.last else "none")
+        self._settle(state, None, "it waits for its turn")
 
-    def _settle(self, state: CheckState, cause: str) -> None:
-        """Work out the status; if it changed, say so."""
+    def _settle(self, state: CheckState, outcome: Outcome | None, cause: str = "") -> bool:
+        """Work out the status that an outcome, or something else, leads to; return if it is new."""
         monitor = state.check.monitor
         status = status_of(
             state.health,
@@ -213,24 +276,33 @@ class Store:
         )
         before = state.status
         if status is before:
-            return
+            return False
         state.status, state.since = status, self._wall()
         state.counters.transitions[status] += 1
-        key = state.check.key
-        self.events.add(
-            Event(
-                id=self.events.last_id + 1,
-                at=state.since,
-                monitor=key[0],
-                pool=state.check.pool.name,
-                backend=key[1],
-                before=before,
-                after=status,
-                reason=state.last.reason if state.last else Reason.DISABLED,
-                streak=state.health.streak,
-                cause=_cause(state, cause),
-            )
+        self._tell(state, before, cause or _cause(state, outcome))
+        return True
+
+    def _tell(self, state: CheckState, before: Status, cause: str) -> None:
+        monitor, backend = state.check.key
+        reason = state.last.reason if state.last else None
+        if not state.check.monitor.enabled:
+            reason = Reason.DISABLED
+        event = Event(
+            id=self.events.last_id + 1,
+            at=state.since,
+            kind=TRANSITION,
+            monitor=monitor,
+            pool=state.check.pool.name,
+            backend=backend,
+            before=before,
+            after=state.status,
+            reason=reason,
+            streak=state.health.streak,
+            cause=cause,
         )
+        self.events.add(event)
+        if self._journal is not None:
+            self._journal.saw((monitor, backend), state)
 
     def checks_of(self, pool: Pool, backend: Backend) -> list[CheckState]:
         """Return the states of all checks of a backend of a pool."""
@@ -257,9 +329,10 @@ class Store:
         return statuses
 
 
-def _cause(state: CheckState, last: str) -> str:
+def _cause(state: CheckState, outcome: Outcome | None) -> str:
     """Say what made the change: how many results in a row, and the last of them."""
     streak = state.health.streak
+    last = f"{outcome.result} ({outcome.reason}): {outcome.detail}" if outcome else "none"
     if state.status is Status.UNKNOWN:
         return f"no conclusive result for {state.check.monitor.stale_after:g} s, last {last}"
     word = "good" if streak > 0 else "bad"

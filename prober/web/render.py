@@ -123,12 +123,13 @@ def event_json(event: Event) -> Json:
     return {
         "id": event.id,
         "at": time_text(event.at),
+        "kind": event.kind,
         "monitor": event.monitor,
         "pool": event.pool,
         "backend": event.backend,
         "from": event.before,
         "to": event.after,
-        "result": event.reason.result,
+        "result": event.reason.result if event.reason else None,
         "reason": event.reason,
         "cause": event.cause,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from prober.model.status import PHASES, Reason, Result, Status
+from prober.state.events import EVENT_KINDS
 from prober.web.document import Json
 
 _TEXT: Json = {"type": "string"}
@@ -57,7 +58,7 @@ _CHECK: Mapping[str, Json] = {
     "since": {**_TIME, "description": "when the status last changed"},
     "next_probe_at": {
         **_TIME_OR_NULL,
-        "description": "null while a probe is under way and for a disabled check",
+        "description": "null for a disabled check",
     },
     "labels": _LABELS,
     "last": {"oneOf": [_ref("Result"), {"type": "null"}]},
@@ -100,13 +101,14 @@ SCHEMAS: Mapping[str, Json] = {
         {
             "id": _COUNT,
             "at": _TIME,
-            "monitor": _TEXT,
-            "pool": _TEXT,
-            "backend": _BACKEND,
-            "from": _ref("Status"),
-            "to": _ref("Status"),
-            "result": {"enum": [str(result) for result in Result]},
-            "reason": {"enum": [str(reason) for reason in Reason]},
+            "kind": {"enum": list(EVENT_KINDS)},
+            "monitor": _TEXT_OR_NULL,
+            "pool": _TEXT_OR_NULL,
+            "backend": {**_BACKEND, "type": ["string", "null"]},
+            "from": {"oneOf": [_ref("Status"), {"type": "null"}]},
+            "to": {"oneOf": [_ref("Status"), {"type": "null"}]},
+            "result": {"enum": [*(str(result) for result in Result), None]},
+            "reason": {"enum": [*(str(reason) for reason in Reason), None]},
             "cause": _TEXT,
         },
         doc="one change of a check's status",

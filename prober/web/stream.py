@@ -115,7 +115,7 @@ class Streams:
 
 
 def _event_text(event: Event) -> str:
-    return f"id: {event.id}\nevent: transition\ndata: {json_text(event_json(event))}\n\n"
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {json_text(event_json(event))}\n\n"
 
 
 STREAMS = web.AppKey("STREAMS", Streams)

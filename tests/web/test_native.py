@@ -442,6 +442,7 @@ async def test_events_come_newest_first_with_both_statuses_and_the_cause(
     newest, oldest = (await get(client, "/api/v1/events"))["events"]
     assert newest == {
         "id": 2,
+        "kind": "transition",
         "at": NOW,
         "monitor": "web",
         "pool": "web",

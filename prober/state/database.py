@@ -1,0 +1,244 @@
+"""The state directory: one SQLite database behind one writer thread.
+
+Nothing ever waits for it. What is put is kept until it is written, in batches, and only the newest
+value of a key; a disk that is full or read-only delays the writing and stops nothing else.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
+Row = tuple[object, ...]
+
+FILE = "prober.db"
+FLUSH_SECONDS = 1.0
+"""How often what was put is written: the most that a crash loses."""
+RETRY_SECONDS = 5.0
+"""How long a write that failed waits for its next try."""
+REPORT_SECONDS = 60.0
+"""How often a disk that cannot be written is reported."""
+PENDING_LIMIT = 200_000
+"""Rows of one table that wait for a disk; beyond it the oldest are given up."""
+CHECKED_SIZE = 64 * 1024 * 1024
+"""Bytes up to which the whole database is checked when it is opened."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), alive_at REAL NOT NULL);
+    CREATE TABLE checks (
+        monitor TEXT NOT NULL, backend TEXT NOT NULL,
+        online INTEGER, streak INTEGER NOT NULL, status TEXT NOT NULL, since REAL NOT NULL,
+        reserved INTEGER NOT NULL, last TEXT,
+        PRIMARY KEY (monitor, backend)
+    ) WITHOUT ROWID;
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
+        monitor TEXT, pool TEXT, backend TEXT, before TEXT, after TEXT,
+        reason TEXT, streak INTEGER, cause TEXT NOT NULL
+    );
+    CREATE INDEX events_at ON events (at);
+    """,
+)
+"""What leads from each version of the schema to the next; never changed, only added to."""
+
+
+class Table(NamedTuple):
+    """How rows of a table are written: `upsert` takes a row, `delete` a key."""
+
+    name: str
+    upsert: str
+    delete: str
+
+
+def table(name: str, key: Sequence[str], columns: Sequence[str]) -> Table:
+    """Return how a table with this primary key and these further columns is written."""
+    every = (*key, *columns)
+    places = ", ".join("?" * len(every))
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    match = " AND ".join(f"{column} = ?" for column in key)
+    return Table(
+        name,
+        f"INSERT INTO {name} ({', '.join(every)}) VALUES ({places}) "  # noqa: S608  (our own names)
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}",
+        f"DELETE FROM {name} WHERE {match}",  # noqa: S608  (our own names)
+    )
+
+
+class StateUnusableError(Exception):
+    """The state directory cannot be used, for a reason that an operator must settle."""
+
+
+class Database:
+    """The database of a state directory, open for one process.
+
+    Args:
+        directory: Where it is; made if it is not there, for nobody else to read.
+        report: Is told, in the writer's thread, what went wrong: a word and a sentence.
+        lost: Is called, in the writer's thread, when a broken database was set aside.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        *,
+        report: Callable[[str, str], None],
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._directory = Path(directory)
+        self._path = self._directory / FILE
+        self._report = report
+        self._lost = lost
+        self._pending: dict[Table, dict[Row, Row | None]] = {}
+        self._wanted = threading.Condition()
+        self._closing = False
+        self._reported_at: float | None = None
+        self._lock = self._take_directory()
+        self._connection = self._open()
+        self._thread = threading.Thread(target=self._work, name="state", daemon=True)
+        self._thread.start()
+
+    def put(self, where: Table, key: Row, columns: Row | None) -> None:
+        """Write a row soon, or delete it if there are no columns; never waits."""
+        with self._wanted:
+            rows = self._pending.setdefault(where, {})
+            rows.pop(key, None)
+            rows[key] = columns
+            if len(rows) > PENDING_LIMIT:
+                del rows[next(iter(rows))]
+            self._wanted.notify()
+
+    def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask the database, in the thread of the caller; raise sqlite3.Error if it cannot."""
+        with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+            return question(connection)
+
+    def close(self) -> None:
+        """Write what is still to be written, if that is possible, and close."""
+        with self._wanted:
+            self._closing = True
+            self._wanted.notify()
+        self._thread.join()
+        self._connection.close()
+        os.close(self._lock)
+
+    # Opening
+
+    def _take_directory(self) -> int:
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateUnusableError(f"{self._directory}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise StateUnusableError(f"{self._directory}: in use by another prober") from None
+        return lock
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.OperationalError as error:
+            os.close(self._lock)
+            raise StateUnusableError(f"{self._path}: {error}") from None
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=1
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if self._path.stat().st_size <= CHECKED_SIZE:
+                (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if answer != "ok":
+                    raise sqlite3.DatabaseError(answer)  # noqa: TRY301  (as SQLite itself would)
+            _migrate(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        aside = f"{self._path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
+        self._report("corrupt", f"{error}; set aside as {aside}, starting empty")
+
+    # The writer's thread
+
+    def _work(self) -> None:
+        while True:
+            with self._wanted:
+                self._wanted.wait_for(lambda: self._pending or self._closing)
+                if not self._closing:
+                    self._wanted.wait_for(lambda: self._closing, FLUSH_SECONDS)
+                batch, self._pending = self._pending, {}
+                closing_now = self._closing
+            if not self._write(batch):
+                self._put_back(batch)
+                with self._wanted:
+                    self._wanted.wait_for(lambda: self._closing, RETRY_SECONDS)
+            if closing_now:
+                return
+
+    def _write(self, batch: dict[Table, dict[Row, Row | None]]) -> bool:
+        """Write a batch in one transaction; return whether that worked."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for where, rows in batch.items():
+                kept = (key + row for key, row in rows.items() if row is not None)
+                self._connection.executemany(where.upsert, kept)
+                gone = (key for key, row in rows.items() if row is None)
+                self._connection.executemany(where.delete, gone)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(error)
+            return False
+        if self._reported_at is not None:
+            self._reported_at = None
+            self._report("recovered", "the state is written again")
+        return True
+
+    def _failed(self, error: sqlite3.Error) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        broken = not isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError)
+        if broken and isinstance(error, sqlite3.DatabaseError):
+            self._connection.close()
+            self._set_aside(error)
+            self._connection = self._connect()
+            self._lost()
+            return
+        now = time.monotonic()
+        if self._reported_at is None or now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
+            self._report("unwritable", f"{error}; trying again")
+
+    def _put_back(self, batch: dict[Table, dict[Row, Row | None]]) -> None:
+        with self._wanted:
+            for where, rows in batch.items():
+                self._pending[where] = {**rows, **self._pending.get(where, {})}
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise StateUnusableError(
+            f"{path}: written by a newer prober (schema {version} > {len(MIGRATIONS)})"
+        )
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        connection.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")

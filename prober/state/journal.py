@@ -1,0 +1,146 @@
+"""What of the state is written down, and how it comes back after a restart."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from prober.model.health import Health
+from prober.model.status import REASONS, Outcome, Status
+from prober.state.database import Database, table
+from prober.state.events import CAPACITY, Event
+
+REFRESH_SECONDS = 60.0
+"""How old the saved streak of a check may be whose streak decides nothing any more."""
+
+LIFE = table("life", ("one",), ("alive_at",))
+CHECKS = table(
+    "checks",
+    ("monitor", "backend"),
+    ("online", "streak", "status", "since", "reserved", "last"),
+)
+EVENTS = table(
+    "events",
+    ("id",),
+    ("at", "kind", "monitor", "pool", "backend", "before", "after", "reason", "streak", "cause"),
+)
+
+
+class SavedCheck(NamedTuple):
+    """A check as it was last written; times are unix seconds."""
+
+    health: Health
+    status: Status
+    since: float
+    reserved: bool
+    last: Outcome | None
+
+
+class Saved(NamedTuple):
+    """What was read at the start: `alive_at` is when the process before was last known to live."""
+
+    alive_at: float
+    checks: dict[tuple[str, str], SavedCheck]
+    events: list[Event]
+
+
+class Kept(Protocol):
+    """What is written of a check's state."""
+
+    health: Health
+    status: Status
+    since: float
+    reserved: bool
+    last: Outcome | None
+
+
+class Journal:
+    """Writes the states of checks and events into the database, a second late at most.
+
+    A check is written when its status changes, while its streak can still decide something, and
+    else once in REFRESH_SECONDS: a streak far beyond rise and fall means nothing. That the process
+    lives is written every second: so fresh are the results of all checks that were not stale.
+    """
+
+    def __init__(self, database: Database, *, wall: Callable[[], float]) -> None:
+        self._database = database
+        self._wall = wall
+        self._changed: dict[tuple[str, str], Kept] = {}
+
+    def saw(self, key: tuple[str, str], state: Kept) -> None:
+        """Note that a check's state is to be written."""
+        self._changed[key] = state
+
+    def forget(self, key: tuple[str, str]) -> None:
+        """Delete what is written of a check."""
+        self._changed.pop(key, None)
+        self._database.put(CHECKS, key, None)
+
+    def add_event(self, event: Event) -> None:
+        """Write an event."""
+        self._database.put(EVENTS, (event.id,), tuple(event[1:]))
+
+    def flush(self) -> None:
+        """Hand over what was noted, and that the process lives; to be called every second."""
+        for key, state in self._changed.items():
+            self._database.put(CHECKS, key, _check_row(state))
+        self._changed.clear()
+        self._database.put(LIFE, (1,), (self._wall(),))
+
+
+def _check_row(state: Kept) -> tuple[object, ...]:
+    last = json.dumps(state.last) if state.last else None
+    online, streak = state.health
+    return online, streak, state.status, state.since, state.reserved, last
+
+
+def read_saved(database: Database) -> Saved:
+    """Return what an earlier process has written."""
+
+    def question(connection: Any) -> Saved:
+        alive = connection.execute("SELECT alive_at FROM life").fetchone()
+        checks = connection.execute(
+            "SELECT monitor, backend, online, streak, status, since, reserved, last FROM checks"
+        )
+        events = connection.execute(
+            "SELECT id, at, kind, monitor, pool, backend, before, after, reason, streak, cause "
+            "FROM events ORDER BY id DESC LIMIT ?",
+            (CAPACITY,),
+        )
+        return Saved(
+            alive[0] if alive else 0.0,
+            {(row[0], row[1]): _saved_check(row[2:]) for row in checks},
+            [event_of(row) for row in events][::-1],
+        )
+
+    return database.read(question)
+
+
+def _saved_check(row: tuple[Any, ...]) -> SavedCheck:
+    online, streak, status, since, reserved, last = row
+    health = Health(None if online is None else bool(online), streak)
+    return SavedCheck(health, Status(status), since, bool(reserved), _outcome(last))
+
+
+def _outcome(text: str | None) -> Outcome | None:
+    if text is None:
+        return None
+    reason, detail, facts, at, seconds, phases, source_ip, skipped = json.loads(text)
+    return Outcome(REASONS[reason], detail, facts, at, seconds, tuple(phases), source_ip, skipped)
+
+
+def event_of(row: tuple[Any, ...]) -> Event:
+    """Return the event of a row of the table `events`."""
+    number, at, kind, monitor, pool, backend, before, after, reason, streak, cause = row
+    return Event(
+        number,
+        at,
+        kind,
+        monitor,
+        pool,
+        backend,
+        Status(before) if before else None,
+        Status(after) if after else None,
+        REASONS[reason] if reason else None,
+        streak,
+        cause,
+    )

@@ -1,0 +1,191 @@
+"""The state directory: what is written, what survives, what is set aside."""
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from prober.state import database
+from prober.state.database import FILE, MIGRATIONS, Database, StateUnusableError
+from prober.state.journal import CHECKS, LIFE
+
+
+class Reports:
+    """What the database said, and a way to wait for a word."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+        self._news = threading.Condition()
+
+    def __call__(self, what: str, detail: str) -> None:
+        with self._news:
+            self.said.append((what, detail))
+            self._news.notify_all()
+
+    def words(self) -> list[str]:
+        return [what for what, _ in self.said]
+
+    def wait_for(self, what: str) -> None:
+        with self._news:
+            assert self._news.wait_for(lambda: what in self.words(), timeout=30), self.said
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+Open = Callable[[], Database]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Yield what opens the database of one directory; it is closed at the end."""
+    monkeypatch.setattr(database, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(database, "RETRY_SECONDS", 0.01)
+    running: list[Database] = []
+
+    def open_it() -> Database:
+        running.append(Database(str(tmp_path / "state"), report=reports))
+        return running[-1]
+
+    yield open_it
+    for each in running:
+        if each._thread.is_alive():
+            each.close()
+
+
+def check_row(streak: int) -> tuple[object, ...]:
+    return 1, streak, "OK", 1.0, 0, None
+
+
+def streaks(where: Database) -> dict[str, int]:
+    def question(connection: sqlite3.Connection) -> dict[str, int]:
+        return dict(connection.execute("SELECT backend, streak FROM checks"))
+
+    return where.read(question)
+
+
+def test_what_was_put_is_there_after_closing(opened: Open, tmp_path: Path) -> None:
+    first = opened()
+    first.put(CHECKS, ("web", "a:1"), check_row(1))
+    first.put(CHECKS, ("web", "b:1"), check_row(2))
+    first.put(CHECKS, ("web", "a:1"), check_row(3))
+    first.put(CHECKS, ("web", "b:1"), None)
+    first.close()
+    assert streaks(opened()) == {"a:1": 3}
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    files = list((tmp_path / "state").iterdir())
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_two_daemons_do_not_share_a_directory(opened: Open) -> None:
+    opened()
+    with pytest.raises(StateUnusableError, match="in use by another prober"):
+        opened()
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path, reports: Reports) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateUnusableError, match=r"Not a directory|File exists"):
+        Database(str(tmp_path / "file" / "state"), report=reports)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(opened: Open, tmp_path: Path) -> None:
+    opened().close()
+    with closing(sqlite3.connect(tmp_path / "state" / FILE)) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StateUnusableError, match="written by a newer prober"):
+        opened()
+
+
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
+def test_a_database_of_any_older_version_is_brought_up_to_date(
+    opened: Open, tmp_path: Path, version: int
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    with closing(sqlite3.connect(tmp_path / "state" / FILE)) as connection:
+        for number, script in enumerate(MIGRATIONS[:version], 1):
+            connection.executescript(f"{script};PRAGMA user_version = {number};")
+    where = opened()
+    where.put(LIFE, (1,), (5.0,))
+    where.close()
+    with closing(sqlite3.connect(tmp_path / "state" / FILE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+@pytest.mark.parametrize("damage", ["header", "page", "empty_wal", "text"])
+def test_a_broken_database_is_set_aside_and_prober_starts_empty(
+    opened: Open, tmp_path: Path, reports: Reports, damage: str
+) -> None:
+    first = opened()
+    for i in range(2000):
+        first.put(CHECKS, ("web", f"10.0.0.{i}:80"), check_row(i))
+    first.close()
+    path = tmp_path / "state" / FILE
+    if damage == "text":
+        path.write_text("this is not a database, " * 100)
+    else:
+        with path.open("r+b") as file:
+            file.seek({"header": 0, "page": 4096, "empty_wal": 100}[damage])
+            file.write(b"\xff" * 4000)
+    second = opened()
+    assert reports.words() == ["corrupt"]
+    assert streaks(second) == {}
+    second.put(CHECKS, ("web", "a:1"), check_row(1))
+    second.close()
+    assert streaks(opened()) == {"a:1": 1}
+    aside = [file for file in path.parent.iterdir() if ".corrupt-" in file.name]
+    assert len(aside) == 1
+
+
+def test_what_cannot_be_written_waits_and_is_written_later(
+    opened: Open, tmp_path: Path, reports: Reports
+) -> None:
+    where = opened()
+    with closing(sqlite3.connect(tmp_path / "state" / FILE)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        where.put(CHECKS, ("web", "a:1"), check_row(1))
+        reports.wait_for("unwritable")
+        where.put(CHECKS, ("web", "a:1"), check_row(2))
+        connection.execute("ROLLBACK")
+    reports.wait_for("recovered")
+    where.close()
+    assert streaks(opened()) == {"a:1": 2}
+    assert reports.words() == ["unwritable", "recovered"]
+
+
+def test_a_database_that_breaks_while_it_is_open_is_replaced(
+    opened: Open, tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKED_SIZE", 0)  # or its pages would all be in memory
+    where = opened()
+    for i in range(2000):
+        where.put(CHECKS, ("web", f"10.0.0.{i}:80"), check_row(i))
+    where.close()
+    where = opened()
+    path = tmp_path / "state" / FILE
+    descriptor = os.open(path, os.O_RDWR)
+    os.pwrite(descriptor, b"\xff" * (path.stat().st_size - 4096), 4096)
+    os.close(descriptor)
+    where.put(CHECKS, ("web", "10.0.0.7:80"), check_row(2))
+    reports.wait_for("corrupt")
+    where.put(CHECKS, ("web", "b:1"), check_row(3))
+    where.close()
+    assert streaks(opened())["b:1"] == 3
+
+
+def test_rows_that_wait_for_a_disk_do_not_grow_without_end(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = opened()
+    monkeypatch.setattr(database, "PENDING_LIMIT", 10)
+    monkeypatch.setattr(where, "_write", lambda _: False)
+    for i in range(100):
+        where.put(CHECKS, ("web", f"10.0.0.{i}:80"), check_row(i))
+        assert sum(len(rows) for rows in where._pending.values()) <= 2 * 10
