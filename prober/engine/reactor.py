@@ -305,6 +305,7 @@ class Engine:
             except Trouble as own:
                 verdict = own.verdict
             else:
+                attempt.steps = None
                 raise RuntimeError("a probe went on after its end")
             finally:
                 trouble.__traceback__ = None  # it holds the frames that hold it, and the attempt
