@@ -90,6 +90,7 @@ class Prober:
             engine=self._engine,
             record=self._record_aloud if chatty else self.store.record,
             limit=limit,
+            review=self.store.review,
             saw_lag=self.vitals.schedule_lags.observe,
             saw_skips=self.vitals.saw_skips,
         )

@@ -50,7 +50,7 @@ class CheckState:
     """What is known of one check.
 
     `since` is the unix time of the last change of status. `next_due` is the monotonic time of the
-    next probe, kept by the scheduler; None while there is none to come or one is in flight.
+    next probe, or of the one in flight, kept by the scheduler; None if there is none to come.
     `label_text` is kept here for the metrics, which write it at each scrape: the labels of `check`,
     or None as long as nobody asked.
     """
@@ -197,6 +197,10 @@ class Store:
                 state.reserved = reason in RESERVED
         self._settle(state, f"{result} ({reason}): {outcome.detail}")
         return state.health
+
+    def review(self, state: CheckState) -> None:
+        """Look whether a check that waits for its turn has become stale."""
+        self._settle(state, state.last.detail if state.last else "none")
 
     def _settle(self, state: CheckState, cause: str) -> None:
         """Work out the status; if it changed, say so."""
