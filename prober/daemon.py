@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import resource
 import signal
 import socket
@@ -13,7 +14,9 @@ import structlog
 from aiohttp import web
 
 from prober import __version__
-from prober.config import Config, ConfigError, changes
+from prober.config.changes import changes
+from prober.config.problem import ConfigError
+from prober.config.reader import Config
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
@@ -80,12 +83,14 @@ class Prober:
             config_loaded_at=time.time(),
             count_in_flight=lambda: self._engine.in_flight,
         )
+        chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         self.store = Store(wall=time.time, awake=self._ticker.awake)
         self._scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self._ticker,
             engine=self._engine,
-            record=self._record,
+            record=self._record_aloud if chatty else self.store.record,
             limit=limit,
+            review=self.store.review,
             saw_lag=self.vitals.schedule_lags.observe,
             saw_skips=self.vitals.saw_skips,
         )
@@ -149,8 +154,7 @@ class Prober:
         states = [self.store.add(check) for check in checks]
         self._scheduler.add((state.check, state, state.health) for state in states)
 
-    def _record(self, state: CheckState, outcome: Outcome) -> Health:
-        health = self.store.record(state, outcome)
+    def _record_aloud(self, state: CheckState, outcome: Outcome) -> Health:
         log.debug(
             "probed",
             monitor=state.check.monitor.name,
@@ -160,7 +164,7 @@ class Prober:
             detail=outcome.detail,
             seconds=round(outcome.seconds, 6),
         )
-        return health
+        return self.store.record(state, outcome)
 
     def _saw_loop_lag(self, seconds: float) -> None:
         self.vitals.saw_loop_lag(seconds)
@@ -172,7 +176,7 @@ async def run(
     config: Config,
     *,
     load: Load | None = None,
-    listen: Iterable[str] = (),
+    listen: Iterable[Target] = (),
     allow_shrink: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status.
@@ -180,7 +184,7 @@ async def run(
     Args:
         config: What to begin with.
         load: Reads the configuration again for a reload; None if there is nothing to read.
-        listen: Addresses to serve on, `host:port`, instead of the configured ones.
+        listen: Addresses to serve on, instead of the configured ones.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
     """
     loop = asyncio.get_running_loop()
@@ -206,7 +210,8 @@ async def run(
                 return 1
             prober.vitals.ready = True
             _free_the_collector()
-            log.info("ready", checks=len(prober.store), state="in memory only")
+            _say_what_is_missing(config)
+            log.info("ready", checks=len(prober.store))
             await stop.wait()
             log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
             prober.vitals.ready = False
@@ -250,28 +255,34 @@ class Reloader:
         return self._prober.apply(config)
 
 
-async def _serve(runner: web.AppRunner, addresses: Iterable[str]) -> bool:
+async def _serve(runner: web.AppRunner, addresses: Iterable[Target]) -> bool:
     """Listen on every address; say where, or why not."""
     for address in addresses:
-        host, _, port = address.rpartition(":")
-        site = web.TCPSite(runner, host.strip("[]"), int(port))
+        site = web.TCPSite(runner, address.host, address.port)
         try:
             await site.start()
         except OSError as error:
             reason = error.strerror or str(error)
-            log.error("cannot_listen", address=address, reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
+            log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
             return False
     for bound in runner.addresses:
         log.info("listening", address=str(Target(*bound[:2])))
     return True
 
 
-def _lifecycle(config: Config, addresses: Iterable[str]) -> bool:
+def _lifecycle(config: Config, addresses: Iterable[Target]) -> bool:
     """Tell whether `POST /-/reload` is on: as configured, else only on loopback."""
     if config.server.lifecycle is not None:
         return config.server.lifecycle
-    hosts = {address.rpartition(":")[0] for address in addresses}
-    return hosts <= {"127.0.0.1", "localhost", "[::1]"}
+    return {address.host for address in addresses} <= {"127.0.0.1", "::1", "localhost"}
+
+
+def _say_what_is_missing(config: Config) -> None:
+    """Warn of keys that are understood but have no effect in this version."""
+    log.info("state_in_memory_only")
+    for key in ("state_dir", "writable", "watch_config"):
+        if getattr(config.server, key):
+            log.warning("no_effect_in_this_version", key=f"server.{key}")
 
 
 def _probe_limit() -> int:

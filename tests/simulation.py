@@ -6,7 +6,7 @@ from itertools import count
 
 from prober.engine.attempt import Done, Job
 from prober.engine.scheduler import Scheduler
-from prober.engine.ticker import Ticker
+from prober.engine.ticker import BEAT, Ticker
 from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
@@ -95,7 +95,7 @@ class ScriptedEngine:
         pass
 
     def next_deadline(self) -> float | None:
-        return None
+        return self._clock.now + BEAT if self.in_flight else None
 
 
 class Simulation:
@@ -113,6 +113,7 @@ class Simulation:
             engine=self.engine,
             record=self.store.record,
             limit=limit,
+            review=self.store.review,
             saw_lag=self.lags.observe,
             saw_skips=self._saw_skips,
         )

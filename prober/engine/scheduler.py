@@ -20,6 +20,8 @@ which spreads them over their intervals."""
 REFUSAL_HOLD = 2 * UDP_PACE
 """Seconds after a refusal in which the silence of a UDP port may be the kernel's rate limit."""
 
+_REVIEW_EVERY = 1.0
+
 
 class Watched(Protocol):
     """What the scheduler keeps up to date of a check, for those who show it."""
@@ -101,6 +103,7 @@ class Scheduler(Generic[S]):
         ticker: Gives the time and the ticks.
         engine: Runs the probes.
         record: Takes an outcome and returns the health that it leads to.
+        review: Looks once a second at a check that waits for a place, whether it is stale by now.
         limit: Probes in flight at once; what waits for a place is not being timed yet.
         saw_lag: Is told how late each probe starts, in seconds.
         saw_skips: Is told a reason and how many slots were left out because of it.
@@ -113,6 +116,7 @@ class Scheduler(Generic[S]):
         engine: Runner,
         record: Callable[[S, Outcome], Health],
         limit: int,
+        review: Callable[[S], None] = lambda _: None,
         saw_lag: Callable[[float], None] = lambda _: None,
         saw_skips: Callable[[str, int], None] = lambda _reason, _slots: None,
     ) -> None:
@@ -120,6 +124,8 @@ class Scheduler(Generic[S]):
         self._clock = ticker.clock
         self._engine = engine
         self._record = record
+        self._review = review
+        self._review_due = 0.0
         self._limit = limit
         self._saw_lag = saw_lag
         self._saw_skips = saw_skips
@@ -172,6 +178,10 @@ class Scheduler(Generic[S]):
             elif not watch.job.datagram or self._has_pace(watch, now):
                 self._queue.append(watch)
         self._start_queued()
+        if self._queue and now >= self._review_due:
+            self._review_due = now + _REVIEW_EVERY
+            for watch in self._queue:
+                self._review(watch.state)
         times = (self._wheel.next(), self._engine.next_deadline())
         return min((when for when in times if when is not None), default=None)
 
@@ -181,7 +191,6 @@ class Scheduler(Generic[S]):
             if watch.removed:
                 continue
             self._saw_lag(self._clock() - watch.due)
-            watch.state.next_due = None
             self._engine.start(watch.job, watch.done)
 
     def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:

@@ -8,10 +8,10 @@ from prober.model.status import Status
 def backend_status(checks: Iterable[Status]) -> Status:
     """Return the status of a backend from those of its checks; without any it is UNKNOWN."""
     found = set(checks)
+    if len(found) == 1:
+        return found.pop()
     if not found or Status.UNKNOWN in found:
         return Status.UNKNOWN
-    if found == {Status.OK}:
-        return Status.OK
     if Status.OK not in found and Status.CRITICAL in found:
         return Status.CRITICAL
     return Status.WARNING

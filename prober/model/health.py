@@ -72,7 +72,9 @@ def reserve(outcome: Outcome, *, slow: float | None, expires_within: float | Non
     if expires_within is not None and isinstance(not_after, float | int):
         left = not_after - outcome.at
         if left < expires_within:
-            detail = f"{outcome.detail}; certificate expires in {left / 86400:.1f} days"
+            days = abs(left) / 86400
+            when = f"expires in {days:.1f} days" if left >= 0 else f"expired {days:.1f} days ago"
+            detail = f"{outcome.detail}; certificate {when}"
             return outcome._replace(reason=Reason.EXPIRES_SOON, detail=detail)
     if slow is not None and outcome.seconds > slow:
         detail = f"{outcome.detail}; took {outcome.seconds:.3f} s, {slow:g} s allowed"
@@ -83,18 +85,17 @@ def reserve(outcome: Outcome, *, slow: float | None, expires_within: float | Non
 def explain(health: Health, status: Status, *, rise: int, fall: int) -> str:
     """Say in a sentence what would change the status of a check."""
     good, bad = max(health.streak, 0), max(-health.streak, 0)
+    rises = f"{max(rise - good, 1)} more good in a row make it OK"
+    falls = f"{max(fall - bad, 1)} more bad in a row make it CRITICAL"
     if health.online is None:
-        return (
-            f"undecided: {rise - good} more good in a row make it OK, "
-            f"{fall - bad} more bad in a row make it CRITICAL"
-        )
+        return f"undecided: {rises}, {falls}"
+    if status is Status.UNKNOWN:
+        was = "online" if health.online else "offline"
+        return f"no recent result, last {was}: the next conclusive one makes it known again"
     if not health.online:
-        return f"offline: {rise - good} more good in a row make it OK"
+        return f"offline: {rises}"
     if bad:
-        return (
-            f"online, failing {bad}/{fall}: {fall - bad} more bad in a row make it CRITICAL, "
-            "one good result makes it OK"
-        )
+        return f"online, failing {bad}/{fall}: {falls}, one good result makes it OK"
     end = f"{fall} bad in a row make it CRITICAL"
     if status is Status.WARNING:
         return f"online with a reservation: a good result without it makes it OK, {end}"

@@ -1,7 +1,6 @@
 """The sorts of values that configuration keys take: durations, codes, payloads, secrets, ..."""
 
 import binascii
-import math
 import re
 from base64 import b64decode
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from prober.model.option import (
     did_you_mean,
     expected,
     gather,
+    in_words,
     mapping,
     unknown_keys,
 )
@@ -24,7 +24,9 @@ from prober.model.option import (
 T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # what bytes that are not UTF-8 become; cannot be sent
+_DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"[0-9]+\.[0-9]+")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN_LABELS = frozenset({"monitor", "pool", "target", "kind", "le", "quantile"})
@@ -37,12 +39,19 @@ def text(shortest: int = 0, longest: int = 65536) -> Kind[str]:
         if not isinstance(value, str):
             raise expected("text", value)
         if _CONTROL.search(value):
-            raise Rejected(f"control characters are not allowed, got {value!r}")
+            raise Rejected(f"control characters are not allowed, got {in_words(value)}")
+        reject_surrogates(value)
         if not shortest <= len(value) <= longest:
             raise Rejected(f"expected {shortest} to {longest} characters, got {len(value)}")
         return value
 
     return Kind(read, {"type": "string", "minLength": shortest, "maxLength": longest})
+
+
+def reject_surrogates(value: str) -> None:
+    """Raise `Rejected` for text that UTF-8 cannot hold, such as an argument in Latin-1."""
+    if _SURROGATE.search(value):
+        raise Rejected("not UTF-8 text")
 
 
 def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
@@ -54,6 +63,7 @@ def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
             raise expected(what, value)
         if len(value) > longest:
             raise Rejected(f"expected at most {longest} characters, got {len(value)}")
+        reject_surrogates(value)
         return value
 
     return Kind(read, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest})
@@ -80,15 +90,18 @@ def integer(low: int, high: int) -> Kind[int]:
 
 
 def choice(*words: str) -> Kind[str]:
-    """Return the kind of a word out of a closed set."""
+    """Return the kind of a word out of a closed set; YAML reads a bare `1.1` as a number."""
+    numbers = {float(word): word for word in words if _NUMBER.fullmatch(word)}
 
     def read(value: object, _: Outside) -> str:
+        if isinstance(value, float) and value in numbers:
+            return numbers[value]
         if value not in words:
             near = did_you_mean(value, words) if isinstance(value, str) else ""
             raise Rejected(f"{expected('one of ' + ', '.join(words), value)}{near}")
         return value
 
-    return Kind(read, {"enum": list(words)})
+    return Kind(read, {"enum": [*words, *numbers]})
 
 
 def duration(low: float, high: float) -> Kind[float]:
@@ -99,12 +112,12 @@ def duration(low: float, high: float) -> Kind[float]:
         if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
             seconds = float(found[1]) * _UNITS[found[2]]
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = float(value)
+            seconds = value
         else:
             raise expected("a duration such as 5, 0.5, 500ms, 5s, 2m, 1h or 7d", value)
-        if not (math.isfinite(seconds) and low <= seconds <= high):
+        if not low <= seconds <= high:  # as not a number is not, either
             raise expected(limits, value)
-        return seconds
+        return float(seconds)
 
     accepts = [
         {"type": "number", "minimum": low, "maximum": high},
@@ -198,12 +211,12 @@ class Codes(NamedTuple):
 
 def codes(low: int, high: int) -> Kind[Codes]:
     """Return the kind of code lists: `200`, `200,202`, `200-204`, or these mixed."""
-    part = re.compile(r"\s*(\d{1,3})\s*(?:-\s*(\d{1,3})\s*)?")
+    part = re.compile(r"\s*([0-9]{1,3})\s*(?:-\s*([0-9]{1,3})\s*)?")
     what = f"codes from {low} to {high} such as 200, 200,202 or 200-204,301"
 
     def read(value: object, _: Outside) -> Codes:
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return Codes(str(value), frozenset({value}))
         if not isinstance(value, str):
             raise expected(what, value)
         members: set[int] = set()
@@ -285,9 +298,8 @@ class Secret:
 
 def _read_secret(value: object, outside: Outside) -> Secret:
     if isinstance(value, str):
+        reject_surrogates(value)
         return Secret(value, masked=False)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise Rejected(f"{expected('text', value)}; put it in quotes")
     if not isinstance(value, dict):
         raise expected("text, {file: PATH} or {env: NAME}", value)
     how, name = _payload_parts(value, ("file", "env"))
@@ -295,7 +307,10 @@ def _read_secret(value: object, outside: Outside) -> Secret:
         return Secret(read_file(name, outside, (how,)).rstrip("\r\n"), masked=True)
     if name not in outside.environment:
         raise Rejected(Complaint((how,), f"environment variable {name!r} is not set"))
-    return Secret(outside.environment[name], masked=True)
+    content = outside.environment[name]
+    if _SURROGATE.search(content):
+        raise Rejected(Complaint((how,), f"environment variable {name!r} is not UTF-8 text"))
+    return Secret(content, masked=True)
 
 
 def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> str:
@@ -306,10 +321,21 @@ def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> 
         message = f"cannot read {name!r}: {error.strerror or error}"
     except UnicodeDecodeError:
         message = f"cannot read {name!r}: it is not UTF-8 text"
+    except ValueError as error:  # the path holds what no path can
+        message = f"cannot read {name!r}: {error}"
     raise Rejected(Complaint(path, message))
 
 
 SECRET = Kind(_read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str)
+
+
+def _read_file_name(value: object, outside: Outside) -> str:
+    return outside.locate(_FILE_NAME.read(value, outside))
+
+
+_FILE_NAME = text(1, 4096)
+FILE = Kind(_read_file_name, _FILE_NAME.schema)
+"""The path of a file or directory; relative ones start at the configuration file's directory."""
 
 
 def _read_pem_file(value: object, outside: Outside) -> str:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from prober.model.kinds import BOOLEAN, IDENTIFIER, LABELS, Frozen, duration, integer, text
-from prober.model.option import Rejected, option
-from prober.model.pool import BACKENDS, NAME, PORT, Backend, Pool, derived_id, reject_duplicates
+from prober.model.kinds import BOOLEAN, FILE, IDENTIFIER, LABELS, Frozen, duration, integer, text
+from prober.model.option import Rejected, option, section
+from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
 from prober.model.probe import Probe, Target
 from prober.model.schedule import spread
 from prober.model.tls import TlsSettings
@@ -12,6 +12,13 @@ from prober.model.tls import TlsSettings
 INTERVAL = duration(0.1, 86400)
 UDP_PACE = 1.1
 """Seconds between two UDP probes of one host: Linux answers a closed port about once a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetList:
+    """Where backends are listed outside the configuration."""
+
+    file: str = option(FILE, doc="a Prometheus file_sd list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,10 @@ class Monitor:
     type: str = option(text(1), doc="the probe type")
     pool: str = option(NAME, default="", doc="the pool whose backends are probed")
     targets: tuple[Backend, ...] = option(
-        BACKENDS, default=(), doc="shorthand for a pool of the monitor's own name"
+        TARGETS, default=(), doc="shorthand for a pool of the monitor's own name"
+    )
+    targets_from: TargetList | None = option(
+        section(TargetList), default=None, doc="the same, from a Prometheus file_sd list"
     )
     enabled: bool = option(BOOLEAN, default=True, doc="false: not probed, status UNKNOWN")
     interval: float = option(INTERVAL, default=5.0, doc="start to start, on a fixed grid")
@@ -56,13 +66,13 @@ class Monitor:
             fill(self, "fast_interval", min(self.interval, 1.0))
         if not self.down_interval:
             fill(self, "down_interval", self.interval)
-        if bool(self.pool) == bool(self.targets):
-            raise Rejected("exactly one of 'pool' and 'targets' is required")
+        if (bool(self.pool), bool(self.targets), bool(self.targets_from)).count(True) != 1:
+            raise Rejected("expected exactly one of pool, targets, targets_from")
         reject_duplicates(self.targets, "targets")
 
     @property
     def pool_name(self) -> str:
-        """The name of the pool that is probed, the monitor's own if it has `targets`."""
+        """The name of the pool that is probed, the monitor's own if it names none."""
         return self.pool or self.name
 
     @property

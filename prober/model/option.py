@@ -11,9 +11,12 @@ import difflib
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
+
+_SHOWN = 100  # characters of a wrong value that are repeated to the person who wrote it
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top."""
@@ -72,6 +75,11 @@ def option(kind: Kind[T], default: Any = dataclasses.MISSING, *, doc: str) -> An
 
 def options_of(cls: type) -> dict[str, dataclasses.Field[Any]]:
     """Return the fields of a dataclass that are configuration keys, by name."""
+    return _options_of(cls)
+
+
+@cache
+def _options_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
     fields = dataclasses.fields(cls)
     return {field.name: field for field in fields if "kind" in field.metadata}
 
@@ -109,7 +117,9 @@ def in_words(value: object) -> str:
         case list():
             return "a list"
         case str():
-            return repr(value)
+            return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+        case int() if value.bit_length() > 128:
+            return "a very large number"
         case _:
             return str(value)
 
@@ -188,11 +198,11 @@ def section(cls: type[T]) -> Kind[T]:
 
 
 def show_options(value: Any) -> dict[str, object]:
-    """Return the effective options of a dataclass as JSON; those that are None are left out."""
+    """Return the effective options of a dataclass as JSON, without those that are not set."""
     shown = {}
     for name, field in options_of(type(value)).items():
         content = getattr(value, name)
-        if content is not None:
+        if content not in (None, "", ()):
             shown[name] = field.metadata["kind"].show(content)
     return shown
 

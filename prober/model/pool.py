@@ -23,7 +23,7 @@ from prober.model.tls import HOST_NAME
 PORT = integer(1, 65535)
 NAME = text(1, 255)
 _NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
-_TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
+_TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _WHAT = "host:port, an IPv6 address in brackets"
 
 
@@ -37,7 +37,7 @@ def normal_host(host: str) -> str | None:
     try:
         address = ip_address(host)
     except ValueError:
-        looks_like_ipv4 = re.fullmatch(r"[\d.]+", host)
+        looks_like_ipv4 = re.fullmatch(r"[0-9.]+", host)
         return host if re.fullmatch(HOST_NAME, host) and not looks_like_ipv4 else None
     return None if "%" in host else str(address)
 
@@ -79,7 +79,8 @@ class Backend:
     @property
     def key(self) -> str:
         """What the API and the metrics call it: `address:port`."""
-        return str(Target(self.address, self.port))
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}"
 
 
 _AS_MAPPING = section(Backend)
@@ -94,6 +95,7 @@ def _read_backend(value: object, outside: Outside) -> Backend:
 
 BACKEND = Kind(_read_backend, {"oneOf": [{"type": "string"}, schema_of(Backend)]}, show_options)
 BACKENDS = list_of(BACKEND)
+TARGETS = list_of(BACKEND, shortest=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

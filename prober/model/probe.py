@@ -4,7 +4,8 @@ A probe is a generator. It yields what it wants (`Send`, `RECEIVE`, `StartTls`) 
 `Verdict`. Whoever drives it (the engine on real sockets, a test on lists of bytes) sends back:
 
 - for `Send`: None, when everything is sent;
-- for `RECEIVE`: the bytes that came, at least one; `b""` when the peer has ended its stream;
+- for `RECEIVE`: the bytes that came, at least one; `b""` once, when the peer has ended its stream
+  (over UDP: one datagram, which may be empty);
 - for `StartTls`: a `TlsSession`.
 
 What goes wrong meanwhile is thrown into the generator as a `Trouble`, `DeadlineReached` when the

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from prober.model.kinds import BOOLEAN, PEM_FILE, choice, duration, list_of, matching, text
+from prober.model.kinds import BOOLEAN, PEM_FILE, choice, duration, list_of, matching
 from prober.model.option import Complaint, Rejected, option
 
 _DAY = 86400.0
-HOST_NAME = r"(?=.{1,253}\.?$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?"
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+HOST_NAME = rf"(?=.{{1,253}}\.?$){_LABEL}(?:\.{_LABEL})*\.?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,9 @@ class TlsSettings:
         doc="SNI and the name to verify; default domain_name, then the target's host",
     )
     alpn: tuple[str, ...] | None = option(
-        list_of(text(1, 255), shortest=1), default=None, doc="application protocols to offer"
+        list_of(matching(r"[!-~]{1,255}", "the name of a protocol"), shortest=1),
+        default=None,
+        doc="application protocols to offer",
     )
     min_version: str = option(choice("1.2", "1.3"), default="1.2", doc="lowest TLS version")
     expires_within: float | None = option(

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from prober import __version__
 from prober.model.kinds import Codes, codes, matching, text
@@ -18,12 +18,13 @@ from prober.model.option import option
 from prober.model.probe import RECEIVE, Send, StartTls, Steps, Target, Trouble
 from prober.model.status import Reason, Verdict
 from prober.model.tls import TlsSettings
-from prober.probes.tls import TLS
+from prober.probes.tls import TLS, handshake
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PUSH_PROMISE = 0, 1, 3, 4, 5
 _PING, _GOAWAY, _CONTINUATION = 6, 7, 9
 _END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
+_OF_A_CALL = (_DATA, _HEADERS, _RST_STREAM, _CONTINUATION)
 _FRAME_LIMIT = 16384  # the largest frame that may be sent to a client that asked for nothing else
 _REPLY_LIMIT = 65536
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
@@ -54,10 +55,7 @@ class GrpcProbe:
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return what starts one probe of this target."""
         request = Send(self._request(target))
-        start = None
-        if self.tls is not None:
-            name = self.tls.server_name or target.host
-            start = StartTls(self.tls, name, self.tls.alpn or ("h2",))
+        start = handshake(self.tls, target.host, ("h2",)) if self.tls is not None else None
         return lambda: self._converse(start, request)
 
     def _request(self, target: Target) -> bytes:
@@ -101,6 +99,8 @@ class GrpcProbe:
         return self._judge(reply)
 
     def _judge(self, reply: "_Reply") -> Verdict:
+        if not reply.http_status:
+            raise _broken("it has no :status")
         if reply.grpc_status is None:
             if reply.http_status != 200:
                 facts = {"http_status_code": reply.http_status}
@@ -178,15 +178,13 @@ class _Reply:
     def _frames(self, content: bytes) -> Iterator[_Frame]:
         content = self._buffer + content
         position = 0
+        if not self._greeted and content[0]:  # the frame would be longer than the limit
+            raise _broken(f"it starts with {content[:16]!r}")
         while len(content) - position >= 9 and not self.ended:
             length = int.from_bytes(content[position : position + 3])
             kind, flags, stream = struct.unpack_from(">BBI", content, position + 3)
             if length > _FRAME_LIMIT:
-                raise _broken(
-                    f"it starts with {content[:16]!r}"
-                    if not self._greeted
-                    else f"a frame of {length} bytes"
-                )
+                raise _broken(f"a frame of {length} bytes")
             if not self._greeted and kind != _SETTINGS:
                 raise _broken("its first frame is not SETTINGS")
             if len(content) - position < 9 + length:
@@ -198,27 +196,35 @@ class _Reply:
         self._buffer = content[position:]
 
     def _take(self, frame: _Frame) -> bytes:
+        self._check(frame)
         kind = frame.kind
-        if self._block is not None and kind != _CONTINUATION:
-            raise _broken("a header block is not finished")
         if kind == _SETTINGS and not frame.flags & _ACK:
             return _frame(_SETTINGS, _ACK, 0, b"")
         if kind == _PING and not frame.flags & _ACK:
             return _frame(_PING, _ACK, 0, frame.payload)
         if kind in (_HEADERS, _CONTINUATION):
             self._take_headers(frame)
-        elif kind == _DATA and frame.stream == 1:
+        elif kind == _DATA:
             self._take_message(frame)
         elif kind == _RST_STREAM:
-            code = int.from_bytes(frame.payload)
+            code = int.from_bytes(frame.payload[:4])
             raise Trouble(Reason.RESET, f"the server reset the call, HTTP/2 error {code}")
         elif kind == _GOAWAY:
             last, code = struct.unpack(">II", frame.payload[:8].ljust(8, b"\xff"))
             if code or not last & 0x7FFFFFFF:
                 raise Trouble(Reason.CLOSED, f"the server sent GOAWAY, HTTP/2 error {code}")
-        elif kind == _PUSH_PROMISE:
-            raise _broken("it pushes although that was declined")
         return b""
+
+    def _check(self, frame: _Frame) -> None:
+        """Raise `Trouble` if the frame cannot come here."""
+        if self._block is not None and frame.kind != _CONTINUATION:
+            raise _broken("a header block is not finished")
+        if self._block is None and frame.kind == _CONTINUATION:
+            raise _broken("a CONTINUATION frame without HEADERS")
+        if frame.kind in _OF_A_CALL and frame.stream != 1:
+            raise _broken(f"a frame for call {frame.stream}, which was not made")
+        if frame.kind == _PUSH_PROMISE:
+            raise _broken("it pushes although that was declined")
 
     def _take_message(self, frame: _Frame) -> None:
         self.message += _unpadded(frame)
@@ -228,39 +234,39 @@ class _Reply:
 
     def _take_headers(self, frame: _Frame) -> None:
         if frame.kind == _HEADERS:
-            self._block, self._block_ends = _unpadded(frame), bool(frame.flags & _END_STREAM)
-        elif self._block is None:
-            raise _broken("a CONTINUATION frame without HEADERS")
+            block, self._block_ends = _unpadded(frame), bool(frame.flags & _END_STREAM)
         else:
-            self._block += frame.payload
-        if len(self._block) > _REPLY_LIMIT:
+            block = (self._block or b"") + frame.payload
+        if len(block) > _REPLY_LIMIT:
             raise _broken(f"its headers are longer than {_REPLY_LIMIT} bytes")
-        if not frame.flags & _END_HEADERS:
+        self._block = None if frame.flags & _END_HEADERS else block
+        if self._block is not None:
             return
-        block, self._block = self._block, None
         for name, value in self._decode(block):
-            if name == ":status" and value.isdecimal():
-                self.http_status = int(value)
-            elif name == "grpc-status":
-                self._take_grpc_status(value)
-            elif name == "grpc-message":
-                self.grpc_message = unquote(value)[:200]
+            if name == b":status":
+                self.http_status = _read_code(name, value, 3)
+            elif name == b"grpc-status":
+                self.grpc_status = _read_code(name, value, 2)
+            elif name == b"grpc-message":
+                words = unquote_to_bytes(value)[:200].decode(errors="replace")
+                self.grpc_message = "".join(c if c.isprintable() else "\ufffd" for c in words)
         self.ended = self._block_ends
 
-    def _decode(self, block: bytes) -> list[tuple[str, str]]:
+    def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
         from hpack import Decoder, HPACKError  # noqa: PLC0415  (see bind)
 
         self._decoder = self._decoder or Decoder()
         try:
-            headers: list[tuple[str, str]] = self._decoder.decode(block)
-        except (HPACKError, UnicodeDecodeError) as error:
-            raise _broken(f"its headers cannot be read, {error}") from None
+            headers: list[tuple[bytes, bytes]] = self._decoder.decode(block, raw=True)
+        except HPACKError:
+            raise _broken("its headers cannot be read") from None
         return headers
 
-    def _take_grpc_status(self, value: str) -> None:
-        if not (value.isascii() and value.isdecimal() and len(value) <= 2):
-            raise _broken(f"its grpc-status is {value[:16]!r}")
-        self.grpc_status = int(value)
+
+def _read_code(name: bytes, value: bytes, digits: int) -> int:
+    if not value.isdigit() or len(value) > digits:
+        raise _broken(f"its {name.decode()} is {value[:16]!r}")
+    return int(value)
 
 
 def _serving_status(message: bytes) -> int:

@@ -34,7 +34,7 @@ from prober.model.probe import (
 )
 from prober.model.status import Reason, Verdict
 from prober.model.tls import TlsSettings
-from prober.probes.tls import DOMAIN_NAME, TLS
+from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH")
 HEAD_LIMIT = 32768
@@ -51,13 +51,22 @@ _HEAD = re.compile(
     rb"((?:" + _NAME.encode() + rb":[^\r\n\x00]*\r?\n)*)\r?\n"
 )
 _FRAMING = re.compile(
-    rb"^(content-length|transfer-encoding):[ \t]*([^\r\n]*?)[ \t]*\r?$",
-    re.IGNORECASE | re.MULTILINE,
+    rb"^(content-length|transfer-encoding):([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
 _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
 _SECRET_HEADERS = re.compile(
-    r"authorization|cookie|.*(?:token|secret|password|api-?key).*", re.IGNORECASE
+    r".*(?:authorization|cookie|token|secret|password|api[-_]?key).*", re.IGNORECASE
 )
+
+
+def _read_method(value: object, outside: Outside) -> str:
+    if value == "CONNECT":
+        raise Rejected("CONNECT asks a proxy for a tunnel and is not probed; TCP probes its port")
+    return _METHOD.read(value, outside)
+
+
+_METHOD = choice(*METHODS)
+METHOD = Kind(_read_method, _METHOD.schema)
 
 
 def _wrong_header(name: str) -> str | None:
@@ -93,7 +102,7 @@ def _read_pattern(value: object, _: Outside) -> str:
 
     try:
         regex.compile(value)
-    except regex.error as error:
+    except (regex.error, RecursionError) as error:
         raise Rejected(f"not a regular expression: {error}") from None
     return value
 
@@ -108,7 +117,7 @@ class HttpProbe:
     datagram: ClassVar[bool] = False
     default_port: ClassVar[int] = 80
 
-    http_method: str = option(choice(*METHODS), default="GET", doc="request method")
+    http_method: str = option(METHOD, default="GET", doc="request method")
     url_path: str = option(
         matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and holds no spaces"),
         default="/",
@@ -173,7 +182,15 @@ class HttpProbe:
         if start is not None:
             yield start
         yield request
-        head, rest = yield from _read_head()
+        content: bytes = yield RECEIVE
+        if not content:
+            return Verdict(Reason.CLOSED, "closed without a reply")
+        try:
+            head, rest = yield from _read_head(content)
+        except DeadlineReached:
+            if search is None:
+                raise
+            return Verdict(Reason.PAYLOAD_MISMATCH, "the time was up before the body")
         facts = {"http_status_code": head.status}
         detail = f"HTTP {head.status}"
         if head.status not in self.expected_codes.members:
@@ -197,8 +214,7 @@ class HttpsProbe(HttpProbe):
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="how TLS is spoken")
 
     def _start_tls(self, target: Target) -> StartTls:
-        name = self.tls.server_name or self.domain_name or target.host
-        return StartTls(self.tls, name, self.tls.alpn or ("http/1.1",))
+        return handshake(self.tls, self.domain_name or target.host, ("http/1.1",))
 
 
 class Head(NamedTuple):
@@ -213,12 +229,11 @@ def _broken(what: str) -> Trouble:
     return Trouble(Reason.BAD_RESPONSE, f"not a valid HTTP reply: {what}")
 
 
-def _read_head() -> Generator[Receive, bytes, tuple[Head, bytes]]:
-    """Read up to the end of a final head; return it and the bytes that came after it."""
-    content = yield RECEIVE
+def _read_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
+    """Read on up to the end of a final head; return it and the bytes that came after it."""
     searched = 0
     while True:
-        if not content.startswith(b"HTTP/1.") and not b"HTTP/1.".startswith(content):
+        if not content.startswith(b"HTTP/1."[: len(content)]):
             raise _broken(f"it starts with {content[:16]!r}")
         end = _HEAD_END.search(content, searched)
         if end is None:
@@ -226,21 +241,14 @@ def _read_head() -> Generator[Receive, bytes, tuple[Head, bytes]]:
                 raise _broken(f"its head is longer than {HEAD_LIMIT} bytes")
             more = yield RECEIVE
             if not more:
-                raise Trouble(Reason.CLOSED, _closed_in_head(content))
+                raise Trouble(Reason.CLOSED, f"closed after {len(content)} bytes of the head")
             searched = max(0, len(content) - 2)
             content += more
             continue
         head = _parse_head(content[: end.end()])
-        content = content[end.end() :]
+        content, searched = content[end.end() :], 0
         if head.status >= 200 or head.status == 101:
             return head, content
-        searched = 0
-        if not content:
-            content = yield RECEIVE
-
-
-def _closed_in_head(content: bytes) -> str:
-    return f"closed after {len(content)} bytes of the head" if content else "closed without a reply"
 
 
 def _parse_head(content: bytes) -> Head:
@@ -253,15 +261,15 @@ def _parse_head(content: bytes) -> Head:
     status, headers = int(found[1]), found[2]
     if headers.count(b"\n") > HEADERS_LIMIT:
         raise _broken(f"more than {HEADERS_LIMIT} headers")
-    length, chunked = None, False
-    for field in _FRAMING.finditer(headers):
-        if field[1].lower() == b"transfer-encoding":
-            chunked = field[2].lower().rpartition(b",")[2].strip() == b"chunked"
-        elif length is not None or not re.fullmatch(rb"\d{1,18}", field[2]):
+    length, coding = None, None
+    for name, value in _FRAMING.findall(headers):
+        if name.lower() == b"transfer-encoding":
+            coding = value.lower().rpartition(b",")[2].strip()
+        elif length is not None or not re.fullmatch(rb"[ \t]*\d{1,18}[ \t]*", value):
             raise _broken("its content-length is ambiguous")
         else:
-            length = int(field[2])
-    return Head(status, length, chunked)
+            length = int(value)
+    return Head(status, None if coding else length, coding == b"chunked")
 
 
 def _read_body(head: Head, rest: bytes, limit: int) -> Generator[Receive, bytes, bytes]:
@@ -295,7 +303,7 @@ class _Plain:
         return len(self.content) >= self._wanted
 
     def feed(self, content: bytes) -> None:
-        self.content += content
+        self.content += content[: self._wanted - len(self.content)]
 
     def end(self) -> None:
         """The connection has ended."""
@@ -330,13 +338,14 @@ class _Chunks:
             return bool(taken)
         if self._left:
             return self._line_end()
-        found = self._SIZE.match(self._pending)
-        if not found:
-            if b"\n" in self._pending or len(self._pending) > self._SIZE_LINE_LIMIT:
-                raise _broken("malformed chunk")
+        end = self._pending.find(b"\n", 0, self._SIZE_LINE_LIMIT) + 1
+        if not end and len(self._pending) < self._SIZE_LINE_LIMIT:
             return False
+        found = self._SIZE.fullmatch(self._pending, 0, end)
+        if not found:
+            raise _broken("malformed chunk")
         size = int(found[1], 16)
-        del self._pending[: found.end()]
+        del self._pending[:end]
         self._left = size + 2
         self.complete = size == 0
         return True

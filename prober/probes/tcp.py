@@ -41,10 +41,11 @@ class TcpProbe:
                     return Verdict(Reason.CLOSED, "closed before a byte of the reply came")
                 if not content:
                     break
-                received += len(content)
-                if self.expect in tail + content:
-                    return Verdict(Reason.OK, f"expected bytes found after {received} bytes")
-                tail = (tail + content)[1 - len(self.expect) :] if len(self.expect) > 1 else b""
+                tail += content[: REPLY_LIMIT - received]
+                received += min(len(content), REPLY_LIMIT - received)
+                if self.expect in tail:
+                    return Verdict(Reason.OK, f"expected bytes found within {received} bytes")
+                tail = tail[1 - len(self.expect) :] if len(self.expect) > 1 else b""
         except DeadlineReached:
             if not received:
                 raise

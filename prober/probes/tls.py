@@ -14,6 +14,17 @@ TLS = section(TlsSettings)
 DOMAIN_NAME = matching(HOST_NAME, "a host name", longest=253)
 
 
+def handshake(
+    settings: TlsSettings, name: str, alpn: tuple[str, ...] = (), *, confirm: bool = False
+) -> StartTls:
+    """Return the handshake that the settings ask for; the rest is what they leave open.
+
+    A name is sent without the dot that may end it (RFC 6066, section 3).
+    """
+    name = (settings.server_name or name).removesuffix(".")
+    return StartTls(settings, name, settings.alpn or alpn, confirm)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsProbe:
     """Do a full TLS handshake and read the certificate; nothing is sent afterwards."""
@@ -27,8 +38,7 @@ class TlsProbe:
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return what starts one probe of this target."""
-        name = self.tls.server_name or self.domain_name or target.host
-        start = StartTls(self.tls, name, self.tls.alpn or (), confirm=True)
+        start = handshake(self.tls, self.domain_name or target.host, confirm=True)
 
         def steps() -> Steps:
             session: TlsSession = yield start

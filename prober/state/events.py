@@ -43,13 +43,17 @@ class EventLog:
 
     def newest_first(self, before_id: int | None = None) -> Iterator[Event]:
         """Yield the events, newest first, from below `before_id` if that is given."""
-        newer = 0 if before_id is None else max(0, self.last_id - before_id + 1)
+        newer = 0 if before_id is None else max(0, self.last_id - max(0, before_id) + 1)
         return islice(reversed(self._events), newer, None)
 
     def after(self, last_seen: int) -> list[Event]:
         """Return what came after an id, oldest first."""
-        missed = max(0, min(self.last_id - last_seen, len(self._events)))
-        return list(self._events)[len(self._events) - missed :]
+        missed = max(0, self.last_id - last_seen)
+        return list(islice(reversed(self._events), missed))[::-1]
+
+    def reaches_back_to(self, last_seen: int) -> bool:
+        """Tell whether this is an id of this log after which nothing is forgotten."""
+        return self.last_id - len(self._events) <= last_seen <= self.last_id
 
     @contextmanager
     def followed_by(self, follower: Callable[[Event], None]) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """The states of all checks, found by (monitor, backend), and what was counted on the way."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
 from prober.model.health import PENDING, RESERVED, Health, advance, reserve, status_of
@@ -49,7 +50,9 @@ class CheckState:
     """What is known of one check.
 
     `since` is the unix time of the last change of status. `next_due` is the monotonic time of the
-    next probe, kept by the scheduler; None while there is none to come or one is in flight.
+    next probe, or of the one in flight, kept by the scheduler; None if there is none to come.
+    `label_text` is kept here for the metrics, which write it at each scrape: the labels of `check`,
+    or None as long as nobody asked.
     """
 
     __slots__ = (
@@ -57,6 +60,7 @@ class CheckState:
         "conclusive_at",
         "counters",
         "health",
+        "label_text",
         "last",
         "next_due",
         "recent",
@@ -77,18 +81,34 @@ class CheckState:
         self.reserved = False
         self.conclusive_at = now
         self.next_due: float | None = None
+        self.label_text: str | None = None
         self.recent = Recent(epoch)
+
+
+class Standing(NamedTuple):
+    """One backend of a pool: its `address:port`, its checks and what they add up to.
+
+    Disabled checks are among `checks`, but have no part in `status`.
+    """
+
+    key: str
+    backend: Backend
+    checks: list[CheckState]
+    status: Status
 
 
 class Store:
     """Every check's state. Nothing here awaits, so nothing here needs a lock.
 
     `wall` gives unix time; `awake` a monotonic time in which the prober's own standstills do not
-    count, so that a stopped process makes nothing stale.
+    count, so that a stopped process makes nothing stale. `monitors` and `pools` are those of the
+    model, by name.
     """
 
     def __init__(self, *, wall: Callable[[], float], awake: Callable[[], float]) -> None:
         self.model = Model()
+        self.monitors: dict[str, Monitor] = {}
+        self.pools: dict[str, Pool] = {}
         self._monitors_of: dict[str, list[str]] = {}
         self.events = EventLog()
         self.counters: dict[str, MonitorCounters] = {}
@@ -97,6 +117,7 @@ class Store:
         self._awake = awake
         self._epoch = wall()
         self._states: dict[Key, CheckState] = {}
+        self._order: list[Key] | None = []
 
     def __len__(self) -> int:
         return len(self._states)
@@ -108,9 +129,17 @@ class Store:
         """Return the state of a check, or None."""
         return self._states.get(key)
 
+    def keys(self) -> Sequence[Key]:
+        """Return the keys of all checks in order; it is sorted only after some came or went."""
+        if self._order is None:
+            self._order = sorted(self._states)
+        return self._order
+
     def adopt(self, model: Model) -> None:
         """Take over a new model; its checks are added and removed one by one."""
         self.model = model
+        self.monitors = {monitor.name: monitor for monitor in model.monitors}
+        self.pools = {pool.name: pool for pool in model.pools}
         self._monitors_of = {}
         for monitor in model.monitors:
             self._monitors_of.setdefault(monitor.pool_name, []).append(monitor.name)
@@ -128,8 +157,10 @@ class Store:
                 check, counters, at=self._wall(), now=self._awake(), epoch=self._epoch
             )
             self._states[check.key] = state
+            self._order = None
             return state
         state.check = check
+        state.label_text = None
         state.counters.kind = check.monitor.type
         state.conclusive_at = self._awake()
         self._settle(state, "the configuration changed")
@@ -141,6 +172,7 @@ class Store:
     def remove(self, key: Key) -> None:
         """Forget a check; the counters of a monitor go with its last one."""
         state = self._states.pop(key)
+        self._order = None
         state.counters.checks -= 1
         if not state.counters.checks:
             del self.counters[key[0]]
@@ -165,6 +197,10 @@ class Store:
                 state.reserved = reason in RESERVED
         self._settle(state, f"{result} ({reason}): {outcome.detail}")
         return state.health
+
+    def review(self, state: CheckState) -> None:
+        """Look whether a check that waits for its turn has become stale."""
+        self._settle(state, state.last.detail if state.last else "none")
 
     def _settle(self, state: CheckState, cause: str) -> None:
         """Work out the status; if it changed, say so."""
@@ -198,13 +234,27 @@ class Store:
 
     def checks_of(self, pool: Pool, backend: Backend) -> list[CheckState]:
         """Return the states of all checks of a backend of a pool."""
-        names = self._monitors_of.get(pool.name, ())
-        found = (self._states.get((name, backend.key)) for name in names)
-        return [state for state in found if state]
+        return self._found(self._monitors_of.get(pool.name, ()), backend.key)
+
+    def _found(self, monitors: Iterable[str], backend: str) -> list[CheckState]:
+        states = self._states
+        return [state for name in monitors if (state := states.get((name, backend)))]
+
+    def standings(self, pool: Pool) -> Iterator[Standing]:
+        """Yield how each backend of a pool stands, one at a time so that a caller can pause."""
+        monitors = self._monitors_of.get(pool.name, ())
+        for backend in pool.backends:
+            key = backend.key
+            checks = self._found(monitors, key)
+            counted = [state.status for state in checks if state.check.monitor.enabled]
+            yield Standing(key, backend, checks, backend_status(counted))
 
     def statuses(self) -> "Statuses":
         """Return the statuses of all backends, pools and load balancers as they are now."""
-        return Statuses(self.model, self._states.values())
+        statuses = Statuses()
+        for pool, standing in statuses.gather(self):
+            statuses.backends[pool.name, standing.key] = standing.status
+        return statuses
 
 
 def _cause(state: CheckState, last: str) -> str:
@@ -217,26 +267,33 @@ def _cause(state: CheckState, last: str) -> str:
 
 
 class Statuses:
-    """The aggregates of one moment: by (pool, backend key), by pool, by load balancer."""
+    """The aggregates: by (pool, backend key), by pool, by load balancer.
 
-    def __init__(self, model: Model, states: Iterable[CheckState]) -> None:
-        found: dict[tuple[str, str], list[Status]] = {}
-        for state in states:
-            if state.check.monitor.enabled:
-                key = (state.check.pool.name, state.check.backend.key)
-                found.setdefault(key, []).append(state.status)
-        self.backends = {
-            (pool.name, backend.key): backend_status(found.get((pool.name, backend.key), ()))
-            for pool in model.pools
-            for backend in pool.backends
-        }
-        self.pools = {
-            pool.name: pool_status(self.backends[pool.name, each.key] for each in pool.backends)
-            for pool in model.pools
-        }
+    `counts` has, for each pool, the number of its enabled checks by status.
+    """
+
+    def __init__(self) -> None:
+        self.backends: dict[tuple[str, str], Status] = {}
+        self.pools: dict[str, Status] = {}
+        self.load_balancers: dict[str, Status] = {}
+        self.counts: dict[str, Counter[Status]] = {}
+
+    def gather(self, store: Store) -> Iterator[tuple[Pool, Standing]]:
+        """Work them out, one backend at a time so that the caller can pause.
+
+        The backends, which may be many, are the caller's to keep.
+        """
         members: dict[str, list[Status]] = {}
-        for pool in model.pools:
+        for pool in store.model.pools:
+            counts = self.counts[pool.name] = Counter()
+            statuses = []
+            for standing in store.standings(pool):
+                statuses.append(standing.status)
+                for state in standing.checks:
+                    if state.check.monitor.enabled:
+                        counts[state.status] += 1
+                yield pool, standing
+            self.pools[pool.name] = pool_status(statuses)
             members.setdefault(pool.load_balancer, []).append(self.pools[pool.name])
-        self.load_balancers = {
-            name: load_balancer_status(statuses) for name, statuses in members.items()
-        }
+        for name, found in members.items():
+            self.load_balancers[name] = load_balancer_status(found)

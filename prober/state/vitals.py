@@ -14,6 +14,7 @@ class Vitals:
     `name` is the vantage: what this instance is called. `loop_lag` is how late the event loop's
     last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
     reason (`overrun`: the previous probe was still running; `gap`: the process stood still).
+    `state_errors` counts what could not be stored, by reason.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Vitals:
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     skipped: Counter[str] = field(default_factory=Counter)
+    state_errors: Counter[str] = field(default_factory=Counter)
 
     @property
     def probes_in_flight(self) -> int:

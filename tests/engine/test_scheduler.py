@@ -174,6 +174,20 @@ def test_no_more_probes_are_in_flight_than_allowed_and_all_get_their_turn() -> N
     assert all(status(state) is Status.OK for state in states)
 
 
+def test_a_check_that_waits_too_long_for_its_turn_becomes_stale_and_comes_back() -> None:
+    sim = Simulation(limit=2)
+    states = sim.watch(model_of("192.0.2.1", "192.0.2.2", "192.0.2.3", interval=1, timeout=1))
+    sim.clock.advance(10)
+    assert {status(state) for state in states} == {Status.OK}
+    sim.engine.takes = 30
+    sim.clock.advance(8)
+    waiting = [state for state in states if sim.times(state)[-1] < sim.clock.now - 8]
+    assert [status(state) for state in waiting] == [Status.UNKNOWN]
+    sim.engine.takes = 0.01
+    sim.clock.advance(35)
+    assert {status(state) for state in states} == {Status.OK}
+
+
 def test_probes_that_end_at_once_do_not_pile_up_on_the_stack() -> None:
     sim = Simulation(limit=1)
     sim.engine.takes = 0

@@ -1,0 +1,418 @@
+"""The command line: `prober run`, `demo`, `check`, `probe`, `status` and `health`.
+
+What a command needs is imported when it runs: `health` and `--version` load the standard library
+and nothing else.
+"""
+
+import os
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from prober import __version__
+from prober.flags import (
+    Flag,
+    complete,
+    daemon_url,
+    listen_address,
+    one_of,
+    seconds,
+    yes_or_no,
+)
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from prober.config.reader import Config
+    from prober.model.monitor import Check
+
+Environment = Mapping[str, str]
+
+USAGE = 2
+"""The exit code for bad usage or a bad configuration."""
+_UNKNOWN = 3
+_INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
+
+CONFIG = Flag("config", "configuration file", metavar="FILE")
+LISTEN = Flag(
+    "listen",
+    "serve API and page here, may be given several times (in the variable: separated by commas); "
+    "port 0 picks one",
+    listen_address,
+    metavar="HOST:PORT",
+    several=",",
+)
+STATE_DIR = Flag("state-dir", "keep the state here", metavar="DIR")
+LOG_FORMAT = Flag(
+    "log-format", "format of the log", one_of("json", "console"), "json|console", "json"
+)
+DEMO_LOG_FORMAT = LOG_FORMAT._replace(
+    doc="format of the log; default console on a terminal, json elsewhere", default=None
+)
+LOG_LEVEL = Flag(
+    "log-level",
+    "least level that is logged",
+    one_of("debug", "info", "warning", "error", "critical"),
+    "LEVEL",
+    "info",
+)
+ALLOW_SHRINK = Flag(
+    "allow-shrink", "let a reload drop more than half of the checks", yes_or_no, default=False
+)
+URL = Flag("url", "the daemon to ask", daemon_url, "URL", "http://127.0.0.1:7762")
+JSON = Flag("json", "print the checks as the API gives them", yes_or_no, default=False)
+WATCH = Flag("watch", "show them again and again until Ctrl-C", yes_or_no, default=False)
+INTERVAL = Flag("interval", "time between two looks of --watch", seconds, "SECONDS", 1.0)
+POOL = Flag("pool", "only this pool", metavar="NAME")
+MONITOR = Flag("monitor", "only this monitor", metavar="NAME")
+MONITOR_TO_PROBE = Flag("monitor", "probe each backend of this monitor", metavar="NAME")
+SET = Flag(
+    "set",
+    "a key of the monitor and its value, JSON or as in YAML, may be given several times "
+    "(in the variable: one per line)",
+    metavar="KEY=VALUE",
+    several="\n",
+)
+
+
+class Command(NamedTuple):
+    """One sub-command: what it is called with, and what it does."""
+
+    name: str
+    summary: str
+    run: Callable[[Namespace, Environment], int]
+    flags: tuple[Flag, ...]
+    notes: str
+
+
+def _run(options: Namespace, environment: Environment) -> int:
+    """Serve what the configuration says until a signal ends it."""
+    import asyncio
+    from dataclasses import replace
+
+    import structlog
+
+    from prober import daemon, logs
+    from prober.config.problem import ConfigError
+
+    logs.configure(format=options.log_format, level=options.log_level)
+
+    def load() -> "Config":
+        config = _load(options, environment)
+        if options.state_dir is None:
+            return config
+        return replace(config, server=replace(config.server, state_dir=options.state_dir))
+
+    try:
+        config = load()
+    except ConfigError as error:
+        for problem in error.problems:
+            structlog.get_logger().error("config_rejected", problem=str(problem))
+        return USAGE
+    served = daemon.run(
+        config, load=load, listen=options.listen or (), allow_shrink=options.allow_shrink
+    )
+    return asyncio.run(served)
+
+
+def _load(options: Namespace, environment: Environment) -> "Config":
+    """Read the configuration, found where it is looked for; raise `ConfigError`."""
+    from prober.config.problem import ConfigError, Problem
+    from prober.config.reader import load
+    from prober.config.search import PLACES, find_config
+    from prober.engine.tls import vet
+
+    path = find_config(options.config, environment, os.path.exists)
+    if path is None:
+        message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
+        raise ConfigError(Problem(PLACES[0], 0, (), message))
+    return load(path, environment=environment, vet=vet)
+
+
+def _demo(options: Namespace, _: Environment) -> int:
+    """Serve a model whose targets live in this very process."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from prober import daemon, demo, logs
+
+    by_itself = "console" if sys.stderr.isatty() else "json"
+    logs.configure(format=options.log_format or by_itself, level=options.log_level)
+
+    async def serve() -> int:
+        async with AsyncExitStack() as stack:
+            config = await demo.start(stack)
+            return await daemon.run(config, listen=options.listen or ())
+
+    return asyncio.run(serve())
+
+
+def _check(options: Namespace, environment: Environment) -> int:
+    """Print every problem, or what the configuration amounts to and what may surprise."""
+    from prober.config.problem import ConfigError
+    from prober.model.monitor import probe_rate
+    from prober.surprises import surprises
+    from prober.terminal import clean
+
+    try:
+        config = _load(options, environment)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(clean(str(problem)))
+        return USAGE
+    model = config.model
+    checks = model.checks()
+    for sentence in surprises(model):
+        print(f"warning: {clean(sentence)}")
+    print(
+        f"{clean(config.files[0])}: {_count(len(model.monitors), 'monitor')}, "
+        f"{_count(len(model.pools), 'pool')}, {_count(len(checks), 'check')}, "
+        f"{probe_rate(checks):.4g} probes per second"
+    )
+    return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _probe(options: Namespace, environment: Environment) -> int:
+    """Probe once, with the engine of the daemon, and tell each step."""
+    import asyncio
+
+    from prober import trial
+    from prober.config.problem import ConfigError
+    from prober.engine.once import probe_once
+    from prober.model.option import Rejected
+    from prober.terminal import EXIT_CODES, clean, wants_colour
+
+    try:
+        checks = _checks_to_probe(options, environment)
+    except Rejected as rejected:
+        for complaint in rejected.complaints:
+            print(f"prober probe: {clean(complaint.message)}", file=sys.stderr)
+        return USAGE
+    except ConfigError as error:
+        for problem in error.problems:
+            print(clean(str(problem)), file=sys.stderr)
+        return _UNKNOWN
+    colour = wants_colour(sys.stdout, environment)
+    status = asyncio.run(trial.run(checks, probe_once, _print_at_once, colour=colour))
+    return EXIT_CODES[status]
+
+
+def _print_at_once(line: str) -> None:
+    print(line, flush=True)
+
+
+def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Check]":
+    from pathlib import Path
+
+    from prober import trial
+    from prober.config.monitors import Defaults, read_monitor
+    from prober.engine.tls import vet
+    from prober.model.monitor import Monitor
+    from prober.model.option import Outside, Rejected
+
+    if options.type is None:
+        return trial.named_checks(_load(options, environment).model, options.monitor)
+
+    outside = Outside("", lambda path: Path(path).read_text("utf-8"), environment)
+
+    def read(given: object) -> Monitor:
+        monitor = read_monitor(given, Defaults(), outside)
+        if complaints := list(vet(monitor)):
+            raise Rejected(*complaints)
+        return monitor
+
+    given = trial.settings(options.set or ())
+    return trial.checks_of(options.type, options.target, given, read)
+
+
+def _status(options: Namespace, environment: Environment) -> int:
+    """Show the checks of a running daemon, the worst first."""
+    import time
+
+    from prober import overview
+    from prober.client import Unanswered
+    from prober.terminal import EXIT_CODES, clean, wants_colour
+
+    query = {name: getattr(options, name) for name in ("pool", "monitor") if getattr(options, name)}
+    colour = wants_colour(sys.stdout, environment)
+    screen = overview.Screen(sys.stdout, colour=colour, as_json=options.json, wall=time.time)
+
+    def look() -> overview.View:
+        return overview.look(options.url, query)
+
+    if options.watch:
+        return EXIT_CODES[overview.watch(look, screen, interval=options.interval)]
+    try:
+        view = look()
+    except Unanswered as unanswered:
+        print(f"prober status: cannot ask the daemon: {clean(str(unanswered))}", file=sys.stderr)
+        return _UNKNOWN
+    screen.show(view)
+    return EXIT_CODES[view.status]
+
+
+def _health(options: Namespace, _: Environment) -> int:
+    """Ask a daemon whether it is well; say something only if it is not."""
+    from prober.client import Unanswered, ask
+    from prober.terminal import clean
+
+    try:
+        ask(options.url, "/-/healthy")
+    except Unanswered as unanswered:
+        print(f"prober health: {clean(str(unanswered))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+COMMANDS = (
+    Command(
+        "run",
+        "run the daemon in the foreground",
+        _run,
+        (CONFIG, LISTEN, STATE_DIR, LOG_FORMAT, LOG_LEVEL, ALLOW_SHRINK),
+        """\
+SIGTERM and SIGINT stop it, SIGHUP reloads the configuration.
+Exit status: 0 after a clean stop, 2 bad configuration or usage, 1 anything else.
+
+examples:
+  prober run --config /etc/prober/prober.yaml
+  prober run --listen 127.0.0.1:0 --log-format console""",
+    ),
+    Command(
+        "demo",
+        "run on targets of its own, to see every status within 15 s",
+        _demo,
+        (LISTEN, DEMO_LOG_FORMAT, LOG_LEVEL),
+        """\
+The targets are healthy, failing, flapping, slow, undecided, with a certificate that is about to
+expire; they speak TCP, UDP, HTTP, TLS and gRPC and live in the same process on loopback addresses.
+
+examples:
+  prober demo
+  prober status --watch          (in another terminal)""",
+    ),
+    Command(
+        "check",
+        "validate a configuration without starting",
+        _check,
+        (CONFIG,),
+        """\
+Prints every problem as FILE:LINE: key.path: message; on success a summary, and warnings about what
+is allowed but likely not meant.
+Exit status: 0, or 2 if there are problems.
+
+example:
+  prober check --config config/prober.yaml""",
+    ),
+    Command(
+        "probe",
+        "probe once and print each step with its time",
+        _probe,
+        (SET, MONITOR_TO_PROBE, CONFIG),
+        """\
+TYPE is TCP, UDP_CONNECT, HTTP, HTTPS, TLS or GRPC, TARGET is host:port, an IPv6 address in
+brackets. The keys of --set are those of a monitor in the configuration.
+Exit status as of a Nagios plugin, judged on this one probe: 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN. Bad usage is 2 as well, a configuration that cannot be used 3.
+
+examples:
+  prober probe TCP 10.0.0.3:22
+  prober probe HTTPS example.com:443 --set url_path=/healthz --set tls.verify=true
+  prober probe TCP 10.0.0.4:6379 --set 'send={"text": "PING\\r\\n"}' --set expect.text=PONG
+  prober probe --monitor web-http --config config/prober.yaml""",
+    ),
+    Command(
+        "status",
+        "show the checks of a running daemon",
+        _status,
+        (URL, JSON, WATCH, INTERVAL, POOL, MONITOR),
+        """\
+Exit status as of a Nagios plugin, for the worst check shown: 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN; also 3 when there is no check to show or the daemon cannot be asked.
+
+examples:
+  prober status --watch
+  prober status --url http://user:password@prober.example:7762 --pool web
+  prober status --json | jq '.checks[] | select(.status == "CRITICAL").backend'""",
+    ),
+    Command(
+        "health",
+        "ask a running daemon whether it is well",
+        _health,
+        (URL,),
+        """\
+Made for a container's HEALTHCHECK: says nothing if all is well.
+Exit status: 0 or 1.""",
+    ),
+)
+
+
+def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
+    """Run the command line and return the exit code; bad usage raises SystemExit(2)."""
+    environment = os.environ if environment is None else environment
+    try:
+        try:
+            command, options = _parse(arguments, environment)
+            return command.run(options, environment)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the output has gone. What is still buffered must not fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:
+    parser = ArgumentParser(
+        prog="prober",
+        description="A health-check daemon that probes backends as a load balancer would.",
+        epilog="Each flag can also be set by the environment variable named in its help.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"prober {__version__}")
+    by_name = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parsers = {command.name: _add(by_name, command) for command in COMMANDS}
+    options = parser.parse_args(arguments)
+    command = next(each for each in COMMANDS if each.name == options.command)
+    try:
+        if command.run is _probe:
+            _settle_what_to_probe(options, environment)
+        complete(options, command.flags, environment)
+    except ArgumentTypeError as error:
+        parsers[command.name].error(str(error))
+    return command, options
+
+
+def _add(by_name: "_SubParsersAction[ArgumentParser]", command: Command) -> ArgumentParser:
+    parser = by_name.add_parser(
+        command.name,
+        help=command.summary,
+        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        epilog=command.notes,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if command.run is _probe:
+        parser.add_argument("type", nargs="?", metavar="TYPE", type=str.upper, help="probe type")
+        parser.add_argument("target", nargs="?", metavar="TARGET", help="host:port")
+    for flag in command.flags:
+        flag.add_to(parser)
+    return parser
+
+
+def _settle_what_to_probe(options: Namespace, environment: Environment) -> None:
+    """Refuse a target beside a monitor; one that the environment names gives way to a target."""
+    named = options.monitor or environment.get(MONITOR.variable)
+    if options.type and not options.target:
+        raise ArgumentTypeError(f"expected TYPE and TARGET, got {options.type!r} alone")
+    if not options.type and not named:
+        raise ArgumentTypeError("expected TYPE and TARGET, or --monitor NAME")
+    if options.monitor and (options.type or options.set):
+        raise ArgumentTypeError("--monitor does not go with TYPE, TARGET or --set")

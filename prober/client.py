@@ -1,0 +1,78 @@
+"""Asks a running daemon over HTTP, with the standard library alone: `health` must start fast."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+_SECONDS = 5.0
+_LIMIT = 1 << 26  # bytes of one answer
+
+
+class Unanswered(Exception):  # noqa: N818  (reads as what happened to the question)
+    """The daemon could not be asked, or what answered is not one."""
+
+
+def ask(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
+    """Return what the daemon answers to a GET, or raise `Unanswered`.
+
+    User and password in the URL are sent as basic authentication. A proxy from the environment is
+    not used: the address is meant as it is written.
+    """
+    address, headers = _without_password(url)
+    question = f"?{urlencode(query)}" if query else ""
+    request = Request(address + path + question, headers=headers)  # noqa: S310  (http or https only)
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
+            content: bytes = answer.read(_LIMIT + 1)
+    except HTTPError as error:
+        with error:
+            raise Unanswered(f"{address}{path}: HTTP {error.code} {error.reason}") from None
+    except (OSError, HTTPException) as error:
+        raise Unanswered(f"{address}: {_why(error)}") from None
+    if len(content) > _LIMIT:
+        raise Unanswered(f"{address}{path}: an answer of more than {_LIMIT} bytes")
+    return content
+
+
+def _without_password(url: str) -> tuple[str, dict[str, str]]:
+    parts = urlsplit(url)
+    user, separator, host = parts.netloc.rpartition("@")
+    headers = {"Accept": "application/json, text/plain"}
+    if separator:
+        headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
+    return parts._replace(netloc=host, path=quote(parts.path, safe="/%")).geturl(), headers
+
+
+def _why(error: OSError | HTTPException) -> str:
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror.lower()
+    return str(reason) or type(reason).__name__
+
+
+def ask_json(url: str, path: str, query: Mapping[str, str] | None = None) -> Any:
+    """Return the JSON that the daemon answers with, or raise `Unanswered`."""
+    content = ask(url, path, query)
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise Unanswered(f"{url}{path}: the answer is not JSON; is this a prober?") from None
+
+
+def all_checks(url: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return every check that matches, page by page, or raise `Unanswered`."""
+    checks: list[dict[str, Any]] = []
+    marker: str | None = None
+    while True:
+        page = ask_json(url, "/api/v1/checks", {**query, **({"marker": marker} if marker else {})})
+        if not isinstance(page, dict) or not isinstance(page.get("checks"), list):
+            raise Unanswered(f"{url}/api/v1/checks: not a list of checks; is this a prober?")
+        checks += page["checks"]
+        before, marker = marker, page.get("next_marker")
+        if not marker or marker == before or not page["checks"]:
+            return checks

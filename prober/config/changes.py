@@ -1,0 +1,57 @@
+"""What a reload would do: two models compared, check by check."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from prober.model.monitor import Check, Model, Monitor
+from prober.model.pool import Pool
+
+
+class Changes(NamedTuple):
+    """The checks of two models; of a changed one, what it was and what it is to be."""
+
+    added: list[Check]
+    removed: list[Check]
+    changed: list[tuple[Check, Check]]
+    unchanged: list[Check]
+
+
+def changes(old: Model, new: Model) -> Changes:
+    """Compare what is probed and shown; that a pool gains a backend changes none of the others."""
+    before = {check.key: check for check in old.checks()}
+    same_monitors = _common(map(_policy, old.monitors), map(_policy, new.monitors))
+    same_pools = _common(map(_belonging, old.pools), map(_belonging, new.pools))
+    found = Changes([], [], [], [])
+    for check in new.checks():
+        was = before.pop(check.key, None)
+        if was is None:
+            found.added.append(check)
+        elif (
+            was.backend == check.backend
+            and was.pool.name == check.pool.name
+            and check.monitor.name in same_monitors
+            and check.pool.name in same_pools
+        ):
+            found.unchanged.append(check)
+        else:
+            found.changed.append((was, check))
+    found.removed.extend(before.values())
+    return found
+
+
+def _policy(monitor: Monitor) -> tuple[Any, ...]:
+    """Return what a monitor says of each of its checks, its name first."""
+    where = ("name", "pool", "targets", "targets_from")
+    rest = (getattr(monitor, each.name) for each in fields(monitor) if each.name not in where)
+    return monitor.name, *rest
+
+
+def _belonging(pool: Pool) -> tuple[Any, ...]:
+    return pool.name, pool.id, pool.load_balancer, pool.project_id
+
+
+def _common(old: Iterable[tuple[Any, ...]], new: Iterable[tuple[Any, ...]]) -> set[str]:
+    """Return the names of what is equal in both."""
+    before = {each[0]: each for each in old}
+    return {each[0] for each in new if before.get(each[0]) == each}

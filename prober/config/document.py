@@ -1,0 +1,56 @@
+"""Documents: the text of a YAML or JSON file as plain values, and the line of each of them."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from prober.config.from_json import read_json
+from prober.config.from_yaml import read_yaml
+from prober.config.problem import ConfigError, Problem, UnreadableError
+from prober.model.option import Path
+
+_JSON = re.compile(r"\s*[\[{][\[{\s]*[\"\]}]")
+
+
+class Document(NamedTuple):
+    """A file's values, and what is wrong with it as YAML or JSON.
+
+    `place` gives the line of the value at a path (of a missing one: of what should hold it), and
+    a hint if the file's format may have misled who wrote the value. `mistaken` are the paths that
+    the problems are about: what stands there is not judged any further.
+    """
+
+    source: str
+    value: object
+    place: Callable[[Path, str], tuple[int, str]]
+    problems: tuple[Problem, ...]
+    mistaken: frozenset[Path]
+
+    def line(self, path: Path) -> int:
+        """Return the line on which a value stands."""
+        return self.place(path, "")[0]
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Return the problem with the value at a path."""
+        line, hint = self.place(path, message)
+        return Problem(self.source, line, path, message + hint)
+
+
+def read_document(text: str, source: str) -> Document:
+    """Read the text of a file; raise `ConfigError` if it is neither YAML nor JSON."""
+    text = text.removeprefix("\ufeff")
+    try:
+        text.encode()
+        read = read_json if _JSON.match(text) else read_yaml
+        value, place, mistakes = read(text)
+    except UnreadableError as unreadable:
+        line, message = unreadable.line, str(unreadable)
+    except UnicodeEncodeError as error:
+        line, message = text.count("\n", 0, error.start) + 1, "the file is not UTF-8 text"
+    except RecursionError:
+        line, message = 1, "nested too deeply"
+    else:
+        problems = tuple(Problem(source, *mistake) for mistake in mistakes)
+        mistaken = frozenset(problem.path for problem in problems)
+        return Document(source, value, place, problems, mistaken)
+    raise ConfigError(Problem(source, line, (), message))

@@ -1,0 +1,122 @@
+"""One entry of `monitors`, and the `defaults` that stand in for the keys it leaves out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from prober.model.kinds import Frozen, choice
+from prober.model.monitor import Monitor
+from prober.model.option import (
+    Complaint,
+    Outside,
+    Rejected,
+    build,
+    mapping,
+    options_of,
+    read_options,
+    unknown_keys,
+)
+from prober.probes import PROBE_TYPES
+
+NO_DEFAULT = ("name", "id", "type", "pool", "targets", "targets_from")
+"""Keys that are a monitor's own."""
+
+WHERE = ("pool", "targets", "targets_from")
+_TYPE = choice(*PROBE_TYPES)
+_MONITOR_KEYS = tuple(options_of(Monitor))
+
+
+def _types_by_key() -> dict[str, list[str]]:
+    types: dict[str, list[str]] = {}
+    for name, probe in PROBE_TYPES.items():
+        for key in options_of(probe):
+            types.setdefault(key, []).append(name)
+    return types
+
+
+TYPES_OF = _types_by_key()
+"""The probe types that have a key of their own."""
+_ALL_KEYS = (*_MONITOR_KEYS, *TYPES_OF)
+
+
+@cache
+def keys_of(type_name: str) -> tuple[str, ...]:
+    """Return the keys that a monitor of a type may have."""
+    return *_MONITOR_KEYS, *options_of(PROBE_TYPES[type_name])
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What monitors that do not say otherwise have; `of_type` holds the keys of each probe type."""
+
+    common: Mapping[str, Any] = Frozen()
+    of_type: Mapping[str, Mapping[str, Any]] = Frozen()
+
+
+def read_defaults(value: object, outside: Outside) -> tuple[Defaults, list[Complaint]]:
+    """Read the `defaults` section: those that are right, and what is wrong with the others."""
+    try:
+        given = mapping(value)
+    except Rejected as rejected:
+        return Defaults(), list(rejected.complaints)
+    complaints = [
+        Complaint((key,), "cannot have a default, it belongs in each monitor")
+        for key in given
+        if key in NO_DEFAULT
+    ]
+    complaints += unknown_keys(given, _ALL_KEYS)
+    given = {key: content for key, content in given.items() if key not in NO_DEFAULT}
+    common, wrong = read_options(Monitor, given, outside)
+    complaints += [each for each in wrong if each.path]
+    of_type: dict[str, dict[str, Any]] = {name: {} for name in PROBE_TYPES}
+    for key in filter(TYPES_OF.__contains__, given):
+        wrong = []
+        for name in TYPES_OF[key]:
+            values, more = read_options(PROBE_TYPES[name], {key: given[key]}, outside)
+            of_type[name] |= values
+            wrong = wrong or more
+        if not any(key in of_type[name] for name in TYPES_OF[key]):
+            complaints += wrong
+    return Defaults(common, of_type), complaints
+
+
+def read_monitor(value: object, defaults: Defaults, outside: Outside) -> Monitor:
+    """Read one monitor, or raise `Rejected`."""
+    given = mapping(value)
+    own, complaints = read_options(Monitor, given, outside)
+    complaints = [each for each in complaints if each.path != ("type",)] + _wrong_type(
+        given, outside
+    )
+    if sum(key in given for key in WHERE) != 1:
+        complaints.append(Complaint((), f"expected exactly one of {', '.join(WHERE)}"))
+    name = given.get("type")
+    if not isinstance(name, str) or name not in PROBE_TYPES:
+        raise Rejected(*complaints, *unknown_keys(given, _ALL_KEYS))
+    of_type, wrong = read_options(PROBE_TYPES[name], given, outside)
+    complaints += wrong + _strange_keys(given, name)
+    probe = None
+    if not wrong:
+        try:
+            probe = build(PROBE_TYPES[name], {**defaults.of_type.get(name, {}), **of_type}, [])
+        except Rejected as rejected:
+            complaints += rejected.complaints
+    return build(Monitor, {**defaults.common, **own, "probe": probe}, complaints)
+
+
+def _wrong_type(given: Mapping[str, object], outside: Outside) -> list[Complaint]:
+    if "type" in given:
+        try:
+            _TYPE.read(given["type"], outside)
+        except Rejected as rejected:
+            return [Complaint(("type",), each.message) for each in rejected.complaints]
+    return []
+
+
+def _strange_keys(given: Mapping[str, object], type_name: str) -> list[Complaint]:
+    known = keys_of(type_name)
+    foreign = [key for key in given if key in TYPES_OF and key not in known]
+    return unknown_keys((key for key in given if key not in foreign), known) + [
+        Complaint((key,), f"belongs to {' and '.join(TYPES_OF[key])} monitors, not to {type_name}")
+        for key in foreign
+    ]

@@ -1,0 +1,53 @@
+"""Problems: what is wrong with a file, and where."""
+
+import re
+from typing import NamedTuple
+
+from prober.model.option import Path
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a file; `line` counts from 1, 0 means the file as a whole."""
+
+    source: str
+    line: int
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        """Write it as `FILE:LINE: key.path: message`."""
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        return ": ".join(filter(None, (place, dotted(self.path), self.message)))
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used, with everything that is wrong with it."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+def dotted(path: Path) -> str:
+    """Write a path as `monitors[0].labels.rack`."""
+    steps = (
+        f".{step}" if isinstance(step, str) and re.fullmatch(r"[\w-]+", step) else f"[{step!r}]"
+        for step in path
+    )
+    return "".join(steps).removeprefix(".")
+
+
+class Mistake(NamedTuple):
+    """A problem of a file that does not know its own name."""
+
+    line: int
+    path: Path
+    message: str
+
+
+class UnreadableError(Exception):
+    """A text that cannot be read at all, because of what stands on this line."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line = line
+        super().__init__(message)

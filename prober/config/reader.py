@@ -1,0 +1,325 @@
+"""The configuration as a whole: files in, one model out, or every problem that they have."""
+
+import errno
+import gc
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from glob import glob, has_magic
+from hashlib import sha256
+from posixpath import dirname, normpath
+from typing import Any, Generic, TypeVar
+
+from prober.config.document import Document, read_document
+from prober.config.monitors import Defaults, read_defaults, read_monitor
+from prober.config.problem import ConfigError, Problem
+from prober.config.settings import Server
+from prober.config.targets import read_targets
+from prober.model.kinds import list_of, read_file, text
+from prober.model.monitor import Model, Monitor
+from prober.model.option import (
+    Complaint,
+    Kind,
+    Outside,
+    Path,
+    Rejected,
+    did_you_mean,
+    in_words,
+    mapping,
+    section,
+    unknown_keys,
+)
+from prober.model.pool import Backend, Pool
+
+SIZE_LIMIT = 256 * 1024 * 1024
+"""Bytes of one file."""
+KEYS = ("server", "defaults", "pools", "monitors", "include")
+"""The sections of a configuration."""
+INCLUDED_KEYS = ("pools", "monitors")
+"""Those that an included file may have."""
+
+T = TypeVar("T")
+Read = Callable[[object, Outside], T]
+Vet = Callable[[Monitor], Iterable[Complaint]]
+"""Says what is wrong with a monitor on this machine."""
+
+_SERVER = section(Server).read
+_POOL = section(Pool).read
+_PATTERNS = list_of(text(1, 4096)).read
+_LIST = list_of(Kind(lambda value, _: value, {})).read
+_SUGGESTIONS = 20  # to look for a near miss among thousands of pools takes its time
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without problems; `digest` is a hash of what its files say."""
+
+    server: Server
+    model: Model
+    files: tuple[str, ...]
+    digest: str
+
+
+def load(path: str, *, environment: Mapping[str, str], vet: Vet = lambda _: ()) -> Config:
+    """Read a configuration file and all that it names; raise `ConfigError` with every problem."""
+    try:
+        content = _read_text(path)
+    except OSError as error:
+        message = f"cannot read the file: {error.strerror or error}"
+        raise ConfigError(Problem(path, 0, (), message)) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
+    outside = Outside(dirname(path), _read_text, environment)
+    return parse(content, source=path, outside=outside, vet=vet)
+
+
+def parse(content: str, *, source: str, outside: Outside, vet: Vet = lambda _: ()) -> Config:
+    """Read the text of a configuration; raise `ConfigError` with every problem."""
+    with _without_collecting():
+        reading = _Reading(outside, vet)
+        server = reading.main_file(content, source)
+        model = reading.model()
+        if reading.problems:
+            order = {name: i for i, name in enumerate(reading.files)}
+            raise ConfigError(*sorted(reading.problems, key=lambda p: (order[p.source], p.line)))
+        return Config(server, model, tuple(reading.files), reading.digest.hexdigest()[:16])
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Keep the garbage collector from walking a growing heap again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read_text(path: str) -> str:
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+    with pathlib.Path(path).open("rb") as file:
+        content = file.read(SIZE_LIMIT + 1)
+    if len(content) > SIZE_LIMIT:
+        raise OSError(errno.EFBIG, f"larger than {SIZE_LIMIT} bytes")
+    return content.decode()
+
+
+def _matches(pattern: str, directory: str) -> list[str]:
+    """Return the files that a pattern names; without wildcards it names one, there or not."""
+    if not has_magic(pattern):
+        return [pattern]
+    return sorted(glob(pattern, root_dir=directory or None, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[T]):
+    """A pool or a monitor where it stands; `value` is None if it has problems."""
+
+    document: Document
+    path: Path
+    given: object
+    value: T | None
+
+    def text(self, key: str) -> str | None:
+        """Return what was written for a key, if it is text."""
+        content = self.given.get(key) if isinstance(self.given, dict) else None
+        return content if isinstance(content, str) else None
+
+    def place(self, reader: Document) -> str:
+        """Say where it stands to the reader of a document."""
+        line = self.document.line(self.path)
+        here = self.document.source == reader.source
+        return f"on line {line}" if here else f"in {self.document.source}:{line}"
+
+
+class _Reading:
+    """A configuration while it is read."""
+
+    def __init__(self, outside: Outside, vet: Vet) -> None:
+        self.problems: list[Problem] = []
+        self.files: dict[str, None] = {}
+        self.digest = sha256()
+        self._outside = outside
+        self._vet = vet
+        self._defaults = Defaults()
+        self._pools: list[_Entry[Pool]] = []
+        self._monitors: list[_Entry[Monitor]] = []
+        self._listed: dict[str, tuple[Backend, ...]] = {}
+
+    def main_file(self, content: str, source: str) -> Server:
+        """Read the main file and those that it includes."""
+        document = self._document(content, source)
+        outside = self._outside._replace(read_file=self._read_file)
+        given = self._sections(document, KEYS, outside)
+        server = None
+        if "server" in given:
+            server = self._attempt(document, ("server",), _SERVER, given["server"], outside)
+        if "defaults" in given:
+            self._defaults, complaints = read_defaults(given["defaults"], outside)
+            self._complain(document, ("defaults",), complaints)
+        self._entries(document, given, outside)
+        if "include" in given:
+            self._include(document, given["include"], outside)
+        return server or Server()
+
+    def model(self) -> Model:
+        """Return the model of what was read, noting what does not fit together."""
+        self._reject_repeated(self._pools)
+        self._reject_repeated(self._monitors)
+        pools = [entry.value for entry in self._pools if entry.value]
+        pools += self._own_pools({entry.text("name"): entry for entry in self._pools})
+        self._reject_unknown_pools()
+        monitors = tuple(entry.value for entry in self._monitors if entry.value)
+        return Model(monitors, tuple(pools))
+
+    def _document(self, content: str, source: str) -> Document:
+        self.files[source] = None
+        self.digest.update(content.encode(errors="surrogatepass") + b"\0")
+        document = read_document(content, source)
+        self.problems += document.problems
+        return document
+
+    def _read_file(self, path: str) -> str:
+        content = self._outside.read_file(path)
+        self.files[path] = None
+        return content
+
+    def _open(self, name: str, outside: Outside, asker: Document, path: Path) -> Document | None:
+        try:
+            return self._document(read_file(name, outside), outside.locate(name))
+        except Rejected as rejected:
+            self._complain(asker, path, rejected.complaints)
+        except ConfigError as error:
+            self.problems += error.problems
+        return None
+
+    def _complain(self, document: Document, path: Path, complaints: Iterable[Complaint]) -> None:
+        self.problems += (
+            document.problem(path + each.path, each.message)
+            for each in complaints
+            if path + each.path not in document.mistaken
+        )
+
+    def _attempt(
+        self, document: Document, path: Path, read: Read[T], value: object, outside: Outside
+    ) -> T | None:
+        try:
+            return read(value, outside)
+        except Rejected as rejected:
+            self._complain(document, path, rejected.complaints)
+            return None
+
+    def _sections(
+        self, document: Document, keys: tuple[str, ...], outside: Outside
+    ) -> dict[str, object]:
+        given = self._attempt(
+            document, (), lambda value, _: mapping(value), document.value, outside
+        )
+        given = given or {}
+        strange = unknown_keys(given, KEYS) + [
+            Complaint((key,), "belongs in the main file")
+            for key in given
+            if key in KEYS and key not in keys
+        ]
+        self._complain(document, (), strange)
+        return {key: given[key] for key in keys if key in given}
+
+    def _entries(self, document: Document, given: dict[str, object], outside: Outside) -> None:
+        for path, value in self._listed_in(document, given, "pools", outside):
+            pool = self._attempt(document, path, _POOL, value, outside)
+            self._pools.append(_Entry(document, path, value, pool))
+        for path, value in self._listed_in(document, given, "monitors", outside):
+            monitor = self._attempt(document, path, self._read_monitor, value, outside)
+            self._monitors.append(_Entry(document, path, value, monitor))
+            if monitor and monitor.targets_from:
+                asker = (*path, "targets_from", "file")
+                self._read_target_list(monitor.targets_from.file, outside, document, asker)
+
+    def _listed_in(
+        self, document: Document, given: dict[str, object], key: str, outside: Outside
+    ) -> Iterator[tuple[Path, object]]:
+        values = self._attempt(document, (key,), _LIST, given.get(key, []), outside) or ()
+        return (((key, i), value) for i, value in enumerate(values))
+
+    def _read_monitor(self, value: object, outside: Outside) -> Monitor:
+        monitor = read_monitor(value, self._defaults, outside)
+        if complaints := list(self._vet(monitor)):
+            raise Rejected(*complaints)
+        return monitor
+
+    def _read_target_list(self, file: str, outside: Outside, asker: Document, path: Path) -> None:
+        if file in self._listed:
+            return
+        self._listed[file] = ()
+        document = self._open(file, outside._replace(directory=""), asker, path)
+        if document:
+            backends = self._attempt(document, (), read_targets, document.value, outside)
+            self._listed[file] = backends or ()
+
+    def _include(self, document: Document, value: object, outside: Outside) -> None:
+        patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()
+        seen = {normpath(document.source)}
+        for i, pattern in enumerate(patterns):
+            for name in _matches(pattern, outside.directory):
+                place = normpath(outside.locate(name))
+                if place not in seen:
+                    seen.add(place)
+                    self._include_file(document, ("include", i), name, outside)
+
+    def _include_file(self, asker: Document, path: Path, name: str, outside: Outside) -> None:
+        document = self._open(name, outside, asker, path)
+        if document:
+            inside = outside._replace(directory=dirname(outside.locate(name)))
+            given = self._sections(document, INCLUDED_KEYS, inside)
+            self._entries(document, given, inside)
+
+    def _reject_repeated(self, entries: list[_Entry[Pool]] | list[_Entry[Monitor]]) -> None:
+        names: dict[str, _Entry[Any]] = {}
+        ids: dict[str, _Entry[Any]] = {}
+        for entry in entries:
+            name = entry.text("name")
+            first = names.setdefault(name, entry) if name is not None else entry
+            key, word = "name", name
+            if first is entry and entry.value:
+                key, word = "id", entry.value.id
+                first = ids.setdefault(entry.value.id, entry)
+            if first is not entry:
+                message = f"{word!r} stands here twice, first {first.place(entry.document)}"
+                self._complain(entry.document, entry.path, [Complaint((key,), message)])
+
+    def _own_pools(self, configured: dict[str | None, _Entry[Pool]]) -> Iterator[Pool]:
+        """Yield the pools of the monitors that have targets instead of a pool."""
+        for entry in self._monitors:
+            monitor = entry.value
+            if monitor is None or monitor.pool:
+                continue
+            listed = monitor.targets_from
+            if monitor.name in configured:
+                place = configured[monitor.name].place(entry.document)
+                message = f"its targets would be a second pool {monitor.name!r}, first {place}"
+                key = "targets_from" if listed else "targets"
+                self._complain(entry.document, entry.path, [Complaint((key,), message)])
+            backends = self._listed[listed.file] if listed else monitor.targets
+            yield Pool(name=monitor.name, backends=backends)
+
+    def _reject_unknown_pools(self) -> None:
+        known = {name for entry in self._pools if (name := entry.text("name"))}
+        known |= {
+            name
+            for entry in self._monitors
+            if not entry.text("pool") and (name := entry.text("name"))
+        }
+        unknown = [
+            (entry, name)
+            for entry in self._monitors
+            if (name := entry.text("pool")) and name not in known
+        ]
+        for i, (entry, name) in enumerate(unknown):
+            near = did_you_mean(name, known) if i < _SUGGESTIONS else ""
+            message = f"unknown pool {in_words(name)}{near}"
+            self._complain(entry.document, entry.path, [Complaint(("pool",), message)])

@@ -1,0 +1,64 @@
+"""The JSON schema of the configuration file, for editors and for the API's description."""
+
+from collections.abc import Mapping
+
+from prober.config.monitors import NO_DEFAULT, TYPES_OF, WHERE
+from prober.config.settings import Server
+from prober.model.monitor import Monitor
+from prober.model.option import schema_of
+from prober.model.pool import Pool
+from prober.probes import PROBE_TYPES
+
+Schema = Mapping[str, object]
+
+
+def json_schema() -> Schema:
+    """Return the schema of a whole configuration file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "prober configuration",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "server": schema_of(Server),
+            "defaults": _defaults_schema(),
+            "pools": {"type": "array", "items": schema_of(Pool)},
+            "monitors": {
+                "type": "array",
+                "items": {"anyOf": list(map(monitor_schema, PROBE_TYPES))},
+            },
+            "include": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+
+
+def monitor_schema(type_name: str) -> Schema:
+    """Return the schema of a monitor of one probe type."""
+    return {
+        **schema_of(Monitor),
+        "title": f"{type_name} monitor",
+        "properties": {
+            **_properties(Monitor),
+            **_properties(PROBE_TYPES[type_name]),
+            "type": {"const": type_name},
+        },
+        "oneOf": [{"required": [key]} for key in WHERE],
+    }
+
+
+def _defaults_schema() -> Schema:
+    common = {key: each for key, each in _properties(Monitor).items() if key not in NO_DEFAULT}
+    own: dict[str, object] = {}
+    for key, types in TYPES_OF.items():
+        choices: list[object] = []
+        for each in (_properties(PROBE_TYPES[name])[key] for name in types):
+            if each not in choices:
+                choices.append(each)
+        own[key] = choices[0] if len(choices) == 1 else {"anyOf": choices}
+    return {"type": "object", "additionalProperties": False, "properties": {**common, **own}}
+
+
+def _properties(cls: type) -> dict[str, object]:
+    properties = schema_of(cls)["properties"]
+    assert isinstance(properties, dict)  # noqa: S101  (for the type checker: schema_of says so)
+    return properties

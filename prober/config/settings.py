@@ -1,0 +1,58 @@
+"""The `server` section: how the daemon itself runs."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from prober.model.kinds import BOOLEAN, FILE, list_of
+from prober.model.option import Kind, Outside, Rejected, expected, option
+from prober.model.pool import normal_host
+from prober.model.probe import Target
+
+_ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
+
+
+def read_address(value: object) -> Target:
+    """Read an address to listen on, `HOST:PORT`; port 0 means any that is free."""
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise expected("HOST:PORT, an IPv6 address in brackets", value)
+    host = normal_host(found[1] or found[2])
+    if host is None or bool(found[1]) != (":" in host):
+        raise Rejected(f"{found[1] or found[2]!r} is neither an IP address nor a host name")
+    if int(found[3]) > 65535:
+        raise Rejected(f"expected a port from 0 to 65535, got {found[3]}")
+    return Target(host, int(found[3]))
+
+
+def _refuse(_: object, __: Outside) -> Any:
+    raise Rejected("is not supported by this version")
+
+
+ADDRESS = Kind(lambda value, _: read_address(value), {"type": "string"}, str)
+UNSUPPORTED: Kind[Any] = Kind(_refuse, {"not": {}})
+"""Keys that have their place but no effect yet: to ignore them would be to promise safety."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The options of the daemon."""
+
+    listen: tuple[Target, ...] = option(
+        list_of(ADDRESS, shortest=1),
+        default=(Target("127.0.0.1", 7762),),
+        doc="addresses of the API and the page; port 0: any that is free",
+    )
+    state_dir: str | None = option(
+        FILE, default=None, doc="where the state is kept; without it, in memory only"
+    )
+    writable: bool = option(BOOLEAN, default=False, doc="the API may edit monitors and pools")
+    lifecycle: bool | None = option(
+        BOOLEAN, default=None, doc="`POST /-/reload` works; default only on loopback addresses"
+    )
+    watch_config: bool = option(
+        BOOLEAN, default=False, doc="reload when a file of the configuration changes"
+    )
+    auth: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
+    web_config_file: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
+    workers: None = option(UNSUPPORTED, default=None, doc="not supported by this version")

@@ -1,0 +1,47 @@
+"""Prometheus file_sd lists: backends that something else writes down."""
+
+from dataclasses import dataclass, replace
+
+from prober.model.kinds import LABELS, Frozen, list_of
+from prober.model.option import Complaint, Kind, Outside, Rejected, mapping, option, section
+from prober.model.pool import Backend, parse_target
+
+
+def _read_address(value: object, _: Outside) -> Backend:
+    target = parse_target(value)
+    return Backend(address=target.host, port=target.port)
+
+
+def _read_labels(value: object, outside: Outside) -> Frozen[str]:
+    given = mapping(value)
+    return LABELS.read({k: v for k, v in given.items() if not k.startswith("__")}, outside)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetGroup:
+    """One entry of a file_sd list; labels that start with `__` are Prometheus's own."""
+
+    targets: tuple[Backend, ...] = option(
+        list_of(Kind(_read_address, {"type": "string"})), doc="host:port of each backend"
+    )
+    labels: Frozen[str] = option(
+        Kind(_read_labels, LABELS.schema), default=Frozen(), doc="labels of these backends"
+    )
+
+
+_GROUPS = list_of(section(TargetGroup))
+
+
+def read_targets(value: object, outside: Outside) -> tuple[Backend, ...]:
+    """Return the backends of a file_sd list, or raise `Rejected`."""
+    backends: dict[str, Backend] = {}
+    repeated = []
+    for i, group in enumerate(_GROUPS.read(value, outside)):
+        for j, backend in enumerate(group.targets):
+            if backend.key in backends:
+                repeated.append(Complaint((i, "targets", j), f"{backend.key} stands here twice"))
+            labels = group.labels
+            backends[backend.key] = replace(backend, labels=labels) if labels else backend
+    if repeated:
+        raise Rejected(*repeated)
+    return tuple(backends.values())

@@ -1,0 +1,253 @@
+"""Things to probe, served on loopback addresses by the process that probes them."""
+
+import asyncio
+import os
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from datetime import datetime
+from itertools import cycle
+from typing import cast
+from weakref import WeakSet
+
+from hpack import Encoder
+
+HTTP_END = b"\r\n\r\n"
+"""What ends a request without a body."""
+
+_REQUEST_LIMIT = 65536
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
+_DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
+_END_STREAM, _ACK, _END_HEADERS = 0x1, 0x1, 0x4
+_SERVING = b"\x08\x01"  # HealthCheckResponse with field 1, status, SERVING
+
+Holder = AsyncExitStack | ExitStack
+"""What closes a socket when it is left."""
+Judgement = Callable[[], bool]
+"""Says, request by request, whether a target is well."""
+
+
+def flapping(clock: Callable[[], float], *, good: float, bad: float) -> Judgement:
+    """Return what is well for `good` seconds from now, then not for `bad`, and so on."""
+    start = clock()
+    return lambda: (clock() - start) % (good + bad) < good
+
+
+def alternating() -> Judgement:
+    """Return what is well at every other request."""
+    turns = cycle((True, False))
+    return lambda: next(turns)
+
+
+def http_reply(judge: Judgement, body: str = "ok\n") -> Callable[[], bytes]:
+    """Return what writes an HTTP reply: 200 if all is well, else 503."""
+
+    def reply() -> bytes:
+        status = "200 OK" if judge() else "503 Service Unavailable"
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close"
+        return f"{head}\r\nContent-Type: text/plain\r\n\r\n{body}".encode()
+
+    return reply
+
+
+class Talking(asyncio.Protocol):
+    """One connection to a target; `lost`, once it is there, is done when it is gone again."""
+
+    transport: asyncio.Transport
+    lost: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what to talk through."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Say so."""
+        if self.lost:
+            self.lost.set_result(None)
+
+
+class Replying(Talking):
+    """Replies to a request, known by its end, after `delay` seconds, and closes."""
+
+    def __init__(self, end: bytes, reply: Callable[[], bytes], delay: float = 0.0) -> None:
+        self._end = end
+        self._reply = reply
+        self._delay = delay
+        self._request = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the request."""
+        self._request += data
+        if self._end in self._request:
+            self._request = b""
+            asyncio.get_running_loop().call_later(self._delay, self._answer)
+        elif len(self._request) > _REQUEST_LIMIT:
+            self.transport.abort()
+
+    def _answer(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self._reply())
+            self.transport.close()
+
+
+class GrpcHealth(Talking):
+    """Answers every gRPC call with SERVING: the few HTTP/2 frames that a health check needs."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._greeted = False
+        self._encoder = Encoder()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the settings, with which a server begins."""
+        super().connection_made(transport)
+        self.transport.write(_frame(_SETTINGS, 0, 0))
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what needs an answer."""
+        self._received += data
+        self.transport.writelines([*self._answers()])
+
+    def _answers(self) -> Iterator[bytes]:
+        if not self._greeted and len(self._received) >= len(_PREFACE):
+            self._greeted = True
+            self._received = self._received.removeprefix(_PREFACE)
+        while self._greeted and len(self._received) >= 9:
+            length = int.from_bytes(self._received[:3])
+            kind, flags, stream = struct.unpack_from(">BBI", self._received, 3)
+            if len(self._received) < 9 + length:
+                return
+            payload = self._received[9 : 9 + length]
+            self._received = self._received[9 + length :]
+            if kind in (_SETTINGS, _PING) and not flags & _ACK:
+                yield _frame(kind, _ACK, 0, payload if kind == _PING else b"")
+            elif kind in (_DATA, _HEADERS) and flags & _END_STREAM:
+                yield self._serving(stream)
+
+    def _serving(self, stream: int) -> bytes:
+        head = self._encoder.encode([(":status", "200"), ("content-type", "application/grpc")])
+        message = struct.pack(">BI", 0, len(_SERVING)) + _SERVING
+        trailers = self._encoder.encode([("grpc-status", "0")])
+        return b"".join(
+            (
+                _frame(_HEADERS, _END_HEADERS, stream, head),
+                _frame(_DATA, 0, stream, message),
+                _frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, trailers),
+            )
+        )
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+class Echo(asyncio.DatagramProtocol):
+    """Sends every datagram back."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what to send with."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Send it back."""
+        self._transport.sendto(data, addr)
+
+
+async def serve(
+    stack: AsyncExitStack,
+    talking: Callable[[], Talking],
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> int:
+    """Serve until the stack is left; return the port."""
+    talks: WeakSet[Talking] = WeakSet()
+
+    def begin() -> Talking:
+        talk = talking()
+        talks.add(talk)
+        return talk
+
+    async def end() -> None:
+        server.close()
+        for talk in talks:
+            if talk.lost and not talk.lost.done():
+                talk.transport.abort()
+        await asyncio.gather(*(talk.lost for talk in talks if talk.lost))
+
+    server = await asyncio.get_running_loop().create_server(begin, host, 0, ssl=tls)
+    stack.push_async_callback(end)
+    return cast("int", server.sockets[0].getsockname()[1])
+
+
+async def serve_echo(stack: AsyncExitStack, host: str) -> int:
+    """Echo datagrams until the stack is left; return the port."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Echo, local_addr=(host, 0))
+    stack.callback(transport.close)
+    return cast("int", transport.get_extra_info("sockname")[1])
+
+
+def refuse_tcp(stack: Holder, host: str = "127.0.0.1") -> int:
+    """Return a port that refuses: the socket that holds it never listens."""
+    holder = stack.enter_context(socket.socket())
+    holder.bind((host, 0))
+    return cast("int", holder.getsockname()[1])
+
+
+def refuse_udp(stack: Holder, host: str) -> int:
+    """Return a port that refuses: the socket that holds it hears one peer only, itself."""
+    holder = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+    holder.bind((host, 0))
+    holder.connect(holder.getsockname())
+    return cast("int", holder.getsockname()[1])
+
+
+def certificate(not_after: datetime) -> str:
+    """Return a self-signed certificate for demo.invalid, in PEM, that expires then.
+
+    The date stands in the template as text of a fixed length, so it can be overwritten. That
+    breaks the signature, which nobody looks at: to make a proper certificate would take a library
+    that is needed for nothing else.
+    """
+    old, new = _NOT_AFTER.strftime(_UTC_TIME), not_after.strftime(_UTC_TIME)
+    der = ssl.PEM_cert_to_DER_cert(_CERTIFICATE)
+    return ssl.DER_cert_to_PEM_cert(der.replace(old.encode(), new.encode()))
+
+
+def tls_context(not_after: datetime, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+    """Return the context of a server whose certificate expires then."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(alpn)
+    # OpenSSL reads certificates from files only; this one is in memory, for a read-only disk.
+    with os.fdopen(os.memfd_create("certificate"), "w") as file:
+        file.write(certificate(not_after) + _KEY)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    return context
+
+
+_UTC_TIME = "%y%m%d%H%M%SZ"  # X.509 before 2050: RFC 5280, section 4.1.2.5.1
+_NOT_AFTER = datetime.strptime("491231235959Z", _UTC_TIME)  # noqa: DTZ007  (Z is UTC)
+
+# Not a secret: everybody has this key, and whoever trusts this certificate trusts everybody.
+_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgArosHPNoCOenIam6
+i3MCPWdE6iHqaCGxoHUuZfKVvzChRANCAATTFs/y1gemuGCQUP9NRz4wuVftRile
+A8AqQWQmi+QiDH92K3cuIRei4N+/+LQQHJl3V8bu6VSUkaQmdVHo9BJL
+-----END PRIVATE KEY-----
+"""
+_CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBODCB3qADAgECAgEBMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDGRlbW8uaW52
+YWxpZDAeFw0yMDAxMDEwMDAwMDBaFw00OTEyMzEyMzU5NTlaMBcxFTATBgNVBAMM
+DGRlbW8uaW52YWxpZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNMWz/LWB6a4
+YJBQ/01HPjC5V+1GKV4DwCpBZCaL5CIMf3Yrdy4hF6Lg37/4tBAcmXdXxu7pVJSR
+pCZ1Uej0EkujGzAZMBcGA1UdEQQQMA6CDGRlbW8uaW52YWxpZDAKBggqhkjOPQQD
+AgNJADBGAiEAzwM0AOEsGKa4A4Tor9Q/FK8hrKHozw2nJhvDcwLsCzgCIQCrDJy3
+WlVYDiv+HyZLg6U0XoxI7nhiXT07cDyoH/LC6w==
+-----END CERTIFICATE-----
+"""

@@ -1,0 +1,126 @@
+"""Flags of the command line, each with an environment variable that is read in the same way.
+
+A flag beats its variable, the variable beats the default. An empty variable counts as not set.
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from prober.model.probe import Target
+
+_YES_OR_NO = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
+def yes_or_no(text: str) -> bool:
+    """Read the variable of a switch."""
+    if text.lower() not in _YES_OR_NO:
+        raise ArgumentTypeError(f"expected one of {', '.join(_YES_OR_NO)}, got {text!r}")
+    return _YES_OR_NO[text.lower()]
+
+
+class Flag(NamedTuple):
+    """One flag.
+
+    `read` makes a value of its text, or raises ArgumentTypeError; a flag that reads `yes_or_no`
+    is a switch. `several` is what separates values in the variable, if there may be several.
+    """
+
+    name: str
+    doc: str
+    read: Callable[[str], Any] = str
+    metavar: str | None = None
+    default: Any = None
+    several: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of the parsed value."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that stands for it."""
+        return f"PROBER_{self.key.upper()}"
+
+    def add_to(self, parser: ArgumentParser) -> None:
+        """Make a parser know it; until `complete`, a flag that was not given is None."""
+        default = "" if self.default is None else f"default {self.default}; "
+        doc = f"{self.doc} [{default}{self.variable}]".replace("%", "%%")
+        name = f"--{self.name}"
+        if self.read is yes_or_no:
+            parser.add_argument(name, action=BooleanOptionalAction, default=None, help=doc)
+            return
+        action = "append" if self.several else "store"
+        parser.add_argument(name, action=action, type=self.read, metavar=self.metavar, help=doc)
+
+    def without(self, environment: Mapping[str, str]) -> Any:
+        """Return the value for when the flag is not given."""
+        text = environment.get(self.variable)
+        if not text:
+            return self.default
+        try:
+            if self.several:
+                parts = (part.strip() for part in text.split(self.several))
+                return [self.read(part) for part in parts if part]
+            return self.read(text)
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(f"environment variable {self.variable}: {error}") from None
+
+
+def complete(options: Namespace, flags: Sequence[Flag], environment: Mapping[str, str]) -> None:
+    """Fill in what was not given on the command line; raise ArgumentTypeError if it is wrong."""
+    for flag in flags:
+        if getattr(options, flag.key) is None:
+            setattr(options, flag.key, flag.without(environment))
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return what reads a word out of a closed set."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ArgumentTypeError(f"expected one of {', '.join(words)}, got {text!r}")
+        return text
+
+    return read
+
+
+def listen_address(text: str) -> "Target":
+    """Read HOST:PORT, an IPv6 address in brackets; port 0 lets the system pick one."""
+    from prober.config.settings import read_address
+    from prober.model.option import Rejected
+
+    try:
+        return read_address(text)
+    except Rejected as rejected:
+        raise ArgumentTypeError(str(rejected)) from None
+
+
+def daemon_url(text: str) -> str:
+    """Read the URL of a daemon; without a scheme it is http."""
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
+        raise ArgumentTypeError(f"expected a URL such as http://127.0.0.1:7762, got {text!r}")
+    return url.rstrip("/")
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, 0.1 to 3600."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.1 <= number <= 3600:
+        raise ArgumentTypeError(f"expected seconds from 0.1 to 3600, got {text!r}")
+    return number

@@ -1,0 +1,173 @@
+"""Logs: one line per event on one stream, as JSON or for people, from structlog and stdlib alike.
+
+Nothing from outside can forge a line or move a cursor: control characters never stand in a line
+raw, and a traceback stays within its field. Secrets are masked.
+"""
+
+import json
+import logging
+import math
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from prober.model.kinds import Secret
+from prober.terminal import clean
+
+FORMATS: Final = ("json", "console")
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+_COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
+_BARE = re.compile(r"[\w./:@+%<>*-]+")  # what the console shows without quotes
+
+
+def configure(*, format: str, level: str, stream: TextIO | None = None) -> None:  # noqa: A002  (the word of the flag)
+    """Send every log line of this process, those of libraries as well, to one stream.
+
+    Args:
+        format: One of FORMATS; `console` has colours on a terminal.
+        level: One of LEVELS; a line below it costs next to nothing.
+        stream: Where to; default stderr.
+    """
+    stream = stream or sys.stderr
+    threshold = getattr(logging, level.upper())
+    render = _console_renderer(colour=stream.isatty()) if format == "console" else _render_json
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _arrange, render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda *_: _Lines(stream),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_FromLibraries()], level=threshold, force=True)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_thread_crash
+
+
+class _Lines:
+    """Writes lines. A log that cannot be written is lost, and the probing goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        try:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # a full disk, a reader that left, a closed stream
+            return
+
+    debug = info = warning = error = critical = msg
+
+
+class _FromLibraries(logging.Handler):
+    """Passes on what asyncio, aiohttp and others say through the standard library."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = structlog.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # arguments that do not fit the message
+            message = str(record.msg)
+        level = record.levelname.lower()
+        say = getattr(self._log, level if level in LEVELS else "info")
+        say("library_message", logger=record.name, message=message, exc_info=record.exc_info)
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    structlog.get_logger().critical("crashed", exc_info=(kind, error, trace))
+
+
+def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
+    name = crash.thread.name if crash.thread else None
+    structlog.get_logger().critical("crashed", thread=name, exc_info=crash.exc_value)
+
+
+def _arrange(_: Any, __: str, facts: EventDict) -> EventDict:
+    """Put time, level and event first, and make every fact one that JSON knows."""
+    line: dict[str, Any] = {
+        "timestamp": _now(),
+        "level": facts.pop("level"),
+        "event": facts.pop("event"),
+    }
+    exception = _exception(facts.pop("exc_info", None))
+    line |= {name: _plain(fact) for name, fact in facts.items()}
+    return line | {"exception": exception} if exception else line
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _exception(exc_info: Any) -> dict[str, str] | None:
+    """Return type, message and traceback of an exception, however it was handed over."""
+    if isinstance(exc_info, tuple):
+        exc_info = exc_info[1]
+    elif exc_info and not isinstance(exc_info, BaseException):
+        exc_info = sys.exception()
+    if not exc_info:
+        return None
+    return {
+        "type": type(exc_info).__name__,
+        "message": str(exc_info),
+        "traceback": "".join(traceback.format_exception(exc_info)),
+    }
+
+
+def _plain(fact: object) -> object:
+    match fact:
+        case Secret():
+            return "<secret>"
+        case None | bool() | int() | str():
+            return fact
+        case float():
+            return fact if math.isfinite(fact) else str(fact)
+        case Mapping():
+            return {str(name): _plain(each) for name, each in fact.items()}
+        case list() | set() | frozenset():
+            return [_plain(each) for each in fact]
+        case tuple() if not hasattr(fact, "_fields"):
+            return [_plain(each) for each in fact]
+        case bytes():
+            return repr(fact)
+        case _:
+            return str(fact)
+
+
+def _render_json(_: Any, __: str, line: EventDict) -> str:
+    # All but ASCII is escaped, so that the line is valid JSON whatever the stream's encoding; DEL
+    # is the one control character that JSON itself leaves alone.
+    return json.dumps(line).replace("\x7f", "\\u007f")
+
+
+def _console_renderer(*, colour: bool) -> Processor:
+    def render(_: Any, __: str, line: EventDict) -> str:
+        time, level, event = (str(line.pop(name)) for name in ("timestamp", "level", "event"))
+        exception = line.pop("exception", None)
+        shown = f"{level:<8}"
+        if colour and level in _COLOURS:
+            shown = f"\x1b[{_COLOURS[level]}m{shown}\x1b[0m"
+        facts = "".join(f" {name}={_for_people(fact)}" for name, fact in line.items())
+        trace = exception["traceback"].splitlines() if exception else ()
+        return "\n    ".join([f"{time} {shown} {clean(event)}{facts}", *map(clean, trace)])
+
+    return render
+
+
+def _for_people(fact: object) -> str:
+    if isinstance(fact, str) and _BARE.fullmatch(fact):
+        return fact
+    return clean(json.dumps(fact, ensure_ascii=False))

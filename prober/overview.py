@@ -1,0 +1,200 @@
+"""The table of a running daemon's checks, problems first, once or over and over."""
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple, TextIO
+
+from prober.client import Unanswered, all_checks, ask_json
+from prober.model.aggregate import worst
+from prober.model.status import Status
+from prober.terminal import clean, cut, paint, span, table, took
+
+_HEADINGS = ("MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE")
+_ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
+
+
+class Row(NamedTuple):
+    """One check as the table shows it; the order of the fields is that of the columns."""
+
+    monitor: str
+    backend: str
+    status: Status
+    last: str
+    progress: str
+    since: str
+
+
+class View(NamedTuple):
+    """What the daemon said at one moment; the checks are as the API gives them."""
+
+    title: str
+    checks: Sequence[Mapping[str, Any]]
+
+    @property
+    def status(self) -> Status:
+        """The worst status of the checks that are probed."""
+        return worst(Status(each["status"]) for each in self.checks if not _is_disabled(each))
+
+
+def look(url: str, query: Mapping[str, str]) -> View:
+    """Ask a daemon for its checks, or raise `Unanswered`."""
+    summary = ask_json(url, "/api/v1/status")
+    checks = all_checks(url, query)
+    try:
+        itself = summary["prober"]
+        title = f"{itself['name']}, prober {itself['version']}"
+        for check in checks:
+            row(check, 0.0)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+    return View(clean(title), checks)
+
+
+def _is_disabled(check: Mapping[str, Any]) -> bool:
+    last = check["last"]
+    return last is not None and last["reason"] == "disabled"
+
+
+def row(check: Mapping[str, Any], now: float) -> Row:
+    """Return the row of one check of the API at a unix time."""
+    since = datetime.fromisoformat(check["since"]).timestamp()
+    return Row(
+        clean(check["monitor"]),
+        clean(check["backend"]),
+        Status(check["status"]),
+        clean(_last(check["last"])),
+        progress(check["online"], check["streak"], check["rise"], check["fall"]),
+        span(now - since),
+    )
+
+
+def _last(last: Mapping[str, Any] | None) -> str:
+    """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`."""
+    if last is None:
+        return "not probed yet"
+    reason = str(last["reason"]).replace("_", " ")
+    if reason == "disabled":
+        return reason
+    code = _code(last)
+    if code and reason not in ("ok", "unexpected status"):
+        code = f"{code} ({reason})"
+    return f"{code or reason} in {took(last['duration_seconds'])}"
+
+
+def _code(last: Mapping[str, Any]) -> str:
+    if "http_status_code" in last:
+        return f"HTTP {last['http_status_code']}"
+    if "grpc_serving_status" in last:
+        return f"gRPC {last['grpc_serving_status']}"
+    if "grpc_status_code" in last:
+        return f"gRPC code {last['grpc_status_code']}"
+    version: str = last.get("tls_version", "")
+    return version
+
+
+def progress(online: bool | None, streak: int, rise: int, fall: int) -> str:  # noqa: FBT001  (the API's)
+    """Say how far a check is on its way to another state: `failing 2/3`, `rising 1/2`."""
+    if streak < 0 and online is not False:
+        return f"failing {-streak}/{fall}"
+    if streak > 0 and not online:
+        return f"rising {streak}/{rise}"
+    return ""
+
+
+def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[str]:
+    """Return the lines that show a view: a summary, then a table if there are checks."""
+    statuses = Counter(Status(check["status"]) for check in view.checks)
+    counts = ", ".join(f"{statuses[status]} {status}" for status in _ORDER)
+    status = view.status
+    summary = f"{status}  {counts if view.checks else 'no checks'}  ({view.title})"
+    summary = cut(summary, width) if width else summary
+    if colour:
+        summary = paint(status, status) + summary[len(status) :]
+    if not view.checks:
+        return [summary]
+    rows = sorted((row(check, now) for check in view.checks), key=_problems_first)
+    return [summary, "", *table([_HEADINGS, *rows], width=width, colour=colour)]
+
+
+def _problems_first(each: Row) -> tuple[int, str, str]:
+    return _ORDER.index(each.status), each.monitor, each.backend
+
+
+class Screen:
+    """Where views are shown: a terminal's width is kept, anything else gets lines in full.
+
+    `wall` gives unix time; `as_json` shows the checks as the API gives them.
+    """
+
+    def __init__(
+        self, out: TextIO, *, colour: bool, as_json: bool, wall: Callable[[], float]
+    ) -> None:
+        self._out = out
+        self._colour = colour
+        self._as_json = as_json
+        self._wall = wall
+
+    def show(self, view: View) -> None:
+        """Show a view once."""
+        width = shutil.get_terminal_size().columns if self._out.isatty() else None
+        self._write("\n".join(self._lines(view, width)) + "\n")
+
+    def show_again(self, view: View | None, trouble: str) -> None:
+        """Show the latest view in place of the one before, and why there is none newer."""
+        size = shutil.get_terminal_size() if self._out.isatty() else None
+        shown = self._lines(view, size.columns if size else None) if view else []
+        if trouble:
+            shown = [self._trouble(trouble), *(() if self._as_json else shown)]
+        if size is None or self._as_json:
+            self._write("\n".join(shown) + "\n")
+            return
+        if len(shown) > size.lines:
+            shown = [*shown[: size.lines - 1], f"... {len(shown) - size.lines + 1} more"]
+        # From the top left, each line up to its end, then what is left below; meanwhile without
+        # wrapping. A screen that is cleared first flickers.
+        self._write("\x1b[?7l\x1b[H" + "\x1b[K\n".join(shown) + "\x1b[K\x1b[J\x1b[?7h")
+
+    def leave(self) -> None:
+        """End below what was shown, even if it was interrupted half-way."""
+        if not self._as_json:
+            self._write("\x1b[0m\x1b[?7h\n" if self._out.isatty() else "\n")
+
+    def _lines(self, view: View, width: int | None) -> list[str]:
+        if self._as_json:  # a DEL is the one control character that JSON does not escape
+            return [json.dumps({"checks": view.checks}).replace("\x7f", "\\u007f")]
+        return lines(view, now=self._wall(), width=width, colour=self._colour)
+
+    def _trouble(self, why: str) -> str:
+        why = f"cannot ask the daemon, trying again: {clean(why)}"
+        return json.dumps({"error": why}) if self._as_json else why
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+def watch(
+    look_again: Callable[[], View],
+    screen: Screen,
+    *,
+    interval: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Status:
+    """Show what the daemon says every `interval` seconds until Ctrl-C; return the last status."""
+    view: View | None = None
+    with suppress(KeyboardInterrupt):
+        while True:
+            trouble = ""
+            try:
+                view = look_again()
+            except Unanswered as unanswered:
+                trouble = str(unanswered)
+            screen.show_again(view, trouble)
+            sleep(interval)
+    screen.leave()
+    return view.status if view else Status.UNKNOWN

@@ -1,0 +1,48 @@
+"""What a valid configuration may do that its author did not mean: advice, not problems."""
+
+from collections.abc import Iterator
+
+from prober.model.kinds import in_units
+from prober.model.monitor import UDP_PACE, Model
+
+
+def surprises(model: Model) -> Iterator[str]:
+    """Yield a sentence for each thing that is allowed but likely not meant."""
+    yield from _idle_pools(model)
+    yield from _long_timeouts(model)
+    yield from _crowded_udp_hosts(model)
+
+
+def _idle_pools(model: Model) -> Iterator[str]:
+    probed = {monitor.pool_name for monitor in model.monitors if monitor.enabled}
+    for pool in model.pools:
+        if not pool.backends:
+            yield f"pool {pool.name!r} has no backends: its status will be UNKNOWN"
+        elif pool.name not in probed:
+            yield f"pool {pool.name!r} is probed by no enabled monitor: its status will be UNKNOWN"
+
+
+def _long_timeouts(model: Model) -> Iterator[str]:
+    for monitor in model.monitors:
+        if monitor.timeout > monitor.interval:
+            yield (
+                f"monitor {monitor.name!r}: timeout {in_units(monitor.timeout)} is longer than "
+                f"interval {in_units(monitor.interval)}: a probe that takes longer than the "
+                "interval makes the next ones be skipped"
+            )
+
+
+def _crowded_udp_hosts(model: Model) -> Iterator[str]:
+    """Compare what is asked of each host with the pace at which it is probed over UDP."""
+    wanted: dict[str, list[float]] = {}
+    for check in model.checks():
+        if check.monitor.probe.datagram and check.monitor.enabled:
+            wanted.setdefault(check.target.host, []).append(1 / check.monitor.interval)
+    for host, rates in wanted.items():
+        if sum(rates) * UDP_PACE > 1 + 1e-9:
+            yield (
+                f"host {host}: {sum(rates):.3g} UDP probes per second are asked for, but UDP "
+                f"probes of one host are kept {UDP_PACE} s apart: with {len(rates)} "
+                f"check{'s' * (len(rates) > 1)} each is probed about every "
+                f"{len(rates) * UDP_PACE:.3g} s"
+            )

@@ -1,0 +1,105 @@
+"""Text for a terminal: nothing from outside reaches it raw, and tables fit its width."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from prober.model.status import Status
+
+EXIT_CODES = {Status.OK: 0, Status.WARNING: 1, Status.CRITICAL: 2, Status.UNKNOWN: 3}
+"""The exit codes of Nagios plugins."""
+
+COLOURS: Mapping[str, str] = {
+    Status.OK: "32",
+    Status.WARNING: "33",
+    Status.CRITICAL: "1;31",
+    Status.UNKNOWN: "35",
+}
+"""The SGR parameters that a word is painted with; a status is always a word as well."""
+
+_GAP = "  "
+_NARROWEST = len(Status.CRITICAL)  # a column is not cut below this, so no status ever is
+
+
+def clean(text: str) -> str:
+    """Return the text with everything that does not print escaped as Python would write it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text, cut with an ellipsis where it is wider."""
+    if columns(text) <= width:
+        return text
+    taken, kept = 0, ""
+    for character in text:
+        taken += _columns(character)
+        if taken >= width:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def paint(text: str, word: str) -> str:
+    """Return the text in the colour of a word; without one, as it is."""
+    colour = COLOURS.get(word)
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Tell whether a stream is a terminal on which nobody declined colours (no-color.org)."""
+    if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def table(rows: Sequence[Sequence[str]], *, width: int | None, colour: bool) -> list[str]:
+    """Return rows of clean cells as aligned lines; the widest columns are cut to fit a width."""
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    excess = 0 if width is None else sum(widths) + len(_GAP) * (len(widths) - 1) - width
+    for _ in range(excess):
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+    return [_line(row, widths, colour=colour) for row in rows]
+
+
+def _line(row: Sequence[str], widths: Sequence[int], *, colour: bool) -> str:
+    cells = []
+    for cell, width in zip(row, widths, strict=True):
+        shown = cut(cell, width)
+        padding = " " * (width - columns(shown))
+        cells.append((paint(shown, cell) if colour else shown) + padding)
+    return _GAP.join(cells).rstrip()
+
+
+def span(seconds: float) -> str:
+    """Write a time span for a glance: `12s`, `3m12s`, `2h05m`, `4d03h`."""
+    minutes, second = divmod(max(0, int(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02}h"
+    if hours:
+        return f"{hour}h{minute:02}m"
+    return f"{minute}m{second:02}s" if minutes else f"{second}s"
+
+
+def took(seconds: float) -> str:
+    """Write the duration of a probe: `0.4 ms`, `12 ms`, `2.0 s`."""
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"

@@ -1,0 +1,139 @@
+"""One probe on demand, each of its steps printed: the `probe` command."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from prober.model.aggregate import worst
+from prober.model.health import RESERVED, reserve
+from prober.model.monitor import Check, Model, Monitor
+from prober.model.option import Complaint, Rejected, did_you_mean
+from prober.model.pool import Pool
+from prober.model.status import Outcome, Result, Status
+from prober.terminal import clean, paint
+
+Trace = Callable[[str, float, str], None]
+"""Is told each step of a probe, the seconds since its start, and what there is to say."""
+
+ProbeOnce = Callable[[Check, Trace], Awaitable[Outcome]]
+"""Probes a check once, with the engine of the daemon."""
+
+_DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443, "TLS": 443}
+
+
+def setting_value(text: str) -> Any:
+    """Read the value of a `--set`: JSON, or what YAML makes of it as a plain scalar."""
+    try:
+        if text[:1] in ("{", "[", '"', "'"):
+            return yaml.safe_load(text)
+        loader = yaml.SafeLoader("")
+        tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # so the stubs
+        value = loader.construct_object(yaml.ScalarNode(tag, text))
+    except (yaml.YAMLError, ValueError):
+        return text
+    return value if text and isinstance(value, bool | int | float | None) else text
+
+
+def settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Make the mapping that `key=value` pairs mean, dots in a key going deeper.
+
+    Raises `Rejected`.
+    """
+    made: dict[str, Any] = {}
+    for pair in pairs:
+        dotted, separator, value = pair.partition("=")
+        *parents, key = dotted.split(".")
+        if not separator or not all((*parents, key)):
+            raise Rejected(f"expected key=value, got {pair!r}")
+        place = made
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise Rejected(f"{dotted}: {parent!r} was given a value before")
+        place[key] = setting_value(value)
+    return made
+
+
+def checks_of(
+    type_name: str, target: str, given: Mapping[str, Any], read: Callable[[object], Monitor]
+) -> list[Check]:
+    """Return the checks that a command line asks for, mostly one.
+
+    `read` reads a monitor as the configuration does. Raises `Rejected`, whose complaints say
+    where on the command line they belong.
+    """
+    own = {"name": f"{type_name} {target}"[:255], "type": type_name, "targets": [target]}
+    try:
+        monitor = read({**own, **given})
+    except Rejected as rejected:
+        raise Rejected(*(_place(each, type_name, target) for each in rejected.complaints)) from None
+    pool = Pool(name=monitor.name, backends=monitor.targets)
+    return [Check(monitor, pool, backend) for backend in monitor.targets]
+
+
+def _place(complaint: Complaint, type_name: str, target: str) -> str:
+    path, message = complaint
+    if not path:
+        return message
+    if path[0] == "type":
+        return f"TYPE: {message}"
+    if path[0] == "targets":
+        return f"TARGET: {message}{_hint(type_name, target)}"
+    return f"--set {'.'.join(map(str, path))}: {message}"
+
+
+def _hint(type_name: str, target: str) -> str:
+    """Say what to write instead of a URL, or of a host without a port."""
+    scheme, separator, _ = target.partition("://")
+    if separator:
+        try:
+            parts = urlsplit(target)
+            port = parts.port or (443 if scheme == "https" else 80)
+        except ValueError:
+            return ""
+        path = f" --set url_path={parts.path}" if parts.path.strip("/") else ""
+        return f"; not a URL but, say, {scheme.upper()} {parts.hostname}:{port}{path}"
+    port = _DEFAULT_PORTS.get(type_name, 0)
+    return f"; say, {target}:{port}" if port and ":" not in target else ""
+
+
+def named_checks(model: Model, name: str) -> list[Check]:
+    """Return the checks of the monitor with this name; raise `Rejected` if there is none."""
+    if not any(monitor.name == name for monitor in model.monitors):
+        near = did_you_mean(name, [monitor.name for monitor in model.monitors])
+        raise Rejected(f"no monitor is called {name!r}{near}")
+    return [check for check in model.checks() if check.monitor.name == name]
+
+
+def judge(monitor: Monitor, outcome: Outcome) -> tuple[Status, Outcome]:
+    """Return the status that this one probe speaks for, and the outcome with its reservation."""
+    expires_within = monitor.tls.expires_within if monitor.tls else None
+    outcome = reserve(outcome, slow=monitor.slow, expires_within=expires_within)
+    if outcome.result is Result.UNKNOWN:
+        return Status.UNKNOWN, outcome
+    if outcome.result is not Result.OK:
+        return Status.CRITICAL, outcome
+    return Status.WARNING if outcome.reason in RESERVED else Status.OK, outcome
+
+
+async def run(
+    checks: Sequence[Check], probe: ProbeOnce, write: Callable[[str], None], *, colour: bool
+) -> Status:
+    """Probe one check after the other, writing a line for each step; return the worst status."""
+
+    def step(name: str, seconds: float, detail: str) -> None:
+        words = f"{clean(name.replace('_', ' ')):<10}  {clean(detail)}".rstrip()
+        write(f"{seconds * 1000:9.3f} ms  {words}")
+
+    statuses = []
+    for check in checks:
+        if len(checks) > 1:
+            write(f"{clean(check.monitor.name)} on {clean(check.backend.key)}")
+        status, outcome = judge(check.monitor, await probe(check, step))
+        statuses.append(status)
+        word = paint(status, status) if colour else status
+        found = f"{outcome.result} {outcome.reason}: {clean(outcome.detail)}"
+        write(f"{word}  {found}  {outcome.seconds * 1000:.1f} ms")
+    return worst(statuses)

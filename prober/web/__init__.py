@@ -1,0 +1,1 @@
+"""The web floor: every answer is a rendering of the state."""

@@ -1,0 +1,79 @@
+"""The application: routes, errors and headers around one state."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import hdrs, web
+
+from prober.state.store import Store
+from prober.state.vitals import Vitals
+from prober.web.errors import errors_as_json
+from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle
+from prober.web.metrics import Metrics
+from prober.web.openapi import OPENAPI, describe
+from prober.web.routes import ROUTES
+from prober.web.scrape import METRICS
+from prober.web.stream import STREAMS, Streams
+
+BODY_LIMIT = 65536
+"""Bytes of a request's body."""
+
+HEARTBEAT = 15.0
+"""Seconds after which a silent event stream shows that it lives."""
+
+_HEADERS = {
+    hdrs.SERVER: "prober",
+    hdrs.CACHE_CONTROL: "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_NAME_IN_PATH = re.compile(r"\{(\w+)\}")
+
+
+def make_app(
+    store: Store,
+    vitals: Vitals,
+    *,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+    reload: Callable[[], Awaitable[list[str]]] | None = None,
+    heartbeat: float = HEARTBEAT,
+) -> web.Application:
+    """Return the application that shows this state.
+
+    Args:
+        store: The state of all checks.
+        vitals: How the daemon itself is.
+        clock: The monotonic clock of `CheckState.next_due`.
+        wall: Unix time.
+        reload: Reads the configuration again and returns its problems, nothing if it was taken;
+            None where reloading over HTTP is switched off.
+        heartbeat: Seconds after which a silent event stream shows that it lives.
+    """
+    app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
+    app[STORE], app[VITALS] = store, vitals
+    app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload)
+    app[METRICS] = Metrics(store, vitals)
+    app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
+    app[OPENAPI] = describe(ROUTES, vitals.version)
+    for route in ROUTES:
+        path = _NAME_IN_PATH.sub(r"{\1:[^/]+}", route.path)  # braces, too, may stand in a name
+        if route.method == hdrs.METH_GET:
+            app.router.add_get(path, route.handler)
+        else:
+            app.router.add_route(route.method, path, route.handler)
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(_end_streams)
+    return app
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[STREAMS].end()

@@ -1,0 +1,88 @@
+"""The daemon's own metrics, read from the state when they are asked for."""
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from prober.model.status import Reason, Result
+from prober.state.histogram import Histogram
+from prober.state.store import Store
+from prober.state.vitals import Vitals
+
+_LOCAL = [reason for reason in Reason if reason.result is Result.UNKNOWN]
+_LOCAL.remove(Reason.DISABLED)
+
+
+class DaemonCollector(Collector):
+    """What the daemon tells of itself."""
+
+    def __init__(self, store: Store, vitals: Vitals) -> None:
+        self._store = store
+        self._vitals = vitals
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of this moment."""
+        yield from self._gauges()
+        vitals = self._vitals
+        yield _histogram(
+            "prober_schedule_lag_seconds", "How late probes started", vitals.schedule_lags
+        )
+        yield _histogram(
+            "prober_loop_lag_seconds", "How late the event loop's ticks came", vitals.loop_lags
+        )
+        yield _counter(
+            "prober_probes_skipped", "Slots of the schedule that were left out", vitals.skipped
+        )
+        yield _counter(
+            "prober_local_errors",
+            "Probes that proved nothing because the trouble was the prober's own",
+            {reason: self._store.local_errors[reason] for reason in _LOCAL},
+        )
+        yield _counter(
+            "prober_state_errors",
+            "Changes of the state that could not be stored",
+            vitals.state_errors,
+        )
+
+    def _gauges(self) -> Iterator[Metric]:
+        vitals, store = self._vitals, self._store
+        build = GaugeMetricFamily("prober_build_info", "The version that runs", labels=["version"])
+        build.add_metric([vitals.version], 1)
+        yield build
+        for name, text, value in (
+            ("prober_checks", "Checks that are configured, disabled ones included", len(store)),
+            ("prober_monitors", "Monitors that are configured", len(store.model.monitors)),
+            ("prober_probes_in_flight", "Probes under way", vitals.probes_in_flight),
+            (
+                "prober_config_last_reload_successful",
+                "Whether the last configuration that was read was taken",
+                vitals.config_ok,
+            ),
+            (
+                "prober_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last taken, in unix time",
+                vitals.config_loaded_at,
+            ),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=["reason"])
+    for reason, count in counts.items():
+        family.add_metric([reason], count)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    bounds = [*map(floatToGoString, histogram.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)

@@ -1,0 +1,48 @@
+"""JSON answers: always valid UTF-8 with finite numbers; long lists are written in slices."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from prober.web.pace import Pace
+
+Json = dict[str, Any]
+"""A JSON object on its way out."""
+
+
+class Written(str):
+    """A value that is JSON text already."""
+
+    __slots__ = ()
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON on one line."""
+    if isinstance(value, Written):
+        return value
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> Written:
+    """Return an object of the members of `head` and of these lists; items are written in turn."""
+    members = [f"{json_text(name)}: {json_text(value)}" for name, value in head.items()]
+    for name, items in lists.items():
+        texts = []
+        for item in items:
+            texts.append(json_text(item))
+            await pace.pause()
+        members.append(f"{json_text(name)}: [{', '.join(texts)}]")
+    return Written(f"{{{', '.join(members)}}}")
+
+
+async def document(head: Json, **lists: Iterable[object]) -> web.Response:
+    """Return such an object as an answer."""
+    return json_response(await written(head, Pace(), **lists))
+
+
+def json_response(value: object, status: int = 200) -> web.Response:
+    """Return an answer of one value."""
+    body = f"{json_text(value)}\n".encode(errors="replace")
+    return web.Response(body=body, status=status, content_type="application/json")

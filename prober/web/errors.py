@@ -1,0 +1,59 @@
+"""Errors: whatever goes wrong is answered as `{"code", "message"}`, never with a traceback."""
+
+from http import HTTPStatus
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from prober.web.document import json_response
+
+_log = structlog.get_logger(__name__)
+
+
+class Refused(Exception):  # noqa: N818  (an answer, not a fault of ours)
+    """A request that is answered with an error; `more` are members of the answer besides."""
+
+    def __init__(self, status: int, message: str, **more: object) -> None:
+        super().__init__(message)
+        self.status = status
+        self.more = more
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error in the same form."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return error_response(refused.status, str(refused), **refused.more)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        response = error_response(error.status, _in_words(error, request))
+        if hdrs.ALLOW in error.headers:
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
+    except Exception:
+        _log.exception("request_failed", method=request.method, path=request.rel_url.raw_path)
+        if request.writer.output_size:  # half an answer is out: all that is left is to hang up
+            raise
+        message = "the prober could not answer; its log says why"
+        return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+
+
+def error_response(status: int, message: str, **more: object) -> web.Response:
+    """Return the answer to a request that went wrong."""
+    code = HTTPStatus(status).name.lower()
+    return json_response({"code": code, "message": message, **more}, status)
+
+
+def _in_words(error: web.HTTPException, request: web.Request) -> str:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return f"{error.method} is not allowed here, only {allowed}"
+    if isinstance(error, web.HTTPNotFound):
+        return f"there is nothing at {request.path[:200]!r}"
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return "the body of the request is too large"
+    return error.reason

@@ -1,0 +1,42 @@
+"""What handlers find in the application: typed keys, and the clocks that they read."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from prober.state.store import Store
+from prober.state.vitals import Vitals
+
+
+class Moment(NamedTuple):
+    """One instant: `wall` in unix seconds, `clock` on the monotonic clock of `next_due`."""
+
+    wall: float
+    clock: float
+
+
+class Clocks(NamedTuple):
+    """Where the time comes from."""
+
+    wall: Callable[[], float]
+    clock: Callable[[], float]
+
+    def now(self) -> Moment:
+        """Read both clocks."""
+        return Moment(self.wall(), self.clock())
+
+
+class Lifecycle(NamedTuple):
+    """What may be done to the daemon over HTTP; `reload` is None where that is switched off.
+
+    `reload` returns the problems of a configuration that was not taken, or nothing.
+    """
+
+    reload: Callable[[], Awaitable[list[str]]] | None
+
+
+STORE = web.AppKey("STORE", Store)
+VITALS = web.AppKey("VITALS", Vitals)
+CLOCKS = web.AppKey("CLOCKS", Clocks)
+LIFECYCLE = web.AppKey("LIFECYCLE", Lifecycle)

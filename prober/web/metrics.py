@@ -1,0 +1,293 @@
+"""The metrics, in Prometheus' text format and in OpenMetrics.
+
+What grows with the number of checks and monitors is written by a formatter of our own, in pieces
+between which the event loop gets its turn, and exactly as prometheus_client would write it; the
+daemon's own metrics are left to prometheus_client.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import exposition as plain
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.utils import floatToGoString
+
+from prober.model.monitor import Check
+from prober.model.status import PHASES, Outcome, Result, Status
+from prober.state.histogram import Histogram
+from prober.state.store import CheckState, MonitorCounters, Statuses, Store
+from prober.state.vitals import Vitals
+from prober.web.daemon_metrics import DaemonCollector
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_STATUS_TEXT = {
+    Status.OK: "0.0",
+    Status.WARNING: "1.0",
+    Status.CRITICAL: "2.0",
+    Status.UNKNOWN: "3.0",
+}
+_STATUS_HELP = "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"
+_BATCH = 250
+_HTTP = ("HTTP", "HTTPS")
+_go_string: Callable[[float], str] = floatToGoString
+_MILLISECOND_DIGITS = 13  # from 2001 to 2286
+_EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
+
+
+class Columns(NamedTuple, Generic[A, B]):
+    """Rows of label text and two values, column by column: nothing for the collector to visit."""
+
+    labels: list[str]
+    ones: list[A]
+    others: list[B]
+
+    def add(self, labels: str, one: A, other: B) -> None:
+        """Append a row."""
+        self.labels.append(labels)
+        self.ones.append(one)
+        self.others.append(other)
+
+
+class Gauge(NamedTuple):
+    """A gauge of a check: its value, as text, of a result and the probe type, if it has one."""
+
+    name: str
+    help: str
+    value: Callable[[Outcome, str], str | None]
+
+
+def _number(value: float) -> str:
+    """Write a number as Prometheus does."""
+    if -_EXPONENT_FROM < value < _EXPONENT_FROM:
+        return repr(float(value))
+    return _go_string(value)
+
+
+def _time(unix: float) -> str:
+    """Write a unix time to the millisecond, in a third of the time that `_number` takes."""
+    digits = str(round(unix * 1000))
+    if len(digits) != _MILLISECOND_DIGITS:
+        return _number(round(unix, 3))
+    return f"{digits[0]}.{digits[1:]}".rstrip("0.") + "e+09"
+
+
+def _fact(outcome: Outcome, name: str) -> str | None:
+    fact = outcome.facts.get(name) if outcome.facts else None
+    return None if fact is None else _number(float(fact))
+
+
+def _http_status_code(last: Outcome, kind: str) -> str | None:
+    """Return the code; like blackbox_exporter's, 0 when an HTTP probe got none."""
+    return _fact(last, "http_status_code") or ("0.0" if kind in _HTTP else None)
+
+
+PROBE_GAUGES = (
+    Gauge(
+        "probe_success",
+        "Displays whether or not the probe was a success",
+        lambda last, _: "1.0" if last.reason.result is Result.OK else "0.0",
+    ),
+    Gauge(
+        "probe_duration_seconds",
+        "Returns how long the probe took to complete in seconds",
+        lambda last, _: _number(last.seconds),
+    ),
+    Gauge("probe_http_status_code", "Response HTTP status code", _http_status_code),
+    Gauge(
+        "probe_ssl_earliest_cert_expiry",
+        "Returns last SSL chain expiry in unixtime",
+        lambda last, _: _fact(last, "tls_not_after"),
+    ),
+    Gauge(
+        "probe_grpc_status_code",
+        "Response gRPC status code",
+        lambda last, _: _fact(last, "grpc_status_code"),
+    ),
+)
+
+
+class Family(NamedTuple):
+    """A family of samples of a monitor."""
+
+    name: str
+    type: str
+    help: str
+    lines: Callable[[str, MonitorCounters], str]
+
+
+class Metrics:
+    """All metrics of a prober."""
+
+    def __init__(self, store: Store, vitals: Vitals) -> None:
+        self._store = store
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._registry.register(DaemonCollector(store, vitals))
+
+    def pieces(self, *, as_openmetrics: bool) -> Iterator[str]:
+        """Yield one scrape in pieces, some of them empty; each takes well under a millisecond."""
+        yield from self._checks()
+        yield from self._aggregates()
+        yield from self._counters(as_openmetrics=as_openmetrics)
+        write = openmetrics.generate_latest if as_openmetrics else plain.generate_latest
+        yield write(self._registry).decode()
+
+    def _checks(self) -> Iterator[str]:
+        statuses = Columns[Status, float | None]([], [], [])
+        results = Columns[Outcome, str]([], [], [])
+        for state in tuple(self._store):
+            labels = _labels_of(state)
+            last = state.last if state.check.monitor.enabled else None
+            statuses.add(labels, state.status, last.at if last else None)
+            if last and last.reason.result is not Result.UNKNOWN:
+                results.add(labels, last, state.check.monitor.type)
+            yield ""
+        for gauge in PROBE_GAUGES:
+            yield from _gauge(gauge.name, gauge.help, results, gauge.value)
+        yield from _gauge(
+            "prober_check_status",
+            f"Status of a check: {_STATUS_HELP}",
+            statuses,
+            lambda status, _: _STATUS_TEXT[status],
+        )
+        yield from _gauge(
+            "prober_check_last_probe_timestamp_seconds",
+            "Start of the last probe of a check, in unix time",
+            statuses,
+            lambda _, at: None if at is None else _time(at),
+        )
+
+    def _aggregates(self) -> Iterator[str]:
+        statuses = Statuses()
+        yield _group_head("backend")
+        for pool, standing in statuses.gather(self._store):
+            yield _group_line("backend", standing.status, pool=pool.name, target=standing.key)
+        yield _group_head("pool")
+        for name, status in statuses.pools.items():
+            yield _group_line("pool", status, pool=name)
+        yield _group_head("load_balancer")
+        for name, status in statuses.load_balancers.items():
+            yield _group_line("load_balancer", status, load_balancer=name)
+
+    def _counters(self, *, as_openmetrics: bool) -> Iterator[str]:
+        counters = tuple(self._store.counters.items())
+        for family in MONITOR_FAMILIES:
+            shown = family.name.removesuffix("_total") if as_openmetrics else family.name
+            yield _head(shown, family.type, family.help)
+            for monitor, each in counters:
+                yield family.lines(monitor, each)
+
+
+def _gauge(
+    name: str, text: str, rows: Columns[A, B], value: Callable[[A, B], str | None]
+) -> Iterator[str]:
+    """Yield a gauge of each row that has a value, some lines at a time."""
+    yield _head(name, "gauge", text)
+    for start in range(0, len(rows.labels), _BATCH):
+        batch = (column[start : start + _BATCH] for column in rows)
+        yield "".join(
+            [
+                f"{name}{{{labels}}} {shown}\n"
+                for labels, one, other in zip(*batch, strict=True)
+                if (shown := value(one, other)) is not None
+            ]
+        )
+
+
+def _group_head(noun: str) -> str:
+    text = f"Status of a {noun.replace('_', ' ')}: {_STATUS_HELP}"
+    return _head(f"prober_{noun}_status", "gauge", text)
+
+
+def _group_line(noun: str, status: Status, **labels: str) -> str:
+    return f"prober_{noun}_status{{{_label_text(labels.items())}}} {_STATUS_TEXT[status]}\n"
+
+
+def _labels_of(state: CheckState) -> str:
+    text = state.label_text
+    if text is None:
+        text = state.label_text = _check_labels(state.check)
+    return text
+
+
+def _check_labels(check: Check) -> str:
+    monitor, target = check.key
+    kind = check.monitor.type
+    own = {"monitor": monitor, "pool": check.pool.name, "target": target, "kind": kind}
+    return _label_text(sorted({**check.labels, **own}.items()))
+
+
+def _label_text(labels: Iterable[tuple[str, str]]) -> str:
+    """Write labels that are in order."""
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels])
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _head(name: str, sort: str, text: str) -> str:
+    return f"# HELP {name} {text}\n# TYPE {name} {sort}\n"
+
+
+def _probes(monitor: str, counters: MonitorCounters) -> str:
+    labels = _label_text((("kind", counters.kind), ("monitor", monitor)))
+    return f"prober_probes_total{{{labels}}} {_number(counters.probes)}\n"
+
+
+def _failures(monitor: str, counters: MonitorCounters) -> str:
+    labels = _label_text((("kind", counters.kind), ("monitor", monitor)))
+    return "".join(
+        f'prober_probe_failures_total{{{labels},reason="{reason}",result="{reason.result}"}} '
+        f"{_number(count)}\n"
+        for reason, count in counters.failures.items()
+    )
+
+
+def _latencies(monitor: str, counters: MonitorCounters) -> str:
+    kind, name = _escaped(counters.kind), _escaped(monitor)
+    return "".join(
+        _histogram_text(f'kind="{kind}",', f'monitor="{name}",phase="{phase}"', histogram)
+        for phase, histogram in zip((*PHASES, "total"), counters.latency, strict=True)
+        if histogram
+    )
+
+
+def _histogram_text(before: str, after: str, histogram: Histogram) -> str:
+    """Write a histogram whose labels sort before and after `le`."""
+    lines, seen = [], 0
+    name = "prober_probe_latency_seconds"
+    for bound, count in zip((*histogram.bounds, math.inf), histogram.counts, strict=True):
+        seen += count
+        le = _number(bound)
+        lines.append(f'{name}_bucket{{{before}le="{le}",{after}}} {_number(seen)}\n')
+    lines.append(f"{name}_count{{{before}{after}}} {_number(seen)}\n")
+    lines.append(f"{name}_sum{{{before}{after}}} {_number(histogram.total)}\n")
+    return "".join(lines)
+
+
+def _transitions(monitor: str, counters: MonitorCounters) -> str:
+    name = _escaped(monitor)
+    return "".join(
+        f'prober_transitions_total{{monitor="{name}",to="{status}"}} '
+        f"{_number(counters.transitions[status])}\n"
+        for status in Status
+    )
+
+
+MONITOR_FAMILIES = (
+    Family("prober_probes_total", "counter", "Probes that ended", _probes),
+    Family("prober_probe_failures_total", "counter", "Probes whose result was not OK", _failures),
+    Family(
+        "prober_probe_latency_seconds",
+        "histogram",
+        "Time that probes took, by phase and as a whole (total)",
+        _latencies,
+    ),
+    Family("prober_transitions_total", "counter", "Changes of the status of checks", _transitions),
+)

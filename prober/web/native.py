@@ -1,0 +1,231 @@
+"""The native API: each handler parses, looks up and renders."""
+
+from bisect import bisect_right
+from itertools import islice
+from typing import Any
+
+from aiohttp import web
+
+from prober.model.option import Rejected
+from prober.model.pool import Pool, parse_target
+from prober.model.status import Status
+from prober.state.events import Event
+from prober.state.store import CheckState, Standing, Statuses, Store
+from prober.web.document import Written, document, json_response, written
+from prober.web.errors import Refused
+from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS
+from prober.web.pace import Pace
+from prober.web.query import (
+    Since,
+    any_text,
+    backend,
+    marker,
+    marker_of,
+    one_of,
+    read_query,
+    since,
+    whole_number,
+)
+from prober.web.render import (
+    backend_json,
+    check_in_full_json,
+    check_json,
+    event_json,
+    gate_json,
+    monitor_json,
+    pool_in_short_json,
+    pool_json,
+    status_json,
+)
+
+PAGE = 1000
+"""Checks on a page, if nothing else is asked for, and at most."""
+
+EVENTS_PAGE = 100
+
+CHECKS_QUERY = (
+    one_of("status", Status, "only checks with this status; may be given more than once"),
+    any_text("pool", "only checks of this pool; may be given more than once"),
+    any_text("monitor", "only checks of this monitor; may be given more than once"),
+    backend("backend", "only checks of this `address:port`; may be given more than once"),
+    whole_number("limit", 1, PAGE, "checks on a page", PAGE),
+    marker(str, str),
+)
+EVENTS_QUERY = (
+    since("since", "only events from this time on (RFC 3339), or after the event with this id"),
+    whole_number("limit", 1, PAGE, "events on a page", EVENTS_PAGE),
+    marker(int),
+)
+GATE_QUERY = (whole_number("min_healthy", 0, 10**9, "healthy backends that are enough", 1),)
+
+
+async def get_status(request: web.Request) -> web.Response:
+    """All load balancers and pools at a glance, and the prober itself."""
+    read_query(request)
+    store, statuses, pace = request.app[STORE], Statuses(), Pace()
+    model = store.model
+    for _ in statuses.gather(store):
+        await pace.pause()
+    return await document(
+        status_json(statuses, request.app[VITALS], checks=len(store)),
+        load_balancers=(
+            {"name": name, "status": status} for name, status in statuses.load_balancers.items()
+        ),
+        pools=(pool_in_short_json(pool, statuses) for pool in model.pools),
+    )
+
+
+async def get_checks(request: web.Request) -> web.Response:
+    """Checks, ordered by monitor and backend."""
+    query = read_query(request, *CHECKS_QUERY)
+    limit = query["limit"] or PAGE
+    found = await _select(request.app[STORE], query, limit + 1)
+    now = request.app[CLOCKS].now()
+    head = {"next_marker": marker_of(*found[limit - 1].check.key) if found[limit:] else None}
+    return await document(head, checks=(check_json(state, now) for state in found[:limit]))
+
+
+async def _select(store: Store, query: dict[str, Any], limit: int) -> list[CheckState]:
+    """Return the first checks after the marker that pass the filters."""
+    keys, found, pace = store.keys(), list[CheckState](), Pace()
+    start = bisect_right(keys, query["marker"]) if query["marker"] else 0
+    for key in islice(keys, start, None):
+        state = store.get(key)
+        if state and _passes(state, query):
+            found.append(state)
+            if len(found) == limit:
+                break
+        await pace.pause()
+    return found
+
+
+def _passes(state: CheckState, query: dict[str, Any]) -> bool:
+    check = state.check
+    return (
+        (not query["status"] or state.status in query["status"])
+        and (not query["monitor"] or check.monitor.name in query["monitor"])
+        and (not query["pool"] or check.pool.name in query["pool"])
+        and (not query["backend"] or check.backend.key in query["backend"])
+    )
+
+
+async def get_check(request: web.Request) -> web.Response:
+    """One check with its last results, and what would change its status."""
+    read_query(request)
+    monitor, key = request.match_info["monitor"], _normal(request.match_info["backend"])
+    state = request.app[STORE].get((monitor, key))
+    if state is None:
+        raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
+    return json_response(check_in_full_json(state, request.app[CLOCKS].now()))
+
+
+def _normal(key: str) -> str:
+    """Return `address:port` as the checks are called, whichever way an IPv6 address is written."""
+    try:
+        return str(parse_target(key))
+    except Rejected:
+        return key
+
+
+async def get_monitors(request: web.Request) -> web.Response:
+    """The effective configuration of all monitors; secrets are masked."""
+    read_query(request)
+    return await document({}, monitors=map(monitor_json, request.app[STORE].model.monitors))
+
+
+async def get_monitor(request: web.Request) -> web.Response:
+    """The effective configuration of one monitor; secrets are masked."""
+    read_query(request)
+    name = request.match_info["name"]
+    monitor = request.app[STORE].monitors.get(name)
+    if monitor is None:
+        raise Refused(404, f"there is no monitor {name!r}")
+    return json_response(monitor_json(monitor))
+
+
+async def get_pools(request: web.Request) -> web.Response:
+    """All pools, with the statuses of their backends."""
+    read_query(request)
+    store, pace = request.app[STORE], Pace()
+    pools = [await _written(store, pool, pace) for pool in store.model.pools]
+    return await document({}, pools=pools)
+
+
+async def get_pool(request: web.Request) -> web.Response:
+    """One pool, with the statuses of its backends."""
+    read_query(request)
+    return json_response(await _written(request.app[STORE], _pool(request), Pace()))
+
+
+async def _written(store: Store, pool: Pool, pace: Pace) -> Written:
+    standings = await _standings(store, pool, pace)
+    return await written(pool_json(pool, standings), pace, backends=map(backend_json, standings))
+
+
+async def _standings(store: Store, pool: Pool, pace: Pace) -> list[Standing]:
+    standings = []
+    for standing in store.standings(pool):
+        standings.append(standing)
+        await pace.pause()
+    return standings
+
+
+def _pool(request: web.Request) -> Pool:
+    name = request.match_info["name"]
+    pool = request.app[STORE].pools.get(name)
+    if pool is None:
+        raise Refused(404, f"there is no pool {name!r}")
+    return pool
+
+
+async def get_events(request: web.Request) -> web.Response:
+    """Changes of status, newest first."""
+    query = read_query(request, *EVENTS_QUERY)
+    limit = query["limit"] or EVENTS_PAGE
+    events = request.app[STORE].events.newest_first(*query["marker"] or ())
+    found = list(islice((e for e in events if _is_since(e, query["since"])), limit + 1))
+    head = {"next_marker": marker_of(found[limit - 1].id) if found[limit:] else None}
+    return await document(head, events=map(event_json, found[:limit]))
+
+
+def _is_since(event: Event, start: Since | None) -> bool:
+    if start is None:
+        return True
+    if start.id is not None:
+        return event.id > start.id
+    return start.at is None or event.at >= start.at
+
+
+async def get_gate(request: web.Request) -> web.Response:
+    """A gate for load balancers and readiness probes: whether a pool has enough healthy backends.
+
+    Backends that are OK or WARNING count as healthy.
+    """
+    asked = read_query(request, *GATE_QUERY)["min_healthy"]
+    pool = _pool(request)
+    standings = await _standings(request.app[STORE], pool, Pace())
+    gate = gate_json(pool, standings, 1 if asked is None else asked)
+    return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
+
+
+async def get_healthy(_: web.Request) -> web.Response:
+    """Whether the prober answers at all."""
+    return web.Response(text="Healthy\n")
+
+
+async def get_ready(request: web.Request) -> web.Response:
+    """Whether the prober has its configuration and probes."""
+    if request.app[VITALS].ready:
+        return web.Response(text="Ready\n")
+    return web.Response(text="Not ready\n", status=503)
+
+
+async def reload(request: web.Request) -> web.Response:
+    """Read the configuration again; if it has problems, the old one is kept."""
+    lifecycle = request.app[LIFECYCLE]
+    if lifecycle.reload is None:
+        raise Refused(403, "reloading over HTTP is switched off; server.lifecycle: true allows it")
+    problems = await lifecycle.reload()
+    if problems:
+        raise Refused(500, "the old configuration is kept", code="reload_failed", problems=problems)
+    return json_response({"config_hash": request.app[VITALS].config_hash})

@@ -1,0 +1,141 @@
+"""The description of the native API in OpenAPI 3.1, made of its routes and of the options."""
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from prober.model.monitor import Monitor
+from prober.model.option import schema_of
+from prober.probes import PROBE_TYPES
+from prober.web.document import Json, Written, json_response, json_text
+from prober.web.query import Parameter, read_query
+from prober.web.schemas import SCHEMAS
+
+OPENAPI = web.AppKey("OPENAPI", Written)
+
+_IN_PATH = re.compile(r"\{(\w+)\}")
+_PATH_DOCS = {
+    "name": "its name; a `/` in it is written `%2F`",
+    "monitor": "name of the monitor; a `/` in it is written `%2F`",
+    "backend": "`address:port`, an IPv6 address in brackets",
+}
+_DOCS = {
+    200: "the answer",
+    400: "a parameter is wrong or unknown",
+    403: "switched off",
+    404: "there is no such thing",
+    500: "it went wrong; nothing was changed",
+    503: "not ready, or fewer healthy backends than asked for",
+}
+
+
+class Route(NamedTuple):
+    """One route. `answers` names, for each status, a schema or the media type of what is no JSON.
+
+    What each route with parameters or a name in its path may also answer (400, 404) is not
+    repeated there.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    answers: Mapping[int, str]
+    parameters: tuple[Parameter, ...] = ()
+
+
+def describe(routes: Iterable[Route], version: str) -> Written:
+    """Return the description of these routes and of the monitors of all types."""
+    paths: dict[str, Json] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return Written(
+        json_text(
+            {
+                "openapi": "3.1.0",
+                "info": {
+                    "title": "prober",
+                    "description": "What a prober knows of the health of its backends.",
+                    "version": version,
+                    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+                },
+                "servers": [{"url": "/"}],
+                "paths": paths,
+                "components": {"schemas": {**SCHEMAS, **_monitor_schemas()}},
+            }
+        )
+    )
+
+
+def _operation(route: Route) -> Json:
+    summary, _, more = (inspect.getdoc(route.handler) or "").partition("\n")
+    names = _IN_PATH.findall(route.path)
+    answers = dict(route.answers)
+    if is_strict(route):
+        answers[400] = "Error"
+    if names:
+        answers[404] = "Error"
+    noun = route.handler.__name__.removeprefix("get_")
+    in_path = [_parameter(name, "path", {"type": "string"}, _PATH_DOCS[name]) for name in names]
+    in_query = [_parameter(p.name, "query", p.schema, p.doc, many=p.many) for p in route.parameters]
+    return {
+        "operationId": f"{route.method.lower()}_{noun}",
+        "summary": summary.rstrip("."),
+        **({"description": more.strip()} if more else {}),
+        "parameters": in_path + in_query,
+        "responses": {str(status): _answer(status, answers[status]) for status in sorted(answers)},
+    }
+
+
+def is_strict(route: Route) -> bool:
+    """Tell whether a route refuses parameters that it does not know."""
+    return route.path.startswith(("/api/", "/health/"))
+
+
+def _parameter(
+    name: str, place: str, schema: Mapping[str, object], doc: str, *, many: bool = False
+) -> Json:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": doc,
+        "schema": {"type": "array", "items": schema} if many else schema,
+    }
+
+
+def _answer(status: int, what: str) -> Json:
+    if "/" in what:
+        return {"description": _DOCS[status], "content": {what: {"schema": {"type": "string"}}}}
+    schema = {"$ref": f"#/components/schemas/{what}"}
+    return {"description": _DOCS[status], "content": {"application/json": {"schema": schema}}}
+
+
+def _monitor_schemas() -> Json:
+    """Return the schema of a monitor, and one for each probe type with the options it adds."""
+    shared = schema_of(Monitor)
+    refs = {name: f"#/components/schemas/Monitor_{name}" for name in PROBE_TYPES}
+    schemas: Json = {
+        "Monitor": {
+            "oneOf": [{"$ref": ref} for ref in refs.values()],
+            "discriminator": {"propertyName": "type", "mapping": refs},
+        }
+    }
+    for name, cls in PROBE_TYPES.items():
+        own = schema_of(cls)
+        properties = {**_properties(shared), "type": {"const": name}, **_properties(own)}
+        schemas[f"Monitor_{name}"] = {**shared, "properties": properties}
+    return schemas
+
+
+def _properties(schema: Mapping[str, Any]) -> Json:
+    return dict(schema["properties"])
+
+
+async def get_openapi(request: web.Request) -> web.Response:
+    """This description."""
+    read_query(request)
+    return json_response(request.app[OPENAPI])

@@ -1,0 +1,140 @@
+"""Query parameters: each is declared once, for reading it and for the API's description."""
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from prober.model.option import Rejected, did_you_mean
+from prober.model.pool import parse_target
+from prober.web.document import json_text
+from prober.web.errors import Refused
+
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # a + that nobody percent-encoded arrives as a space
+
+
+class Parameter(NamedTuple):
+    """One query parameter; `read` makes a value of its text or raises `Rejected`.
+
+    One that may be given more than once (`many`) is read as a set, empty if it was not given.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    schema: Mapping[str, object]
+    doc: str
+    many: bool = False
+
+    def value(self, text: str) -> Any:
+        """Read one text, or raise `Refused`."""
+        try:
+            return self.read(text)
+        except Rejected as rejected:
+            raise Refused(400, f"parameter {self.name!r}: {rejected}") from None
+
+
+def read_query(request: web.Request, *parameters: Parameter) -> dict[str, Any]:
+    """Return every parameter's value, None if not given, or raise `Refused` with what is wrong."""
+    known = {parameter.name: parameter for parameter in parameters}
+    for name in request.query:
+        if name not in known:
+            raise Refused(400, f"unknown parameter {name!r}{did_you_mean(name, known)}")
+    return {parameter.name: _value(request, parameter) for parameter in parameters}
+
+
+def _value(request: web.Request, parameter: Parameter) -> Any:
+    given = request.query.getall(parameter.name, [])
+    if len(given) > 1 and not parameter.many:
+        raise Refused(400, f"parameter {parameter.name!r} is given {len(given)} times")
+    values = [parameter.value(text) for text in given]
+    if parameter.many:
+        return frozenset(values)
+    return values[0] if values else None
+
+
+def any_text(name: str, doc: str) -> Parameter:
+    """Declare a parameter that takes any text, more than once."""
+    return Parameter(name, str, {"type": "string"}, doc, many=True)
+
+
+def one_of(name: str, words: Iterable[str], doc: str) -> Parameter:
+    """Declare a parameter that takes words out of a closed set, more than once."""
+    known = [str(word) for word in words]
+
+    def read(text: str) -> str:
+        if text not in known:
+            near = did_you_mean(text, known)
+            raise Rejected(f"expected one of {', '.join(known)}, got {text!r}{near}")
+        return text
+
+    return Parameter(name, read, {"enum": known}, doc, many=True)
+
+
+def backend(name: str, doc: str) -> Parameter:
+    """Declare a parameter that takes `address:port`, more than once."""
+    return Parameter(name, lambda text: str(parse_target(text)), {"type": "string"}, doc, many=True)
+
+
+def whole_number(name: str, low: int, high: int, doc: str, default: int | None = None) -> Parameter:
+    """Declare a parameter that takes a whole number from `low` to `high`."""
+
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+            raise Rejected(f"expected a whole number from {low} to {high}, got {text!r}")
+        return int(text)
+
+    schema: dict[str, object] = {"type": "integer", "minimum": low, "maximum": high}
+    if default is not None:
+        schema["default"] = default
+    return Parameter(name, read, schema, doc)
+
+
+class Since(NamedTuple):
+    """From when on: an event's id, or a unix time; the other is None."""
+
+    id: int | None
+    at: float | None
+
+
+def since(name: str, doc: str) -> Parameter:
+    """Declare a parameter that takes a time or the id of an event."""
+
+    def read(text: str) -> Since:
+        if _WHOLE.fullmatch(text):
+            return Since(int(text), None)
+        try:
+            moment = datetime.fromisoformat(_PLUS_LOST.sub(r"+\1", text))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise Rejected(
+                f"expected an event id or a time such as 2026-01-31T12:00:00Z, got {text!r}"
+            )
+        return Since(None, moment.timestamp())
+
+    return Parameter(name, read, {"type": "string"}, doc)
+
+
+def marker_of(*parts: str | int) -> str:
+    """Return the opaque text that says where the next page begins."""
+    return urlsafe_b64encode(json_text(parts).encode()).decode().rstrip("=")
+
+
+def marker(*sorts: type[str | int]) -> Parameter:
+    """Declare the parameter that takes such a text, made of parts of these sorts."""
+
+    def read(text: str) -> tuple[Any, ...]:
+        try:
+            found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, list) or tuple(type(part) for part in found) != sorts:
+            raise Rejected(f"expected the next_marker of an earlier answer, got {text!r}")
+        return tuple(found)
+
+    return Parameter("marker", read, {"type": "string"}, "`next_marker` of the page before")

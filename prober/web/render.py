@@ -1,0 +1,219 @@
+"""From state to JSON: one pure function for each noun of the API."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from prober.model.aggregate import pool_status, worst
+from prober.model.health import explain
+from prober.model.monitor import Monitor
+from prober.model.option import show_options
+from prober.model.pool import Pool
+from prober.model.status import PHASES, Fact, Outcome, Phases, Reason, Result, Status
+from prober.state.events import Event
+from prober.state.recent import Past
+from prober.state.store import CheckState, Standing, Statuses
+from prober.state.vitals import Vitals
+from prober.web.document import Json
+from prober.web.keys import Moment
+
+_DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
+
+
+def time_text(unix: float) -> str:
+    """Write a unix time in RFC 3339: UTC, with milliseconds."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def check_json(state: CheckState, now: Moment) -> Json:
+    """Return a CHECK."""
+    check, monitor = state.check, state.check.monitor
+    name, backend = check.key
+    due = state.next_due if monitor.enabled else None
+    return {
+        "monitor": name,
+        "pool": check.pool.name,
+        "load_balancer": check.pool.load_balancer,
+        "backend": backend,
+        "type": monitor.type,
+        "status": state.status,
+        "online": state.health.online if monitor.enabled else None,
+        "streak": state.health.streak,
+        "rise": monitor.rise,
+        "fall": monitor.fall,
+        "since": time_text(state.since),
+        "next_probe_at": None if due is None else time_text(now.wall + due - now.clock),
+        "labels": check.labels,
+        "last": _last_json(state),
+    }
+
+
+def check_in_full_json(state: CheckState, now: Moment) -> Json:
+    """Return a CHECK with its recent results and what would change its status."""
+    return {
+        **check_json(state, now),
+        "recent": [past_json(past) for past in state.recent.newest_first()],
+        "explain": explanation(state, now),
+    }
+
+
+def _last_json(state: CheckState) -> Json | None:
+    if not state.check.monitor.enabled:
+        return dict(_DISABLED)
+    return result_json(state.last) if state.last else None
+
+
+def result_json(outcome: Outcome) -> Json:
+    """Return a RESULT."""
+    return {
+        "result": outcome.result,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "at": time_text(outcome.at),
+        "duration_seconds": round(outcome.seconds, 6),
+        "phases": _phases_json(outcome.phases),
+        "source_ip": outcome.source_ip,
+        "attempts_skipped": outcome.skipped,
+        **{name: _fact_json(name, fact) for name, fact in (outcome.facts or {}).items()},
+    }
+
+
+def past_json(past: Past) -> Json:
+    """Return a RESULT as it is remembered: in short."""
+    shown = {
+        "result": past.reason.result,
+        "reason": past.reason,
+        "detail": past.reason.sentence,
+        "at": time_text(past.at),
+        "duration_seconds": past.seconds,
+        "phases": _phases_json(past.phases),
+    }
+    if past.code is None:
+        return shown
+    if past.code < 100:  # no HTTP status is that small, and every gRPC status is
+        return {**shown, "detail": f"gRPC code {past.code}", "grpc_status_code": past.code}
+    return {**shown, "detail": f"HTTP {past.code}", "http_status_code": past.code}
+
+
+def _phases_json(phases: Phases) -> Json:
+    named = zip(PHASES, phases, strict=True)
+    return {name: round(seconds, 6) for name, seconds in named if seconds is not None}
+
+
+def _fact_json(name: str, fact: Fact) -> Fact:
+    return time_text(float(fact)) if name == "tls_not_after" else fact
+
+
+def explanation(state: CheckState, now: Moment) -> str:
+    """Say what would change the status of a check, and when it is probed next."""
+    monitor, health = state.check.monitor, state.health
+    if not monitor.enabled:
+        return "disabled: it is not probed"
+    if state.status is Status.UNKNOWN and health.online is not None:
+        wanted = f"stale: no conclusive result for {monitor.stale_after:g} s, the next decides"
+    else:
+        wanted = explain(health, state.status, rise=monitor.rise, fall=monitor.fall)
+    if state.next_due is None:
+        return f"{wanted}; a probe is under way or not yet planned"
+    return f"{wanted}; next probe in {max(0.0, state.next_due - now.clock):.1f} s"
+
+
+def event_json(event: Event) -> Json:
+    """Return an EVENT."""
+    return {
+        "id": event.id,
+        "at": time_text(event.at),
+        "monitor": event.monitor,
+        "pool": event.pool,
+        "backend": event.backend,
+        "from": event.before,
+        "to": event.after,
+        "result": event.reason.result,
+        "reason": event.reason,
+        "cause": event.cause,
+    }
+
+
+def monitor_json(monitor: Monitor) -> Json:
+    """Return a monitor's effective configuration, secrets masked."""
+    return {**show_options(monitor), **show_options(monitor.probe)}
+
+
+def pool_json(pool: Pool, standings: Sequence[Standing]) -> Json:
+    """Return a pool and how it stands, without its list of backends."""
+    return {
+        "name": pool.name,
+        "id": pool.id,
+        "load_balancer": pool.load_balancer,
+        "project_id": pool.project_id,
+        "status": pool_status(standing.status for standing in standings),
+        "counts": counts_json(
+            Counter(
+                state.status
+                for standing in standings
+                for state in standing.checks
+                if state.check.monitor.enabled
+            )
+        ),
+    }
+
+
+def backend_json(standing: Standing) -> Json:
+    """Return a backend of a pool, with its checks in short."""
+    return {
+        "backend": standing.key,
+        "name": standing.backend.name,
+        "status": standing.status,
+        "checks": [
+            {
+                "monitor": state.check.monitor.name,
+                "type": state.check.monitor.type,
+                "status": state.status,
+            }
+            for state in standing.checks
+        ],
+    }
+
+
+def gate_json(pool: Pool, standings: Iterable[Standing], min_healthy: int) -> Json:
+    """Return how many backends of a pool are healthy, and how many are asked for."""
+    statuses = [standing.status for standing in standings]
+    return {
+        "pool": pool.name,
+        "status": pool_status(statuses),
+        "healthy": sum(status.in_service for status in statuses),
+        "backends": len(statuses),
+        "min_healthy": min_healthy,
+    }
+
+
+def status_json(statuses: Statuses, vitals: Vitals, *, checks: int) -> Json:
+    """Return the whole at a glance, without its lists."""
+    return {
+        "status": worst(statuses.load_balancers.values()),
+        "counts": counts_json(*statuses.counts.values()),
+        "prober": {
+            "name": vitals.name,
+            "version": vitals.version,
+            "started_at": time_text(vitals.started_at),
+            "config_hash": vitals.config_hash,
+            "checks": checks,
+            "probes_in_flight": vitals.probes_in_flight,
+            "loop_lag_seconds": round(vitals.loop_lag, 6),
+        },
+    }
+
+
+def pool_in_short_json(pool: Pool, statuses: Statuses) -> Json:
+    """Return a pool of the overview."""
+    return {
+        "name": pool.name,
+        "load_balancer": pool.load_balancer,
+        "status": statuses.pools[pool.name],
+        "counts": counts_json(statuses.counts[pool.name]),
+    }
+
+
+def counts_json(*counts: Counter[Status]) -> Json:
+    """Return how many have each status, summed; none is left out."""
+    return {str(status): sum(each[status] for each in counts) for status in Status}

@@ -1,0 +1,178 @@
+"""The JSON schemas of what the native API answers."""
+
+from collections.abc import Mapping
+
+from prober.model.status import PHASES, Reason, Result, Status
+from prober.web.document import Json
+
+_TEXT: Json = {"type": "string"}
+_TEXT_OR_NULL: Json = {"type": ["string", "null"]}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_SECONDS: Json = {"type": "number", "minimum": 0}
+_TIME: Json = {"type": "string", "format": "date-time"}
+_TIME_OR_NULL: Json = {"type": ["string", "null"], "format": "date-time"}
+_LABELS: Json = {"type": "object", "additionalProperties": _TEXT}
+_BACKEND: Json = {**_TEXT, "description": "`address:port`, an IPv6 address in brackets"}
+_MARKER: Json = {**_TEXT_OR_NULL, "description": "`marker` of the next page; null on the last"}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _object(
+    members: Mapping[str, Json], optional: Mapping[str, Json] | None = None, doc: str = ""
+) -> Json:
+    """Return the schema of an object that has these members, perhaps some others, and no more."""
+    return {
+        "type": "object",
+        **({"description": doc} if doc else {}),
+        "properties": {**members, **(optional or {})},
+        "required": list(members),
+        "additionalProperties": False,
+    }
+
+
+_CHECK: Mapping[str, Json] = {
+    "monitor": _TEXT,
+    "pool": _TEXT,
+    "load_balancer": _TEXT,
+    "backend": _BACKEND,
+    "type": _TEXT,
+    "status": _ref("Status"),
+    "online": {
+        "type": ["boolean", "null"],
+        "description": "what rise and fall have decided; null while undecided or disabled",
+    },
+    "streak": {
+        "type": "integer",
+        "description": "equal results in a row: positive for good ones, negative for bad ones",
+    },
+    "rise": _COUNT,
+    "fall": _COUNT,
+    "since": {**_TIME, "description": "when the status last changed"},
+    "next_probe_at": {
+        **_TIME_OR_NULL,
+        "description": "null while a probe is under way and for a disabled check",
+    },
+    "labels": _LABELS,
+    "last": {"oneOf": [_ref("Result"), {"type": "null"}]},
+}
+
+SCHEMAS: Mapping[str, Json] = {
+    "Status": {"enum": [str(status) for status in Status]},
+    "Counts": _object({str(status): _COUNT for status in Status}),
+    "Error": _object({"code": _TEXT, "message": _TEXT}),
+    "Result": _object(
+        {
+            "result": {"enum": [str(result) for result in Result]},
+            "reason": {"enum": [str(reason) for reason in Reason]},
+        },
+        {
+            "detail": _TEXT,
+            "at": {**_TIME, "description": "when the probe began"},
+            "duration_seconds": _SECONDS,
+            "phases": _object({}, dict.fromkeys(PHASES, _SECONDS)),
+            "source_ip": _TEXT_OR_NULL,
+            "attempts_skipped": _COUNT,
+            "http_status_code": {"type": "integer"},
+            "tls_not_after": _TIME,
+            "tls_version": _TEXT,
+            "grpc_status_code": {"type": "integer"},
+            "grpc_serving_status": _TEXT,
+        },
+        "what one probe found; of a disabled check only `result` and `reason` are given",
+    ),
+    "Check": _object(_CHECK),
+    "CheckInFull": _object(
+        {
+            **_CHECK,
+            "recent": {**_list(_ref("Result")), "description": "newest first, in short"},
+            "explain": {**_TEXT, "description": "what would change the status"},
+        }
+    ),
+    "Checks": _object({"checks": _list(_ref("Check")), "next_marker": _MARKER}),
+    "Event": _object(
+        {
+            "id": _COUNT,
+            "at": _TIME,
+            "monitor": _TEXT,
+            "pool": _TEXT,
+            "backend": _BACKEND,
+            "from": _ref("Status"),
+            "to": _ref("Status"),
+            "result": {"enum": [str(result) for result in Result]},
+            "reason": {"enum": [str(reason) for reason in Reason]},
+            "cause": _TEXT,
+        },
+        doc="one change of a check's status",
+    ),
+    "Events": _object({"events": _list(_ref("Event")), "next_marker": _MARKER}),
+    "Monitors": _object({"monitors": _list(_ref("Monitor"))}),
+    "Backend": _object(
+        {
+            "backend": _BACKEND,
+            "name": _TEXT_OR_NULL,
+            "status": _ref("Status"),
+            "checks": _list(_object({"monitor": _TEXT, "type": _TEXT, "status": _ref("Status")})),
+        }
+    ),
+    "Pool": _object(
+        {
+            "name": _TEXT,
+            "id": {**_TEXT, "format": "uuid"},
+            "load_balancer": _TEXT,
+            "project_id": _TEXT,
+            "status": _ref("Status"),
+            "counts": _ref("Counts"),
+            "backends": _list(_ref("Backend")),
+        },
+        doc="`counts` are of its enabled checks",
+    ),
+    "Pools": _object({"pools": _list(_ref("Pool"))}),
+    "Overview": _object(
+        {
+            "status": _ref("Status"),
+            "counts": _ref("Counts"),
+            "prober": _object(
+                {
+                    "name": _TEXT,
+                    "version": _TEXT,
+                    "started_at": _TIME,
+                    "config_hash": _TEXT,
+                    "checks": _COUNT,
+                    "probes_in_flight": _COUNT,
+                    "loop_lag_seconds": _SECONDS,
+                }
+            ),
+            "load_balancers": _list(_object({"name": _TEXT, "status": _ref("Status")})),
+            "pools": _list(
+                _object(
+                    {
+                        "name": _TEXT,
+                        "load_balancer": _TEXT,
+                        "status": _ref("Status"),
+                        "counts": _ref("Counts"),
+                    }
+                )
+            ),
+        },
+        doc="`status` is the worst of the load balancers'; `counts` are of the enabled checks",
+    ),
+    "Gate": _object(
+        {
+            "pool": _TEXT,
+            "status": _ref("Status"),
+            "healthy": _COUNT,
+            "backends": _COUNT,
+            "min_healthy": _COUNT,
+        }
+    ),
+    "Reloaded": _object({"config_hash": _TEXT}),
+    "ReloadFailed": _object({"code": _TEXT, "message": _TEXT, "problems": _list(_TEXT)}),
+    "OpenApi": {"type": "object"},
+}

@@ -1,0 +1,95 @@
+"""`GET /metrics`: which format a client wants, and how a large scrape is sent."""
+
+import re
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Protocol
+
+from aiohttp import ClientConnectionError, hdrs, web
+from prometheus_client import exposition as plain
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from prober.web.keys import STORE
+from prober.web.metrics import Metrics
+from prober.web.pace import Pace
+
+_PLAIN = plain.CONTENT_TYPE_PLAIN_0_0_4
+_OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
+_WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
+_SQUEEZE_FROM = 50  # checks: below, an answer fits into a few packets
+_SEND_FROM = 65536
+_GZIP = 31
+
+
+class Squeeze(Protocol):
+    """What compresses an answer."""
+
+    def compress(self, content: bytes, /) -> bytes:
+        """Take in content and return what is ready."""
+
+    def flush(self) -> bytes:
+        """Return the rest."""
+
+
+METRICS = web.AppKey("METRICS", Metrics)
+
+
+async def get_metrics(request: web.Request) -> web.StreamResponse:
+    """All metrics, in Prometheus' text format or, if the client prefers it, in OpenMetrics."""
+    as_openmetrics = prefers_openmetrics(_header(request, hdrs.ACCEPT))
+    squeeze = _squeeze_for(request)
+    response = web.StreamResponse(headers={hdrs.VARY: "Accept, Accept-Encoding"})
+    response.headers[hdrs.CONTENT_TYPE] = _OPENMETRICS if as_openmetrics else _PLAIN
+    if squeeze:
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        pieces = request.app[METRICS].pieces(as_openmetrics=as_openmetrics)
+        with suppress(ClientConnectionError):
+            await _send(response, pieces, squeeze)
+    return response
+
+
+def _header(request: web.Request, name: str) -> str:
+    return ",".join(request.headers.getall(name, []))
+
+
+def _squeeze_for(request: web.Request) -> Squeeze | None:
+    is_large = len(request.app[STORE]) >= _SQUEEZE_FROM
+    if is_large and plain.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING)):
+        return zlib.compressobj(level=1, wbits=_GZIP)
+    return None
+
+
+async def _send(
+    response: web.StreamResponse, pieces: Iterable[str], squeeze: Squeeze | None
+) -> None:
+    """Send the pieces together in larger ones, compressed if asked, giving way to other work."""
+    pace, waiting, size = Pace(), list[str](), 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _SEND_FROM:
+            await response.write(_packed(waiting, squeeze))
+            waiting, size = [], 0
+        await pace.pause()
+    last = _packed(waiting, squeeze)
+    await response.write(last + squeeze.flush() if squeeze else last)
+
+
+def _packed(pieces: list[str], squeeze: Squeeze | None) -> bytes:
+    content = "".join(pieces).encode(errors="replace")
+    return squeeze.compress(content) if squeeze else content
+
+
+def prefers_openmetrics(accept: str) -> bool:
+    """Tell whether an Accept header asks for OpenMetrics at least as much as for plain text."""
+    weights: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media, *parameters = (each.strip() for each in part.split(";"))
+        found = [each[2:] for each in parameters if each.startswith("q=")]
+        weight = float(found[0]) if found and _WEIGHT.fullmatch(found[0]) else 1.0
+        weights[media] = max(weight, weights.get(media, 0.0))
+    asked = weights.get("application/openmetrics-text", 0.0)
+    return asked > 0 and asked >= weights.get("text/plain", 0.0)

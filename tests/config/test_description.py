@@ -1,0 +1,172 @@
+"""What describes the configuration agrees with what is read: schema, tables, effective options."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+import yaml
+
+from prober.config.monitors import NO_DEFAULT, TYPES_OF, keys_of
+from prober.config.reader import KEYS, Config, load
+from prober.config.reference import with_tables
+from prober.config.schema import json_schema, monitor_schema
+from prober.config.search import PLACES, find_config
+from prober.config.settings import Server
+from prober.model.monitor import Monitor
+from prober.model.option import options_of, show_options
+from prober.model.pool import Backend, Pool
+from prober.model.tls import TlsSettings
+from prober.probes import PROBE_TYPES
+
+Read = Callable[..., Config]
+Said = Callable[..., list[str]]
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "config/prober.yaml"
+FULL: dict[str, dict[str, object]] = {
+    "TCP": {"send": {"hex": "00ff"}, "expect": {"text": "ok"}},
+    "UDP_CONNECT": {"send": {"base64": "aGk="}},
+    "HTTP": {
+        "http_method": "POST",
+        "http_version": "1.0",
+        "url_path": "/a?b",
+        "expected_codes": "200-204, 301",
+        "domain_name": "a.example",
+        "headers": {"X": "y"},
+        "body": "z",
+        "body_regex": "a+",
+        "body_limit": 5,
+    },
+    "HTTPS": {"tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
+    "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "server_name": "b"}},
+    "GRPC": {"service": "a.B", "authority": "c:1", "expected_codes": 5, "tls": {}},
+}
+COMMON: dict[str, object] = {
+    "name": "m",
+    "targets": ["192.0.2.1:80", {"address": "h", "port": 1, "name": "n", "labels": {"a": "b"}}],
+    "interval": "300ms",
+    "fast_interval": "0.2s",
+    "down_interval": "1m",
+    "timeout": 0.05,
+    "rise": 1,
+    "fall": 100,
+    "port": 81,
+    "slow": "1ms",
+    "enabled": False,
+    "labels": {"c": "d"},
+    "id": "11111111-1111-1111-1111-111111111111",
+}
+
+
+def shown(monitor: Monitor) -> dict[str, object]:
+    return {**show_options(monitor), **show_options(monitor.probe)}
+
+
+@pytest.mark.parametrize("type_name", PROBE_TYPES)
+@pytest.mark.parametrize("common", [{"name": "m", "targets": ["h:1"]}, COMMON])
+def test_the_effective_options_read_again_give_the_same_monitor(
+    read: Read, type_name: str, common: dict[str, object]
+) -> None:
+    for own in ({}, FULL[type_name]):
+        written = {**common, "type": type_name, **own}
+        [monitor] = read(json.dumps({"monitors": [written]})).model.monitors
+        again = read(json.dumps({"monitors": [shown(monitor)]})).model.monitors
+        assert again == (monitor,)
+        jsonschema.validate(written, monitor_schema(type_name))
+        jsonschema.validate(shown(monitor), monitor_schema(type_name))
+
+
+def test_effective_pools_read_again_are_the_same(read: Read) -> None:
+    config = load(str(EXAMPLE), environment={})
+    for pool in config.model.pools:
+        assert read(json.dumps({"pools": [show_options(pool)]})).model.pools == (pool,)
+
+
+def test_the_full_examples_hold_every_key_of_their_type() -> None:
+    for type_name, probe in PROBE_TYPES.items():
+        others = {key for other in ("TCP", "HTTP", "TLS") for key in FULL[other]}
+        assert options_of(probe).keys() <= {*FULL[type_name], *others}
+
+
+@pytest.mark.parametrize("name", ["prober.yaml", "minimal.yaml"])
+def test_the_example_files_are_valid_and_fit_the_schema(name: str) -> None:
+    file = ROOT / "config" / name
+    config = load(str(file), environment={})
+    assert config.model.checks()
+    jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), json_schema())
+
+
+def test_the_annotated_example_shows_every_type_and_every_key() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    types = {monitor.type for monitor in load(str(EXAMPLE), environment={}).model.monitors}
+    assert types == set(PROBE_TYPES)
+    keys = {*KEYS, *TYPES_OF}
+    for cls in (Server, Monitor, Pool, Backend, TlsSettings):
+        keys |= options_of(cls).keys()
+    missing = {key for key in keys if not re.search(rf"\b{key}\b", text)}
+    assert not missing
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_options() -> None:
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    command = "python -m prober.config.reference docs/configuration.md"
+    assert with_tables(page) == page, f"the tables are out of date, run: {command}"
+    documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    for type_name in PROBE_TYPES:
+        assert documented >= set(keys_of(type_name))
+
+
+def test_an_outdated_table_is_replaced() -> None:
+    page = "a\n<!-- keys: targets_from -->\nold\n<!-- end -->\nb"
+    assert with_tables(page) == (
+        "a\n<!-- keys: targets_from -->\n| key | values | default | meaning |\n"
+        "| --- | --- | --- | --- |\n| `file` | text | required | a Prometheus file_sd list |\n"
+        "<!-- end -->\nb"
+    )
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"monitor": []},
+        {"monitors": [{"name": "a", "type": "TCP", "targets": ["h:1"], "url_path": "/"}]},
+        {"monitors": [{"name": "a", "type": "TCP"}]},
+        {"monitors": [{"name": "a", "type": "TCP", "pool": "p", "targets": ["h:1"]}]},
+        {"monitors": [{"name": "a", "type": "TPC", "pool": "p"}]},
+        {"server": {"auth": {}}},
+        {"defaults": {"name": "a"}},
+        {"pools": [{}]},
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(broken: object, problems: Said) -> None:
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    assert problems(json.dumps(broken))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, json_schema())
+
+
+def test_the_schema_lets_every_default_stand() -> None:
+    properties: Any = json_schema()["properties"]
+    assert properties["defaults"]["properties"].keys() == {*options_of(Monitor), *TYPES_OF} - set(
+        NO_DEFAULT
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "there", "found"),
+    [
+        ("a", {"PROBER_CONFIG": "b"}, PLACES, "a"),
+        (None, {"PROBER_CONFIG": "b"}, PLACES, "b"),
+        (None, {"PROBER_CONFIG": ""}, PLACES, "config/prober.yaml"),
+        (None, {}, PLACES[1:], "/etc/prober/prober.yaml"),
+        (None, {}, (), None),
+    ],
+)
+def test_the_configuration_is_looked_for_in_this_order(
+    given: str | None, environment: dict[str, str], there: tuple[str, ...], found: str | None
+) -> None:
+    assert find_config(given, environment, there.__contains__) == found

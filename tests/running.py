@@ -1,0 +1,173 @@
+"""Real processes under test: the daemon with its log as events, and servers beside it."""
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+PATIENCE = 30.0
+"""Seconds after which something that was to happen counts as not happening."""
+
+Line = dict[str, Any]
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def connects(port: int) -> bool:
+    """Tell whether somebody listens on a port of 127.0.0.1."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def program(*command: str, port: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server as long as the context lasts; it is there when `port` can be connected to."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        waited = threading.Event()
+        for _ in range(int(PATIENCE / 0.02)):
+            if port is None or connects(port):
+                break
+            assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
+            waited.wait(0.02)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+class Daemon:
+    """A running daemon: its log, line by line, and its API."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self.process = process
+        self.lines: list[Line] = []
+        self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, args=(log,), daemon=True)
+        self._reader.start()
+        self.url = f"http://{self.wait_for('listening')['address']}"
+
+    def _read(self, log: IO[bytes]) -> None:
+        for line in log:
+            self._queue.put(line)
+        self._queue.put(b"")
+
+    def next_line(self) -> Line | None:
+        """Return the next line of the log; None when the log has ended."""
+        line = self._queue.get(timeout=PATIENCE)
+        if not line:
+            return None
+        self.lines.append(json.loads(line))
+        return self.lines[-1]
+
+    def wait_for(self, event: str, **facts: object) -> Line:
+        """Read the log up to a line of this event with these facts, and return it."""
+        while (line := self.next_line()) is not None:
+            if line["event"] == event and facts.items() <= line.items():
+                return line
+        raise AssertionError(f"the log ended without {event} {facts}: {self.lines[-5:]}")
+
+    def rest(self) -> list[Line]:
+        """Read the log to its end and return what came."""
+        seen = len(self.lines)
+        while self.next_line() is not None:
+            pass
+        return self.lines[seen:]
+
+    def get(self, path: str, method: str = "GET") -> tuple[int, str]:
+        """Return the status and the body of an answer of the API."""
+        request = Request(self.url + path, method=method)
+        try:
+            with urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def json(self, path: str) -> Any:
+        """Return the JSON that a path of the API gives."""
+        status, body = self.get(path)
+        assert status == 200, body
+        return json.loads(body)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+def prober(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of prober to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "prober", *arguments],
+        env={**os.environ, "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@contextmanager
+def daemon(config: object, folder: Path, *arguments: str) -> Iterator[Daemon]:
+    """Run the daemon with a configuration on a port of its own."""
+    path = folder / "prober.json"
+    path.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "prober", "run", "--config", str(path)]
+    with subprocess.Popen(
+        [*command, "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            yield Daemon(process, process.stderr)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def listener(
+    port: int = 0, serve: Callable[[socket.socket], None] = lambda _: None
+) -> Iterator[int]:
+    """Listen on 127.0.0.1 and hand each connection to `serve`, then close it; yield the port."""
+    server = socket.create_server(("127.0.0.1", port), backlog=64)
+
+    def work() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    serve(connection)
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join(PATIENCE)

@@ -1,0 +1,228 @@
+"""Every log line of the process: one format, one stream, nothing raw from outside."""
+
+import io
+import json
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import structlog
+
+from prober import logs
+from prober.model.kinds import Secret
+from prober.model.probe import Target
+from prober.model.status import Status
+
+NASTY = "a\x1b[2Jb\x07c\nd\re\x00f\x7fg\x85h\x9bi\u2028j\u2029k"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.fixture(autouse=True)
+def leave_no_trace() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    hooks = sys.excepthook, threading.excepthook
+    yield
+    logging.captureWarnings(capture=False)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    sys.excepthook, threading.excepthook = hooks
+    structlog.reset_defaults()
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_json_line_begins_with_time_level_and_event() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    structlog.get_logger().info("listening", address="127.0.0.1:7762", **{"from": Status.OK})
+    [line] = lines_of(stream)
+    assert list(line) == ["timestamp", "level", "event", "address", "from"]
+    assert line["level"] == "info"
+    assert line["event"] == "listening"
+    assert line["from"] == "OK"
+
+
+def test_the_time_is_utc_with_milliseconds() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    structlog.get_logger().info("stopping")
+    written = str(lines_of(stream)[0]["timestamp"])
+    assert len(written) == len("2026-01-31T12:00:00.000Z")
+    assert written.endswith("Z")
+    assert datetime.fromisoformat(written).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("level", logs.LEVELS)
+def test_what_is_below_the_level_is_not_written(level: str) -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level=level, stream=stream)
+    for each in logs.LEVELS:
+        getattr(structlog.get_logger(), each)("said")
+        logging.getLogger("aiohttp.server").log(getattr(logging, each.upper()), "said")
+    wanted = logs.LEVELS[logs.LEVELS.index(level) :]
+    assert [line["level"] for line in lines_of(stream)] == [each for each in wanted for _ in "ab"]
+
+
+@pytest.mark.parametrize("format_name", logs.FORMATS)
+@pytest.mark.parametrize("nested", [False, True])
+def test_nothing_that_moves_a_cursor_or_forges_a_line_is_written(
+    format_name: str, nested: bool
+) -> None:
+    stream = Terminal()
+    logs.configure(format=format_name, level="info", stream=stream)
+    fact: object = {"labels": [NASTY]} if nested else NASTY
+    structlog.get_logger().info("status_changed", cause=fact)
+    logging.getLogger("asyncio").warning("%s", NASTY)
+    written = stream.getvalue().replace("\x1b[33m", "").replace("\x1b[0m", "")
+    assert len(written.split("\n")) == 3
+    assert all(character.isprintable() for character in written.replace("\n", ""))
+
+
+def test_json_keeps_every_character_of_a_fact() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    structlog.get_logger().info("status_changed", cause=NASTY, lone="\udc80")
+    [line] = lines_of(stream)
+    assert line["cause"] == NASTY
+    assert line["lone"] == "\udc80"
+    assert stream.getvalue().isascii()
+
+
+@pytest.mark.parametrize("format_name", logs.FORMATS)
+def test_secrets_are_masked_wherever_they_stand(format_name: str) -> None:
+    stream = io.StringIO()
+    logs.configure(format=format_name, level="info", stream=stream)
+    secret, plain = Secret("hunter2", masked=True), Secret("hunter3", masked=False)
+    structlog.get_logger().info("probed", a=secret, b={"c": [secret, (plain,)]})
+    assert "hunter" not in stream.getvalue()
+    assert stream.getvalue().count("<secret>") == 3
+
+
+def test_facts_that_json_does_not_know_are_written_as_text() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    structlog.get_logger().info(
+        "said", a=Target("::1", 80), b=float("inf"), c=b"\x00", d={1}, e=OSError("gone"), f=1.5
+    )
+    facts = {name: fact for name, fact in lines_of(stream)[0].items() if len(name) == 1}
+    assert facts == {"a": "[::1]:80", "b": "inf", "c": "b'\\x00'", "d": [1], "e": "gone", "f": 1.5}
+
+
+@pytest.mark.parametrize("how", ["exception", "instance", "library"])
+def test_an_exception_is_one_field(how: str) -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    try:
+        int("first\nsecond")
+    except ValueError as error:
+        if how == "exception":
+            structlog.get_logger().exception("internal_error")
+        elif how == "instance":
+            structlog.get_logger().error("internal_error", exc_info=error)
+        else:
+            logging.getLogger("asyncio").exception("internal_error")
+    [line] = lines_of(stream)
+    exception = line["exception"]
+    assert isinstance(exception, dict)
+    assert exception["type"] == "ValueError"
+    assert exception["message"].startswith("invalid literal")
+    assert exception["traceback"].startswith("Traceback")
+    assert line["level"] == "error"
+
+
+def test_the_console_keeps_a_traceback_indented_below_its_line() -> None:
+    stream = io.StringIO()
+    logs.configure(format="console", level="info", stream=stream)
+    error = ValueError("x\n2026-01-01T00:00:00.000Z info     listening\x1b[2J")
+    structlog.get_logger().error("internal_error", exc_info=error)
+    first, *others = stream.getvalue().splitlines()
+    assert first.endswith("error    internal_error")
+    assert others
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
+
+
+def test_the_console_writes_simple_facts_bare_and_others_in_quotes() -> None:
+    stream = io.StringIO()
+    logs.configure(format="console", level="info", stream=stream)
+    structlog.get_logger().info(
+        "said", a="10.0.0.3:80", b="two words", c='x" y=1', d=3, e="", f="é"
+    )
+    assert stream.getvalue().endswith('a=10.0.0.3:80 b="two words" c="x\\" y=1" d=3 e="" f=é\n')
+
+
+@pytest.mark.parametrize(("stream", "coloured"), [(io.StringIO(), False), (Terminal(), True)])
+def test_the_console_is_coloured_on_a_terminal_only(stream: io.StringIO, coloured: bool) -> None:
+    logs.configure(format="console", level="info", stream=stream)
+    structlog.get_logger().error("said")
+    assert ("\x1b[31m" in stream.getvalue()) is coloured
+
+
+def test_libraries_and_warnings_speak_in_the_same_format() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    logging.getLogger("aiohttp.server").warning("odd %s", "request")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    first, second = lines_of(stream)
+    assert first["event"] == second["event"] == "library_message"
+    assert (first["logger"], first["message"]) == ("aiohttp.server", "odd request")
+    assert "DeprecationWarning: old" in str(second["message"])
+
+
+def test_a_library_message_that_does_not_fit_its_arguments_is_still_written() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    logging.getLogger("asyncio").log(35, "%d apples", "no")
+    assert lines_of(stream)[0]["message"] == "%d apples"
+
+
+def test_a_crash_is_a_line_of_the_log() -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", level="info", stream=stream)
+    sys.excepthook(ValueError, ValueError("bug"), None)
+
+    def crash() -> None:
+        raise KeyError("bug")
+
+    thread = threading.Thread(target=crash, name="writer")
+    thread.start()
+    thread.join()
+    first, second = lines_of(stream)
+    assert first["event"] == second["event"] == "crashed"
+    assert second["thread"] == "writer"
+    assert str(second["exception"]).count("KeyError")
+
+
+class Gone(io.StringIO):
+    """A pipe whose reader has left."""
+
+    def write(self, _: str) -> int:
+        """Fail."""
+        raise BrokenPipeError
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    stream = Gone()
+    logs.configure(format="json", level="info", stream=stream)
+    structlog.get_logger().info("listening")
+    closed = io.StringIO()
+    logs.configure(format="json", level="info", stream=closed)
+    closed.close()
+    structlog.get_logger().info("listening")
+    assert stream.getvalue() == ""

@@ -1,0 +1,48 @@
+"""The tables for operators name what there is, and nothing more."""
+
+import re
+from pathlib import Path
+
+from prober.state.events import CAPACITY
+from prober.web.app import HEARTBEAT
+from prober.web.metrics import Metrics
+from prober.web.native import EVENTS_PAGE, PAGE
+from prober.web.routes import ROUTES
+from tests.web.world import World
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def rows(name: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table under this heading row."""
+    lines = (DOCS / name).read_text().split(f"| {heading} |", 1)[1].splitlines()[2:]
+    table = lines[: next(i for i, line in enumerate(lines) if not line.startswith("|"))]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
+
+
+def test_every_route_stands_in_the_table_and_nothing_more() -> None:
+    documented = [row[0] for row in rows("api.md", "route")]
+    assert documented == [f"`{route.method} {route.path}`" for route in ROUTES]
+
+
+def test_every_parameter_stands_in_the_table_and_nothing_more() -> None:
+    documented = [
+        name for row in rows("api.md", "parameter") for name in re.findall(r"`(\w+)`", row[0])
+    ]
+    declared = {parameter.name for route in ROUTES for parameter in route.parameters}
+    assert sorted(documented) == sorted(declared)
+
+
+def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
+    text = (DOCS / "api.md").read_text()
+    assert f"{PAGE} checks or {EVENTS_PAGE} events" in text
+    assert f"every {HEARTBEAT:g} s" in text
+    assert text.count(f"{CAPACITY:,}") == 2
+
+
+def test_every_metric_stands_in_the_table_with_its_type_and_nothing_more() -> None:
+    world = World()
+    text = "".join(Metrics(world.store, world.vitals).pieces(as_openmetrics=False))
+    shown = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
+    documented = [(row[0].strip("`"), row[1]) for row in rows("metrics.md", "metric")]
+    assert sorted(documented) == sorted(shown)

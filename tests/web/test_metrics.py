@@ -1,0 +1,364 @@
+"""The metrics: names, values, both formats."""
+
+import asyncio
+import gzip
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+
+import pytest
+from prometheus_client import exposition as plain
+from prometheus_client import parser as plain_parser
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
+
+from prober.model.kinds import Frozen
+from prober.model.pool import Pool
+from prober.model.status import Reason
+from prober.probes.grpc import GrpcProbe
+from prober.probes.tcp import TcpProbe
+from prober.web.metrics import Metrics
+from prober.web.scrape import prefers_openmetrics
+from tests.web.conftest import Client
+from tests.web.world import HOSTILE, WALL, World, backends, monitor
+
+ONE = "10.0.0.1:80"
+TWO = "10.0.0.2:80"
+OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
+PHASES = (0.001, 0.25, None, None, 20.0, 0.0)
+
+Read = Callable[[str], Iterable[Metric]]
+read_plain: Read = plain_parser.text_string_to_metric_families
+read_openmetrics: Read = openmetrics_parser.text_string_to_metric_families
+
+CHECK = {"monitor", "pool", "target", "kind"}
+CONTRACT = {
+    "probe_success": ("gauge", CHECK),
+    "probe_duration_seconds": ("gauge", CHECK),
+    "probe_http_status_code": ("gauge", CHECK),
+    "probe_ssl_earliest_cert_expiry": ("gauge", CHECK),
+    "probe_grpc_status_code": ("gauge", CHECK),
+    "prober_check_status": ("gauge", CHECK),
+    "prober_check_last_probe_timestamp_seconds": ("gauge", CHECK),
+    "prober_backend_status": ("gauge", {"pool", "target"}),
+    "prober_pool_status": ("gauge", {"pool"}),
+    "prober_load_balancer_status": ("gauge", {"load_balancer"}),
+    "prober_probes": ("counter", {"monitor", "kind"}),
+    "prober_probe_failures": ("counter", {"monitor", "kind", "result", "reason"}),
+    "prober_probe_latency_seconds": ("histogram", {"monitor", "kind", "phase"}),
+    "prober_transitions": ("counter", {"monitor", "to"}),
+    "prober_schedule_lag_seconds": ("histogram", set()),
+    "prober_loop_lag_seconds": ("histogram", set()),
+    "prober_probes_in_flight": ("gauge", set()),
+    "prober_checks": ("gauge", set()),
+    "prober_monitors": ("gauge", set()),
+    "prober_probes_skipped": ("counter", {"reason"}),
+    "prober_local_errors": ("counter", {"reason"}),
+    "prober_state_errors": ("counter", {"reason"}),
+    "prober_config_last_reload_successful": ("gauge", set()),
+    "prober_config_last_reload_success_timestamp_seconds": ("gauge", set()),
+    "prober_build_info": ("gauge", {"version"}),
+}
+
+
+def busy(world: World) -> None:
+    """Let the world have something of everything, in names and numbers of every sort."""
+    world.configure(
+        monitor("web", ONE, TWO, labels=Frozen(team=HOSTILE, a="1", zone="ü")),
+        monitor(HOSTILE, "[2001:db8::7]:80", type="GRPC", probe=GrpcProbe()),
+        monitor("tls", pool="p", type="TCP", probe=TcpProbe()),
+        monitor("off", ONE, enabled=False),
+        pools=(Pool(name="p", load_balancer="lb\\n", backends=backends(ONE)), Pool(name="empty")),
+    )
+    world.record("web", ONE, times=3, facts={"http_status_code": 200}, phases=PHASES)
+    world.record("web", TWO, Reason.TIMEOUT, times=3, phases=PHASES)
+    world.record(HOSTILE, "[2001:db8::7]:80", Reason.NOT_SERVING, facts={"grpc_status_code": 0})
+    world.record("tls", ONE, facts={"tls_not_after": 1_900_000_000.0, "tls_version": "TLSv1.3"})
+    world.store.counters["web"].probes = 1_234_567
+    world.vitals.saw_loop_lag(0.002)
+    world.vitals.schedule_lags.observe(7.0)
+    world.vitals.saw_skips("overrun", 2)
+    world.vitals.state_errors["full"] = 1
+    world.vitals.config_loaded_at = WALL
+
+
+async def scrape(client: Client) -> dict[str, Metric]:
+    """Return the metrics by name, read from the plain format."""
+    text = await (await client.get("/metrics")).text()
+    return {family.name: family for family in read_plain(text)}
+
+
+def values(family: Metric, *labels: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of a family by these of their labels."""
+    return {tuple(s.labels[label] for label in labels): s.value for s in family.samples}
+
+
+async def test_names_types_and_labels_are_those_of_the_contract(
+    world: World, client: Client
+) -> None:
+    busy(world)
+    families = await scrape(client)
+    own = {name: family for name, family in families.items() if name.startswith("probe")}
+    assert {name: family.type for name, family in own.items()} == {
+        name: sort for name, (sort, _) in CONTRACT.items()
+    }
+    for name, family in own.items():
+        assert family.samples, name
+        for sample in family.samples:
+            extra = {"team", "a", "zone"} if sample.labels.get("monitor") == "web" else set()
+            shown = set(sample.labels) - {"le"}
+            assert shown - extra == CONTRACT[name][1], sample
+    others = {name for name in families if name not in own}
+    assert all(name.startswith(("process_", "python_info")) for name in others)
+
+
+async def test_every_family_says_what_it_is(world: World, client: Client) -> None:
+    busy(world)
+    families = await scrape(client)
+    assert all(family.documentation for family in families.values())
+    assert families["probe_success"].documentation == (
+        "Displays whether or not the probe was a success"
+    )
+
+
+class Canned:
+    """A registry that gives back what was read."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> list[Metric]:
+        """Return the families."""
+        return self._families
+
+
+@pytest.mark.parametrize(
+    ("headers", "read", "write"),
+    [
+        ({}, read_plain, plain.generate_latest),
+        (OPENMETRICS, read_openmetrics, openmetrics.generate_latest),
+    ],
+    ids=["plain", "openmetrics"],
+)
+async def test_it_is_written_as_prometheus_client_would(
+    world: World,
+    client: Client,
+    headers: dict[str, str],
+    read: Read,
+    write: Callable[[object], bytes],
+) -> None:
+    busy(world)
+    text = await (await client.get("/metrics", headers=headers)).text()
+    again = write(Canned(read(text))).decode()
+    assert text.splitlines() == again.splitlines()
+
+
+async def test_both_formats_say_the_same(world: World, client: Client) -> None:
+    busy(world)
+    one = await (await client.get("/metrics")).text()
+    other = await (await client.get("/metrics", headers=OPENMETRICS)).text()
+
+    def samples(families: Iterable[Metric]) -> list[object]:
+        return [
+            (s.name, s.labels, s.value)
+            for family in families
+            for s in family.samples
+            if not family.name.startswith("process_")
+        ]
+
+    assert samples(read_plain(one)) == samples(read_openmetrics(other))
+
+
+async def test_gauges_follow_the_last_result(world: World, client: Client) -> None:
+    busy(world)
+    families = await scrape(client)
+    key = ("monitor", "target")
+    web, grpc, tls = ("web", ONE), (HOSTILE, "[2001:db8::7]:80"), ("tls", ONE)
+    down = ("web", TWO)
+    assert values(families["probe_success"], *key) == {web: 1, down: 0, grpc: 0, tls: 1}
+    assert values(families["probe_duration_seconds"], *key)[web] == 0.125
+    assert values(families["probe_http_status_code"], *key) == {web: 200, down: 0}
+    assert values(families["probe_ssl_earliest_cert_expiry"], *key) == {tls: 1_900_000_000}
+    assert values(families["probe_grpc_status_code"], *key) == {grpc: 0}
+    off = ("off", ONE)
+    assert values(families["prober_check_status"], *key) == {
+        web: 0,
+        down: 2,
+        grpc: 3,
+        tls: 3,
+        off: 3,
+    }
+    at = values(families["prober_check_last_probe_timestamp_seconds"], *key)
+    assert at == dict.fromkeys([web, down, grpc, tls], WALL)
+    [sample] = [s for s in families["probe_success"].samples if s.labels["target"] == TWO]
+    assert sample.labels == {
+        "monitor": "web",
+        "pool": "web",
+        "target": TWO,
+        "kind": "HTTP",
+        "team": HOSTILE,
+        "a": "1",
+        "zone": "ü",
+    }
+
+
+async def test_aggregates_counters_and_the_daemon_are_shown(world: World, client: Client) -> None:
+    busy(world)
+    families = await scrape(client)
+    assert values(families["prober_backend_status"], "pool", "target")["web", TWO] == 2
+    assert values(families["prober_pool_status"], "pool")["web",] == 1
+    assert values(families["prober_load_balancer_status"], "load_balancer")["lb\\n",] == 3
+    assert values(families["prober_probes"], "monitor")["web",] == 1_234_567
+    assert values(families["prober_probe_failures"], "monitor", "result", "reason") == {
+        ("web", "TIMED_OUT", "timeout"): 3,
+        (HOSTILE, "HEALTH_PAYLOAD_MISMATCH", "not_serving"): 1,
+    }
+    assert values(families["prober_transitions"], "monitor", "to")["web", "CRITICAL"] == 1
+    assert values(families["prober_transitions"], "monitor", "to")["tls", "OK"] == 0
+    assert values(families["prober_local_errors"], "reason")["no_ports",] == 0
+    assert values(families["prober_probes_skipped"], "reason") == {("overrun",): 2}
+    for name, value in {
+        "prober_checks": 5,
+        "prober_monitors": 4,
+        "prober_probes_in_flight": 0,
+        "prober_config_last_reload_successful": 1,
+        "prober_config_last_reload_success_timestamp_seconds": WALL,
+        "prober_build_info": 1,
+    }.items():
+        assert families[name].samples[0].value == value, name
+    assert families["prober_build_info"].samples[0].labels == {"version": "1.2.3"}
+
+
+async def test_latency_is_counted_by_phase_and_as_a_whole(world: World, client: Client) -> None:
+    busy(world)
+    family = (await scrape(client))["prober_probe_latency_seconds"]
+    found = {
+        (s.labels["phase"], s.name.rpartition("_")[2], s.labels.get("le")): s.value
+        for s in family.samples
+        if s.labels["monitor"] == "web"
+    }
+    phases = {phase for phase, _, _ in found}
+    assert phases == {"resolve", "connect", "first_byte", "transfer", "total"}
+    assert found["connect", "bucket", "0.1"] == 0
+    assert found["connect", "bucket", "0.25"] == 6
+    assert found["first_byte", "bucket", "10.0"] == 0
+    assert found["first_byte", "bucket", "+Inf"] == found["first_byte", "count", None] == 6
+    assert found["total", "sum", None] == 0.75
+
+
+async def test_our_own_trouble_does_not_look_like_a_dead_target(
+    world: World, client: Client
+) -> None:
+    world.configure(monitor("web", ONE))
+    world.record("web", ONE, times=2)
+    world.record("web", ONE, Reason.NO_DESCRIPTORS)
+    families = await scrape(client)
+    assert not families["probe_success"].samples
+    assert not families["probe_http_status_code"].samples
+    assert families["prober_check_status"].samples[0].value == 0
+    assert families["prober_check_last_probe_timestamp_seconds"].samples
+    assert values(families["prober_local_errors"], "reason")["no_descriptors",] == 1
+
+
+async def test_a_check_that_goes_takes_its_samples_with_it(world: World, client: Client) -> None:
+    world.configure(monitor("a", ONE, TWO), monitor("b", ONE))
+    world.record("a", TWO)
+    world.record("b", ONE)
+    assert len((await scrape(client))["probe_success"].samples) == 2
+    world.configure(monitor("a", ONE))
+    families = await scrape(client)
+    assert not families["probe_success"].samples
+    assert values(families["prober_check_status"], "monitor", "target") == {("a", ONE): 3}
+    assert values(families["prober_probes"], "monitor") == {("a",): 1}
+
+
+async def test_changed_labels_show_at_the_next_scrape(world: World, client: Client) -> None:
+    for team in ("a", "b"):
+        world.configure(monitor("web", ONE, labels=Frozen(team=team)))
+        family = (await scrape(client))["prober_check_status"]
+        assert values(family, "team") == {(team,): 3}
+
+
+@pytest.mark.parametrize(
+    ("accept", "preferred"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("text/plain", False),
+        ("application/openmetrics-text", True),
+        ("Application/OpenMetrics-Text ; version=1.0.0", True),
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text;q=0.3,text/plain;q=0.5", False),
+        ("application/openmetrics-text;version=abc;q=nan,text/plain;q=x", True),
+        (
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+                "application/openmetrics-text;version=0.0.1;q=0.4,"
+                "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+                "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+            ),
+            True,  # what Prometheus sends
+        ),
+    ],
+)
+def test_openmetrics_is_for_those_who_prefer_it(accept: str, preferred: bool) -> None:
+    assert prefers_openmetrics(accept) is preferred
+
+
+async def test_the_content_type_names_the_format(client: Client) -> None:
+    response = await client.get("/metrics")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    response = await client.get("/metrics", headers=OPENMETRICS)
+    assert response.headers["Content-Type"] == (
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    )
+    assert (await response.text()).endswith("\n# EOF\n")
+
+
+async def test_a_large_scrape_is_compressed_for_those_who_ask(world: World, client: Client) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    world.configure(monitor("web", ONE))
+    response = await client.get("/metrics", headers=headers)
+    assert "Content-Encoding" not in response.headers
+    world.configure(monitor("web", *(f"10.0.1.{number}:80" for number in range(200))))
+    async with client.get("/metrics", headers={"Accept-Encoding": "identity"}) as response:
+        assert "Content-Encoding" not in response.headers
+        plain_text = await response.text()
+    response = await client.session.get(
+        client.make_url("/metrics"), headers=headers, auto_decompress=False
+    )
+    assert response.headers["Content-Encoding"] == "gzip"
+    text = gzip.decompress(await response.read()).decode()
+    wanted = "prober_check_status{"
+    assert text.count(wanted) == plain_text.count(wanted) == 200
+
+
+async def test_other_work_goes_on_during_a_scrape(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure(monitor("web", *(f"10.0.1.{number}:80" for number in range(200))))
+    monkeypatch.setattr("prober.web.pace.SLICE", 0)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await (await client.get("/metrics")).text()
+    task.cancel()
+    assert turns > 400  # one for each check and each backend at the very least
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_to_complain_of(world: World) -> None:
+    busy(world)
+    text = "".join(Metrics(world.store, world.vitals).pieces(as_openmetrics=False))
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")

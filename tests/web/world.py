@@ -1,0 +1,77 @@
+"""A prober without an engine: real state, fed by hand, on clocks that stand still."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from prober.model.monitor import Model, Monitor
+from prober.model.pool import Backend, Pool
+from prober.model.probe import Probe
+from prober.model.status import NO_PHASES, Fact, Outcome, Phases, Reason
+from prober.probes.http import HttpProbe
+from prober.state.store import Store
+from prober.state.vitals import Vitals
+from prober.web.app import make_app
+
+WALL = 1_800_000_000.25
+NOW = "2027-01-15T08:00:00.250Z"
+HOSTILE = "<script>alert('\"\\ \N{PILE OF POO} %2F {x} /&?#"
+
+
+def backends(*keys: str) -> tuple[Backend, ...]:
+    """Return backends by `address:port`."""
+    parts = (key.rpartition(":") for key in keys)
+    return tuple(Backend(address=host.strip("[]"), port=int(port)) for host, _, port in parts)
+
+
+def monitor(name: str, *targets: str, probe: Probe | None = None, **more: Any) -> Monitor:
+    """Return a monitor: of these targets, or of the pool in `more`."""
+    kind = more.pop("type", "HTTP")
+    probe = probe or HttpProbe()
+    return Monitor(name=name, type=kind, targets=backends(*targets), probe=probe, **more)
+
+
+class World:
+    """The state, the clocks and what the tests do to them."""
+
+    def __init__(self) -> None:
+        self.wall = WALL
+        self.clock = 1000.0
+        self.store = Store(wall=lambda: self.wall, awake=lambda: self.clock)
+        self.vitals = Vitals(name="here", version="1.2.3", started_at=WALL - 60)
+
+    def configure(self, *monitors: Monitor, pools: tuple[Pool, ...] = ()) -> None:
+        """Take over a configuration; a monitor with targets gets its pool."""
+        named = tuple(Pool(name=m.name, backends=m.targets) for m in monitors if m.targets)
+        model = Model(monitors, (*pools, *named))
+        checks = {check.key: check for check in model.checks()}
+        for key in [state.check.key for state in self.store]:
+            if key not in checks:
+                self.store.remove(key)
+        self.store.adopt(model)
+        for check in checks.values():
+            self.store.add(check)
+
+    def record(
+        self,
+        name: str,
+        key: str,
+        reason: Reason = Reason.OK,
+        *,
+        times: int = 1,
+        facts: dict[str, Fact] | None = None,
+        phases: Phases = NO_PHASES,
+        detail: str = "",
+    ) -> None:
+        """Let a check have this result, some times in a row."""
+        state = self.store.get((name, key))
+        assert state is not None
+        outcome = Outcome(reason, detail or reason.sentence, facts, self.wall, 0.125, phases)
+        for _ in range(times):
+            self.store.record(state, outcome)
+
+    def app(self, **more: Any) -> web.Application:
+        """Return the application that shows this world."""
+        clock: Callable[[], float] = lambda: self.clock  # noqa: E731  (a clock)
+        return make_app(self.store, self.vitals, clock=clock, wall=lambda: self.wall, **more)
