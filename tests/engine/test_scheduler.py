@@ -239,7 +239,9 @@ def test_nothing_wakes_up_between_the_probes_of_a_quiet_daemon() -> None:
     sim.clock.advance(20)
     wakes, probes = sim.clock.wakes, len(sim.engine.started)
     sim.clock.advance(100)
-    assert sim.clock.wakes - wakes <= 2 * (len(sim.engine.started) - probes) + 2
+    probes = len(sim.engine.started) - probes
+    assert probes >= 38
+    assert sim.clock.wakes - wakes <= 3 * probes + 3  # its start, its end, and one last beat
 
 
 # UDP

@@ -1,0 +1,52 @@
+"""What the documents say is what the code does."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from prober.config.reader import parse
+from prober.engine.resolver import USABLE
+from prober.engine.scheduler import REFUSAL_HOLD
+from prober.model.monitor import UDP_PACE
+from prober.model.option import Outside
+from prober.model.status import Reason
+from prober.state.recent import CAPACITY
+from tests.running import prober
+
+ROOT = Path(__file__).parent.parent
+STATUSES = (ROOT / "docs/statuses.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_reason_is_documented_with_its_result() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", STATUSES, re.MULTILINE)
+    assert rows == [(str(each), str(each.result), each.sentence) for each in Reason]
+
+
+def test_the_figures_in_prose_are_those_of_the_code() -> None:
+    assert f"kept {UDP_PACE} s apart" in STATUSES
+    assert f"within {REFUSAL_HOLD} s of a refusal" in STATUSES
+    assert USABLE == 10 * 60
+    assert f"last {CAPACITY} results" in (ROOT / "docs/api.md").read_text()
+
+
+def test_the_configuration_in_the_readme_is_valid() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    outside = Outside("", lambda name: Path(name).read_text(), {})
+    config = parse(text, source="README.md", outside=outside)
+    assert len(config.model.checks()) == 3
+    assert yaml.safe_load(text)["monitors"][0]["name"] in README
+
+
+def test_the_commands_in_the_readme_exist() -> None:
+    commands = set(re.findall(r"^ {4}(?:\$ )?prober (\w+)", README, re.MULTILINE))
+    shown = prober("--help").stdout
+    assert commands >= {"check", "run", "status", "probe"}
+    assert all(re.search(rf"^ +{command} ", shown, re.MULTILINE) for command in commands)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
