@@ -1,5 +1,6 @@
 """Probes against the servers that they will meet: nginx, HAProxy, OpenSSL's."""
 
+import asyncio
 import grp
 import os
 import pwd
@@ -227,24 +228,30 @@ async def test_haproxy(haproxy: dict[str, int], certificates: Certificates) -> N
 
 
 @contextmanager
-def s_server(certificates: Certificates, folder: Path, *options: str) -> Iterator[int]:
-    """Run OpenSSL's test server; yield its port."""
+def s_server(
+    certificates: Certificates, folder: Path, *options: str
+) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """Run OpenSSL's test server; yield its port, and the program."""
     command = [program("openssl"), "s_server", "-accept", "127.0.0.1:0", "-naccept", "10"]
     command += ["-cert", certificates.file("localhost"), *options]
     with running(
         *command, log=folder / "log", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as server:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if found := re.fullmatch(r"ACCEPT .*:(\d+)\n", line):
-                yield int(found[1])
-                return
-    pytest.fail((folder / "log").read_text())
+        yield int(heard(server, r"ACCEPT .*:(\d+)")), server
+
+
+def heard(server: subprocess.Popen[str], pattern: str) -> str:
+    """Wait for a line that the server writes; return what the pattern's group is in it."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        if found := re.fullmatch(pattern, line.strip()):
+            return found[1]
+    pytest.fail(f"no line was {pattern}")
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 async def test_openssl(certificates: Certificates, tmp_path: Path, version: str) -> None:
-    with s_server(certificates, tmp_path, version, "-www") as port:
+    with s_server(certificates, tmp_path, version, "-www") as (port, _):
         assert (await find(TlsProbe(), port)).reason is Reason.OK
         found = await find(HttpsProbe(body_regex="s_server"), port)
         assert (found.reason, found.detail) == (Reason.OK, "HTTP 200, body_regex found")
@@ -255,8 +262,26 @@ async def test_openssl_that_requires_a_certificate(
     certificates: Certificates, tmp_path: Path, version: str
 ) -> None:
     asking = ("-Verify", "1", "-verify_return_error", "-CAfile", certificates.ca_file)
-    with s_server(certificates, tmp_path, version, "-www", *asking) as port:
+    with s_server(certificates, tmp_path, version, "-www", *asking) as (port, _):
         for kind in (TlsProbe, HttpsProbe):
             assert (await find(kind(), port)).reason is Reason.TLS_ALERT
             own = TlsSettings(cert_file=certificates.file("client.example"))
             assert (await find(kind(tls=own), port)).reason is Reason.OK
+
+
+async def test_openssl_that_renegotiates(certificates: Certificates, tmp_path: Path) -> None:
+    def converse(server: subprocess.Popen[str]) -> None:
+        assert server.stdin is not None
+        heard(server, "(Connection: close)")
+        server.stdin.write("r\n")  # its command for that
+        server.stdin.flush()
+        heard(server, "(Read BLOCK)")  # the answer to it has come
+        server.stdin.write("HTTP/1.1 200 OK\n\n")
+        server.stdin.flush()
+
+    with s_server(certificates, tmp_path, "-tls1_2", "-naccept", "1") as (port, server):
+        talk = asyncio.create_task(asyncio.to_thread(converse, server))
+        found = await find(HttpsProbe(), port)
+        await talk
+        assert heard(server, "(.) server accepts that finished") == "2"
+    assert found.reason is Reason.OK
