@@ -487,6 +487,9 @@ class Engine:
         except BlockingIOError:
             return
         except OSError as error:
+            if attempt.session is not None:
+                attempt.readable = True
+                self._take(attempt)  # raises the alert that says why, if that is here already
             meaning = at_once if attempt.job.datagram else from_network
             raise meaning(error.errno or 0) from None
         attempt.unsent = attempt.unsent[sent:]

@@ -4,12 +4,13 @@ import select
 import socket
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any, ClassVar
 
 from prober.engine.attempt import Attempt, Job
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver
 from prober.engine.ticker import Ticker
-from prober.model.probe import Probe, Target
+from prober.model.probe import Probe, Steps, Target
 from prober.model.status import Outcome
 from prober.probes.tcp import TcpProbe
 from tests.engine.targets import PATIENCE
@@ -76,6 +77,18 @@ class ByHand:
         while not self.outcomes:
             self.drain()
         return self.outcomes[0]
+
+
+class Scripted:
+    """A probe that runs a generator of the test's."""
+
+    datagram: ClassVar[bool] = False
+
+    def __init__(self, steps: Callable[[], Any]) -> None:
+        self.steps = steps
+
+    def bind(self, _: Target) -> Callable[[], Steps]:
+        return self.steps
 
 
 def accept(listener: socket.socket) -> socket.socket:

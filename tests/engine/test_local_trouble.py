@@ -20,18 +20,18 @@ from errno import (
     ENOMEM,
     EPERM,
 )
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from prober.engine.resolver import Address
-from prober.model.probe import RECEIVE, DeadlineReached, Send, Steps, Target, Trouble
+from prober.model.probe import RECEIVE, DeadlineReached, Send, Steps, Trouble
 from prober.model.status import Outcome, Reason, Result, Verdict
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
-from tests.engine.by_hand import ByHand, accept
+from tests.engine.by_hand import ByHand, Scripted, accept
 from tests.engine.conftest import Serve
 from tests.engine.targets import find, hold
 
@@ -121,18 +121,6 @@ def test_a_datagram_that_is_not_let_out_is_our_own_trouble(
         patch.setattr(socket, "SocketType", failing("send", number))
         by_hand.start(9, UdpProbe())
     assert by_hand.outcomes[0].reason is reason
-
-
-class Scripted:
-    """A probe that runs a generator of the test's."""
-
-    datagram: ClassVar[bool] = False
-
-    def __init__(self, steps: Callable[[], Any]) -> None:
-        self.steps = steps
-
-    def bind(self, _: Target) -> Callable[[], Steps]:
-        return self.steps
 
 
 def raises_at_once() -> Steps:

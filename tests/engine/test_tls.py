@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -15,13 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from prober.engine.tls import TlsContexts, vet
 from prober.model.monitor import Monitor
-from prober.model.probe import Probe, StartTls
-from prober.model.status import Reason, Result
+from prober.model.probe import Probe, Send, StartTls, Steps
+from prober.model.status import Reason, Result, Verdict
 from prober.model.tls import TlsSettings
 from prober.probes.http import HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
-from tests.engine.by_hand import ByHand, accept
+from tests.engine.by_hand import ByHand, Scripted, accept
 from tests.engine.conftest import Certificates, Serve
 from tests.engine.targets import Script, answers, close, find, hold, over_tls, phases, reset, says
 
@@ -272,6 +273,34 @@ def test_a_refusal_in_pieces_is_still_a_refusal(
             by_hand.drain()
     (found,) = by_hand.outcomes
     assert (found.reason, found.detail) == (Reason.TLS_ALERT, "TLS alert: certificate required")
+
+
+def test_a_refusal_is_heard_even_if_the_connection_is_reset_before_the_request(
+    by_hand: ByHand, listener: socket.socket, certificates: Certificates
+) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = certificates.asking_server().wrap_bio(incoming, outgoing, server_side=True)
+
+    def go_on() -> None:
+        incoming.write(connection.recv(65536))
+        with suppress(ssl.SSLError):
+            server.do_handshake()
+        connection.sendall(outgoing.read())
+
+    def steps() -> Steps:
+        yield StartTls(TlsSettings(), "localhost")
+        go_on()  # to its refusal
+        reset(connection)
+        connection.close()
+        yield Send(b"request")
+        return Verdict(Reason.OK, "never")
+
+    by_hand.start(listener.getsockname()[1], Scripted(steps))
+    by_hand.drain()
+    with accept(listener) as connection:
+        go_on()
+        by_hand.drain()
+    assert [found.reason for found in by_hand.outcomes] == [Reason.TLS_ALERT]
 
 
 async def test_a_server_of_tls_1_2_may_close_after_the_handshake(
