@@ -48,7 +48,6 @@ WAITED_FOR = {
     Waiting.ADDRESS: "no answer from the resolver",
     Waiting.CONNECTION: "no connection",
     Waiting.HANDSHAKE: "TLS handshake not finished",
-    Waiting.CONFIRMATION: "TLS handshake not finished",
     Waiting.ROOM: "request not taken",
     Waiting.BYTES: "no verdict from the reply",
 }
@@ -131,10 +130,10 @@ class Attempt:
             if self.handshake is not None:
                 tls = (self.secured_at or end) - connected_at
             ready_at = self.secured_at or connected_at
-            if self.sent_at is not None:
-                send = self.sent_at - ready_at
-                ready_at = self.sent_at
-            if self.sent_at is not None or self.first_byte_at is not None:
+            if self.sent_at is not None or self.waiting is Waiting.ROOM:
+                send = (self.sent_at or end) - ready_at
+                ready_at = self.sent_at or end
+            if self.first_byte_at is not None or self.waiting is Waiting.BYTES:
                 first_byte = (self.first_byte_at or end) - ready_at
             if self.first_byte_at is not None:
                 transfer = end - self.first_byte_at

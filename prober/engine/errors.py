@@ -1,6 +1,7 @@
 """What an error of the operating system or of OpenSSL means: the target's fault, or ours."""
 
 import os
+import re
 import ssl
 from errno import (
     EACCES,
@@ -14,14 +15,18 @@ from errno import (
     EHOSTUNREACH,
     EINVAL,
     EMFILE,
+    EMSGSIZE,
     ENETDOWN,
     ENETUNREACH,
     ENFILE,
     ENOBUFS,
     ENOMEM,
+    ENONET,
     ENOPROTOOPT,
+    EOPNOTSUPP,
     EPERM,
     EPIPE,
+    EPROTO,
     ETIMEDOUT,
 )
 
@@ -39,6 +44,7 @@ _LOCAL = {
     EAFNOSUPPORT: Reason.NO_ROUTE,
     EPERM: Reason.NOT_PERMITTED,
     EACCES: Reason.NOT_PERMITTED,
+    EMSGSIZE: Reason.NOT_PERMITTED,
 }
 _AT_ONCE = _LOCAL | {
     ENETUNREACH: Reason.NO_ROUTE,
@@ -56,7 +62,11 @@ _FROM_THE_NETWORK = _LOCAL | {
     EHOSTUNREACH: Reason.UNREACHABLE,
     ENETUNREACH: Reason.UNREACHABLE,
     EHOSTDOWN: Reason.UNREACHABLE,
+    ENONET: Reason.UNREACHABLE,
     ENOPROTOOPT: Reason.UNREACHABLE,
+    EOPNOTSUPP: Reason.UNREACHABLE,
+    EPROTO: Reason.UNREACHABLE,
+    EACCES: Reason.UNREACHABLE,  # ICMPv6: administratively prohibited
 }
 
 
@@ -84,6 +94,8 @@ _CERTIFICATE = {
     62: Reason.TLS_HOSTNAME,  # X509_V_ERR_HOSTNAME_MISMATCH
     64: Reason.TLS_HOSTNAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
+# OpenSSL names the alerts that it received so; its own findings may speak of alerts, too.
+_ALERT = re.compile(r"(?:sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
 
 
 def from_tls(error: ssl.SSLError) -> Trouble:
@@ -94,7 +106,6 @@ def from_tls(error: ssl.SSLError) -> Trouble:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return Trouble(Reason.CLOSED, "closed during the TLS handshake")
     words = (error.reason or "unknown error").lower().replace("_", " ")
-    if "alert" in words:
-        words = words.partition("alert ")[2] or words
-        return Trouble(Reason.TLS_ALERT, f"TLS alert: {words}")
+    if alert := _ALERT.fullmatch(words):
+        return Trouble(Reason.TLS_ALERT, f"TLS alert: {alert[1]}")
     return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {words}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prober.engine.attempt import Job
 from prober.engine.reactor import Engine
-from prober.engine.resolver import Resolver
+from prober.engine.resolver import Lookup, Resolver, look_up
 from prober.engine.ticker import Ticker
 from prober.model.monitor import Check
 from prober.model.status import PHASES, Outcome
@@ -14,19 +14,25 @@ from prober.model.status import PHASES, Outcome
 Trace = Callable[[str, float, str], None]
 
 
-async def probe_once(check: Check, trace: Trace = lambda _step, _seconds, _detail: None) -> Outcome:
+async def probe_once(
+    check: Check,
+    trace: Trace = lambda _step, _seconds, _detail: None,
+    *,
+    look_up: Lookup = look_up,
+) -> Outcome:
     """Probe a check once and return what was found.
 
     `trace` is then told of each step that the probe got to: its name, the seconds from the start
-    to the step's end, and what is known of it.
+    to the step's end, and what is known of it. `look_up` resolves the name, if the target has one.
     """
     loop = asyncio.get_running_loop()
     finished: asyncio.Future[Outcome] = loop.create_future()
     bugs: list[Exception] = []
     ticker = Ticker(clock=time.monotonic, call_later=loop.call_later)
+    resolver = Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe, look_up=look_up)
     engine = Engine(
         ticker=ticker,
-        resolver=Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe),
+        resolver=resolver,
         wall=time.time,
         report=lambda error, _: bugs.append(error),
     )
@@ -52,6 +58,7 @@ async def probe_once(check: Check, trace: Trace = lambda _step, _seconds, _detai
         loop.remove_reader(engine.fileno())
         ticker.stop()
         engine.close()
+        resolver.close()
     for bug in bugs:
         raise bug
     _tell(outcome, attempt.address.host if attempt.address else "", trace)

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from errno import EINPROGRESS
+from math import inf
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
@@ -42,7 +43,10 @@ _ENDED: Final = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 _STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: no TIME_WAIT, no port used up
+_ACK_LATER: Final = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)  # with the request, or never
+_ACK_NOW: Final = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 _READ_SIZE: Final = 16384
+_READS_AT_ONCE: Final = 2  # what a probe makes of a hostile one can take it 15 ms
 _BATCH: Final = 512
 _SOURCE_FRESH: Final = 60.0
 _RECVERR: Final[
@@ -83,6 +87,7 @@ class Engine:
         self._expiries: dict[bytes, float | None] = {}
         self._by_descriptor: dict[int, Attempt] = {}
         self._deadlines: Wheel[Attempt] = Wheel()
+        self._reads_left = 0
 
     # What the scheduler and the event loop call
 
@@ -96,17 +101,18 @@ class Engine:
         attempt = Attempt(job, done, now=now, wall=self._wall(), lost=self._ticker.lost)
         attempt.tick = self._deadlines.add(attempt.deadline, attempt)
         self.in_flight += 1
-        self._ticker.wake_by(now + BEAT)
+        self._ticker.wake_by(min(now + BEAT, attempt.deadline))
         self._safely(self._begin, attempt)
         return attempt
 
     def drain(self) -> None:
-        """Handle every socket that is ready."""
-        while True:
+        """Handle every socket that is ready, each as far as its share of reads goes."""
+        for _ in range(self.in_flight // _BATCH + 1):
             events = self._epoll.poll(0, _BATCH)
             for descriptor, mask in events:
                 attempt = self._by_descriptor.get(descriptor)
                 if attempt is not None:
+                    self._reads_left = _READS_AT_ONCE
                     self._safely(self._ready, attempt, mask)
             if len(events) < _BATCH:
                 return
@@ -115,7 +121,7 @@ class Engine:
         """End the probes whose deadline has passed; `drain` must have had its chance."""
         for attempt in self._deadlines.pop(now):
             if not attempt.finished:
-                self._safely(self._expired, attempt, now)
+                self._safely(self._expired, attempt)
 
     def next_deadline(self) -> float | None:
         """Return the monotonic time at which to come back, or None while nothing is in flight."""
@@ -128,9 +134,9 @@ class Engine:
 
     def close(self) -> None:
         """Drop every probe without a result and give back all sockets."""
-        for attempt in list(self._by_descriptor.values()):
+        for attempt in self._deadlines.pop(inf):
+            attempt.finished = True
             self._release(attempt)
-        self._deadlines = Wheel()
         self.in_flight = 0
         self._epoll.close()
 
@@ -169,7 +175,8 @@ class Engine:
         attempt.on_answer = None
         attempt.resolved_at = self._clock()
         if isinstance(answer, Trouble):
-            raise answer
+            self._finish(attempt, answer.verdict)
+            return
         attempt.addresses = answer
         self._connect(attempt)
 
@@ -185,7 +192,7 @@ class Engine:
                 sock.setsockopt(*_RECVERR[address.family], 1)
             else:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+                sock.setsockopt(*_ACK_LATER)
             error = sock.connect_ex(address.with_port(job.target.port))
         except OSError as failed:
             if failed.errno is None:
@@ -209,9 +216,10 @@ class Engine:
         if attempt.failure is None or trouble.verdict.reason.result is not Result.UNKNOWN:
             attempt.failure = trouble
         self._release(attempt)
-        if not attempt.addresses:
-            raise attempt.failure
-        self._connect(attempt)
+        if attempt.addresses:
+            self._connect(attempt)
+        else:
+            self._finish(attempt, attempt.failure.verdict)
 
     def _connected(self, attempt: Attempt) -> None:
         attempt.connected_at = self._clock()
@@ -246,11 +254,14 @@ class Engine:
             content = self._take(attempt)
             if content is not None:
                 self._go_on(attempt, content)
+            elif attempt.received:
+                self._acknowledge(attempt)
         elif waiting is Waiting.HANDSHAKE:
             self._shake(attempt)
         elif waiting is Waiting.CONFIRMATION:
             self._confirm(attempt)
         elif waiting is Waiting.ROOM and not attempt.unsent:
+            attempt.sent_at = attempt.sent_at or self._clock()
             self._go_on(attempt, None)
 
     def _go_on(self, attempt: Attempt, value: object) -> None:
@@ -270,6 +281,8 @@ class Engine:
                 attempt.waiting = Waiting.BYTES
                 value = self._take(attempt)
                 if value is None:
+                    if attempt.received or attempt.sent_at is None:
+                        self._acknowledge(attempt)
                     return
             elif isinstance(step, Send):
                 attempt.waiting = Waiting.ROOM
@@ -292,12 +305,15 @@ class Engine:
             except Trouble as own:
                 verdict = own.verdict
             else:
+                attempt.steps = None
                 raise RuntimeError("a probe went on after its end")
+            finally:
+                trouble.__traceback__ = None  # it holds the frames that hold it, and the attempt
         self._finish(attempt, verdict)
 
-    def _expired(self, attempt: Attempt, now: float) -> None:
+    def _expired(self, attempt: Attempt) -> None:
         """Judge an attempt whose time is up: late, or robbed of its time by our standstills."""
-        if attempt.waiting is Waiting.CONFIRMATION and now < attempt.deadline:
+        if attempt.waiting is Waiting.CONFIRMATION:
             attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
             self._confirmed(attempt)
             return
@@ -313,14 +329,12 @@ class Engine:
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and hand over its outcome."""
+        facts = verdict.facts  # first, lest a probe's bug be found out when half is done
         attempt.finished = True
         end = attempt.settled_at or self._clock()
         self._release(attempt)
         self._deadlines.remove(attempt.tick, attempt)
         self.in_flight -= 1
-        if attempt.on_answer is not None:
-            self._resolver.forget(attempt.job.target.host, attempt.on_answer)
-        facts = verdict.facts
         if attempt.session is not None:
             facts = {**attempt.session.facts(), **(facts or {})}
         attempt.done(
@@ -336,7 +350,10 @@ class Engine:
         )
 
     def _release(self, attempt: Attempt) -> None:
-        """Close the socket; with a linger of zero that is a RST."""
+        """Close the socket, with a RST as its linger is zero; wait for no answer any more."""
+        if attempt.on_answer is not None:
+            self._resolver.forget(attempt.job.target.host, attempt.on_answer)
+            attempt.on_answer = None
         sock, attempt.sock = attempt.sock, None
         if sock is not None:
             self._by_descriptor.pop(sock.fileno(), None)
@@ -365,6 +382,8 @@ class Engine:
             raise
         self._write(attempt, tls.outgoing.read())
         if not complete:
+            if attempt.received:
+                self._acknowledge(attempt)
             return
         attempt.secured_at = self._clock()
         attempt.session = tls.session(self._expiries)
@@ -383,18 +402,20 @@ class Engine:
         """See whether the server has answered our last flight: session tickets, or an alert."""
         tls = attempt.tls
         assert tls is not None  # noqa: S101  (it has been secured)
-        answered = False
-        while (content := tls.read()) is None:
-            more = self._read(attempt)
-            if more is None:
-                if answered:
-                    self._confirmed(attempt)
-                return
-            answered = True
-            tls.feed(more)
-        if not content:
+        content = None
+        try:
+            while (content := tls.read()) is None:
+                more = self._read(attempt)
+                if more is None:
+                    break
+                tls.feed(more)
+        except Trouble:
+            if not tls.has_ticket:
+                raise
+        if content or tls.has_ticket:
+            self._confirmed(attempt)
+        elif content is not None:
             raise Trouble(Reason.CLOSED, "closed right after the TLS handshake")
-        self._confirmed(attempt)
 
     def _confirmed(self, attempt: Attempt) -> None:
         """The server takes the handshake: it said so, or stayed silent for long enough."""
@@ -413,6 +434,7 @@ class Engine:
             while (content := tls.read()) is None:
                 more = self._read(attempt)
                 if more is None:
+                    self._write(attempt, tls.outgoing.read())  # a server may renegotiate
                     return None
                 tls.feed(more)
         if attempt.first_byte_at is None and content is not None:
@@ -420,11 +442,15 @@ class Engine:
         return content
 
     def _read(self, attempt: Attempt) -> bytes | None:
-        """Read from the socket: `b""` at the end of a stream, None if nothing is there."""
+        """Read from the socket: `b""` at the end of a stream, None if nothing is there for now."""
         if not attempt.readable:
             return None
         sock = attempt.sock
         assert sock is not None  # noqa: S101  (readable is reset with it)
+        if not self._reads_left:
+            self._epoll.modify(sock.fileno(), _MASK)  # reports it again, after all the others
+            return None
+        self._reads_left -= 1
         try:
             content = sock.recv(65536 if attempt.job.datagram else _READ_SIZE)
         except BlockingIOError:
@@ -444,7 +470,8 @@ class Engine:
             attempt.tls.write(content)
             content = attempt.tls.outgoing.read()
         self._write(attempt, content)
-        attempt.sent_at = attempt.sent_at or self._clock()
+        if not attempt.unsent:
+            attempt.sent_at = attempt.sent_at or self._clock()
 
     def _write(self, attempt: Attempt, content: bytes) -> None:
         if content:
@@ -460,9 +487,19 @@ class Engine:
         except BlockingIOError:
             return
         except OSError as error:
+            if attempt.session is not None:
+                attempt.readable = True
+                self._take(attempt)  # raises the alert that says why, if that is here already
             meaning = at_once if attempt.job.datagram else from_network
             raise meaning(error.errno or 0) from None
         attempt.unsent = attempt.unsent[sent:]
+
+    def _acknowledge(self, attempt: Attempt) -> None:
+        """Acknowledge at once what came: without that, a peer may wait for it to send more."""
+        if not attempt.job.datagram:
+            sock = attempt.sock
+            assert sock is not None  # noqa: S101  (it waits for bytes)
+            sock.setsockopt(*_ACK_NOW)
 
     # What the network says of a socket
 

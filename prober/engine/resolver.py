@@ -9,6 +9,7 @@ resolver fails.
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ USABLE = 600.0
 """Seconds for which an old answer is used while the resolver fails."""
 THREADS = 64
 """Lookups that can be under way at once."""
+MOST_ADDRESSES = 16
+"""Addresses of one name that are tried."""
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 
@@ -93,7 +96,7 @@ class Resolver:
         self._soon = soon
         self._look_up = look_up
         self._names: dict[str, _Name] = {}
-        self._queue: SimpleQueue[str] = SimpleQueue()
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._threads = 0
         self._under_way = 0
 
@@ -119,19 +122,26 @@ class Resolver:
         if entry and answer in entry.waiting:
             entry.waiting.remove(answer)
 
+    def close(self) -> None:
+        """Let the threads end, each when its lookup has."""
+        for _ in range(self._threads):
+            self._queue.put(None)
+
     def _ask(self, name: str, entry: _Name) -> None:
-        if entry.asking:
-            return
-        entry.asking = True
-        self._under_way += 1
-        self._queue.put(name)
+        if not entry.asking:
+            entry.asking = True
+            self._under_way += 1
+            self._queue.put(name)
         if self._threads < min(self._under_way, THREADS):
-            self._threads += 1
-            threading.Thread(target=self._work, name="resolver", daemon=True).start()
+            with suppress(RuntimeError):  # no thread to be had now: the next probe tries again
+                threading.Thread(target=self._work, name="resolver", daemon=True).start()
+                self._threads += 1
 
     def _work(self) -> None:
         while True:
             name = self._queue.get()
+            if name is None:
+                return
             answer = self._answer(name)
             try:
                 self._soon(lambda name=name, answer=answer: self._take(name, answer))  # type: ignore[misc]
@@ -145,10 +155,12 @@ class Resolver:
             if error.errno in _NOT_FOUND:
                 return Trouble(Reason.DNS_NOT_FOUND, f"{name}: no such name or no address")
             return Trouble(Reason.DNS_UNAVAILABLE, f"{name}: {error.strerror}")
-        except (OSError, UnicodeError) as error:
+        except UnicodeError:  # a label that is empty or longer than 63 characters
+            return Trouble(Reason.DNS_NOT_FOUND, f"{name}: not a host name")
+        except OSError as error:
             return Trouble(Reason.DNS_UNAVAILABLE, f"{name}: {error}")
         if addresses:
-            return addresses
+            return addresses[:MOST_ADDRESSES]
         return Trouble(Reason.DNS_NOT_FOUND, f"{name}: no address")
 
     def _take(self, name: str, answer: Answer) -> None:

@@ -7,7 +7,8 @@ from prober.engine.certificate import not_after
 from prober.engine.errors import from_tls
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint
-from prober.model.probe import StartTls, TlsSession
+from prober.model.probe import StartTls, TlsSession, Trouble
+from prober.model.status import Reason
 from prober.model.tls import TlsSettings
 
 READ_SIZE = 16384
@@ -43,8 +44,12 @@ def vet(monitor: Monitor) -> Iterator[Complaint]:
     try:
         make_context(monitor.tls, monitor.tls.alpn or ())
     except (OSError, ValueError) as error:
-        words = getattr(error, "reason", None) or str(error)
-        yield Complaint(("tls",), f"OpenSSL cannot use these files: {words}")
+        yield Complaint(("tls",), _unusable(error))
+
+
+def _unusable(error: OSError | ValueError) -> str:
+    words = getattr(error, "reason", None) or str(error)
+    return f"OpenSSL cannot use these files: {words}"
 
 
 class TlsContexts:
@@ -54,7 +59,7 @@ class TlsContexts:
         self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 
     def get(self, start: StartTls) -> ssl.SSLContext:
-        """Return the context for a handshake."""
+        """Return the context for a handshake. Raise `Trouble`."""
         settings = start.settings
         key = (
             settings.verify,
@@ -66,7 +71,10 @@ class TlsContexts:
         )
         context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[key] = make_context(settings, start.alpn)
+            try:
+                context = self._contexts[key] = make_context(settings, start.alpn)
+            except (OSError, ValueError) as error:  # they were good when they were configured
+                raise Trouble(Reason.INTERNAL, _unusable(error)) from None
         return context
 
     def clear(self) -> None:
@@ -120,6 +128,12 @@ class TlsStream:
             self._object.write(content)
         except ssl.SSLError as error:
             raise from_tls(error) from None
+
+    @property
+    def has_ticket(self) -> bool:
+        """Whether the server has sent a session ticket: it does so when it is content."""
+        session = self._object.session
+        return session is not None and session.has_ticket
 
     def session(self, expiries: dict[bytes, float | None]) -> TlsSession:
         """Return what the handshake ended with; `expiries` remembers certificates seen before."""

@@ -27,6 +27,7 @@ _END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 _OF_A_CALL = (_DATA, _HEADERS, _RST_STREAM, _CONTINUATION)
 _FRAME_LIMIT = 16384  # the largest frame that may be sent to a client that asked for nothing else
 _REPLY_LIMIT = 65536
+_FRAMES_LIMIT = 1024
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _SERVING = 1
 
@@ -167,6 +168,7 @@ class _Reply:
     message: bytearray = field(default_factory=bytearray)
     _buffer: bytes = b""
     _greeted: bool = False
+    _frames_left: int = _FRAMES_LIMIT
     _block: bytes | None = None  # a header block that CONTINUATION frames go on with
     _block_ends: bool = False
     _decoder: Any = None
@@ -190,6 +192,9 @@ class _Reply:
             if len(content) - position < 9 + length:
                 break
             self._greeted = True
+            self._frames_left -= 1
+            if self._frames_left < 0:
+                raise _broken(f"more than {_FRAMES_LIMIT} frames")
             payload = content[position + 9 : position + 9 + length]
             position += 9 + length
             yield _Frame(kind, flags, stream & 0x7FFFFFFF, payload)

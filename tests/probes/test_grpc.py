@@ -455,6 +455,11 @@ BROKEN_REPLIES = {
         HELLO + frame(RST_STREAM, 0, 3, b"\0\0\0\0"),
         HELLO + frame(HEADERS, 0, 1) + frame(CONTINUATION, END_HEADERS, 3, SERVING_BLOCK),
     ],
+    "more than 1024 frames": [
+        HELLO + frame(PING, 0, 0, b"12345678") * 1100,
+        HELLO + frame(0x20) * 1100,
+        HELLO + frame(HEADERS, 0, 1) + frame(CONTINUATION, 0, 1) * 1100,
+    ],
     "it pushes although that was declined": [HELLO + frame(PUSH, END_HEADERS, 1, b"\0\0\0\x02")],
     "its padding is longer than the frame": [
         HELLO + frame(DATA, PADDED, 1),

@@ -1,0 +1,83 @@
+"""The end of a certificate's validity, read without trusting the certificate."""
+
+from datetime import UTC, datetime
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prober.engine.certificate import not_after
+from tests.engine.conftest import Certificates
+
+END = datetime(2040, 5, 6, 7, 8, 9, tzinfo=UTC)
+WRITTEN = b"400506070809Z"
+
+
+def der(leaf: trustme.LeafCert) -> bytes:
+    certificate = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+    return certificate.public_bytes(Encoding.DER)
+
+
+@pytest.fixture(scope="module")
+def certificate(certificates: Certificates) -> bytes:
+    return der(certificates.issue("localhost", not_after=END))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        datetime(2000, 2, 29, 23, 59, 59, tzinfo=UTC),
+        datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC),  # the last in two digits: RFC 5280, 4.1.2.5
+        datetime(2050, 1, 1, tzinfo=UTC),
+        datetime(2055, 6, 7, 8, 9, 10, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),  # "no well-defined expiration date"
+    ],
+)
+def test_it_is_what_another_reader_finds(certificates: Certificates, end: datetime) -> None:
+    start = datetime(1999, 1, 1, tzinfo=UTC)
+    content = der(certificates.issue("localhost", not_before=start, not_after=end))
+    assert x509.load_der_x509_certificate(content).not_valid_after_utc == end
+    assert not_after(content) == end.timestamp()
+
+
+def test_years_from_50_in_two_digits_are_of_the_last_century(certificate: bytes) -> None:
+    assert certificate.count(WRITTEN) == 1
+    old = not_after(certificate.replace(WRITTEN, b"500101000000Z"))
+    assert old == datetime(1950, 1, 1, tzinfo=UTC).timestamp()
+    new = not_after(certificate.replace(WRITTEN, b"491231235959Z"))
+    assert new == datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"499931235959Z", b"4912312359590", b"49123123595\xff0", b" " * 13]
+)
+def test_a_time_that_is_none_is_not_read(certificate: bytes, wrong: bytes) -> None:
+    assert not_after(certificate.replace(WRITTEN, wrong)) is None
+
+
+def test_a_certificate_that_is_cut_off_is_not_read(certificate: bytes) -> None:
+    assert not_after(certificate) is not None
+    assert {not_after(certificate[:length]) for length in range(len(certificate))} == {None}
+
+
+@pytest.mark.parametrize("content", [b"", b"0", b"\x30\x80", b"\x30\xff", b"not a certificate"])
+def test_what_is_no_certificate_is_not_read(content: bytes) -> None:
+    assert not_after(content) is None
+
+
+@given(st.binary(max_size=200))
+def test_nothing_makes_it_raise(content: bytes) -> None:
+    not_after(content)
+
+
+@given(st.data())
+def test_no_change_of_a_certificate_makes_it_raise(certificate: bytes, data: st.DataObject) -> None:
+    content = bytearray(certificate)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    end = not_after(bytes(content))
+    assert end is None or isinstance(end, float)

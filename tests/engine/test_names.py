@@ -1,0 +1,356 @@
+"""Targets by name: the resolver by itself, and under the engine."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import pytest
+
+from prober.engine.resolver import (
+    FRESH,
+    MOST_ADDRESSES,
+    THREADS,
+    USABLE,
+    Address,
+    Addresses,
+    Answer,
+    Lookup,
+    Resolver,
+    literal,
+    look_up,
+)
+from prober.model.probe import Trouble
+from prober.model.status import Reason, Result
+from prober.probes.tcp import TcpProbe
+from prober.probes.udp import UdpProbe
+from tests.engine.by_hand import ByHand
+from tests.engine.conftest import Serve
+from tests.engine.targets import PATIENCE, close, closed_port, find, hold, phases, says
+from tests.simulation import Clock
+
+HERE = Address(socket.AF_INET, "127.0.0.1")
+ELSEWHERE = Address(socket.AF_INET, "127.0.0.2")
+AWAY = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+class Book:
+    """A name server: it says what the test has written, and remembers what it was asked."""
+
+    def __init__(self, *addresses: Address) -> None:
+        self.says: Addresses | Exception = addresses
+        self.asked: list[str] = []
+
+    def __call__(self, name: str) -> Addresses:
+        self.asked.append(name)
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+class Office:
+    """A resolver, what was answered, and its clock."""
+
+    def __init__(self, look_up: Lookup) -> None:
+        self.clock = Clock()
+        self.answers: list[Answer] = []
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.resolver = Resolver(clock=self.clock, soon=self._calls.put, look_up=look_up)
+
+    def ask(self, name: str = "a.example") -> Answer | None:
+        return self.resolver.resolve(name, self.answers.append)
+
+    def take(self) -> None:
+        """Wait for the end of one lookup."""
+        self._calls.get(timeout=PATIENCE)()
+
+
+@contextmanager
+def asking(look_up: Lookup) -> Iterator[Office]:
+    office = Office(look_up)
+    try:
+        yield office
+    finally:
+        office.resolver.close()
+
+
+@contextmanager
+def probing(look_up: Lookup) -> Iterator[ByHand]:
+    by_hand = ByHand(look_up)
+    try:
+        yield by_hand
+    finally:
+        by_hand.close()
+    assert not by_hand.bugs
+
+
+def reason_of(answer: Answer | None) -> Reason:
+    assert isinstance(answer, Trouble)
+    return answer.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("host", "family"), [("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6)]
+)
+def test_an_address_needs_no_lookup(host: str, family: int) -> None:
+    (address,) = literal(host)
+    assert address == Address(family, host)
+    assert address.with_port(80)[:2] == (host, 80)
+
+
+@pytest.mark.parametrize("host", ["a.example", "localhost", "192.0.2", "1", "::g", ""])
+def test_everything_else_does(host: str) -> None:
+    assert literal(host) == ()
+
+
+def test_the_system_is_asked_for_localhost() -> None:
+    assert HERE in look_up("localhost")
+
+
+def test_an_answer_is_kept_and_refreshed_beside_the_probes() -> None:
+    book = Book(HERE)
+    with asking(book) as office:
+        assert office.ask() is None
+        office.take()
+        assert office.answers == [(HERE,)]
+        office.clock.advance(FRESH)
+        assert office.ask() == (HERE,)
+        assert book.asked == ["a.example"]
+        book.says = (ELSEWHERE,)
+        office.clock.advance(0.1)
+        assert office.ask() == (HERE,)
+        office.take()
+        assert office.ask() == (ELSEWHERE,)
+        assert book.asked == ["a.example"] * 2
+
+
+def test_one_lookup_serves_all_who_wait_for_a_name() -> None:
+    book = Book(HERE)
+    with asking(book) as office:
+        for _ in range(50):
+            assert office.ask() is None
+        office.take()
+        assert office.answers == [(HERE,)] * 50
+        assert book.asked == ["a.example"]
+
+
+def test_an_old_answer_is_used_while_the_resolver_fails() -> None:
+    book = Book(HERE)
+    with asking(book) as office:
+        office.ask()
+        office.take()
+        book.says = AWAY
+        for _ in range(10):
+            office.clock.advance(USABLE / 10 - 1)
+            assert office.ask() == (HERE,)
+            office.take()
+        office.clock.advance(10)
+        assert office.ask() is None
+        office.take()
+        assert reason_of(office.answers[-1]) is Reason.DNS_UNAVAILABLE
+        book.says = (ELSEWHERE,)
+        office.clock.advance(FRESH)
+        assert office.ask() is None
+        office.take()
+        assert office.answers[-1] == (ELSEWHERE,)
+
+
+def test_a_name_that_was_taken_away_is_used_no_longer() -> None:
+    book = Book(HERE)
+    with asking(book) as office:
+        office.ask()
+        office.take()
+        book.says = NO_NAME
+        office.clock.advance(FRESH + 1)
+        assert office.ask() == (HERE,)
+        office.take()
+        assert reason_of(office.ask()) is Reason.DNS_NOT_FOUND
+
+
+def test_a_failure_is_remembered_for_a_moment_only() -> None:
+    book = Book()
+    book.says = NO_NAME
+    with asking(book) as office:
+        office.ask()
+        office.take()
+        office.clock.advance(FRESH - 0.1)
+        assert reason_of(office.ask()) is Reason.DNS_NOT_FOUND
+        assert len(book.asked) == 1
+        book.says = (HERE,)
+        office.clock.advance(0.1)
+        assert office.ask() is None
+        office.take()
+        assert office.answers[-1] == (HERE,)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (NO_NAME, Reason.DNS_NOT_FOUND),
+        (socket.gaierror(socket.EAI_NODATA, "No address"), Reason.DNS_NOT_FOUND),
+        ((), Reason.DNS_NOT_FOUND),
+        (UnicodeError("label too long"), Reason.DNS_NOT_FOUND),
+        (AWAY, Reason.DNS_UNAVAILABLE),
+        (socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure"), Reason.DNS_UNAVAILABLE),
+        (socket.gaierror(socket.EAI_SYSTEM, "System error"), Reason.DNS_UNAVAILABLE),
+        (OSError(24, "Too many open files"), Reason.DNS_UNAVAILABLE),
+    ],
+)
+async def test_a_name_without_an_address_is_the_targets_fault_and_a_failing_resolver_is_not(
+    trouble: Addresses | Exception, reason: Reason
+) -> None:
+    book = Book()
+    book.says = trouble
+    found = await find(TcpProbe(), 80, host="a.example", look_up=book)
+    assert found.reason is reason
+    assert found.detail.startswith("a.example: ")
+    assert (found.result is Result.UNKNOWN) == (reason is Reason.DNS_UNAVAILABLE)
+    assert phases(found) == {"resolve", "connect"} or phases(found) == {"resolve"}
+
+
+@pytest.mark.parametrize("name", ["a..b", "a" * 64 + ".example"])
+async def test_what_cannot_be_a_name_has_no_address(name: str) -> None:
+    assert (await find(TcpProbe(), 80, host=name)).reason is Reason.DNS_NOT_FOUND
+
+
+async def test_localhost_is_probed_by_its_name(serve: Serve) -> None:
+    found = await find(TcpProbe(), serve(hold), host="localhost")
+    assert found.reason is Reason.OK
+    assert phases(found) == {"resolve", "connect"}
+
+
+async def test_after_an_address_that_refuses_the_next_is_tried(serve: Serve) -> None:
+    book = Book(ELSEWHERE, HERE)
+    found = await find(TcpProbe(), serve(hold), host="a.example", look_up=book)
+    assert found.reason is Reason.OK
+
+
+async def test_a_probe_that_fails_after_it_is_connected_does_not_try_the_next_address(
+    serve: Serve,
+) -> None:
+    port = serve(close)
+    found = await find(TcpProbe(expect=b"x"), port, host="a.example", look_up=Book(HERE, ELSEWHERE))
+    assert found.reason is Reason.CLOSED
+
+
+async def test_of_many_failures_the_targets_stands() -> None:
+    unreachable = Address(socket.AF_INET6, "fe80::1")  # without a scope: there is no way there
+    for addresses in ((unreachable, HERE), (HERE, unreachable)):
+        found = await find(TcpProbe(), closed_port(), host="a.example", look_up=Book(*addresses))
+        assert found.reason is Reason.REFUSED
+
+
+async def test_a_name_with_very_many_addresses_ends_like_any_other() -> None:
+    many = tuple(Address(socket.AF_INET6, f"fe80::{number:x}") for number in range(1, 2000))
+    found = await find(TcpProbe(), 80, host="a.example", look_up=Book(*many))
+    assert found.reason is Reason.NO_ROUTE
+    with asking(Book(*many)) as office:
+        office.ask()
+        office.take()
+        assert office.answers == [many[:MOST_ADDRESSES]]
+
+
+async def test_a_name_serves_udp_probes_as_well() -> None:
+    port = closed_port(socket.SOCK_DGRAM)
+    found = await find(UdpProbe(), port, host="a.example", look_up=Book(HERE))
+    assert found.reason is Reason.REFUSED
+    assert phases(found) == {"resolve", "send", "first_byte"}
+
+
+def test_a_resolver_that_does_not_answer_is_our_trouble_at_the_deadline() -> None:
+    answer = threading.Event()
+
+    def hang(_: str) -> Addresses:
+        assert answer.wait(PATIENCE)
+        return (HERE,)
+
+    with probing(hang) as by_hand:
+        by_hand.start(closed_port(), host="a.example", timeout=0.5)
+        by_hand.clock.advance(0.6)
+        (found,) = by_hand.outcomes
+        answer.set()
+        by_hand.take_answer()
+    assert (found.result, found.reason) == (Result.UNKNOWN, Reason.DNS_UNAVAILABLE)
+    assert found.detail == "no answer from the resolver within 0.5 s"
+    assert phases(found) == {"resolve"}
+    assert len(by_hand.outcomes) == 1
+
+
+def test_names_that_hang_delay_neither_addresses_nor_names_that_are_known(serve: Serve) -> None:
+    answer = threading.Event()
+
+    def look_up(name: str) -> Addresses:
+        if name != "known.example":
+            assert answer.wait(PATIENCE)
+        return (HERE,)
+
+    port = serve(hold)
+    with probing(look_up) as by_hand:
+        by_hand.start(port, host="known.example")
+        by_hand.take_answer()
+        by_hand.outcome()
+        hung = [by_hand.start(port, host=f"{n}.example", timeout=5) for n in range(THREADS + 10)]
+        by_hand.clock.advance(FRESH - 1)
+        by_hand.outcomes.clear()
+        by_hand.start(port, host="known.example")
+        by_hand.start(port)
+        while len(by_hand.outcomes) < 2:
+            by_hand.drain()
+        assert {found.reason for found in by_hand.outcomes} == {Reason.OK}
+        answer.set()
+        for _ in hung:
+            by_hand.take_answer()
+        while len(by_hand.outcomes) < 2 + len(hung):
+            by_hand.drain()
+    assert {found.reason for found in by_hand.outcomes} == {Reason.OK}
+
+
+def test_a_name_is_asked_for_again_when_no_thread_was_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with asking(Book(HERE)) as office:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            assert office.ask() is None
+        assert office.ask() is None
+        office.take()
+        assert office.answers == [(HERE,)] * 2
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_the_threads_end_with_the_resolver() -> None:
+    before = threading.active_count()
+    with asking(Book(HERE)) as office:
+        for number in range(5):
+            office.ask(f"{number}.example")
+        for _ in range(5):
+            office.take()
+        threads = [thread for thread in threading.enumerate() if thread.name == "resolver"]
+        assert threads
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert threading.active_count() <= before
+
+
+def test_a_new_address_is_used_by_the_next_probe_after_the_refresh(serve: Serve) -> None:
+    port = serve(says(b"x"))
+    book = Book(ELSEWHERE)
+    with probing(book) as by_hand:
+        by_hand.start(port, host="a.example")
+        by_hand.take_answer()
+        assert by_hand.outcome().reason is Reason.REFUSED
+        book.says = (HERE,)
+        by_hand.clock.advance(FRESH + 0.1)
+        by_hand.start(port, host="a.example")
+        while len(by_hand.outcomes) < 2:
+            by_hand.drain()
+        by_hand.take_answer()
+        by_hand.start(port, host="a.example")
+        while len(by_hand.outcomes) < 3:
+            by_hand.drain()
+    assert [each.reason for each in by_hand.outcomes[1:]] == [Reason.REFUSED, Reason.OK]

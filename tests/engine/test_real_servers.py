@@ -1,0 +1,287 @@
+"""Probes against the servers that they will meet: nginx, HAProxy, OpenSSL's."""
+
+import asyncio
+import grp
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from prober.model.kinds import Codes
+from prober.model.probe import Probe
+from prober.model.status import Reason, Result
+from prober.model.tls import TlsSettings
+from prober.probes.grpc import GrpcProbe
+from prober.probes.http import HttpProbe, HttpsProbe
+from prober.probes.tcp import TcpProbe
+from prober.probes.tls import TlsProbe
+from tests.engine.conftest import Certificates
+from tests.engine.targets import find
+
+SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+
+def program(name: str) -> str:
+    """Return the path of a program, or skip the test."""
+    path = shutil.which(name, path=SEARCHED)
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+@contextmanager
+def running(*command: str, log: Path, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a server for as long as the context lasts."""
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, text=True, stderr=errors, **options) as server,  # type: ignore[call-overload]  # its options are passed on
+    ):
+        try:
+            yield server
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def inherited() -> Iterator[Callable[[], socket.socket]]:
+    """Return listening sockets for servers to inherit: none has to be waited for."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+
+NGINX = """
+daemon off;
+worker_processes 1;
+user {user} {group};
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder};
+    proxy_temp_path {folder};
+    fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder};
+    scgi_temp_path {folder};
+    server {{
+        listen 127.0.0.1:{clear};
+        listen 127.0.0.1:{tls} ssl;
+        server_name localhost;
+        ssl_certificate {pem};
+        ssl_certificate_key {pem};
+        root {folder};
+        location = /moved {{ return 301 /; }}
+    }}
+    server {{
+        listen 127.0.0.1:{tls} ssl default_server;
+        ssl_reject_handshake on;
+    }}
+}}
+"""
+
+
+@pytest.fixture
+def nginx(
+    tmp_path: Path, certificates: Certificates, inherited: Callable[[], socket.socket]
+) -> Iterator[dict[str, int]]:
+    """Return the ports of an nginx."""
+    path = program("nginx")
+    listeners = {"clear": inherited(), "tls": inherited()}
+    ports = {name: each.getsockname()[1] for name, each in listeners.items()}
+    (tmp_path / "index.html").write_text("<p>all systems ready</p>\n" * 4000)
+    config = tmp_path / "nginx.conf"
+    pem = certificates.file("localhost")
+    user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    config.write_text(NGINX.format(folder=tmp_path, pem=pem, user=user, group=group, **ports))
+    numbers = [each.fileno() for each in listeners.values()]
+    with running(
+        *(path, "-p", str(tmp_path), "-e", "stderr", "-c", str(config)),
+        log=tmp_path / "log",
+        pass_fds=numbers,
+        env={"NGINX": "".join(f"{number};" for number in numbers)},  # as in a binary upgrade
+    ):
+        yield ports
+
+
+@pytest.mark.parametrize(
+    ("probe", "reason", "status"),
+    [
+        (HttpProbe(), Reason.OK, 200),
+        (HttpProbe(http_method="HEAD"), Reason.OK, 200),
+        (HttpProbe(http_version="1.0"), Reason.OK, 200),
+        (HttpProbe(body_regex=r"systems (ready|steady)"), Reason.OK, 200),
+        (HttpProbe(http_version="1.0", body_regex="ready"), Reason.OK, 200),
+        (HttpProbe(body_regex="not there", body_limit=100), Reason.PAYLOAD_MISMATCH, 200),
+        (HttpProbe(url_path="/missing"), Reason.UNEXPECTED_STATUS, 404),
+        (HttpProbe(url_path="/moved"), Reason.UNEXPECTED_STATUS, 301),
+        (HttpProbe(http_method="POST"), Reason.UNEXPECTED_STATUS, 405),
+        (
+            HttpProbe(http_method="TRACE", expected_codes=Codes("405", frozenset({405}))),
+            Reason.OK,
+            405,
+        ),
+    ],
+)
+async def test_nginx_over_http(
+    nginx: dict[str, int], probe: HttpProbe, reason: Reason, status: int
+) -> None:
+    found = await find(probe, nginx["clear"])
+    assert (found.reason, found.facts) == (reason, {"http_status_code": status})
+
+
+async def test_nginx_over_tls(nginx: dict[str, int], certificates: Certificates) -> None:
+    settings = TlsSettings(verify=True, ca_file=certificates.ca_file)
+    for probe in (
+        HttpsProbe(tls=settings),
+        HttpsProbe(tls=settings, body_regex="ready"),
+        TlsProbe(tls=settings),
+        TlsProbe(tls=TlsSettings(alpn=("http/1.1",))),
+    ):
+        found = await find(probe, nginx["tls"], host="localhost")
+        assert found.reason is Reason.OK, found
+
+
+@pytest.mark.parametrize("probe", [TlsProbe(domain_name="b.example"), HttpsProbe()])
+async def test_nginx_refuses_names_that_it_does_not_serve(
+    nginx: dict[str, int], probe: Probe
+) -> None:
+    found = await find(probe, nginx["tls"])
+    assert (found.reason, found.detail) == (Reason.TLS_ALERT, "TLS alert: unrecognized name")
+
+
+async def test_nginx_answers_plain_http_on_its_tls_port(nginx: dict[str, int]) -> None:
+    found = await find(HttpProbe(), nginx["tls"])
+    assert found.facts == {"http_status_code": 400}
+
+
+async def test_nginx_speaks_no_http_2_in_the_clear(nginx: dict[str, int]) -> None:
+    found = await find(GrpcProbe(), nginx["clear"])
+    assert (found.result, found.reason) == (Result.HEALTH_PAYLOAD_MISMATCH, Reason.BAD_RESPONSE)
+
+
+HAPROXY = """
+defaults
+    mode http
+    timeout client 5s
+    timeout server 5s
+    timeout connect 5s
+frontend clear
+    bind fd@{clear}
+    http-request return status 200 content-type text/plain string ready if {{ path / }}
+    http-request return status 503
+frontend tls
+    bind fd@{tls} ssl crt {pem} alpn h2,http/1.1
+    http-request return status 200 content-type text/plain string ready
+frontend guarded
+    bind fd@{guarded} ssl crt {pem} ca-file {ca} verify required
+    http-request return status 200
+frontend closed
+    mode tcp
+    bind fd@{closed}
+    tcp-request connection reject
+"""
+
+
+@pytest.fixture
+def haproxy(
+    tmp_path: Path, certificates: Certificates, inherited: Callable[[], socket.socket]
+) -> Iterator[dict[str, int]]:
+    """Return the ports of an HAProxy."""
+    path = program("haproxy")
+    listeners = {name: inherited() for name in ("clear", "tls", "guarded", "closed")}
+    numbers = {name: each.fileno() for name, each in listeners.items()}
+    config = tmp_path / "haproxy.cfg"
+    pem, ca = certificates.file("localhost"), certificates.ca_file
+    config.write_text(HAPROXY.format(pem=pem, ca=ca, **numbers))
+    with running(
+        *(path, "-q", "-db", "-f", str(config)), log=tmp_path / "log", pass_fds=numbers.values()
+    ):
+        yield {name: each.getsockname()[1] for name, each in listeners.items()}
+
+
+async def test_haproxy(haproxy: dict[str, int], certificates: Certificates) -> None:
+    own = TlsSettings(cert_file=certificates.file("client.example"))
+    expected: list[tuple[Probe, str, Reason]] = [
+        (TcpProbe(), "clear", Reason.OK),
+        (HttpProbe(body_regex="^ready$"), "clear", Reason.OK),
+        (HttpProbe(url_path="/other"), "clear", Reason.UNEXPECTED_STATUS),
+        (TcpProbe(), "closed", Reason.OK),
+        (HttpProbe(), "closed", Reason.RESET),
+        (HttpsProbe(body_regex="^ready$"), "tls", Reason.OK),
+        (TlsProbe(tls=TlsSettings(alpn=("h2",))), "tls", Reason.OK),
+        (GrpcProbe(tls=TlsSettings()), "tls", Reason.BAD_RESPONSE),
+        (TlsProbe(), "guarded", Reason.TLS_ALERT),
+        (HttpsProbe(), "guarded", Reason.TLS_ALERT),
+        (TlsProbe(tls=own), "guarded", Reason.OK),
+        (HttpsProbe(tls=own), "guarded", Reason.OK),
+    ]
+    for probe, name, reason in expected:
+        found = await find(probe, haproxy[name], host="localhost")
+        assert found.reason is reason, (probe, name, found)
+
+
+@contextmanager
+def s_server(
+    certificates: Certificates, folder: Path, *options: str
+) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """Run OpenSSL's test server; yield its port, and the program."""
+    command = [program("openssl"), "s_server", "-accept", "127.0.0.1:0", "-naccept", "10"]
+    command += ["-cert", certificates.file("localhost"), *options]
+    with running(
+        *command, log=folder / "log", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as server:
+        yield int(heard(server, r"ACCEPT .*:(\d+)")), server
+
+
+def heard(server: subprocess.Popen[str], pattern: str) -> str:
+    """Wait for a line that the server writes; return what the pattern's group is in it."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        if found := re.fullmatch(pattern, line.strip()):
+            return found[1]
+    pytest.fail(f"no line was {pattern}")
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_openssl(certificates: Certificates, tmp_path: Path, version: str) -> None:
+    with s_server(certificates, tmp_path, version, "-www") as (port, _):
+        assert (await find(TlsProbe(), port)).reason is Reason.OK
+        found = await find(HttpsProbe(body_regex="s_server"), port)
+        assert (found.reason, found.detail) == (Reason.OK, "HTTP 200, body_regex found")
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_openssl_that_requires_a_certificate(
+    certificates: Certificates, tmp_path: Path, version: str
+) -> None:
+    asking = ("-Verify", "1", "-verify_return_error", "-CAfile", certificates.ca_file)
+    with s_server(certificates, tmp_path, version, "-www", *asking) as (port, _):
+        for kind in (TlsProbe, HttpsProbe):
+            assert (await find(kind(), port)).reason is Reason.TLS_ALERT
+            own = TlsSettings(cert_file=certificates.file("client.example"))
+            assert (await find(kind(tls=own), port)).reason is Reason.OK
+
+
+async def test_openssl_that_renegotiates(certificates: Certificates, tmp_path: Path) -> None:
+    def converse(server: subprocess.Popen[str]) -> None:
+        assert server.stdin is not None
+        heard(server, "(Connection: close)")
+        server.stdin.write("r\n")  # its command for that
+        server.stdin.flush()
+        heard(server, "(Read BLOCK)")  # the answer to it has come
+        server.stdin.write("HTTP/1.1 200 OK\n\n")
+        server.stdin.flush()
+
+    with s_server(certificates, tmp_path, "-tls1_2", "-naccept", "1") as (port, server):
+        talk = asyncio.create_task(asyncio.to_thread(converse, server))
+        found = await find(HttpsProbe(), port)
+        await talk
+        assert heard(server, "(.) server accepts that finished") == "2"
+    assert found.reason is Reason.OK

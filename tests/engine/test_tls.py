@@ -1,0 +1,393 @@
+"""TLS, HTTPS and mutual TLS against Python's own TLS server."""
+
+import socket
+import ssl
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
+
+from prober.engine.tls import TlsContexts, vet
+from prober.model.monitor import Monitor
+from prober.model.probe import Probe, Send, StartTls, Steps
+from prober.model.status import Reason, Result, Verdict
+from prober.model.tls import TlsSettings
+from prober.probes.http import HttpsProbe
+from prober.probes.tcp import TcpProbe
+from prober.probes.tls import TlsProbe
+from tests.engine.by_hand import ByHand, Scripted, accept
+from tests.engine.conftest import Certificates, Serve
+from tests.engine.targets import Script, answers, close, find, hold, over_tls, phases, reset, says
+
+OK = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready")
+
+
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+async def test_a_handshake_is_good(serve: Serve, certificates: Certificates, tls: str) -> None:
+    found = await find(TlsProbe(), serve(over_tls(certificates.server(tls=tls))))
+    assert (found.result, found.detail) == (Result.OK, f"TLSv{tls} handshake")
+    assert found.facts is not None
+    assert found.facts["tls_version"] == f"TLSv{tls}"
+    assert phases(found) == {"connect", "tls"}
+
+
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+@pytest.mark.parametrize("probe", [HttpsProbe(), HttpsProbe(body_regex="ready")])
+async def test_http_over_tls_is_good(
+    serve: Serve, certificates: Certificates, tls: str, probe: HttpsProbe
+) -> None:
+    found = await find(probe, serve(over_tls(certificates.server(tls=tls), OK)))
+    assert found.reason is Reason.OK
+    assert found.facts is not None
+    assert found.facts["http_status_code"] == 200
+    assert found.facts["tls_version"] == f"TLSv{tls}"
+    assert phases(found) == {"connect", "tls", "send", "first_byte", "transfer"}
+
+
+@pytest.mark.parametrize(
+    ("names", "dates", "reason"),
+    [
+        (("localhost",), {}, Reason.OK),
+        (("example.org",), {}, Reason.TLS_HOSTNAME),
+        (("127.0.0.1",), {}, Reason.TLS_HOSTNAME),
+        (("localhost",), {"not_after": "yesterday"}, Reason.TLS_EXPIRED),
+        (("localhost",), {"not_before": "tomorrow"}, Reason.TLS_EXPIRED),
+    ],
+)
+async def test_a_certificate_is_verified_if_that_is_wanted(
+    *,
+    serve: Serve,
+    certificates: Certificates,
+    moments: dict[str, datetime],
+    names: tuple[str, ...],
+    dates: dict[str, str],
+    reason: Reason,
+) -> None:
+    given = {"not_before": "long ago", "not_after": "in a month"} | dates
+    leaf = certificates.issue(*names, **{key: moments[name] for key, name in given.items()})
+    port = serve(over_tls(certificates.server(leaf), OK))
+    verified = TlsSettings(verify=True, ca_file=certificates.ca_file)
+    for probe in (TlsProbe(tls=verified), HttpsProbe(tls=verified)):
+        found = await find(probe, port, host="localhost")
+        assert found.reason is reason, found
+        assert reason is Reason.OK or found.detail.startswith("certificate: ")
+    for lax in (TlsProbe(), HttpsProbe()):
+        found = await find(lax, port, host="localhost")
+        assert found.result is Result.OK
+        assert found.facts is not None
+        assert found.facts["tls_not_after"] == moments[given["not_after"]].timestamp()
+
+
+async def test_an_unknown_authority_is_not_trusted(
+    serve: Serve, certificates: Certificates
+) -> None:
+    probe = TlsProbe(tls=TlsSettings(verify=True))
+    found = await find(probe, serve(over_tls(certificates.server())), host="localhost")
+    assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.TLS_UNTRUSTED)
+    assert phases(found) == {"resolve", "connect", "tls"}
+
+
+async def test_an_address_is_verified_as_an_address(
+    serve: Serve, certificates: Certificates
+) -> None:
+    settings = TlsSettings(verify=True, ca_file=certificates.ca_file)
+    for name, reason in (("127.0.0.1", Reason.OK), ("127.0.0.2", Reason.TLS_HOSTNAME)):
+        port = serve(over_tls(certificates.server(certificates.issue(name))))
+        assert (await find(TlsProbe(tls=settings), port)).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("probe", "host", "name"),
+    [
+        (TlsProbe(), "localhost", "localhost"),
+        (TlsProbe(), "127.0.0.1", None),
+        (TlsProbe(domain_name="a.example"), "127.0.0.1", "a.example"),
+        (TlsProbe(domain_name="a.example."), "127.0.0.1", "a.example"),
+        (HttpsProbe(domain_name="a.example"), "localhost", "a.example"),
+        (HttpsProbe(tls=TlsSettings(server_name="b.example")), "localhost", "b.example"),
+    ],
+)
+async def test_the_server_is_told_which_name_is_meant(
+    serve: Serve, certificates: Certificates, probe: Probe, host: str, name: str | None
+) -> None:
+    seen: list[str | None] = []
+    context = certificates.server()
+    context.sni_callback = lambda _, asked, __: seen.append(asked)
+    assert (await find(probe, serve(over_tls(context, OK)), host=host)).reason is Reason.OK
+    assert seen == [name]
+
+
+@pytest.mark.parametrize(
+    ("probe", "offered", "spoken"),
+    [
+        (TlsProbe(), ["h2"], None),
+        (TlsProbe(tls=TlsSettings(alpn=("h2", "http/1.1"))), ["h2"], "h2"),
+        (HttpsProbe(), ["h2", "http/1.1"], "http/1.1"),
+    ],
+)
+async def test_protocols_are_agreed_on(
+    serve: Serve, certificates: Certificates, probe: Probe, offered: list[str], spoken: str | None
+) -> None:
+    heard: list[str | None] = []
+
+    def listen(connection: socket.socket) -> None:
+        assert isinstance(connection, ssl.SSLSocket)
+        heard.append(connection.selected_alpn_protocol())
+        OK(connection)
+
+    context = certificates.server()
+    context.set_alpn_protocols(offered)
+    found = await find(probe, serve(over_tls(context, listen)))
+    assert found.reason is Reason.OK
+    assert heard == [spoken]
+    assert (f", {spoken}" in found.detail) == (isinstance(probe, TlsProbe) and bool(spoken))
+
+
+SNI_REFUSED = "TLS alert: unrecognized name"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason", "detail"),
+    [
+        (says(b"SSH-2.0-OpenSSH_9.2\r\n"), Reason.TLS_HANDSHAKE, "TLS: wrong version number"),
+        (answers(b"HTTP/1.1 400 no TLS\r\n\r\n"), Reason.TLS_HANDSHAKE, "wrong version number"),
+        (answers(then=close), Reason.CLOSED, "closed during the TLS handshake"),
+        (answers(then=reset), Reason.RESET, "connection reset by peer"),
+        (hold, Reason.TIMEOUT, "TLS handshake not finished within 0.1 s"),
+        (answers(b"\x16\x03\x03"), Reason.TIMEOUT, "TLS handshake not finished within 0.1 s"),
+        (answers(b"\x15\x03\x03\x00\x02\x02\x70"), Reason.TLS_ALERT, SNI_REFUSED),
+        (answers(b"\x15\x03\x03\x00\x02\x02\x28"), Reason.TLS_ALERT, "alert: handshake failure"),
+    ],
+)
+@pytest.mark.parametrize("probe", [TlsProbe(), HttpsProbe()])
+async def test_a_handshake_that_fails_says_why(
+    serve: Serve, probe: Probe, script: Script, reason: Reason, detail: str
+) -> None:
+    found = await find(probe, serve(script), timeout=0.1)
+    assert found.reason is reason
+    assert detail in found.detail
+    assert found.facts is None
+    assert phases(found) == {"connect", "tls"}
+
+
+async def test_an_old_version_is_refused(serve: Serve, certificates: Certificates) -> None:
+    port = serve(over_tls(certificates.server(tls="1.2")))
+    found = await find(TlsProbe(tls=TlsSettings(min_version="1.3")), port)
+    assert (found.reason, found.detail) == (Reason.TLS_ALERT, "TLS alert: protocol version")
+
+
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+@pytest.mark.parametrize("kind", [TlsProbe, HttpsProbe])
+async def test_a_server_that_asks_for_a_certificate_gets_the_given_one_or_refuses(
+    serve: Serve, certificates: Certificates, kind: type[TlsProbe | HttpsProbe], tls: str
+) -> None:
+    port = serve(over_tls(certificates.asking_server(tls=tls), OK))
+    refused = await find(kind(), port)
+    assert (refused.result, refused.reason) == (Result.CONNECT_FAILED, Reason.TLS_ALERT), refused
+    assert "tls" in phases(refused)
+    own = certificates.file("client.example")
+    found = await find(kind(tls=TlsSettings(cert_file=own, key_file=own)), port)
+    assert found.reason is Reason.OK, found
+
+
+# TLS 1.3: the client has finished before the server has judged it.
+
+
+def test_a_server_without_session_tickets_is_good_and_the_wait_does_not_count(
+    by_hand: ByHand, listener: socket.socket, certificates: Certificates
+) -> None:
+    by_hand.start(listener.getsockname()[1], TlsProbe())
+    by_hand.drain()
+    with accept(listener) as connection:
+        assert shake(by_hand, connection, certificates.server(tickets=0)) == b""
+        by_hand.clock.advance(0.05)
+        assert not by_hand.outcomes
+        by_hand.clock.advance(0.1)
+    (found,) = by_hand.outcomes
+    assert found.reason is Reason.OK
+    assert found.seconds == 0.0
+    assert phases(found) == {"connect", "tls"}
+
+
+async def test_a_server_without_session_tickets_is_good_in_real_time(
+    serve: Serve, certificates: Certificates
+) -> None:
+    found = await find(TlsProbe(), serve(over_tls(certificates.server(tickets=0))))
+    assert found.reason is Reason.OK
+
+
+def test_a_timeout_shorter_than_the_wait_for_a_refusal_is_no_failure(
+    by_hand: ByHand, listener: socket.socket, certificates: Certificates
+) -> None:
+    by_hand.start(listener.getsockname()[1], TlsProbe(), timeout=0.05)
+    by_hand.drain()
+    with accept(listener) as connection:
+        shake(by_hand, connection, certificates.server(tickets=0))
+        by_hand.clock.advance(0.1)
+    assert [found.reason for found in by_hand.outcomes] == [Reason.OK]
+
+
+@pytest.mark.parametrize(
+    ("tickets", "then", "reason"),
+    [
+        (2, close, Reason.OK),
+        (2, reset, Reason.OK),
+        (0, close, Reason.CLOSED),
+        (0, reset, Reason.RESET),
+    ],
+)
+def test_a_server_that_ends_after_the_handshake_has_taken_it_if_it_sent_a_ticket(
+    *,
+    by_hand: ByHand,
+    listener: socket.socket,
+    certificates: Certificates,
+    tickets: int,
+    then: Script,
+    reason: Reason,
+) -> None:
+    by_hand.start(listener.getsockname()[1], TlsProbe())
+    by_hand.drain()
+    with accept(listener) as connection:
+        connection.sendall(shake(by_hand, connection, certificates.server(tickets=tickets)))
+        then(connection)
+    assert by_hand.outcome().reason is reason
+
+
+def test_a_refusal_in_pieces_is_still_a_refusal(
+    by_hand: ByHand, listener: socket.socket, certificates: Certificates
+) -> None:
+    by_hand.start(listener.getsockname()[1], TlsProbe())
+    by_hand.drain()
+    with accept(listener) as connection:
+        alert = shake(by_hand, connection, certificates.asking_server())
+        for byte in alert:
+            assert not by_hand.outcomes
+            connection.send(bytes([byte]))
+            by_hand.drain()
+    (found,) = by_hand.outcomes
+    assert (found.reason, found.detail) == (Reason.TLS_ALERT, "TLS alert: certificate required")
+
+
+def test_a_refusal_is_heard_even_if_the_connection_is_reset_before_the_request(
+    by_hand: ByHand, listener: socket.socket, certificates: Certificates
+) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = certificates.asking_server().wrap_bio(incoming, outgoing, server_side=True)
+
+    def go_on() -> None:
+        incoming.write(connection.recv(65536))
+        with suppress(ssl.SSLError):
+            server.do_handshake()
+        connection.sendall(outgoing.read())
+
+    def steps() -> Steps:
+        yield StartTls(TlsSettings(), "localhost")
+        go_on()  # to its refusal
+        reset(connection)
+        connection.close()
+        yield Send(b"request")
+        return Verdict(Reason.OK, "never")
+
+    by_hand.start(listener.getsockname()[1], Scripted(steps))
+    by_hand.drain()
+    with accept(listener) as connection:
+        go_on()
+        by_hand.drain()
+    assert [found.reason for found in by_hand.outcomes] == [Reason.TLS_ALERT]
+
+
+async def test_a_server_of_tls_1_2_may_close_after_the_handshake(
+    serve: Serve, certificates: Certificates
+) -> None:
+    found = await find(TlsProbe(), serve(over_tls(certificates.server(tls="1.2"), close)))
+    assert found.reason is Reason.OK
+
+
+def shake(by_hand: ByHand, connection: socket.socket, context: ssl.SSLContext) -> bytes:
+    """Do a server's part of a handshake; return what it says at its end, still unsent."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    while True:
+        incoming.write(connection.recv(65536))
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            connection.sendall(outgoing.read())
+            by_hand.drain()
+        except ssl.SSLError:
+            break
+        else:
+            break
+    return outgoing.read()
+
+
+# Settings and their files
+
+
+def test_one_context_serves_all_handshakes_with_the_same_settings(
+    certificates: Certificates,
+) -> None:
+    contexts = TlsContexts()
+    verified = TlsSettings(verify=True, ca_file=certificates.ca_file)
+    starts = [
+        handshake(TlsSettings(), ()),
+        handshake(TlsSettings(), ("h2",)),
+        handshake(TlsSettings(min_version="1.3"), ()),
+        handshake(verified, ()),
+    ]
+    made = [contexts.get(start) for start in starts]
+    assert len(set(map(id, made))) == len(starts)
+    assert [contexts.get(start._replace(server_name="b")) for start in starts] == made
+    contexts.clear()
+    assert contexts.get(starts[0]) is not made[0]
+
+
+def handshake(settings: TlsSettings, alpn: tuple[str, ...]) -> StartTls:
+    return StartTls(settings, "a", alpn)
+
+
+def test_files_that_have_gone_since_they_were_configured_are_our_trouble(
+    by_hand: ByHand, listener: socket.socket, tmp_path: Path
+) -> None:
+    settings = TlsSettings(cert_file=str(tmp_path / "gone.pem"))
+    by_hand.start(listener.getsockname()[1], TlsProbe(tls=settings))
+    found = by_hand.outcome()
+    assert (found.result, found.reason) == (Result.UNKNOWN, Reason.INTERNAL)
+    assert "No such file" in found.detail
+
+
+def test_files_that_openssl_cannot_use_are_found_before_any_probe(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n")
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(
+        rsa.generate_private_key(65537, 2048).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+        )
+    )
+    own = certificates.file("client.example")
+    settings = [
+        TlsSettings(cert_file=str(nonsense)),
+        TlsSettings(cert_file=own, key_file=certificates.file("other.example")),
+        TlsSettings(cert_file=own, key_file=str(locked)),
+        TlsSettings(verify=True, ca_file=str(nonsense)),
+    ]
+    for wrong in settings:
+        (complaint,) = vet(monitor(TlsProbe(tls=wrong)))
+        assert complaint.path == ("tls",)
+        assert complaint.message.startswith("OpenSSL cannot use these files: ")
+    assert not list(vet(monitor(TlsProbe(tls=TlsSettings(cert_file=own)))))
+    assert not list(vet(monitor(TcpProbe())))
+
+
+def monitor(probe: Probe) -> Monitor:
+    return Monitor(name="m", type="any", pool="p", probe=probe)
