@@ -165,6 +165,8 @@ class Scheduler(Generic[S]):
         """Handle what is ready, as the event loop calls for it."""
         self._engine.drain()
         self._start_queued()
+        if not self._engine.in_flight:
+            self._ticker.rest_until(self._wheel.next())
 
     def _tick(self, now: float, late: float) -> float | None:
         """Do what is due; first let every answer in that came while nobody looked."""
@@ -178,6 +180,7 @@ class Scheduler(Generic[S]):
             elif not watch.job.datagram or self._has_pace(watch, now):
                 self._queue.append(watch)
         self._start_queued()
+        self._engine.drain()  # nearby targets have taken the connection by now: save a wake-up
         if self._queue and now >= self._review_due:
             self._review_due = now + _REVIEW_EVERY
             for watch in self._queue:

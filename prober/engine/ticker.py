@@ -58,6 +58,15 @@ class Ticker:
         self._armed = when
         self._timer = self._call_later(max(0.0, when - self.clock()), self._tick)
 
+    def rest_until(self, when: float | None) -> None:
+        """Do not tick before `when`, or not at all: nothing is in flight that could be late."""
+        if self._ticking or self._timer is None or (when is not None and when <= self._armed):
+            return
+        self._timer.cancel()
+        self._timer = None
+        if when is not None:
+            self.wake_by(when)
+
     def stop(self) -> None:
         """Do not tick any more."""
         if self._timer is not None:
