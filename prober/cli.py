@@ -8,6 +8,7 @@ import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
+from io import FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, NamedTuple
 
 from prober import __version__
@@ -33,6 +34,7 @@ USAGE = 2
 """The exit code for bad usage or a bad configuration."""
 _UNKNOWN = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
+_STDOUT, _STDERR = 1, 2
 
 CONFIG = Flag("config", "configuration file", metavar="FILE")
 LISTEN = Flag(
@@ -355,6 +357,7 @@ Exit status: 0 or 1.""",
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run the command line and return the exit code; bad usage raises SystemExit(2)."""
     environment = os.environ if environment is None else environment
+    _settle_streams()
     try:
         try:
             command, options = _parse(arguments, environment)
@@ -367,6 +370,22 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _settle_streams() -> None:
+    """Lead closed streams to nowhere; print what an encoding does not know in escapes.
+
+    A socket would take the number of a closed stream, and then be written to.
+    """
+    while (free := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        continue
+    os.close(free)
+    if sys.stdout is None:
+        sys.stdout = TextIOWrapper(FileIO(_STDOUT, "w", closefd=False))
+    if sys.stderr is None:
+        sys.stderr = TextIOWrapper(FileIO(_STDERR, "w", closefd=False))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does of itself
 
 
 def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:

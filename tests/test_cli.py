@@ -31,6 +31,7 @@ from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
 from prober.surprises import surprises
 from prober.terminal import clean, columns, cut, span, table, took, wants_colour
+from tests.running import prober
 
 NOW = 1_800_000_000.0
 ESC = "\x1b"
@@ -247,6 +248,28 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_changes_no_exit_code_and_becomes_no_socket(closed: str) -> None:
+    code = """
+import os, sys
+from prober.cli import main
+code = main(["check", "--config", "/nowhere"])
+sys.exit(code if os.open(os.devnull, os.O_RDONLY) > 2 else 1)
+"""
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code]
+    done = subprocess.run(shell, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+
+
+def test_what_an_encoding_does_not_know_is_printed_in_escapes(tmp_path: Path) -> None:
+    path = tmp_path / "prober.yaml"
+    path.write_text("monitors:\n  - {name: a, type: TCP, pool: w\u00ebb}\n", "utf-8")
+    done = prober("check", "--config", str(path), PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert done.stdout == f"{path}:2: monitors[0].pool: unknown pool 'w\\xebb'\n"
+    assert done.stderr == ""
 
 
 # Asking a daemon
