@@ -107,7 +107,7 @@ def _run(options: Namespace, environment: Environment) -> int:
         return replace(config, server=replace(config.server, state_dir=options.state_dir))
 
     try:
-        config = load()
+        config = _load_first(load)
     except ConfigError as error:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
@@ -116,6 +116,24 @@ def _run(options: Namespace, environment: Environment) -> int:
         config, load=load, listen=options.listen or (), allow_shrink=options.allow_shrink
     )
     return asyncio.run(served)
+
+
+def _load_first(load: Callable[[], "Config"]) -> "Config":
+    """Read the configuration, and be open to signals already, though the daemon is not there yet.
+
+    A stop ends the process as cleanly as later; SIGHUP means to read once more, not to die.
+    """
+    import signal
+
+    asked = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: asked.append(True))
+    while True:
+        config = load()
+        if not asked:
+            return config
+        asked.clear()
 
 
 def _load(options: Namespace, environment: Environment) -> "Config":
