@@ -108,8 +108,10 @@ def progress(online: bool | None, streak: int, rise: int, fall: int) -> str:  # 
 
 def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[str]:
     """Return the lines that show a view: a summary, then a table if there are checks."""
-    statuses = Counter(Status(check["status"]) for check in view.checks)
+    statuses = Counter(Status(check["status"]) for check in view.checks if not _is_disabled(check))
     counts = ", ".join(f"{statuses[status]} {status}" for status in _ORDER)
+    if disabled := len(view.checks) - statuses.total():
+        counts += f", {disabled} disabled"
     status = view.status
     summary = f"{status}  {counts if view.checks else 'no checks'}  ({view.title})"
     summary = cut(summary, width) if width else summary

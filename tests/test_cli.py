@@ -385,7 +385,8 @@ def test_status_shows_problems_first(api: Api, capsys: pytest.CaptureFixture[str
     ]
     assert cli.main(["status", "--url", api.url], {}) == 2
     title, gap, head, *rows = capsys.readouterr().out.splitlines()
-    assert title == ("CRITICAL  1 CRITICAL, 1 WARNING, 2 UNKNOWN, 2 OK  (vantage-1, prober 0.1.0)")
+    counts = "1 CRITICAL, 1 WARNING, 1 UNKNOWN, 2 OK, 1 disabled"
+    assert title == f"CRITICAL  {counts}  (vantage-1, prober 0.1.0)"
     assert gap == ""
     assert head.split() == ["MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE"]
     assert [row.split()[0] for row in rows] == ["c", "w", "off", "u", "a", "b"]
