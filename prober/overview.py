@@ -120,7 +120,8 @@ def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[st
     if not view.checks:
         return [summary]
     rows = sorted((row(check, now) for check in view.checks), key=_problems_first)
-    return [summary, "", *table([_HEADINGS, *rows], width=width, colour=colour)]
+    spare = Row._fields.index("last")  # what was found may be cut before what it was found of
+    return [summary, "", *table([_HEADINGS, *rows], width=width, colour=colour, spare=spare)]
 
 
 def _problems_first(each: Row) -> tuple[int, str, str]:

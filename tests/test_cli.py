@@ -537,6 +537,15 @@ def test_a_table_fits_the_width_and_keeps_statuses_whole(width: int) -> None:
     assert "…" in shown[-2]
 
 
+def test_what_was_found_is_cut_before_what_it_was_found_of() -> None:
+    backend = "name-of-some-length.example:8080"
+    check = a_check("web-http", backend=backend, last=a_check("a")["last"])
+    check["last"] |= {"reason": "x" * 40}
+    narrow = overview.lines(a_view(check), now=NOW, width=85, colour=False)[-1]
+    assert narrow.startswith(f"web-http  {backend}  OK ")
+    assert "…" in narrow
+
+
 def test_wide_characters_keep_their_columns() -> None:
     shown = table([("主机组", "a"), ("web", "b"), ("e\u0301", "c")], width=None, colour=False)
     assert [columns(line.rpartition("  ")[0]) for line in shown] == [6, 6, 6]
