@@ -21,11 +21,13 @@ import pytest
 from prober import __version__, cli, flags, overview, trial
 from prober.client import Unanswered
 from prober.flags import Flag
+from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Fact, Outcome, Reason, Status
 from prober.model.tls import TlsSettings
+from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
@@ -1011,12 +1013,24 @@ def udp(port: int, **changes: Any) -> Monitor:
     return a_monitor(**{**options, **changes})
 
 
+def with_header(name: str, *, masked: bool) -> Monitor:
+    return a_monitor(probe=HttpProbe(headers=Frozen({name: Secret("x", masked=masked)})))
+
+
 @pytest.mark.parametrize(
     ("monitors", "words"),
     [
         ([a_monitor()], []),
         ([a_monitor(timeout=5.0, interval=5.0)], []),
         ([a_monitor(timeout=6.0, interval=5.0)], ["'m': timeout 6s is longer than interval 5s"]),
+        ([a_monitor(slow=1.9, timeout=2.0)], []),
+        ([a_monitor(slow=2.0, timeout=2.0)], ["'m': slow 2s is not shorter than timeout 2s"]),
+        (
+            [with_header("X-Api-Key", masked=False)],
+            ["header X-Api-Key stands in the"],
+        ),
+        ([with_header("X-Api-Key", masked=True)], []),
+        ([with_header("X-Shop", masked=False)], []),
         ([a_monitor(enabled=False)], ["pool 'm' is probed by no enabled monitor"]),
         ([udp(53, interval=1.1, timeout=1.0)], []),
         ([udp(53, interval=1.0, timeout=1.0)], ["host 10.0.0.53: 1 UDP probes per second"]),
