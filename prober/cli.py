@@ -8,6 +8,7 @@ import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
+from io import FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, NamedTuple
 
 from prober import __version__
@@ -33,6 +34,7 @@ USAGE = 2
 """The exit code for bad usage or a bad configuration."""
 _UNKNOWN = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
+_STDOUT, _STDERR = 1, 2
 
 CONFIG = Flag("config", "configuration file", metavar="FILE")
 LISTEN = Flag(
@@ -106,7 +108,7 @@ def _run(options: Namespace, environment: Environment) -> int:
         return replace(config, server=replace(config.server, state_dir=state_dir))
 
     try:
-        config = load()
+        config = _load_first(load)
     except ConfigError as error:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
@@ -115,6 +117,24 @@ def _run(options: Namespace, environment: Environment) -> int:
         config, load=load, listen=options.listen or (), allow_shrink=options.allow_shrink
     )
     return asyncio.run(served)
+
+
+def _load_first(load: Callable[[], "Config"]) -> "Config":
+    """Read the configuration, and be open to signals already, though the daemon is not there yet.
+
+    A stop ends the process as cleanly as later; SIGHUP means to read once more, not to die.
+    """
+    import signal
+
+    asked = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: asked.append(True))
+    while True:
+        config = load()
+        if not asked:
+            return config
+        asked.clear()
 
 
 def _load(options: Namespace, environment: Environment) -> "Config":
@@ -356,6 +376,7 @@ Exit status: 0 or 1.""",
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
     """Run the command line and return the exit code; bad usage raises SystemExit(2)."""
     environment = os.environ if environment is None else environment
+    _settle_streams()
     try:
         try:
             command, options = _parse(arguments, environment)
@@ -368,6 +389,22 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
         return _BROKEN_PIPE
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _settle_streams() -> None:
+    """Lead closed streams to nowhere; print what an encoding does not know in escapes.
+
+    A socket would take the number of a closed stream, and then be written to.
+    """
+    while (free := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        continue
+    os.close(free)
+    if sys.stdout is None:
+        sys.stdout = TextIOWrapper(FileIO(_STDOUT, "w", closefd=False))
+    if sys.stderr is None:
+        sys.stderr = TextIOWrapper(FileIO(_STDERR, "w", closefd=False))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does of itself
 
 
 def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:

@@ -10,8 +10,9 @@ import math
 import re
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -24,18 +25,29 @@ from prober.terminal import clean
 
 FORMATS: Final = ("json", "console")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+REPEAT_SECONDS: Final = 10.0
+"""Seconds in which the same message of a library is written once."""
+
+_REMEMBERED_MESSAGES = 1000
 
 _COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
 _BARE = re.compile(r"[\w./:@+%<>*-]+")  # what the console shows without quotes
 
 
-def configure(*, format: str, level: str, stream: TextIO | None = None) -> None:  # noqa: A002  (the word of the flag)
+def configure(
+    *,
+    format: str,  # noqa: A002  (the word of the flag)
+    level: str,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Send every log line of this process, those of libraries as well, to one stream.
 
     Args:
         format: One of FORMATS; `console` has colours on a terminal.
         level: One of LEVELS; a line below it costs next to nothing.
         stream: Where to; default stderr.
+        clock: Gives monotonic seconds.
     """
     stream = stream or sys.stderr
     threshold = getattr(logging, level.upper())
@@ -46,7 +58,7 @@ def configure(*, format: str, level: str, stream: TextIO | None = None) -> None:
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_FromLibraries()], level=threshold, force=True)
+    logging.basicConfig(handlers=[_FromLibraries(clock)], level=threshold, force=True)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
@@ -69,20 +81,52 @@ class _Lines:
 
 
 class _FromLibraries(logging.Handler):
-    """Passes on what asyncio, aiohttp and others say through the standard library."""
+    """Passes on what asyncio, aiohttp and others say through the standard library.
 
-    def __init__(self) -> None:
+    They may say the same a thousand times a second (asyncio, when no descriptor is left to accept
+    a connection with), which must fill no disk: it is written once in REPEAT_SECONDS.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._log = structlog.get_logger()
+        self._clock = clock
+        self._said: dict[tuple[str, int, str], _Said] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             message = record.getMessage()
         except (TypeError, ValueError):  # arguments that do not fit the message
             message = str(record.msg)
+        now = self._clock()
+        key = record.name, record.levelno, message
+        said = self._said.get(key)
+        if said and now - said.at < REPEAT_SECONDS:
+            said.left_out += 1
+            return
+        if len(self._said) >= _REMEMBERED_MESSAGES:
+            self._said.clear()
+        self._said[key] = _Said(now)
+        facts = {"left_out": said.left_out} if said and said.left_out else {}
         level = record.levelname.lower()
         say = getattr(self._log, level if level in LEVELS else "info")
-        say("library_message", logger=record.name, message=message, exc_info=record.exc_info)
+        say(
+            "library_message",
+            logger=record.name,
+            message=message,
+            **facts,
+            exc_info=record.exc_info,
+        )
+
+
+class _Said:
+    """When a message was last written, and how often it was left out since."""
+
+    __slots__ = ("at", "left_out")
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self.left_out = 0
 
 
 def _log_crash(

@@ -108,8 +108,10 @@ def progress(online: bool | None, streak: int, rise: int, fall: int) -> str:  # 
 
 def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[str]:
     """Return the lines that show a view: a summary, then a table if there are checks."""
-    statuses = Counter(Status(check["status"]) for check in view.checks)
+    statuses = Counter(Status(check["status"]) for check in view.checks if not _is_disabled(check))
     counts = ", ".join(f"{statuses[status]} {status}" for status in _ORDER)
+    if disabled := len(view.checks) - statuses.total():
+        counts += f", {disabled} disabled"
     status = view.status
     summary = f"{status}  {counts if view.checks else 'no checks'}  ({view.title})"
     summary = cut(summary, width) if width else summary
@@ -118,7 +120,8 @@ def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[st
     if not view.checks:
         return [summary]
     rows = sorted((row(check, now) for check in view.checks), key=_problems_first)
-    return [summary, "", *table([_HEADINGS, *rows], width=width, colour=colour)]
+    spare = Row._fields.index("last")  # what was found may be cut before what it was found of
+    return [summary, "", *table([_HEADINGS, *rows], width=width, colour=colour, spare=spare)]
 
 
 def _problems_first(each: Row) -> tuple[int, str, str]:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 from prober.model.kinds import in_units
 from prober.model.monitor import UDP_PACE, Model
+from prober.probes.http import SECRET_HEADERS, HttpProbe
 
 
 def surprises(model: Model) -> Iterator[str]:
     """Yield a sentence for each thing that is allowed but likely not meant."""
     yield from _idle_pools(model)
     yield from _long_timeouts(model)
+    yield from _bounds_never_met(model)
+    yield from _secrets_in_clear(model)
     yield from _crowded_udp_hosts(model)
 
 
@@ -30,6 +33,26 @@ def _long_timeouts(model: Model) -> Iterator[str]:
                 f"interval {in_units(monitor.interval)}: a probe that takes longer than the "
                 "interval makes the next ones be skipped"
             )
+
+
+def _bounds_never_met(model: Model) -> Iterator[str]:
+    for monitor in model.monitors:
+        if monitor.slow is not None and monitor.slow >= monitor.timeout:
+            yield (
+                f"monitor {monitor.name!r}: slow {in_units(monitor.slow)} is not shorter than "
+                f"timeout {in_units(monitor.timeout)}: no probe can be that slow and good"
+            )
+
+
+def _secrets_in_clear(model: Model) -> Iterator[str]:
+    for monitor in model.monitors:
+        headers = monitor.probe.headers if isinstance(monitor.probe, HttpProbe) else {}
+        for name, value in headers.items():
+            if SECRET_HEADERS.fullmatch(name) and not value.masked:
+                yield (
+                    f"monitor {monitor.name!r}: header {name} stands in the file in clear; "
+                    "{file: PATH} or {env: NAME} keeps it out"
+                )
 
 
 def _crowded_udp_hosts(model: Model) -> Iterator[str]:

@@ -65,15 +65,20 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty()
 
 
-def table(rows: Sequence[Sequence[str]], *, width: int | None, colour: bool) -> list[str]:
-    """Return rows of clean cells as aligned lines; the widest columns are cut to fit a width."""
+def table(
+    rows: Sequence[Sequence[str]], *, width: int | None, colour: bool, spare: int = -1
+) -> list[str]:
+    """Return rows of clean cells as aligned lines.
+
+    To fit a width, the `spare` column (unless told, the last) is cut first, then the widest.
+    """
     widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     excess = 0 if width is None else sum(widths) + len(_GAP) * (len(widths) - 1) - width
     for _ in range(excess):
         widest = max(range(len(widths)), key=widths.__getitem__)
         if widths[widest] <= _NARROWEST:
             break
-        widths[widest] -= 1
+        widths[spare if widths[spare] > _NARROWEST else widest] -= 1
     return [_line(row, widths, colour=colour) for row in rows]
 
 

@@ -20,6 +20,7 @@ Trace = Callable[[str, float, str], None]
 ProbeOnce = Callable[[Check, Trace], Awaitable[Outcome]]
 """Probes a check once, with the engine of the daemon."""
 
+_NOT_TEXT = "expected text, got "
 _DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443, "TLS": 443}
 
 
@@ -81,7 +82,9 @@ def _place(complaint: Complaint, type_name: str, target: str) -> str:
         return f"TYPE: {message}"
     if path[0] == "targets":
         return f"TARGET: {message}{_hint(type_name, target)}"
-    return f"--set {'.'.join(map(str, path))}: {message}"
+    key = ".".join(map(str, path))
+    in_quotes = f"; as text, say, --set '{key}=\"...\"'" if message.startswith(_NOT_TEXT) else ""
+    return f"--set {key}: {message}{in_quotes}"
 
 
 def _hint(type_name: str, target: str) -> str:

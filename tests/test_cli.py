@@ -21,16 +21,19 @@ import pytest
 from prober import __version__, cli, flags, overview, trial
 from prober.client import Unanswered
 from prober.flags import Flag
+from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Fact, Outcome, Reason, Status
 from prober.model.tls import TlsSettings
+from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
 from prober.surprises import surprises
 from prober.terminal import clean, columns, cut, span, table, took, wants_colour
+from tests.running import prober
 
 NOW = 1_800_000_000.0
 ESC = "\x1b"
@@ -249,6 +252,28 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_changes_no_exit_code_and_becomes_no_socket(closed: str) -> None:
+    code = """
+import os, sys
+from prober.cli import main
+code = main(["check", "--config", "/nowhere"])
+sys.exit(code if os.open(os.devnull, os.O_RDONLY) > 2 else 1)
+"""
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code]
+    done = subprocess.run(shell, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+
+
+def test_what_an_encoding_does_not_know_is_printed_in_escapes(tmp_path: Path) -> None:
+    path = tmp_path / "prober.yaml"
+    path.write_text("monitors:\n  - {name: a, type: TCP, pool: w\u00ebb}\n", "utf-8")
+    done = prober("check", "--config", str(path), PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert done.stdout == f"{path}:2: monitors[0].pool: unknown pool 'w\\xebb'\n"
+    assert done.stderr == ""
+
+
 # Asking a daemon
 
 
@@ -362,7 +387,8 @@ def test_status_shows_problems_first(api: Api, capsys: pytest.CaptureFixture[str
     ]
     assert cli.main(["status", "--url", api.url], {}) == 2
     title, gap, head, *rows = capsys.readouterr().out.splitlines()
-    assert title == ("CRITICAL  1 CRITICAL, 1 WARNING, 2 UNKNOWN, 2 OK  (vantage-1, prober 0.1.0)")
+    counts = "1 CRITICAL, 1 WARNING, 1 UNKNOWN, 2 OK, 1 disabled"
+    assert title == f"CRITICAL  {counts}  (vantage-1, prober 0.1.0)"
     assert gap == ""
     assert head.split() == ["MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE"]
     assert [row.split()[0] for row in rows] == ["c", "w", "off", "u", "a", "b"]
@@ -511,6 +537,15 @@ def test_a_table_fits_the_width_and_keeps_statuses_whole(width: int) -> None:
     assert max(map(columns, shown)) <= width
     assert " CRITICAL " in shown[-2]
     assert "…" in shown[-2]
+
+
+def test_what_was_found_is_cut_before_what_it_was_found_of() -> None:
+    backend = "name-of-some-length.example:8080"
+    check = a_check("web-http", backend=backend, last=a_check("a")["last"])
+    check["last"] |= {"reason": "x" * 40}
+    narrow = overview.lines(a_view(check), now=NOW, width=85, colour=False)[-1]
+    assert narrow.startswith(f"web-http  {backend}  OK ")
+    assert "…" in narrow
 
 
 def test_wide_characters_keep_their_columns() -> None:
@@ -930,6 +965,11 @@ def test_the_demonstration_needs_no_file(daemon: FakeDaemon) -> None:
     [
         (["TPC", "10.0.0.3:80"], 2, "TYPE: expected one of TCP"),
         (["HTTP", "10.0.0.3"], 2, "TARGET: expected host:port"),
+        (
+            ["TCP", "10.0.0.3:1", "--set", "expect.text=400"],
+            2,
+            "--set expect.text: expected text, got 400; as text, say, --set 'expect.text=\"...\"'",
+        ),
         (["TCP", "10.0.0.3:80", "--set", "rise=0"], 2, "--set rise: expected a whole number"),
         (["TCP", "10.0.0.3:80", "--set", "tls.verify=true"], 2, "--set tls: belongs to HTTPS"),
         (["TLS", "a:1", "--set", "tls.verfy=true"], 2, "--set tls.verfy: unknown key; did you"),
@@ -973,12 +1013,24 @@ def udp(port: int, **changes: Any) -> Monitor:
     return a_monitor(**{**options, **changes})
 
 
+def with_header(name: str, *, masked: bool) -> Monitor:
+    return a_monitor(probe=HttpProbe(headers=Frozen({name: Secret("x", masked=masked)})))
+
+
 @pytest.mark.parametrize(
     ("monitors", "words"),
     [
         ([a_monitor()], []),
         ([a_monitor(timeout=5.0, interval=5.0)], []),
         ([a_monitor(timeout=6.0, interval=5.0)], ["'m': timeout 6s is longer than interval 5s"]),
+        ([a_monitor(slow=1.9, timeout=2.0)], []),
+        ([a_monitor(slow=2.0, timeout=2.0)], ["'m': slow 2s is not shorter than timeout 2s"]),
+        (
+            [with_header("X-Api-Key", masked=False)],
+            ["header X-Api-Key stands in the"],
+        ),
+        ([with_header("X-Api-Key", masked=True)], []),
+        ([with_header("X-Shop", masked=False)], []),
         ([a_monitor(enabled=False)], ["pool 'm' is probed by no enabled monitor"]),
         ([udp(53, interval=1.1, timeout=1.0)], []),
         ([udp(53, interval=1.0, timeout=1.0)], ["host 10.0.0.53: 1 UDP probes per second"]),

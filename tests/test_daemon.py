@@ -1,10 +1,14 @@
 """The daemon as a process, on real sockets: what operators do to it and see of it."""
 
 import json
+import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +18,7 @@ import pytest
 import trustme
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from tests.running import Daemon, connects, daemon, free_port, listener, prober, program
+from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, prober, program
 
 FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "1s"}
 
@@ -47,6 +51,45 @@ def test_exactly_fall_and_rise_probes_move_the_status(tmp_path: Path) -> None:
         assert [each for each in probed(running.lines[seen:]) if each != "OK"] == [
             "CONNECT_FAILED"
         ] * 4
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], None]]]:
+    """A daemon that reads its configuration out of a pipe, and what writes one there."""
+    path = tmp_path / "prober.json"
+    os.mkfifo(path)
+    command = [sys.executable, "-m", "prober", "run", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen([*command, "--config", str(path)], stderr=subprocess.PIPE) as process:
+        yield process, lambda name: _write(path, {"monitors": [monitor(name, "TCP", 1)]})
+        process.kill()
+
+
+def _write(path: Path, config: object) -> None:
+    path.write_text(json.dumps(config))  # opens when the other side reads
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_during_the_start_is_a_clean_one(
+    number: int, starting: tuple[subprocess.Popen[bytes], Callable[[str], None]], tmp_path: Path
+) -> None:
+    process, _ = starting
+    with (tmp_path / "prober.json").open("w"):  # opens when it reads, and keeps it waiting
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_reload_during_the_start_reads_once_more(
+    starting: tuple[subprocess.Popen[bytes], Callable[[str], None]], tmp_path: Path
+) -> None:
+    process, write = starting
+    with (tmp_path / "prober.json").open("w") as first:
+        process.send_signal(signal.SIGHUP)
+        json.dump({"monitors": [monitor("first", "TCP", 1)]}, first)
+    write("second")
+    assert process.stderr is not None
+    running = Daemon(process, process.stderr)
+    assert [each["monitor"] for each in running.json("/api/v1/checks")["checks"]] == ["second"]
+    assert running.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

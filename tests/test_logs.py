@@ -185,6 +185,26 @@ def test_libraries_and_warnings_speak_in_the_same_format() -> None:
     assert "DeprecationWarning: old" in str(second["message"])
 
 
+def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds() -> None:
+    stream, now = io.StringIO(), [1000.0]
+    logs.configure(format="json", level="info", stream=stream, clock=lambda: now[0])
+    library = logging.getLogger("asyncio")
+    for _ in range(1000):
+        library.error("no descriptor for %s", "7762")
+    library.error("another matter")
+    now[0] += 10.0
+    for _ in range(3):
+        library.error("no descriptor for %s", "7762")
+    now[0] += 100.0
+    library.error("another matter")
+    assert [(line["message"], line.get("left_out")) for line in lines_of(stream)] == [
+        ("no descriptor for 7762", None),
+        ("another matter", None),
+        ("no descriptor for 7762", 999),
+        ("another matter", None),
+    ]
+
+
 def test_a_library_message_that_does_not_fit_its_arguments_is_still_written() -> None:
     stream = io.StringIO()
     logs.configure(format="json", level="info", stream=stream)

@@ -5,6 +5,7 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -167,12 +168,13 @@ def mapping_of(kind: Kind[T], key: Callable[[str], str | None]) -> Kind[Frozen[T
 
     def read(value: object, outside: Outside) -> Frozen[T]:
         given = mapping(value)
-        wrong = [Complaint((name,), problem) for name in given if (problem := key(name))]
-        if wrong:
-            raise Rejected(*wrong)
-        readings = (
-            ((name,), lambda each=each: kind.read(each, outside)) for name, each in given.items()
-        )
+
+        def item(name: str) -> T:
+            if problem := key(name):
+                raise Rejected(problem)
+            return kind.read(given[name], outside)
+
+        readings = (((name,), partial(item, name)) for name in given)
         return Frozen(zip(given, gather(readings), strict=True))
 
     def show(values: Frozen[T]) -> dict[str, object]:

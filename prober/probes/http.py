@@ -54,7 +54,7 @@ _FRAMING = re.compile(
     rb"^(content-length|transfer-encoding):([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
 _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
-_SECRET_HEADERS = re.compile(
+SECRET_HEADERS = re.compile(
     r".*(?:authorization|cookie|token|secret|password|api[-_]?key).*", re.IGNORECASE
 )
 
@@ -86,7 +86,7 @@ def _read_header(value: object, outside: Outside) -> Secret:
 
 def _show_headers(headers: Frozen[Secret]) -> dict[str, str]:
     return {
-        name: "<secret>" if _SECRET_HEADERS.fullmatch(name) else str(value)
+        name: "<secret>" if SECRET_HEADERS.fullmatch(name) else str(value)
         for name, value in headers.items()
     }
 

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionError, hdrs, web
 from aiohttp.typedefs import Handler
 
 from prober.web.document import json_response
@@ -34,6 +34,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if hdrs.ALLOW in error.headers:
             response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
         return response
+    except ClientConnectionError:  # nobody will read this
+        return error_response(HTTPStatus.BAD_REQUEST, "the client has left")
     except Exception:
         _log.exception("request_failed", method=request.method, path=request.rel_url.raw_path)
         if request.writer.output_size:  # half an answer is out: all that is left is to hang up

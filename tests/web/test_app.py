@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionError, web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
@@ -113,6 +113,33 @@ async def test_a_bug_in_the_middle_of_an_answer_ends_the_connection(
         with pytest.raises(Exception, match=r"payload is not completed|Connection closed"):
             await response.read()
     assert [line["event"] for line in lines] == ["request_failed"]
+
+
+async def test_a_client_that_leaves_before_its_answer_is_no_error(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        response = web.StreamResponse()
+        try:
+            await response.prepare(request)
+            await response.write(b"gone")
+        finally:
+            left.set()
+        return response
+
+    app = world.app()
+    app.router.add_get("/answer", answer)
+    with capture_logs() as lines:
+        async with TestClient(TestServer(app)) as client:
+            with pytest.raises(ClientConnectionError):
+                await client.get("/answer")
+            await left.wait()
+    assert lines == []
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nothing"])
