@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
@@ -37,7 +39,7 @@ log = structlog.get_logger()
 STOP_SECONDS = 2.0
 """Time that connections to the API get to finish when the daemon stops."""
 SPARE_DESCRIPTORS = 128
-"""File descriptors that probes leave to everything else."""
+"""File descriptors that are left to everything else; of the rest, probes take half."""
 SHRINK_LIMIT = 0.5
 """The part of its checks that a reload may drop without being asked twice."""
 SHRINK_WINDOW = 60.0
@@ -295,7 +297,8 @@ class Reloader:
             problems = await self._try()
         self._prober.vitals.config_ok = not problems
         if problems:
-            log.error("config_rejected", problems=problems)
+            for problem in problems:
+                log.error("config_rejected", problem=problem)
         return problems
 
     async def _try(self) -> list[str]:
@@ -317,7 +320,7 @@ async def _serve(runner: web.AppRunner, addresses: Iterable[Target]) -> bool:
         try:
             await site.start()
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno) if error.errno else str(error)
             log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
             return False
     for bound in runner.addresses:
@@ -329,7 +332,14 @@ def _lifecycle(config: Config, addresses: Iterable[Target]) -> bool:
     """Tell whether `POST /-/reload` is on: as configured, else only on loopback."""
     if config.server.lifecycle is not None:
         return config.server.lifecycle
-    return {address.host for address in addresses} <= {"127.0.0.1", "::1", "localhost"}
+    return all(_is_loopback(address.host) for address in addresses)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _say_what_is_missing(config: Config) -> None:

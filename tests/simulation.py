@@ -4,7 +4,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
-from prober.engine.attempt import Done, Job
+from prober.engine.attempt import Attempt, Done, Job
 from prober.engine.scheduler import Scheduler
 from prober.engine.ticker import BEAT, Ticker
 from prober.model.kinds import Frozen
@@ -61,6 +61,12 @@ class Clock:
         self.now += seconds
 
 
+class _Scripted(Attempt):
+    """An attempt that a test ends; it may outlive the test."""
+
+    __slots__ = ()
+
+
 class ScriptedEngine:
     """Stands in for the engine: each probe ends after `takes` seconds, as `answer` says."""
 
@@ -72,13 +78,21 @@ class ScriptedEngine:
         self.most_in_flight = 0
         self._clock = clock
 
-    def start(self, job: Job, done: Done) -> None:
+    def cancel(self, attempt: Attempt) -> None:
+        self.in_flight -= 1
+        attempt.finished = True
+
+    def start(self, job: Job, done: Done) -> Attempt:
+        attempt = _Scripted(job, done, now=self._clock.now, wall=0.0, lost=0.0)
         self.in_flight += 1
         self.most_in_flight = max(self.in_flight, self.most_in_flight)
         self.started.append((self._clock.now, str(job.target)))
         started = self._clock.now
 
         def end() -> None:
+            if attempt.finished:
+                return
+            attempt.finished = True
             self.in_flight -= 1
             at, seconds = WALL + started - START, self._clock.now - started
             done(Outcome(self.answer(job), "as scripted", None, at, seconds))
@@ -87,6 +101,7 @@ class ScriptedEngine:
             self._clock.call_later(self.takes, end)
         else:
             end()
+        return attempt
 
     def drain(self) -> None:
         pass

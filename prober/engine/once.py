@@ -9,7 +9,7 @@ from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver, look_up
 from prober.engine.ticker import Ticker
 from prober.model.monitor import Check
-from prober.model.status import PHASES, Outcome
+from prober.model.status import PHASES, Outcome, Reason, Result
 
 Trace = Callable[[str, float, str], None]
 
@@ -67,13 +67,16 @@ async def probe_once(
 
 def _tell(outcome: Outcome, address: str, trace: Trace) -> None:
     facts = outcome.facts or {}
+    source = f" from {outcome.source_ip}" if outcome.source_ip else ""
     details = {
         "resolve": address,
-        "connect": f"{address} from {outcome.source_ip}",
+        "connect": f"{address}{source}",
         "tls": str(facts.get("tls_version", "")),
     }
+    steps = [pair for pair in zip(PHASES, outcome.phases, strict=True) if pair[1] is not None]
+    cut_off = outcome.result is not Result.OK or outcome.reason is Reason.SILENT
     passed = 0.0
-    for phase, seconds in zip(PHASES, outcome.phases, strict=True):
-        if seconds is not None:
-            passed += seconds
-            trace(phase, passed, details.get(phase, ""))
+    for number, (phase, seconds) in enumerate(steps, 1):
+        passed += seconds or 0.0
+        unfinished = cut_off and number == len(steps) and phase != "transfer"
+        trace(phase, passed, "not finished" if unfinished else details.get(phase, ""))

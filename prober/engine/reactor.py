@@ -128,6 +128,11 @@ class Engine:
         due = self._deadlines.next()
         return None if due is None else min(due, self._clock() + BEAT)
 
+    def cancel(self, attempt: Attempt) -> None:
+        """End a probe without an outcome."""
+        if not attempt.finished:
+            self._leave(attempt)
+
     def forget_contexts(self) -> None:
         """Read the files of TLS settings again when they are next needed."""
         self._contexts.clear()
@@ -173,10 +178,10 @@ class Engine:
 
     def _resolved(self, attempt: Attempt, answer: Answer) -> None:
         attempt.on_answer = None
-        attempt.resolved_at = self._clock()
         if isinstance(answer, Trouble):
             self._finish(attempt, answer.verdict)
             return
+        attempt.resolved_at = self._clock()
         attempt.addresses = answer
         self._connect(attempt)
 
@@ -201,7 +206,7 @@ class Engine:
         if error not in (0, EINPROGRESS):
             self._connect_failed(attempt, at_once(error))
             return
-        if attempt.started_at >= job.source_due:
+        if attempt.started_at >= job.source_due or attempt.failure is not None:
             job.source_due = attempt.started_at + _SOURCE_FRESH
             job.source_ip = sock.getsockname()[0]
         descriptor = sock.fileno()
@@ -210,6 +215,15 @@ class Engine:
         attempt.waiting = Waiting.CONNECTION
         if job.datagram:
             self._connected(attempt)
+        elif not job.addresses:
+            self._share_time(attempt)
+
+    def _share_time(self, attempt: Attempt) -> None:
+        """Give each address of a name that is left its part of the time that is left."""
+        now = self._clock()
+        self._deadlines.remove(attempt.tick, attempt)
+        share = (attempt.deadline - now) / (len(attempt.addresses) + 1)
+        attempt.tick = self._deadlines.add(now + share, attempt)
 
     def _connect_failed(self, attempt: Attempt, trouble: Trouble) -> None:
         """Go on to the next address; after the last one, a fault of the target's stands."""
@@ -317,6 +331,9 @@ class Engine:
             attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
             self._confirmed(attempt)
             return
+        if attempt.waiting is Waiting.CONNECTION and attempt.addresses:
+            self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no connection in its time"))
+            return
         lost = self._ticker.lost - attempt.lost
         if lost > max(STALL, STALLED_SHARE * attempt.job.timeout):
             detail = f"the prober stood still for {lost:.2f} s meanwhile"
@@ -330,11 +347,8 @@ class Engine:
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and hand over its outcome."""
         facts = verdict.facts  # first, lest a probe's bug be found out when half is done
-        attempt.finished = True
         end = attempt.settled_at or self._clock()
-        self._release(attempt)
-        self._deadlines.remove(attempt.tick, attempt)
-        self.in_flight -= 1
+        self._leave(attempt)
         if attempt.session is not None:
             facts = {**attempt.session.facts(), **(facts or {})}
         attempt.done(
@@ -348,6 +362,12 @@ class Engine:
                 attempt.job.source_ip,
             )
         )
+
+    def _leave(self, attempt: Attempt) -> None:
+        attempt.finished = True
+        self._release(attempt)
+        self._deadlines.remove(attempt.tick, attempt)
+        self.in_flight -= 1
 
     def _release(self, attempt: Attempt) -> None:
         """Close the socket, with a RST as its linger is zero; wait for no answer any more."""

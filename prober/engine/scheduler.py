@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from prober.engine.attempt import Done, Job
+from prober.engine.attempt import Attempt, Done, Job
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
-from prober.model.health import Health
+from prober.model.health import PENDING, Health
 from prober.model.monitor import UDP_PACE, Check
 from prober.model.probe import Target
 from prober.model.schedule import first_due, interval_for, next_due, phase, slots_between
@@ -21,6 +21,7 @@ REFUSAL_HOLD = 2 * UDP_PACE
 """Seconds after a refusal in which the silence of a UDP port may be the kernel's rate limit."""
 
 _REVIEW_EVERY = 1.0
+_PACED_HOSTS = 10_000  # beyond it, hosts that are free again are forgotten
 
 
 class Watched(Protocol):
@@ -37,8 +38,11 @@ class Runner(Protocol):
 
     in_flight: int
 
-    def start(self, job: Job, done: Done) -> object:
+    def start(self, job: Job, done: Done) -> Attempt:
         """Start a probe, and call `done` with its outcome."""
+
+    def cancel(self, attempt: Attempt) -> None:
+        """End a probe without an outcome."""
 
     def drain(self) -> None:
         """Handle what is ready."""
@@ -54,6 +58,7 @@ class _Watch(Generic[S]):
     """One check on the schedule."""
 
     __slots__ = (
+        "attempt",
         "check",
         "done",
         "due",
@@ -84,6 +89,7 @@ class _Watch(Generic[S]):
         self.skipped = 0
         self.paced = False
         self.removed = False
+        self.attempt: Attempt | None = None  # the probe in flight
         self.done: Done
 
     def interval_after(self, health: Health) -> float:
@@ -154,12 +160,15 @@ class Scheduler(Generic[S]):
             self._put(watch, first_due(now, watch.number, len(batch)))
 
     def remove(self, key: tuple[str, str]) -> None:
-        """Take a check off the schedule; the result of a probe in flight is dropped."""
+        """Take a check off the schedule; a probe in flight ends without a result."""
         watch = self._watches.pop(key, None)
         if watch is not None:
             watch.removed = True
             watch.state.next_due = None
             self._wheel.remove(watch.tick, watch)
+            if watch.attempt is not None:
+                self._engine.cancel(watch.attempt)
+                watch.attempt = None
 
     def ready(self) -> None:
         """Handle what is ready, as the event loop calls for it."""
@@ -194,7 +203,9 @@ class Scheduler(Generic[S]):
             if watch.removed:
                 continue
             self._saw_lag(self._clock() - watch.due)
-            self._engine.start(watch.job, watch.done)
+            attempt = self._engine.start(watch.job, watch.done)
+            if not attempt.finished:
+                watch.attempt = attempt
 
     def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
         """Take in an outcome and find the next slot."""
@@ -205,11 +216,19 @@ class Scheduler(Generic[S]):
             outcome = self._weigh_silence(watch, outcome, now)
         if watch.skipped:
             outcome = outcome._replace(skipped=watch.skipped)
-        missed = self._slots_missed(watch, now)
-        watch.skipped = missed
+        health = PENDING  # should recording fail, which is a bug of ours, the check goes on
+        try:
+            health = self._record(watch.state, outcome)
+        finally:
+            self._put_next(watch, health, now)
+
+    def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
+        """Find the slot of the next probe, and count those that this one has missed."""
+        watch.attempt = None
+        watch.skipped = missed = self._slots_missed(watch, now)
         if missed:
             self._saw_skips("overrun", missed)
-        interval = watch.interval_after(self._record(watch.state, outcome))
+        interval = watch.interval_after(health)
         offset = phase(watch.number, interval)
         watch.interval = interval
         due = next_due(watch.due, interval, offset)
@@ -238,12 +257,14 @@ class Scheduler(Generic[S]):
         if watch.paced:
             return True
         host = watch.job.target.host
+        if len(self._free_at) > _PACED_HOSTS:
+            self._free_at = {host: at for host, at in self._free_at.items() if at > now}
         start = max(now, self._free_at.get(host, 0.0))
         self._free_at[host] = start + UDP_PACE + TICK  # a start may come a tick late
         if start <= now:
             return True
         watch.paced = True
-        watch.state.next_due = start
+        watch.due = watch.state.next_due = start
         watch.tick = self._wheel.add(start, watch)
         return False
 

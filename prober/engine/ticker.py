@@ -80,10 +80,11 @@ class Ticker:
         self._saw_lag(late)
         if late > STALL:
             self.lost += late
+        again: float | None = now + BEAT  # should the tick fail, which is a bug of ours
         self._ticking = True
         try:
             again = self._on_tick(now, late)
         finally:
             self._ticking = False
-        if again is not None:
-            self.wake_by(again)
+            if again is not None:
+                self.wake_by(again)

@@ -1,4 +1,4 @@
-"""The last results of a check, packed: 21 bytes each."""
+"""The last results of a check, packed: 22 bytes each."""
 
 import math
 import struct
@@ -11,9 +11,10 @@ CAPACITY = 100
 
 _REASONS = tuple(Reason)
 _NUMBER = {reason: number for number, reason in enumerate(_REASONS)}
-_ROW = struct.Struct("<IBH7e")  # hundredths of a second since the epoch, reason, code, durations
+_ROW = struct.Struct("<IBBH7e")  # unix seconds, hundredths, reason, code, durations
 _NONE = 0xFFFF
 _NAN = math.nan
+_LONGEST = 65504.0  # seconds; what half a float can hold
 _CODES = ("http_status_code", "grpc_status_code")
 
 
@@ -28,15 +29,11 @@ class Past(NamedTuple):
 
 
 class Recent:
-    """A ring of the last CAPACITY results.
+    """A ring of the last CAPACITY results."""
 
-    `epoch` is a unix time before every result, the same for all rings of a process.
-    """
+    __slots__ = ("_next", "_rows")
 
-    __slots__ = ("_epoch", "_next", "_rows")
-
-    def __init__(self, epoch: float) -> None:
-        self._epoch = epoch
+    def __init__(self) -> None:
         self._rows = bytearray()
         self._next = 0
 
@@ -52,11 +49,12 @@ class Recent:
                 if name in facts:
                     code = int(facts[name])
         row = _ROW.pack(
-            max(0, int((at - self._epoch) * 100)) & 0xFFFFFFFF,
+            int(at) & 0xFFFFFFFF,
+            int(at % 1 * 100),
             _NUMBER[reason],
             code,
-            seconds,
-            *[_NAN if phase is None else phase for phase in phases],
+            min(seconds, _LONGEST),
+            *[_NAN if phase is None else min(phase, _LONGEST) for phase in phases],
         )
         if len(self._rows) < CAPACITY * _ROW.size:
             self._rows += row
@@ -70,9 +68,11 @@ class Recent:
         count = len(self)
         for back in range(1, count + 1):
             row = (self._next - back) % count
-            at, number, code, seconds, *phases = _ROW.unpack_from(self._rows, row * _ROW.size)
+            at, hundredths, number, code, seconds, *phases = _ROW.unpack_from(
+                self._rows, row * _ROW.size
+            )
             yield Past(
-                self._epoch + at / 100,
+                at + hundredths / 100,
                 _REASONS[number],
                 None if code == _NONE else code,
                 round(seconds, 6),

@@ -71,9 +71,7 @@ class CheckState:
         "status",
     )
 
-    def __init__(
-        self, check: Check, counters: MonitorCounters, *, at: float, now: float, epoch: float
-    ) -> None:
+    def __init__(self, check: Check, counters: MonitorCounters, *, at: float, now: float) -> None:
         self.check = check
         self.counters = counters
         self.health: Health = PENDING
@@ -85,7 +83,12 @@ class CheckState:
         self.conclusive_at = now
         self.next_due: float | None = None
         self.label_text: str | None = None
-        self.recent = Recent(epoch)
+        self.recent = Recent()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the status is UNKNOWN although rise and fall have decided something."""
+        return self.status is Status.UNKNOWN and self.health.online is not None
 
 
 class Standing(NamedTuple):
@@ -128,7 +131,6 @@ class Store:
         self.local_errors: Counter[Reason] = Counter()
         self._wall = wall
         self._awake = awake
-        self._epoch = wall()
         self._states: dict[Key, CheckState] = {}
         self._order: list[Key] | None = []
         self.events.restore(self._saved.events)
@@ -169,17 +171,18 @@ class Store:
         if state is None:
             counters = self._counters_of(check.monitor)
             counters.checks += 1
-            state = CheckState(
-                check, counters, at=self._wall(), now=self._awake(), epoch=self._epoch
-            )
+            state = CheckState(check, counters, at=self._wall(), now=self._awake())
             self._states[check.key] = state
             self._order = None
             self._restore(state)
             return state
+        if not state.check.monitor.enabled:
+            state.health, state.reserved = PENDING, False
         state.check = check
         state.label_text = None
         state.counters.kind = check.monitor.type
-        state.conclusive_at = self._awake()
+        if not state.is_stale:
+            state.conclusive_at = self._awake()
         self._settle(state, None, "the configuration changed")
         return state
 
@@ -195,6 +198,8 @@ class Store:
             state.health, state.status = saved.health, saved.status
             state.since, state.reserved = saved.since, saved.reserved
             state.conclusive_at -= age
+            if state.is_stale:
+                state.conclusive_at -= state.check.monitor.stale_after + 1
             self._settle(state, None, "the configuration changed")
         elif saved.status is not Status.UNKNOWN:
             self._tell(state, saved.status, f"not probed for {age:.0f} s, prober was not running")

@@ -45,7 +45,7 @@ def nothing_is_left() -> Iterator[None]:
     gc.disable()
     try:
         yield
-        attempts = [each for each in gc.get_objects() if isinstance(each, Attempt)]
+        attempts = [each for each in gc.get_objects() if type(each) is Attempt]
     finally:
         gc.enable()
     assert not attempts

@@ -6,9 +6,10 @@ import pytest
 
 from prober.engine.scheduler import GAP, REFUSAL_HOLD
 from prober.engine.wheel import TICK
+from prober.model.health import Health
 from prober.model.monitor import UDP_PACE, Model
 from prober.model.schedule import phase
-from prober.model.status import Reason, Status
+from prober.model.status import Outcome, Reason, Status
 from prober.probes.udp import UdpProbe
 from prober.state.store import CheckState
 from tests.simulation import START, Simulation, model_of
@@ -211,6 +212,54 @@ def test_a_removed_check_is_probed_no_more_and_its_late_result_is_dropped() -> N
     assert state.counters.probes == probes
     assert state.next_due is None
     assert len(sim.times(state)) == 1
+
+
+def test_a_changed_check_has_one_probe_in_flight_not_two() -> None:
+    sim = Simulation()
+    sim.engine.takes = 50
+    sim.watch(model_of("192.0.2.1", timeout=60))
+    sim.clock.advance(1)
+    for rise in range(3, 8):
+        sim.watch(model_of("192.0.2.1", timeout=60, rise=rise))
+        sim.clock.advance(1)
+    assert sim.engine.most_in_flight == 1
+    assert sim.engine.in_flight == 1
+
+
+def test_a_bug_in_recording_does_not_end_the_probing_of_a_check() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1))
+    sim.clock.advance(10)
+    record = sim.scheduler._record
+
+    def fail_once(state: CheckState, outcome: Outcome) -> Health:
+        sim.scheduler._record = record
+        raise RuntimeError("a bug")
+
+    sim.scheduler._record = fail_once
+    with pytest.raises(RuntimeError, match="a bug"):
+        sim.clock.advance(2)
+    probes = state.counters.probes
+    sim.clock.advance(10)
+    assert state.counters.probes >= probes + 9
+
+
+def test_a_bug_in_a_tick_does_not_stop_the_ticks() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1))
+    sim.clock.advance(10)
+    on_tick = sim.ticker._on_tick
+
+    def fail_once(now: float, late: float) -> float | None:
+        sim.ticker.start(on_tick)
+        raise RuntimeError("a bug")
+
+    sim.ticker.start(fail_once)
+    with pytest.raises(RuntimeError, match="a bug"):
+        sim.clock.advance(2)
+    probes = state.counters.probes
+    sim.clock.advance(10)
+    assert state.counters.probes >= probes + 9
 
 
 def test_a_disabled_check_is_not_probed() -> None:

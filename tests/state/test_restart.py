@@ -160,3 +160,18 @@ def test_a_check_far_beyond_its_rise_is_not_written_at_every_probe(life: Life) -
         life.journal.flush()
     assert 4 <= written <= 6
     assert state.counters.probes > 300
+
+
+def test_a_check_that_was_stale_stays_so_until_it_is_probed(life: Life) -> None:
+    sim = life.begin()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1))
+    sim.clock.advance(10)
+    sim.engine.answer = lambda _: Reason.NO_PORTS
+    sim.clock.advance(10)
+    assert status(state) is Status.UNKNOWN
+    life.end()
+    sim = life.begin()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1))
+    assert status(state) is Status.UNKNOWN
+    sim.clock.advance(1.5)
+    assert status(state) is Status.OK

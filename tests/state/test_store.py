@@ -116,3 +116,42 @@ def test_an_empty_store_knows_nothing() -> None:
     store = Store(wall=lambda: WALL, awake=lambda: 0.0)
     assert store.statuses().load_balancers == {}
     assert list(store) == []
+
+
+def test_a_reload_does_not_make_a_stale_check_known_again(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1", interval=1))
+    sim.clock.advance(10)
+    sim.engine.answer = lambda _: Reason.NO_PORTS
+    sim.clock.advance(10)
+    assert status(state) is Status.UNKNOWN
+    sim.watch(model_of("192.0.2.1", interval=1, rise=1))
+    assert status(state) is Status.UNKNOWN
+    sim.engine.answer = lambda _: Reason.OK
+    sim.clock.advance(1)
+    assert status(state) is Status.OK
+
+
+def test_a_check_that_is_enabled_again_begins_anew(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    sim.clock.advance(10)
+    sim.watch(model_of("192.0.2.1", enabled=False))
+    event = next(sim.store.events.newest_first())
+    assert (event.after, event.reason) == (Status.UNKNOWN, Reason.DISABLED)
+    assert event.cause == "the configuration changed"
+    sim.watch(model_of("192.0.2.1"))
+    assert status(state) is Status.UNKNOWN
+    assert state.health.online is None
+
+
+def test_recent_results_hold_what_took_days_and_what_a_wrong_clock_said(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    for at in (0.25, WALL + 600 * 86400):
+        phases = (None, 90_000.0, None, None, None, None)
+        sim.store.record(state, outcome()._replace(at=at, seconds=90_000.0, phases=phases))
+    newest, oldest = state.recent.newest_first()
+    assert (newest.at, oldest.at) == (WALL + 600 * 86400, 0.25)
+    assert newest.seconds == newest.phases[1] == 65504.0
+
+
+def status(state: CheckState) -> Status:
+    return state.status  # a call, so that a type checker does not take it for settled
