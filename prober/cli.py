@@ -89,45 +89,38 @@ class Command(NamedTuple):
 def _run(options: Namespace, environment: Environment) -> int:
     """Serve what the configuration says until a signal ends it."""
     import asyncio
-    from dataclasses import replace
 
     import structlog
 
     from prober import daemon, logs
+    from prober.config.disk import Disk
     from prober.config.problem import ConfigError
+    from prober.source import Source
 
     logs.configure(format=options.log_format, level=options.log_level)
-
-    def load() -> "Config":
-        config = _load(options, environment)
-        if options.state_dir is None:
-            return config
-        return replace(config, server=replace(config.server, state_dir=options.state_dir))
-
+    source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
+    disk = Disk()
     try:
-        config = load()
+        config = source.load(disk)
     except ConfigError as error:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
         return USAGE
     served = daemon.run(
-        config, load=load, listen=options.listen or (), allow_shrink=options.allow_shrink
+        config,
+        source=source,
+        traces=disk.traces,
+        listen=options.listen or (),
+        allow_shrink=options.allow_shrink,
     )
     return asyncio.run(served)
 
 
 def _load(options: Namespace, environment: Environment) -> "Config":
     """Read the configuration, found where it is looked for; raise `ConfigError`."""
-    from prober.config.problem import ConfigError, Problem
-    from prober.config.reader import load
-    from prober.config.search import PLACES, find_config
-    from prober.engine.tls import vet
+    from prober.source import Source
 
-    path = find_config(options.config, environment, os.path.exists)
-    if path is None:
-        message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
-        raise ConfigError(Problem(PLACES[0], 0, (), message))
-    return load(path, environment=environment, vet=vet)
+    return Source(path=options.config, environment=environment).load()
 
 
 def _demo(options: Namespace, _: Environment) -> int:
