@@ -1,4 +1,4 @@
-"""The command line: `prober run`, `demo`, `check`, `probe`, `status` and `health`.
+"""The command line: `prober run`, `demo`, `check`, `plan`, `probe`, `status` and `health`.
 
 What a command needs is imported when it runs: `health` and `--version` load the standard library
 and nothing else.
@@ -32,6 +32,7 @@ Environment = Mapping[str, str]
 USAGE = 2
 """The exit code for bad usage or a bad configuration."""
 _UNKNOWN = 3
+_CHANGES = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
 
 CONFIG = Flag("config", "configuration file", metavar="FILE")
@@ -62,6 +63,7 @@ ALLOW_SHRINK = Flag(
 )
 URL = Flag("url", "the daemon to ask", daemon_url, "URL", "http://127.0.0.1:7762")
 JSON = Flag("json", "print the checks as the API gives them", yes_or_no, default=False)
+PLAN_JSON = JSON._replace(doc="print the plan as JSON")
 WATCH = Flag("watch", "show them again and again until Ctrl-C", yes_or_no, default=False)
 INTERVAL = Flag("interval", "time between two looks of --watch", seconds, "SECONDS", 1.0)
 POOL = Flag("pool", "only this pool", metavar="NAME")
@@ -164,6 +166,32 @@ def _check(options: Namespace, environment: Environment) -> int:
         f"{probe_rate(checks):.4g} probes per second"
     )
     return 0
+
+
+def _plan(options: Namespace, environment: Environment) -> int:
+    """Tell what a reload of a running daemon would do."""
+    import json
+
+    from prober import plan
+    from prober.client import Unanswered
+    from prober.config.problem import ConfigError
+    from prober.terminal import clean
+
+    try:
+        then = plan.planned(_load(options, environment).model)
+        found = plan.compare(plan.running(options.url), then)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(clean(str(problem)))
+        return USAGE
+    except Unanswered as unanswered:
+        print(f"prober plan: cannot ask the daemon: {clean(str(unanswered))}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(plan.as_json(found)))
+    else:
+        print("\n".join(plan.lines(found)))
+    return 0 if found.is_empty else _CHANGES
 
 
 def _count(number: int, noun: str) -> str:
@@ -301,6 +329,19 @@ Exit status: 0, or 2 if there are problems.
 
 example:
   prober check --config config/prober.yaml""",
+    ),
+    Command(
+        "plan",
+        "tell what a reload of a running daemon would do",
+        _plan,
+        (CONFIG, URL, PLAN_JSON),
+        """\
+Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
+because the daemon shows no secrets.
+Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon cannot be asked.
+
+example:
+  prober plan --config config/prober.yaml && echo nothing to do""",
     ),
     Command(
         "probe",
