@@ -181,6 +181,7 @@ async def run(
         note=lambda _kind, _cause: None,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
     app = make_app(
         prober.store,
         prober.vitals,

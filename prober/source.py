@@ -105,8 +105,11 @@ async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Readi
     if child.returncode:
         ended = f"signal {-child.returncode}" if child.returncode < 0 else f"{child.returncode}"
         return Reading(None, (f"the process that read it ended with {ended}",))
-    with yielding():
-        return await asyncio.to_thread(_unpickle, answer)
+    try:
+        with yielding():
+            return await asyncio.to_thread(_unpickle, answer)
+    except (pickle.UnpicklingError, EOFError):
+        return Reading(None, ("the process that read it gave no answer",))
 
 
 def _environment() -> dict[str, str]:
