@@ -148,6 +148,7 @@ COMMANDS = {
     "run": "--config --listen --state-dir --log-format --log-level --allow-shrink",
     "demo": "--listen --log-format --log-level",
     "check": "--config",
+    "plan": "--config --url --json",
     "probe": "--set --monitor --config",
     "status": "--url --json --watch --interval --pool --monitor",
     "health": "--url",

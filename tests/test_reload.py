@@ -1,11 +1,13 @@
 """Reloading: what is refused, what is noticed, what is read where, and what is left alone."""
 
 import asyncio
+import gc
 import json
 import os
 import pickle
 import signal
 import sys
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +30,7 @@ from prober.state.store import CheckState
 from prober.state.vitals import Vitals
 from prober.watch import Eyes, Watcher
 from tests.running import daemon, free_port
-from tests.simulation import model_of
+from tests.simulation import Simulation, model_of
 
 NOW = 1000.0
 
@@ -778,6 +780,35 @@ async def test_no_check_keeps_a_pool_of_an_older_configuration(world: World) -> 
     for state in world.prober.store:
         assert id(state.check.pool) in pools
         assert id(world.prober._scheduler._watches[state.check.key].check.pool) in pools
+
+
+async def test_what_left_the_schedule_is_freed_without_the_collector(world: World) -> None:
+    watches = world.prober._scheduler._watches
+    old = [weakref.ref(watch.done) for watch in watches.values()]
+    assert all(each() for each in old)
+    gc.disable()
+    try:
+        await world.reload(FIRST.replace("interval: 1h,", "interval: 2h,").replace(".4:", ".5:"))
+        assert not [each for each in old if each()]
+    finally:
+        gc.enable()
+
+
+def test_checks_that_are_added_one_by_one_are_spread_as_if_they_came_together() -> None:
+    spans = []
+    for one_by_one in (False, True):
+        simulation = Simulation()
+        model = model_of(*(f"192.0.2.{i}" for i in range(250)))
+        simulation.store.adopt(model)
+        states = [simulation.store.add(check) for check in model.checks()]
+        batch = [(state.check, state, state.health) for state in states]
+        if one_by_one:
+            for each in batch:
+                simulation.scheduler.add([each], among=len(batch))
+        else:
+            simulation.scheduler.add(batch)
+        spans.append([state.next_due for state in states])
+    assert spans[0] == spans[1]
 
 
 async def test_a_check_switched_off_and_on_goes_off_and_on_the_schedule(world: World) -> None:

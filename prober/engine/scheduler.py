@@ -167,6 +167,7 @@ class Scheduler(Generic[S]):
         if watch is not None:
             watch.removed = True
             watch.state.next_due = None
+            del watch.done  # it refers back to the watch, which nobody would free
             self._wheel.remove(watch.tick, watch)
 
     def ready(self) -> None:
