@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -832,8 +833,10 @@ def test_a_thousand_signals_lead_to_two_reloads_at_most(tmp_path: Path) -> None:
     port = free_port()
     with daemon({"monitors": [tcp("a", port)]}, tmp_path) as running:
         running.wait_for("ready")
+        start = time.monotonic()
         for _ in range(1000):
             running.process.send_signal(signal.SIGHUP)
+        took = time.monotonic() - start
         running.wait_for("config_reloaded")
         config = {"monitors": [tcp("a", port), tcp("b", port)]}
         (tmp_path / "prober.json").write_text(json.dumps(config))
@@ -842,7 +845,8 @@ def test_a_thousand_signals_lead_to_two_reloads_at_most(tmp_path: Path) -> None:
         running.stop()
         running.rest()
     reloads = [line for line in running.lines if line["event"] == "config_reloaded"]
-    assert len(reloads) <= 3  # two for the signals and the one that was asked for
+    # Two for the signals of each second, and the one that was asked for.
+    assert len(reloads) <= 3 + int(took)
 
 
 def test_the_daemon_notices_by_itself_that_its_file_changed(tmp_path: Path) -> None:
