@@ -1,4 +1,4 @@
-"""The command line: `prober run`, `demo`, `check`, `probe`, `status` and `health`.
+"""The command line: `prober run`, `demo`, `check`, `plan`, `probe`, `status` and `health`.
 
 What a command needs is imported when it runs: `health` and `--version` load the standard library
 and nothing else.
@@ -33,6 +33,7 @@ Environment = Mapping[str, str]
 USAGE = 2
 """The exit code for bad usage or a bad configuration."""
 _UNKNOWN = 3
+_CHANGES = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
 _STDOUT, _STDERR = 1, 2
 
@@ -64,6 +65,7 @@ ALLOW_SHRINK = Flag(
 )
 URL = Flag("url", "the daemon to ask", daemon_url, "URL", "http://127.0.0.1:7762")
 JSON = Flag("json", "print the checks as the API gives them", yes_or_no, default=False)
+PLAN_JSON = JSON._replace(doc="print the plan as JSON")
 WATCH = Flag("watch", "show them again and again until Ctrl-C", yes_or_no, default=False)
 INTERVAL = Flag("interval", "time between two looks of --watch", seconds, "SECONDS", 1.0)
 POOL = Flag("pool", "only this pool", metavar="NAME")
@@ -91,30 +93,29 @@ class Command(NamedTuple):
 def _run(options: Namespace, environment: Environment) -> int:
     """Serve what the configuration says until a signal ends it."""
     import asyncio
-    from dataclasses import replace
 
     import structlog
 
     from prober import daemon, logs
+    from prober.config.disk import Disk
     from prober.config.problem import ConfigError
+    from prober.source import Source
 
     logs.configure(format=options.log_format, level=options.log_level)
-
-    def load() -> "Config":
-        config = _load(options, environment)
-        state_dir = options.state_dir or config.server.state_dir
-        # systemd's StateDirectory= may name several, separated by colons
-        state_dir = state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0] or None
-        return replace(config, server=replace(config.server, state_dir=state_dir))
-
+    source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
+    disk = Disk()
     try:
-        config = _load_first(load)
+        config = _load_first(lambda: source.load(disk))
     except ConfigError as error:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
         return USAGE
     served = daemon.run(
-        config, load=load, listen=options.listen or (), allow_shrink=options.allow_shrink
+        config,
+        source=source,
+        traces=disk.traces,
+        listen=options.listen or (),
+        allow_shrink=options.allow_shrink,
     )
     return asyncio.run(served)
 
@@ -139,16 +140,9 @@ def _load_first(load: Callable[[], "Config"]) -> "Config":
 
 def _load(options: Namespace, environment: Environment) -> "Config":
     """Read the configuration, found where it is looked for; raise `ConfigError`."""
-    from prober.config.problem import ConfigError, Problem
-    from prober.config.reader import load
-    from prober.config.search import PLACES, find_config
-    from prober.engine.tls import vet
+    from prober.source import Source
 
-    path = find_config(options.config, environment, os.path.exists)
-    if path is None:
-        message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
-        raise ConfigError(Problem(PLACES[0], 0, (), message))
-    return load(path, environment=environment, vet=vet)
+    return Source(path=options.config, environment=environment).load()
 
 
 def _demo(options: Namespace, _: Environment) -> int:
@@ -192,6 +186,32 @@ def _check(options: Namespace, environment: Environment) -> int:
         f"{probe_rate(checks):.4g} probes per second"
     )
     return 0
+
+
+def _plan(options: Namespace, environment: Environment) -> int:
+    """Tell what a reload of a running daemon would do."""
+    import json
+
+    from prober import plan
+    from prober.client import Unanswered
+    from prober.config.problem import ConfigError
+    from prober.terminal import clean
+
+    try:
+        then = plan.planned(_load(options, environment).model)
+        found = plan.compare(plan.running(options.url), then)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(clean(str(problem)))
+        return USAGE
+    except Unanswered as unanswered:
+        print(f"prober plan: cannot ask the daemon: {clean(str(unanswered))}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(plan.as_json(found)))
+    else:
+        print("\n".join(plan.lines(found)))
+    return 0 if found.is_empty else _CHANGES
 
 
 def _count(number: int, noun: str) -> str:
@@ -329,6 +349,19 @@ Exit status: 0, or 2 if there are problems.
 
 example:
   prober check --config config/prober.yaml""",
+    ),
+    Command(
+        "plan",
+        "tell what a reload of a running daemon would do",
+        _plan,
+        (CONFIG, URL, PLAN_JSON),
+        """\
+Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
+because the daemon shows no secrets.
+Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon cannot be asked.
+
+example:
+  prober plan --config config/prober.yaml && echo nothing to do""",
     ),
     Command(
         "probe",

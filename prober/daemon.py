@@ -1,4 +1,4 @@
-"""The daemon: wires the floors together, serves until it is told to stop, reloads."""
+"""The daemon: wires the floors together, serves until it is told to stop."""
 
 import asyncio
 import gc
@@ -8,17 +8,19 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
 
 from prober import __version__
-from prober.config.changes import changes
-from prober.config.problem import ConfigError
+from prober.config.changes import Changes
+from prober.config.disk import Traces
 from prober.config.reader import Config
+from prober.config.shrink import ShrinkGuard
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
@@ -27,12 +29,15 @@ from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
 from prober.model.status import Outcome
+from prober.reload import Reloader
+from prober.source import Source, read_aside
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import TRANSITION, Event
 from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
+from prober.web.pace import Pace
 
 log = structlog.get_logger()
 
@@ -40,12 +45,6 @@ STOP_SECONDS = 2.0
 """Time that connections to the API get to finish when the daemon stops."""
 SPARE_DESCRIPTORS = 128
 """File descriptors that are left to everything else; of the rest, probes take half."""
-SHRINK_LIMIT = 0.5
-"""The part of its checks that a reload may drop without being asked twice."""
-SHRINK_WINDOW = 60.0
-"""Seconds within which the same shrinking content must be offered again to be taken."""
-
-Load = Callable[[], Config]
 
 
 class Prober:
@@ -55,7 +54,6 @@ class Prober:
         config: What to begin with.
         loop: The event loop that everything runs in.
         limit: Probes in flight at once.
-        allow_shrink: Whether a reload may drop more than half of the checks at once.
         state_dir: Where the state outlives the process; None: it does not.
     """
 
@@ -65,13 +63,10 @@ class Prober:
         *,
         loop: asyncio.AbstractEventLoop,
         limit: int,
-        allow_shrink: bool = False,
         state_dir: str | None = None,
     ) -> None:
         self.config = config
         self._loop = loop
-        self._allow_shrink = allow_shrink
-        self._offered: tuple[str, float] | None = None
         self._ticker = Ticker(
             clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_loop_lag
         )
@@ -156,50 +151,34 @@ class Prober:
             self._journal.flush()
             self._database.close()
 
-    def apply(self, config: Config) -> list[str]:
-        """Take over a new configuration, touching only what it changes.
+    async def apply(self, config: Config, difference: Changes) -> None:
+        """Take over a new configuration, touching only what it changes, a slice at a time.
 
-        Returns the problems that stand against it; with any, nothing was changed.
+        What is new comes before what goes, so that a monitor whose last check is replaced keeps
+        its counters.
         """
-        difference = changes(self.config.model, config.model)
-        problem = self._shrinks_too_much(len(difference.removed), config.digest)
-        if problem:
-            return [problem]
+        pace = Pace()
+        self.config = config
+        self.store.adopt(config.model)
+        self._engine.forget_contexts()
+        fresh = [*difference.added, *(new for _, new in difference.changed)]
+        for check in fresh:
+            self._schedule([check], among=len(fresh))
+            await pace.pause()
+        for check in difference.unchanged:
+            if state := self.store.get(check.key):
+                state.check = check  # an equal, but the old one keeps all of its old pool alive
+                self._scheduler.renew(check)
+            await pace.pause()
         for check in difference.removed:
             self._scheduler.remove(check.key)
             self.store.remove(check.key)
-        self.store.adopt(config.model)
-        self._engine.forget_contexts()
-        self._schedule([*difference.added, *(new for _, new in difference.changed)])
-        self.config = config
-        self.vitals.config_hash = config.digest
-        self.vitals.config_loaded_at = time.time()
-        log.info(
-            "config_reloaded",
-            added=len(difference.added),
-            removed=len(difference.removed),
-            changed=len(difference.changed),
-            checks=len(self.store),
-            config_hash=config.digest,
-        )
-        return []
+            await pace.pause()
+        gc.freeze()
 
-    def _shrinks_too_much(self, removed: int, digest: str) -> str | None:
-        now = time.monotonic()
-        offered, self._offered = self._offered, None
-        if self._allow_shrink or removed <= len(self.store) * SHRINK_LIMIT:
-            return None
-        if offered and offered[0] == digest and now - offered[1] < SHRINK_WINDOW:
-            return None
-        self._offered = (digest, now)
-        return (
-            f"it would drop {removed} of {len(self.store)} checks; "
-            f"reload it again within {SHRINK_WINDOW:g} s, or start with --allow-shrink"
-        )
-
-    def _schedule(self, checks: Iterable[Check]) -> None:
+    def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
         states = [self.store.add(check) for check in checks]
-        self._scheduler.add((state.check, state, state.health) for state in states)
+        self._scheduler.add(((state.check, state, state.health) for state in states), among=among)
 
     def _record_aloud(self, state: CheckState, outcome: Outcome) -> Health:
         log.debug(
@@ -222,7 +201,8 @@ class Prober:
 async def run(
     config: Config,
     *,
-    load: Load | None = None,
+    source: Source | None = None,
+    traces: Traces | None = None,
     listen: Iterable[Target] = (),
     allow_shrink: bool = False,
 ) -> int:
@@ -230,7 +210,8 @@ async def run(
 
     Args:
         config: What to begin with.
-        load: Reads the configuration again for a reload; None if there is nothing to read.
+        source: Where to read it again for a reload; None if there is nothing to read.
+        traces: What it was read from, to notice when that changes.
         listen: Addresses to serve on, instead of the configured ones.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
     """
@@ -239,19 +220,19 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        prober = Prober(
-            config,
-            loop=loop,
-            limit=_probe_limit(),
-            allow_shrink=allow_shrink,
-            state_dir=config.server.state_dir,
-        )
+        prober = Prober(config, loop=loop, limit=_probe_limit(), state_dir=config.server.state_dir)
     except StateUnusableError as error:
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
     addresses = tuple(listen) or config.server.listen
-    reloader = Reloader(prober, load)
+    reloader = Reloader(
+        prober,
+        read=partial(read_aside, source) if source else None,
+        guard=ShrinkGuard(allow=allow_shrink),
+        note=prober.store.note,
+    )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
     app = make_app(
         prober.store,
         prober.vitals,
@@ -269,48 +250,14 @@ async def run(
             _free_the_collector()
             _say_what_is_missing(config)
             log.info("ready", checks=len(prober.store))
+            reloader.start(traces)
             await stop.wait()
             log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
             prober.vitals.ready = False
+            await reloader.close()
     finally:
         await runner.cleanup()
     return 0
-
-
-class Reloader:
-    """Reloads the configuration, one at a time; what is asked meanwhile is done once after."""
-
-    def __init__(self, prober: Prober, load: Load | None) -> None:
-        self._prober = prober
-        self._load = load
-        self._lock = asyncio.Lock()
-        self._asked: asyncio.Task[list[str]] | None = None
-
-    def ask(self) -> None:
-        """Reload soon; many calls in a row lead to one reload."""
-        if self._asked is None or self._asked.done():
-            self._asked = asyncio.ensure_future(self.reload())
-
-    async def reload(self) -> list[str]:
-        """Reload; return the problems, with any of which the old configuration runs on."""
-        async with self._lock:
-            problems = await self._try()
-        self._prober.vitals.config_ok = not problems
-        if problems:
-            for problem in problems:
-                log.error("config_rejected", problem=problem)
-        return problems
-
-    async def _try(self) -> list[str]:
-        if self._load is None:
-            return ["there is no configuration file to read again"]
-        try:
-            config = await asyncio.to_thread(self._load)
-        except ConfigError as error:
-            return [str(problem) for problem in error.problems]
-        except OSError as error:
-            return [f"{error.filename}: {error.strerror}"]
-        return self._prober.apply(config)
 
 
 async def _serve(runner: web.AppRunner, addresses: Iterable[Target]) -> bool:
@@ -346,9 +293,8 @@ def _say_what_is_missing(config: Config) -> None:
     """Warn of keys that are understood but have no effect in this version."""
     if config.server.state_dir is None:
         log.info("state_in_memory_only")
-    for key in ("writable", "watch_config"):
-        if getattr(config.server, key):
-            log.warning("no_effect_in_this_version", key=f"server.{key}")
+    if config.server.writable:
+        log.warning("no_effect_in_this_version", key="server.writable")
 
 
 def _probe_limit() -> int:

@@ -151,6 +151,7 @@ COMMANDS = {
     "run": "--config --listen --state-dir --log-format --log-level --allow-shrink",
     "demo": "--listen --log-format --log-level",
     "check": "--config",
+    "plan": "--config --url --json",
     "probe": "--set --monitor --config",
     "status": "--url --json --watch --interval --pool --monitor",
     "health": "--url",
@@ -939,7 +940,7 @@ def test_run_hands_its_flags_to_the_daemon(write: Callable[[str], str], daemon: 
     assert [str(each) for each in daemon.options["listen"]] == ["127.0.0.1:0", "[::1]:0"]
     assert daemon.options["allow_shrink"] is True
     assert daemon.config.server.state_dir == "/srv/state"
-    assert daemon.options["load"]() == daemon.config
+    assert daemon.options["source"].load() == daemon.config
 
 
 @ready

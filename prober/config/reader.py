@@ -1,16 +1,14 @@
 """The configuration as a whole: files in, one model out, or every problem that they have."""
 
-import errno
 import gc
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import glob, has_magic
 from hashlib import sha256
 from posixpath import dirname, normpath
 from typing import Any, Generic, TypeVar
 
+from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
@@ -32,8 +30,6 @@ from prober.model.option import (
 )
 from prober.model.pool import Backend, Pool
 
-SIZE_LIMIT = 256 * 1024 * 1024
-"""Bytes of one file."""
 KEYS = ("server", "defaults", "pools", "monitors", "include")
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
@@ -43,6 +39,8 @@ T = TypeVar("T")
 Read = Callable[[object, Outside], T]
 Vet = Callable[[Monitor], Iterable[Complaint]]
 """Says what is wrong with a monitor on this machine."""
+Matches = Callable[[str, str], list[str]]
+"""Returns the files that a pattern names, starting at a directory."""
 
 _SERVER = section(Server).read
 _POOL = section(Pool).read
@@ -61,24 +59,38 @@ class Config:
     digest: str
 
 
-def load(path: str, *, environment: Mapping[str, str], vet: Vet = lambda _: ()) -> Config:
+def load(
+    path: str,
+    *,
+    environment: Mapping[str, str],
+    vet: Vet = lambda _: (),
+    disk: Disk | None = None,
+) -> Config:
     """Read a configuration file and all that it names; raise `ConfigError` with every problem."""
+    disk = disk or Disk()
     try:
-        content = _read_text(path)
+        content = disk.read_text(path)
     except OSError as error:
         message = f"cannot read the file: {error.strerror or error}"
         raise ConfigError(Problem(path, 0, (), message)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
-    outside = Outside(dirname(path), _read_text, environment)
-    return parse(content, source=path, outside=outside, vet=vet)
+    outside = Outside(dirname(path), disk.read_text, environment)
+    return parse(content, source=path, outside=outside, vet=vet, matches=disk.matches)
 
 
-def parse(content: str, *, source: str, outside: Outside, vet: Vet = lambda _: ()) -> Config:
+def parse(
+    content: str,
+    *,
+    source: str,
+    outside: Outside,
+    vet: Vet = lambda _: (),
+    matches: Matches | None = None,
+) -> Config:
     """Read the text of a configuration; raise `ConfigError` with every problem."""
     with _without_collecting():
-        reading = _Reading(outside, vet)
+        reading = _Reading(outside, vet, matches or Disk().matches)
         server = reading.main_file(content, source)
         model = reading.model()
         if reading.problems:
@@ -97,23 +109,6 @@ def _without_collecting() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _read_text(path: str) -> str:
-    if "\0" in path:
-        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
-    with pathlib.Path(path).open("rb") as file:
-        content = file.read(SIZE_LIMIT + 1)
-    if len(content) > SIZE_LIMIT:
-        raise OSError(errno.EFBIG, f"larger than {SIZE_LIMIT} bytes")
-    return content.decode()
-
-
-def _matches(pattern: str, directory: str) -> list[str]:
-    """Return the files that a pattern names; without wildcards it names one, there or not."""
-    if not has_magic(pattern):
-        return [pattern]
-    return sorted(glob(pattern, root_dir=directory or None, recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +135,13 @@ class _Entry(Generic[T]):
 class _Reading:
     """A configuration while it is read."""
 
-    def __init__(self, outside: Outside, vet: Vet) -> None:
+    def __init__(self, outside: Outside, vet: Vet, matches: Matches) -> None:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
         self.digest = sha256()
         self._outside = outside
         self._vet = vet
+        self._matches = matches
         self._defaults = Defaults()
         self._pools: list[_Entry[Pool]] = []
         self._monitors: list[_Entry[Monitor]] = []
@@ -265,7 +261,7 @@ class _Reading:
         patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()
         seen = {normpath(document.source)}
         for i, pattern in enumerate(patterns):
-            for name in _matches(pattern, outside.directory):
+            for name in self._matches(pattern, outside.directory):
                 place = normpath(outside.locate(name))
                 if place not in seen:
                     seen.add(place)

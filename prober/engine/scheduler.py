@@ -142,12 +142,14 @@ class Scheduler(Generic[S]):
         self._refused_at: dict[Target, float] = {}
         ticker.start(self._tick)
 
-    def add(self, checks: Iterable[tuple[Check, S, Health]]) -> None:
+    def add(self, checks: Iterable[tuple[Check, S, Health]], *, among: int = 0) -> None:
         """Put checks on the schedule, or replace them; the first probe comes at once, spread.
 
-        A check that is disabled is taken off.
+        A check that is disabled is taken off. `among` is how many are added by and by, if these
+        are not all: the first probes are spread over as long as all of them need.
         """
         batch = list(checks)
+        together = max(among, len(batch))
         now = self._clock()
         for check, state, health in batch:
             self.remove(check.key)
@@ -157,7 +159,13 @@ class Scheduler(Generic[S]):
             watch = self._watches[check.key] = _Watch(check, state)
             watch.done = partial(self._finished, watch)
             watch.interval = watch.interval_after(health)
-            self._put(watch, first_due(now, watch.number, len(batch)))
+            self._put(watch, first_due(now, watch.number, together))
+
+    def renew(self, check: Check) -> None:
+        """Hold on to a check's newest equal, so that what it belonged to before can be freed."""
+        watch = self._watches.get(check.key)
+        if watch is not None:
+            watch.check = check
 
     def remove(self, key: tuple[str, str]) -> None:
         """Take a check off the schedule; a probe in flight ends without a result."""
@@ -165,6 +173,7 @@ class Scheduler(Generic[S]):
         if watch is not None:
             watch.removed = True
             watch.state.next_due = None
+            del watch.done  # it refers back to the watch, which nobody would free
             self._wheel.remove(watch.tick, watch)
             if watch.attempt is not None:
                 self._engine.cancel(watch.attempt)

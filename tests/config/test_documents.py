@@ -309,6 +309,6 @@ def test_long_text_is_shortened_in_a_message() -> None:
 
 
 def test_a_file_of_no_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prober.config.reader.SIZE_LIMIT", 1000)
+    monkeypatch.setattr("prober.config.disk.SIZE_LIMIT", 1000)
     with pytest.raises(ConfigError, match="cannot read the file: larger than"):
         load("/dev/zero", environment={})

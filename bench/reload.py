@@ -1,0 +1,156 @@
+"""What a reload costs the probes: lateness while the file is changed, beside lateness without.
+
+    python bench/reload.py [--checks 10000] [--interval 10] [--changes 5] [--many]
+
+All checks are TCP against one listener on 127.1.0.0/16. Each change moves a hundred backends in or
+out and is taken by SIGHUP; `--many` has a monitor for each backend instead of one pool. The lags
+are those of the daemon's own histograms, as the upper bound of the bucket; beside them the longest
+answer to GET /-/healthy, which waits as long as the event loop does.
+"""
+
+import argparse
+import json
+import queue
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import IO
+from urllib.request import urlopen
+
+from probes import addresses, targets
+
+SETTLE = 12.0
+BUCKET = re.compile(r'(prober_(?:schedule|loop)_lag_seconds)_bucket\{le="([^"]+)"\} (\S+)')
+
+Buckets = dict[str, dict[str, float]]
+
+
+def configuration(port: int, checks: int, interval: float, *, many: bool) -> str:
+    """Return a configuration of this many checks."""
+    backends = [f"{address}:{port}" for address in addresses(checks)]
+    common = {"type": "TCP", "interval": interval, "fast_interval": interval}
+    if many:
+        monitors = [{"name": each, "targets": [each], **common} for each in backends]
+        return json.dumps({"monitors": monitors})
+    pool = {"name": "bench", "backends": backends}
+    return json.dumps({"pools": [pool], "monitors": [{"name": "m", "pool": "bench", **common}]})
+
+
+class Log(threading.Thread):
+    """Reads the daemon's log all the time, since a full pipe would stop it."""
+
+    def __init__(self, lines: IO[str]) -> None:
+        super().__init__(daemon=True)
+        self.lines = lines
+        self.told: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        """Keep what is not about a check."""
+        for text in self.lines:
+            line = json.loads(text)
+            if line["event"] != "status_changed":
+                self.told.put(line)
+
+    def wait_for(self, *events: str) -> dict[str, object]:
+        """Return the next line of one of these events."""
+        while (line := self.told.get(timeout=60))["event"] not in events:
+            pass
+        return line
+
+
+def buckets(url: str) -> Buckets:
+    """Return the cumulative counts of both lags."""
+    found: Buckets = {}
+    with urlopen(f"{url}/metrics") as answer:
+        for name, bound, count in BUCKET.findall(answer.read().decode()):
+            found.setdefault(name, {})[bound] = float(count)
+    return found
+
+
+def quantiles(before: Buckets, after: Buckets) -> str:
+    """Return p50, p99 and the most of what was counted in between, in milliseconds."""
+    shown = []
+    for name, counts in after.items():
+        rows = [(bound, count - before[name][bound]) for bound, count in counts.items()]
+        values = [
+            next(f"{float(b) * 1000:g}" for b, count in rows if count >= share * rows[-1][1])
+            for share in (0.5, 0.99, 1)
+        ]
+        shown.append(f"{name.split('_')[1]} lag p50/p99/max {'/'.join(values)} ms")
+    return ", ".join(shown)
+
+
+class Pulse(threading.Thread):
+    """Asks for /-/healthy again and again, and keeps the longest wait."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url, self.longest = url, 0.0
+
+    def run(self) -> None:
+        """Ask until the daemon is gone."""
+        while True:
+            start = time.perf_counter()
+            try:
+                urlopen(f"{self.url}/-/healthy").close()
+            except OSError:
+                return
+            self.longest = max(self.longest, time.perf_counter() - start)
+            time.sleep(0.005)
+
+
+def main() -> None:
+    """Measure once without and once with reloads."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--checks", type=int, default=10_000)
+    parser.add_argument("--interval", type=float, default=10.0)
+    parser.add_argument("--changes", type=int, default=5)
+    parser.add_argument("--many", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, targets() as port:
+        path = Path(folder, "prober.json")
+
+        def write(checks: int) -> None:
+            path.write_text(configuration(port, checks, asked.interval, many=asked.many))
+
+        write(asked.checks)
+        command = [sys.executable, "-m", "prober", "run", "--config", str(path)]
+        with subprocess.Popen(
+            [*command, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr
+            log = Log(process.stderr)
+            log.start()
+            url = f"http://{log.wait_for('listening')['address']}"
+            log.wait_for("ready")
+            time.sleep(2 * SETTLE)
+            before = buckets(url)
+            time.sleep(SETTLE)
+            after = buckets(url)
+            print(f"{asked.checks} checks, without reload: {quantiles(before, after)}")
+            pulse = Pulse(url)
+            pulse.start()
+            for i in range(asked.changes):
+                before = buckets(url)
+                pulse.longest = 0.0
+                write(asked.checks - 100 * (1 - i % 2))
+                start = time.perf_counter()
+                process.send_signal(signal.SIGHUP)
+                line = log.wait_for("config_reloaded", "config_rejected")
+                took = time.perf_counter() - start
+                print(
+                    f"{line['event']} in {took:.2f} s, longest answer "
+                    f"{pulse.longest * 1000:.0f} ms: {quantiles(before, buckets(url))}"
+                )
+                time.sleep(2)
+            process.send_signal(signal.SIGTERM)
+            log.join()
+
+
+if __name__ == "__main__":
+    main()

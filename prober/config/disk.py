@@ -1,0 +1,84 @@
+"""The files that a configuration is read from, and the traces of what was found in them."""
+
+import errno
+import pathlib
+from glob import glob, has_magic
+from hashlib import sha256
+from typing import NamedTuple
+
+SIZE_LIMIT = 256 * 1024 * 1024
+"""Bytes of one file."""
+
+
+class Traces(NamedTuple):
+    """What a reading looked at, so that a later look can tell whether anything differs.
+
+    `prints` has a hash of each file's content, None for a file that could not be read; `listings`
+    has, for each pattern and the directory it starts at, the files that it named.
+    """
+
+    prints: dict[str, str | None]
+    listings: dict[tuple[str, str], tuple[str, ...]]
+
+
+class OverBudgetError(Exception):
+    """More is to be read than the reader wanted to read here."""
+
+
+class Disk:
+    """Reads files and remembers their traces.
+
+    Args:
+        budget: Bytes to read altogether; beyond them, `OverBudgetError`.
+    """
+
+    def __init__(self, budget: int | None = None) -> None:
+        self.traces = Traces({}, {})
+        self._budget = budget
+
+    def read_text(self, path: str) -> str:
+        """Return the text of a file, or raise OSError or UnicodeDecodeError."""
+        self.traces.prints[path] = None
+        content = _content(path, self._budget)
+        if self._budget is not None:
+            self._budget -= len(content)
+        self.traces.prints[path] = _print(content)
+        return content.decode()
+
+    def matches(self, pattern: str, directory: str) -> list[str]:
+        """Return the files that a pattern names; without wildcards it names one, there or not."""
+        if not has_magic(pattern):
+            return [pattern]
+        found = list_files(pattern, directory)
+        self.traces.listings[pattern, directory] = found
+        return list(found)
+
+
+def list_files(pattern: str, directory: str) -> tuple[str, ...]:
+    """Return the files that match a pattern that starts at a directory, in order."""
+    return tuple(sorted(glob(pattern, root_dir=directory or None, recursive=True)))  # noqa: PTH207  (Path.glob takes no absolute pattern)
+
+
+def fingerprint(path: str) -> str | None:
+    """Return the hash of a file's content as in `Traces`, None if it cannot be read."""
+    try:
+        return _print(_content(path, None))
+    except OSError:
+        return None
+
+
+def _content(path: str, budget: int | None) -> bytes:
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+    limit = SIZE_LIMIT if budget is None else min(budget, SIZE_LIMIT)
+    with pathlib.Path(path).open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) <= limit:
+        return content
+    if limit < SIZE_LIMIT:
+        raise OverBudgetError
+    raise OSError(errno.EFBIG, f"larger than {SIZE_LIMIT} bytes")
+
+
+def _print(content: bytes) -> str:
+    return sha256(content).hexdigest()

@@ -1,0 +1,197 @@
+"""What a reload of a running daemon would do, worked out from what its API tells."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from prober.client import Unanswered, all_checks, ask_json
+from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
+from prober.model.monitor import Model
+from prober.terminal import clean
+from prober.web.render import monitor_json
+
+Json = dict[str, Any]
+Name = tuple[str, ...]
+"""Names one thing: `("monitor", name)`, `("pool", name)`, `("backend", pool, address:port)` or
+`("check", monitor, address:port)`."""
+Picture = dict[Name, Json]
+"""Everything that is configured, with the keys that it has."""
+
+_SECRET = "<secret>"  # noqa: S105  (what stands in place of one)
+_POOL_KEYS = ("id", "load_balancer", "project_id")
+_MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from")  # checks and backends tell it
+_WIDEST = 60  # characters of a value that are repeated
+
+
+class Change(NamedTuple):
+    """A key of something that has another value afterwards; None where there is no value."""
+
+    of: Name
+    key: str
+    before: Any
+    after: Any
+
+
+class Plan(NamedTuple):
+    """What comes, goes and changes, and the same for the checks in numbers.
+
+    `hidden` are the keys that cannot be compared because the API does not show secrets.
+    """
+
+    added: list[Name]
+    removed: list[Name]
+    changes: list[Change]
+    hidden: list[tuple[Name, str]]
+    step: Step
+    changed: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do, as far as can be seen."""
+        return not (self.added or self.removed or self.changes)
+
+    @property
+    def untouched(self) -> int:
+        """The number of checks that go on as if nothing had happened."""
+        return self.step.before - self.step.removed - self.changed
+
+
+def running(url: str) -> Picture:
+    """Return the picture of a running daemon, or raise `Unanswered`."""
+    monitors, pools = ask_json(url, "/api/v1/monitors"), ask_json(url, "/api/v1/pools")
+    checks = all_checks(url, {})
+    try:
+        return _picture(
+            monitors["monitors"],
+            pools["pools"],
+            ((p["name"], b["backend"], b["name"]) for p in pools["pools"] for b in p["backends"]),
+            ((c["monitor"], c["backend"], c["pool"], c["labels"]) for c in checks),
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+
+
+def planned(model: Model) -> Picture:
+    """Return the picture of a model."""
+    return _picture(
+        json.loads(json.dumps([monitor_json(each) for each in model.monitors])),
+        ({"name": p.name, **{key: getattr(p, key) for key in _POOL_KEYS}} for p in model.pools),
+        ((pool.name, each.key, each.name) for pool in model.pools for each in pool.backends),
+        ((*check.key, check.pool.name, check.labels) for check in model.checks()),
+    )
+
+
+def _picture(
+    monitors: Iterable[Json],
+    pools: Iterable[Json],
+    backends: Iterable[tuple[str, str, str | None]],
+    checks: Iterable[tuple[str, str, str, Json]],
+) -> Picture:
+    picture: Picture = {}
+    for each in monitors:
+        rest = {key: each[key] for key in each.keys() - set(_MONITOR_IN_OTHER_WORDS)}
+        picture["monitor", each["name"]] = rest
+    for each in pools:
+        picture["pool", each["name"]] = {key: each[key] for key in _POOL_KEYS}
+    for pool, backend, name in backends:
+        picture["backend", pool, backend] = {"name": name}
+    for monitor, backend, pool, labels in checks:
+        picture["check", monitor, backend] = {"pool": pool, "labels": labels}
+    return picture
+
+
+def compare(now: Picture, then: Picture) -> Plan:
+    """Return what leads from one picture to the other."""
+    common = [name for name in then if name in now]
+    changes = [change for name in common for change in _changes(name, now[name], then[name])]
+    changed = {change.of for change in changes}
+    added = [name for name in then if name not in now]
+    removed = [name for name in now if name not in then]
+    checks = [name for name in now if name[0] == "check"]
+    touched = [
+        name
+        for name in checks
+        if name in then
+        and not changed.isdisjoint((name, ("monitor", name[1]), ("pool", then[name]["pool"])))
+    ]
+    told = {change.of for change in changes if change.key == "labels"}
+    gone = sum(name[0] == "check" for name in removed)
+    come = sum(name[0] == "check" for name in added)
+    return Plan(
+        added,
+        removed,
+        [each for each in changes if not _follows(each, told)],
+        [(name, key) for name in common for key in _hidden(now[name], then[name])],
+        Step(len(checks), gone, len(checks) - gone + come),
+        len(touched),
+    )
+
+
+def _changes(name: Name, now: Json, then: Json) -> Iterator[Change]:
+    for key in sorted(now.keys() | then.keys()):
+        if now.get(key) != then.get(key):
+            yield Change(name, key, now.get(key), then.get(key))
+
+
+def _follows(change: Change, told: set[Name]) -> bool:
+    """Tell whether a check's labels only differ since its monitor's do, which is said there."""
+    return change.of[0] == "check" and change.key == "labels" and ("monitor", change.of[1]) in told
+
+
+def _hidden(now: Json, then: Json) -> Iterator[str]:
+    for key in sorted(now.keys() & then.keys()):
+        if now[key] == then[key] == _SECRET:
+            yield key
+        elif isinstance(now[key], dict) and isinstance(then[key], dict):
+            yield from (f"{key}.{inner}" for inner in _hidden(now[key], then[key]))
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """Yield the lines that tell a plan, the sum last."""
+    yield from (f"+ {_words(name)}" for name in plan.added)
+    yield from (f"- {_words(name)}" for name in plan.removed)
+    for of, key, before, after in plan.changes:
+        yield f"~ {_words(of)}: {clean(key)}: {_shown(before)} -> {_shown(after)}"
+    for name, key in plan.hidden:
+        yield f"? {_words(name)}: {clean(key)}: cannot be compared (secret)"
+    before, removed, after = plan.step
+    if drops_most(plan.step, before):
+        yield (
+            f"warning: drops {removed} of {before} checks: refused unless asked for twice within "
+            f"{SHRINK_WINDOW:g} s, or started with --allow-shrink"
+        )
+    yield (
+        f"checks: {after - before + removed} to add, {removed} to remove, "
+        f"{plan.changed} to change, {plan.untouched} untouched"
+    )
+
+
+def as_json(plan: Plan) -> Json:
+    """Return a plan as JSON."""
+    before, removed, after = plan.step
+    return {
+        "added": [" ".join(name) for name in plan.added],
+        "removed": [" ".join(name) for name in plan.removed],
+        "changed": [{**each._asdict(), "of": " ".join(each.of)} for each in plan.changes],
+        "not_comparable": [{"of": " ".join(name), "key": key} for name, key in plan.hidden],
+        "checks": {
+            "added": after - before + removed,
+            "removed": removed,
+            "changed": plan.changed,
+            "untouched": plan.untouched,
+        },
+        "asked_for_twice": drops_most(plan.step, before),
+    }
+
+
+def _words(name: Name) -> str:
+    return clean(" ".join(name))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return clean(text if len(text) <= _WIDEST else f"{text[:_WIDEST]}...")

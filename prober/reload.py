@@ -1,0 +1,212 @@
+"""Reloading: by signal, over HTTP or because a file changed; one at a time, and all or nothing."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from typing import Protocol
+
+import structlog
+
+from prober.config.changes import Changes, changes
+from prober.config.disk import Traces
+from prober.config.reader import Config
+from prober.config.settings import Server
+from prober.config.shrink import Ask, ShrinkGuard, Step
+from prober.source import Reading, yielding
+from prober.state.vitals import Vitals
+from prober.watch import Watcher
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the files."""
+QUIET = 1.0
+"""Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
+_NOTED = 3  # problems that an event tells of; the log tells of all
+
+Note = Callable[[str, str], None]
+"""Takes the kind of an event, `reload` or `reload_rejected`, and its cause."""
+
+
+class Live(Protocol):
+    """What runs with a configuration and can be given another."""
+
+    config: Config
+    vitals: Vitals
+
+    async def apply(self, config: Config, difference: Changes) -> None:
+        """Take over a configuration that differs so from the one before."""
+
+
+@dataclass(slots=True, eq=False)
+class _Wish:
+    """A reload that has not begun; everybody who asks for one until then shares it."""
+
+    asked_at: float | None = None
+    at_once: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: asyncio.Future[list[str]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Reloader:
+    """Reloads the configuration, one at a time; what is asked meanwhile is done once after.
+
+    Args:
+        live: What is given the new configuration.
+        read: Reads it; None if there is nothing to read again.
+        guard: Refuses what would drop most of the checks.
+        note: Is told of each reload and each rejection.
+        watcher: Looks at the files.
+        clock: A monotonic clock.
+        look_every: Seconds between two looks at the files.
+        quiet: Seconds between a reload and the next one by signal.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        *,
+        read: Callable[[], Awaitable[Reading]] | None,
+        guard: ShrinkGuard,
+        note: Note,
+        watcher: Watcher | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        look_every: float = LOOK_EVERY,
+        quiet: float = QUIET,
+    ) -> None:
+        self._live = live
+        self._read = read
+        self._guard = guard
+        self._note = note
+        self._watcher = watcher or Watcher()
+        self._clock = clock
+        self._look_every = look_every
+        self._quiet = quiet
+        self._quiet_until = 0.0
+        self._wish: _Wish | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._busy = asyncio.Lock()
+
+    def start(self, traces: Traces | None) -> None:
+        """Begin to watch the files that the configuration was read from, if that is wanted."""
+        if traces is not None:
+            self._watcher.follow(traces)
+        self._watch_or_not()
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        tasks = [task for task in (self._watching, self._worker) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def ask(self) -> None:
+        """Reload soon: at once, or when it has been quiet for long enough since the last time."""
+        self._wish_for(self._clock())
+
+    async def reload(self) -> list[str]:
+        """Reload; return the problems, with any of which the old configuration runs on."""
+        now = self._clock()
+        wish = self._wish_for(now)
+        wish.asked_at = now  # who waits for the answer asks for himself, not with those before
+        wish.at_once.set()
+        return await asyncio.shield(wish.answer)
+
+    def _wish_for(self, asked_at: float | None) -> _Wish:
+        wish = self._wish = self._wish or _Wish()
+        wish.asked_at = asked_at if wish.asked_at is None else wish.asked_at
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return wish
+
+    async def _work(self) -> None:
+        while (wish := self._wish) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._quiet_until - self._clock())):
+                    await wish.at_once.wait()
+            self._wish = None
+            try:
+                async with self._busy:
+                    wish.answer.set_result(await self._reload(wish.asked_at))
+            finally:
+                wish.answer.cancel()
+                self._quiet_until = self._clock() + self._quiet
+
+    async def _reload(self, asked_at: float | None) -> list[str]:
+        problems = await self._try(asked_at)
+        self._live.vitals.config_ok = not problems
+        if problems:
+            for problem in problems:
+                log.error("config_rejected", problem=problem)
+            more = len(problems) - _NOTED
+            rest = [f"{more} more"] if more > 0 else []
+            self._note("reload_rejected", "; ".join(problems[:_NOTED] + rest))
+        return problems
+
+    async def _try(self, asked_at: float | None) -> list[str]:
+        if self._read is None:
+            return ["there is no configuration file to read again"]
+        reading = await self._read()
+        if reading.traces and reading.traces.prints:
+            self._watcher.follow(reading.traces)
+        config = reading.config
+        if config is None:
+            return list(reading.problems)
+        before = self._live.config
+        with yielding():
+            difference = await asyncio.to_thread(changes, before.model, config.model)
+        kept = len(difference.changed) + len(difference.unchanged)
+        removed, added = len(difference.removed), len(difference.added)
+        step = Step(kept + removed, removed, kept + added)
+        objection = self._guard.objection(step, Ask(config.digest, asked_at), self._clock())
+        if objection:
+            return [objection]
+        await self._live.apply(config, difference)
+        self._say(before, config, difference)
+        self._watch_or_not()
+        return []
+
+    def _say(self, before: Config, config: Config, difference: Changes) -> None:
+        added, removed, changed, unchanged = (len(each) for each in difference)
+        vitals = self._live.vitals
+        vitals.config_hash, vitals.config_loaded_at = config.digest, time.time()
+        log.info(
+            "config_reloaded",
+            added=added,
+            removed=removed,
+            changed=changed,
+            checks=added + changed + unchanged,
+            config_hash=config.digest,
+        )
+        if keys := _fixed_keys(before.server, config.server):
+            log.warning("needs_restart", keys=keys)
+        self._note("reload", f"{added} checks added, {removed} removed, {changed} changed")
+
+    def _watch_or_not(self) -> None:
+        wanted = self._read is not None and self._live.config.server.watch_config
+        if wanted and self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        elif self._watching and not wanted:
+            self._watching.cancel()
+            self._watching = None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._look_every)
+            async with self._busy:
+                rests = await asyncio.to_thread(self._watcher.look)
+            if rests:
+                self._wish_for(None)
+
+
+def _fixed_keys(before: Server, after: Server) -> list[str]:
+    """Return the keys of `server` that differ and are only read at the start."""
+    return [
+        f"server.{each.name}"
+        for each in fields(Server)
+        if each.name != "watch_config" and getattr(before, each.name) != getattr(after, each.name)
+    ]

@@ -1,0 +1,139 @@
+"""Where the configuration comes from, and reading it without holding up what runs.
+
+A small configuration is read in a thread. A larger one would keep the interpreter from the event
+loop for too long, so a process of its own reads it and sends back what it made of it.
+"""
+
+import asyncio
+import gc
+import os
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import prober
+from prober.config.disk import Disk, OverBudgetError, Traces
+from prober.config.problem import ConfigError, Problem
+from prober.config.reader import Config, load
+from prober.config.search import PLACES, find_config
+from prober.engine.tls import vet
+
+SMALL = 32 * 1024
+"""Bytes of configuration that are read in a thread."""
+CHILD_SECONDS = 120.0
+"""Time that reading in a process of its own may take."""
+_TURN = 0.0002  # seconds that a thread may keep the interpreter from the event loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What was asked for on the command line and in the environment."""
+
+    path: str | None
+    state_dir: str | None = None
+    environment: Mapping[str, str] = field(repr=False)
+
+    def load(self, disk: Disk | None = None) -> Config:
+        """Read the configuration, found where it is looked for; raise `ConfigError`."""
+        path = find_config(self.path, self.environment, os.path.exists)
+        if path is None:
+            message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
+            raise ConfigError(Problem(PLACES[0], 0, (), message))
+        config = load(path, environment=self.environment, vet=vet, disk=disk)
+        # systemd's StateDirectory= may name several, separated by colons
+        by_systemd = self.environment.get("STATE_DIRECTORY", "").partition(":")[0]
+        state_dir = self.state_dir or config.server.state_dir or by_systemd or None
+        return replace(config, server=replace(config.server, state_dir=state_dir))
+
+
+class Reading(NamedTuple):
+    """What came of reading: a configuration or problems; `traces` is None if nothing is known."""
+
+    config: Config | None
+    problems: tuple[str, ...] = ()
+    traces: Traces | None = None
+
+
+def read(source: Source, budget: int | None = None) -> Reading:
+    """Read here and now; raise `OverBudgetError` if it is more than this many bytes."""
+    disk = Disk(budget)
+    try:
+        return Reading(source.load(disk), (), disk.traces)
+    except ConfigError as error:
+        return Reading(None, tuple(map(str, error.problems)), disk.traces)
+    except OverBudgetError:
+        raise
+    except Exception as error:  # noqa: BLE001  (a bug in reading must not end what runs)
+        return Reading(None, (f"internal error while reading: {type(error).__name__}",))
+
+
+async def read_aside(source: Source) -> Reading:
+    """Read without holding up the event loop."""
+    try:
+        with yielding():
+            return await asyncio.to_thread(read, source, SMALL)
+    except OverBudgetError:
+        return await read_in_child(source)
+
+
+async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Reading:
+    """Read in a process of its own, which ends with the task that asked for it.
+
+    What it needs goes in and comes out through pipes: secrets stand neither on its command line
+    nor in its environment, and it inherits no socket.
+    """
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "prober.reload_child"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,  # a traceback is no line of our log
+        env=_environment(),
+    )
+    question = pickle.dumps(replace(source, environment=dict(source.environment)))
+    try:
+        async with asyncio.timeout(seconds):
+            answer, _ = await child.communicate(question)
+    except TimeoutError:
+        return Reading(None, (f"reading took longer than {seconds:g} s and was given up",))
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode:
+        ended = f"signal {-child.returncode}" if child.returncode < 0 else f"{child.returncode}"
+        return Reading(None, (f"the process that read it ended with {ended}",))
+    try:
+        with yielding():
+            return await asyncio.to_thread(_unpickle, answer)
+    except (pickle.UnpicklingError, EOFError):
+        return Reading(None, ("the process that read it gave no answer",))
+
+
+def _environment() -> dict[str, str]:
+    """Let the child find this very package, wherever it was started from."""
+    here = str(Path(prober.__file__).parent.parent)
+    paths = filter(None, (here, os.environ.get("PYTHONPATH")))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _unpickle(answer: bytes) -> Reading:
+    reading: Reading = pickle.loads(answer)  # noqa: S301  (our own child wrote it)
+    return reading
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """Make threads let the event loop in quickly, and the collector wait until they are done."""
+    interval, collects = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(_TURN)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        if collects:
+            gc.enable()

@@ -1,0 +1,61 @@
+"""Notices that the files of a configuration have changed, and have come to rest."""
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from prober.config.disk import Traces, fingerprint, list_files
+
+Stamp = tuple[int, int, int, int] | None
+"""What tells without reading that a file may have changed; None if it is not there."""
+
+
+def stamp(path: str) -> Stamp:
+    """Return the stamp of a file, or of what a link leads to."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  (many of them, every other second)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+
+class Eyes(NamedTuple):
+    """How files are looked at."""
+
+    stamp: Callable[[str], Stamp] = stamp
+    fingerprint: Callable[[str], str | None] = fingerprint
+    list_files: Callable[[str, str], tuple[str, ...]] = list_files
+
+
+class Watcher:
+    """Compares the files with what was last read from them.
+
+    Content counts, not dates. A change counts when two looks in a row find the same, so that a
+    file that is being written, or is away for a moment, is left alone.
+    """
+
+    def __init__(self, eyes: Eyes | None = None) -> None:
+        self._eyes = eyes or Eyes()
+        self._read = Traces({}, {})
+        self._stamps: object = None
+        self._changed: Traces | None = None
+
+    def follow(self, traces: Traces) -> None:
+        """Begin from what a reading found, whether it was of use or not."""
+        self._read, self._stamps, self._changed = traces, None, None
+
+    def look(self) -> bool:
+        """Look once; tell whether the files rest on something that was not read yet."""
+        listings = {key: self._eyes.list_files(*key) for key in self._read.listings}
+        stamps = {path: self._eyes.stamp(path) for path in self._read.prints}, listings
+        if stamps == self._stamps and self._changed is None:
+            return False
+        found = Traces({path: self._eyes.fingerprint(path) for path in stamps[0]}, listings)
+        before, self._stamps, self._changed = (self._stamps, self._changed), stamps, None
+        if found == self._read:
+            return False
+        if before == (stamps, found):
+            self._read = found
+            return True
+        self._changed = found
+        return False
