@@ -269,6 +269,7 @@ async def run(
         clock=time.monotonic,
         wall=time.time,
         reload=reloader.reload if _lifecycle(config, addresses) else None,
+        history=prober.history,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()

@@ -9,16 +9,36 @@ by the wall clock.
 """
 
 from array import array
+from asyncio import to_thread
 from bisect import bisect_left
 from collections.abc import Callable
 from math import ceil
 from typing import Any, NamedTuple
 
 from prober.model.status import Result, Status
-from prober.state.archive import Retention, unused_names, upkeep
+from prober.state.archive import (
+    Retention,
+    Uptime,
+    read_events,
+    read_slots,
+    read_uptime,
+    unused_names,
+    upkeep,
+)
 from prober.state.database import Database
+from prober.state.events import Event
 from prober.state.histogram import LATENCY
-from prober.state.slots import BUCKETS, FINE, HOUR, NAMES, PARTS, STATUSES, WIDTH, pack_counts
+from prober.state.slots import (
+    BUCKETS,
+    FINE,
+    HOUR,
+    NAMES,
+    PARTS,
+    STATUSES,
+    WIDTH,
+    Slot,
+    pack_counts,
+)
 
 Key = tuple[str, str]
 
@@ -126,7 +146,7 @@ class History:
         awake: Callable[[], float],
         retention: Retention | None = None,
     ) -> None:
-        self.database = database
+        self._database = database
         self.retention = retention or Retention()
         self._wall = wall
         self._awake = awake
@@ -154,7 +174,7 @@ class History:
             self._queue.append(running)
         self._catch_up(running)
         running.since, running.status = now, _INDEX[status]
-        self.database.put(NAMES, (running.number,), key)
+        self._database.put(NAMES, (running.number,), key)
         return running
 
     def leave(self, running: Running) -> None:
@@ -196,18 +216,39 @@ class History:
         self.spend(running)
         self._put(running)
 
-    def save_key(self, key: Key) -> int | None:
-        """Have a check's running slot written; return its number, None if it is not known."""
+    def knows(self, key: Key) -> bool:
+        """Tell whether there is, or was lately, a history of a check."""
+        return key in self._numbers
+
+    async def slots(self, key: Key, start: int, end: int, step: int) -> list[Slot]:
+        """Return the slots of a check, the running one included; see `read_slots`."""
+        number = self._current(key)
+        return await to_thread(read_slots, self._database, number, start, end, step)
+
+    async def uptime(self, key: Key) -> dict[str, Uptime]:
+        """Return the uptime of a check over some times back from now."""
+        return await to_thread(read_uptime, self._database, self._current(key), self._wall())
+
+    async def events(
+        self, *, before: int, after: int, since: float | None, limit: int
+    ) -> list[Event]:
+        """Return written events with ids between `after` and `before`, newest first."""
+        return await to_thread(
+            read_events, self._database, before=before, after=after, since=since, limit=limit
+        )
+
+    def _current(self, key: Key) -> int:
+        """Have a check's running slot written; return its number, 0 if there is none."""
         running = self._running.get(key)
         if running is not None:
             self.save(running)
-        return self._numbers.get(key)
+        return self._numbers.get(key, 0)
 
     def save_all(self) -> None:
         """Have everything written that a new database, or the next process, needs."""
-        self.database.put(PARTS, (1,), (self._part,))
+        self._database.put(PARTS, (1,), (self._part,))
         for running in self._running.values():
-            self.database.put(NAMES, (running.number,), running.key)
+            self._database.put(NAMES, (running.number,), running.key)
             self.save(running)
 
     def beat(self) -> None:
@@ -228,15 +269,15 @@ class History:
 
     def forget_the_unused(self) -> None:
         """Delete the names of checks that are neither configured nor have any history left."""
-        for key, number in self.database.read(unused_names):
+        for key, number in self._database.read(unused_names):
             if key not in self._running:
                 self._numbers.pop(key, None)
-                self.database.put(NAMES, (number,), None)
+                self._database.put(NAMES, (number,), None)
 
     def _tend(self) -> None:
         at, touched = self._wall(), self._touched
         self._touched = self._span.start
-        self.database.tend(
+        self._database.tend(
             lambda connection: upkeep(connection, self.retention, at, at - SETTLED, touched)
         )
 
@@ -268,7 +309,7 @@ class History:
 
     def _new_part(self) -> None:
         self._part += 1
-        self.database.put(PARTS, (1,), (self._part,))
+        self._database.put(PARTS, (1,), (self._part,))
 
     def _catch_up(self, running: Running) -> None:
         """Close the slots of a check that have ended."""
@@ -280,7 +321,7 @@ class History:
     def _put(self, running: Running) -> None:
         if not running.is_empty():
             key = (running.span.start, running.number, running.span.part)
-            self.database.put(FINE, key, running.row())
+            self._database.put(FINE, key, running.row())
 
 
 def _slot_of(at: float) -> int:

@@ -76,8 +76,7 @@ class Life:
     def slots(self, start: float, end: float, step: int = WIDTH) -> list[Slot]:
         """Return the slots between two times, counted from the first start on."""
         assert self.database is not None
-        number = self.history.save_key(KEY)
-        assert number is not None
+        number = self.history._current(KEY)
         at, until = int(WALL + start) // step * step, -int(-(WALL + end) // step) * step
         return read_slots(self.database, number, at, until, step)
 
@@ -90,8 +89,7 @@ class Life:
 
     def uptime(self) -> dict[str, tuple[float | None, float]]:
         assert self.database is not None
-        number = self.history.save_key(KEY)
-        assert number is not None
+        number = self.history._current(KEY)
         return {
             k: (v.share, v.known)
             for k, v in read_uptime(self.database, number, self.wall()).items()
