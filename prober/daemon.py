@@ -31,8 +31,10 @@ from prober.model.probe import Target
 from prober.model.status import Outcome
 from prober.reload import Reloader
 from prober.source import Source, read_aside
+from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import TRANSITION, Event
+from prober.state.history import History
 from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Store
 from prober.state.vitals import Vitals
@@ -87,11 +89,13 @@ class Prober:
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         self._database = self._open(state_dir) if state_dir else None
         self._journal = Journal(self._database, wall=time.time) if self._database else None
+        self.history = self._history(config, self._database) if self._database else None
         self.store = Store(
             wall=time.time,
             awake=self._ticker.awake,
             journal=self._journal,
             saved=read_saved(self._database) if self._database else None,
+            history=self.history,
         )
         self._scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self._ticker,
@@ -134,13 +138,22 @@ class Prober:
 
         return Database(state_dir, report=report, lost=lost)
 
+    def _history(self, config: Config, database: Database) -> History:
+        return History(
+            database,
+            wall=time.time,
+            awake=self._ticker.awake,
+            retention=Retention(config.server.keep_history, config.server.keep_fine_history),
+        )
+
     def _save_later(self) -> None:
         """Write down what changed in a second; not now, when nothing has been probed yet."""
         if self._journal is not None:
             self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
 
     def _save(self) -> None:
-        if self._journal is not None:
+        if self._journal is not None and self.history is not None:
+            self.history.beat()
             self._journal.flush()
         self._save_later()
 
@@ -239,6 +252,7 @@ async def run(
         clock=time.monotonic,
         wall=time.time,
         reload=reloader.reload if _lifecycle(config, addresses) else None,
+        history=prober.history,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()

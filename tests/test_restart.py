@@ -66,6 +66,25 @@ def test_events_are_still_there_after_a_restart(tmp_path: Path) -> None:
             assert [each["id"] for each in events] == [3, 2, 1]
 
 
+def test_history_goes_on_after_kill_9(tmp_path: Path) -> None:
+    with listener() as port:
+        state = ("--state-dir", str(tmp_path / "state"))
+        path = f"/api/v1/checks/web/127.0.0.1:{port}"
+        for lives in (1, 2):
+            with daemon(config(port), tmp_path, *state) as running:
+                settled(running, "OK")
+                while asked(tmp_path, "SELECT count(DISTINCT part) FROM slots") != lives:
+                    running.json(f"{path}/history")
+                running.process.kill()
+        with daemon(config(port), tmp_path, *state) as running:
+            slots = running.json(f"{path}/history")["slots"]
+            assert sum(slot["good"] for slot in slots) >= 2
+            assert len(slots) in {288, 289}
+            assert running.json(path)["uptime"]["90d"]["uptime"] == 1.0
+            assert running.stop() == 0
+        assert asked(tmp_path, "SELECT max(last) FROM parts") == 3
+
+
 def test_a_corrupt_database_is_set_aside_and_said(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "prober.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 8192)

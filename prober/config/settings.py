@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from prober.model.kinds import BOOLEAN, FILE, list_of
+from prober.model.kinds import BOOLEAN, FILE, duration, list_of
 from prober.model.option import Kind, Outside, Rejected, expected, option
 from prober.model.pool import normal_host
 from prober.model.probe import Target
+
+DAY = 86400.0
 
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
 
@@ -45,6 +47,16 @@ class Server:
     )
     state_dir: str | None = option(
         FILE, default=None, doc="where the state is kept; without it, in memory only"
+    )
+    keep_history: float = option(
+        duration(DAY, 3650 * DAY),
+        default=90 * DAY,
+        doc="how long events and the history of checks are kept, if there is a `state_dir`",
+    )
+    keep_fine_history: float = option(
+        duration(DAY, 90 * DAY),
+        default=2 * DAY,
+        doc="how long the history is kept in slots of 5 minutes; older than that, in hours",
     )
     writable: bool = option(BOOLEAN, default=False, doc="the API may edit monitors and pools")
     lifecycle: bool | None = option(

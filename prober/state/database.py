@@ -9,13 +9,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
-Row = tuple[object, ...]
+Row = tuple[Any, ...]
+Chore = Callable[[sqlite3.Connection], Iterator[None]]
+"""Something to do in the writer's thread, step by step, each step in a transaction."""
 
 FILE = "prober.db"
 FLUSH_SECONDS = 1.0
@@ -44,6 +46,24 @@ MIGRATIONS = (
         reason TEXT, streak INTEGER, cause TEXT NOT NULL
     );
     CREATE INDEX events_at ON events (at);
+    """,
+    """
+    CREATE TABLE names (id INTEGER PRIMARY KEY, monitor TEXT NOT NULL, backend TEXT NOT NULL);
+    CREATE TABLE parts (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL);
+    CREATE TABLE slots (
+        start INTEGER NOT NULL, check_id INTEGER NOT NULL, part INTEGER NOT NULL,
+        probes INTEGER NOT NULL, good INTEGER NOT NULL, bad INTEGER NOT NULL,
+        ok REAL NOT NULL, warning REAL NOT NULL, critical REAL NOT NULL, unknown REAL NOT NULL,
+        total INTEGER NOT NULL, least INTEGER, most INTEGER, counts BLOB NOT NULL,
+        PRIMARY KEY (start, check_id, part)
+    ) WITHOUT ROWID;
+    CREATE TABLE hours (
+        start INTEGER NOT NULL, check_id INTEGER NOT NULL,
+        probes INTEGER NOT NULL, good INTEGER NOT NULL, bad INTEGER NOT NULL,
+        ok REAL NOT NULL, warning REAL NOT NULL, critical REAL NOT NULL, unknown REAL NOT NULL,
+        total INTEGER NOT NULL, least INTEGER, most INTEGER, counts BLOB NOT NULL,
+        PRIMARY KEY (start, check_id)
+    ) WITHOUT ROWID;
     """,
 )
 """What leads from each version of the schema to the next; never changed, only added to."""
@@ -96,6 +116,9 @@ class Database:
         self._report = report
         self._lost = lost
         self._pending: dict[Table, dict[Row, Row | None]] = {}
+        self._writing: dict[Table, dict[Row, Row | None]] = {}
+        self._chore: Chore | None = None
+        self._chore_steps: Iterator[None] | None = None
         self._wanted = threading.Condition()
         self._closing = False
         self._reported_at: float | None = None
@@ -112,6 +135,21 @@ class Database:
             rows[key] = columns
             if len(rows) > PENDING_LIMIT:
                 del rows[next(iter(rows))]
+            self._wanted.notify()
+
+    def waiting(self, where: Table, wanted: Callable[[Row], bool]) -> dict[Row, Row]:
+        """Return the rows that are put but perhaps not yet written, of the keys that are wanted."""
+        with self._wanted:
+            rows = {**self._writing.get(where, {}), **self._pending.get(where, {})}
+        return {key: row for key, row in rows.items() if row is not None and wanted(key)}
+
+    def tend(self, chore: Chore) -> None:
+        """Have something done in the writer's thread, a step after each time that it wrote.
+
+        What is asked for while an earlier chore is under way is left out.
+        """
+        with self._wanted:
+            self._chore = self._chore or chore
             self._wanted.notify()
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -183,17 +221,34 @@ class Database:
     def _work(self) -> None:
         while True:
             with self._wanted:
-                self._wanted.wait_for(lambda: self._pending or self._closing)
+                self._wanted.wait_for(lambda: self._pending or self._chore or self._closing)
                 if not self._closing:
                     self._wanted.wait_for(lambda: self._closing, FLUSH_SECONDS)
-                batch, self._pending = self._pending, {}
+                batch = self._writing = self._pending
+                self._pending = {}
                 closing_now = self._closing
             if not self._write(batch):
                 self._put_back(batch)
                 with self._wanted:
                     self._wanted.wait_for(lambda: self._closing, RETRY_SECONDS)
+            elif self._chore is not None and not closing_now:
+                self._do_a_step(self._chore)
             if closing_now:
                 return
+
+    def _do_a_step(self, chore: Chore) -> None:
+        """Do the next step of a chore; one that fails is given up."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            if self._chore_steps is None:
+                self._chore_steps = chore(self._connection)
+            done = next(self._chore_steps, self) is self
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(error)
+            done = True
+        if done:
+            self._chore = self._chore_steps = None
 
     def _write(self, batch: dict[Table, dict[Row, Row | None]]) -> bool:
         """Write a batch in one transaction; return whether that worked."""
@@ -230,6 +285,7 @@ class Database:
 
     def _put_back(self, batch: dict[Table, dict[Row, Row | None]]) -> None:
         with self._wanted:
+            self._writing = {}
             for where, rows in batch.items():
                 self._pending[where] = {**rows, **self._pending.get(where, {})}
 

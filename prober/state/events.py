@@ -44,6 +44,11 @@ class EventLog:
         self._followers: list[Callable[[Event], None]] = []
         self.last_id = 0
 
+    @property
+    def first_id(self) -> int:
+        """The id of the oldest event that is remembered; the next one's if there is none."""
+        return self._events[0].id if self._events else self.last_id + 1
+
     def add(self, event: Event) -> None:
         """Append an event, whose id is `last_id + 1`, and tell the followers."""
         self._events.append(event)

@@ -11,6 +11,7 @@ from prober.model.pool import Backend, Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
 from prober.state.events import TRANSITION, Event, EventLog
 from prober.state.histogram import LATENCY, Histogram
+from prober.state.history import History, Running
 from prober.state.journal import REFRESH_SECONDS, Journal, Saved
 from prober.state.recent import Recent
 
@@ -52,6 +53,7 @@ class CheckState:
 
     `since` is the unix time of the last change of status. `next_due` is the monotonic time of the
     next probe, or of the one in flight, kept by the scheduler; None if there is none to come.
+    `running` is the slot of the history that is under way, None if no history is kept.
     `label_text` is kept here for the metrics, which write it at each scrape: the labels of `check`,
     or None as long as nobody asked.
     """
@@ -66,6 +68,7 @@ class CheckState:
         "next_due",
         "recent",
         "reserved",
+        "running",
         "saved_at",
         "since",
         "status",
@@ -84,6 +87,7 @@ class CheckState:
         self.next_due: float | None = None
         self.label_text: str | None = None
         self.recent = Recent()
+        self.running: Running | None = None
 
     @property
     def is_stale(self) -> bool:
@@ -108,8 +112,8 @@ class Store:
 
     `wall` gives unix time; `awake` a monotonic time in which the prober's own standstills do not
     count, so that a stopped process makes nothing stale. `monitors` and `pools` are those of the
-    model, by name. With a `journal` the states are written down; `saved` is what was written by
-    an earlier process.
+    model, by name. With a `journal` the states are written down, with a `history` what the checks
+    went through; `saved` is what was written by an earlier process.
     """
 
     def __init__(
@@ -119,8 +123,10 @@ class Store:
         awake: Callable[[], float],
         journal: Journal | None = None,
         saved: Saved | None = None,
+        history: History | None = None,
     ) -> None:
         self._journal = journal
+        self._history = history
         self._saved = saved or Saved(0.0, {}, [])
         self.model = Model()
         self.monitors: dict[str, Monitor] = {}
@@ -175,6 +181,8 @@ class Store:
             self._states[check.key] = state
             self._order = None
             self._restore(state)
+            if self._history is not None:
+                state.running = self._history.follow(check.key, state.status)
             return state
         if not state.check.monitor.enabled:
             state.health, state.reserved = PENDING, False
@@ -219,12 +227,16 @@ class Store:
             for key in self._saved.checks:
                 self._journal.forget(key)
         self._saved.checks.clear()
+        if self._history is not None:
+            self._history.forget_the_unused()
 
     def save_all(self) -> None:
         """Have every check written again."""
         if self._journal is not None:
             for key, state in self._states.items():
                 self._journal.saw(key, state)
+        if self._history is not None:
+            self._history.save_all()
 
     def note(self, kind: str, cause: str) -> None:
         """Add an event that is not about a check."""
@@ -239,6 +251,8 @@ class Store:
         self._order = None
         if self._journal is not None:
             self._journal.forget(key)
+        if self._history is not None and state.running is not None:
+            self._history.leave(state.running)
         state.counters.checks -= 1
         if not state.counters.checks:
             del self.counters[key[0]]
@@ -254,10 +268,13 @@ class Store:
         state.last = outcome
         state.recent.add(outcome)
         state.counters.count(outcome)
+        now = self._awake()
+        if self._history is not None and state.running is not None:
+            self._history.count(state.running, result, outcome.seconds, now)
         if result is Result.UNKNOWN:
             self.local_errors[reason] += 1
         else:
-            state.conclusive_at = self._awake()
+            state.conclusive_at = now
             state.health = advance(state.health, result, rise=monitor.rise, fall=monitor.fall)
             if result is Result.OK:
                 state.reserved = reason in RESERVED
@@ -283,6 +300,8 @@ class Store:
         if status is before:
             return False
         state.status, state.since = status, self._wall()
+        if self._history is not None and state.running is not None:
+            self._history.turn_status(state.running, status)
         state.counters.transitions[status] += 1
         self._tell(state, before, cause or _cause(state, outcome))
         return True

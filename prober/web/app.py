@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from prober.state.history import History
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.errors import errors_as_json
-from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle
+from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
 from prober.web.metrics import Metrics
 from prober.web.openapi import OPENAPI, describe
 from prober.web.routes import ROUTES
@@ -42,6 +43,7 @@ def make_app(
     wall: Callable[[], float],
     reload: Callable[[], Awaitable[list[str]]] | None = None,
     heartbeat: float = HEARTBEAT,
+    history: History | None = None,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -53,10 +55,12 @@ def make_app(
         reload: Reads the configuration again and returns its problems, nothing if it was taken;
             None where reloading over HTTP is switched off.
         heartbeat: Seconds after which a silent event stream shows that it lives.
+        history: What was written of the past; None where no state is kept.
     """
     app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
     app[STORE], app[VITALS] = store, vitals
     app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload)
+    app[HISTORY] = Past(history)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)

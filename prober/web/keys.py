@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from prober.state.history import History
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 
@@ -36,7 +37,14 @@ class Lifecycle(NamedTuple):
     reload: Callable[[], Awaitable[list[str]]] | None
 
 
+class Past(NamedTuple):
+    """What is kept of the past; `history` is None where nothing is kept on disk."""
+
+    history: History | None
+
+
 STORE = web.AppKey("STORE", Store)
 VITALS = web.AppKey("VITALS", Vitals)
 CLOCKS = web.AppKey("CLOCKS", Clocks)
 LIFECYCLE = web.AppKey("LIFECYCLE", Lifecycle)
+HISTORY = web.AppKey("HISTORY", Past)

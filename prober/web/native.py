@@ -6,8 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from prober.model.option import Rejected
-from prober.model.pool import Pool, parse_target
+from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.events import Event
 from prober.state.store import CheckState, Standing, Statuses, Store
@@ -15,12 +14,14 @@ from prober.web.document import Written, document, json_response, written
 from prober.web.errors import Refused
 from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS
 from prober.web.pace import Pace
+from prober.web.past import older_events, uptime_of
 from prober.web.query import (
     Since,
     any_text,
     backend,
     marker,
     marker_of,
+    normal_key,
     one_of,
     read_query,
     since,
@@ -112,19 +113,12 @@ def _passes(state: CheckState, query: dict[str, Any]) -> bool:
 async def get_check(request: web.Request) -> web.Response:
     """One check with its last results, and what would change its status."""
     read_query(request)
-    monitor, key = request.match_info["monitor"], _normal(request.match_info["backend"])
+    monitor, key = request.match_info["monitor"], normal_key(request.match_info["backend"])
     state = request.app[STORE].get((monitor, key))
     if state is None:
         raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
-    return json_response(check_in_full_json(state, request.app[CLOCKS].now()))
-
-
-def _normal(key: str) -> str:
-    """Return `address:port` as the checks are called, whichever way an IPv6 address is written."""
-    try:
-        return str(parse_target(key))
-    except Rejected:
-        return key
+    uptime = await uptime_of(request, state.check.key)
+    return json_response(check_in_full_json(state, request.app[CLOCKS].now(), uptime))
 
 
 async def get_monitors(request: web.Request) -> web.Response:
@@ -179,11 +173,14 @@ def _pool(request: web.Request) -> Pool:
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """Changes of status, newest first."""
+    """Changes of status, newest first; with a state directory also those of long ago."""
     query = read_query(request, *EVENTS_QUERY)
     limit = query["limit"] or EVENTS_PAGE
     events = request.app[STORE].events.newest_first(*query["marker"] or ())
     found = list(islice((e for e in events if _is_since(e, query["since"])), limit + 1))
+    if len(found) <= limit:
+        (before,) = query["marker"] or (None,)
+        found += await older_events(request, before, query["since"], limit + 1 - len(found))
     head = {"next_marker": marker_of(found[limit - 1].id) if found[limit:] else None}
     return await document(head, events=map(event_json, found[:limit]))
 

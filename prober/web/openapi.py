@@ -28,8 +28,9 @@ _DOCS = {
     400: "a parameter is wrong or unknown",
     403: "switched off",
     404: "there is no such thing",
+    409: "there is none, as no state is kept",
     500: "it went wrong; nothing was changed",
-    503: "not ready, or fewer healthy backends than asked for",
+    503: "not ready, fewer healthy backends than asked for, or the disk cannot be read",
 }
 
 

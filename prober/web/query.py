@@ -9,13 +9,18 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from prober.model.option import Rejected, did_you_mean
+from prober.model.kinds import duration, in_units
+from prober.model.option import Outside, Rejected, did_you_mean
 from prober.model.pool import parse_target
+from prober.state.slots import WIDTH
 from prober.web.document import json_text
 from prober.web.errors import Refused
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # a + that nobody percent-encoded arrives as a space
+
+_SPAN = duration(WIDTH, 3650 * 86400.0)
+_NOTHING = Outside("", str, {})
 
 
 class Parameter(NamedTuple):
@@ -94,6 +99,48 @@ def whole_number(name: str, low: int, high: int, doc: str, default: int | None =
     return Parameter(name, read, schema, doc)
 
 
+def normal_key(key: str) -> str:
+    """Return `address:port` as the checks are called, whichever way an IPv6 address is written."""
+    try:
+        return str(parse_target(key))
+    except Rejected:
+        return key
+
+
+def _time(text: str) -> float | None:
+    """Return the unix time of a text in RFC 3339, None if it is not that."""
+    try:
+        moment = datetime.fromisoformat(_PLUS_LOST.sub(r"+\1", text))
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def moment(name: str, doc: str) -> Parameter:
+    """Declare a parameter that takes a time since 1970."""
+
+    def read(text: str) -> float:
+        at = _time(text)
+        if at is None or at < 0:
+            raise Rejected(f"expected a time such as 2026-01-31T12:00:00Z, got {text!r}")
+        return at
+
+    return Parameter(name, read, {"type": "string", "format": "date-time"}, doc)
+
+
+def span(name: str, doc: str) -> Parameter:
+    """Declare a parameter that takes the length of a slot of the history, in whole seconds."""
+
+    def read(text: str) -> int:
+        value: object = int(text) if _WHOLE.fullmatch(text) else text
+        seconds = _SPAN.read(value, _NOTHING)
+        if seconds % WIDTH:
+            raise Rejected(f"expected a multiple of {in_units(WIDTH)}, got {text!r}")
+        return int(seconds)
+
+    return Parameter(name, read, {"type": "string"}, doc)
+
+
 class Since(NamedTuple):
     """From when on: an event's id, or a unix time; the other is None."""
 
@@ -107,15 +154,12 @@ def since(name: str, doc: str) -> Parameter:
     def read(text: str) -> Since:
         if _WHOLE.fullmatch(text):
             return Since(int(text), None)
-        try:
-            moment = datetime.fromisoformat(_PLUS_LOST.sub(r"+\1", text))
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
+        at = _time(text)
+        if at is None:
             raise Rejected(
                 f"expected an event id or a time such as 2026-01-31T12:00:00Z, got {text!r}"
             )
-        return Since(None, moment.timestamp())
+        return Since(None, at)
 
     return Parameter(name, read, {"type": "string"}, doc)
 

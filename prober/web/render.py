@@ -1,7 +1,7 @@
 """From state to JSON: one pure function for each noun of the API."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from prober.model.aggregate import pool_status, worst
@@ -10,8 +10,10 @@ from prober.model.monitor import Monitor
 from prober.model.option import show_options
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Fact, Outcome, Phases, Reason, Result, Status
+from prober.state.archive import Uptime
 from prober.state.events import Event
 from prober.state.recent import Past
+from prober.state.slots import STATUSES, Slot
 from prober.state.store import CheckState, Standing, Statuses
 from prober.state.vitals import Vitals
 from prober.web.document import Json
@@ -48,12 +50,49 @@ def check_json(state: CheckState, now: Moment) -> Json:
     }
 
 
-def check_in_full_json(state: CheckState, now: Moment) -> Json:
-    """Return a CHECK with its recent results and what would change its status."""
+def check_in_full_json(state: CheckState, now: Moment, uptime: Mapping[str, Uptime] | None) -> Json:
+    """Return a CHECK with its recent results, uptime and what would change its status."""
     return {
         **check_json(state, now),
         "recent": [past_json(past) for past in state.recent.newest_first()],
         "explain": explanation(state, now),
+        "uptime": uptime and {name: _uptime_json(each) for name, each in uptime.items()},
+    }
+
+
+def _uptime_json(uptime: Uptime) -> Json:
+    share, known = uptime
+    return {
+        "uptime": None if share is None else round(share, 7),
+        "known_seconds": round(known, 3),
+    }
+
+
+def slot_json(slot: Slot, step: int, now: float) -> Json:
+    """Return a SLOT; the last one may not have ended."""
+    seconds = min(slot.start + step, now) - slot.start
+    return {
+        "start": time_text(slot.start),
+        "seconds": round(seconds, 3),
+        "probes": slot.probes,
+        "good": slot.good,
+        "bad": slot.bad,
+        "inconclusive": slot.probes - slot.good - slot.bad,
+        "latency": _latency_json(slot) if slot.good else None,
+        "status_seconds": {
+            str(status): round(spent, 3)
+            for status, spent in zip(STATUSES, slot.seconds, strict=True)
+        },
+        "not_running_seconds": round(max(0.0, seconds - sum(slot.seconds)), 3),
+    }
+
+
+def _latency_json(slot: Slot) -> Json:
+    return {
+        "min": slot.least,
+        "mean": round(slot.total / slot.good, 6),
+        "max": slot.most,
+        **{f"p{share}": round(slot.quantile(share / 100), 6) for share in (50, 95, 99)},
     }
 
 

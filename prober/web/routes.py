@@ -3,6 +3,7 @@
 from prober.web import native
 from prober.web.openapi import Route, get_openapi
 from prober.web.page import STYLE_PATH, get_page, get_style
+from prober.web.past import HISTORY_QUERY, get_history
 from prober.web.scrape import get_metrics
 from prober.web.stream import STREAM_QUERY, get_stream
 
@@ -12,6 +13,13 @@ ROUTES = (
     Route("GET", "/api/v1/status", native.get_status, {200: "Overview"}),
     Route("GET", "/api/v1/checks", native.get_checks, {200: "Checks"}, native.CHECKS_QUERY),
     Route("GET", "/api/v1/checks/{monitor}/{backend}", native.get_check, {200: "CheckInFull"}),
+    Route(
+        "GET",
+        "/api/v1/checks/{monitor}/{backend}/history",
+        get_history,
+        {200: "History", 409: "Error", 503: "Error"},
+        HISTORY_QUERY,
+    ),
     Route("GET", "/api/v1/monitors", native.get_monitors, {200: "Monitors"}),
     Route("GET", "/api/v1/monitors/{name}", native.get_monitor, {200: "Monitor"}),
     Route("GET", "/api/v1/pools", native.get_pools, {200: "Pools"}),

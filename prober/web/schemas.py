@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from prober.model.status import PHASES, Reason, Result, Status
+from prober.state.archive import WINDOWS
 from prober.state.events import EVENT_KINDS
+from prober.state.slots import WIDTH
 from prober.web.document import Json
 
 _TEXT: Json = {"type": "string"}
@@ -94,6 +96,53 @@ SCHEMAS: Mapping[str, Json] = {
             **_CHECK,
             "recent": {**_list(_ref("Result")), "description": "newest first, in short"},
             "explain": {**_TEXT, "description": "what would change the status"},
+            "uptime": {
+                "oneOf": [_object(dict.fromkeys(WINDOWS, _ref("Uptime"))), {"type": "null"}],
+                "description": "null if no state is kept",
+            },
+        }
+    ),
+    "Uptime": _object(
+        {
+            "uptime": {
+                "type": ["number", "null"],
+                "minimum": 0,
+                "maximum": 1,
+                "description": "the part of the known time in OK or WARNING; null if there is none",
+            },
+            "known_seconds": {**_SECONDS, "description": "time in OK, WARNING or CRITICAL"},
+        }
+    ),
+    "History": _object(
+        {
+            "from": _TIME,
+            "to": _TIME,
+            "step": {"type": "integer", "minimum": WIDTH, "description": "seconds"},
+            "slots": _list(_ref("Slot")),
+        }
+    ),
+    "Slot": _object(
+        {
+            "start": _TIME,
+            "seconds": {**_SECONDS, "description": "its length; the last may not have ended"},
+            "probes": _COUNT,
+            "good": _COUNT,
+            "bad": _COUNT,
+            "inconclusive": _COUNT,
+            "latency": {
+                "oneOf": [
+                    _object(
+                        dict.fromkeys(("min", "mean", "max", "p50", "p95", "p99"), _SECONDS),
+                        doc="of the good probes; the quantiles are estimates out of buckets",
+                    ),
+                    {"type": "null"},
+                ]
+            },
+            "status_seconds": _object({str(status): _SECONDS for status in Status}),
+            "not_running_seconds": {
+                **_SECONDS,
+                "description": "time in which nobody kept the history of this check",
+            },
         }
     ),
     "Checks": _object({"checks": _list(_ref("Check")), "next_marker": _MARKER}),

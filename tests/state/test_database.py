@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from prober.state import database
+from prober.state.archive import Retention, upkeep
 from prober.state.database import FILE, MIGRATIONS, Database, StateUnusableError
 from prober.state.journal import CHECKS, LIFE
+from prober.state.slots import FINE, HOUR, NAMES, WIDTH
 
 
 class Reports:
@@ -189,3 +191,66 @@ def test_rows_that_wait_for_a_disk_do_not_grow_without_end(
     for i in range(100):
         where.put(CHECKS, ("web", f"10.0.0.{i}:80"), check_row(i))
         assert sum(len(rows) for rows in where._pending.values()) <= 2 * 10
+
+
+def slot_row(probes: int) -> tuple[object, ...]:
+    return probes, probes, 0, 300.0, 0.0, 0.0, 0.0, 1000 * probes, 1000, 1000, b""
+
+
+def test_rows_that_wait_are_seen_until_they_are_written(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = opened()
+    written = threading.Event()
+    seen: list[int] = []
+    original = where._write
+
+    def write(batch: object) -> bool:
+        seen.append(len(where.waiting(LIFE, lambda _: True)))
+        written.set()
+        return original(batch)  # type: ignore[arg-type]  # what the writer gives
+
+    monkeypatch.setattr(where, "_write", write)
+    where.put(LIFE, (1,), (5.0,))
+    assert written.wait(30)
+    assert seen == [1]
+    assert where.waiting(LIFE, lambda key: key == (2,)) == {}
+
+
+def test_a_chore_is_done_step_by_step_between_the_writes(opened: Open) -> None:
+    where = opened()
+    where.put(NAMES, (1,), ("web", "a:1"))
+    for start in range(0, 5 * HOUR, WIDTH):
+        where.put(FINE, (start, 1, 1), slot_row(3))
+    done = threading.Event()
+
+    def chore(connection: sqlite3.Connection) -> Iterator[None]:
+        yield from upkeep(connection, Retention(fine=HOUR), 5 * HOUR, 5 * HOUR, 0)
+        done.set()
+
+    where.tend(chore)
+    where.tend(lambda _: iter([pytest.fail("two chores at once")]))
+    assert done.wait(30)
+    where.close()
+    again = opened()
+    rows = again.read(lambda c: c.execute("SELECT start, probes, ok FROM hours").fetchall())
+    assert rows == [(hour * HOUR, 36, 3600.0) for hour in range(5)]
+    rows = again.read(lambda c: c.execute("SELECT min(start), count(*) FROM slots").fetchall())
+    assert rows == [(4 * HOUR, 12)]
+
+
+def test_a_chore_that_fails_is_given_up_and_said(opened: Open, reports: Reports) -> None:
+    where = opened()
+
+    def chore(connection: sqlite3.Connection) -> Iterator[None]:
+        connection.execute("INSERT INTO life VALUES (1, 7.0)")
+        yield
+        connection.execute("SELECT nonsense")
+
+    where.tend(chore)
+    reports.wait_for("unwritable")
+    where.put(CHECKS, ("web", "a:1"), check_row(2))
+    reports.wait_for("recovered")
+    assert where._chore is None
+    where.close()
+    assert opened().read(lambda c: c.execute("SELECT alive_at FROM life").fetchall()) == [(7.0,)]

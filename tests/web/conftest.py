@@ -1,13 +1,15 @@
 """A world, and a client of the application that shows it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from prober.state.database import Database
 from tests.web.world import World
 
 Client = TestClient[web.Request, web.Application]
@@ -16,6 +18,18 @@ Client = TestClient[web.Request, web.Application]
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def kept_world(tmp_path: Path) -> Iterator[World]:
+    """Yield a world with a state directory."""
+
+    def report(what: str, detail: str) -> None:
+        raise AssertionError(f"{what}: {detail}")
+
+    database = Database(str(tmp_path / "state"), report=report)
+    yield World(database)
+    database.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import hdrs
+from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import (  # type: ignore[import-untyped]  # it has no types
     Draft202012Validator,
     FormatChecker,
@@ -31,6 +32,7 @@ ROUTES = {
     "/api/v1/status": "/api/v1/status",
     "/api/v1/checks": "/api/v1/checks?limit=2",
     "/api/v1/checks/{monitor}/{backend}": f"/api/v1/checks/http/{ONE}",
+    "/api/v1/checks/{monitor}/{backend}/history": f"/api/v1/checks/http/{ONE}/history",
     "/api/v1/monitors": "/api/v1/monitors",
     "/api/v1/monitors/{name}": "/api/v1/monitors/tls",
     "/api/v1/pools": "/api/v1/pools",
@@ -39,6 +41,11 @@ ROUTES = {
     "/api/v1/openapi.json": "/api/v1/openapi.json",
     "/health/pools/{name}": "/health/pools/p?min_healthy=0",
 }
+
+
+@pytest.fixture
+def world(kept_world: World) -> World:
+    return kept_world
 
 
 @pytest.fixture
@@ -182,6 +189,19 @@ async def test_the_gate_is_as_described_whether_open_or_not(
     response = await client.get(f"/health/pools/web?min_healthy={healthy}")
     assert response.status == status
     validator(description, "/health/pools/{name}", status).validate(await response.json())
+
+
+async def test_without_a_state_directory_answers_are_as_described(
+    description: dict[str, Any],
+) -> None:
+    world = World()
+    busy(world)
+    async with TestClient(TestServer(world.app())) as client:
+        for path, status in (("/history", 409), ("", 200)):
+            response = await client.get(f"/api/v1/checks/http/{ONE}{path}")
+            assert response.status == status
+            template = f"/api/v1/checks/{{monitor}}/{{backend}}{path}"
+            validator(description, template, status).validate(await response.json())
 
 
 async def test_reloads_are_as_described(

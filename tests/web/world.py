@@ -10,6 +10,9 @@ from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
 from prober.model.status import NO_PHASES, Fact, Outcome, Phases, Reason
 from prober.probes.http import HttpProbe
+from prober.state.database import Database
+from prober.state.history import History
+from prober.state.journal import Journal
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
@@ -35,10 +38,19 @@ def monitor(name: str, *targets: str, probe: Probe | None = None, **more: Any) -
 class World:
     """The state, the clocks and what the tests do to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database | None = None) -> None:
         self.wall = WALL
         self.clock = 1000.0
-        self.store = Store(wall=lambda: self.wall, awake=lambda: self.clock)
+        self.history, journal = None, None
+        if database is not None:
+            self.history = History(database, wall=lambda: self.wall, awake=lambda: self.clock)
+            journal = Journal(database, wall=lambda: self.wall)
+        self.store = Store(
+            wall=lambda: self.wall,
+            awake=lambda: self.clock,
+            journal=journal,
+            history=self.history,
+        )
         self.vitals = Vitals(name="here", version="1.2.3", started_at=WALL - 60)
 
     def configure(self, *monitors: Monitor, pools: tuple[Pool, ...] = ()) -> None:
@@ -74,4 +86,16 @@ class World:
     def app(self, **more: Any) -> web.Application:
         """Return the application that shows this world."""
         clock: Callable[[], float] = lambda: self.clock  # noqa: E731  (a clock)
-        return make_app(self.store, self.vitals, clock=clock, wall=lambda: self.wall, **more)
+        return make_app(
+            self.store,
+            self.vitals,
+            clock=clock,
+            wall=lambda: self.wall,
+            history=self.history,
+            **more,
+        )
+
+    def wait(self, seconds: float) -> None:
+        """Let both clocks go on."""
+        self.wall += seconds
+        self.clock += seconds

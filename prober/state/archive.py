@@ -1,0 +1,226 @@
+"""What is written of the history: reading it, adding it up by hours, and deleting what is old."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from prober.state.database import Database, Row
+from prober.state.events import Event
+from prober.state.journal import event_of
+from prober.state.slots import (
+    COLUMNS,
+    FINE,
+    HOUR,
+    WIDTH,
+    Slot,
+    add_slots,
+    empty_slot,
+    pack_counts,
+    slot_of_row,
+    unpack_counts,
+)
+
+DAY = 86400
+BATCH = 500
+"""Checks, or events, that the upkeep handles at once."""
+WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
+"""The times back from now over which uptime is told, in seconds."""
+
+_LIST = ", ".join(COLUMNS)
+_SUMS = ", ".join(
+    {"least": "min(least)", "most": "max(most)", "counts": "add_counts(counts)"}.get(
+        column, f"sum({column})"
+    )
+    for column in COLUMNS
+)
+_UPDATES = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS)
+_STARTS = ", ".join("?" * (HOUR // WIDTH))
+_MERGE = f"""
+    INSERT INTO hours (start, check_id, {_LIST})
+    SELECT ?, check_id, {_SUMS} FROM slots
+    WHERE start IN ({_STARTS}) AND check_id >= ? AND check_id < ? GROUP BY check_id
+    ON CONFLICT (start, check_id) DO UPDATE SET {_UPDATES}
+    WHERE excluded.probes >= hours.probes
+"""  # noqa: S608  (our own names)
+
+
+class Retention(NamedTuple):
+    """Seconds that the history is kept: in all (as events are), and in slots of five minutes."""
+
+    whole: float = 90.0 * DAY
+    fine: float = 2.0 * DAY
+
+    def fine_from(self, now: float) -> int:
+        """Return the unix time from which there are slots of five minutes."""
+        return hour_of(now - self.fine)
+
+
+class Uptime(NamedTuple):
+    """The part of the known time that a check was in service, None if nothing is known."""
+
+    share: float | None
+    known: float
+
+
+def hour_of(at: float) -> int:
+    """Return the unix time at which the hour of a unix time began."""
+    return int(at // HOUR) * HOUR
+
+
+def read_slots(database: Database, number: int, start: int, end: int, step: int) -> list[Slot]:
+    """Return all slots of `step` seconds of a check, also those in which nothing is known.
+
+    `start` and `end` are multiples of `step`. Times that are only known by hours are left out if
+    `step` is no multiple of an hour.
+    """
+    found: dict[int, Slot] = {}
+    for slot in _pieces(database, number, start, end, coarse=step % HOUR == 0):
+        at = slot.start // step * step
+        found[at] = add_slots(found.get(at) or empty_slot(at), slot)
+    return [found.get(at) or empty_slot(at) for at in range(start, end, step)]
+
+
+def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime]:
+    """Return the uptime over each of WINDOWS, the longer ones from a full hour on."""
+    oldest = hour_of(now - max(WINDOWS.values()))
+    pieces = list(_pieces(database, number, oldest, int(now) + 1, coarse=True))
+    uptimes = {}
+    for name, seconds in WINDOWS.items():
+        start = int((now - seconds) // WIDTH) * WIDTH if seconds <= DAY else hour_of(now - seconds)
+        inside = [piece for piece in pieces if piece.start >= start]
+        known = sum(piece.known for piece in inside)
+        in_service = sum(piece.in_service for piece in inside)
+        uptimes[name] = Uptime(in_service / known if known else None, known)
+    return uptimes
+
+
+def _pieces(
+    database: Database, number: int, start: int, end: int, *, coarse: bool
+) -> Iterator[Slot]:
+    """Yield what is known: by hours as long as there is nothing finer."""
+    waiting = database.waiting(FINE, lambda key: key[1] == number)
+
+    def question(connection: sqlite3.Connection) -> tuple[list[Row], dict[Row, Row]]:
+        (first,) = connection.execute("SELECT min(start) FROM slots").fetchone()
+        border = max(start, hour_of(first)) if first is not None else end
+        fine = _rows(connection, "slots", number, border // WIDTH * WIDTH, end)
+        (oldest,) = connection.execute("SELECT min(start) FROM hours").fetchone()
+        hours: list[Row] = []
+        if coarse and oldest is not None:
+            hours = _rows(
+                connection, "hours", number, max(hour_of(start), oldest), min(border, end)
+            )
+        return hours, {(row[0], number, row[1]): row[2:] for row in fine}
+
+    hours, fine = database.read(question)
+    for row in hours:
+        yield slot_of_row(row[0], row[2:])
+    for key, row in {**fine, **waiting}.items():
+        if start <= key[0] < end:
+            yield slot_of_row(key[0], row)
+
+
+def _rows(
+    connection: sqlite3.Connection, table: str, number: int, start: int, end: int
+) -> list[Row]:
+    """Return start, part and COLUMNS of a check's rows; each slot is one look into the index."""
+    width, part = (WIDTH, "part") if table == "slots" else (HOUR, "0")
+    question = f"""
+        WITH RECURSIVE at (start) AS
+            (SELECT ? WHERE ? < ? UNION ALL SELECT start + ? FROM at WHERE start + ? < ?)
+        SELECT {table}.start, {part}, {_LIST} FROM at CROSS JOIN {table} USING (start)
+        WHERE check_id = ?
+    """  # noqa: S608  (our own names)
+    return connection.execute(question, (start, start, end, width, width, end, number)).fetchall()
+
+
+def read_events(
+    database: Database,
+    *,
+    before: int,
+    after: int = 0,
+    since: float | None = None,
+    limit: int,
+) -> list[Event]:
+    """Return written events with ids between `after` and `before`, newest first."""
+
+    def question(connection: sqlite3.Connection) -> list[Event]:
+        rows = connection.execute(
+            "SELECT id, at, kind, monitor, pool, backend, before, after, reason, streak, cause "
+            "FROM events WHERE id < ? AND id > ? AND at >= ? ORDER BY id DESC LIMIT ?",
+            (before, after, since if since is not None else float("-inf"), limit),
+        )
+        return [event_of(row) for row in rows]
+
+    return database.read(question)
+
+
+def unused_names(connection: sqlite3.Connection) -> list[tuple[tuple[str, str], int]]:
+    """Return the checks, with their numbers, that are named but have no history."""
+    rows = connection.execute(
+        "SELECT monitor, backend, id FROM names WHERE id NOT IN "
+        "(SELECT check_id FROM slots UNION SELECT check_id FROM hours)"
+    )
+    return [((monitor, backend), number) for monitor, backend, number in rows]
+
+
+class _Adder:
+    """The SQL aggregate that adds up packed counts."""
+
+    def __init__(self) -> None:
+        self._sums = [0] * len(unpack_counts(b""))
+
+    def step(self, packed: Any) -> None:
+        """Add the counts of one row."""
+        for index, count in enumerate(unpack_counts(packed)):
+            self._sums[index] += count
+
+    def finalize(self) -> Any:
+        """Return the sum."""
+        return pack_counts(self._sums)
+
+
+def upkeep(
+    connection: sqlite3.Connection, retention: Retention, now: float, settled: float, touched: int
+) -> Iterator[None]:
+    """Add up by hours what was settled by then, and delete what is too old, in small steps.
+
+    `touched` is the start of the earliest slot that was written since the last upkeep.
+    """
+    until = hour_of(settled)
+    yield from _merge(connection, until, hour_of(touched))
+    yield from _delete(connection, "slots", min(retention.fine_from(now), until))
+    yield from _delete(connection, "hours", hour_of(now - retention.whole))
+    while connection.execute(
+        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? "
+        "AND id < (SELECT max(id) FROM events) ORDER BY at LIMIT ?)",
+        (now - retention.whole, BATCH),
+    ).rowcount:
+        yield
+
+
+def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator[None]:
+    connection.create_aggregate("add_counts", 1, _Adder)
+    (first,) = connection.execute("SELECT min(start) FROM slots").fetchone()
+    if first is None:
+        return
+    (done,) = connection.execute(
+        "SELECT max(start) FROM hours WHERE start < ?", (until,)
+    ).fetchone()
+    start = max(hour_of(first), min(touched, done) if done is not None else 0)
+    (last,) = connection.execute("SELECT max(id) FROM names").fetchone()
+    for hour in range(start, until, HOUR):
+        starts = range(hour, hour + HOUR, WIDTH)
+        for number in range(0, (last or 0) + 1, BATCH):
+            connection.execute(_MERGE, (hour, *starts, number, number + BATCH))
+            yield
+
+
+def _delete(connection: sqlite3.Connection, table: str, before: int) -> Iterator[None]:
+    """Delete old rows, those of one start at a time."""
+    while True:
+        (start,) = connection.execute(f"SELECT min(start) FROM {table}").fetchone()  # noqa: S608  (our own names)
+        if start is None or start >= before:
+            return
+        connection.execute(f"DELETE FROM {table} WHERE start = ?", (start,))  # noqa: S608  (our own names)
+        yield

@@ -1,0 +1,339 @@
+"""The history of all checks: counts and seconds by slots of five minutes, aligned to unix time.
+
+Each check has one running slot in memory, which is written every minute. A row belongs to a slot
+and a part of the history: a process, or as much of it as passed until its clock was set back. So
+nothing has ever to be read before it is written, and what a slot was is the sum of its parts.
+
+How long things take is told by the monotonic clock without standstills, which slot they belong to
+by the wall clock.
+"""
+
+from array import array
+from asyncio import to_thread
+from bisect import bisect_left
+from collections.abc import Callable
+from math import ceil
+from typing import Any, NamedTuple
+
+from prober.model.status import Result, Status
+from prober.state.archive import (
+    Retention,
+    Uptime,
+    read_events,
+    read_slots,
+    read_uptime,
+    unused_names,
+    upkeep,
+)
+from prober.state.database import Database
+from prober.state.events import Event
+from prober.state.histogram import LATENCY
+from prober.state.slots import (
+    BUCKETS,
+    FINE,
+    HOUR,
+    NAMES,
+    PARTS,
+    STATUSES,
+    WIDTH,
+    Slot,
+    pack_counts,
+)
+
+Key = tuple[str, str]
+
+ROUND = 50
+"""Beats in which every running slot is written once: a little less than a minute."""
+SETTLED = 2 * 60.0
+"""Seconds after which all rows of a slot that ended are written."""
+CLOCK_SET = 0.5
+"""Seconds by which the clocks must differ from one beat to the next to be taken as a jump."""
+
+_INDEX = {status: index for index, status in enumerate(STATUSES)}
+
+
+class Span:
+    """One slot on the clock; `began` and `ended` are monotonic. `next` is None while it runs."""
+
+    __slots__ = ("began", "ended", "next", "part", "start")
+
+    def __init__(self, start: int, part: int, began: float) -> None:
+        self.start = start
+        self.part = part
+        self.began = began
+        self.ended = began
+        self.next: Span | None = None
+
+
+class Running:
+    """The running slot of one check; `status` is the index of its status, None once it is gone."""
+
+    __slots__ = (
+        "bad",
+        "counts",
+        "good",
+        "key",
+        "least",
+        "most",
+        "number",
+        "probes",
+        "seconds",
+        "since",
+        "span",
+        "status",
+        "total",
+    )
+
+    def __init__(self, key: Key, number: int, span: Span) -> None:
+        self.key = key
+        self.number = number
+        self.since = span.began
+        self.status: int | None = None
+        self.counts = array("I", bytes(4 * BUCKETS))
+        self.seconds = array("d", bytes(8 * len(STATUSES)))
+        self.begin(span)
+
+    def begin(self, span: Span) -> None:
+        """Start afresh in another slot."""
+        self.span = span
+        self.probes = self.good = self.bad = 0
+        self.total = self.least = self.most = 0.0
+        for index in range(BUCKETS):
+            self.counts[index] = 0
+        for index in range(len(STATUSES)):
+            self.seconds[index] = 0.0
+
+    def spend(self, until: float) -> None:
+        """Add the time until now to the status; time that turns out as lost is taken back."""
+        if self.status is not None:
+            spent = self.seconds[self.status] + until - self.since
+            self.seconds[self.status] = max(0.0, spent)
+        self.since = until
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to write."""
+        return not self.probes and not any(self.seconds)
+
+    def row(self) -> tuple[object, ...]:
+        """Return the COLUMNS: seconds to the millisecond, latencies in whole microseconds."""
+        return (
+            self.probes,
+            self.good,
+            self.bad,
+            *(round(each, 3) for each in self.seconds),
+            round(self.total * 1e6),
+            round(self.least * 1e6) if self.good else None,
+            round(self.most * 1e6) if self.good else None,
+            pack_counts(self.counts),
+        )
+
+
+class History:
+    """Counts what happens to the checks and has it written.
+
+    Args:
+        database: Where it is written.
+        wall: Unix time.
+        awake: Monotonic time in which the prober's own standstills do not count.
+        retention: How long what is kept.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        wall: Callable[[], float],
+        awake: Callable[[], float],
+        retention: Retention | None = None,
+    ) -> None:
+        self._database = database
+        self.retention = retention or Retention()
+        self._wall = wall
+        self._awake = awake
+        self._numbers, self._part = database.read(_opening)
+        self._last_number = max(self._numbers.values(), default=0)
+        self._running: dict[Key, Running] = {}
+        self._queue: list[Running] = []
+        at, now = wall(), awake()
+        self._new_part()
+        self._span = Span(_slot_of(at), self._part, now)
+        self._seen, self._offset = now, at - now
+        self._ends = now + self._span.start + WIDTH - at
+        self._upkeep_at = now + SETTLED
+        self._touched = self._span.start
+
+    def follow(self, key: Key, status: Status) -> Running:
+        """Begin, or begin again, to keep the history of a check."""
+        now = self._now()
+        running = self._running.get(key)
+        if running is None:
+            if key not in self._numbers:
+                self._last_number += 1
+                self._numbers[key] = self._last_number
+            running = self._running[key] = Running(key, self._numbers[key], self._span)
+            self._queue.append(running)
+        self._catch_up(running)
+        running.since, running.status = now, _INDEX[status]
+        self._database.put(NAMES, (running.number,), key)
+        return running
+
+    def leave(self, running: Running) -> None:
+        """Keep no more history of a check; what there is stays until it is too old."""
+        self.save(running)
+        running.status = None
+
+    def count(self, running: Running, result: Result, seconds: float, now: float) -> None:
+        """Count one finished probe."""
+        if now >= self._ends:
+            self._turn(now)
+        if running.span is not self._span:
+            self._catch_up(running)
+        running.probes += 1
+        if result is Result.OK:
+            if seconds < running.least or not running.good:
+                running.least = seconds
+            if seconds > running.most:  # noqa: PLR1730  (max() takes three times as long)
+                running.most = seconds
+            running.good += 1
+            running.total += seconds
+            running.counts[bisect_left(LATENCY, seconds)] += 1
+        elif result is not Result.UNKNOWN:
+            running.bad += 1
+
+    def turn_status(self, running: Running, status: Status) -> None:
+        """Note that the status of a check changes now."""
+        self.spend(running)
+        running.status = _INDEX[status]
+
+    def spend(self, running: Running) -> None:
+        """Count the seconds that a check spent in its status until now."""
+        now = self._now()
+        self._catch_up(running)
+        running.spend(now)
+
+    def save(self, running: Running) -> None:
+        """Have the running slot of a check written as it is now."""
+        self.spend(running)
+        self._put(running)
+
+    def knows(self, key: Key) -> bool:
+        """Tell whether there is, or was lately, a history of a check."""
+        return key in self._numbers
+
+    async def slots(self, key: Key, start: int, end: int, step: int) -> list[Slot]:
+        """Return the slots of a check, the running one included; see `read_slots`."""
+        number = self._current(key)
+        return await to_thread(read_slots, self._database, number, start, end, step)
+
+    async def uptime(self, key: Key) -> dict[str, Uptime]:
+        """Return the uptime of a check over some times back from now."""
+        return await to_thread(read_uptime, self._database, self._current(key), self._wall())
+
+    async def events(
+        self, *, before: int, after: int, since: float | None, limit: int
+    ) -> list[Event]:
+        """Return written events with ids between `after` and `before`, newest first."""
+        return await to_thread(
+            read_events, self._database, before=before, after=after, since=since, limit=limit
+        )
+
+    def _current(self, key: Key) -> int:
+        """Have a check's running slot written; return its number, 0 if there is none."""
+        running = self._running.get(key)
+        if running is not None:
+            self.save(running)
+        return self._numbers.get(key, 0)
+
+    def save_all(self) -> None:
+        """Have everything written that a new database, or the next process, needs."""
+        self._database.put(PARTS, (1,), (self._part,))
+        for running in self._running.values():
+            self._database.put(NAMES, (running.number,), running.key)
+            self.save(running)
+
+    def beat(self) -> None:
+        """Write the share of the running slots whose turn it is; to be called every second."""
+        now = self._awake()
+        self._turn(now)
+        if not self._queue:
+            self._queue = list(self._running.values())
+        for _ in range(min(len(self._queue), ceil(len(self._running) / ROUND))):
+            running = self._queue.pop()
+            self.save(running)
+            is_current = self._running.get(running.key) is running
+            if running.status is None and running.is_empty() and is_current:
+                del self._running[running.key]
+        if now >= self._upkeep_at:
+            self._upkeep_at = now + HOUR
+            self._tend()
+
+    def forget_the_unused(self) -> None:
+        """Delete the names of checks that are neither configured nor have any history left."""
+        for key, number in self._database.read(unused_names):
+            if key not in self._running:
+                self._numbers.pop(key, None)
+                self._database.put(NAMES, (number,), None)
+
+    def _tend(self) -> None:
+        at, touched = self._wall(), self._touched
+        self._touched = self._span.start
+        self._database.tend(
+            lambda connection: upkeep(connection, self.retention, at, at - SETTLED, touched)
+        )
+
+    def _now(self) -> float:
+        now = self._awake()
+        if now >= self._ends:
+            self._turn(now)
+        return now
+
+    def _turn(self, now: float) -> None:
+        """See what the wall clock says, and go on to its slot."""
+        at = self._wall()
+        passed = max(0.0, now - self._seen)
+        first = _slot_of(at - passed)
+        if abs(at - now - self._offset) > CLOCK_SET and first != self._span.start:
+            self._begin(first, min(self._seen, now))
+        while (border := self._span.start + WIDTH) <= at:
+            self._begin(border, max(self._span.began, now - (at - border)))
+        self._seen, self._offset = now, at - now
+        self._ends = now + self._span.start + WIDTH - at
+
+    def _begin(self, start: int, now: float) -> None:
+        if start <= self._span.start:
+            self._new_part()
+        before = self._span
+        before.ended = now
+        self._span = before.next = Span(start, self._part, now)
+        self._touched = min(self._touched, start)
+
+    def _new_part(self) -> None:
+        self._part += 1
+        self._database.put(PARTS, (1,), (self._part,))
+
+    def _catch_up(self, running: Running) -> None:
+        """Close the slots of a check that have ended."""
+        while (span := running.span.next) is not None:
+            running.spend(running.span.ended)
+            self._put(running)
+            running.begin(span)
+
+    def _put(self, running: Running) -> None:
+        if not running.is_empty():
+            key = (running.span.start, running.number, running.span.part)
+            self._database.put(FINE, key, running.row())
+
+
+def _slot_of(at: float) -> int:
+    return int(at // WIDTH) * WIDTH
+
+
+class _Opening(NamedTuple):
+    numbers: dict[Key, int]
+    part: int
+
+
+def _opening(connection: Any) -> _Opening:
+    names = connection.execute("SELECT monitor, backend, id FROM names ORDER BY id")
+    part = connection.execute("SELECT last FROM parts").fetchone()
+    return _Opening({(row[0], row[1]): row[2] for row in names}, part[0] if part else 0)

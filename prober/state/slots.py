@@ -1,0 +1,125 @@
+"""What a check went through in one slot of time, as it is written down and added up."""
+
+import struct
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from prober.model.status import Status
+from prober.state.database import table
+from prober.state.histogram import LATENCY
+
+WIDTH = 300
+"""Seconds of a fine slot."""
+HOUR = 3600
+"""Seconds of a coarse slot."""
+
+STATUSES = tuple(Status)
+COLUMNS = (
+    "probes",
+    "good",
+    "bad",
+    *(status.lower() for status in STATUSES),
+    "total",
+    "least",
+    "most",
+    "counts",
+)
+NAMES = table("names", ("id",), ("monitor", "backend"))
+PARTS = table("parts", ("one",), ("last",))
+FINE = table("slots", ("start", "check_id", "part"), COLUMNS)
+
+BUCKETS = len(LATENCY) + 1
+_COUNT = struct.Struct("<BI")  # a bucket that is not empty: which one, how many
+
+
+class Slot(NamedTuple):
+    """A slot from the unix time `start` on, or several added up.
+
+    `seconds` are those spent in each of STATUSES; what they lack of the slot, nobody was there to
+    see. `total`, `least` and `most` are seconds of the `good` probes, counted in `counts` by the
+    buckets of LATENCY.
+    """
+
+    start: int
+    probes: int
+    good: int
+    bad: int
+    seconds: tuple[float, ...]
+    total: float
+    least: float
+    most: float
+    counts: tuple[int, ...]
+
+    @property
+    def known(self) -> float:
+        """Seconds of which it is known whether the check was in service."""
+        return sum(self.seconds) - self.seconds[STATUSES.index(Status.UNKNOWN)]
+
+    @property
+    def in_service(self) -> float:
+        """Seconds in OK or WARNING."""
+        return sum(
+            each for each, status in zip(self.seconds, STATUSES, strict=True) if status.in_service
+        )
+
+    def quantile(self, share: float) -> float:
+        """Return about how long this share of the good probes took at most.
+
+        Within a bucket the times are taken as evenly spread.
+        """
+        wanted, seen, low = self.good * share, 0, 0.0
+        for high, count in zip((*LATENCY, self.most), self.counts, strict=True):
+            if count and seen + count >= wanted:
+                inside = low + (high - low) * (wanted - seen) / count
+                return min(max(inside, self.least), self.most)
+            seen, low = seen + count, high
+        return self.most
+
+
+def empty_slot(start: int) -> Slot:
+    """Return a slot in which nothing is known."""
+    return Slot(start, 0, 0, 0, (0.0,) * len(STATUSES), 0.0, 0.0, 0.0, (0,) * BUCKETS)
+
+
+def add_slots(one: Slot, other: Slot) -> Slot:
+    """Return both together, from the start of the first on."""
+    return Slot(
+        one.start,
+        one.probes + other.probes,
+        one.good + other.good,
+        one.bad + other.bad,
+        tuple(round(a + b, 3) for a, b in zip(one.seconds, other.seconds, strict=True)),
+        round(one.total + other.total, 6),
+        min((each.least for each in (one, other) if each.good), default=0.0),
+        max(one.most, other.most),
+        tuple(a + b for a, b in zip(one.counts, other.counts, strict=True)),
+    )
+
+
+def slot_of_row(start: int, row: tuple[Any, ...]) -> Slot:
+    """Return the slot of the COLUMNS of a row."""
+    probes, good, bad, *seconds, total, least, most, counts = row
+    return Slot(
+        start,
+        probes,
+        good,
+        bad,
+        tuple(seconds),
+        total / 1e6,
+        (least or 0) / 1e6,
+        (most or 0) / 1e6,
+        unpack_counts(counts),
+    )
+
+
+def pack_counts(counts: Iterable[int]) -> bytes:
+    """Return the buckets that are not empty, five bytes each."""
+    return b"".join(_COUNT.pack(i, count) for i, count in enumerate(counts) if count)
+
+
+def unpack_counts(packed: bytes) -> tuple[int, ...]:
+    """Return the counts of all buckets."""
+    counts = [0] * BUCKETS
+    for i, count in _COUNT.iter_unpack(packed):
+        counts[i] = count
+    return tuple(counts)
