@@ -1,7 +1,7 @@
 """What is written of the history: reading it, adding it up by hours, and deleting what is old."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from prober.state.database import Database, Row
@@ -155,15 +155,6 @@ def read_events(
     return database.read(question)
 
 
-def unused_names(connection: sqlite3.Connection) -> list[tuple[tuple[str, str], int]]:
-    """Return the checks, with their numbers, that are named but have no history."""
-    rows = connection.execute(
-        "SELECT monitor, backend, id FROM names WHERE id NOT IN "
-        "(SELECT check_id FROM slots UNION SELECT check_id FROM hours)"
-    )
-    return [((monitor, backend), number) for monitor, backend, number in rows]
-
-
 class _Adder:
     """The SQL aggregate that adds up packed counts."""
 
@@ -180,13 +171,24 @@ class _Adder:
         return pack_counts(self._sums)
 
 
-def upkeep(
-    connection: sqlite3.Connection, retention: Retention, now: float, settled: float, touched: int
-) -> Iterator[None]:
-    """Add up by hours what was settled by then, and delete what is too old, in small steps.
+class Due(NamedTuple):
+    """What an upkeep is to do.
 
-    `touched` is the start of the earliest slot that was written since the last upkeep.
+    `now` is the unix time, `settled` that until which everything is written, `touched` the start of
+    the earliest slot that was written since the last upkeep. `idle` are the numbers of checks that
+    are not configured; `unused` is called with each of them that has no history left.
     """
+
+    now: float
+    settled: float
+    touched: int
+    idle: Sequence[int] = ()
+    unused: Callable[[int], None] = lambda _: None
+
+
+def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> Iterator[None]:
+    """Add up by hours what is settled, and delete what is too old, in small steps."""
+    now, settled, touched, idle, unused = due
     until = hour_of(settled)
     yield from _merge(connection, until, hour_of(touched))
     yield from _delete(connection, "slots", min(retention.fine_from(now), until))
@@ -197,6 +199,19 @@ def upkeep(
         (now - retention.whole, BATCH),
     ).rowcount:
         yield
+    for number in idle:
+        if not _has_history(connection, number):
+            unused(number)
+        yield
+
+
+def _has_history(connection: sqlite3.Connection, number: int) -> bool:
+    for name, width in (("slots", WIDTH), ("hours", HOUR)):
+        ends = connection.execute(f"SELECT min(start), max(start) FROM {name}").fetchone()  # noqa: S608  (our own names)
+        start, last = ends
+        if start is not None and _rows(connection, name, number, start, last + width):
+            return True
+    return False
 
 
 def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator[None]:

@@ -12,17 +12,18 @@ from array import array
 from asyncio import to_thread
 from bisect import bisect_left
 from collections.abc import Callable
+from itertools import islice
 from math import ceil
 from typing import Any, NamedTuple
 
 from prober.model.status import Result, Status
 from prober.state.archive import (
+    Due,
     Retention,
     Uptime,
     read_events,
     read_slots,
     read_uptime,
-    unused_names,
     upkeep,
 )
 from prober.state.database import Database
@@ -46,6 +47,8 @@ ROUND = 50
 """Beats in which every running slot is written once: a little less than a minute."""
 SETTLED = 2 * 60.0
 """Seconds after which all rows of a slot that ended are written."""
+IDLE = 1000
+"""Checks that are not configured any more, of which an upkeep looks whether they have history."""
 CLOCK_SET = 0.5
 """Seconds by which the clocks must differ from one beat to the next to be taken as a jump."""
 
@@ -154,6 +157,7 @@ class History:
         self._last_number = max(self._numbers.values(), default=0)
         self._running: dict[Key, Running] = {}
         self._queue: list[Running] = []
+        self._unused: list[int] = []
         at, now = wall(), awake()
         self._new_part()
         self._span = Span(_slot_of(at), self._part, now)
@@ -263,23 +267,30 @@ class History:
             is_current = self._running.get(running.key) is running
             if running.status is None and running.is_empty() and is_current:
                 del self._running[running.key]
+        while self._unused:
+            self._forget(self._unused.pop())
         if now >= self._upkeep_at:
             self._upkeep_at = now + HOUR
             self._tend()
 
-    def forget_the_unused(self) -> None:
-        """Delete the names of checks that are neither configured nor have any history left."""
-        for key, number in self._database.read(unused_names):
-            if key not in self._running:
-                self._numbers.pop(key, None)
-                self._database.put(NAMES, (number,), None)
-
-    def _tend(self) -> None:
+    def due(self) -> Due:
+        """Return what an upkeep has to do now."""
         at, touched = self._wall(), self._touched
         self._touched = self._span.start
-        self._database.tend(
-            lambda connection: upkeep(connection, self.retention, at, at - SETTLED, touched)
-        )
+        idle = (number for key, number in self._numbers.items() if key not in self._running)
+        return Due(at, at - SETTLED, touched, list(islice(idle, IDLE)), self._unused.append)
+
+    def _forget(self, number: int) -> None:
+        """Delete the name of a check that has no history, unless it was configured again."""
+        for key, each in self._numbers.items():
+            if each == number and key not in self._running:
+                del self._numbers[key]
+                self._database.put(NAMES, (number,), None)
+                return
+
+    def _tend(self) -> None:
+        due = self.due()
+        self._database.tend(lambda connection: upkeep(connection, self.retention, due))
 
     def _now(self) -> float:
         now = self._awake()

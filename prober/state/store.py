@@ -227,8 +227,6 @@ class Store:
             for key in self._saved.checks:
                 self._journal.forget(key)
         self._saved.checks.clear()
-        if self._history is not None:
-            self._history.forget_the_unused()
 
     def save_all(self) -> None:
         """Have every check written again."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prober.state import database
-from prober.state.archive import Retention, upkeep
+from prober.state.archive import Due, Retention, upkeep
 from prober.state.database import FILE, MIGRATIONS, Database, StateUnusableError
 from prober.state.journal import CHECKS, LIFE
 from prober.state.slots import FINE, HOUR, NAMES, WIDTH
@@ -225,7 +225,7 @@ def test_a_chore_is_done_step_by_step_between_the_writes(opened: Open) -> None:
     done = threading.Event()
 
     def chore(connection: sqlite3.Connection) -> Iterator[None]:
-        yield from upkeep(connection, Retention(fine=HOUR), 5 * HOUR, 5 * HOUR, 0)
+        yield from upkeep(connection, Retention(fine=HOUR), Due(5 * HOUR, 5 * HOUR, 0))
         done.set()
 
     where.tend(chore)

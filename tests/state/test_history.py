@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
 from prober.state.database import Database
-from prober.state.history import ROUND, SETTLED, History, Running
+from prober.state.history import ROUND, History, Running
 from prober.state.journal import Journal, read_saved
 from prober.state.slots import HOUR, STATUSES, WIDTH, Slot, add_slots, empty_slot
 from prober.state.store import CheckState, Store
@@ -97,10 +97,10 @@ class Life:
 
     def tend(self) -> None:
         """Do all of the upkeep at once, on what was written by then."""
+        due = self.history.due()._replace(touched=int(self.wall()))
         self.end()
         with sqlite3.connect(self._folder / "prober.db") as connection:
-            at = self.wall()
-            for _ in upkeep(connection, Retention(), at, at - SETTLED, int(at)):
+            for _ in upkeep(connection, Retention(), due):
                 pass
         connection.close()
         self.begin()
@@ -387,19 +387,37 @@ def test_quantiles_of_slots_that_were_added_up_are_near_the_truth(life: Life) ->
     assert whole.quantile(1.0) == whole.most
 
 
-def test_names_without_any_history_are_deleted_at_a_start(life: Life) -> None:
+def test_a_name_goes_with_the_last_of_its_history(life: Life) -> None:
     sim = life.begin()
-    sim.watch(model_of(ONE, "192.0.2.2"))
-    life.wait(10)
+    sim.watch(model_of(ONE, "192.0.2.2", "192.0.2.3"))
+    life.wait(3 * HOUR)
     life.end()
-    life.now += 100 * DAY
-    life.begin()
-    life.tend()
-    life.sim.watch(model_of(ONE))
-    life.sim.store.forget_the_absent()
+    assert life.database is None
+    life.now += 10 * DAY
+    sim = life.begin()
+    sim.watch(model_of(ONE))
+    unused: list[int] = life.history._unused
+
+    def do_upkeep() -> None:
+        assert life.database is not None
+        due = life.history.due()
+        with sqlite3.connect(life._folder / "prober.db") as connection:
+            for _ in upkeep(connection, Retention(), due):
+                pass
+        connection.close()
+
+    life.wait(1)
+    do_upkeep()
+    assert unused == []  # there are hours of them yet
+    sim.clock.now += 100 * DAY
+    do_upkeep()
+    assert sorted(unused) == [2, 3]
+    sim.watch(model_of(ONE, "192.0.2.2"))  # one of them comes back before it is forgotten
+    life.wait(1)
     life.end()
     life.begin()
-    assert [row[0] for row in life.rows("SELECT backend FROM names")] == [KEY[1]]
+    names = [row[0] for row in life.rows("SELECT backend FROM names ORDER BY id")]
+    assert names == [KEY[1], "192.0.2.2:80"]
 
 
 def test_a_database_that_was_lost_gets_all_that_is_in_memory(life: Life) -> None:
