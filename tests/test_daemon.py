@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent import futures
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,40 +54,36 @@ def test_exactly_fall_and_rise_probes_move_the_status(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def starting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], None]]]:
-    """A daemon that reads its configuration out of a pipe, and what writes one there."""
+def starting(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon that reads its configuration out of a pipe."""
     path = tmp_path / "prober.json"
     os.mkfifo(path)
     command = [sys.executable, "-m", "prober", "run", "--listen", "127.0.0.1:0"]
     with subprocess.Popen([*command, "--config", str(path)], stderr=subprocess.PIPE) as process:
-        yield process, lambda name: _write(path, {"monitors": [monitor(name, "TCP", 1)]})
+        yield process
         process.kill()
-
-
-def _write(path: Path, config: object) -> None:
-    path.write_text(json.dumps(config))  # opens when the other side reads
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_during_the_start_is_a_clean_one(
-    number: int, starting: tuple[subprocess.Popen[bytes], Callable[[str], None]], tmp_path: Path
+    number: int, starting: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    process, _ = starting
     with (tmp_path / "prober.json").open("w"):  # opens when it reads, and keeps it waiting
-        process.send_signal(number)
-        assert process.wait(PATIENCE) == 0
+        starting.send_signal(number)
+        assert starting.wait(PATIENCE) == 0
 
 
 def test_a_reload_during_the_start_reads_once_more(
-    starting: tuple[subprocess.Popen[bytes], Callable[[str], None]], tmp_path: Path
+    starting: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    process, write = starting
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps({"monitors": [monitor("second", "TCP", 1)]}))
     with (tmp_path / "prober.json").open("w") as first:
-        process.send_signal(signal.SIGHUP)
+        starting.send_signal(signal.SIGHUP)
+        second.replace(tmp_path / "prober.json")
         json.dump({"monitors": [monitor("first", "TCP", 1)]}, first)
-    write("second")
-    assert process.stderr is not None
-    running = Daemon(process, process.stderr)
+    assert starting.stderr is not None
+    running = Daemon(starting, starting.stderr)
     assert [each["monitor"] for each in running.json("/api/v1/checks")["checks"]] == ["second"]
     assert running.stop() == 0
 
