@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from prober.state.database import Database, Row
-from prober.state.events import Event
-from prober.state.journal import event_of
+from prober.state.events import Event, EventFilter
+from prober.state.journal import EVENT_COLUMNS, event_of
 from prober.state.slots import (
     COLUMNS,
     FINE,
@@ -140,16 +140,21 @@ def read_events(
     before: int,
     after: int = 0,
     since: float | None = None,
+    wanted: EventFilter = EventFilter(),  # noqa: B008  (it cannot be changed)
     limit: int,
 ) -> list[Event]:
     """Return written events with ids between `after` and `before`, newest first."""
+    values: list[object] = [before, after, since if since is not None else float("-inf")]
+    conditions = "id < ? AND id > ? AND at >= ?"
+    for column, allowed in zip(EventFilter._fields, wanted, strict=True):
+        if allowed:
+            conditions += f" AND {column} IN ({', '.join('?' * len(allowed))})"
+            values += sorted(allowed)
+
+    sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE {conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608  (our own names)
 
     def question(connection: sqlite3.Connection) -> list[Event]:
-        rows = connection.execute(
-            "SELECT id, at, kind, monitor, pool, backend, before, after, reason, streak, cause "
-            "FROM events WHERE id < ? AND id > ? AND at >= ? ORDER BY id DESC LIMIT ?",
-            (before, after, since if since is not None else float("-inf"), limit),
-        )
+        rows = connection.execute(sql, (*values, limit))
         return [event_of(row) for row in rows]
 
     return database.read(question)

@@ -36,6 +36,26 @@ class Event(NamedTuple):
     cause: str
 
 
+class EventFilter(NamedTuple):
+    """Which events are wanted: of these kinds, monitors, ...; a set that is empty allows all.
+
+    Its fields are those of `Event` that they are about.
+    """
+
+    kind: frozenset[str] = frozenset()
+    monitor: frozenset[str] = frozenset()
+    pool: frozenset[str] = frozenset()
+    backend: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+
+    def allows(self, event: Event) -> bool:
+        """Tell whether an event is wanted."""
+        return all(
+            not wanted or getattr(event, name) in wanted
+            for name, wanted in zip(self._fields, self, strict=True)
+        )
+
+
 class EventLog:
     """The last CAPACITY events; their ids grow by one."""
 

@@ -27,7 +27,7 @@ from prober.state.archive import (
     upkeep,
 )
 from prober.state.database import Database
-from prober.state.events import Event
+from prober.state.events import Event, EventFilter
 from prober.state.histogram import LATENCY
 from prober.state.slots import (
     BUCKETS,
@@ -234,11 +234,17 @@ class History:
         return await to_thread(read_uptime, self._database, self._current(key), self._wall())
 
     async def events(
-        self, *, before: int, after: int, since: float | None, limit: int
+        self, *, before: int, after: int, since: float | None, wanted: EventFilter, limit: int
     ) -> list[Event]:
         """Return written events with ids between `after` and `before`, newest first."""
         return await to_thread(
-            read_events, self._database, before=before, after=after, since=since, limit=limit
+            read_events,
+            self._database,
+            before=before,
+            after=after,
+            since=since,
+            wanted=wanted,
+            limit=limit,
         )
 
     def _current(self, key: Key) -> int:

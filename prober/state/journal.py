@@ -18,11 +18,9 @@ CHECKS = table(
     ("monitor", "backend"),
     ("online", "streak", "status", "since", "reserved", "last"),
 )
-EVENTS = table(
-    "events",
-    ("id",),
-    ("at", "kind", "monitor", "pool", "backend", "before", "after", "reason", "streak", "cause"),
-)
+EVENTS = table("events", ("id",), Event._fields[1:])
+EVENT_COLUMNS = ", ".join(Event._fields)
+"""The columns of `events`, named as the fields of `Event`, in the order of `event_of`."""
 
 
 class SavedCheck(NamedTuple):
@@ -102,8 +100,7 @@ def read_saved(database: Database) -> Saved:
             "SELECT monitor, backend, online, streak, status, since, reserved, last FROM checks"
         )
         events = connection.execute(
-            "SELECT id, at, kind, monitor, pool, backend, before, after, reason, streak, cause "
-            "FROM events ORDER BY id DESC LIMIT ?",
+            f"SELECT {EVENT_COLUMNS} FROM events ORDER BY id DESC LIMIT ?",  # noqa: S608  (ours)
             (CAPACITY,),
         )
         return Saved(

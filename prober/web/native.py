@@ -8,7 +8,7 @@ from aiohttp import web
 
 from prober.model.pool import Pool
 from prober.model.status import Status
-from prober.state.events import Event
+from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.store import CheckState, Standing, Statuses, Store
 from prober.web.document import Written, document, json_response, written
 from prober.web.errors import Refused
@@ -54,6 +54,11 @@ CHECKS_QUERY = (
 )
 EVENTS_QUERY = (
     since("since", "only events from this time on (RFC 3339), or after the event with this id"),
+    one_of("kind", EVENT_KINDS, "only events of this kind; may be given more than once"),
+    any_text("monitor", "only events of this monitor; may be given more than once"),
+    any_text("pool", "only events of this pool; may be given more than once"),
+    backend("backend", "only events of this `address:port`; may be given more than once"),
+    one_of("to", Status, "only changes to this status; may be given more than once"),
     whole_number("limit", 1, PAGE, "events on a page", EVENTS_PAGE),
     marker(int),
 )
@@ -173,14 +178,23 @@ def _pool(request: web.Request) -> Pool:
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """Changes of status, newest first; with a state directory also those of long ago."""
+    """What happened, newest first; with a state directory also what is long ago."""
     query = read_query(request, *EVENTS_QUERY)
     limit = query["limit"] or EVENTS_PAGE
+    wanted = EventFilter(
+        kind=query["kind"],
+        monitor=query["monitor"],
+        pool=query["pool"],
+        backend=query["backend"],
+        after=query["to"],
+    )
+    start = query["since"]
     events = request.app[STORE].events.newest_first(*query["marker"] or ())
-    found = list(islice((e for e in events if _is_since(e, query["since"])), limit + 1))
+    fitting = (each for each in events if _is_since(each, start) and wanted.allows(each))
+    found = list(islice(fitting, limit + 1))
     if len(found) <= limit:
         (before,) = query["marker"] or (None,)
-        found += await older_events(request, before, query["since"], limit + 1 - len(found))
+        found += await older_events(request, before, start, wanted, limit + 1 - len(found))
     head = {"next_marker": marker_of(found[limit - 1].id) if found[limit:] else None}
     return await document(head, events=map(event_json, found[:limit]))
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from prober.model.kinds import in_units
 from prober.state.archive import DAY, Retention, Uptime
-from prober.state.events import Event
+from prober.state.events import Event, EventFilter
 from prober.state.slots import HOUR, WIDTH
 from prober.web.document import document
 from prober.web.errors import Refused
@@ -101,7 +101,11 @@ async def uptime_of(request: web.Request, key: tuple[str, str]) -> dict[str, Upt
 
 
 async def older_events(
-    request: web.Request, marker: int | None, start: Since | None, limit: int
+    request: web.Request,
+    marker: int | None,
+    start: Since | None,
+    wanted: EventFilter,
+    limit: int,
 ) -> list[Event]:
     """Return events that are not in memory any more, newest first."""
     history, first = request.app[HISTORY].history, request.app[STORE].events.first_id
@@ -111,6 +115,8 @@ async def older_events(
         return []
     since = start.at if start else None
     try:
-        return await history.events(before=before, after=after, since=since, limit=limit)
+        return await history.events(
+            before=before, after=after, since=since, wanted=wanted, limit=limit
+        )
     except sqlite3.Error:
         return []

@@ -522,6 +522,32 @@ async def test_events_are_paged_to_the_end_while_new_ones_come(
 
 
 @pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", [4, 3, 2, 1]),
+        ("?kind=reload", [4]),
+        ("?kind=reload&kind=transition", [4, 3, 2, 1]),
+        ("?to=WARNING", [3]),
+        ("?to=WARNING&to=OK", [3, 2, 1]),
+        ("?monitor=web", [3, 1]),
+        (f"?backend={ONE}&monitor=tls", [2]),
+        ("?pool=nowhere", []),
+        ("?monitor=web&since=1", [3]),
+    ],
+)
+async def test_events_can_be_filtered(
+    world: World, client: Client, query: str, ids: list[int]
+) -> None:
+    world.configure(monitor("web", ONE), monitor("tls", ONE))
+    world.record("web", ONE, times=2)
+    world.record("tls", ONE, times=2)
+    world.record("web", ONE, Reason.REFUSED)
+    world.store.note("reload", "2 checks added")
+    answer = await get(client, f"/api/v1/events{query}")
+    assert [event["id"] for event in answer["events"]] == ids
+
+
+@pytest.mark.parametrize(
     ("query", "status", "enough"),
     [
         ("", 200, 1),
