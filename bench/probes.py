@@ -1,6 +1,6 @@
 """What a probe costs: CPU, lateness and memory of the whole daemon, and HAProxy's in the same run.
 
-    python bench/probes.py [--checks 1000] [--seconds 10] [--rounds 3]
+    python bench/probes.py [--checks 1000] [--seconds 8] [--rounds 5]
 
 The targets are one listener on 127.1.0.0/16, in a process of its own on the first core; the
 checker runs on the second. Every check opens a fresh connection once a second. Contestants take
@@ -201,8 +201,8 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--checks", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=5)
     wanted = parser.parse_args()
     contestants: list[Contestant] = [start_prober]
     if shutil.which("haproxy"):
