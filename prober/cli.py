@@ -7,9 +7,9 @@ and nothing else.
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from io import FileIO, TextIOWrapper
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prober import __version__
 from prober.flags import (
@@ -92,8 +92,6 @@ class Command(NamedTuple):
 
 def _run(options: Namespace, environment: Environment) -> int:
     """Serve what the configuration says until a signal ends it."""
-    import asyncio
-
     import structlog
 
     from prober import daemon, logs
@@ -117,7 +115,20 @@ def _run(options: Namespace, environment: Environment) -> int:
         listen=options.listen or (),
         allow_shrink=options.allow_shrink,
     )
-    return asyncio.run(served)
+    return _serve(served)
+
+
+def _serve(daemon: "Coroutine[Any, Any, int]") -> int:
+    """Run the daemon, in uvloop if the extra `fast` is installed."""
+    import asyncio
+    from importlib.util import find_spec
+
+    if find_spec("uvloop") is None:
+        return asyncio.run(daemon)
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(daemon)
 
 
 def _load_first(load: Callable[[], "Config"]) -> "Config":
@@ -147,7 +158,6 @@ def _load(options: Namespace, environment: Environment) -> "Config":
 
 def _demo(options: Namespace, _: Environment) -> int:
     """Serve a model whose targets live in this very process."""
-    import asyncio
     from contextlib import AsyncExitStack
 
     from prober import daemon, demo, logs
@@ -160,7 +170,7 @@ def _demo(options: Namespace, _: Environment) -> int:
             config = await demo.start(stack)
             return await daemon.run(config, listen=options.listen or ())
 
-    return asyncio.run(serve())
+    return _serve(serve())
 
 
 def _check(options: Namespace, environment: Environment) -> int:
