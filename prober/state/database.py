@@ -65,6 +65,12 @@ MIGRATIONS = (
         PRIMARY KEY (start, check_id)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE edits (
+        kind TEXT NOT NULL, id TEXT NOT NULL, content TEXT, base TEXT, at REAL NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) WITHOUT ROWID;
+    """,
 )
 """What leads from each version of the schema to the next; never changed, only added to."""
 

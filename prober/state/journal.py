@@ -1,7 +1,7 @@
 """What of the state is written down, and how it comes back after a restart."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from prober.model.health import Health
@@ -23,6 +23,24 @@ EVENT_COLUMNS = ", ".join(Event._fields)
 """The columns of `events`, named as the fields of `Event`, in the order of `event_of`."""
 
 
+EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
+
+
+class Edit(NamedTuple):
+    """A definition that was made, changed or deleted over the API.
+
+    `kind` is what it defines (`monitor`, `pool`), `id` its UUID, `content` the definition as JSON
+    has it, None if it was deleted. `base` is a digest of the file's own definition at that time,
+    None if there was none; `at` is in unix seconds.
+    """
+
+    kind: str
+    id: str
+    content: Mapping[str, object] | None
+    base: str | None
+    at: float
+
+
 class SavedCheck(NamedTuple):
     """A check as it was last written; times are unix seconds."""
 
@@ -39,6 +57,7 @@ class Saved(NamedTuple):
     alive_at: float
     checks: dict[tuple[str, str], SavedCheck]
     events: list[Event]
+    edits: tuple[Edit, ...] = ()
 
 
 class Kept(Protocol):
@@ -77,6 +96,15 @@ class Journal:
         """Write an event."""
         self._database.put(EVENTS, (event.id,), tuple(event[1:]))
 
+    def keep_edit(self, edit: Edit) -> None:
+        """Write an edit; one of the same thing before it is replaced."""
+        content = None if edit.content is None else json.dumps(edit.content)
+        self._database.put(EDITS, (edit.kind, edit.id), (content, edit.base, edit.at))
+
+    def drop_edit(self, kind: str, identifier: str) -> None:
+        """Delete an edit, as when the file's own definition has won."""
+        self._database.put(EDITS, (kind, identifier), None)
+
     def flush(self) -> None:
         """Hand over what was noted, and that the process lives; to be called every second."""
         for key, state in self._changed.items():
@@ -103,10 +131,12 @@ def read_saved(database: Database) -> Saved:
             f"SELECT {EVENT_COLUMNS} FROM events ORDER BY id DESC LIMIT ?",  # noqa: S608  (ours)
             (CAPACITY,),
         )
+        edits = connection.execute("SELECT kind, id, content, base, at FROM edits ORDER BY at")
         return Saved(
             alive[0] if alive else 0.0,
             {(row[0], row[1]): _saved_check(row[2:]) for row in checks},
             [event_of(row) for row in events][::-1],
+            tuple(_edit_of(row) for row in edits),
         )
 
     return database.read(question)
@@ -116,6 +146,11 @@ def _saved_check(row: tuple[Any, ...]) -> SavedCheck:
     online, streak, status, since, reserved, last = row
     health = Health(None if online is None else bool(online), streak)
     return SavedCheck(health, Status(status), since, bool(reserved), _outcome(last))
+
+
+def _edit_of(row: tuple[Any, ...]) -> Edit:
+    kind, identifier, content, base, at = row
+    return Edit(kind, identifier, None if content is None else json.loads(content), base, at)
 
 
 def _outcome(text: str | None) -> Outcome | None:

@@ -7,7 +7,7 @@ import pytest
 
 from prober.model.status import Reason, Status
 from prober.state.database import Database
-from prober.state.journal import Journal, read_saved
+from prober.state.journal import Edit, Journal, read_saved
 from prober.state.store import CheckState, Store
 from tests.simulation import START, WALL, Simulation, model_of
 
@@ -175,3 +175,17 @@ def test_a_check_that_was_stale_stays_so_until_it_is_probed(life: Life) -> None:
     assert status(state) is Status.UNKNOWN
     sim.clock.advance(1.5)
     assert status(state) is Status.OK
+
+
+def test_edits_come_back_as_they_were_made(life: Life) -> None:
+    life.begin()
+    made = Edit("monitor", "1", {"name": "wéb", "rise": 2}, None, 1.0)
+    changed = Edit("monitor", "2", {"name": "api"}, "digest", 2.0)
+    deleted = Edit("pool", "1", None, "digest", 3.0)
+    for edit in (changed._replace(content={"name": "older"}), made, deleted, changed):
+        life.journal.keep_edit(edit)
+    life.journal.keep_edit(Edit("monitor", "3", {}, None, 4.0))
+    life.journal.drop_edit("monitor", "3")
+    life.end()
+    sim = life.begin()
+    assert sim.store._saved.edits == (made, changed, deleted)
