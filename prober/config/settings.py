@@ -58,7 +58,9 @@ class Server:
         default=2 * DAY,
         doc="how long the history is kept in slots of 5 minutes; older than that, in hours",
     )
-    writable: bool = option(BOOLEAN, default=False, doc="the API may edit monitors and pools")
+    writable: bool = option(
+        BOOLEAN, default=False, doc="the API may edit monitors and pools; no effect in this version"
+    )
     lifecycle: bool | None = option(
         BOOLEAN, default=None, doc="`POST /-/reload` works; default only on loopback addresses"
     )
