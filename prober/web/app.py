@@ -4,10 +4,14 @@ import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from prober.state.history import History
 from prober.state.store import Store
 from prober.state.vitals import Vitals
+from prober.web.dialect import SPOKEN, dialect_of
+from prober.web.dialects import DIALECTS
+from prober.web.editor import EDITOR, Editor, warn_of_loss
 from prober.web.errors import errors_as_json
 from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
 from prober.web.metrics import Metrics
@@ -44,6 +48,7 @@ def make_app(
     reload: Callable[[], Awaitable[list[str]]] | None = None,
     heartbeat: float = HEARTBEAT,
     history: History | None = None,
+    editor: Editor | None = None,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -56,6 +61,7 @@ def make_app(
             None where reloading over HTTP is switched off.
         heartbeat: Seconds after which a silent event stream shows that it lives.
         history: What was written of the past; None where no state is kept.
+        editor: Takes edits over the API; None where there is nothing to edit.
     """
     app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
     app[STORE], app[VITALS] = store, vitals
@@ -64,19 +70,32 @@ def make_app(
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)
+    if editor is not None:
+        app[EDITOR] = editor
+    app[SPOKEN] = DIALECTS
     for route in ROUTES:
-        path = _NAME_IN_PATH.sub(r"{\1:[^/]+}", route.path)  # braces, too, may stand in a name
-        if route.method == hdrs.METH_GET:
-            app.router.add_get(path, route.handler)
-        else:
-            app.router.add_route(route.method, path, route.handler)
+        _add_route(app, route.method, route.path, route.handler)
+    for dialect in DIALECTS:
+        for each in dialect.routes:
+            _add_route(app, each.method, each.path, each.handler)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     return app
 
 
-async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+def _add_route(app: web.Application, method: str, path: str, handler: Handler) -> None:
+    path = _NAME_IN_PATH.sub(r"{\1:[^/]+}", path)  # braces, too, may stand in a name
+    if method == hdrs.METH_GET:
+        app.router.add_get(path, handler)
+    else:
+        app.router.add_route(method, path, handler)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+    if dialect := dialect_of(request):
+        dialect.prepare(request, response)
+    warn_of_loss(request, response)
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -1,4 +1,7 @@
-"""Errors: whatever goes wrong is answered as `{"code", "message"}`, never with a traceback."""
+"""Errors: whatever goes wrong is answered in the form of the path, never with a traceback.
+
+That form is `{"code", "message"}`, or that of the cloud API that the path belongs to.
+"""
 
 from http import HTTPStatus
 
@@ -6,6 +9,7 @@ import structlog
 from aiohttp import ClientConnectionError, hdrs, web
 from aiohttp.typedefs import Handler
 
+from prober.web.dialect import dialect_of
 from prober.web.document import json_response
 
 _log = structlog.get_logger(__name__)
@@ -26,22 +30,29 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except Refused as refused:
-        return error_response(refused.status, str(refused), **refused.more)
+        return _answer(request, refused.status, str(refused), **refused.more)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        response = error_response(error.status, _in_words(error, request))
+        response = _answer(request, error.status, _in_words(error, request))
         if hdrs.ALLOW in error.headers:
             response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
         return response
     except ClientConnectionError:  # nobody will read this
-        return error_response(HTTPStatus.BAD_REQUEST, "the client has left")
+        return _answer(request, HTTPStatus.BAD_REQUEST, "the client has left")
     except Exception:
         _log.exception("request_failed", method=request.method, path=request.rel_url.raw_path)
         if request.writer.output_size:  # half an answer is out: all that is left is to hang up
             raise
         message = "the prober could not answer; its log says why"
-        return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, message)
+        return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, message)
+
+
+def _answer(request: web.Request, status: int, message: str, **more: object) -> web.Response:
+    dialect = dialect_of(request)
+    if dialect:
+        return dialect.error(request, status, message, more)
+    return error_response(status, message, **more)
 
 
 def error_response(status: int, message: str, **more: object) -> web.Response:

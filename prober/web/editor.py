@@ -1,0 +1,76 @@
+"""Edits over the API: what those who render it may ask of whoever holds the configuration."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from aiohttp import hdrs, web
+
+from prober.model.monitor import Monitor
+from prober.model.pool import Pool
+from prober.web.errors import Refused
+
+Definition = Mapping[str, object]
+"""A monitor or a pool as the configuration file has it: its keys, and values as JSON has them."""
+
+
+class Conflict(Exception):  # noqa: N818  (an answer, not a fault of ours)
+    """What an edit starts from is not so any more, or its name or id is taken."""
+
+
+class Editor(Protocol):
+    """Changes what is probed, one edit at a time, each wholly or not at all.
+
+    Every method returns when the checks run as wanted. It raises `Rejected` (paths are keys of the
+    configuration) for a definition that cannot be, `Conflict` where the monitor or pool given is
+    not the one that there is now.
+    """
+
+    @property
+    def locked(self) -> str | None:
+        """Why edits are refused, and what turns them on; None if they are taken."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether edits outlive the process."""
+
+    async def create_monitor(self, definition: Definition) -> Monitor:
+        """Add a monitor; what it leaves out is as `defaults` in the file say."""
+
+    async def change_monitor(self, monitor: Monitor, patch: Definition) -> Monitor:
+        """Change some keys of a monitor and leave the others; None takes a key back to default."""
+
+    async def delete_monitor(self, monitor: Monitor) -> None:
+        """Remove a monitor, and the pool of its own `targets`."""
+
+    async def create_pool(self, definition: Definition) -> Pool:
+        """Add a pool."""
+
+    async def change_pool(self, pool: Pool, patch: Definition) -> Pool:
+        """Change some keys of a pool and leave the others; None takes a key back to default."""
+
+    async def delete_pool(self, pool: Pool) -> None:
+        """Remove a pool that no monitor uses; `Conflict` while one does."""
+
+
+EDITOR = web.AppKey("EDITOR", Editor)
+_ASKED = "editor"
+
+
+def editor_of(request: web.Request) -> Editor:
+    """Return who makes the edit that a request asks for; raise `Refused` where edits are off."""
+    editor = request.app.get(EDITOR)
+    if editor is None:
+        raise Refused(403, "there is nothing here that could be edited")
+    if editor.locked:
+        raise Refused(403, editor.locked)
+    request[_ASKED] = editor
+    return editor
+
+
+def warn_of_loss(request: web.Request, response: web.StreamResponse) -> None:
+    """Say in the answer to an edit that it ends with the process, where nothing keeps it."""
+    editor = request.get(_ASKED)
+    if editor and not editor.lasting and response.status < 400:
+        response.headers[hdrs.WARNING] = (
+            '199 prober "this edit is lost when the prober stops: server.state_dir is not set"'
+        )
