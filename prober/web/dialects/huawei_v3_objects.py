@@ -13,10 +13,10 @@ from prober.web.dialects.lbaas.edits import protocol_of
 from prober.web.dialects.lbaas.fields import HUAWEI_V3, fields_of
 from prober.web.dialects.lbaas.model import Estate, LoadBalancer, member_id
 from prober.web.dialects.lbaas.statuses import (
-    HUAWEI_STATUSES,
-    NO_MONITOR,
+    HUAWEI,
     failure_json,
-    huawei_member_status,
+    member_status,
+    pool_status,
 )
 from prober.web.document import Json
 
@@ -64,7 +64,7 @@ def member_json(pool: Pool, standing: Standing) -> Json:
         "member_type": "ip",
         "subnet_cidr_id": None,
         "weight": 1,
-        "operating_status": huawei_member_status(standing.status, standing.checks),
+        "operating_status": member_status(standing, HUAWEI),
         "status": [],
         "reason": failure_json(standing.checks) if standing.status is Status.CRITICAL else None,
     }
@@ -83,7 +83,7 @@ async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
         "id": load_balancer.id,
         "name": load_balancer.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": HUAWEI_STATUSES[await estate.load_balancer_status(load_balancer)],
+        "operating_status": HUAWEI.by_status[await estate.load_balancer_status(load_balancer)],
         "listeners": [],
         "pools": [await _pool_in_tree(estate, pool) for pool in load_balancer.pools],
     }
@@ -91,13 +91,11 @@ async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
 
 async def _pool_in_tree(estate: Estate, pool: Pool) -> Json:
     monitors = estate.monitors_of(pool)
-    is_probed = any(monitor.enabled for monitor in monitors)
-    status = HUAWEI_STATUSES[await estate.pool_status(pool)] if is_probed else NO_MONITOR
     return {
         "id": pool.id,
         "name": pool.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": status,
+        "operating_status": await pool_status(estate, pool, HUAWEI),
         "healthmonitor": _monitor_in_tree(monitors[0]) if monitors else None,
         "members": [_member_in_tree(pool, each) async for each in estate.standings(pool)],
     }
@@ -118,5 +116,5 @@ def _member_in_tree(pool: Pool, standing: Standing) -> Json:
         "address": standing.backend.address,
         "protocol_port": standing.backend.port,
         "provisioning_status": "ACTIVE",
-        "operating_status": huawei_member_status(standing.status, standing.checks),
+        "operating_status": member_status(standing, HUAWEI),
     }

@@ -1,7 +1,7 @@
 """OpenStack Octavia and Huawei v2: `/v2.0/lbaas/…`, `/v2/lbaas/…` and `/v2/{project_id}/elb/…`.
 
-The last is the path of Huawei's SDK; there only what belongs to the project is seen. Errors have
-the members that the clients of both clouds read.
+The last is the path of Huawei's SDK; there only what belongs to the project is seen, and statuses
+have Huawei's words. Errors have the members that the clients of both clouds read.
 """
 
 import re
@@ -31,6 +31,7 @@ from prober.web.dialects.octavia_objects import (
     member_json,
     pool_json,
     statuses_json,
+    words_of,
 )
 from prober.web.document import Json, document, json_response
 from prober.web.query import Parameter
@@ -135,7 +136,8 @@ async def get_members(request: web.Request) -> web.Response:
     """List the members of a pool, with what the probes say of each."""
     estate = estate_of(request)
     pool = estate.pool(request.match_info["pool_id"])
-    found = [member_json(pool, standing) async for standing in estate.standings(pool)]
+    words = words_of(estate)
+    found = [member_json(pool, standing, words) async for standing in estate.standings(pool)]
     return await _listed(request, "members", found, MEMBER_FILTERS)
 
 
@@ -143,9 +145,8 @@ async def get_member(request: web.Request) -> web.Response:
     """Show one member of a pool."""
     estate = estate_of(request)
     pool = estate.pool(request.match_info["pool_id"])
-    return json_response(
-        {"member": member_json(pool, estate.member(pool, request.match_info["id"]))}
-    )
+    standing = estate.member(pool, request.match_info["id"])
+    return json_response({"member": member_json(pool, standing, words_of(estate))})
 
 
 async def get_load_balancers(request: web.Request) -> web.Response:

@@ -9,7 +9,13 @@ from prober.state.store import Standing
 from prober.web.dialects.lbaas.edits import protocol_of
 from prober.web.dialects.lbaas.fields import OCTAVIA, fields_of
 from prober.web.dialects.lbaas.model import Estate, LoadBalancer, member_id
-from prober.web.dialects.lbaas.statuses import NO_MONITOR, OCTAVIA_STATUSES, octavia_member_status
+from prober.web.dialects.lbaas.statuses import (
+    HUAWEI,
+    OPENSTACK,
+    Words,
+    member_status,
+    pool_status,
+)
 from prober.web.document import Json
 
 
@@ -49,7 +55,7 @@ async def pool_json(estate: Estate, pool: Pool) -> Json:
         "lb_algorithm": "ROUND_ROBIN",
         "session_persistence": None,
         "admin_state_up": True,
-        **owned(pool.project_id, await _pool_status(estate, pool)),
+        **owned(pool.project_id, await pool_status(estate, pool, words_of(estate))),
         "healthmonitor_id": monitors[0].id if monitors else None,
         "loadbalancers": [{"id": LoadBalancer(pool.load_balancer, []).id}],
         "listeners": [],
@@ -58,13 +64,12 @@ async def pool_json(estate: Estate, pool: Pool) -> Json:
     }
 
 
-async def _pool_status(estate: Estate, pool: Pool) -> str:
-    if not any(monitor.enabled for monitor in estate.monitors_of(pool)):
-        return NO_MONITOR
-    return OCTAVIA_STATUSES[await estate.pool_status(pool)]
+def words_of(estate: Estate) -> Words:
+    """Return the words for statuses: Huawei's where the project in the path says it is Huawei's."""
+    return HUAWEI if estate.project else OPENSTACK
 
 
-def member_json(pool: Pool, standing: Standing) -> Json:
+def member_json(pool: Pool, standing: Standing, words: Words) -> Json:
     """Return a member: a backend of a pool."""
     backend = standing.backend
     return {
@@ -78,14 +83,14 @@ def member_json(pool: Pool, standing: Standing) -> Json:
         "subnet_id": None,
         "monitor_address": None,
         "monitor_port": None,
-        **owned(pool.project_id, octavia_member_status(standing.status, standing.checks)),
+        **owned(pool.project_id, member_status(standing, words)),
         "tags": [f"{name}={value}" for name, value in backend.labels.items()],
     }
 
 
 async def load_balancer_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
     """Return a load balancer."""
-    status = OCTAVIA_STATUSES[await estate.load_balancer_status(load_balancer)]
+    status = words_of(estate).by_status[await estate.load_balancer_status(load_balancer)]
     return {
         "id": load_balancer.id,
         "name": load_balancer.name,
@@ -106,11 +111,12 @@ async def load_balancer_json(estate: Estate, load_balancer: LoadBalancer) -> Jso
 
 async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
     """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
+    status = await estate.load_balancer_status(load_balancer)
     return {
         "id": load_balancer.id,
         "name": load_balancer.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": OCTAVIA_STATUSES[await estate.load_balancer_status(load_balancer)],
+        "operating_status": words_of(estate).by_status[status],
         "listeners": [],
         "pools": [await _pool_in_tree(estate, pool) for pool in load_balancer.pools],
     }
@@ -122,9 +128,11 @@ async def _pool_in_tree(estate: Estate, pool: Pool) -> Json:
         "id": pool.id,
         "name": pool.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": await _pool_status(estate, pool),
+        "operating_status": await pool_status(estate, pool, words_of(estate)),
         "health_monitor": _monitor_in_tree(monitors[0]) if monitors else None,
-        "members": [_member_in_tree(pool, each) async for each in estate.standings(pool)],
+        "members": [
+            _member_in_tree(pool, each, words_of(estate)) async for each in estate.standings(pool)
+        ],
     }
 
 
@@ -138,8 +146,8 @@ def _monitor_in_tree(monitor: Monitor) -> Json:
     }
 
 
-def _member_in_tree(pool: Pool, standing: Standing) -> Json:
-    shown = member_json(pool, standing)
+def _member_in_tree(pool: Pool, standing: Standing, words: Words) -> Json:
+    shown = member_json(pool, standing, words)
     kept = (
         "id",
         "name",

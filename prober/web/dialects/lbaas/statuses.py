@@ -1,32 +1,47 @@
 """How statuses and results are called in these clouds."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
+from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
-from prober.state.store import CheckState
+from prober.state.store import CheckState, Standing
+from prober.web.dialects.lbaas.model import Estate
 from prober.web.document import Json
 
-OCTAVIA_STATUSES: Mapping[Status, str] = {
-    Status.OK: "ONLINE",
-    Status.WARNING: "DEGRADED",
-    Status.CRITICAL: "ERROR",
-    Status.UNKNOWN: "OFFLINE",
-}
-"""OpenStack's operating_status of members, pools and load balancers."""
 
-HUAWEI_STATUSES: Mapping[Status, str] = {
-    Status.OK: "ONLINE",
-    Status.WARNING: "ONLINE",
-    Status.CRITICAL: "OFFLINE",
-    Status.UNKNOWN: "UNKNOWN",
-}
-"""Huawei's; it has no word between ONLINE and OFFLINE, and a WARNING is in service."""
+class Words(NamedTuple):
+    """A cloud's words for an operating_status.
+
+    `undecided` is said of a member before rise or fall have decided for the first time.
+    """
+
+    by_status: Mapping[Status, str]
+    undecided: str
+
+
+OPENSTACK = Words(
+    {
+        Status.OK: "ONLINE",
+        Status.WARNING: "DEGRADED",
+        Status.CRITICAL: "ERROR",
+        Status.UNKNOWN: "OFFLINE",
+    },
+    undecided="OFFLINE",
+)
+HUAWEI = Words(
+    {
+        Status.OK: "ONLINE",
+        Status.WARNING: "ONLINE",
+        Status.CRITICAL: "OFFLINE",
+        Status.UNKNOWN: "UNKNOWN",
+    },
+    undecided="INITIAL",
+)
+"""Huawei has no word between ONLINE and OFFLINE; a WARNING is in service."""
 
 NO_MONITOR = "NO_MONITOR"
-"""What both say of a member that nothing probes."""
-
-INITIAL = "INITIAL"
-"""What Huawei says of a member before rise or fall have decided for the first time."""
+"""What both say of what nothing probes."""
 
 REASON_CODES: Mapping[Reason, str] = {
     Reason.UNEXPECTED_STATUS: "RESPONSE_MISMATCH",
@@ -58,24 +73,21 @@ TIMEOUT_CODES: Mapping[str, str] = {
 """The reason_code of a timeout, by the phase in which it came."""
 
 
-def is_probed(checks: Iterable[CheckState]) -> bool:
-    """Tell whether any of these checks is enabled."""
-    return any(state.check.monitor.enabled for state in checks)
-
-
-def octavia_member_status(status: Status, checks: list[CheckState]) -> str:
-    """Return OpenStack's operating_status of a backend."""
-    return OCTAVIA_STATUSES[status] if is_probed(checks) else NO_MONITOR
-
-
-def huawei_member_status(status: Status, checks: list[CheckState]) -> str:
-    """Return Huawei's operating_status of a backend."""
-    if not is_probed(checks):
+def member_status(standing: Standing, words: Words) -> str:
+    """Return the operating_status of a backend."""
+    enabled = [state for state in standing.checks if state.check.monitor.enabled]
+    if not enabled:
         return NO_MONITOR
-    enabled = (state for state in checks if state.check.monitor.enabled)
-    if status is Status.UNKNOWN and any(state.health.online is None for state in enabled):
-        return INITIAL
-    return HUAWEI_STATUSES[status]
+    if standing.status is Status.UNKNOWN and any(each.health.online is None for each in enabled):
+        return words.undecided
+    return words.by_status[standing.status]
+
+
+async def pool_status(estate: Estate, pool: Pool, words: Words) -> str:
+    """Return the operating_status of a pool."""
+    if not any(monitor.enabled for monitor in estate.monitors_of(pool)):
+        return NO_MONITOR
+    return words.by_status[await estate.pool_status(pool)]
 
 
 def failure_json(checks: Iterable[CheckState]) -> Json | None:
