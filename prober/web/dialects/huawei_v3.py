@@ -4,7 +4,7 @@ Only what belongs to the project in the path is there.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
@@ -63,7 +63,7 @@ MEMBER_FILTERS = (
 
 async def get_healthmonitors(request: web.Request) -> web.Response:
     """List health monitors."""
-    found = [healthmonitor_json(*each) for each in estate_of(request).monitors()]
+    found = (healthmonitor_json(*each) for each in estate_of(request).monitors())
     return await _listed(request, "healthmonitors", found, HEALTHMONITOR_FILTERS)
 
 
@@ -94,7 +94,7 @@ async def delete_healthmonitor(request: web.Request) -> web.Response:
 async def get_pools(request: web.Request) -> web.Response:
     """List pools."""
     estate = estate_of(request)
-    found = [pool_json(estate, pool) for pool in estate.pools()]
+    found = (pool_json(estate, pool) for pool in estate.pools())
     return await _listed(request, "pools", found, POOL_FILTERS)
 
 
@@ -133,7 +133,7 @@ def _answer(request: web.Request, status: int = HTTPStatus.OK, **members: Json) 
 
 
 async def _listed(
-    request: web.Request, noun: str, objects: Sequence[Json], filters: Sequence[Filter]
+    request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
 ) -> web.Response:
     """Answer with a page of objects, and the markers of the pages beside it.
 

@@ -392,7 +392,7 @@ def test_whatever_a_creation_holds_it_is_taken_or_refused_whole(
     before, estate = world.store.model, Estate(world.store, None)
     needed = {"type": type_name, "pool_id": pool_id(world, "spare"), "delay": 1, "timeout": 1}
     try:
-        definition = new_monitor({"max_retries": 1, **fields, **needed}, MANNER, estate)
+        definition, _ = new_monitor({"max_retries": 1, **fields, **needed}, MANNER, estate)
         asyncio.run(editor.create_monitor(definition))
     except (Refused, Rejected, Conflict):
         assert world.store.model is before

@@ -42,9 +42,8 @@ async def create_monitor(request: web.Request, manner: Manner) -> tuple[Monitor,
     editor = editor_of(request)
     given = await _read_body(request)
     estate = estate_of(request)
-    definition = new_monitor(given, manner, estate)
-    monitor = await _edited(editor.create_monitor(definition), manner)
-    return monitor, estate.store.pools[monitor.pool_name]
+    definition, pool = new_monitor(given, manner, estate)
+    return await _edited(editor.create_monitor(definition), manner), pool
 
 
 async def update_monitor(request: web.Request, manner: Manner) -> tuple[Monitor, Pool]:
@@ -56,7 +55,7 @@ async def update_monitor(request: web.Request, manner: Manner) -> tuple[Monitor,
     patch = patch_of(given, manner, estate, monitor, pool)
     if patch:
         monitor = await _edited(editor.change_monitor(monitor, patch), manner)
-    return monitor, estate.store.pools[monitor.pool_name]
+    return monitor, estate.store.pools.get(monitor.pool_name, pool)
 
 
 async def delete_monitor(request: web.Request, manner: Manner) -> None:
@@ -96,8 +95,13 @@ async def _read_body(request: web.Request) -> dict[str, object]:
         raise Refused(400, f"healthmonitor: {rejected}") from None
 
 
-def new_monitor(given: Mapping[str, object], manner: Manner, estate: Estate) -> Definition:
-    """Return the definition of the health monitor that a client wants, or raise `Refused`."""
+def new_monitor(
+    given: Mapping[str, object], manner: Manner, estate: Estate
+) -> tuple[Definition, Pool]:
+    """Return the definition of the health monitor that a client wants, and its pool.
+
+    Raises `Refused` for what cannot be.
+    """
     required = [name for name, field in manner.vocabulary.items() if field.required]
     missing = [name for name in ("pool_id", *required) if given.get(name) is None]
     if missing:
@@ -121,7 +125,7 @@ def new_monitor(given: Mapping[str, object], manner: Manner, estate: Estate) -> 
         )
     values = {key: value for key, value in values.items() if value is not None}
     name = values.get("name") or _generated_name(pool, type_name, estate)
-    return {**values, "name": name, "type": type_name, "pool": pool.name}
+    return {**values, "name": name, "type": type_name, "pool": pool.name}, pool
 
 
 def patch_of(

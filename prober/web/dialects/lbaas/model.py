@@ -1,6 +1,7 @@
 """Finding things by the ids of the cloud APIs, within one project or in all of them."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cached_property
 from typing import NamedTuple
 from uuid import UUID
 
@@ -41,22 +42,40 @@ def normal_id(text: str) -> str | None:
         return None
 
 
-class Estate(NamedTuple):
-    """What a request may see: everything, or what belongs to the project in its path."""
+class Estate:
+    """What a request may see: everything, or what belongs to the project in its path.
 
-    store: Store
-    project: str | None
+    The configuration is the one of the beginning, though a reload may come while it is read.
+    """
+
+    def __init__(self, store: Store, project: str | None) -> None:
+        self.store = store
+        self.project = project
+        self._model = store.model
+        self._pools = store.pools
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How long this request has kept the event loop waiting."""
+        return Pace()
+
+    @cached_property
+    def _by_pool(self) -> dict[str, list[Monitor]]:
+        found: dict[str, list[Monitor]] = {}
+        for monitor in self._model.monitors:
+            found.setdefault(monitor.pool_name, []).append(monitor)
+        return found
 
     def monitors(self) -> Iterator[tuple[Monitor, Pool]]:
         """Yield every monitor and its pool, in the order of the configuration."""
-        for monitor in self.store.model.monitors:
-            pool = self.store.pools[monitor.pool_name]
+        for monitor in self._model.monitors:
+            pool = self._pools[monitor.pool_name]
             if self._holds(pool):
                 yield monitor, pool
 
     def pools(self) -> Iterator[Pool]:
         """Yield every pool, in the order of the configuration."""
-        return filter(self._holds, self.store.model.pools)
+        return filter(self._holds, self._model.pools)
 
     def _holds(self, pool: Pool) -> bool:
         return self.project in (None, pool.project_id)
@@ -103,14 +122,13 @@ class Estate(NamedTuple):
 
     def monitors_of(self, pool: Pool) -> list[Monitor]:
         """Return the monitors of a pool, in the order of the configuration."""
-        return [each for each in self.store.model.monitors if each.pool_name == pool.name]
+        return self._by_pool.get(pool.name, [])
 
     async def standings(self, pool: Pool) -> AsyncIterator[Standing]:
         """Yield how each backend of a pool stands, in slices."""
-        pace = Pace()
         for standing in self.store.standings(pool):
             yield standing
-            await pace.pause()
+            await self.pace.pause()
 
     async def pool_status(self, pool: Pool) -> Status:
         """Return the status of a pool."""
