@@ -62,8 +62,6 @@ def _version(text: str) -> float | str:
 
 
 OWNED_FILTERS = (
-    having("id", an_id),
-    having("name"),
     having("project_id"),
     having("tenant_id"),
     having("admin_state_up", a_boolean),
@@ -80,13 +78,14 @@ OWNED_FILTERS = (
 
 HEALTHMONITOR_FILTERS = (
     *MONITOR_FILTERS,
-    *OWNED_FILTERS[2:],
+    *OWNED_FILTERS,
     having("timeout", a_number),
     having("http_version", _version),
     Filter(Parameter("pool_id", an_id, {}, "only those of this pool", many=True), _in_pool),
 )
-POOL_FILTERS = (*OWNED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
-MEMBER_FILTERS = (*OWNED_FILTERS, having("address"), having("protocol_port", a_number))
+NAMED_FILTERS = (having("id", an_id), having("name"), *OWNED_FILTERS)
+POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
+MEMBER_FILTERS = (*NAMED_FILTERS, having("address"), having("protocol_port", a_number))
 
 
 async def get_healthmonitors(request: web.Request) -> web.Response:
@@ -153,7 +152,7 @@ async def get_load_balancers(request: web.Request) -> web.Response:
     """List load balancers."""
     estate = estate_of(request)
     found = [await load_balancer_json(estate, each) for each in estate.load_balancers()]
-    return await _listed(request, "loadbalancers", found, OWNED_FILTERS)
+    return await _listed(request, "loadbalancers", found, NAMED_FILTERS)
 
 
 async def get_load_balancer(request: web.Request) -> web.Response:

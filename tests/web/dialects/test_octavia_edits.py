@@ -183,6 +183,13 @@ async def test_what_is_written_back_as_it_was_read_changes_nothing(
     assert world.store.monitors["web-http"].interval == 0.5
 
 
+async def test_null_for_what_cannot_be_changed_means_nothing(
+    edited: Client, editor: FakeEditor
+) -> None:
+    await change(edited, pool_id=None, project_id=None, delay=2)
+    assert editor.patches == [{"interval": 2}]
+
+
 async def test_null_takes_a_field_back_to_its_default(world: World, edited: Client) -> None:
     names = ("url_path", "expected_codes", "domain_name", "max_retries_down", "tags", "http_method")
     changed = await change(edited, **dict.fromkeys(names))
@@ -202,8 +209,9 @@ async def test_a_monitor_keeps_its_id_when_it_is_renamed(world: World, edited: C
     path = f"{PATH}/{monitor_id(world, 'names-udp')}"
     changed = await change(edited, path, name="health-xx")
     assert (changed["name"], f"{PATH}/{changed['id']}") == ("health-xx", path)
-    changed = await change(edited, path, name=None)
-    assert (changed["name"], f"{PATH}/{changed['id']}") == ("names-udp_connect", path)
+    for nothing in (None, "", None):
+        changed = await change(edited, path, name=nothing)
+        assert (changed["name"], f"{PATH}/{changed['id']}") == ("names-udp_connect", path)
 
 
 async def test_the_type_can_be_changed_and_takes_new_fields(world: World, edited: Client) -> None:

@@ -6,7 +6,7 @@ named. So a client that reads, changes and writes back a whole health monitor ke
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from aiohttp import web
@@ -118,13 +118,10 @@ def new_monitor(
     if complaints or wrong:
         raise _refused(*complaints, *wrong)
     if monitors := estate.monitors_of(pool):
-        raise Refused(
-            409,
-            f"pool {pool.name!r} already has a health monitor, {monitors[0].name!r}; see its "
-            f"id {monitors[0].id}",
-        )
+        there = f"{monitors[0].name!r} ({monitors[0].id})"
+        raise Refused(409, f"pool {pool.name!r} already has a health monitor, {there}")
     values = {key: value for key, value in values.items() if value is not None}
-    name = values.get("name") or _generated_name(pool, type_name, estate)
+    name = values.get("name") or _made_up_name(pool, type_name, estate.store.monitors)
     return {**values, "name": name, "type": type_name, "pool": pool.name}, pool
 
 
@@ -140,7 +137,9 @@ def patch_of(
     named = {name: value for name, value in given.items() if not _is_shown(name, value, shown)}
     fixed = [name for name in named if name in shown and name not in manner.vocabulary]
     complaints = [
-        Complaint((name,), f"cannot be changed, got {in_words(named[name])}") for name in fixed
+        Complaint((name,), f"cannot be changed, got {in_words(named[name])}")
+        for name in fixed
+        if named[name] is not None
     ]
     named = {name: value for name, value in named.items() if name not in fixed}
     type_name = monitor.type
@@ -151,7 +150,8 @@ def patch_of(
     if complaints or wrong:
         raise _refused(*complaints, *wrong)
     if "name" in values:
-        name = values["name"] or _generated_name(pool, type_name, estate)
+        others = estate.store.monitors.keys() - {monitor.name}
+        name = values["name"] or _made_up_name(pool, type_name, others)
         values |= {"name": name, "id": monitor.id}  # an id that follows from the name would change
     return values
 
@@ -214,9 +214,9 @@ def _pool_of(value: object, estate: Estate) -> Pool:
     return estate.pool(value)
 
 
-def _generated_name(pool: Pool, type_name: str, estate: Estate) -> str:
+def _made_up_name(pool: Pool, type_name: str, taken: Iterable[str]) -> str:
     """Return a name for a monitor without one: prober knows every monitor by its name."""
-    return unused_name(f"{pool.name[:_NAME_LENGTH]}-{type_name.lower()}", estate.store.monitors)
+    return unused_name(f"{pool.name[:_NAME_LENGTH]}-{type_name.lower()}", taken)
 
 
 def _refused(*complaints: Complaint) -> Refused:
