@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
@@ -70,7 +71,7 @@ async def post_token(request: web.Request) -> web.Response:
     """Give the user's password back as a token, with a catalogue of what is here."""
     try:
         auth = json.loads(await request.read())["auth"]
-        secret = _secret(auth["identity"])
+        method, secret = _proof(auth["identity"])
         project = _project(auth.get("scope"))
         user = str(auth["identity"].get("password", {}).get("user", {}).get("name") or "prober")
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
@@ -83,7 +84,7 @@ async def post_token(request: web.Request) -> web.Response:
         raise Refused(401, "a password here is a token: printable ASCII without spaces")
     now = datetime.fromtimestamp(request.app[CLOCKS].wall(), UTC)
     token = {
-        "methods": auth["identity"]["methods"],
+        "methods": [method],
         "issued_at": _time(now),
         "expires_at": _time(now + LIFETIME),
         "user": {"id": user, "name": user, "domain": _DOMAIN},
@@ -99,13 +100,15 @@ async def post_token(request: web.Request) -> web.Response:
 _DOMAIN = {"id": "default", "name": "Default"}
 
 
-def _secret(identity: Mapping[str, Any]) -> str:
-    """Return what the client proves itself with."""
+def _proof(identity: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how the client proves itself, and with what."""
     method = identity["methods"][0]
     found: Any = identity[method]
     for name in _SECRETS[method]:
         found = found[name]
-    return str(found)
+    if not isinstance(found, str):
+        raise TypeError
+    return method, found
 
 
 def _project(scope: Any) -> str:
@@ -123,7 +126,7 @@ def _catalogue(base: str, project: str) -> list[Json]:
     services = {
         "load-balancer": base,
         "elb": f"{base}/v2.0",
-        "elbv3": f"{base}/v3/{project}",
+        "elbv3": f"{base}/v3/{quote(project, safe='', errors='replace')}",
         "identity": f"{base}/v3",
     }
     return [

@@ -98,6 +98,7 @@ async def test_the_token_is_the_secret_that_was_given(
         (auth(password={}), 400),
         (auth(password={"user": []}), 400),
         (auth("everywhere", token={"id": "x"}), 400),
+        (auth(token={"id": 7}), 400),
         (auth(token={"id": ""}), 401),
         (auth(token={"id": "two words"}), 401),
         (auth(token={"id": "a\r\nSet-Cookie: b"}), 401),
@@ -114,6 +115,15 @@ async def test_what_is_no_request_for_a_token_is_refused(
     async with client.post(TOKENS, json=body) as response:
         assert response.status == status
         assert (await response.json())["error"]["code"] == status
+
+
+async def test_a_token_is_made_whatever_else_is_said(client: Client) -> None:
+    identity = {"methods": ["token", float("nan"), {}], "token": {"id": "x"}}
+    scope = {"project": {"id": "a/\ud800", "name": []}}
+    body = json.dumps({"auth": {"identity": identity, "scope": scope}})
+    async with client.post(TOKENS, data=body) as response:
+        assert response.status == 201
+        assert (await response.json())["token"]["methods"] == ["token"]
 
 
 async def test_what_keystone_has_besides_is_not_found(client: Client) -> None:
