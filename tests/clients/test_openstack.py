@@ -208,7 +208,7 @@ def test_the_command_edits(prober: Prober) -> None:
     assert "(HTTP 409) (Request-ID: req-" in results[1][2]
     changed = json.loads(results[3][1])
     assert (changed["type"], changed["delay"]) == ("UDP_CONNECT", 7)
-    assert (changed["admin_state_up"], changed["tags"]) == (False, ["a=b", "c=d"])
+    assert (changed["admin_state_up"], sorted(changed["tags"])) == (False, ["a=b", "c=d"])
     unset = json.loads(results[5][1])
     assert (unset["url_path"], unset["expected_codes"], unset["delay"]) == ("/", "200", 1)
     assert "Unable to locate hm in healthmonitors" in results[7][2]
