@@ -15,6 +15,7 @@ results = []
 for command in json.load(sys.stdin):
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
+        status: object
         try:
             status = main(command)
         except SystemExit as stop:  # what argparse does with words that it does not know
