@@ -1,6 +1,11 @@
 """The cloud APIs: each module renders the one model in the form of one cloud."""
 
 from prober.web.dialect import Dialect
+from prober.web.dialects import huawei_v3, octavia, openstack
 
-DIALECTS: tuple[Dialect, ...] = ()
+DIALECTS: tuple[Dialect, ...] = (
+    huawei_v3.DIALECT,
+    octavia.DIALECT,
+    openstack.DIALECT,
+)
 """All of them; no two have a path in common."""
