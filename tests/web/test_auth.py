@@ -54,7 +54,7 @@ async def echo(request: web.Request) -> web.Response:
 
 
 def fake_error(_: web.Request, status: int, message: str, __: object) -> web.Response:
-    return json_response({"faultcode": status, "faultstring": message}, status)
+    return json_response({"fake_code": status, "fake_message": message}, status)
 
 
 FAKE = Dialect(
@@ -134,7 +134,7 @@ async def test_no_route_answers_without_good_credentials(
         response = await client.request(method, there(path), headers=BAD[bad])
         assert response.status == 401, (method, path)
         answer = await response.json()
-        assert ("faultstring" in answer) == path.startswith("/fake/")
+        assert ("fake_message" in answer) == path.startswith("/fake/")
         challenge = response.headers["WWW-Authenticate"]
         if path in {route.path for route in ROUTES}:
             assert challenge == 'Basic realm="prober", charset="UTF-8"'
@@ -203,7 +203,7 @@ async def test_a_page_of_another_site_is_refused_whoever_its_visitor_is(
     client = await guarded(AUTH if headers else None)
     for more in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         response = await client.put("/fake/things/1", data="x", headers={**headers, **more})
-        assert (response.status, "faultstring" in await response.text()) == (403, True)
+        assert (response.status, "fake_message" in await response.text()) == (403, True)
         response = await client.post("/-/reload", headers={**headers, **more})
         assert (response.status, (await response.json())["code"]) == (403, "forbidden")
 

@@ -176,4 +176,5 @@ DIALECT = Dialect(
     ),
     error=error,
     prepare=prepare,
+    opens=lambda request: request.path == "/" and wants_discovery(request),
 )
