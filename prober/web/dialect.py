@@ -17,12 +17,17 @@ class DialectRoute(NamedTuple):
     open: bool = False
 
 
+def _nothing(_: web.Application) -> None:
+    """Begin without anything to remember."""
+
+
 class Dialect(NamedTuple):
     """One cloud API.
 
     `paths` matches the beginning of every path that is answered in its form, errors such as 404
     and 401 included. `error` renders an error: status, message, and what `Refused.more` holds.
-    `prepare` puts its headers, such as a request id, on every answer.
+    `prepare` puts its headers, such as a request id, on every answer. `begin` puts into a new
+    application what it remembers between requests.
     """
 
     name: str
@@ -30,6 +35,7 @@ class Dialect(NamedTuple):
     routes: tuple[DialectRoute, ...]
     error: Callable[[web.Request, int, str, Mapping[str, object]], web.Response]
     prepare: Callable[[web.Request, web.StreamResponse], None]
+    begin: Callable[[web.Application], None] = _nothing
 
 
 SPOKEN = web.AppKey("SPOKEN", tuple[Dialect, ...])
