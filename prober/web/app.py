@@ -81,6 +81,7 @@ def make_app(
     for route in ROUTES:
         _add_route(app, route.method, route.path, route.handler)
     for dialect in DIALECTS:
+        dialect.begin(app)
         for each in dialect.routes:
             _add_route(app, each.method, each.path, each.handler)
     app.on_response_prepare.append(_add_headers)
