@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
@@ -36,9 +36,10 @@ from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
-from prober.state.store import CheckState, Store
+from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
+from prober.web.keys import Front
 from prober.web.pace import Pace
 
 log = structlog.get_logger()
@@ -164,6 +165,14 @@ class Prober:
             self._journal.flush()
             self._database.close()
 
+    def probe_now(self, key: Key, tell: Callable[[], None]) -> float | None:
+        """Let a check be probed now; see `Scheduler.probe_now`."""
+        return self._scheduler.probe_now(key, tell)
+
+    def front(self) -> Front:
+        """Return how the page is to show itself."""
+        return Front(self.config.page.title, self.config.page.public)
+
     async def apply(self, config: Config, difference: Changes) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.
 
@@ -253,6 +262,8 @@ async def run(
         wall=time.time,
         reload=reloader.reload if _lifecycle(config, addresses) else None,
         history=prober.history,
+        probe_now=prober.probe_now,
+        front=prober.front,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()

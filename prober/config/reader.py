@@ -12,7 +12,7 @@ from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
-from prober.config.settings import Server
+from prober.config.settings import Page, Server
 from prober.config.targets import read_targets
 from prober.model.kinds import list_of, read_file, text
 from prober.model.monitor import Model, Monitor
@@ -30,7 +30,7 @@ from prober.model.option import (
 )
 from prober.model.pool import Backend, Pool
 
-KEYS = ("server", "defaults", "pools", "monitors", "include")
+KEYS = ("server", "page", "defaults", "pools", "monitors", "include")
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
 """Those that an included file may have."""
@@ -43,6 +43,7 @@ Matches = Callable[[str, str], list[str]]
 """Returns the files that a pattern names, starting at a directory."""
 
 _SERVER = section(Server).read
+_PAGE = section(Page).read
 _POOL = section(Pool).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
@@ -57,6 +58,7 @@ class Config:
     model: Model
     files: tuple[str, ...]
     digest: str
+    page: Page = Page()
 
 
 def load(
@@ -96,7 +98,8 @@ def parse(
         if reading.problems:
             order = {name: i for i, name in enumerate(reading.files)}
             raise ConfigError(*sorted(reading.problems, key=lambda p: (order[p.source], p.line)))
-        return Config(server, model, tuple(reading.files), reading.digest.hexdigest()[:16])
+        digest = reading.digest.hexdigest()[:16]
+        return Config(server, model, tuple(reading.files), digest, reading.page)
 
 
 @contextmanager
@@ -139,6 +142,7 @@ class _Reading:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
         self.digest = sha256()
+        self.page = Page()
         self._outside = outside
         self._vet = vet
         self._matches = matches
@@ -155,6 +159,9 @@ class _Reading:
         server = None
         if "server" in given:
             server = self._attempt(document, ("server",), _SERVER, given["server"], outside)
+        if "page" in given:
+            page = self._attempt(document, ("page",), _PAGE, given["page"], outside)
+            self.page = page or self.page
         if "defaults" in given:
             self._defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any
 
-from prober.config.settings import Server
+from prober.config.settings import Page, Server
 from prober.config.targets import TargetGroup
 from prober.model.kinds import in_units
 from prober.model.monitor import Monitor, TargetList
@@ -22,6 +22,7 @@ from prober.probes import PROBE_TYPES
 
 _SECTIONS = {
     "server": Server,
+    "page": Page,
     "pool": Pool,
     "backend": Backend,
     "monitor": Monitor,

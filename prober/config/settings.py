@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from prober.model.kinds import BOOLEAN, FILE, duration, list_of
+from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
 from prober.model.option import Kind, Outside, Rejected, expected, option
 from prober.model.pool import normal_host
 from prober.model.probe import Target
@@ -70,3 +70,13 @@ class Server:
     auth: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
     web_config_file: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
     workers: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The options of the status page."""
+
+    title: str = option(text(1, 255), default="", doc="what it is called; default the host's name")
+    public: bool = option(
+        BOOLEAN, default=False, doc="show no addresses, details, errors or configuration"
+    )

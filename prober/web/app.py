@@ -7,13 +7,27 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from prober.state.history import History
-from prober.state.store import Store
+from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
 from prober.web.dialect import SPOKEN, dialect_of
 from prober.web.dialects import DIALECTS
 from prober.web.editor import EDITOR, Editor, warn_of_loss
 from prober.web.errors import errors_as_json
-from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
+from prober.web.keys import (
+    CLOCKS,
+    FACADE,
+    HISTORY,
+    LIFECYCLE,
+    PROBING,
+    STORE,
+    VITALS,
+    Clocks,
+    Facade,
+    Front,
+    Lifecycle,
+    Past,
+    Probing,
+)
 from prober.web.metrics import Metrics
 from prober.web.openapi import OPENAPI, describe
 from prober.web.routes import ROUTES
@@ -49,6 +63,8 @@ def make_app(
     heartbeat: float = HEARTBEAT,
     history: History | None = None,
     editor: Editor | None = None,
+    probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None,
+    front: Callable[[], Front] = Front,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -62,11 +78,14 @@ def make_app(
         heartbeat: Seconds after which a silent event stream shows that it lives.
         history: What was written of the past; None where no state is kept.
         editor: Takes edits over the API; None where there is nothing to edit.
+        probe_now: Lets a check be probed now (`Scheduler.probe_now`); None where nothing is probed.
+        front: How the page shows itself, as it is configured now.
     """
     app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
     app[STORE], app[VITALS] = store, vitals
     app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload)
     app[HISTORY] = Past(history)
+    app[PROBING], app[FACADE] = Probing(probe_now), Facade(front)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)

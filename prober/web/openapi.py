@@ -25,10 +25,11 @@ _PATH_DOCS = {
 }
 _DOCS = {
     200: "the answer",
+    202: "it takes longer than its timeout allows; the result will be there later",
     400: "a parameter is wrong or unknown",
     403: "switched off",
     404: "there is no such thing",
-    409: "there is none, as no state is kept",
+    409: "there is none, as no state is kept or nothing is probed",
     500: "it went wrong; nothing was changed",
     503: "not ready, fewer healthy backends than asked for, or the disk cannot be read",
 }

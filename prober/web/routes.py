@@ -4,6 +4,7 @@ from prober.web import native
 from prober.web.openapi import Route, get_openapi
 from prober.web.page import STYLE_PATH, get_page, get_style
 from prober.web.past import HISTORY_QUERY, get_history
+from prober.web.probing import post_probe
 from prober.web.scrape import get_metrics
 from prober.web.stream import STREAM_QUERY, get_stream
 
@@ -19,6 +20,12 @@ ROUTES = (
         get_history,
         {200: "History", 409: "Error", 503: "Error"},
         HISTORY_QUERY,
+    ),
+    Route(
+        "POST",
+        "/api/v1/checks/{monitor}/{backend}/probe",
+        post_probe,
+        {200: "Result", 202: "Error", 409: "Error"},
     ),
     Route("GET", "/api/v1/monitors", native.get_monitors, {200: "Monitors"}),
     Route("GET", "/api/v1/monitors/{name}", native.get_monitor, {200: "Monitor"}),
