@@ -42,10 +42,9 @@ HEARTBEAT = 15.0
 
 _HEADERS = {
     hdrs.SERVER: "prober",
-    hdrs.CACHE_CONTROL: "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -112,6 +111,7 @@ def _add_route(app: web.Application, method: str, path: str, handler: Handler) -
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     if dialect := dialect_of(request):
         dialect.prepare(request, response)
     warn_of_loss(request, response)

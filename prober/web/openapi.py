@@ -26,6 +26,8 @@ _PATH_DOCS = {
 _DOCS = {
     200: "the answer",
     202: "it takes longer than its timeout allows; the result will be there later",
+    303: "done; the page of the check shows it",
+    304: "it has not changed",
     400: "a parameter is wrong or unknown",
     403: "switched off",
     404: "there is no such thing",
@@ -38,6 +40,8 @@ _DOCS = {
 class Route(NamedTuple):
     """One route. `answers` names, for each status, a schema or the media type of what is no JSON.
 
+    `public` ones are answered without authentication where `page.public` is set.
+
     What each route with parameters or a name in its path may also answer (400, 404) is not
     repeated there.
     """
@@ -47,6 +51,7 @@ class Route(NamedTuple):
     handler: Handler
     answers: Mapping[int, str]
     parameters: tuple[Parameter, ...] = ()
+    public: bool = False
 
 
 def describe(routes: Iterable[Route], version: str) -> Written:

@@ -16,7 +16,7 @@ SPARE = 2.0
 """Seconds that a probe may come later than it is due and its timeout allow, in a busy prober."""
 
 
-async def post_probe(request: web.Request) -> web.Response:
+async def probe(request: web.Request) -> web.Response:
     """Probe a check now, and answer the result.
 
     The probe is one like any other: it counts for rise and fall, and never runs beside another of
