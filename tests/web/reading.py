@@ -62,7 +62,5 @@ class Reading(HTMLParser):
     def rows(self) -> list[str]:
         """Return the keys of the rows of checks, in order."""
         return [
-            each.attributes["data-key"]
-            for each in self.all("tr")
-            if "data-key" in each.attributes and "group" not in each.classes
+            each.attributes["data-key"] for each in self.all("tr") if "data-key" in each.attributes
         ]

@@ -1,11 +1,14 @@
 """The page of all checks, as it comes from the server."""
 
+import json
 import re
+import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
-from multidict import MultiDict
-from yarl import URL
+from aiohttp.test_utils import make_mocked_request
 
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
@@ -14,6 +17,7 @@ from prober.probes.tls import TlsProbe
 from prober.web.keys import Front
 from prober.web.page.survey import ROWS
 from prober.web.page.view import View, read_view
+from tests.running import daemon
 from tests.web.conftest import Client
 from tests.web.reading import Reading
 from tests.web.world import HOSTILE, World, monitor
@@ -157,9 +161,9 @@ async def test_what_the_address_cannot_mean_is_left_out(
     assert (await read(client, f"/?{query}")).rows() == (await read(client)).rows()
 
 
-async def test_a_view_is_found_again_from_its_address(world: World, connect: Connect) -> None:
+def test_a_view_is_found_again_from_its_address() -> None:
     view = View(frozenset({"OK", "DISABLED"}), "a&b=ü %", HOSTILE, "lb", "-since", 3, 30)
-    assert read_view(MultiDict(URL(view.href()).query)) == view
+    assert read_view(make_mocked_request("GET", view.href())) == view
 
 
 async def test_many_checks_are_shown_page_by_page(world: World, client: Client) -> None:
@@ -279,6 +283,19 @@ async def test_in_public_an_address_cannot_be_guessed_by_searching(
     client = await connect(front=lambda: Front(public=True))
     assert (await read(client, "/?q=10.0.0.2")).rows() == []
     assert (await read(client, "/?q=bad")).rows() == ["bad 1"]
+
+
+def test_a_reload_changes_how_the_page_shows_itself(tmp_path: Path) -> None:
+    config: dict[str, Any] = {"monitors": [], "page": {"title": "Before"}}
+    with daemon(config, tmp_path) as prober:
+        assert "Before" in prober.get("/")[1]
+        config["page"] = {"title": "After", "public": True}
+        (tmp_path / "prober.json").write_text(json.dumps(config))
+        prober.process.send_signal(signal.SIGHUP)
+        prober.wait_for("config_reloaded")
+        text = prober.get("/")[1]
+        assert "After" in text
+        assert "loop lag" not in text
 
 
 # The files

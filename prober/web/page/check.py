@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 from aiohttp import hdrs, web
 
@@ -15,6 +14,7 @@ from prober.state.store import CheckState
 from prober.web.errors import Refused
 from prober.web.keys import PROBING, STORE
 from prober.web.lookup import check_of
+from prober.web.pace import Pace
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.frame import Scene, answer, badge, document, scene_of
@@ -44,10 +44,10 @@ TRANSITIONS = 50
 async def get_check_page(request: web.Request) -> web.Response:
     """The page of one check."""
     scene = _private_scene(request)
-    state = check_of(request)
+    state, pace = check_of(request), Pace()
     monitor, backend = state.check.key
     uptime = await uptime_of(request, state.check.key)
-    transitions = await _transitions(request, state)
+    transitions = await _transitions(request, state, pace)
     can_probe = request.app[PROBING].probe_now is not None and state.check.monitor.enabled
     word = word_of(state)
     return answer(
@@ -56,7 +56,7 @@ async def get_check_page(request: web.Request) -> web.Response:
             _headline(state, word, can_probe=can_probe),
             _facts(state, scene),
             _uptime(uptime),
-            *_results(state),
+            await _results(state, pace),
             _changes(transitions, scene),
             _configuration(state),
             heading=f"{word} · {monitor} {backend} · {scene.title}",
@@ -80,14 +80,19 @@ def _private_scene(request: web.Request) -> Scene:
     return scene
 
 
-async def _transitions(request: web.Request, state: CheckState) -> list[Event]:
+async def _transitions(request: web.Request, state: CheckState, pace: Pace) -> list[Event]:
     """Return the last changes of the status, newest first."""
     monitor, backend = state.check.key
     wanted = EventFilter(
         kind=frozenset({TRANSITION}), monitor=frozenset({monitor}), backend=frozenset({backend})
     )
-    events = request.app[STORE].events.newest_first()
-    found = list(islice(filter(wanted.allows, events), TRANSITIONS))
+    found: list[Event] = []
+    for event in tuple(request.app[STORE].events.newest_first()):
+        if wanted.allows(event):
+            found.append(event)
+            if len(found) == TRANSITIONS:
+                break
+        await pace.pause()
     return found + await older_events(request, None, None, wanted, TRANSITIONS - len(found))
 
 
@@ -164,26 +169,32 @@ def _share(share: float | None) -> str:
     return "100 %" if share == 1 else f"{min(share * 100, 99.999):.3f} %"
 
 
-def _results(state: CheckState) -> tuple[Html, ...]:
+async def _results(state: CheckState, pace: Pace) -> Content:
     pasts = list(state.recent.newest_first())
     if not pasts:
-        return (tag("p", "There are no results yet.", class_="empty"),)
+        return tag("p", "There are no results yet.", class_="empty")
     shown = [
         name
         for index, name in enumerate(PHASES)
         if any(past.phases[index] is not None for past in pasts)
     ]
     heads = ["Time (UTC)", "Result", "Why", "Took", *(n.replace("_", " ") for n in shown)]
+    rows = []
+    for past in pasts:
+        rows.append(_result(past, shown))
+        await pace.pause()
     table = tag(
         "table",
         tag("caption", f"The last {len(pasts)} results, newest first", class_="unseen"),
         tag("thead", tag("tr", [tag("th", text, scope="col") for text in heads])),
-        tag("tbody", [_result(past, shown) for past in pasts]),
+        tag("tbody", rows),
         class_="results",
     )
+    drawing = chart(pasts)
+    await pace.pause()
     return (
         tag("h2", "Latency"),
-        chart(pasts),
+        drawing,
         tag("h2", f"Last {len(pasts)} results"),
         tag("div", table, class_="wide", tabindex="0", role="region", aria_label="Last results"),
     )

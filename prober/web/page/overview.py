@@ -23,7 +23,7 @@ async def get_page(request: web.Request) -> web.Response:
     """The status page: all checks, problems first."""
     scene, store, pace = scene_of(request), request.app[STORE], Pace()
     public = scene.front.public
-    view = read_view(request.query)
+    view = read_view(request)
     found = await survey(store, view, pace, addresses=not public)
     view = view._replace(page=min(view.page, last_page(len(found.found))))
     bodies = []
@@ -39,6 +39,7 @@ async def get_page(request: web.Request) -> web.Response:
     return answer(
         document(
             scene,
+            tag("h1", "Checks", class_="unseen"),
             rejected_reload(scene.vitals) if not public else None,
             _glance(found, view),
             _search(view),

@@ -23,7 +23,7 @@ async def get_csv(request: web.Request) -> web.Response:
     """The checks that the page would show, as CSV, all pages at once."""
     scene, pace = scene_of(request), Pace()
     public = scene.front.public
-    found = await survey(request.app[STORE], read_view(request.query), pace, addresses=not public)
+    found = await survey(request.app[STORE], read_view(request), pace, addresses=not public)
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(OPEN_COLUMNS if public else COLUMNS)

@@ -89,8 +89,8 @@ def body(section: Section, scene: Scene, rows: list[Html], view: View) -> Html:
         colspan=str(len(_COLUMNS) - len(_HIDDEN_IN_PUBLIC) * scene.front.public),
         scope="rowgroup",
     )
-    group = tag("tr", heading, class_="group", data_key=f"{pool.load_balancer} / {pool.name}")
-    return tag("tbody", group, rows)
+    key = f"{pool.load_balancer} / {pool.name}"
+    return tag("tbody", tag("tr", heading, class_="group"), rows, data_key=key)
 
 
 def row(state: CheckState, scene: Scene, *, place: int, with_pool: bool) -> Html:

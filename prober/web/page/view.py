@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from multidict import MultiMapping
+from aiohttp import web
 
 from prober.model.status import Status
 from prober.state.store import CheckState
@@ -116,8 +116,9 @@ class View(NamedTuple):
         return all(word in text for word in self.q.casefold().split())
 
 
-def read_view(query: MultiMapping[str]) -> View:
+def read_view(request: web.Request) -> View:
     """Return what the address of the page asks for."""
+    query = request.query
     sort = query.get("sort", PROBLEMS)
     page = query.get("page", "")
     refresh = query.get("refresh", "")

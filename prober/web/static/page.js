@@ -155,7 +155,6 @@ let source = null;
 let lastId = "";
 
 function follow() {
-  if (!stream) return;
   source = new EventSource(lastId ? `${stream}?last_event_id=${lastId}` : stream);
   source.onopen = () => {
     isStreaming = true;
@@ -167,7 +166,7 @@ function follow() {
     isStreaming = false;
     isLost = true;
     showLink();
-    refreshIn(SOONEST);
+    if (!paused) refreshIn(SOONEST);
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
   };
   for (const kind of ["transition", "resync", "started", "reload", "reload_rejected"]) {
@@ -294,5 +293,6 @@ document.addEventListener("visibilitychange", () => {
 });
 
 setUp();
-follow();
+if (stream) follow();
+else showLink();
 refreshIn(QUIETLY);
