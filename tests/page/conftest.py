@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from prober.state.database import Database
+from tests.page.serving import Served, serving
 from tests.running import PATIENCE
 from tests.web.world import World
 
@@ -19,6 +21,7 @@ CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
 Open = Callable[..., "Page"]
+Serve = Callable[..., Served]
 
 
 @pytest.fixture(scope="module")  # as long as it is there, no other test has an event loop
@@ -33,7 +36,14 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture
-def open_page(browser: "Browser") -> Iterator[Open]:
+def serve() -> Iterator[Serve]:
+    """Yield what serves a world until the test is over."""
+    with ExitStack() as stack:
+        yield lambda world, **more: stack.enter_context(serving(world, **more))
+
+
+@pytest.fixture
+def open_page(browser: "Browser", serve: Serve) -> Iterator[Open]:  # closed before what it shows
     """Yield what opens a page in a window of its own; nothing may go wrong in there.
 
     `trouble=True` allows messages in the console, such as those of a lost connection.

@@ -1,6 +1,7 @@
 """The page in a real browser."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,8 +14,8 @@ from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.store import Key
 from prober.web.keys import Front
-from tests.page.conftest import Open
-from tests.page.serving import Served, serving
+from tests.page.conftest import Open, Serve
+from tests.page.serving import Served
 from tests.page.showcase import showcase
 from tests.running import PATIENCE, daemon, free_port, listener
 from tests.web.test_page import NAMES
@@ -42,11 +43,11 @@ PICTURE = {"width": 1280, "height": 800}
 
 
 @pytest.fixture
-def shown(kept_world: World) -> Iterator[Served]:
+def shown(kept_world: World, serve: Serve) -> Served:
     """Serve the world of the pictures."""
-    with serving(kept_world, front=lambda: Front("shop.example")) as served:
-        served.do(lambda: showcase(kept_world))
-        yield served
+    served = serve(kept_world, front=lambda: Front("shop.example"))
+    served.do(lambda: showcase(kept_world))
+    return served
 
 
 def keys(page: "Page") -> list[str]:
@@ -200,6 +201,21 @@ def test_a_lost_connection_is_said_loudly_and_comes_back(tmp_path: Path, open_pa
                 assert not page.title().startswith("(lost) ")
 
 
+def test_the_page_of_a_check_that_is_gone_says_so(
+    world: World, serve: Serve, open_page: Open
+) -> None:
+    def remove() -> None:
+        world.configure()
+        world.store.note("reload", "nothing is left")
+
+    world.configure(monitor("web", "10.0.0.1:80"))
+    served = serve(world)
+    page = open_page(f"{served.url}/checks/web/10.0.0.1:80", trouble=True)
+    link(page, "live")
+    served.do(remove)
+    expect(page.locator("#link")).to_have_text("The prober answers 404, this is the past")
+
+
 def test_a_pause_lets_the_page_stand_still(shown: Served, open_page: Open) -> None:
     page = open_page(shown.url)
     link(page, "live")
@@ -248,41 +264,37 @@ def test_what_moves_keeps_the_focus(shown: Served, open_page: Open) -> None:
     expect(page.locator(f"{name} a")).to_be_focused()
 
 
-def test_the_page_for_everybody_is_alive_without_the_stream(world: World, open_page: Open) -> None:
+def test_the_page_for_everybody_is_alive_without_the_stream(
+    world: World, serve: Serve, open_page: Open
+) -> None:
     world.configure(monitor("web", "10.0.0.1:80"))
-    with serving(world, front=lambda: Front(public=True)) as served:
-        page = open_page(served.url)
-        link(page, "live")
-        served.do(lambda: world.record("web", "10.0.0.1:80", times=2))
-        expect(page.locator("tr[data-key='web 1']")).to_contain_text("OK")
-        assert {path for _, path in served.requests} == {
-            "/",
-            "/static/style.css",
-            "/static/page.js",
-            "/static/unknown.svg",
-            "/static/ok.svg",
-        }
+    served = serve(world, front=lambda: Front(public=True))
+    page = open_page(served.url)
+    link(page, "live")
+    served.do(lambda: world.record("web", "10.0.0.1:80", times=2))
+    expect(page.locator("tr[data-key='web 1']")).to_contain_text("OK")
+    assert all(re.match(r"/$|/static/", path) for _, path in served.requests)
 
 
 # One check
 
 
-def test_a_probe_can_be_asked_for(world: World, open_page: Open) -> None:
+def test_a_probe_can_be_asked_for(world: World, serve: Serve, open_page: Open) -> None:
     def probe(key: Key, tell: Any) -> float:
         world.record(*key, Reason.REFUSED, detail="nobody there")
         tell()
         return world.clock
 
     world.configure(monitor("web", "10.0.0.1:80", probe=TcpProbe(), type="TCP"))
-    with serving(world, probe_now=probe) as served:
-        page = open_page(f"{served.url}/checks/web/10.0.0.1:80")
-        with without_loading(page):
-            page.click("text=Probe now")
-            expect(page.locator("output")).to_have_text("refused: nobody there")
-            expect(page.locator(".results tbody tr")).to_have_count(1)
-        page = open_page(f"{served.url}/checks/web/10.0.0.1:80", java_script_enabled=False)
+    served = serve(world, probe_now=probe)
+    page = open_page(f"{served.url}/checks/web/10.0.0.1:80")
+    with without_loading(page):
         page.click("text=Probe now")
-        expect(page.locator(".results tbody tr")).to_have_count(2)
+        expect(page.locator("output")).to_have_text("refused: nobody there")
+        expect(page.locator(".results tbody tr")).to_have_count(1)
+    page = open_page(f"{served.url}/checks/web/10.0.0.1:80", java_script_enabled=False)
+    page.click("text=Probe now")
+    expect(page.locator(".results tbody tr")).to_have_count(2)
 
 
 def test_everything_is_there_without_javascript(shown: Served, open_page: Open) -> None:
@@ -301,7 +313,7 @@ def test_everything_is_there_without_javascript(shown: Served, open_page: Open) 
 # Safe
 
 
-def test_no_name_does_anything(world: World, open_page: Open) -> None:
+def test_no_name_does_anything(world: World, serve: Serve, open_page: Open) -> None:
     world.configure(*(monitor(name, "10.0.0.1:80") for name in NAMES))
     for name in NAMES:
         world.record(name, "10.0.0.1:80", Reason.REFUSED, times=3, detail=name)
@@ -310,17 +322,17 @@ def test_no_name_does_anything(world: World, open_page: Open) -> None:
         for name in NAMES:
             world.record(name, "10.0.0.1:80", times=2)
 
-    with serving(world) as served:
-        page = open_page(served.url)
-        link(page, "live")
-        served.do(recover)
-        expect(page.locator(".count.ok b")).to_have_text(str(len(NAMES)))
-        expect(page.locator("tbody th.check").first).to_be_visible()
-        for place in range(len(NAMES)):
-            page.locator("tbody th.check a").nth(place).click()
-            expect(page.get_by_role("heading", level=1)).to_be_visible()
-            assert page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
-            page.go_back()
+    served = serve(world)
+    page = open_page(served.url)
+    link(page, "live")
+    served.do(recover)
+    expect(page.locator(".count.ok b")).to_have_text(str(len(NAMES)))
+    expect(page.locator("tbody th.check").first).to_be_visible()
+    for place in range(len(NAMES)):
+        page.locator("tbody th.check a").nth(place).click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
+        page.go_back()
 
 
 # Looks
@@ -370,10 +382,8 @@ def test_who_wants_no_motion_gets_none_and_paper_gets_no_buttons(
         ("light", WIDE, "/"),
         ("light", WIDE, CHECK),
         ("dark", WIDE, "/?sort=-since"),
-        ("dark", WIDE, CHECK),
         ("light", PHONE, "/?status=OK"),
         ("dark", PHONE, CHECK),
-        ("light", WIDE, "/?q=none"),
     ],
 )
 def test_axe_finds_no_violation(
@@ -388,15 +398,17 @@ def test_axe_finds_no_violation(
     ] == []
 
 
-def test_ten_thousand_checks_are_shown_a_hundred_at_a_time(world: World, open_page: Open) -> None:
+def test_ten_thousand_checks_are_shown_a_hundred_at_a_time(
+    world: World, serve: Serve, open_page: Open
+) -> None:
     names = [f"10.{i // 62500}.{i // 250 % 250}.{i % 250}:80" for i in range(10_000)]
     world.configure(monitor("m", *names))
-    with serving(world) as served:
-        page = open_page(served.url)
-        expect(page.locator(".pages")).to_contain_text("1–100 of 10,000")
-        assert len(keys(page)) == 100
-        page.locator(".pages").get_by_text("Last").click()
-        expect(page.locator(".pages")).to_contain_text("9,901–10,000 of 10,000")
+    served = serve(world)
+    page = open_page(served.url)
+    expect(page.locator(".pages")).to_contain_text("1–100 of 10,000")
+    assert len(keys(page)) == 100
+    page.locator(".pages").get_by_text("Last").click()
+    expect(page.locator(".pages")).to_contain_text("9,901–10,000 of 10,000")
 
 
 def test_the_pictures_of_the_documents(shown: Served, open_page: Open, tmp_path: Path) -> None:

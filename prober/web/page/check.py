@@ -17,11 +17,12 @@ from prober.web.lookup import check_of
 from prober.web.pace import Pace
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
-from prober.web.page.frame import Scene, answer, badge, document, scene_of
+from prober.web.page.frame import Scene, answer, document, mark, scene_of
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.table import path_of
 from prober.web.page.view import View, word_of
 from prober.web.page.words import (
+    NONE,
     ago,
     certificate_words,
     clock_words,
@@ -113,7 +114,7 @@ def _headline(state: CheckState, word: str, *, can_probe: bool) -> Html:
         tag(
             "div",
             tag("p", tag("a", "All checks", href="/")),
-            tag("h1", badge(word), " ", monitor),
+            tag("h1", mark(word), " ", monitor),
             tag(
                 "p",
                 tag("code", backend),
@@ -145,7 +146,7 @@ def _facts(state: CheckState, scene: Scene) -> Html:
     pairs = [
         tag("div", tag("dt", name), tag("dd", value))
         for name, value in entries
-        if value not in (None, "", "–")
+        if value not in (None, "", NONE)
     ]
     why = tag("p", explanation(state, now), class_="explain")
     return tag("section", why, tag("dl", pairs, class_="facts"), id="facts")
@@ -165,7 +166,7 @@ def _uptime(uptime: Mapping[str, Uptime] | None) -> Html:
 def _share(share: float | None) -> str:
     """Write an uptime; what is not quite all is never rounded up to it."""
     if share is None:
-        return "–"
+        return NONE
     return "100 %" if share == 1 else f"{min(share * 100, 99.999):.3f} %"
 
 
@@ -223,7 +224,7 @@ def _changes(events: Sequence[Event], scene: Scene) -> Html:
         tag(
             "li",
             tag("span", ago(event.at, scene.now.wall), " ago", class_="quiet"),
-            tag("span", badge(event.before or "UNKNOWN"), " → ", badge(event.after or "UNKNOWN")),
+            tag("span", mark(event.before or "UNKNOWN"), " → ", mark(event.after or "UNKNOWN")),
             tag("span", event.cause),
         )
         for event in events

@@ -11,7 +11,7 @@ from prober.web.keys import CLOCKS, FACADE, VITALS, Front, Moment
 from prober.web.page.assets import SCRIPT, STYLE, address_of
 from prober.web.page.html import NOTHING, Content, Html, html, tag
 from prober.web.page.view import DISABLED
-from prober.web.page.words import ago, clock_words
+from prober.web.page.words import NONE, ago, clock_words
 from prober.web.render import time_text
 
 STREAM = "/api/v1/events/stream"
@@ -68,7 +68,7 @@ def icon(word: str) -> Html:
     return tag("svg", use, class_=f"icon {word.lower()}", aria_hidden="true")
 
 
-def badge(word: str) -> Html:
+def mark(word: str) -> Html:
     """Return a status as icon, word and colour."""
     return tag("span", icon(word), word, class_=f"status {word.lower()}")
 
@@ -158,7 +158,6 @@ def _footer(scene: Scene) -> Html:
         ("/api/v1/status", "API"),
         ("/api/v1/openapi.json", "its description"),
         ("/metrics", "metrics"),
-        ("/status.csv", "CSV"),
     )
     return tag(
         "footer",
@@ -174,7 +173,7 @@ def vitals_list(scene: Scene) -> Html:
         *([("host", vitals.name)] if scene.front.title else []),
         ("up", span(now - vitals.started_at)),
         ("configuration", tag("code", vitals.config_hash or "none")),
-        ("read", (ago(vitals.config_loaded_at, now), " ago") if vitals.config_loaded_at else "–"),
+        ("read", (ago(vitals.config_loaded_at, now), " ago") if vitals.config_loaded_at else NONE),
         ("loop lag", f"{vitals.loop_lag * 1000:.1f} ms"),
         ("probes in flight", vitals.probes_in_flight),
     ]
@@ -183,7 +182,7 @@ def vitals_list(scene: Scene) -> Html:
 
 
 def rejected_reload(vitals: Vitals) -> Html:
-    """Return a warning if the configuration that is read last was refused."""
+    """Return a warning if the configuration that was read last was refused."""
     if vitals.config_ok:
         return NOTHING
     text = "The configuration that was read last has problems: the one before is in force."

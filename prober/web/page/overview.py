@@ -96,7 +96,7 @@ def _search(view: View) -> Html:
         id="q",
         value=view.q,
         placeholder="Search",
-        aria_label="Search checks by name, address or type",
+        aria_label="Search checks",
         aria_keyshortcuts="/",
         autocomplete="off",
         spellcheck="false",
@@ -146,7 +146,8 @@ def _pages(view: View, total: int) -> Html:
         )
         if is_there
     ]
-    return tag("nav", where, links, class_="pages", aria_label="Pages")
+    sheet = tag("a", "CSV", href=view._replace(page=1).href("/status.csv"))
+    return tag("nav", where, links, sheet, class_="pages", aria_label="Pages")
 
 
 def _refresh(view: View) -> Html:

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from prober.state.store import CheckState
 from prober.web.page.bar import bar
-from prober.web.page.frame import Scene, badge
+from prober.web.page.frame import Scene, mark
 from prober.web.page.html import Content, Html, tag
 from prober.web.page.survey import Section
 from prober.web.page.view import View, word_of
@@ -85,7 +85,7 @@ def body(section: Section, scene: Scene, rows: list[Html], view: View) -> Html:
         ),
         tag("span", " / ", class_="quiet"),
         tag("a", pool.name, href=everything._replace(pool=pool.name).href()),
-        badge(section.status),
+        mark(section.status),
         colspan=str(len(_COLUMNS) - len(_HIDDEN_IN_PUBLIC) * scene.front.public),
         scope="rowgroup",
     )
@@ -106,7 +106,7 @@ def row(state: CheckState, scene: Scene, *, place: int, with_pool: bool) -> Html
     word = word_of(state)
     last = last_words(state, public=public)
     cells: dict[str, Content] = {
-        "state": (badge(word), tag("small", progress_words(state))),
+        "state": (mark(word), None if public else tag("small", progress_words(state))),
         "check": (_name(state, place, public=public, with_pool=with_pool), tag("small", last)),
         "last": last,
         "past": bar(state.recent, public=public),

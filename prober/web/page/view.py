@@ -29,21 +29,21 @@ _LONGEST = 200  # characters of a search
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
-def _words(name: str, doc: str, words: Iterable[str] = ()) -> Parameter:
+def _parameter(name: str, doc: str, words: Iterable[str] = ()) -> Parameter:
     schema: dict[str, object] = {"enum": list(words)} if words else {"type": "string"}
     return Parameter(name, str, schema, doc)
 
 
 VIEW_QUERY = (
     Parameter("status", str, {"enum": list(WORDS)}, "only checks with this status", many=True),
-    _words("q", "only checks in whose names, address and type all these words occur"),
-    _words("pool", "only checks of this pool"),
-    _words("load_balancer", "only checks of pools of this load balancer"),
-    _words(
+    _parameter("q", "only checks in whose names, address and type all these words occur"),
+    _parameter("pool", "only checks of this pool"),
+    _parameter("load_balancer", "only checks of pools of this load balancer"),
+    _parameter(
         "sort", "the order; a `-` turns it round", [s + each for s in ("", "-") for each in SORTS]
     ),
-    _words("page", "which page of the checks"),
-    _words(
+    _parameter("page", "which page of the checks"),
+    _parameter(
         "refresh", "seconds after which a page without JavaScript comes again", map(str, REFRESH)
     ),
 )

@@ -15,7 +15,7 @@ const stream = document.body.dataset.stream;
 let paused = false;
 let isStreaming = false;
 let isLost = false;
-let reached = performance.now();
+let refusal = 0; // the status that the server answers with instead of a page
 let rest = SOONEST;
 let timer = 0;
 let dueAt = Infinity;
@@ -115,24 +115,27 @@ async function refresh() {
   underway?.abort();
   const mine = (underway = new AbortController());
   const started = performance.now();
-  const signal = AbortSignal.any([mine.signal, AbortSignal.timeout(PATIENCE)]);
-  try {
-    const answer = await fetch(location.href, { signal, headers: { Accept: "text/html" } });
-    const text = await answer.text();
-    if (mine !== underway) return;
-    if (!answer.ok) throw new Error(answer.status);
-    reached = performance.now();
-    isLost = false;
-    takeOver(text);
-  } catch (error) {
-    if (mine !== underway) return;
-    isLost = true;
-    showLink();
-  }
+  const { status, text } = await ask(mine.signal);
+  if (mine !== underway) return;
   underway = null;
   rest = Math.max(SOONEST, SHARE * (performance.now() - started));
   if (!paused) refreshIn(isAsked ? 0 : QUIETLY);
   isAsked = false;
+  isLost = status !== 200;
+  refusal = isLost ? status : 0;
+  if (isLost) showLink();
+  else takeOver(text);
+}
+
+/** Ask for the page again; the status is 0 if there is no answer. */
+async function ask(signal) {
+  try {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
+    const answer = await fetch(location.href, { signal: patience, headers: { Accept: "text/html" } });
+    return { status: answer.status, text: await answer.text() };
+  } catch {
+    return { status: 0, text: "" };
+  }
 }
 
 function refreshIn(delay) {
@@ -186,7 +189,8 @@ function somethingHappened({ lastEventId }) {
 function showLink() {
   const lost = isLost || (stream && !isStreaming);
   const state = lost ? "lost" : paused ? "paused" : "live";
-  const words = { lost: "Connection lost, this is the past", paused: "Paused", live: "Live" };
+  const why = refusal ? `The prober answers ${refusal}` : "Connection lost";
+  const words = { lost: `${why}, this is the past`, paused: "Paused", live: "Live" };
   root.dataset.link = state;
   $("link").hidden = false;
   if ($("link").textContent !== words[state]) $("link").textContent = words[state];
@@ -220,10 +224,11 @@ function setUp() {
 
 // Links, the search, the keyboard
 
+const hasModifier = (event) => event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
-  const isPlain = !event.button && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-  if (!link || !isPlain || !$("checks")) return;
+  if (!link || event.button || hasModifier(event) || !$("checks")) return;
   if (link.origin !== location.origin || link.pathname !== location.pathname || link.hash) return;
   event.preventDefault();
   show(link.href);
@@ -276,7 +281,8 @@ async function probeNow(form) {
 
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, textarea, select");
-  if (event.key === "/" && !isTyping && $("q") && $("shortcut").checked && !event.ctrlKey && !event.metaKey) {
+  if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return; // a / may need Shift
+  if ($("q") && $("shortcut").checked) {
     event.preventDefault();
     $("q").focus();
     $("q").select();
