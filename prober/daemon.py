@@ -106,6 +106,7 @@ class Prober:
             saw_lag=self.vitals.schedule_lags.observe,
             saw_skips=self.vitals.saw_skips,
         )
+        self.vitals.overdue = self._scheduler.overdue
 
     @contextmanager
     def probing(self) -> Iterator[None]:
