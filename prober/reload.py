@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
@@ -59,6 +59,7 @@ class Reloader:
         read: Reads it; None if there is nothing to read again.
         guard: Refuses what would drop most of the checks.
         note: Is told of each reload and each rejection.
+        around: Makes a context that each reload happens in.
         watcher: Looks at the files.
         clock: A monotonic clock.
         look_every: Seconds between two looks at the files.
@@ -72,6 +73,7 @@ class Reloader:
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
         note: Note,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_EVERY,
@@ -81,6 +83,7 @@ class Reloader:
         self._read = read
         self._guard = guard
         self._note = note
+        self._around = around
         self._watcher = watcher or Watcher()
         self._clock = clock
         self._look_every = look_every
@@ -131,7 +134,8 @@ class Reloader:
             self._wish = None
             try:
                 async with self._busy:
-                    wish.answer.set_result(await self._reload(wish.asked_at))
+                    with self._around():
+                        wish.answer.set_result(await self._reload(wish.asked_at))
             finally:
                 wish.answer.cancel()
                 self._quiet_until = self._clock() + self._quiet
