@@ -42,11 +42,11 @@ types: $(VENV)/dev ## check types
 bench: $(VENV)/run ## measure CPU per probe, lateness and memory on this machine
 	$(BIN)/python bench/probes.py
 
+EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
+
 lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
 	uv lock
 	uv export $(EXPORT) --output-file requirements.lock
-
-EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
 
 install: ## install under PREFIX, for systemd (as root)
 	@case "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root/*|/home/*) \
@@ -59,8 +59,8 @@ install: ## install under PREFIX, for systemd (as root)
 	$(PYTHON) -m pip --python "$(STAGE)/bin/python" --disable-pip-version-check --quiet install \
 	    --no-deps .
 	sed -i 's|$(STAGE)|$(APP)|' "$(STAGE)/bin/prober"
-	rm -rf "$(DESTDIR)$(APP)"
 	chmod -R a+rX "$(STAGE)"
+	rm -rf "$(DESTDIR)$(APP)"
 	mv "$(STAGE)" "$(DESTDIR)$(APP)"
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSCONFDIR)/prober"
 	ln -sfn "$(APP)/bin/prober" "$(DESTDIR)$(PREFIX)/bin/prober"
