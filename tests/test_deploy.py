@@ -18,6 +18,7 @@ from prober.cli import COMMANDS
 from prober.config.reader import parse
 from prober.model.monitor import Model
 from prober.model.option import Outside
+from prober.state.liveness import HUNG
 from prober.web.routes import ROUTES
 from tests.running import daemon, free_port
 
@@ -98,6 +99,45 @@ def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
     command = [HADOLINT, "--failure-threshold", "style", str(ROOT / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+# The document
+
+
+INSTALL = (ROOT / "docs/install.md").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return what stands in backticks in each row of a table of docs/install.md."""
+    lines = INSTALL.split(f"| {heading} |", 1)[1].splitlines()[2:]
+    rows = lines[: next(i for i, line in enumerate(lines) if not line.startswith("|"))]
+    return [re.findall(r"`([^`]+)`", row) for row in rows]
+
+
+def test_the_document_names_the_variables_of_the_image() -> None:
+    variables = re.findall(r"\b(PROBER_\w+)=(\S+)", DOCKERFILE)
+    assert table("variable | value") == [[name, value] for name, value in variables]
+
+
+def test_the_document_names_what_make_installs_where() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "install", "PYTHON=/usr/bin/python3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [path for (path,) in table("path | is")]
+    assert [path for path in paths if f'"{path}"' not in done.stdout] == ["/var/lib/prober"]
+    assert "StateDirectory=prober" in (ROOT / "systemd/prober.service").read_text()
+
+
+def test_the_document_says_how_long_the_unit_may_hang() -> None:
+    (seconds,) = re.findall(
+        r"^WatchdogSec=(\d+)$", (ROOT / "systemd/prober.service").read_text(), re.MULTILINE
+    )
+    assert f"hangs for {seconds} s (`WatchdogSec`)" in INSTALL
+    assert f"not advanced for {HUNG:g} s" in INSTALL.replace("\n", " ")
 
 
 # Kubernetes

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import DEVNULL
 
 import pytest
 
@@ -42,6 +43,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for program in ("/lib/systemd/systemd", PYTHON):
         if not Path(program).exists():
             pytest.skip(f"there is no {program}")
+    if subprocess.run([PYTHON, "-c", "import pip, venv"], check=False, stderr=DEVNULL).returncode:
+        pytest.skip(f"{PYTHON} has no pip or no venv")
     folder = tmp_path_factory.mktemp("files")
     source = folder / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__"))
