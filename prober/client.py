@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -11,6 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 _SECONDS = 5.0
 _LIMIT = 1 << 26  # bytes of one answer
+_REASON_LIMIT = 200  # bytes of an answer that is an error
 
 
 class Unanswered(Exception):  # noqa: N818  (reads as what happened to the question)
@@ -31,7 +33,7 @@ def ask(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
             content: bytes = answer.read(_LIMIT + 1)
     except HTTPError as error:
         with error:
-            raise Unanswered(f"{address}{path}: HTTP {error.code} {error.reason}") from None
+            raise Unanswered(f"{address}{path}: HTTP {error.code} {_reason(error)}") from None
     except (OSError, HTTPException) as error:
         raise Unanswered(f"{address}: {_why(error)}") from None
     if len(content) > _LIMIT:
@@ -46,6 +48,15 @@ def _without_password(url: str) -> tuple[str, dict[str, str]]:
     if separator:
         headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
     return parts._replace(netloc=host, path=quote(parts.path, safe="/%")).geturl(), headers
+
+
+def _reason(error: HTTPError) -> str:
+    """Return the line of text that the daemon gives as its reason, or what the status means."""
+    said = ""
+    if error.headers.get_content_type() == "text/plain":
+        with suppress(OSError, HTTPException):
+            said = error.read(_REASON_LIMIT).decode(errors="replace").partition("\n")[0]
+    return f"{error.reason}: {said}" if said else str(error.reason)
 
 
 def _why(error: OSError | HTTPException) -> str:
