@@ -104,6 +104,9 @@ class Service:
     @contextmanager
     def reloading(self) -> Iterator[None]:
         """Be reloading as long as the context lasts, and ready again at its end."""
+        if not self._status:  # who was never ready is not ready again
+            yield
+            return
         self._notifier.say(notify.reloading(self._clock()), wait=notify.PATIENCE)
         try:
             yield

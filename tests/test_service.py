@@ -218,6 +218,18 @@ async def test_the_status_is_told_when_it_has_changed_and_only_then(systemd: Sys
             await asyncio.to_thread(systemd.wait_for, "STATUS", "1 WARNING, probing 1 check")
 
 
+async def test_a_reload_before_the_service_is_ready_does_not_make_it_so(systemd: Systemd) -> None:
+    with served(systemd, World()) as service:
+        with service.reloading():
+            pass
+        assert systemd.silent()
+        async with service.running():
+            assert "READY" in systemd.next()
+            with service.reloading():
+                assert "RELOADING" in systemd.next()
+            assert "READY" in systemd.next()
+
+
 @pytest.mark.parametrize(
     ("counts", "config_ok", "line"),
     [
