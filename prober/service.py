@@ -85,13 +85,14 @@ class Service:
         if not self._notifier.is_heard:
             yield
             return
+        if self._watchdog is not None:
+            faulthandler.enable()  # who is killed for hanging leaves behind where it hung
         self._status = await self._describe()
         self._notifier.say(notify.ready(self._status), wait=notify.PATIENCE)
         with self._store.events.followed_by(self._saw):
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._tell_status())]
                 if self._watchdog is not None:
-                    faulthandler.enable()  # who is killed for hanging leaves behind where it hung
                     tasks.append(group.create_task(self._feed(self._watchdog / 2)))
                 try:
                     yield
