@@ -100,7 +100,11 @@ def _run(options: Namespace, environment: Environment) -> int:
     from prober.config.problem import ConfigError
     from prober.source import Source
 
-    logs.configure(format=options.log_format, level=options.log_level)
+    logs.configure(
+        format=options.log_format,
+        level=options.log_level,
+        journal=logs.is_journal(sys.stderr, environment),
+    )
     source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
     disk = Disk()
     try:

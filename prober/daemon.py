@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
@@ -30,6 +31,7 @@ from prober.model.monitor import Check
 from prober.model.probe import Target
 from prober.model.status import Outcome
 from prober.reload import Reloader
+from prober.service import Service
 from prober.source import Source, read_aside
 from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
@@ -108,6 +110,7 @@ class Prober:
             saw_lag=self.vitals.schedule_lags.observe,
             saw_skips=self.vitals.saw_skips,
         )
+        self.vitals.overdue = self._scheduler.overdue
 
     @contextmanager
     def probing(self) -> Iterator[None]:
@@ -249,12 +252,14 @@ async def run(
         return 1
     addresses = tuple(listen) or config.server.listen
     entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
+    service = Service.of(os.environ, prober.store, prober.vitals)
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
         adopted=entrance.adopt,
+        around=service.reloading,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -284,7 +289,8 @@ async def run(
             _say_what_is_missing(config)
             log.info("ready", checks=len(prober.store))
             reloader.start(traces)
-            await stop.wait()
+            async with service.running():
+                await stop.wait()
             log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
             prober.vitals.ready = False
             await reloader.close()

@@ -365,7 +365,7 @@ def test_health_says_nothing_if_all_is_well(api: Api, capsys: pytest.CaptureFixt
 def test_health_says_what_is_wrong(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.replies["/-/healthy"] = 503, b"stalled"
     assert cli.main(["health", "--url", api.url], {}) == 1
-    assert "/-/healthy: HTTP 503" in capsys.readouterr().err
+    assert "/-/healthy: HTTP 503 Service Unavailable: stalled\n" in capsys.readouterr().err
 
 
 def test_a_proxy_of_the_environment_is_not_used(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

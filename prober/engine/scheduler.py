@@ -205,6 +205,14 @@ class Scheduler(Generic[S]):
             self._put(watch, due)
         return watch.due
 
+    def overdue(self) -> float:
+        """Return for how many seconds something that is due has been left undone; 0: nothing."""
+        times = [self._wheel.next(), self._engine.next_deadline(), self._ticker.failing_since]
+        if self._queue and self._engine.in_flight < self._limit:
+            times.append(self._queue[0].due)
+        now = self._clock()
+        return max(0.0, now - min((when for when in times if when is not None), default=now))
+
     def ready(self) -> None:
         """Handle what is ready, as the event loop calls for it."""
         self._engine.drain()

@@ -14,6 +14,7 @@ class Vitals:
     `name` is the vantage: what this instance is called. `loop_lag` is how late the event loop's
     last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
     reason (`overrun`: the previous probe was still running; `gap`: the process stood still).
+    `overdue` tells for how many seconds something that the schedule owes has been left undone.
     `state_errors` counts what could not be stored, by reason.
     """
 
@@ -25,6 +26,7 @@ class Vitals:
     config_ok: bool = True
     ready: bool = False
     count_in_flight: Callable[[], int] = lambda: 0
+    overdue: Callable[[], float] = lambda: 0.0
     loop_lag: float = 0.0
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))

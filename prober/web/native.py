@@ -9,6 +9,7 @@ from aiohttp import web
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
+from prober.state.liveness import examine
 from prober.state.store import CheckState, Standing, Statuses, Store
 from prober.web.document import Written, document, json_response, written
 from prober.web.errors import Refused
@@ -216,9 +217,12 @@ async def get_gate(request: web.Request) -> web.Response:
     return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
 
 
-async def get_healthy(_: web.Request) -> web.Response:
-    """Whether the prober answers at all."""
-    return web.Response(text="Healthy\n")
+async def get_healthy(request: web.Request) -> web.Response:
+    """Whether the prober itself is alive: it answers, and its schedule advances."""
+    wrong = await examine(request.app[VITALS], request.app[CLOCKS].clock)
+    if wrong is None:
+        return web.Response(text="Healthy\n")
+    return web.Response(text=f"Unhealthy: {wrong}\n", status=503)
 
 
 async def get_ready(request: web.Request) -> web.Response:

@@ -38,7 +38,7 @@ _DOCS = {
     404: "there is no such thing",
     409: "there is none, as no state is kept or nothing is probed",
     500: "it went wrong; nothing was changed",
-    503: "not ready, fewer healthy backends than asked for, or the disk cannot be read",
+    503: "not alive, not ready, fewer healthy backends than asked for, or the disk cannot be read",
 }
 
 

@@ -46,7 +46,7 @@ ROUTES = (
         {200: "Gate", 503: "Gate"},
         native.GATE_QUERY,
     ),
-    Route("GET", "/-/healthy", native.get_healthy, {200: "text/plain"}),
+    Route("GET", "/-/healthy", native.get_healthy, {200: "text/plain", 503: "text/plain"}),
     Route("GET", "/-/ready", native.get_ready, {200: "text/plain", 503: "text/plain"}),
     Route("POST", "/-/reload", native.reload, _RELOAD),
     Route("PUT", "/-/reload", native.reload, _RELOAD),

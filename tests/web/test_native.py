@@ -588,3 +588,12 @@ async def test_healthy_and_ready_are_one_line_of_plain_text(world: World, client
     response = await client.get("/-/ready")
     assert (response.status, await response.text()) == (200, "Ready\n")
     assert response.content_type == "text/plain"
+
+
+async def test_a_prober_that_does_not_advance_is_not_healthy(world: World, client: Client) -> None:
+    world.vitals.overdue = lambda: 7.5
+    response = await client.get("/-/healthy")
+    assert response.status == 503
+    assert await response.text() == (
+        "Unhealthy: the schedule does not advance: something has been due for 7.5 s\n"
+    )
