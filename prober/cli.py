@@ -208,8 +208,9 @@ def _plan(options: Namespace, environment: Environment) -> int:
     from prober.terminal import clean
 
     try:
-        then = plan.planned(_load(options, environment).model)
-        found = plan.compare(plan.running(options.url), then)
+        edited = plan.with_edits(options.url, _load(options, environment))
+        found = plan.compare(plan.running(options.url), plan.planned(edited.config.model))
+        found = found._replace(edits=tuple(plan.fates(edited)))
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))
@@ -367,7 +368,8 @@ example:
         (CONFIG, URL, PLAN_JSON),
         """\
 Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
-because the daemon shows no secrets.
+because the daemon shows no secrets, = was edited over the API, which a reload leaves alone unless
+the file says something else since.
 Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon cannot be asked.
 
 example:

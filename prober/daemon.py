@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
@@ -21,16 +21,20 @@ from prober.config.changes import Changes
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
+from prober.editing import Editing
+from prober.engine.guard import Guard
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
 from prober.engine.ticker import Ticker
+from prober.engine.tls import vet
 from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
 from prober.model.status import Outcome
 from prober.reload import Reloader
 from prober.source import Source, read_aside
+from prober.standing import Standing
 from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import TRANSITION, Event
@@ -57,6 +61,8 @@ class Prober:
         loop: The event loop that everything runs in.
         limit: Probes in flight at once.
         state_dir: Where the state outlives the process; None: it does not.
+
+    `save_more` is called when all that is kept must be written anew, beside what this has itself.
     """
 
     def __init__(
@@ -86,15 +92,19 @@ class Prober:
             config_loaded_at=time.time(),
             count_in_flight=lambda: self._engine.in_flight,
         )
+        self.guard = Guard(config.server.api_targets)
+        self.save_more: Callable[[], None] = lambda: None
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         self._database = self._open(state_dir) if state_dir else None
-        self._journal = Journal(self._database, wall=time.time) if self._database else None
+        self.journal = Journal(self._database, wall=time.time) if self._database else None
         self.history = self._history(config, self._database) if self._database else None
+        saved = read_saved(self._database) if self._database else None
+        self.saved_edits = saved.edits if saved else ()
         self.store = Store(
             wall=time.time,
             awake=self._ticker.awake,
-            journal=self._journal,
-            saved=read_saved(self._database) if self._database else None,
+            journal=self.journal,
+            saved=saved,
             history=self.history,
         )
         self._scheduler: Scheduler[CheckState] = Scheduler(
@@ -105,6 +115,7 @@ class Prober:
             review=self.store.review,
             saw_lag=self.vitals.schedule_lags.observe,
             saw_skips=self.vitals.saw_skips,
+            objection=self.guard.objection,
         )
 
     @contextmanager
@@ -134,7 +145,7 @@ class Prober:
             log.warning("state_error", reason=what, detail=detail)
 
         def lost() -> None:
-            self._loop.call_soon_threadsafe(self.store.save_all)
+            self._loop.call_soon_threadsafe(self._save_all_again)
 
         return Database(state_dir, report=report, lost=lost)
 
@@ -148,32 +159,39 @@ class Prober:
 
     def _save_later(self) -> None:
         """Write down what changed in a second; not now, when nothing has been probed yet."""
-        if self._journal is not None:
+        if self.journal is not None:
             self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
 
     def _save(self) -> None:
-        if self._journal is not None and self.history is not None:
+        if self.journal is not None and self.history is not None:
             self.history.beat()
-            self._journal.flush()
+            self.journal.flush()
         self._save_later()
 
+    def _save_all_again(self) -> None:
+        self.store.save_all()
+        self.save_more()
+
     def _close(self) -> None:
-        if self._journal is not None and self._database is not None:
+        if self.journal is not None and self._database is not None:
             self._saving.cancel()
             self.store.save_all()
-            self._journal.flush()
+            self.journal.flush()
             self._database.close()
 
-    async def apply(self, config: Config, difference: Changes) -> None:
+    async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.
 
+        `reread` tells whether it was read anew; then the files of TLS settings are as well.
         What is new comes before what goes, so that a monitor whose last check is replaced keeps
         its counters.
         """
         pace = Pace()
         self.config = config
+        self.guard.rules = config.server.api_targets
         self.store.adopt(config.model)
-        self._engine.forget_contexts()
+        if reread:
+            self._engine.forget_contexts()
         fresh = [*difference.added, *(new for _, new in difference.changed)]
         for check in fresh:
             self._schedule([check], among=len(fresh))
@@ -187,7 +205,6 @@ class Prober:
             self._scheduler.remove(check.key)
             self.store.remove(check.key)
             await pace.pause()
-        gc.freeze()
 
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
         states = [self.store.add(check) for check in checks]
@@ -238,11 +255,20 @@ async def run(
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
     addresses = tuple(listen) or config.server.listen
+    busy = asyncio.Lock()
+    edits = Standing(config, prober.saved_edits, journal=prober.journal, note=prober.store.note)
+    prober.config = edits.edited.config
+    prober.save_more = edits.save_all
+    editing = Editing(
+        prober, edits, busy=busy, vet=vet, objection=prober.guard.objection, wall=time.time
+    )
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
+        edits=edits,
+        busy=busy,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -253,16 +279,20 @@ async def run(
         wall=time.time,
         reload=reloader.reload if _lifecycle(config, addresses) else None,
         history=prober.history,
+        editor=editing,
+        edits=editing,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
         with prober.probing():
+            edits.start()
             if not await _serve(runner, addresses):
                 return 1
+            prober.guard.listeners = [Target(*bound[:2]) for bound in runner.addresses]
             prober.vitals.ready = True
             _free_the_collector()
-            _say_what_is_missing(config)
+            _say_what_is_lost(config)
             log.info("ready", checks=len(prober.store))
             reloader.start(traces)
             await stop.wait()
@@ -303,12 +333,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _say_what_is_missing(config: Config) -> None:
-    """Warn of keys that are understood but have no effect in this version."""
+def _say_what_is_lost(config: Config) -> None:
+    """Say so if nothing is kept over a restart."""
     if config.server.state_dir is None:
         log.info("state_in_memory_only")
-    if config.server.writable:
-        log.warning("no_effect_in_this_version", key="server.writable")
 
 
 def _probe_limit() -> int:

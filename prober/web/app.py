@@ -11,7 +11,7 @@ from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.dialect import SPOKEN, dialect_of
 from prober.web.dialects import DIALECTS
-from prober.web.editor import EDITOR, Editor, warn_of_loss
+from prober.web.editor import EDITOR, EDITS, Editor, Edits, warn_of_loss
 from prober.web.errors import errors_as_json
 from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
 from prober.web.metrics import Metrics
@@ -49,6 +49,7 @@ def make_app(
     heartbeat: float = HEARTBEAT,
     history: History | None = None,
     editor: Editor | None = None,
+    edits: Edits | None = None,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -62,6 +63,7 @@ def make_app(
         heartbeat: Seconds after which a silent event stream shows that it lives.
         history: What was written of the past; None where no state is kept.
         editor: Takes edits over the API; None where there is nothing to edit.
+        edits: The edits that stand; None where there is nothing to edit.
     """
     app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
     app[STORE], app[VITALS] = store, vitals
@@ -72,6 +74,8 @@ def make_app(
     app[OPENAPI] = describe(ROUTES, vitals.version)
     if editor is not None:
         app[EDITOR] = editor
+    if edits is not None:
+        app[EDITS] = edits
     app[SPOKEN] = DIALECTS
     for route in ROUTES:
         _add_route(app, route.method, route.path, route.handler)
