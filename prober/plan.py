@@ -62,10 +62,11 @@ class Plan(NamedTuple):
         return self.step.before - self.step.removed - self.changed
 
 
-def running(url: str) -> Picture:
+def running(url: str, token: str | None = None) -> Picture:
     """Return the picture of a running daemon, or raise `Unanswered`."""
-    monitors, pools = ask_json(url, "/api/v1/monitors"), ask_json(url, "/api/v1/pools")
-    checks = all_checks(url, {})
+    monitors = ask_json(url, "/api/v1/monitors", token=token)
+    pools = ask_json(url, "/api/v1/pools", token=token)
+    checks = all_checks(url, {}, token=token)
     try:
         return _picture(
             monitors["monitors"],
@@ -77,12 +78,12 @@ def running(url: str) -> Picture:
         raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
 
 
-def with_edits(url: str, config: Config) -> Edited:
+def with_edits(url: str, config: Config, token: str | None = None) -> Edited:
     """Return what a configuration is with the edits of a running daemon; raise `Unanswered`."""
     try:
         given = [
             Edit(each["kind"], each["id"], each["content"], each["base"], 0.0)
-            for each in ask_json(url, "/api/v1/edits")["edits"]
+            for each in ask_json(url, "/api/v1/edits", token=token)["edits"]
         ]
     except (KeyError, TypeError):
         raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None

@@ -26,9 +26,11 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 QUIET = 1.0
 """Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
+_AT_ONCE = (  # keys that need no restart
+    *("watch_config", "writable", "api_targets"),
+    *("lifecycle", "auth", "web_config_file"),
+)
 _NOTED = 3  # problems that an event tells of; the log tells of all
-
-_LIVE_KEYS = ("watch_config", "writable", "api_targets")
 
 Note = Callable[[str, str], None]
 """Takes the kind of an event, `reload` or `reload_rejected`, and its cause."""
@@ -83,6 +85,7 @@ class Reloader:
         note: Is told of each reload and each rejection.
         edits: What was edited over the API.
         busy: Keeps reloads and edits apart.
+        adopted: Is given each configuration that was taken.
         watcher: Looks at the files.
         clock: A monotonic clock.
         look_every: Seconds between two looks at the files.
@@ -98,6 +101,7 @@ class Reloader:
         note: Note,
         edits: Edits | None = None,
         busy: asyncio.Lock | None = None,
+        adopted: Callable[[Config], None] = lambda _: None,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_EVERY,
@@ -109,6 +113,7 @@ class Reloader:
         self._note = note
         self._edits = edits or _NoEdits()
         self._busy = busy or asyncio.Lock()
+        self._adopted = adopted
         self._watcher = watcher or Watcher()
         self._clock = clock
         self._look_every = look_every
@@ -195,6 +200,7 @@ class Reloader:
         await self._live.apply(edited.config, difference)
         gc.freeze()  # the new model stays for good: the collector need not walk it
         self._edits.settle(edited)
+        self._adopted(config)
         self._say(before, config, difference)
         self._watch_or_not()
         return []
@@ -242,5 +248,5 @@ def _fixed_keys(before: Server, after: Server) -> list[str]:
     return [
         f"server.{each.name}"
         for each in fields(Server)
-        if each.name not in _LIVE_KEYS and getattr(before, each.name) != getattr(after, each.name)
+        if each.name not in _AT_ONCE and getattr(before, each.name) != getattr(after, each.name)
     ]

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -32,6 +33,7 @@ from prober.standing import Standing
 from prober.state.store import CheckState
 from prober.web.app import make_app
 from prober.web.editor import Conflict
+from prober.web.guard import BODY_LIMIT
 from tests.running import PATIENCE, Daemon, daemon, free_port, listener, prober
 from tests.web.conftest import Client
 
@@ -298,14 +300,14 @@ async def test_every_problem_is_told_with_its_key(client: Client) -> None:
         (b'{"rise": NaN}', "application/json", 400, "NaN is not a number"),
         (b"\xff", "application/json", 400, "not JSON"),
         (b"[" * 60000, "application/json", 400, "not JSON"),
-        (b'{"rise": "' + b"x" * 70000 + b'"}', "application/json", 413, "too large"),
+        (b'"' + b"x" * BODY_LIMIT + b'"', "application/json", 413, "too large"),
     ],
 )
 async def test_a_body_that_is_no_definition_is_refused(
     client: Client, content: bytes, kind: str, status: int, said: str
 ) -> None:
     headers = {"Content-Type": kind}
-    response = await client.patch("/api/v1/monitors/a", data=content, headers=headers)
+    response = await client.patch("/api/v1/monitors/a", data=BytesIO(content), headers=headers)
     answer = await response.json()
     assert (response.status, said in answer["message"]) == (status, True), answer
 
@@ -532,6 +534,14 @@ def test_edits_are_off_unless_the_file_allows_them(tmp_path: Path) -> None:
         status, answer, _ = asked(running, "DELETE", "/api/v1/monitors/a")
         assert status == 403
         assert "server.writable: true" in answer["message"]
+
+
+def test_edits_are_off_where_everybody_could_make_them(tmp_path: Path) -> None:
+    config = writable(tcp("a", free_port()))
+    with daemon(config, tmp_path, "--listen", "0.0.0.0:0") as running:
+        status, answer, _ = asked(running, "DELETE", "/api/v1/monitors/a")
+        assert status == 403
+        assert "server.auth is not set" in answer["message"]
 
 
 def test_an_api_target_is_not_probed_where_its_name_leads_to_prober_itself(tmp_path: Path) -> None:
