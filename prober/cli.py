@@ -208,8 +208,10 @@ def _plan(options: Namespace, environment: Environment) -> int:
     from prober.terminal import clean
 
     try:
-        then = plan.planned(_load(options, environment).model)
-        found = plan.compare(plan.running(options.url), then)
+        model = _load(options, environment).model
+        now, then = plan.running(options.url), plan.planned(model)
+        plan.keep_lists(now, then, model)
+        found = plan.compare(now, then)
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))

@@ -21,6 +21,7 @@ from prober.config.changes import Changes
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
+from prober.discovery.discovery import Discovery
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
@@ -237,12 +238,17 @@ async def run(
     except StateUnusableError as error:
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
+    discovery = Discovery(
+        vitals=prober.vitals, note=prober.store.note, state_dir=config.server.state_dir
+    )
+    prober.config = discovery.begin(config)
     addresses = tuple(listen) or config.server.listen
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
+        lists=discovery,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -265,9 +271,11 @@ async def run(
             _say_what_is_missing(config)
             log.info("ready", checks=len(prober.store))
             reloader.start(traces)
+            discovery.start(reloader)
             await stop.wait()
             log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
             prober.vitals.ready = False
+            await discovery.close()
             await reloader.close()
     finally:
         await runner.cleanup()

@@ -40,6 +40,16 @@ class Live(Protocol):
         """Take over a configuration that differs so from the one before."""
 
 
+class Lists(Protocol):
+    """The lists of targets that a configuration names and does not hold."""
+
+    async def complete(self, config: Config) -> Config:
+        """Return a configuration that was just read with what they say."""
+
+    def follow(self, config: Config) -> None:
+        """Follow the lists of a configuration that was taken."""
+
+
 @dataclass(slots=True, eq=False)
 class _Wish:
     """A reload that has not begun; everybody who asks for one until then shares it."""
@@ -59,6 +69,7 @@ class Reloader:
         read: Reads it; None if there is nothing to read again.
         guard: Refuses what would drop most of the checks.
         note: Is told of each reload and each rejection.
+        lists: Completes what was read with lists of targets from elsewhere.
         watcher: Looks at the files.
         clock: A monotonic clock.
         look_every: Seconds between two looks at the files.
@@ -72,6 +83,7 @@ class Reloader:
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
         note: Note,
+        lists: Lists | None = None,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_EVERY,
@@ -81,6 +93,7 @@ class Reloader:
         self._read = read
         self._guard = guard
         self._note = note
+        self._lists = lists
         self._watcher = watcher or Watcher()
         self._clock = clock
         self._look_every = look_every
@@ -115,6 +128,18 @@ class Reloader:
         wish.asked_at = now  # who waits for the answer asks for himself, not with those before
         wish.at_once.set()
         return await asyncio.shield(wish.answer)
+
+    async def revise(
+        self, revision: Callable[[Config], Config], *, cause: str, digest: str
+    ) -> list[str]:
+        """Change what runs without reading it again; return what speaks against it.
+
+        `digest` identifies the change to the guard, `cause` names it to people.
+        """
+        async with self._busy:
+            with yielding():
+                config = await asyncio.to_thread(revision, self._live.config)
+            return await self._take(config, Ask(digest, None), cause)
 
     def _wish_for(self, asked_at: float | None) -> _Wish:
         wish = self._wish = self._wish or _Wish()
@@ -156,19 +181,40 @@ class Reloader:
         config = reading.config
         if config is None:
             return list(reading.problems)
+        if self._lists is not None:
+            config = await self._lists.complete(config)
+        problems = await self._take(config, Ask(config.digest, asked_at))
+        if not problems:
+            self._watch_or_not()
+            if self._lists is not None:
+                self._lists.follow(config)
+        return problems
+
+    async def _take(self, config: Config, ask: Ask, cause: str | None = None) -> list[str]:
+        """Let what runs follow a configuration; one that was only revised has a cause."""
         before = self._live.config
         with yielding():
             difference = await asyncio.to_thread(changes, before.model, config.model)
+        if cause and not (difference.added or difference.removed or difference.changed):
+            return []
         kept = len(difference.changed) + len(difference.unchanged)
         removed, added = len(difference.removed), len(difference.added)
         step = Step(kept + removed, removed, kept + added)
-        objection = self._guard.objection(step, Ask(config.digest, asked_at), self._clock())
+        objection = self._guard.objection(step, ask, self._clock())
         if objection:
             return [objection]
         await self._live.apply(config, difference)
-        self._say(before, config, difference)
-        self._watch_or_not()
+        if cause:
+            self._say_revised(difference, cause)
+        else:
+            self._say(before, config, difference)
         return []
+
+    def _say_revised(self, difference: Changes, cause: str) -> None:
+        added, removed, changed, _ = (len(each) for each in difference)
+        log.info("config_revised", cause=cause, added=added, removed=removed, changed=changed)
+        words = f"{added} checks added, {removed} removed, {changed} changed"
+        self._note("reload", f"{cause}: {words}")
 
     def _say(self, before: Config, config: Config, difference: Changes) -> None:
         added, removed, changed, unchanged = (len(each) for each in difference)

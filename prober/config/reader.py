@@ -232,7 +232,7 @@ class _Reading:
         for path, value in self._listed_in(document, given, "monitors", outside):
             monitor = self._attempt(document, path, self._read_monitor, value, outside)
             self._monitors.append(_Entry(document, path, value, monitor))
-            if monitor and monitor.targets_from:
+            if monitor and monitor.targets_from and monitor.targets_from.file:
                 asker = (*path, "targets_from", "file")
                 self._read_target_list(monitor.targets_from.file, outside, document, asker)
 
@@ -300,7 +300,7 @@ class _Reading:
                 message = f"its targets would be a second pool {monitor.name!r}, first {place}"
                 key = "targets_from" if listed else "targets"
                 self._complain(entry.document, entry.path, [Complaint((key,), message)])
-            backends = self._listed[listed.file] if listed else monitor.targets
+            backends = self._listed.get(listed.file or "", ()) if listed else monitor.targets
             yield Pool(name=monitor.name, backends=backends)
 
     def _reject_unknown_pools(self) -> None:
