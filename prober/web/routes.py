@@ -5,6 +5,7 @@ from prober.web.openapi import Route, get_openapi
 from prober.web.page import STYLE_PATH, get_page, get_style
 from prober.web.past import HISTORY_QUERY, get_history
 from prober.web.scrape import get_metrics
+from prober.web.sd import SD_QUERY, get_sd
 from prober.web.stream import STREAM_QUERY, get_stream
 
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
@@ -39,6 +40,7 @@ ROUTES = (
     Route("POST", "/-/reload", native.reload, _RELOAD),
     Route("PUT", "/-/reload", native.reload, _RELOAD),
     Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
+    Route("GET", "/sd", get_sd, {200: "TargetGroups"}, SD_QUERY),
     Route("GET", "/", get_page, {200: "text/html"}),
     Route("GET", STYLE_PATH, get_style, {200: "text/css"}),
 )

@@ -39,6 +39,7 @@ ROUTES = {
     "/api/v1/pools/{name}": "/api/v1/pools/p",
     "/api/v1/events": "/api/v1/events?limit=1",
     "/api/v1/openapi.json": "/api/v1/openapi.json",
+    "/sd": "/sd",
     "/health/pools/{name}": "/health/pools/p?min_healthy=0",
 }
 
