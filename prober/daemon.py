@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from prober import __version__
+from prober.config.blackbox.reading import Modules
 from prober.config.changes import Changes
 from prober.config.disk import Traces
 from prober.config.reader import Config
@@ -41,6 +43,10 @@ from prober.state.store import CheckState, Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
 from prober.web.pace import Pace
+from prober.web.probe import OnDemand
+
+if TYPE_CHECKING:
+    from prober.blackbox.service import ProbeService
 
 log = structlog.get_logger()
 
@@ -48,6 +54,10 @@ STOP_SECONDS = 2.0
 """Time that connections to the API get to finish when the daemon stops."""
 SPARE_DESCRIPTORS = 128
 """File descriptors that are left to everything else; of the rest, probes take half."""
+
+
+MOST_ON_DEMAND = 64
+"""Probes on demand under way at once; where descriptors are scarce, an eighth of all probes."""
 
 
 class Prober:
@@ -108,6 +118,8 @@ class Prober:
             saw_skips=self.vitals.saw_skips,
         )
 
+        self.on_demand = self._probe_on_demand(limit) if config.server.blackbox_modules else None
+
     @contextmanager
     def probing(self) -> Iterator[None]:
         """Probe as long as the context lasts; what is in flight at its end has no result."""
@@ -124,6 +136,8 @@ class Prober:
                 self._loop.remove_reader(self._engine.fileno())
                 self._ticker.stop()
                 self._engine.close()
+                if self.on_demand is not None:
+                    self.on_demand.close()
                 self._close()
 
     def _open(self, state_dir: str) -> Database:
@@ -138,6 +152,14 @@ class Prober:
             self._loop.call_soon_threadsafe(self.store.save_all)
 
         return Database(state_dir, report=report, lost=lost)
+
+    def _probe_on_demand(self, limit: int) -> "ProbeService":
+        from prober.blackbox.service import ProbeService  # noqa: PLC0415  (few want it)
+
+        for module, why in (self.config.modules or Modules({}, {})).refused.items():
+            log.warning("module_refused", module=module, reason=why)
+        most = min(MOST_ON_DEMAND, max(4, limit // 8))
+        return ProbeService(self._engine, lambda: self.config.modules, most=most)
 
     def _history(self, config: Config, database: Database) -> History:
         return History(
@@ -259,6 +281,7 @@ async def run(
         wall=time.time,
         reload=reloader.reload if _lifecycle(config, addresses) else None,
         history=prober.history,
+        on_demand=OnDemand(prober.on_demand.answer) if prober.on_demand else None,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()

@@ -8,6 +8,7 @@ from hashlib import sha256
 from posixpath import dirname, normpath
 from typing import Any, Generic, TypeVar
 
+from prober.config.blackbox.reading import Modules, read_modules
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
@@ -51,12 +52,16 @@ _SUGGESTIONS = 20  # to look for a near miss among thousands of pools takes its 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration without problems; `digest` is a hash of what its files say."""
+    """A configuration without problems; `digest` is a hash of what its files say.
+
+    `modules` are those for probing on demand; None: there are none.
+    """
 
     server: Server
     model: Model
     files: tuple[str, ...]
     digest: str
+    modules: Modules | None = None
 
 
 def load(
@@ -96,7 +101,8 @@ def parse(
         if reading.problems:
             order = {name: i for i, name in enumerate(reading.files)}
             raise ConfigError(*sorted(reading.problems, key=lambda p: (order[p.source], p.line)))
-        return Config(server, model, tuple(reading.files), reading.digest.hexdigest()[:16])
+        digest = reading.digest.hexdigest()[:16]
+        return Config(server, model, tuple(reading.files), digest, reading.modules)
 
 
 @contextmanager
@@ -139,6 +145,7 @@ class _Reading:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
         self.digest = sha256()
+        self.modules: Modules | None = None
         self._outside = outside
         self._vet = vet
         self._matches = matches
@@ -161,6 +168,8 @@ class _Reading:
         self._entries(document, given, outside)
         if "include" in given:
             self._include(document, given["include"], outside)
+        if server and server.blackbox_modules:
+            self._read_modules(server.blackbox_modules, outside, document)
         return server or Server()
 
     def model(self) -> Model:
@@ -256,6 +265,14 @@ class _Reading:
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
+
+    def _read_modules(self, file: str, outside: Outside, asker: Document) -> None:
+        place = outside._replace(directory="")
+        document = self._open(file, place, asker, ("server", "blackbox_modules"))
+        if document:
+            inside = outside._replace(directory=dirname(file))
+            self.modules, problems = read_modules(document, inside)
+            self.problems += problems
 
     def _include(self, document: Document, value: object, outside: Outside) -> None:
         patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()

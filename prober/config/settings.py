@@ -67,6 +67,11 @@ class Server:
     watch_config: bool = option(
         BOOLEAN, default=False, doc="reload when a file of the configuration changes"
     )
+    blackbox_modules: str | None = option(
+        FILE,
+        default=None,
+        doc="a file of blackbox_exporter modules: `GET /probe` then probes whatever it is asked to",
+    )
     auth: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
     web_config_file: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
     workers: None = option(UNSUPPORTED, default=None, doc="not supported by this version")

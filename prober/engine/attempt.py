@@ -11,6 +11,9 @@ from prober.model.status import Outcome, Phases
 
 Done = Callable[[Outcome], None]
 
+REPLY_LIMIT = 2 * 1024 * 1024
+"""Bytes that are read of one reply, whatever the probe type."""
+
 
 class Job:
     """What is probed, prepared once for many probes.
@@ -19,15 +22,31 @@ class Job:
     of a recent connection, asked for again when `source_due` is reached.
     """
 
-    __slots__ = ("addresses", "begin", "datagram", "source_due", "source_ip", "target", "timeout")
+    __slots__ = (
+        "addresses",
+        "begin",
+        "datagram",
+        "reply_limit",
+        "source_due",
+        "source_ip",
+        "target",
+        "timeout",
+    )
 
     def __init__(
-        self, target: Target, begin: Callable[[], Steps], *, timeout: float, datagram: bool
+        self,
+        target: Target,
+        begin: Callable[[], Steps],
+        *,
+        timeout: float,
+        datagram: bool,
+        reply_limit: int = REPLY_LIMIT,
     ) -> None:
         self.target = target
         self.begin = begin
         self.timeout = timeout
         self.datagram = datagram
+        self.reply_limit = reply_limit
         self.addresses = literal(target.host)
         self.source_ip: str | None = None
         self.source_due = 0.0

@@ -16,6 +16,7 @@ from prober.web.errors import errors_as_json
 from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
 from prober.web.metrics import Metrics
 from prober.web.openapi import OPENAPI, describe
+from prober.web.probe import ON_DEMAND, OnDemand
 from prober.web.routes import ROUTES
 from prober.web.scrape import METRICS
 from prober.web.stream import STREAMS, Streams
@@ -49,6 +50,7 @@ def make_app(
     heartbeat: float = HEARTBEAT,
     history: History | None = None,
     editor: Editor | None = None,
+    on_demand: OnDemand | None = None,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -62,11 +64,13 @@ def make_app(
         heartbeat: Seconds after which a silent event stream shows that it lives.
         history: What was written of the past; None where no state is kept.
         editor: Takes edits over the API; None where there is nothing to edit.
+        on_demand: Probes on demand.
     """
     app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
     app[STORE], app[VITALS] = store, vitals
     app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload)
     app[HISTORY] = Past(history)
+    app[ON_DEMAND] = on_demand or OnDemand(None)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)

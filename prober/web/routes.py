@@ -4,11 +4,13 @@ from prober.web import native
 from prober.web.openapi import Route, get_openapi
 from prober.web.page import STYLE_PATH, get_page, get_style
 from prober.web.past import HISTORY_QUERY, get_history
+from prober.web.probe import PROBE_QUERY, get_probe
 from prober.web.scrape import get_metrics
 from prober.web.sd import SD_QUERY, get_sd
 from prober.web.stream import STREAM_QUERY, get_stream
 
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
+_PROBED = dict.fromkeys((200, 400, 403, 500, 503), "text/plain")
 
 ROUTES = (
     Route("GET", "/api/v1/status", native.get_status, {200: "Overview"}),
@@ -40,6 +42,7 @@ ROUTES = (
     Route("POST", "/-/reload", native.reload, _RELOAD),
     Route("PUT", "/-/reload", native.reload, _RELOAD),
     Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
+    Route("GET", "/probe", get_probe, _PROBED, PROBE_QUERY),
     Route("GET", "/sd", get_sd, {200: "TargetGroups"}, SD_QUERY),
     Route("GET", "/", get_page, {200: "text/html"}),
     Route("GET", STYLE_PATH, get_style, {200: "text/css"}),
