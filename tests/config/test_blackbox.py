@@ -120,6 +120,10 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
             {"prober": "http", "http": {"fail_if_body_json_matches_cel": "body.a"}},
             "CEL expressions are not evaluated",
         ),
+        (
+            {"prober": "http", "http": {"fail_if_body_matches_regexp": [r"\pL"]}},
+            "fail_if_body_matches_regexp[0]: classes of Unicode",
+        ),
         ({"prober": "tcp", "tcp": {"source_ip_address": "10.0.0.1"}}, "cannot be chosen"),
         ({"prober": "tcp", "tcp": {"query_response": [{"expect_bytes": "a"}]}}, "use expect"),
         ({"prober": "tcp", "tcp": {"tls_config": {"min_version": "TLS10"}}}, "TLS before 1.2"),

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from prober.config.blackbox.re2 import RE2
+from prober.config.blackbox.unsupported import unsupported
 from prober.model.kinds import (
     BOOLEAN,
     Frozen,
@@ -15,7 +16,7 @@ from prober.model.kinds import (
     read_file,
     reject_surrogates,
 )
-from prober.model.option import Complaint, Kind, Outside, Rejected, expected
+from prober.model.option import Kind, Outside, Rejected, expected
 from prober.probes.http import SECRET_HEADERS
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
@@ -25,12 +26,6 @@ _SIZE = re.compile(r"([0-9]+)\s*([KMGTPE]?i?B?)", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110, section 5.6.2)
 _ELSEWHERE = ("icmp", "dns", "unix", "websocket")
-
-
-class Unsupported(str):
-    """Why prober cannot do the same as blackbox_exporter: the message of a complaint."""
-
-    __slots__ = ()
 
 
 def _read_duration(value: object, _: Outside) -> float:
@@ -51,7 +46,7 @@ def refusing(reason: str) -> Kind[Any]:
     """Return the kind of a key that asks for what cannot be done."""
 
     def read(_: object, __: Outside) -> Any:
-        raise Rejected(Complaint((), Unsupported(reason)))
+        raise unsupported(reason)
 
     return Kind(read, {"not": {}})
 
@@ -61,7 +56,7 @@ def off(reason: str) -> Kind[bool]:
 
     def read(value: object, outside: Outside) -> bool:
         if BOOLEAN.read(value, outside):
-            raise Rejected(Complaint((), Unsupported(reason)))
+            raise unsupported(reason)
         return False
 
     return Kind(read, BOOLEAN.schema)
@@ -106,13 +101,13 @@ def _show_headers(headers: Frozen[str]) -> dict[str, str]:
 
 def _read_method(value: object, outside: Outside) -> str:
     if value == "CONNECT":
-        raise Rejected(Complaint((), Unsupported("CONNECT asks a proxy for a tunnel")))
+        raise unsupported("CONNECT asks a proxy for a tunnel")
     return _METHOD.read(value, outside)
 
 
 def _read_prober(value: object, outside: Outside) -> str:
     if value in _ELSEWHERE:
-        raise Rejected(Complaint((), Unsupported(f"prober does not probe {value}")))
+        raise unsupported(f"prober does not probe {value}")
     return _PROBER.read(value, outside)
 
 
@@ -135,4 +130,4 @@ HEADER_NAME = matching(_TOKEN, "a header name", 256)
 HEADER_VALUE = Kind(_read_header_value, _STRING)
 _HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name)
 HEADERS = Kind(_HEADERS.read, _HEADERS.schema, _show_headers)
-IGNORED: Kind[object] = Kind(lambda value, _: value, {})
+IGNORED: Kind[object] = Kind(lambda value, _: value, {"type": "object"})

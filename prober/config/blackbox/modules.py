@@ -23,11 +23,11 @@ from prober.config.blackbox.kinds import (
     TEXT,
     TEXT_FILE,
     TLS_VERSION,
-    Unsupported,
     off,
     refusing,
 )
 from prober.config.blackbox.re2 import RE2, Pattern
+from prober.config.blackbox.unsupported import Unsupported
 from prober.model.kinds import (
     BOOLEAN,
     PEM_FILE,

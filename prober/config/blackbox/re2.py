@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from prober.config.blackbox.unsupported import unsupported
 from prober.model.option import Kind, Outside, Rejected, expected
 
 _FLAGS = re.compile(r"\(\?([a-zA-Z-]+)([:)])")
@@ -105,13 +106,13 @@ def _group(rest: str, *, first: bool, is_ascii: bool) -> tuple[str, int]:
         raise _no(f"{rest[:4]!r} is not known to it")
     flags, end = found[1], found[2]
     if "U" in flags:
-        raise Rejected("the flag U (lazy repetitions) cannot be translated")
+        raise unsupported("the flag U (lazy repetitions) cannot be translated")
     if "i" in flags and not is_ascii:
-        raise Rejected("the flag i together with letters beyond ASCII cannot be translated")
+        raise unsupported("the flag i together with letters beyond ASCII cannot be translated")
     if end == ")" and (not first or "-" in flags):
-        raise Rejected(f"flags such as {found[0]!r} can only stand at the beginning")
+        raise unsupported(f"flags such as {found[0]!r} can only stand at the beginning")
     if end == ":" and "m" in flags:
-        raise Rejected("the flag m for a part of the expression cannot be translated")
+        raise unsupported("the flag m for a part of the expression cannot be translated")
     return found[0], found.end()
 
 
@@ -123,7 +124,7 @@ def _escape(rest: str, *, in_class: bool) -> tuple[str, int]:
             raise _no(f"there is no character {found[0]}")
         return f"\\U{code:08x}", found.end()
     if rest[1:2] in ("p", "P"):
-        raise Rejected("classes of Unicode such as \\p{Greek} cannot be translated")
+        raise unsupported("classes of Unicode such as \\p{Greek} cannot be translated")
     if not in_class and (found := _QUOTE.match(rest)):
         return re.escape(found[1]), found.end()
     char = rest[1:2]

@@ -6,8 +6,8 @@ asks for it: none is answered wrongly, and the others work.
 
 from typing import NamedTuple
 
-from prober.config.blackbox.kinds import Unsupported
 from prober.config.blackbox.modules import Module
+from prober.config.blackbox.unsupported import Unsupported
 from prober.config.document import Document
 from prober.config.problem import Problem
 from prober.model.option import Complaint, Outside, Path, Rejected, mapping, section
