@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -208,6 +209,17 @@ class Running:
     def checks(self) -> list[str]:
         return [f"{check.key[0]} {check.key[1]}" for check in self.config.model.checks()]
 
+    def add(self, wanted: TargetList) -> None:
+        """Let another monitor stand in the files, with this list."""
+        model = self._on_disk.model
+        monitor = Monitor(
+            name=f"m{len(model.monitors)}", type="TCP", targets_from=wanted, probe=TcpProbe()
+        )
+        self._on_disk = replace(
+            self._on_disk,
+            model=Model((*model.monitors, monitor), (*model.pools, Pool(name=monitor.name))),
+        )
+
     async def refresh(self, wanted: TargetList) -> None:
         """Let the discovery read one list now."""
         if self.discovery._reviser is None:
@@ -280,6 +292,20 @@ async def test_a_reload_keeps_what_lists_said_and_asks_for_new_ones_first() -> N
     running.answers[URL] = None
     assert await running.reloader.reload() == []
     assert running.checks == ["m0 10.0.0.1:80", "m1 10.0.0.9:80"]
+    await running.reloader.close()
+
+
+async def test_a_new_list_that_cannot_be_read_leaves_the_others_alone() -> None:
+    running = Running(URL)
+    running.answers = {URL: groups("10.0.0.1:80"), OTHER: None}
+    await running.refresh(URL)
+    running.add(OTHER)
+    assert await running.reloader.reload() == []
+    assert running.checks == ["m0 10.0.0.1:80"]
+    await running.refresh(OTHER)
+    assert not running.vitals.target_lists["m1"].ok
+    assert running.vitals.target_lists["m0"].ok
+    await running.discovery.close()
     await running.reloader.close()
 
 

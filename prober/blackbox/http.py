@@ -161,11 +161,12 @@ class _Journey:
         return handshake(settings, name, ("http/1.1",))
 
     def _headers_for(self, place: Place, first: Place) -> dict[str, str]:
-        """Return the headers of a request; credentials go to the first host only."""
+        """Return the headers of a request; credentials stay with the first host, and in TLS."""
         headers = {"Host": place.netloc, **_titled(self._headers)}
-        if place.netloc != first.netloc:
-            headers = {k: v for k, v in headers.items() if k not in ("Authorization", "Cookie")}
+        if place.host != first.host:
             headers["Host"] = place.netloc
+        if place.host != first.host or (first.scheme, place.scheme) == ("https", "http"):
+            headers = {k: v for k, v in headers.items() if k not in ("Authorization", "Cookie")}
         elif credentials := self._credentials(place):
             headers.setdefault("Authorization", credentials.content)
         jar = self._cookies.items()

@@ -126,8 +126,7 @@ async def _run(runner: Runner, module: Module, request: ProbeRequest) -> bool:
     if module.prober == "http":
         return await probe_http(runner, module.http, request.target, hostname)
     if module.prober == "tcp":
-        tcp = module.tcp
-        return await probe_tcp(runner, tcp, request.target, hostname)
+        return await probe_tcp(runner, module.tcp, request.target, hostname)
     return await probe_grpc(runner, module.grpc, request.target)
 
 

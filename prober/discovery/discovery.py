@@ -7,6 +7,7 @@ read, or is refused, changes nothing: the checks that it led to before go on.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -101,13 +102,18 @@ class Discovery:
         Those that were never read are asked for; what they do not tell is left empty.
         """
         wanted = [each for each in lists_of(config.model) if each.url]
-        await asyncio.gather(*(self._learn(each) for each in wanted if each not in self._known))
-        self._known = {each: self._known[each] for each in wanted if each in self._known}
-        return await asyncio.to_thread(with_lists, config, self._known)
+        await asyncio.gather(*(self._learn_if_new(each) for each in wanted))
+        known = {each: self._known[each] for each in wanted if each in self._known}
+        return await asyncio.to_thread(with_lists, config, known)
 
     def follow(self, config: Config) -> None:
         """Follow the lists that a configuration names, and no others."""
         self._followers = lists_of(config.model)
+        self._known = {
+            each: listed
+            for each, listed in self._known.items()
+            if each.url and each in self._followers
+        }
         self._refusals.clear()
         following = {name for names in self._followers.values() for name in names}
         for gone in self._vitals.target_lists.keys() - following:
@@ -158,8 +164,12 @@ class Discovery:
     async def _refresh(self, wanted: TargetList) -> None:
         """Read a list; let what runs follow it."""
         before = self._known.get(wanted)
-        found = await self._learn(wanted)
-        if found is None or self._is_refused(wanted, found):
+        try:
+            found = await self._learn(wanted)
+        except ListUnusable as unusable:
+            self._saw_trouble(wanted, str(unusable))
+            return
+        if self._is_refused(wanted, found):
             return
         assert self._reviser is not None  # noqa: S101  (it runs in a task that `start` began)
         problems = await self._reviser.revise(
@@ -176,13 +186,14 @@ class Discovery:
         if wanted.url and found is not before:
             await self._save()
 
-    async def _learn(self, wanted: TargetList) -> Listed | None:
-        """Read a list and remember it; return None if it cannot be read."""
-        try:
-            found = await self._read(wanted)
-        except ListUnusable as unusable:
-            self._saw_trouble(wanted, str(unusable))
-            return None
+    async def _learn_if_new(self, wanted: TargetList) -> None:
+        if wanted not in self._known:
+            with suppress(ListUnusable):  # who follows it asks again, and says so
+                await self._learn(wanted)
+
+    async def _learn(self, wanted: TargetList) -> Listed:
+        """Read a list and remember it, or raise `ListUnusable`."""
+        found = await self._read(wanted)
         known = self._known.get(wanted)
         if known is not None and known.print == found.print:
             return known  # comparing a tuple with itself costs nothing

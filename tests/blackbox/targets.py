@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 TEXT = b"hello world\nversion 1.2\nbye\n"
 BIG = 3 * 1024 * 1024
@@ -77,6 +78,9 @@ class Site(BaseHTTPRequestHandler):
 
     def at_relative(self) -> None:
         self.reply(301, Location="ok?x=1")
+
+    def at_go(self) -> None:
+        self.reply(302, Location=unquote(self.path.partition("?to=")[2]))
 
     def at_loop(self) -> None:
         self.reply(302, Location="/loop")

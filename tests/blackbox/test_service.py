@@ -28,6 +28,7 @@ HTTP = {"prober": "http", "http": {"headers": {"X-Token": "hush"}}}
 MODULES = {
     "http_2xx": HTTP,
     "post_file": {"prober": "http", "http": {"method": "POST", "body_file": "body"}},
+    "basic": {"prober": "http", "http": {"basic_auth": {"username": "user", "password": "pass"}}},
     "waits": {"prober": "tcp", "tcp": {"query_response": [{"expect": "x"}]}},
     "ping": {"prober": "icmp"},
 }
@@ -72,6 +73,14 @@ def test_a_module_is_left_out_or_refused_with_its_reason(running: Daemon, web: s
 
 def test_a_body_can_come_from_a_file(running: Daemon, web: str) -> None:
     assert "\nprobe_success 1.0\n" in running.get(path(f"{web}/was-post", module="post_file"))[1]
+
+
+def test_credentials_are_not_carried_to_another_host(running: Daemon, web: str) -> None:
+    port = web.partition(":")[2]
+    for host, status in (("127.0.0.1", 200), ("localhost", 401)):
+        target = f"{web}/go?to=http://{host}:{port}/basic"
+        text = running.get(path(target, module="basic"))[1]
+        assert f"\nprobe_http_status_code {status}.0\n" in text
 
 
 def test_debug_tells_the_log_the_metrics_and_the_module_without_secrets(
