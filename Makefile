@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types bench clean
+.PHONY: help run test lint format types bench bench-quick clean
 
 help: ## show what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 	$(BIN)/prober demo --log-format console
@@ -28,8 +28,12 @@ format: $(VENV)/dev ## put code into format
 types: $(VENV)/dev ## check types
 	$(BIN)/mypy
 
-bench: $(VENV)/run ## measure CPU per probe, lateness and memory on this machine
-	$(BIN)/python bench/probes.py
+bench: $(VENV)/run ## measure beside HAProxy, blackbox_exporter and a C program, and keep the results
+	bench/install
+	$(BIN)/python -m bench --many --write
+
+bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before and after a change
+	$(BIN)/python -m bench.quick
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

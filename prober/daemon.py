@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import resource
 import signal
 import socket
@@ -11,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,6 +26,8 @@ from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
 from prober.engine.ticker import Ticker
+from prober.entrance import Entrance, connection_limits
+from prober.exposure import allows_reload
 from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
@@ -41,7 +41,8 @@ from prober.state.history import History
 from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Store
 from prober.state.vitals import Vitals
-from prober.web.app import make_app
+from prober.web.app import end_streams, make_app
+from prober.web.listener import Listener
 from prober.web.pace import Pace
 from prober.web.probe import OnDemand
 
@@ -265,12 +266,14 @@ async def run(
     )
     prober.config = discovery.begin(config)
     addresses = tuple(listen) or config.server.listen
+    entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
         lists=discovery,
+        adopted=entrance.adopt,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -279,15 +282,20 @@ async def run(
         prober.vitals,
         clock=time.monotonic,
         wall=time.time,
-        reload=reloader.reload if _lifecycle(config, addresses) else None,
+        reload=reloader.reload,
         history=prober.history,
         on_demand=OnDemand(prober.on_demand.answer) if prober.on_demand else None,
+        access=entrance.access,
+        allows_reload=lambda: allows_reload(prober.config, addresses),
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
+    limits = connection_limits(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
+    listener = Listener(runner.server, limits=limits, tls=lambda: entrance.tls)
     try:
         with prober.probing():
-            if not await _serve(runner, addresses):
+            if not await _listen(listener, addresses):
                 return 1
             prober.vitals.ready = True
             _free_the_collector()
@@ -301,37 +309,23 @@ async def run(
             await discovery.close()
             await reloader.close()
     finally:
+        await listener.close()
         await runner.cleanup()
     return 0
 
 
-async def _serve(runner: web.AppRunner, addresses: Iterable[Target]) -> bool:
+async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
     """Listen on every address; say where, or why not."""
     for address in addresses:
-        site = web.TCPSite(runner, address.host, address.port)
         try:
-            await site.start()
+            await listener.open(address)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
+            reason = error.strerror or str(error)
             log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
             return False
-    for bound in runner.addresses:
-        log.info("listening", address=str(Target(*bound[:2])))
+    for bound in listener.addresses:
+        log.info("listening", address=str(bound))
     return True
-
-
-def _lifecycle(config: Config, addresses: Iterable[Target]) -> bool:
-    """Tell whether `POST /-/reload` is on: as configured, else only on loopback."""
-    if config.server.lifecycle is not None:
-        return config.server.lifecycle
-    return all(_is_loopback(address.host) for address in addresses)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _say_what_is_missing(config: Config) -> None:

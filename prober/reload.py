@@ -24,6 +24,7 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 QUIET = 1.0
 """Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
+_AT_ONCE = ("watch_config", "lifecycle", "auth", "web_config_file")  # keys that need no restart
 _NOTED = 3  # problems that an event tells of; the log tells of all
 
 Note = Callable[[str, str], None]
@@ -70,6 +71,7 @@ class Reloader:
         guard: Refuses what would drop most of the checks.
         note: Is told of each reload and each rejection.
         lists: Completes what was read with lists of targets from elsewhere.
+        adopted: Is given each configuration that was taken.
         watcher: Looks at the files.
         clock: A monotonic clock.
         look_every: Seconds between two looks at the files.
@@ -84,6 +86,7 @@ class Reloader:
         guard: ShrinkGuard,
         note: Note,
         lists: Lists | None = None,
+        adopted: Callable[[Config], None] = lambda _: None,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_EVERY,
@@ -94,6 +97,7 @@ class Reloader:
         self._guard = guard
         self._note = note
         self._lists = lists
+        self._adopted = adopted
         self._watcher = watcher or Watcher()
         self._clock = clock
         self._look_every = look_every
@@ -204,6 +208,7 @@ class Reloader:
         if objection:
             return [objection]
         await self._live.apply(config, difference)
+        self._adopted(config)
         if cause:
             self._say_revised(difference, cause)
         else:
@@ -254,5 +259,5 @@ def _fixed_keys(before: Server, after: Server) -> list[str]:
     return [
         f"server.{each.name}"
         for each in fields(Server)
-        if each.name != "watch_config" and getattr(before, each.name) != getattr(after, each.name)
+        if each.name not in _AT_ONCE and getattr(before, each.name) != getattr(after, each.name)
     ]

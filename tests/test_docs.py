@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prober.blackbox.exchange import BODY_LIMIT
+from prober.blackbox import exchange
 from prober.config.reader import parse
 from prober.config.reference import with_tables
 from prober.daemon import MOST_ON_DEMAND
@@ -19,6 +19,9 @@ from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.recent import CAPACITY
+from prober.web.attempts import BURST, REFILL
+from prober.web.auth import OPEN_PATHS
+from prober.web.guard import BODY_LIMIT, Limits
 from prober.web.sd import meta_labels
 from tests.running import prober
 
@@ -52,7 +55,7 @@ def test_the_keys_of_modules_stand_in_the_page_on_migration() -> None:
     command = "python -m prober.config.reference docs/migrating-from-blackbox_exporter.md"
     assert with_tables(page) == page, f"the tables are out of date, run: {command}"
     assert f"{MOST_ON_DEMAND} such probes are under way" in page
-    assert f"{BODY_LIMIT // 2**20} MiB of a body" in page
+    assert f"{exchange.BODY_LIMIT // 2**20} MiB of a body" in page
 
 
 @pytest.mark.parametrize("name", ["migrating-from-blackbox_exporter.md", "prometheus.md"])
@@ -81,6 +84,25 @@ def test_the_commands_in_the_readme_exist() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_limits_in_the_text_on_security_are_those_of_the_code() -> None:
+    limits, text = Limits(), (ROOT / "docs/security.md").read_text()
+    rows = dict(re.findall(r"^\| ([a-z].*?) \| (\d+)", text, re.MULTILINE))
+    assert {name.partition(",")[0]: int(number) for name, number in rows.items()} == {
+        "connections": limits.connections,
+        "connections of one peer": limits.per_peer,
+        "time until the headers are there": limits.headers,
+        "time between two requests": limits.idle,
+        "time until the body is there": limits.body,
+        "time without taking anything of an answer": limits.stall,
+        "body": BODY_LIMIT >> 20,
+    }
+    assert f"proxies meet, {limits.of_peer('::1')} |" in text
+    assert f"may show {BURST} wrong credentials, then one a second" in text
+    assert REFILL == 1.0
+    for path in OPEN_PATHS:
+        assert f"`GET {path}`" in text

@@ -61,7 +61,7 @@ class ProbeService:
         modules = self._modules()
         if modules is None:
             message = "probing on demand is switched off; server.blackbox_modules switches it on"
-            return ProbeAnswer(403, f"{message}\n")
+            return ProbeAnswer(404, f"{message}\n")
         name = request.module or DEFAULT_MODULE
         module = modules.usable.get(name)
         if module is None:

@@ -10,7 +10,7 @@ from prober.web.sd import SD_QUERY, get_sd
 from prober.web.stream import STREAM_QUERY, get_stream
 
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
-_PROBED = dict.fromkeys((200, 400, 403, 500, 503), "text/plain")
+_PROBED = dict.fromkeys((200, 400, 404, 500, 503), "text/plain")
 
 ROUTES = (
     Route("GET", "/api/v1/status", native.get_status, {200: "Overview"}),
