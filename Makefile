@@ -14,10 +14,10 @@ STAGE := $(DESTDIR)$(APP).new
 CONFIG := $(SYSCONFDIR)/prober/prober.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test acceptance lint format types bench lock install uninstall clean
+.PHONY: help run test acceptance lint format types bench bench-quick lock install uninstall clean
 
 help: ## show what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 	$(BIN)/prober demo --log-format console
@@ -39,10 +39,16 @@ format: $(VENV)/dev ## put code into format
 types: $(VENV)/dev ## check types
 	$(BIN)/mypy
 
-bench: $(VENV)/run ## measure CPU per probe, lateness and memory on this machine
-	$(BIN)/python bench/probes.py
+bench: $(VENV)/run ## measure beside HAProxy, blackbox_exporter and a C program, and keep the results
+	bench/install
+	$(BIN)/python -m bench --many --write
 
-EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
+bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before and after a change
+	$(BIN)/python -m bench.quick
+
+# What is installed as a service or an image can do all that a configuration may ask for.
+EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt \
+    --extra web --extra oci
 
 lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
 	uv lock

@@ -1,6 +1,6 @@
 """What a reload costs the probes: lateness while the file is changed, beside lateness without.
 
-    python bench/reload.py [--checks 10000] [--interval 10] [--changes 5] [--many]
+    python -m bench.reload [--checks 10000] [--interval 10] [--changes 5] [--many]
 
 All checks are TCP against one listener on 127.1.0.0/16. Each change moves a hundred backends in or
 out and is taken by SIGHUP; `--many` has a monitor for each backend instead of one pool. The lags
@@ -11,7 +11,6 @@ answer to GET /-/healthy, which waits as long as the event loop does.
 import argparse
 import json
 import queue
-import re
 import signal
 import subprocess
 import sys
@@ -22,12 +21,10 @@ from pathlib import Path
 from typing import IO
 from urllib.request import urlopen
 
-from probes import addresses, targets
+from bench.measure import Buckets, buckets, quantiles
+from bench.targets import addresses, targets
 
 SETTLE = 12.0
-BUCKET = re.compile(r'(prober_(?:schedule|loop)_lag_seconds)_bucket\{le="([^"]+)"\} (\S+)')
-
-Buckets = dict[str, dict[str, float]]
 
 
 def configuration(port: int, checks: int, interval: float, *, many: bool) -> str:
@@ -63,25 +60,12 @@ class Log(threading.Thread):
         return line
 
 
-def buckets(url: str) -> Buckets:
-    """Return the cumulative counts of both lags."""
-    found: Buckets = {}
-    with urlopen(f"{url}/metrics") as answer:
-        for name, bound, count in BUCKET.findall(answer.read().decode()):
-            found.setdefault(name, {})[bound] = float(count)
-    return found
-
-
-def quantiles(before: Buckets, after: Buckets) -> str:
-    """Return p50, p99 and the most of what was counted in between, in milliseconds."""
+def lags(before: Buckets, after: Buckets) -> str:
+    """Return what was counted of both lags between two looks, in milliseconds."""
     shown = []
-    for name, counts in after.items():
-        rows = [(bound, count - before[name][bound]) for bound, count in counts.items()]
-        values = [
-            next(f"{float(b) * 1000:g}" for b, count in rows if count >= share * rows[-1][1])
-            for share in (0.5, 0.99, 1)
-        ]
-        shown.append(f"{name.split('_')[1]} lag p50/p99/max {'/'.join(values)} ms")
+    for name in after:
+        values = "/".join(f"{value:g}" for value in quantiles(before, after, name).values())
+        shown.append(f"{name.split('_')[1]} lag p50/p99/max {values} ms")
     return ", ".join(shown)
 
 
@@ -112,7 +96,7 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=5)
     parser.add_argument("--many", action="store_true")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, targets() as port:
+    with tempfile.TemporaryDirectory() as folder, targets(Path(folder)) as (port, _, _):
         path = Path(folder, "prober.json")
 
         def write(checks: int) -> None:
@@ -132,7 +116,7 @@ def main() -> None:
             before = buckets(url)
             time.sleep(SETTLE)
             after = buckets(url)
-            print(f"{asked.checks} checks, without reload: {quantiles(before, after)}")
+            print(f"{asked.checks} checks, without reload: {lags(before, after)}")
             pulse = Pulse(url)
             pulse.start()
             for i in range(asked.changes):
@@ -145,7 +129,7 @@ def main() -> None:
                 took = time.perf_counter() - start
                 print(
                     f"{line['event']} in {took:.2f} s, longest answer "
-                    f"{pulse.longest * 1000:.0f} ms: {quantiles(before, buckets(url))}"
+                    f"{pulse.longest * 1000:.0f} ms: {lags(before, buckets(url))}"
                 )
                 time.sleep(2)
             process.send_signal(signal.SIGTERM)

@@ -64,6 +64,7 @@ ALLOW_SHRINK = Flag(
     "allow-shrink", "let a reload drop more than half of the checks", yes_or_no, default=False
 )
 URL = Flag("url", "the daemon to ask", daemon_url, "URL", "http://127.0.0.1:7762")
+TOKEN_FILE = Flag("token-file", "file with the token that the daemon wants", metavar="FILE")
 JSON = Flag("json", "print the checks as the API gives them", yes_or_no, default=False)
 PLAN_JSON = JSON._replace(doc="print the plan as JSON")
 WATCH = Flag("watch", "show them again and again until Ctrl-C", yes_or_no, default=False)
@@ -207,13 +208,13 @@ def _plan(options: Namespace, environment: Environment) -> int:
     import json
 
     from prober import plan
-    from prober.client import Unanswered
+    from prober.client import Unanswered, token_in
     from prober.config.problem import ConfigError
     from prober.terminal import clean
 
     try:
         then = plan.planned(_load(options, environment).model)
-        found = plan.compare(plan.running(options.url), then)
+        found = plan.compare(plan.running(options.url, token_in(options.token_file)), then)
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))
@@ -290,7 +291,7 @@ def _status(options: Namespace, environment: Environment) -> int:
     import time
 
     from prober import overview
-    from prober.client import Unanswered
+    from prober.client import Unanswered, token_in
     from prober.terminal import EXIT_CODES, clean, wants_colour
 
     query = {name: getattr(options, name) for name in ("pool", "monitor") if getattr(options, name)}
@@ -298,7 +299,7 @@ def _status(options: Namespace, environment: Environment) -> int:
     screen = overview.Screen(sys.stdout, colour=colour, as_json=options.json, wall=time.time)
 
     def look() -> overview.View:
-        return overview.look(options.url, query)
+        return overview.look(options.url, query, token_in(options.token_file))
 
     if options.watch:
         return EXIT_CODES[overview.watch(look, screen, interval=options.interval)]
@@ -313,11 +314,11 @@ def _status(options: Namespace, environment: Environment) -> int:
 
 def _health(options: Namespace, _: Environment) -> int:
     """Ask a daemon whether it is well; say something only if it is not."""
-    from prober.client import Unanswered, ask
+    from prober.client import Unanswered, ask, token_in
     from prober.terminal import clean
 
     try:
-        ask(options.url, "/-/healthy")
+        ask(options.url, "/-/healthy", token=token_in(options.token_file))
     except Unanswered as unanswered:
         print(f"prober health: {clean(str(unanswered))}", file=sys.stderr)
         return 1
@@ -368,7 +369,7 @@ example:
         "plan",
         "tell what a reload of a running daemon would do",
         _plan,
-        (CONFIG, URL, PLAN_JSON),
+        (CONFIG, URL, TOKEN_FILE, PLAN_JSON),
         """\
 Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
 because the daemon shows no secrets.
@@ -398,7 +399,7 @@ examples:
         "status",
         "show the checks of a running daemon",
         _status,
-        (URL, JSON, WATCH, INTERVAL, POOL, MONITOR),
+        (URL, TOKEN_FILE, JSON, WATCH, INTERVAL, POOL, MONITOR),
         """\
 Exit status as of a Nagios plugin, for the worst check shown: 0 OK, 1 WARNING, 2 CRITICAL,
 3 UNKNOWN; also 3 when there is no check to show or the daemon cannot be asked.
@@ -412,7 +413,7 @@ examples:
         "health",
         "ask a running daemon whether it is well",
         _health,
-        (URL,),
+        (URL, TOKEN_FILE),
         """\
 Made for a container's HEALTHCHECK: says nothing if all is well.
 Exit status: 0 or 1.""",

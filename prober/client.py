@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -13,27 +14,54 @@ from urllib.request import ProxyHandler, Request, build_opener
 _SECONDS = 5.0
 _LIMIT = 1 << 26  # bytes of one answer
 _REASON_LIMIT = 200  # bytes of an answer that is an error
+_HINTS = {
+    401: "; it wants a good token: name its file with --token-file",
+    403: "; what was shown is not enough for this",
+}
 
 
 class Unanswered(Exception):  # noqa: N818  (reads as what happened to the question)
     """The daemon could not be asked, or what answered is not one."""
 
 
-def ask(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
+def token_in(file: str | None) -> str | None:
+    """Return the token that a file holds, None without a file; raise `Unanswered`."""
+    if file is None:
+        return None
+    try:
+        token = Path(file).read_text("ascii").strip()
+    except OSError as error:
+        raise Unanswered(f"cannot read the token file {file!r}: {error.strerror}") from None
+    except ValueError:
+        token = ""
+    if not token or not token.isprintable() or " " in token:
+        raise Unanswered(f"the token file {file!r} does not hold a token on one line")
+    return token
+
+
+def ask(
+    url: str, path: str, query: Mapping[str, str] | None = None, *, token: str | None = None
+) -> bytes:
     """Return what the daemon answers to a GET, or raise `Unanswered`.
 
-    User and password in the URL are sent as basic authentication. A proxy from the environment is
-    not used: the address is meant as it is written.
+    User and password in the URL are sent as basic authentication, unless there is a token. A proxy
+    from the environment is not used: the address is meant as it is written.
     """
-    address, headers = _without_password(url)
+    address, authorization = _without_password(url)
+    if token is not None:
+        authorization = f"Bearer {token}"
     question = f"?{urlencode(query)}" if query else ""
+    headers = {"Accept": "application/json, text/plain"}
     request = Request(address + path + question, headers=headers)  # noqa: S310  (http or https only)
+    if authorization is not None:
+        request.add_unredirected_header("Authorization", authorization)
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
             content: bytes = answer.read(_LIMIT + 1)
     except HTTPError as error:
         with error:
-            raise Unanswered(f"{address}{path}: HTTP {error.code} {_reason(error)}") from None
+            hint = _HINTS.get(error.code, "")
+            raise Unanswered(f"{address}{path}: HTTP {error.code} {_reason(error)}{hint}") from None
     except (OSError, HTTPException) as error:
         raise Unanswered(f"{address}: {_why(error)}") from None
     if len(content) > _LIMIT:
@@ -41,13 +69,12 @@ def ask(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
     return content
 
 
-def _without_password(url: str) -> tuple[str, dict[str, str]]:
+def _without_password(url: str) -> tuple[str, str | None]:
+    """Return the URL without user and password, and these as a header's value."""
     parts = urlsplit(url)
     user, separator, host = parts.netloc.rpartition("@")
-    headers = {"Accept": "application/json, text/plain"}
-    if separator:
-        headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
-    return parts._replace(netloc=host, path=quote(parts.path, safe="/%")).geturl(), headers
+    basic = f"Basic {b64encode(unquote(user).encode()).decode()}" if separator else None
+    return parts._replace(netloc=host, path=quote(parts.path, safe="/%")).geturl(), basic
 
 
 def _reason(error: HTTPError) -> str:
@@ -66,21 +93,26 @@ def _why(error: OSError | HTTPException) -> str:
     return str(reason) or type(reason).__name__
 
 
-def ask_json(url: str, path: str, query: Mapping[str, str] | None = None) -> Any:
+def ask_json(
+    url: str, path: str, query: Mapping[str, str] | None = None, *, token: str | None = None
+) -> Any:
     """Return the JSON that the daemon answers with, or raise `Unanswered`."""
-    content = ask(url, path, query)
+    content = ask(url, path, query, token=token)
     try:
         return json.loads(content)
     except ValueError:
         raise Unanswered(f"{url}{path}: the answer is not JSON; is this a prober?") from None
 
 
-def all_checks(url: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+def all_checks(
+    url: str, query: Mapping[str, str], *, token: str | None = None
+) -> list[dict[str, Any]]:
     """Return every check that matches, page by page, or raise `Unanswered`."""
     checks: list[dict[str, Any]] = []
     marker: str | None = None
     while True:
-        page = ask_json(url, "/api/v1/checks", {**query, **({"marker": marker} if marker else {})})
+        place = {"marker": marker} if marker else {}
+        page = ask_json(url, "/api/v1/checks", {**query, **place}, token=token)
         if not isinstance(page, dict) or not isinstance(page.get("checks"), list):
             raise Unanswered(f"{url}/api/v1/checks: not a list of checks; is this a prober?")
         checks += page["checks"]

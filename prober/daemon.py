@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
@@ -25,6 +24,8 @@ from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
 from prober.engine.ticker import Ticker
+from prober.entrance import Entrance, connection_limits
+from prober.exposure import allows_reload
 from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
@@ -39,7 +40,8 @@ from prober.state.history import History
 from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Store
 from prober.state.vitals import Vitals
-from prober.web.app import make_app
+from prober.web.app import end_streams, make_app
+from prober.web.listener import Listener
 from prober.web.pace import Pace
 
 log = structlog.get_logger()
@@ -241,12 +243,14 @@ async def run(
         return 1
     addresses = tuple(listen) or config.server.listen
     service = Service.of(os.environ, prober.store, prober.vitals)
+    entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
         around=service.reloading,
+        adopted=entrance.adopt,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -255,14 +259,19 @@ async def run(
         prober.vitals,
         clock=time.monotonic,
         wall=time.time,
-        reload=reloader.reload if _lifecycle(config, addresses) else None,
+        reload=reloader.reload,
         history=prober.history,
+        access=entrance.access,
+        allows_reload=lambda: allows_reload(prober.config, addresses),
     )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
+    limits = connection_limits(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
+    listener = Listener(runner.server, limits=limits, tls=lambda: entrance.tls)
     try:
         with prober.probing():
-            if not await _serve(runner, addresses):
+            if not await _listen(listener, addresses):
                 return 1
             prober.vitals.ready = True
             _free_the_collector()
@@ -275,37 +284,23 @@ async def run(
             prober.vitals.ready = False
             await reloader.close()
     finally:
+        await listener.close()
         await runner.cleanup()
     return 0
 
 
-async def _serve(runner: web.AppRunner, addresses: Iterable[Target]) -> bool:
+async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
     """Listen on every address; say where, or why not."""
     for address in addresses:
-        site = web.TCPSite(runner, address.host, address.port)
         try:
-            await site.start()
+            await listener.open(address)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
+            reason = error.strerror or str(error)
             log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
             return False
-    for bound in runner.addresses:
-        log.info("listening", address=str(Target(*bound[:2])))
+    for bound in listener.addresses:
+        log.info("listening", address=str(bound))
     return True
-
-
-def _lifecycle(config: Config, addresses: Iterable[Target]) -> bool:
-    """Tell whether `POST /-/reload` is on: as configured, else only on loopback."""
-    if config.server.lifecycle is not None:
-        return config.server.lifecycle
-    return all(_is_loopback(address.host) for address in addresses)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _say_what_is_missing(config: Config) -> None:

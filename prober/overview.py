@@ -41,10 +41,10 @@ class View(NamedTuple):
         return worst(Status(each["status"]) for each in self.checks if not _is_disabled(each))
 
 
-def look(url: str, query: Mapping[str, str]) -> View:
+def look(url: str, query: Mapping[str, str], token: str | None = None) -> View:
     """Ask a daemon for its checks, or raise `Unanswered`."""
-    summary = ask_json(url, "/api/v1/status")
-    checks = all_checks(url, query)
+    summary = ask_json(url, "/api/v1/status", token=token)
+    checks = all_checks(url, query, token=token)
     try:
         itself = summary["prober"]
         title = f"{itself['name']}, prober {itself['version']}"

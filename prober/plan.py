@@ -56,10 +56,11 @@ class Plan(NamedTuple):
         return self.step.before - self.step.removed - self.changed
 
 
-def running(url: str) -> Picture:
+def running(url: str, token: str | None = None) -> Picture:
     """Return the picture of a running daemon, or raise `Unanswered`."""
-    monitors, pools = ask_json(url, "/api/v1/monitors"), ask_json(url, "/api/v1/pools")
-    checks = all_checks(url, {})
+    monitors = ask_json(url, "/api/v1/monitors", token=token)
+    pools = ask_json(url, "/api/v1/pools", token=token)
+    checks = all_checks(url, {}, token=token)
     try:
         return _picture(
             monitors["monitors"],

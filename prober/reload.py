@@ -24,6 +24,7 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 QUIET = 1.0
 """Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
+_AT_ONCE = ("watch_config", "lifecycle", "auth", "web_config_file")  # keys that need no restart
 _NOTED = 3  # problems that an event tells of; the log tells of all
 
 Note = Callable[[str, str], None]
@@ -59,6 +60,7 @@ class Reloader:
         read: Reads it; None if there is nothing to read again.
         guard: Refuses what would drop most of the checks.
         note: Is told of each reload and each rejection.
+        adopted: Is given each configuration that was taken.
         around: Makes a context that each reload happens in.
         watcher: Looks at the files.
         clock: A monotonic clock.
@@ -73,6 +75,7 @@ class Reloader:
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
         note: Note,
+        adopted: Callable[[Config], None] = lambda _: None,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -83,6 +86,7 @@ class Reloader:
         self._read = read
         self._guard = guard
         self._note = note
+        self._adopted = adopted
         self._around = around
         self._watcher = watcher or Watcher()
         self._clock = clock
@@ -170,6 +174,7 @@ class Reloader:
         if objection:
             return [objection]
         await self._live.apply(config, difference)
+        self._adopted(config)
         self._say(before, config, difference)
         self._watch_or_not()
         return []
@@ -212,5 +217,5 @@ def _fixed_keys(before: Server, after: Server) -> list[str]:
     return [
         f"server.{each.name}"
         for each in fields(Server)
-        if each.name != "watch_config" and getattr(before, each.name) != getattr(after, each.name)
+        if each.name not in _AT_ONCE and getattr(before, each.name) != getattr(after, each.name)
     ]

@@ -21,6 +21,7 @@ from prober.config.problem import ConfigError, Problem
 from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
 from prober.engine.tls import vet
+from prober.vetting import VET_SERVER
 
 SMALL = 32 * 1024
 """Bytes of configuration that are read in a thread."""
@@ -43,7 +44,7 @@ class Source:
         if path is None:
             message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
             raise ConfigError(Problem(PLACES[0], 0, (), message))
-        config = load(path, environment=self.environment, vet=vet, disk=disk)
+        config = load(path, environment=self.environment, vet=vet, vet_server=VET_SERVER, disk=disk)
         # systemd's StateDirectory= may name several, separated by colons
         by_systemd = self.environment.get("STATE_DIRECTORY", "").partition(":")[0]
         state_dir = self.state_dir or config.server.state_dir or by_systemd or None

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError
@@ -67,9 +67,8 @@ class Daemon:
         self.url = f"http://{self.wait_for('listening')['address']}"
 
     def _read(self, log: IO[bytes]) -> None:
-        with suppress(ValueError):  # who runs the process has closed its log meanwhile
-            for line in log:
-                self._queue.put(line)
+        for line in log:
+            self._queue.put(line)
         self._queue.put(b"")
 
     def next_line(self) -> Line | None:
@@ -110,6 +109,11 @@ class Daemon:
         assert status == 200, body
         return json.loads(body)
 
+    def close(self) -> None:
+        """End it, and let its log be read to the end before somebody closes that."""
+        self.process.kill()
+        self._reader.join(PATIENCE)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
@@ -140,7 +144,8 @@ def daemon(config: object, folder: Path, *arguments: str) -> Iterator[Daemon]:
     ) as process:
         assert process.stderr is not None
         try:
-            yield Daemon(process, process.stderr)
+            with closing(Daemon(process, process.stderr)) as running:
+                yield running
         finally:
             process.kill()
 

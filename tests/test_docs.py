@@ -12,6 +12,9 @@ from prober.model.monitor import UDP_PACE
 from prober.model.option import Outside
 from prober.model.status import Reason
 from prober.state.recent import CAPACITY
+from prober.web.attempts import BURST, REFILL
+from prober.web.auth import OPEN_PATHS
+from prober.web.guard import BODY_LIMIT, Limits
 from tests.running import prober
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +50,25 @@ def test_the_commands_in_the_readme_exist() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_limits_in_the_text_on_security_are_those_of_the_code() -> None:
+    limits, text = Limits(), (ROOT / "docs/security.md").read_text()
+    rows = dict(re.findall(r"^\| ([a-z].*?) \| (\d+)", text, re.MULTILINE))
+    assert {name.partition(",")[0]: int(number) for name, number in rows.items()} == {
+        "connections": limits.connections,
+        "connections of one peer": limits.per_peer,
+        "time until the headers are there": limits.headers,
+        "time between two requests": limits.idle,
+        "time until the body is there": limits.body,
+        "time without taking anything of an answer": limits.stall,
+        "body": BODY_LIMIT >> 20,
+    }
+    assert f"proxies meet, {limits.of_peer('::1')} |" in text
+    assert f"may show {BURST} wrong credentials, then one a second" in text
+    assert REFILL == 1.0
+    for path in OPEN_PATHS:
+        assert f"`GET {path}`" in text

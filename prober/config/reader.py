@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from posixpath import dirname, normpath
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document
@@ -14,6 +14,7 @@ from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
 from prober.config.settings import Server
 from prober.config.targets import read_targets
+from prober.model.endpoint import Endpoint
 from prober.model.kinds import list_of, read_file, text
 from prober.model.monitor import Model, Monitor
 from prober.model.option import (
@@ -43,10 +44,21 @@ Matches = Callable[[str, str], list[str]]
 """Returns the files that a pattern names, starting at a directory."""
 
 _SERVER = section(Server).read
+_ENDPOINT = section(Endpoint).read
 _POOL = section(Pool).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
 _SUGGESTIONS = 20  # to look for a near miss among thousands of pools takes its time
+
+
+class VetServer(NamedTuple):
+    """Says what is wrong on this machine with the `server` section, and with its web file."""
+
+    server: Callable[[Server], Iterable[Complaint]] = lambda _: ()
+    endpoint: Callable[[Endpoint], Iterable[Complaint]] = lambda _: ()
+
+
+NOT_VETTED = VetServer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Config:
     model: Model
     files: tuple[str, ...]
     digest: str
+    endpoint: Endpoint = Endpoint()
 
 
 def load(
@@ -64,6 +77,7 @@ def load(
     *,
     environment: Mapping[str, str],
     vet: Vet = lambda _: (),
+    vet_server: VetServer = NOT_VETTED,
     disk: Disk | None = None,
 ) -> Config:
     """Read a configuration file and all that it names; raise `ConfigError` with every problem."""
@@ -77,7 +91,14 @@ def load(
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
     outside = Outside(dirname(path), disk.read_text, environment)
-    return parse(content, source=path, outside=outside, vet=vet, matches=disk.matches)
+    return parse(
+        content,
+        source=path,
+        outside=outside,
+        vet=vet,
+        vet_server=vet_server,
+        matches=disk.matches,
+    )
 
 
 def parse(
@@ -86,17 +107,19 @@ def parse(
     source: str,
     outside: Outside,
     vet: Vet = lambda _: (),
+    vet_server: VetServer = NOT_VETTED,
     matches: Matches | None = None,
 ) -> Config:
     """Read the text of a configuration; raise `ConfigError` with every problem."""
     with _without_collecting():
-        reading = _Reading(outside, vet, matches or Disk().matches)
+        reading = _Reading(outside, vet, vet_server, matches or Disk().matches)
         server = reading.main_file(content, source)
         model = reading.model()
         if reading.problems:
             order = {name: i for i, name in enumerate(reading.files)}
             raise ConfigError(*sorted(reading.problems, key=lambda p: (order[p.source], p.line)))
-        return Config(server, model, tuple(reading.files), reading.digest.hexdigest()[:16])
+        digest = reading.digest.hexdigest()[:16]
+        return Config(server, model, tuple(reading.files), digest, reading.endpoint)
 
 
 @contextmanager
@@ -135,12 +158,14 @@ class _Entry(Generic[T]):
 class _Reading:
     """A configuration while it is read."""
 
-    def __init__(self, outside: Outside, vet: Vet, matches: Matches) -> None:
+    def __init__(self, outside: Outside, vet: Vet, vet_server: VetServer, matches: Matches) -> None:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
         self.digest = sha256()
+        self.endpoint = Endpoint()
         self._outside = outside
         self._vet = vet
+        self._vet_server = vet_server
         self._matches = matches
         self._defaults = Defaults()
         self._pools: list[_Entry[Pool]] = []
@@ -155,6 +180,9 @@ class _Reading:
         server = None
         if "server" in given:
             server = self._attempt(document, ("server",), _SERVER, given["server"], outside)
+            self._read_endpoint(given["server"], outside, document)
+        if server:
+            self._complain(document, ("server",), self._vet_server.server(server))
         if "defaults" in given:
             self._defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)
@@ -256,6 +284,20 @@ class _Reading:
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
+
+    def _read_endpoint(self, server: object, outside: Outside, asker: Document) -> None:
+        """Read the web file, even if something else in the `server` section is wrong."""
+        name = server.get("web_config_file") if isinstance(server, dict) else None
+        if not isinstance(name, str) or not name:
+            return
+        document = self._open(name, outside, asker, ("server", "web_config_file"))
+        if document is None or document.value is None:
+            return
+        inside = outside._replace(directory=dirname(outside.locate(name)))
+        endpoint = self._attempt(document, (), _ENDPOINT, document.value, inside)
+        if endpoint:
+            self.endpoint = endpoint
+            self._complain(document, (), self._vet_server.endpoint(endpoint))
 
     def _include(self, document: Document, value: object, outside: Outside) -> None:
         patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()

@@ -13,6 +13,8 @@ from typing import Any
 
 from prober.config.settings import Server
 from prober.config.targets import TargetGroup
+from prober.model.access import Auth, HuaweiKey, OracleKey, Token
+from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
 from prober.model.kinds import in_units
 from prober.model.monitor import Monitor, TargetList
 from prober.model.option import is_required, options_of
@@ -22,6 +24,14 @@ from prober.probes import PROBE_TYPES
 
 _SECTIONS = {
     "server": Server,
+    "auth": Auth,
+    "token": Token,
+    "oracle_key": OracleKey,
+    "huawei_key": HuaweiKey,
+    "web_config_file": Endpoint,
+    "tls_server_config": TlsServer,
+    "http_server_config": HttpServer,
+    "rate_limit": RateLimit,
     "pool": Pool,
     "backend": Backend,
     "monitor": Monitor,

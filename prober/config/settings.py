@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from prober.model.access import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of
 from prober.model.option import Kind, Outside, Rejected, expected, option
 from prober.model.pool import normal_host
@@ -62,11 +63,17 @@ class Server:
         BOOLEAN, default=False, doc="the API may edit monitors and pools; no effect in this version"
     )
     lifecycle: bool | None = option(
-        BOOLEAN, default=None, doc="`POST /-/reload` works; default only on loopback addresses"
+        BOOLEAN,
+        default=None,
+        doc="`POST /-/reload` works; default: unless everybody could call it",
     )
     watch_config: bool = option(
         BOOLEAN, default=False, doc="reload when a file of the configuration changes"
     )
-    auth: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
-    web_config_file: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
+    auth: Auth | None = option(
+        AUTH, default=None, doc="who may use the API; without it, everybody who reaches it"
+    )
+    web_config_file: str | None = option(
+        FILE, default=None, doc="TLS, users and headers, in the format of Prometheus exporters"
+    )
     workers: None = option(UNSUPPORTED, default=None, doc="not supported by this version")

@@ -22,6 +22,8 @@ USABLE = 600.0
 """Seconds for which an old answer is used while the resolver fails."""
 THREADS = 64
 """Lookups that can be under way at once."""
+FEW = 100
+"""Names that are kept without asking whether they are still used."""
 MOST_ADDRESSES = 16
 """Addresses of one name that are tried."""
 
@@ -69,11 +71,12 @@ def look_up(name: str) -> Addresses:
 
 
 class _Name:
-    __slots__ = ("addresses", "answered_at", "asking", "trouble", "waiting")
+    __slots__ = ("addresses", "answered_at", "asked_at", "asking", "trouble", "waiting")
 
     def __init__(self) -> None:
         self.addresses: Addresses = ()
         self.answered_at = 0.0
+        self.asked_at = 0.0
         self.trouble: Trouble | None = None
         self.asking = False
         self.waiting: list[Callable[[Answer], None]] = []
@@ -96,16 +99,24 @@ class Resolver:
         self._soon = soon
         self._look_up = look_up
         self._names: dict[str, _Name] = {}
+        self._room = FEW
         self._queue: SimpleQueue[str | None] = SimpleQueue()
         self._threads = 0
         self._under_way = 0
 
+    def __len__(self) -> int:
+        """Return of how many names it knows."""
+        return len(self._names)
+
     def resolve(self, name: str, answer: Callable[[Answer], None]) -> Answer | None:
         """Return what is known of a name, or None and call `answer` once it is."""
+        now = self._clock()
         entry = self._names.get(name)
         if entry is None:
+            self._forget_the_unused(now)
             entry = self._names[name] = _Name()
-        age = self._clock() - entry.answered_at
+        entry.asked_at = now
+        age = now - entry.answered_at
         if entry.addresses and age < USABLE:
             if age > FRESH:
                 self._ask(name, entry)
@@ -121,6 +132,17 @@ class Resolver:
         entry = self._names.get(name)
         if entry and answer in entry.waiting:
             entry.waiting.remove(answer)
+
+    def _forget_the_unused(self, now: float) -> None:
+        """Keep only the names in use, each time that they have become twice as many."""
+        if len(self._names) < self._room:
+            return
+        self._names = {
+            name: entry
+            for name, entry in self._names.items()
+            if entry.asking or entry.waiting or now - entry.asked_at < USABLE
+        }
+        self._room = max(FEW, 2 * len(self._names))
 
     def close(self) -> None:
         """Let the threads end, each when its lookup has."""

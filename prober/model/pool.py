@@ -42,6 +42,12 @@ def normal_host(host: str) -> str | None:
     return None if "%" in host else str(address)
 
 
+def reject_link_local(host: str) -> None:
+    """Raise `Rejected` for an IPv6 address that means nothing without an interface."""
+    if ":" in host and ip_address(host).is_link_local:
+        raise Rejected(f"{host!r} is link-local: which interface it is on cannot be said here")
+
+
 def parse_target(value: object) -> Target:
     """Read `host:port`, an IPv6 address in brackets; raise `Rejected` for anything else."""
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
@@ -54,6 +60,7 @@ def parse_target(value: object) -> Target:
         raise Rejected(f"{found[1] or found[2]!r} is neither an IP address nor a host name")
     if not 1 <= int(found[3]) <= 65535:
         raise Rejected(f"expected a port from 1 to 65535, got {found[3]}")
+    reject_link_local(host)
     return Target(host, int(found[3]))
 
 
@@ -61,6 +68,7 @@ def _read_host(value: object, _: Outside) -> str:
     host = normal_host(value) if isinstance(value, str) else None
     if host is None:
         raise expected("an IP address or a host name", value)
+    reject_link_local(host)
     return host
 
 

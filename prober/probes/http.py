@@ -21,7 +21,15 @@ from prober.model.kinds import (
     mapping_of,
     matching,
 )
-from prober.model.option import Complaint, Kind, Outside, Rejected, expected, option
+from prober.model.option import (
+    Complaint,
+    Kind,
+    Outside,
+    Rejected,
+    expected,
+    in_words,
+    option,
+)
 from prober.model.probe import (
     RECEIVE,
     DeadlineReached,
@@ -43,6 +51,8 @@ HEADERS_LIMIT = 256
 """Header lines that a reply may have."""
 REGEX_SECONDS = 0.1
 """Time that `body_regex` may take on one body."""
+REGEX_SIZE = 20_000
+"""What `body_regex` may be written out to, in pieces, when it is compiled."""
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -53,6 +63,7 @@ _HEAD = re.compile(
 _FRAMING = re.compile(
     rb"^(content-length|transfer-encoding):([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
+_REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # of a group or not; how often
 _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
 SECRET_HEADERS = re.compile(
     r".*(?:authorization|cookie|token|secret|password|api[-_]?key).*", re.IGNORECASE
@@ -98,6 +109,8 @@ HEADERS = Kind(_HEADERS_READ.read, _HEADERS_READ.schema, _show_headers)
 def _read_pattern(value: object, _: Outside) -> str:
     if not isinstance(value, str) or not value:
         raise expected("a regular expression", value)
+    if _size_compiled(value) > REGEX_SIZE:
+        raise Rejected(f"a regular expression that repeats too much, got {in_words(value)}")
     import regex  # noqa: PLC0415  (only a configuration that uses it pays for it)
 
     try:
@@ -105,6 +118,22 @@ def _read_pattern(value: object, _: Outside) -> str:
     except (regex.error, RecursionError) as error:
         raise Rejected(f"not a regular expression: {error}") from None
     return value
+
+
+def _size_compiled(pattern: str) -> int:
+    """Return at least the pieces that a pattern is compiled to, by its repetitions.
+
+    `x{5,}` becomes five times x and a loop, `x+` one x and a loop. The text is not parsed, so that
+    nothing can be hidden: each repetition of a group counts as if it enclosed all the others.
+    """
+    pieces, copies = len(pattern), 1
+    for repeat in _REPEAT.finditer("".join(pattern.split())):
+        times = 1 if repeat[2] == "+" else int(f"0{repeat[3]}"[:9])
+        if repeat[1] or "#" in pattern:  # what looks like no group may end in a comment
+            copies = min(copies * (times + 1), REGEX_SIZE + 1)
+        else:
+            pieces += times
+    return pieces * copies
 
 
 PATTERN = Kind(_read_pattern, {"type": "string", "format": "regex", "minLength": 1})

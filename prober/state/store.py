@@ -326,6 +326,10 @@ class Store:
         if self._journal is not None:
             self._journal.saw((monitor, backend), state)
 
+    def monitors_of(self, pool: Pool) -> list[Monitor]:
+        """Return the monitors of a pool, in the order of the configuration."""
+        return [self.monitors[name] for name in self._monitors_of.get(pool.name, ())]
+
     def checks_of(self, pool: Pool, backend: Backend) -> list[CheckState]:
         """Return the states of all checks of a backend of a pool."""
         return self._found(self._monitors_of.get(pool.name, ()), backend.key)

@@ -9,19 +9,18 @@ from aiohttp.typedefs import Handler
 from prober.state.history import History
 from prober.state.store import Store
 from prober.state.vitals import Vitals
+from prober.web.auth import ACCESS, OPEN_ROUTES, Access, authorize, open_routes
 from prober.web.dialect import SPOKEN, dialect_of
 from prober.web.dialects import DIALECTS
 from prober.web.editor import EDITOR, Editor, warn_of_loss
 from prober.web.errors import errors_as_json
+from prober.web.guard import BODY_LIMIT, guarded
 from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
 from prober.web.metrics import Metrics
 from prober.web.openapi import OPENAPI, describe
 from prober.web.routes import ROUTES
 from prober.web.scrape import METRICS
 from prober.web.stream import STREAMS, Streams
-
-BODY_LIMIT = 65536
-"""Bytes of a request's body."""
 
 HEARTBEAT = 15.0
 """Seconds after which a silent event stream shows that it lives."""
@@ -49,6 +48,8 @@ def make_app(
     heartbeat: float = HEARTBEAT,
     history: History | None = None,
     editor: Editor | None = None,
+    access: Access | None = None,
+    allows_reload: Callable[[], bool] = lambda: True,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -62,20 +63,25 @@ def make_app(
         heartbeat: Seconds after which a silent event stream shows that it lives.
         history: What was written of the past; None where no state is kept.
         editor: Takes edits over the API; None where there is nothing to edit.
+        access: Who may call; None: everybody.
+        allows_reload: Whether reloading over HTTP is on at the moment.
     """
-    app = web.Application(middlewares=[errors_as_json], client_max_size=BODY_LIMIT)
+    middlewares = [guarded, errors_as_json, authorize]
+    app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
+    app[ACCESS] = access or Access()
     app[STORE], app[VITALS] = store, vitals
-    app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload)
+    app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload, allows_reload)
     app[HISTORY] = Past(history)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)
     if editor is not None:
         app[EDITOR] = editor
-    app[SPOKEN] = DIALECTS
+    app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
     for route in ROUTES:
         _add_route(app, route.method, route.path, route.handler)
     for dialect in DIALECTS:
+        dialect.begin(app)
         for each in dialect.routes:
             _add_route(app, each.method, each.path, each.handler)
     app.on_response_prepare.append(_add_headers)
@@ -93,10 +99,16 @@ def _add_route(app: web.Application, method: str, path: str, handler: Handler) -
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+    response.headers.update(request.app[ACCESS].headers)
     if dialect := dialect_of(request):
         dialect.prepare(request, response)
     warn_of_loss(request, response)
 
 
-async def _end_streams(app: web.Application) -> None:
+def end_streams(app: web.Application) -> None:
+    """End every stream of events; who has the right to comes back."""
     app[STREAMS].end()
+
+
+async def _end_streams(app: web.Application) -> None:
+    end_streams(app)

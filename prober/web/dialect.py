@@ -22,7 +22,9 @@ class Dialect(NamedTuple):
 
     `paths` matches the beginning of every path that is answered in its form, errors such as 404
     and 401 included. `error` renders an error: status, message, and what `Refused.more` holds.
-    `prepare` puts its headers, such as a request id, on every answer.
+    `prepare` puts its headers, such as a request id, on every answer. `begin` puts into a new
+    application what it remembers between requests. `opens` tells of requests for other paths,
+    such as `/`, that are answered without authentication for its sake.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Dialect(NamedTuple):
     routes: tuple[DialectRoute, ...]
     error: Callable[[web.Request, int, str, Mapping[str, object]], web.Response]
     prepare: Callable[[web.Request, web.StreamResponse], None]
+    begin: Callable[[web.Application], None] = lambda _: None
+    opens: Callable[[web.Request], bool] = lambda _: False
 
 
 SPOKEN = web.AppKey("SPOKEN", tuple[Dialect, ...])

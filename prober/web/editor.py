@@ -53,7 +53,7 @@ class Editor(Protocol):
 
 
 EDITOR = web.AppKey("EDITOR", Editor)
-_ASKED = "editor"
+_ASKED = web.RequestKey("ASKED", Editor)
 
 
 def editor_of(request: web.Request) -> Editor:

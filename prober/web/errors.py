@@ -16,12 +16,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Refused(Exception):  # noqa: N818  (an answer, not a fault of ours)
-    """A request that is answered with an error; `more` are members of the answer besides."""
+    """A request that is answered with an error; `more` are members of the answer besides.
+
+    What is put into `headers` is sent with it.
+    """
 
     def __init__(self, status: int, message: str, **more: object) -> None:
         super().__init__(message)
         self.status = status
         self.more = more
+        self.headers: dict[str, str] = {}
 
 
 @web.middleware
@@ -30,7 +34,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except Refused as refused:
-        return _answer(request, refused.status, str(refused), **refused.more)
+        response = _answer(request, refused.status, str(refused), **refused.more)
+        response.headers.update(refused.headers)
+        return response
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise

@@ -31,10 +31,12 @@ class Clocks(NamedTuple):
 class Lifecycle(NamedTuple):
     """What may be done to the daemon over HTTP; `reload` is None where that is switched off.
 
-    `reload` returns the problems of a configuration that was not taken, or nothing.
+    `reload` returns the problems of a configuration that was not taken, or nothing; `is_on` tells
+    whether it may be called now.
     """
 
     reload: Callable[[], Awaitable[list[str]]] | None
+    is_on: Callable[[], bool] = lambda: True
 
 
 class Past(NamedTuple):

@@ -238,7 +238,7 @@ async def get_ready(request: web.Request) -> web.Response:
 async def reload(request: web.Request) -> web.Response:
     """Read the configuration again; if it has problems, the old one is kept."""
     lifecycle = request.app[LIFECYCLE]
-    if lifecycle.reload is None:
+    if lifecycle.reload is None or not lifecycle.is_on():
         raise Refused(403, "reloading over HTTP is switched off; server.lifecycle: true allows it")
     problems = await lifecycle.reload()
     if problems:

@@ -18,6 +18,11 @@ from prober.web.schemas import SCHEMAS
 OPENAPI = web.AppKey("OPENAPI", Written)
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
+_SECURITY = {  # how a token is sent, where one is asked for
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "the token as password"},
+    "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+}
 _PATH_DOCS = {
     "name": "its name; a `/` in it is written `%2F`",
     "monitor": "name of the monitor; a `/` in it is written `%2F`",
@@ -64,8 +69,12 @@ def describe(routes: Iterable[Route], version: str) -> Written:
                     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
                 },
                 "servers": [{"url": "/"}],
+                "security": [{}, *({name: []} for name in _SECURITY)],
                 "paths": paths,
-                "components": {"schemas": {**SCHEMAS, **_monitor_schemas()}},
+                "components": {
+                    "schemas": {**SCHEMAS, **_monitor_schemas()},
+                    "securitySchemes": _SECURITY,
+                },
             }
         )
     )

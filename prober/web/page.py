@@ -8,6 +8,7 @@ from aiohttp import web
 
 from prober.model.status import Status
 from prober.state.vitals import Vitals
+from prober.web.dialects.openstack import versions, wants_discovery
 from prober.web.keys import STORE, VITALS
 from prober.web.pace import Pace
 
@@ -43,6 +44,8 @@ _PAGE = """<!DOCTYPE html>
 
 async def get_page(request: web.Request) -> web.Response:
     """A page for people: the number of checks by status, and links."""
+    if wants_discovery(request):
+        return versions(request)
     store, counts, pace = request.app[STORE], Counter[Status](), Pace()
     for state in tuple(store):
         counts[state.status] += state.check.monitor.enabled

@@ -85,7 +85,7 @@ def test_other_listen_addresses_are_refused(problems: Said, written: str) -> Non
     assert said.startswith("1: server.listen[0]: ")
 
 
-@pytest.mark.parametrize("key", ["auth", "web_config_file", "workers"])
+@pytest.mark.parametrize("key", ["workers"])
 def test_what_is_not_supported_is_refused_and_not_ignored(problems: Said, key: str) -> None:
     assert problems(f"server: {{{key}: null}}") == [
         f"1: server.{key}: is not supported by this version"

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 import pytest
 
 from prober.engine.resolver import (
+    FEW,
     FRESH,
     MOST_ADDRESSES,
     THREADS,
@@ -124,6 +125,18 @@ def test_an_answer_is_kept_and_refreshed_beside_the_probes() -> None:
         office.take()
         assert office.ask() == (ELSEWHERE,)
         assert book.asked == ["a.example"] * 2
+
+
+def test_names_that_nobody_asks_for_any_more_are_forgotten() -> None:
+    with asking(Book(HERE)) as office:
+        for i in range(10 * FEW):
+            office.ask(f"{i}.example")
+            office.take()
+            if office.ask("always.example") is None:
+                office.take()
+            office.clock.advance(USABLE / FEW)
+        assert len(office.resolver) <= 2 * FEW + 1
+        assert office.ask("always.example") == (HERE,)
 
 
 def test_one_lookup_serves_all_who_wait_for_a_name() -> None:

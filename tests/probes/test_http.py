@@ -249,6 +249,31 @@ def test_a_pattern_nested_too_deeply_is_rejected() -> None:
         probe(body_regex="(" * 5000 + ")" * 5000)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a{1000000}",
+        "(?:ab){1000000}",
+        "(?:" * 25 + "a" + ")+" * 25,  # each + doubles what it repeats
+        "(?:" * 20 + "a" + "{1,99})" * 20,
+        "(?x)" + "(" * 9 + "a" + ") # )\n {9}" * 9,
+        "([)]" * 9 + "a" + "){9}" * 9,
+        "a" * 30000,
+    ],
+)
+def test_a_pattern_that_would_fill_the_memory_when_compiled_is_rejected(pattern: str) -> None:
+    with pytest.raises(Rejected, match="repeats too much, got '"):
+        probe(body_regex=pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^((?!false).|\s)*$", r"^(\d{1,3}\.){3}\d{1,3}$", r'"status"\s*:\s*"(?:UP|OK)+"', "a{999}"],
+)
+def test_a_pattern_that_repeats_as_much_as_people_need_is_taken(pattern: str) -> None:
+    assert probe(body_regex=pattern).body_regex == pattern
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.1", 1.0, 1.1])
 def test_the_version_may_be_a_number_as_yaml_reads_it(version: object) -> None:
     assert probe(http_version=version).http_version == str(version)

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 
 import pytest
 from aiohttp import ClientConnectionError, web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
+from prober.web.guard import BODY_LIMIT
 from prober.web.routes import ROUTES
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
@@ -52,7 +54,7 @@ async def test_a_body_that_is_too_large_is_refused(world: World) -> None:
     app = world.app()
     app.router.add_post("/read", read)
     async with TestClient(TestServer(app)) as client:
-        response = await client.post("/read", data=b"x" * 65537)
+        response = await client.post("/read", data=BytesIO(b"x" * (BODY_LIMIT + 1)))
         assert response.status == 413
         assert await response.json() == {
             "code": "request_entity_too_large",

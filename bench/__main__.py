@@ -1,0 +1,143 @@
+"""Measure prober beside its peers, and how far it goes alone; see bench/README.md.
+
+Contestants take turns, one after another within each round, the checker on the last core, the
+targets on the first. Nothing else should open connections or need the processor meanwhile.
+"""
+
+import argparse
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import scale
+from bench.contestants import CONTESTANTS, KINDS, Kind
+from bench.measure import measure
+from bench.report import Turns, picture, plain_table, row, table
+from bench.targets import Ports, targets
+
+RESULTS = Path(__file__).parent / "results"
+MANY = 10_000
+
+
+def compare(kind: Kind, ports: Ports, count: int, rounds: int, seconds: float) -> Turns:
+    """Let every contestant that can make such probes take a turn in every round."""
+    turns: Turns = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for i in range(rounds):
+            for checker, contestant in CONTESTANTS.items():
+                turn = contestant(kind, ports, count, folder)
+                if turn is None:
+                    continue
+                found = measure(turn, kind, seconds, folder)
+                print(f"  {kind.name} {i + 1}/{rounds}: {checker} {found.cpu:.1f} ms", flush=True)
+                turns.setdefault(checker, []).append(found)
+    return turns
+
+
+def compare_all(ports: Ports, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Compare every kind of probe at 1,000 checks, and those that fit on a core at 10,000."""
+    rows = []
+    for kind in KINDS:
+        if not kind.port(ports):
+            print(f"  {kind.name} is left out: nginx or openssl is not installed")
+            continue
+        turns = compare(kind, ports, 1000, asked.rounds, asked.seconds)
+        rows += [row(kind.name, name, turns) for name in turns]
+    if asked.many:
+        for kind in (kind for kind in KINDS if kind.name in {"TCP", "HTTP", "GRPC", "UDP"}):
+            turns = compare(kind, ports, MANY, asked.rounds, asked.seconds)
+            rows += [row(f"{kind.name}, 10,000 checks", name, turns) for name in turns]
+    return rows
+
+
+def go_far(port: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure the daemon alone."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print("  starting", flush=True)
+        found["start"] = list(scale.start(port, folder))
+        print("  lateness", flush=True)
+        found["lateness"] = list(scale.lateness(port, folder, asked.seconds))
+        print("  the most on one core", flush=True)
+        found["most"] = [scale.most(port, folder, asked.seconds)]
+        print("  scraping", flush=True)
+        found["scrape"] = [scale.scrape(port, folder)]
+        print("  memory", flush=True)
+        found["memory"] = list(scale.memory(port, folder))
+    return found
+
+
+def machine() -> dict[str, str]:
+    """Say what was measured on."""
+    versions = {"python": sys.version.split()[0], "openssl": ssl.OPENSSL_VERSION}
+    for name, command in (
+        ("haproxy", ("haproxy", "-v")),
+        ("blackbox_exporter", ("prometheus-blackbox-exporter", "--version")),
+    ):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError:
+            continue
+        versions[name] = (done.stdout or done.stderr).splitlines()[0]
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "linux": os.uname().release,
+        "cores": str(os.cpu_count()),
+        **versions,
+    }
+
+
+def main() -> None:
+    """Measure, print tables, and write them down if asked."""
+    parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each turn, once settled")
+    parser.add_argument("--many", action="store_true", help="compare with 10,000 checks as well")
+    parser.add_argument("--only", choices=("peers", "scale"), help="measure one half only")
+    parser.add_argument("--write", action="store_true", help=f"keep the results in {RESULTS.name}/")
+    asked = parser.parse_args()
+    found: dict[str, Any] = {"command": " ".join(["python -m bench", *sys.argv[1:]])}
+    found["machine"] = machine()
+    with tempfile.TemporaryDirectory() as name, targets(Path(name)) as ports:
+        if asked.only != "scale":
+            found["peers"] = compare_all(ports, asked)
+        if asked.only != "peers":
+            found["scale"] = go_far(ports.plain, asked)
+    text = as_text(found)
+    print(text)
+    if asked.write:
+        write(found, text)
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Return everything that was measured as Markdown."""
+    parts = [", ".join(f"{name} {value}" for name, value in found["machine"].items())]
+    parts.append(f"`{found['command']}`")
+    if "peers" in found:
+        parts += ["## Beside its peers", table(found["peers"])]
+    for name, rows in found.get("scale", {}).items():
+        parts += [f"## Alone: {name}", plain_table(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(found: dict[str, Any], text: str) -> None:
+    """Keep the results: as JSON, as Markdown and as a picture."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / "bench.md").write_text(text)
+    if "peers" in found:
+        title = "CPU milliseconds per 1,000 probes (each kind on its own scale)"
+        shown = [each for each in found["peers"] if "10,000" not in each["kind"]]
+        (RESULTS / "bench.svg").write_text(picture(shown, title))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""How the API is entered: credentials, TLS and limits as the configuration has them now."""
+
+import resource
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from prober.config.reader import Config
+from prober.exposure import is_exposed
+from prober.model.probe import Target
+from prober.web.auth import Access
+from prober.web.guard import Limits
+from prober.web.tls import RenewedContext
+
+log = structlog.get_logger()
+
+
+class Entrance:
+    """What a reload changes of the endpoint without closing it.
+
+    Args:
+        config: What to begin with.
+        addresses: Where the API listens.
+        ended: Is called when credentials change: whoever is in has to show his again.
+    """
+
+    def __init__(
+        self, config: Config, addresses: Iterable[Target], *, ended: Callable[[], None]
+    ) -> None:
+        self._addresses = tuple(addresses)
+        self._ended = ended
+        self._config = config
+        self.access = Access(config.server.auth, config.endpoint)
+        self.tls: RenewedContext | None = None
+        self._take_over(config)
+
+    def adopt(self, config: Config) -> None:
+        """Go by another configuration from now on."""
+        before, self._config = self._config, config
+        same = (before.server.auth, before.endpoint) == (config.server.auth, config.endpoint)
+        if same:
+            return
+        self.access.adopt(config.server.auth, config.endpoint)
+        self._take_over(config)
+        self._ended()
+
+    def _take_over(self, config: Config) -> None:
+        settings = config.endpoint.tls_server_config
+        if settings is None:
+            self.tls = None
+        elif self.tls is None or self.tls.settings != settings:
+            self.tls = RenewedContext(settings, clock=time.monotonic, report=_tell_of_renewal)
+        if is_exposed(config, self._addresses):
+            addresses = [str(each) for each in self._addresses]
+            log.warning("open_to_everybody", addresses=addresses, key="server.auth", edits="off")
+
+
+def connection_limits(descriptors: int) -> Limits:
+    """Return what clients may hold of so many descriptors; the rest is for the probes."""
+    if descriptors == resource.RLIM_INFINITY:
+        return Limits()
+    return Limits(connections=max(8, min(Limits().connections, (descriptors - 128) // 4)))
+
+
+def _tell_of_renewal(problem: str | None) -> None:
+    if problem is None:
+        log.info("certificate_renewed")
+    else:
+        log.error("certificate_not_renewed", reason=problem)

@@ -1,0 +1,134 @@
+"""Who may use the API: the `server.auth` section, and the two roles that there are."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prober.model.kinds import SECRET, Secret, choice, list_of, one_of, read_file, text
+from prober.model.option import Complaint, Kind, Outside, Rejected, expected, option, section
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+
+class Role(StrEnum):
+    """What a caller may do: `read` looks, `write` looks and changes."""
+
+    READ = "read"
+    WRITE = "write"
+
+    def may(self, needed: "Role") -> bool:
+        """Tell whether this role is enough where another is needed."""
+        return self is Role.WRITE or needed is Role.READ
+
+
+def _read_role(value: object, outside: Outside) -> Role:
+    return Role(_ROLE_NAME.read(value, outside))
+
+
+def _read_credential(value: object, outside: Outside) -> Secret:
+    if not isinstance(value, dict):
+        what = "a text" if isinstance(value, str) else "something else"  # it is not repeated
+        raise Rejected(f"expected {{file: PATH}} or {{env: NAME}}, got {what}")
+    secret = SECRET.read(value, outside)
+    if not secret.content:
+        raise Rejected(Complaint((next(iter(value)),), "the secret is empty"))
+    if not _SENDABLE.fullmatch(secret.content):
+        message = "expected one line of ASCII characters without spaces in it"
+        raise Rejected(Complaint((next(iter(value)),), message))
+    return secret
+
+
+def _read_public_key(value: object, outside: Outside) -> str:
+    if not isinstance(value, str) or not value:
+        raise expected("the path of a PEM file", value)
+    content = read_file(value, outside)
+    if "PRIVATE KEY-----" in content:
+        raise Rejected(f"{value!r} holds a private key; only its public half belongs here")
+    if not re.search(r"-----BEGIN (RSA )?PUBLIC KEY-----", content):
+        raise Rejected(f"{value!r} does not hold a public key in PEM")
+    return content
+
+
+_ROLE_NAME = choice(*Role)
+ROLE = Kind(_read_role, _ROLE_NAME.schema)
+CREDENTIAL = Kind(_read_credential, one_of("file", "env"), str)
+"""A secret that never stands in the configuration itself."""
+PUBLIC_KEY = Kind(_read_public_key, {"type": "string", "minLength": 1}, lambda _: "<public key>")
+"""What a PEM file holds that the configuration names."""
+
+_ROLE_DOC = "`read`: may look; `write`: may also edit and reload"
+_NAME = text(1, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One token."""
+
+    name: str = option(_NAME, doc="what the log calls who uses it; unique")
+    role: Role = option(ROLE, doc=_ROLE_DOC)
+    token: Secret = option(CREDENTIAL, doc="where the token stands")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OracleKey:
+    """The public half of a key that signs requests as Oracle's clients do."""
+
+    key_id: str = option(_NAME, doc="`keyId` of the signatures: tenancy/user/fingerprint")
+    role: Role = option(ROLE, doc=_ROLE_DOC)
+    public_key: str = option(PUBLIC_KEY, doc="PEM file with the public key (RSA)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuaweiKey:
+    """A key pair that signs requests as Huawei's clients do (SDK-HMAC-SHA256)."""
+
+    access_key: str = option(_NAME, doc="`Access` of the signatures")
+    role: Role = option(ROLE, doc=_ROLE_DOC)
+    secret_key: Secret = option(CREDENTIAL, doc="where the secret key stands")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """All credentials that the API accepts."""
+
+    tokens: tuple[Token, ...] = option(
+        list_of(section(Token), shortest=1),
+        default=(),
+        doc="sent as `X-Auth-Token`, `Authorization: Bearer`, or as the password of `Basic`",
+    )
+    oracle_keys: tuple[OracleKey, ...] = option(
+        list_of(section(OracleKey), shortest=1),
+        default=(),
+        doc="signed requests of Oracle's clients",
+    )
+    huawei_keys: tuple[HuaweiKey, ...] = option(
+        list_of(section(HuaweiKey), shortest=1),
+        default=(),
+        doc="signed requests of Huawei's clients",
+    )
+
+    def __post_init__(self) -> None:
+        if not (self.tokens or self.oracle_keys or self.huawei_keys):
+            raise Rejected("expected at least one of tokens, oracle_keys, huawei_keys")
+        complaints = [
+            *_repeated("tokens", "name", [each.name for each in self.tokens]),
+            *_repeated("tokens", "token", [each.token.content for each in self.tokens]),
+            *_repeated("oracle_keys", "key_id", [each.key_id for each in self.oracle_keys]),
+            *_repeated("huawei_keys", "access_key", [each.access_key for each in self.huawei_keys]),
+        ]
+        if complaints:
+            raise Rejected(*complaints)
+
+
+def _repeated(key: str, of: str, values: Sequence[str]) -> Iterator[Complaint]:
+    """Yield a complaint for each value that stands before it already; it is not repeated."""
+    for i, value in enumerate(values):
+        first = values.index(value)
+        if first != i:
+            yield Complaint((key, i, of), f"the same as that of {key}[{first}]")
+
+
+_AUTH = section(Auth)
+AUTH = Kind(_AUTH.read, {**_AUTH.schema, "minProperties": 1}, _AUTH.show)
+"""The section as a whole, which is not empty: an open door is none that is believed closed."""

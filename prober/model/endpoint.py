@@ -1,0 +1,213 @@
+"""The file of `server.web_config_file`: TLS, headers and users, in exporter-toolkit's format.
+
+What of that format cannot be kept here is refused: to ignore it would be to promise safety.
+"""
+
+import re
+from dataclasses import dataclass
+
+from prober.model.kinds import (
+    BOOLEAN,
+    PEM_FILE,
+    Frozen,
+    choice,
+    duration,
+    integer,
+    list_of,
+    mapping_of,
+    text,
+)
+from prober.model.option import Complaint, Kind, Outside, Rejected, option, section
+
+CERTIFICATE_REQUIRED = "RequireAndVerifyClientCert"
+CERTIFICATE_WELCOME = "VerifyClientCertIfGiven"
+VERSIONS = ("TLS12", "TLS13")
+
+_KINDS_OF_KEY = ("ECDSA", "RSA")
+_SUITES = {
+    "AES_128_CBC_SHA": "AES128-SHA",
+    "AES_256_CBC_SHA": "AES256-SHA",
+    "AES_128_GCM_SHA256": "AES128-GCM-SHA256",
+    "AES_256_GCM_SHA384": "AES256-GCM-SHA384",
+    "CHACHA20_POLY1305_SHA256": "CHACHA20-POLY1305",
+}
+CIPHER_SUITES = {
+    f"TLS_ECDHE_{key}_WITH_{suite}": f"ECDHE-{key}-{openssl}"
+    for key in _KINDS_OF_KEY
+    for suite, openssl in _SUITES.items()
+}
+"""What OpenSSL calls the cipher suites that may be chosen; those of TLS 1.3 are always on."""
+_ALWAYS_ON = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+CURVES = {
+    "CurveP256": "prime256v1",
+    "CurveP384": "secp384r1",
+    "CurveP521": "secp521r1",
+    "X25519": "X25519",
+}
+"""What OpenSSL calls the curves."""
+
+_HEADER_VALUES = {
+    "Content-Security-Policy": (),
+    "Strict-Transport-Security": (),
+    "X-Content-Type-Options": ("nosniff",),
+    "X-Frame-Options": ("deny", "sameorigin"),
+    "X-XSS-Protection": (),
+}
+_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+
+
+def _no_pem(key: str) -> Kind[None]:
+    def read(_: object, __: Outside) -> None:
+        raise Rejected(f"put the PEM text into a file and name that with {key}_file")
+
+    return Kind(read, {"not": {}})
+
+
+def _wrong_header(name: str) -> str | None:
+    if name in _HEADER_VALUES:
+        return None
+    return f"this header cannot be set here, only {', '.join(_HEADER_VALUES)}"
+
+
+def _wrong_user(name: str) -> str | None:
+    if name and ":" not in name and name.isprintable():
+        return None
+    return "expected the name of a user, without a colon"
+
+
+def _read_hash(value: object, _: Outside) -> str:
+    if not isinstance(value, str) or not _BCRYPT.fullmatch(value):
+        raise Rejected("expected a password's bcrypt hash such as $2y$10$...")  # not repeated
+    return value
+
+
+def _read_interval(value: object, outside: Outside) -> float:
+    if isinstance(value, int | float) and value != 0:
+        raise Rejected("expected a unit as well, such as 100ms; or 0: no limit")
+    return _INTERVAL.read(value, outside)
+
+
+_SUITE = Kind(choice(*CIPHER_SUITES, *_ALWAYS_ON).read, {"type": "string"})
+_INTERVAL = duration(0, 3600)
+_HEADERS = mapping_of(text(0, 8000), _wrong_header)
+_USERS = mapping_of(Kind(_read_hash, {"type": "string"}, lambda _: "<secret>"), _wrong_user)
+_NO_ONE: Frozen[str] = Frozen()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsServer:
+    """How the endpoint speaks TLS."""
+
+    cert_file: str = option(PEM_FILE, doc="certificate, followed by those that vouch for it")
+    key_file: str = option(PEM_FILE, doc="its private key")
+    client_auth_type: str = option(
+        choice("NoClientCert", CERTIFICATE_WELCOME, CERTIFICATE_REQUIRED),
+        default="NoClientCert",
+        doc="whether clients show a certificate",
+    )
+    client_ca_file: str | None = option(
+        PEM_FILE, default=None, doc="authorities that vouch for certificates of clients"
+    )
+    client_allowed_sans: tuple[str, ...] = option(
+        list_of(text(1, 2048)),
+        default=(),
+        doc="a client's certificate must have one of these names: DNS, IP, e-mail or URI",
+    )
+    min_version: str = option(choice(*VERSIONS), default="TLS12", doc="the least version of TLS")
+    max_version: str = option(choice(*VERSIONS), default="TLS13", doc="the highest one")
+    cipher_suites: tuple[str, ...] = option(
+        list_of(_SUITE),
+        default=(),
+        doc="suites of TLS 1.2, by the names that Go has for them; those of TLS 1.3 are always on",
+    )
+    prefer_server_cipher_suites: bool = option(
+        BOOLEAN, default=True, doc="the order of `cipher_suites` decides, not that of the client"
+    )
+    curve_preferences: tuple[str, ...] = option(
+        list_of(choice(*CURVES)),
+        default=(),
+        doc="the one curve to use; a list of several is refused, as Python sets but one",
+    )
+    cert: None = option(_no_pem("cert"), default=None, doc="not supported: use `cert_file`")
+    key: None = option(_no_pem("key"), default=None, doc="not supported: use `key_file`")
+    client_ca: None = option(
+        _no_pem("client_ca"), default=None, doc="not supported: use `client_ca_file`"
+    )
+
+    def __post_init__(self) -> None:
+        complaints = []
+        if self.min_version > self.max_version:
+            complaints.append(Complaint(("max_version",), "is less than min_version"))
+        if len(self.curve_preferences) > 1:
+            complaints.append(Complaint(("curve_preferences",), "only one curve can be set"))
+        asks = self.client_auth_type != "NoClientCert"
+        if asks and not self.client_ca_file:
+            message = f"{self.client_auth_type} needs client_ca_file"
+            complaints.append(Complaint(("client_auth_type",), message))
+        if self.client_ca_file and not asks:
+            message = f"has no effect without client_auth_type: {CERTIFICATE_REQUIRED}"
+            complaints.append(Complaint(("client_ca_file",), message))
+        if self.client_allowed_sans and self.client_auth_type != CERTIFICATE_REQUIRED:
+            message = f"needs client_auth_type: {CERTIFICATE_REQUIRED}"
+            complaints.append(Complaint(("client_allowed_sans",), message))
+        if complaints:
+            raise Rejected(*complaints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpServer:
+    """What is said in HTTP."""
+
+    http2: bool = option(
+        BOOLEAN, default=True, doc="accepted, without effect: the endpoint speaks HTTP/1.1"
+    )
+    headers: Frozen[str] = option(_HEADERS, default=Frozen(), doc="headers of every answer")
+
+    def __post_init__(self) -> None:
+        complaints = [
+            Complaint(("headers", name), f"expected {' or '.join(_HEADER_VALUES[name])}")
+            for name, value in self.headers.items()
+            if value and _HEADER_VALUES[name] and value not in _HEADER_VALUES[name]
+        ]
+        if complaints:
+            raise Rejected(*complaints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How many requests are answered, all clients together."""
+
+    interval: float = option(
+        Kind(_read_interval, _INTERVAL.schema),
+        default=0.0,
+        doc="time between two requests; 0: no limit",
+    )
+    burst: int = option(integer(0, 10**6), default=0, doc="requests that may come at once")
+
+    def __post_init__(self) -> None:
+        if self.interval and not self.burst:
+            raise Rejected(Complaint(("burst",), "expected at least 1, or nothing would be let in"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """How the endpoint is secured; by default, not at all."""
+
+    tls_server_config: TlsServer | None = option(
+        section(TlsServer), default=None, doc="serve HTTPS"
+    )
+    http_server_config: HttpServer | None = option(
+        section(HttpServer), default=None, doc="headers of every answer"
+    )
+    basic_auth_users: Frozen[str] = option(
+        _USERS, default=_NO_ONE, doc="users and the bcrypt hashes of their passwords"
+    )
+    rate_limit: RateLimit | None = option(
+        section(RateLimit), default=None, doc="how many requests are answered"
+    )
+
+    @property
+    def requires_certificates(self) -> bool:
+        """Whether nobody gets in without a certificate."""
+        tls = self.tls_server_config
+        return tls is not None and tls.client_auth_type == CERTIFICATE_REQUIRED

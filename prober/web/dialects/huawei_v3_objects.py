@@ -1,0 +1,120 @@
+"""Huawei's health monitors, pools, members and statuses: one function for each noun.
+
+prober has no listeners and no weights: such members are empty, null or 1.
+"""
+
+from ipaddress import ip_address
+
+from prober.model.monitor import Monitor
+from prober.model.pool import Pool
+from prober.model.status import Status
+from prober.state.store import Standing
+from prober.web.dialects.lbaas.edits import protocol_of
+from prober.web.dialects.lbaas.fields import HUAWEI_V3, fields_of
+from prober.web.dialects.lbaas.model import Estate, LoadBalancer, member_id
+from prober.web.dialects.lbaas.statuses import (
+    HUAWEI,
+    failure_json,
+    member_status,
+    pool_status,
+)
+from prober.web.document import Json
+
+
+def healthmonitor_json(monitor: Monitor, pool: Pool) -> Json:
+    """Return a health monitor."""
+    return {
+        "id": monitor.id,
+        "project_id": pool.project_id,
+        **fields_of(monitor, HUAWEI_V3),
+        "pools": [{"id": pool.id}],
+    }
+
+
+def pool_json(estate: Estate, pool: Pool) -> Json:
+    """Return a pool."""
+    monitors = estate.monitors_of(pool)
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "description": "",
+        "project_id": pool.project_id,
+        "admin_state_up": True,
+        "protocol": protocol_of(monitors),
+        "lb_algorithm": "ROUND_ROBIN",
+        "session_persistence": None,
+        "healthmonitor_id": monitors[0].id if monitors else None,
+        "loadbalancers": [{"id": LoadBalancer(pool.load_balancer, []).id}],
+        "listeners": [],
+        "members": [{"id": member_id(pool, backend)} for backend in pool.backends],
+    }
+
+
+def member_json(pool: Pool, standing: Standing) -> Json:
+    """Return a member: a backend of a pool, and while it is OFFLINE why."""
+    backend = standing.backend
+    return {
+        "id": member_id(pool, backend),
+        "name": backend.name or "",
+        "project_id": pool.project_id,
+        "admin_state_up": True,
+        "address": backend.address,
+        "protocol_port": backend.port,
+        "ip_version": _ip_version(backend.address),
+        "member_type": "ip",
+        "subnet_cidr_id": None,
+        "weight": 1,
+        "operating_status": member_status(standing, HUAWEI),
+        "status": [],
+        "reason": failure_json(standing.checks) if standing.status is Status.CRITICAL else None,
+    }
+
+
+def _ip_version(address: str) -> str | None:
+    try:
+        return f"v{ip_address(address).version}"
+    except ValueError:  # a name
+        return None
+
+
+async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
+    """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
+    return {
+        "id": load_balancer.id,
+        "name": load_balancer.name,
+        "provisioning_status": "ACTIVE",
+        "operating_status": HUAWEI.by_status[await estate.load_balancer_status(load_balancer)],
+        "listeners": [],
+        "pools": [await _pool_in_tree(estate, pool) for pool in load_balancer.pools],
+    }
+
+
+async def _pool_in_tree(estate: Estate, pool: Pool) -> Json:
+    monitors = estate.monitors_of(pool)
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "provisioning_status": "ACTIVE",
+        "operating_status": await pool_status(estate, pool, HUAWEI),
+        "healthmonitor": _monitor_in_tree(monitors[0]) if monitors else None,
+        "members": [_member_in_tree(pool, each) async for each in estate.standings(pool)],
+    }
+
+
+def _monitor_in_tree(monitor: Monitor) -> Json:
+    return {
+        "id": monitor.id,
+        "name": monitor.name,
+        "type": monitor.type,
+        "provisioning_status": "ACTIVE",
+    }
+
+
+def _member_in_tree(pool: Pool, standing: Standing) -> Json:
+    return {
+        "id": member_id(pool, standing.backend),
+        "address": standing.backend.address,
+        "protocol_port": standing.backend.port,
+        "provisioning_status": "ACTIVE",
+        "operating_status": member_status(standing, HUAWEI),
+    }

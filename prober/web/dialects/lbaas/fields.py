@@ -1,0 +1,163 @@
+"""A health monitor's fields: which configuration key each one is, and what it may hold."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from prober.model.kinds import BOOLEAN, LABELS, choice, integer, list_of, matching, text
+from prober.model.monitor import Monitor
+from prober.model.option import Kind, Outside, Rejected, options_of
+from prober.model.pool import PORT
+from prober.probes import PROBE_TYPES
+from prober.web.document import Json
+
+SPELLINGS = {"UDP-CONNECT": "UDP_CONNECT", "TLS-HELLO": "TLS"}
+"""OpenStack's names of types, and prober's, which are Huawei's."""
+
+NOT_PROBED = {
+    "PING": "prober sends no ICMP; TCP or UDP_CONNECT probe a port",
+    "SCTP": "prober does not speak SCTP; TCP or UDP_CONNECT probe a port",
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")
+"""Those that the documents list; the configuration says why CONNECT is refused."""
+
+_OUTSIDE = Outside("", str, {})
+_TYPE = choice(*PROBE_TYPES)
+
+
+class Field(NamedTuple):
+    """A field that a client may set: the configuration key that it is, and what it may hold.
+
+    One that is `required` cannot be left out of a new health monitor, nor be null.
+    """
+
+    key: str
+    kind: Kind[Any]
+    required: bool = False
+
+    def read(self, value: object) -> object:
+        """Return what the configuration key shall hold, or raise `Rejected`."""
+        return self.kind.read(value, _OUTSIDE)
+
+
+Vocabulary = Mapping[str, Field]
+"""The fields of one cloud by their names, with that cloud's limits."""
+
+
+def type_called(name: str) -> str:
+    """Return prober's name of a probe type, or raise `Rejected`."""
+    if name in NOT_PROBED:
+        raise Rejected(f"{name!r} is not there: {NOT_PROBED[name]}")
+    return _TYPE.read(SPELLINGS.get(name, name), _OUTSIDE)
+
+
+def _read_type(value: object, outside: Outside) -> str:
+    return type_called(value) if isinstance(value, str) else _TYPE.read(value, outside)
+
+
+def _read_tags(value: object, outside: Outside) -> object:
+    labels = {}
+    for tag in _TAGS.read(value, outside):
+        name, sign, content = tag.partition("=")
+        if not sign:
+            raise Rejected(f"tags are prober's labels: expected name=value, got {tag!r}")
+        labels[name] = content
+    return LABELS.read(labels, outside)
+
+
+_TAGS = list_of(text(longest=255))
+_SECONDS = integer(1, 50)
+_IN_A_ROW = integer(1, 10)
+
+COMMON: Vocabulary = {
+    "name": Field("name", text(0, 255)),
+    "type": Field("type", Kind(_read_type, _TYPE.schema), required=True),
+    "delay": Field("interval", _SECONDS, required=True),
+    "max_retries": Field("rise", _IN_A_ROW, required=True),
+    "max_retries_down": Field("fall", _IN_A_ROW),
+    "admin_state_up": Field("enabled", BOOLEAN),
+    "monitor_port": Field("port", PORT),
+    "domain_name": Field(
+        "domain_name",
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9.-]*",
+            "digits, letters, hyphens and periods, beginning with a digit or letter",
+            longest=100,
+        ),
+    ),
+}
+
+OCTAVIA: Vocabulary = {
+    **COMMON,
+    "timeout": Field("timeout", _SECONDS, required=True),
+    "expected_codes": Field("expected_codes", text(1, 64)),
+    "url_path": Field(
+        "url_path",
+        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and holds no spaces", 80),
+    ),
+    "http_method": Field("http_method", choice(*METHODS)),
+    "http_version": Field("http_version", choice("1.0", "1.1")),
+    "tags": Field("labels", Kind(_read_tags, _TAGS.schema)),
+}
+"""OpenStack Octavia and Huawei v2, which share their paths: the limits are Huawei's."""
+
+HUAWEI_V3: Vocabulary = {
+    **COMMON,
+    "timeout": Field("timeout", integer(1, 3600), required=True),
+    "expected_codes": Field("expected_codes", text(1)),
+    "url_path": Field(
+        "url_path",
+        matching(
+            r"/[A-Za-z0-9\-/.%?#&_;~!()*\[\]@$^:',+]*",
+            "a path that starts with / and holds only letters, digits "
+            "and the characters -/.%?#&_;~!()*[]@$^:',+",
+        ),
+    ),
+    "http_method": Field("http_method", choice("GET", "HEAD", "POST")),
+}
+"""Huawei v3; its document sets no limit to `timeout`, so prober's own stands."""
+
+
+def has_key(type_name: str, key: str) -> bool:
+    """Tell whether monitors of a probe type have a configuration key."""
+    return key in options_of(Monitor) or key in options_of(PROBE_TYPES[type_name])
+
+
+def whole_seconds(seconds: float) -> int:
+    """Return a time as the clients know it: whole seconds, rounded up, so at least 1."""
+    return math.ceil(seconds)
+
+
+def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
+    """Return what a health monitor shows of the fields that this cloud has.
+
+    What its type does not have is None.
+    """
+    shown: Json = {
+        "name": monitor.name,
+        "type": monitor.type,
+        "delay": whole_seconds(monitor.interval),
+        "timeout": whole_seconds(monitor.timeout),
+        "max_retries": monitor.rise,
+        "max_retries_down": monitor.fall,
+        "admin_state_up": monitor.enabled,
+        "monitor_port": monitor.port,
+        "tags": [f"{name}={value}" for name, value in monitor.labels.items()],
+    }
+    probe = monitor.probe
+    codes = getattr(probe, "expected_codes", None)
+    version = getattr(probe, "http_version", None)
+    shown["expected_codes"] = codes and codes.written
+    shown["http_version"] = version and float(version)
+    for name in ("domain_name", "url_path", "http_method"):
+        shown[name] = getattr(probe, name, None)
+    return {name: shown[name] for name in vocabulary}
+
+
+def unused_name(wanted: str, taken: Iterable[str]) -> str:
+    """Return this name, or the first `wanted-2`, `wanted-3`, … that is not taken."""
+    names, number, name = set(taken), 1, wanted
+    while name in names:
+        number += 1
+        name = f"{wanted}-{number}"
+    return name

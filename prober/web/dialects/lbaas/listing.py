@@ -1,0 +1,151 @@
+"""Lists: filters on what the objects show, and pages between markers."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from prober.model.option import Rejected
+from prober.web.dialects.lbaas.fields import type_called
+from prober.web.dialects.lbaas.model import normal_id
+from prober.web.document import Json
+from prober.web.errors import Refused
+from prober.web.pace import Pace
+from prober.web.query import Parameter, read_query, whole_number
+
+Wanted = frozenset[Any]
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+class Filter(NamedTuple):
+    """A query parameter, and whether an object is among what it asks for."""
+
+    parameter: Parameter
+    passes: Callable[[Json, Wanted], bool]
+
+
+def having(
+    name: str, read: Callable[[str], Any] = str, *, member: str = "", many: bool = True
+) -> Filter:
+    """Declare a filter: a member of the object has a value that is asked for."""
+    where = member or name
+    parameter = Parameter(name, read, {}, f"only those with this {name}", many)
+    return Filter(parameter, lambda shown, wanted: shown[where] in wanted)
+
+
+def a_number(text: str) -> int:
+    """Read a whole number; any, because what the file says is not held to a cloud's limits."""
+    if not _NUMBER.fullmatch(text):
+        raise Rejected(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
+def a_boolean(text: str) -> bool:
+    """Read true or false as every client writes them: Python's say True."""
+    if text.lower() not in ("true", "false"):
+        raise Rejected(f"expected true or false, got {text!r}")
+    return text.lower() == "true"
+
+
+def an_id(text: str) -> str:
+    """Read a UUID; what is none is kept as it is, and found nowhere."""
+    return normal_id(text) or text
+
+
+def codes(text: str) -> str:
+    """Read expected codes: they are shown without the spaces that may stand in them."""
+    return re.sub(r"\s", "", text)
+
+
+def a_type(text: str) -> str:
+    """Read a probe type in any spelling; one that prober does not have is found nowhere."""
+    try:
+        return type_called(text)
+    except Rejected:
+        return text
+
+
+MONITOR_FILTERS = (
+    having("id", an_id),
+    having("name"),
+    having("type", a_type),
+    having("delay", a_number),
+    having("max_retries", a_number),
+    having("max_retries_down", a_number),
+    having("monitor_port", a_number),
+    having("domain_name"),
+    having("expected_codes", codes),
+    having("url_path"),
+    having("http_method"),
+)
+"""What both clouds filter health monitors by."""
+
+
+def _read_marker(text: str) -> str:
+    found = normal_id(text)
+    if found is None:
+        raise Rejected(f"expected the id of the last item of the page before, got {text!r}")
+    return found
+
+
+MARKER = Parameter("marker", _read_marker, {}, "the last item of the page before")
+PAGE_REVERSE = Parameter("page_reverse", a_boolean, {}, "true: the page before the marker")
+
+
+class Page(NamedTuple):
+    """One page, and whether there is something `before` and `after` it."""
+
+    items: list[Json]
+    before: bool
+    after: bool
+
+
+async def read_page(
+    request: web.Request,
+    objects: Iterable[Json],
+    filters: Sequence[Filter],
+    *,
+    least: int = 0,
+    longest: int = 10**9,
+    default: int | None = None,
+) -> tuple[Page, int | None]:
+    """Return the page of the objects that a request asks for, and its limit, None for all.
+
+    `marker` and `page_reverse` have an effect together with `limit` only, as the documents say.
+    """
+    limit = whole_number("limit", least, longest, "items on a page")
+    parameters = (each.parameter for each in filters)
+    query = read_query(request, *parameters, limit, MARKER, PAGE_REVERSE)
+    tests = [
+        (each.passes, asked if each.parameter.many else frozenset({asked}))
+        for each in filters
+        if (asked := query[each.parameter.name]) not in (None, frozenset())
+    ]
+    marker = query["marker"] if query["limit"] is not None else None
+    found: list[tuple[int, Json]] = []
+    pace, place = Pace(), None
+    for index, shown in enumerate(objects):
+        if shown["id"] == marker:
+            place = index
+        if all(passes(shown, wanted) for passes, wanted in tests):
+            found.append((index, shown))
+        await pace.pause()
+    if marker is not None and place is None:
+        raise Refused(400, f"parameter 'marker': nothing here has the id {marker!r}")
+    if query["limit"] is None:
+        return _cut(found, default, None, backwards=False), default
+    return _cut(found, query["limit"], place, backwards=bool(query["page_reverse"])), query["limit"]
+
+
+def _cut(
+    found: list[tuple[int, Json]], limit: int | None, place: int | None, *, backwards: bool
+) -> Page:
+    """Return the page after the object at a place, or before it; without one from the end."""
+    if backwards:
+        last = sum(index < place for index, _ in found) if place is not None else len(found)
+        first = max(0, last - limit) if limit is not None else 0
+    else:
+        first = sum(index <= place for index, _ in found) if place is not None else 0
+        last = len(found) if limit is None else min(len(found), first + limit)
+    return Page([shown for _, shown in found[first:last]], first > 0, last < len(found))

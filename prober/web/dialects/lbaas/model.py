@@ -1,0 +1,148 @@
+"""Finding things by the ids of the cloud APIs, within one project or in all of them."""
+
+from collections.abc import AsyncIterator, Iterator
+from functools import cached_property
+from typing import NamedTuple
+from uuid import UUID
+
+from aiohttp import web
+
+from prober.model.aggregate import load_balancer_status, pool_status
+from prober.model.monitor import Monitor
+from prober.model.pool import Backend, Pool, derived_id
+from prober.model.status import Status
+from prober.state.store import Standing, Store
+from prober.web.errors import Refused
+from prober.web.keys import STORE
+from prober.web.pace import Pace
+
+
+class LoadBalancer(NamedTuple):
+    """The pools that name one load balancer; it belongs to the project of the first."""
+
+    name: str
+    pools: list[Pool]
+
+    @property
+    def id(self) -> str:
+        """Its UUID, always the same for one name."""
+        return derived_id("load_balancer", self.name)
+
+
+def member_id(pool: Pool, backend: Backend) -> str:
+    """Return the UUID of a backend in a pool."""
+    return derived_id("member", f"{pool.id}\0{backend.key}")
+
+
+def normal_id(text: str) -> str | None:
+    """Return a UUID with dashes, whichever way it is written; None if it is none."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
+
+
+class Estate:
+    """What a request may see: everything, or what belongs to the project in its path.
+
+    The configuration is the one of the beginning, though a reload may come while it is read.
+    """
+
+    def __init__(self, store: Store, project: str | None) -> None:
+        self.store = store
+        self.project = project
+        self._model = store.model
+        self._pools = store.pools
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How long this request has kept the event loop waiting."""
+        return Pace()
+
+    @cached_property
+    def _by_pool(self) -> dict[str, list[Monitor]]:
+        found: dict[str, list[Monitor]] = {}
+        for monitor in self._model.monitors:
+            found.setdefault(monitor.pool_name, []).append(monitor)
+        return found
+
+    def monitors(self) -> Iterator[tuple[Monitor, Pool]]:
+        """Yield every monitor and its pool, in the order of the configuration."""
+        for monitor in self._model.monitors:
+            pool = self._pools[monitor.pool_name]
+            if self._holds(pool):
+                yield monitor, pool
+
+    def pools(self) -> Iterator[Pool]:
+        """Yield every pool, in the order of the configuration."""
+        return filter(self._holds, self._model.pools)
+
+    def _holds(self, pool: Pool) -> bool:
+        return self.project in (None, pool.project_id)
+
+    def load_balancers(self) -> list[LoadBalancer]:
+        """Return every load balancer, with those of its pools that may be seen."""
+        found: dict[str, LoadBalancer] = {}
+        for pool in self.pools():
+            name = pool.load_balancer
+            found.setdefault(name, LoadBalancer(name, [])).pools.append(pool)
+        return list(found.values())
+
+    def monitor(self, text: str) -> tuple[Monitor, Pool]:
+        """Return the monitor with this id, and its pool, or raise `Refused`."""
+        wanted = normal_id(text)
+        for monitor, pool in self.monitors():
+            if monitor.id == wanted:
+                return monitor, pool
+        raise _absent("health monitor", text)
+
+    def pool(self, text: str) -> Pool:
+        """Return the pool with this id, or raise `Refused`."""
+        wanted = normal_id(text)
+        for pool in self.pools():
+            if pool.id == wanted:
+                return pool
+        raise _absent("pool", text)
+
+    def load_balancer(self, text: str) -> LoadBalancer:
+        """Return the load balancer with this id, or raise `Refused`."""
+        wanted = normal_id(text)
+        for load_balancer in self.load_balancers():
+            if load_balancer.id == wanted:
+                return load_balancer
+        raise _absent("load balancer", text)
+
+    def member(self, pool: Pool, text: str) -> Standing:
+        """Return the backend of a pool with this id, or raise `Refused`."""
+        wanted = normal_id(text)
+        for standing in self.store.standings(pool):
+            if member_id(pool, standing.backend) == wanted:
+                return standing
+        raise _absent("member", text)
+
+    def monitors_of(self, pool: Pool) -> list[Monitor]:
+        """Return the monitors of a pool, in the order of the configuration."""
+        return self._by_pool.get(pool.name, [])
+
+    async def standings(self, pool: Pool) -> AsyncIterator[Standing]:
+        """Yield how each backend of a pool stands, in slices."""
+        for standing in self.store.standings(pool):
+            yield standing
+            await self.pace.pause()
+
+    async def pool_status(self, pool: Pool) -> Status:
+        """Return the status of a pool."""
+        return pool_status([standing.status async for standing in self.standings(pool)])
+
+    async def load_balancer_status(self, load_balancer: LoadBalancer) -> Status:
+        """Return the status of a load balancer."""
+        return load_balancer_status([await self.pool_status(each) for each in load_balancer.pools])
+
+
+def estate_of(request: web.Request) -> Estate:
+    """Return what a request may see."""
+    return Estate(request.app[STORE], request.match_info.get("project_id"))
+
+
+def _absent(what: str, text: str) -> Refused:
+    return Refused(404, f"there is no {what} with the id {text[:200]!r}")

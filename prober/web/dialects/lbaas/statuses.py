@@ -1,0 +1,122 @@
+"""How statuses and results are called in these clouds."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from prober.model.pool import Pool
+from prober.model.status import PHASES, Outcome, Reason, Result, Status
+from prober.state.store import CheckState, Standing
+from prober.web.dialects.lbaas.model import Estate
+from prober.web.document import Json
+
+
+class Words(NamedTuple):
+    """A cloud's words for an operating_status.
+
+    `undecided` is said of a member before rise or fall have decided for the first time.
+    """
+
+    by_status: Mapping[Status, str]
+    undecided: str
+
+
+OPENSTACK = Words(
+    {
+        Status.OK: "ONLINE",
+        Status.WARNING: "DEGRADED",
+        Status.CRITICAL: "ERROR",
+        Status.UNKNOWN: "OFFLINE",
+    },
+    undecided="OFFLINE",
+)
+HUAWEI = Words(
+    {
+        Status.OK: "ONLINE",
+        Status.WARNING: "ONLINE",
+        Status.CRITICAL: "OFFLINE",
+        Status.UNKNOWN: "UNKNOWN",
+    },
+    undecided="INITIAL",
+)
+"""Huawei has no word between ONLINE and OFFLINE; a WARNING is in service."""
+
+NO_MONITOR = "NO_MONITOR"
+"""What both say of what nothing probes."""
+
+REASON_CODES: Mapping[Reason, str] = {
+    Reason.UNEXPECTED_STATUS: "RESPONSE_MISMATCH",
+    Reason.PAYLOAD_MISMATCH: "RESPONSE_MISMATCH",
+    Reason.NOT_SERVING: "RESPONSE_MISMATCH",
+    Reason.REGEX_TIMEOUT: "RESPONSE_MISMATCH",
+    Reason.BAD_RESPONSE: "RESPONSE_FORMAT_ERROR",
+    Reason.REFUSED: "CONNECT_REFUSED",
+    Reason.UNREACHABLE: "CONNECT_FAILED",
+    Reason.DNS_NOT_FOUND: "CONNECT_FAILED",
+    Reason.CLOSED: "CONNECT_INTERRUPT",
+    Reason.RESET: "CONNECT_INTERRUPT",
+    Reason.TLS_EXPIRED: "SSL_HANDSHAKE_ERROR",
+    Reason.TLS_HOSTNAME: "SSL_HANDSHAKE_ERROR",
+    Reason.TLS_UNTRUSTED: "SSL_HANDSHAKE_ERROR",
+    Reason.TLS_ALERT: "SSL_HANDSHAKE_ERROR",
+    Reason.TLS_HANDSHAKE: "SSL_HANDSHAKE_ERROR",
+}
+"""Huawei's reason_code of a bad result; that of a timeout says what was waited for."""
+
+TIMEOUT_CODES: Mapping[str, str] = {
+    "resolve": "CONNECT_TIMEOUT",
+    "connect": "CONNECT_TIMEOUT",
+    "tls": "SSL_HANDSHAKE_ERROR",
+    "send": "SEND_REQUEST_TIMEOUT",
+    "first_byte": "RECV_RESPONSE_TIMEOUT",
+    "transfer": "RECV_RESPONSE_TIMEOUT",
+}
+"""The reason_code of a timeout, by the phase in which it came."""
+
+
+def member_status(standing: Standing, words: Words) -> str:
+    """Return the operating_status of a backend."""
+    enabled = [state for state in standing.checks if state.check.monitor.enabled]
+    if not enabled:
+        return NO_MONITOR
+    if standing.status is Status.UNKNOWN and any(each.health.online is None for each in enabled):
+        return words.undecided
+    return words.by_status[standing.status]
+
+
+async def pool_status(estate: Estate, pool: Pool, words: Words) -> str:
+    """Return the operating_status of a pool."""
+    if not any(monitor.enabled for monitor in estate.monitors_of(pool)):
+        return NO_MONITOR
+    return words.by_status[await estate.pool_status(pool)]
+
+
+def failure_json(checks: Iterable[CheckState]) -> Json | None:
+    """Return Huawei's `reason` of a backend: why the last probe of a check was bad."""
+    for state in checks:
+        code = reason_code(state.last) if state.last and state.check.monitor.enabled else None
+        if code and state.last:
+            return {"reason_code": code, **_codes_json(state, state.last, code)}
+    return None
+
+
+def reason_code(outcome: Outcome) -> str | None:
+    """Return Huawei's reason_code of a result, None for one that is not bad."""
+    if outcome.reason is not Reason.TIMEOUT:
+        return REASON_CODES.get(outcome.reason)
+    reached = [
+        name for name, spent in zip(PHASES, outcome.phases, strict=True) if spent is not None
+    ]
+    return TIMEOUT_CODES[reached[-1] if reached else "first_byte"]
+
+
+def _codes_json(state: CheckState, outcome: Outcome, code: str) -> Json:
+    """Return the codes that were expected and found; the document has them for a mismatch only."""
+    if code != "RESPONSE_MISMATCH" or outcome.result is not Result.INVALID_STATUS_CODE:
+        return {"expected_response": None, "healthcheck_response": None}
+    facts = outcome.facts or {}
+    found = facts.get("http_status_code", facts.get("grpc_status_code"))
+    expected = getattr(state.check.monitor.probe, "expected_codes", None)
+    return {
+        "expected_response": expected and expected.written,
+        "healthcheck_response": None if found is None else str(found),
+    }

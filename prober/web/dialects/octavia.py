@@ -1,0 +1,250 @@
+"""OpenStack Octavia and Huawei v2: `/v2.0/lbaas/…`, `/v2/lbaas/…` and `/v2/{project_id}/elb/…`.
+
+The last is the path of Huawei's SDK; there only what belongs to the project is seen, and statuses
+have Huawei's words. Errors have the members that the clients of both clouds read.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+
+from aiohttp import web
+
+from prober.web.dialect import Dialect, DialectRoute
+from prober.web.dialects.lbaas import edits
+from prober.web.dialects.lbaas.answers import error_code, request_id
+from prober.web.dialects.lbaas.fields import OCTAVIA
+from prober.web.dialects.lbaas.listing import (
+    MONITOR_FILTERS,
+    Filter,
+    Page,
+    a_boolean,
+    a_number,
+    an_id,
+    having,
+    read_page,
+)
+from prober.web.dialects.lbaas.model import estate_of
+from prober.web.dialects.octavia_objects import (
+    healthmonitor_json,
+    load_balancer_json,
+    member_json,
+    pool_json,
+    statuses_json,
+    words_of,
+)
+from prober.web.document import Json, document, json_response
+from prober.web.query import Parameter
+
+MANNER = edits.Manner(healthmonitor_json, OCTAVIA, lenient=False)
+PREFIXES = ("/v2.0/lbaas", "/v2/lbaas", "/v2/{project_id}/elb")
+
+
+def _tags(name: str, *, every: bool, wanted: bool) -> Filter:
+    """Declare a filter of tags: `every` one that is named must be there, or any of them."""
+
+    def read(text: str) -> tuple[str, ...]:
+        return tuple(text.split(","))
+
+    def passes(shown: Json, lists: frozenset[tuple[str, ...]]) -> bool:
+        present = [tag in shown["tags"] for tags in lists for tag in tags]
+        return (all(present) if every else any(present)) is wanted
+
+    return Filter(Parameter(name, read, {}, "tags, separated by commas", many=True), passes)
+
+
+def _in_pool(shown: Json, wanted: frozenset[str]) -> bool:
+    return shown["pools"][0]["id"] in wanted
+
+
+def _version(text: str) -> float | str:
+    return {"1.0": 1.0, "1.1": 1.1}.get(text, text)
+
+
+OWNED_FILTERS = (
+    having("project_id"),
+    having("tenant_id"),
+    having("admin_state_up", a_boolean),
+    having("provisioning_status"),
+    having("operating_status"),
+    having("created_at"),
+    having("updated_at"),
+    _tags("tags", every=True, wanted=True),
+    _tags("tags-any", every=False, wanted=True),
+    _tags("not-tags", every=True, wanted=False),
+    _tags("not-tags-any", every=False, wanted=False),
+)
+"""What objects of every sort are filtered by."""
+
+HEALTHMONITOR_FILTERS = (
+    *MONITOR_FILTERS,
+    *OWNED_FILTERS,
+    having("timeout", a_number),
+    having("http_version", _version),
+    Filter(Parameter("pool_id", an_id, {}, "only those of this pool", many=True), _in_pool),
+)
+NAMED_FILTERS = (having("id", an_id), having("name"), *OWNED_FILTERS)
+POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
+MEMBER_FILTERS = (*NAMED_FILTERS, having("address"), having("protocol_port", a_number))
+
+
+async def get_healthmonitors(request: web.Request) -> web.Response:
+    """List health monitors."""
+    found = (healthmonitor_json(*each) for each in estate_of(request).monitors())
+    return await _listed(request, "healthmonitors", found, HEALTHMONITOR_FILTERS)
+
+
+async def get_healthmonitor(request: web.Request) -> web.Response:
+    """Show one health monitor."""
+    found = estate_of(request).monitor(request.match_info["id"])
+    return json_response({"healthmonitor": healthmonitor_json(*found)})
+
+
+async def post_healthmonitor(request: web.Request) -> web.Response:
+    """Create a health monitor for a pool that has none."""
+    made = await edits.create_monitor(request, MANNER)
+    return json_response({"healthmonitor": healthmonitor_json(*made)}, HTTPStatus.CREATED)
+
+
+async def put_healthmonitor(request: web.Request) -> web.Response:
+    """Change what is named of a health monitor; null takes a field back to its default."""
+    changed = await edits.update_monitor(request, MANNER)
+    return json_response({"healthmonitor": healthmonitor_json(*changed)})
+
+
+async def delete_healthmonitor(request: web.Request) -> web.Response:
+    """Delete a health monitor."""
+    await edits.delete_monitor(request, MANNER)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def get_pools(request: web.Request) -> web.Response:
+    """List pools."""
+    estate = estate_of(request)
+    found = [await pool_json(estate, pool) for pool in estate.pools()]
+    return await _listed(request, "pools", found, POOL_FILTERS)
+
+
+async def get_pool(request: web.Request) -> web.Response:
+    """Show one pool."""
+    estate = estate_of(request)
+    return json_response({"pool": await pool_json(estate, estate.pool(request.match_info["id"]))})
+
+
+async def get_members(request: web.Request) -> web.Response:
+    """List the members of a pool, with what the probes say of each."""
+    estate = estate_of(request)
+    pool = estate.pool(request.match_info["pool_id"])
+    words = words_of(estate)
+    found = [member_json(pool, standing, words) async for standing in estate.standings(pool)]
+    return await _listed(request, "members", found, MEMBER_FILTERS)
+
+
+async def get_member(request: web.Request) -> web.Response:
+    """Show one member of a pool."""
+    estate = estate_of(request)
+    pool = estate.pool(request.match_info["pool_id"])
+    standing = estate.member(pool, request.match_info["id"])
+    return json_response({"member": member_json(pool, standing, words_of(estate))})
+
+
+async def get_load_balancers(request: web.Request) -> web.Response:
+    """List load balancers."""
+    estate = estate_of(request)
+    found = [await load_balancer_json(estate, each) for each in estate.load_balancers()]
+    return await _listed(request, "loadbalancers", found, NAMED_FILTERS)
+
+
+async def get_load_balancer(request: web.Request) -> web.Response:
+    """Show one load balancer."""
+    estate = estate_of(request)
+    found = estate.load_balancer(request.match_info["id"])
+    return json_response({"loadbalancer": await load_balancer_json(estate, found)})
+
+
+async def get_statuses(request: web.Request) -> web.Response:
+    """Show the statuses of a load balancer and of all that belongs to it."""
+    estate = estate_of(request)
+    found = estate.load_balancer(request.match_info["id"])
+    return json_response({"statuses": {"loadbalancer": await statuses_json(estate, found)}})
+
+
+async def _listed(
+    request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
+) -> web.Response:
+    """Answer with a page of objects, and links to the pages beside it if a limit was given."""
+    page, limit = await read_page(request, objects, filters, least=1)
+    head = {} if limit is None else {f"{noun}_links": links(request, page)}
+    return await document(head, **{noun: page.items})
+
+
+def links(request: web.Request, page: Page) -> list[Json]:
+    """Return where the next and the previous page are, as far as there are such."""
+    found = []
+    if page.items and page.after:
+        found.append({"rel": "next", "href": _beside(request, page.items[-1])})
+    if page.items and page.before:
+        href = _beside(request, page.items[0], page_reverse="true")
+        found.append({"rel": "previous", "href": href})
+    return found
+
+
+def _beside(request: web.Request, item: Json, **more: str) -> str:
+    """Return the address of this list from another marker on, under the name the client used."""
+    own = ("marker", "page_reverse")
+    kept = [(name, text) for name, text in request.query.items() if name not in own]
+    path = request.rel_url.with_query([*kept, ("marker", item["id"]), *more.items()])
+    return f"{request.scheme}://{request.host}{path.raw_path_qs}"
+
+
+def error(
+    request: web.Request, status: int, message: str, more: Mapping[str, object]
+) -> web.Response:
+    """Say what went wrong in the members that OpenStack's and Huawei's clients read."""
+    return json_response(
+        {
+            "faultcode": "Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server",
+            "faultstring": message,
+            "debuginfo": None,
+            "error_code": error_code(status),
+            "error_msg": message,
+            "request_id": request_id(request),
+            **more,
+        },
+        status,
+    )
+
+
+def prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id on an answer, under the names of both clouds."""
+    response.headers["x-openstack-request-id"] = f"req-{request_id(request)}"
+    response.headers["X-Request-Id"] = request_id(request)
+
+
+_PATHS = (
+    ("GET", "/healthmonitors", get_healthmonitors),
+    ("POST", "/healthmonitors", post_healthmonitor),
+    ("GET", "/healthmonitors/{id}", get_healthmonitor),
+    ("PUT", "/healthmonitors/{id}", put_healthmonitor),
+    ("DELETE", "/healthmonitors/{id}", delete_healthmonitor),
+    ("GET", "/pools", get_pools),
+    ("GET", "/pools/{id}", get_pool),
+    ("GET", "/pools/{pool_id}/members", get_members),
+    ("GET", "/pools/{pool_id}/members/{id}", get_member),
+    ("GET", "/loadbalancers", get_load_balancers),
+    ("GET", "/loadbalancers/{id}", get_load_balancer),
+    ("GET", "/loadbalancers/{id}/status", get_statuses),
+    ("GET", "/loadbalancers/{id}/statuses", get_statuses),
+)
+
+DIALECT = Dialect(
+    name="octavia",
+    paths=re.compile(r"/v2(?:\.0)?/."),
+    routes=tuple(
+        DialectRoute(method, prefix + path, handler)
+        for prefix in PREFIXES
+        for method, path, handler in _PATHS
+    ),
+    error=error,
+    prepare=prepare,
+)

@@ -1,0 +1,159 @@
+"""Octavia's health monitors, pools, members and load balancers: one function for each noun.
+
+prober has no listeners, addresses or times of creation: such members are empty or null.
+"""
+
+from prober.model.monitor import Monitor
+from prober.model.pool import Pool
+from prober.state.store import Standing
+from prober.web.dialects.lbaas.edits import protocol_of
+from prober.web.dialects.lbaas.fields import OCTAVIA, fields_of
+from prober.web.dialects.lbaas.model import Estate, LoadBalancer, member_id
+from prober.web.dialects.lbaas.statuses import (
+    HUAWEI,
+    OPENSTACK,
+    Words,
+    member_status,
+    pool_status,
+)
+from prober.web.document import Json
+
+
+def owned(project_id: str, operating_status: str) -> Json:
+    """Return what objects of every sort have.
+
+    An edit is done when it is answered, so the provisioning_status is always ACTIVE.
+    """
+    return {
+        "project_id": project_id,
+        "tenant_id": project_id,
+        "provisioning_status": "ACTIVE",
+        "operating_status": operating_status,
+        "created_at": None,
+        "updated_at": None,
+    }
+
+
+def healthmonitor_json(monitor: Monitor, pool: Pool) -> Json:
+    """Return a health monitor."""
+    return {
+        "id": monitor.id,
+        **fields_of(monitor, OCTAVIA),
+        **owned(pool.project_id, "ONLINE" if monitor.enabled else "OFFLINE"),
+        "pools": [{"id": pool.id}],
+    }
+
+
+async def pool_json(estate: Estate, pool: Pool) -> Json:
+    """Return a pool."""
+    monitors = estate.monitors_of(pool)
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "description": "",
+        "protocol": protocol_of(monitors),
+        "lb_algorithm": "ROUND_ROBIN",
+        "session_persistence": None,
+        "admin_state_up": True,
+        **owned(pool.project_id, await pool_status(estate, pool, words_of(estate))),
+        "healthmonitor_id": monitors[0].id if monitors else None,
+        "loadbalancers": [{"id": LoadBalancer(pool.load_balancer, []).id}],
+        "listeners": [],
+        "members": [{"id": member_id(pool, backend)} for backend in pool.backends],
+        "tags": [],
+    }
+
+
+def words_of(estate: Estate) -> Words:
+    """Return the words for statuses: Huawei's where the project in the path says it is Huawei's."""
+    return HUAWEI if estate.project else OPENSTACK
+
+
+def member_json(pool: Pool, standing: Standing, words: Words) -> Json:
+    """Return a member: a backend of a pool."""
+    backend = standing.backend
+    return {
+        "id": member_id(pool, backend),
+        "name": backend.name or "",
+        "address": backend.address,
+        "protocol_port": backend.port,
+        "weight": 1,
+        "backup": False,
+        "admin_state_up": True,
+        "subnet_id": None,
+        "monitor_address": None,
+        "monitor_port": None,
+        **owned(pool.project_id, member_status(standing, words)),
+        "tags": [f"{name}={value}" for name, value in backend.labels.items()],
+    }
+
+
+async def load_balancer_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
+    """Return a load balancer."""
+    status = words_of(estate).by_status[await estate.load_balancer_status(load_balancer)]
+    return {
+        "id": load_balancer.id,
+        "name": load_balancer.name,
+        "description": "",
+        "admin_state_up": True,
+        **owned(load_balancer.pools[0].project_id, status),
+        "provider": "prober",
+        "flavor_id": None,
+        "vip_address": None,
+        "vip_port_id": None,
+        "vip_subnet_id": None,
+        "vip_network_id": None,
+        "listeners": [],
+        "pools": [{"id": pool.id} for pool in load_balancer.pools],
+        "tags": [],
+    }
+
+
+async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
+    """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
+    status = await estate.load_balancer_status(load_balancer)
+    return {
+        "id": load_balancer.id,
+        "name": load_balancer.name,
+        "provisioning_status": "ACTIVE",
+        "operating_status": words_of(estate).by_status[status],
+        "listeners": [],
+        "pools": [await _pool_in_tree(estate, pool) for pool in load_balancer.pools],
+    }
+
+
+async def _pool_in_tree(estate: Estate, pool: Pool) -> Json:
+    monitors = estate.monitors_of(pool)
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "provisioning_status": "ACTIVE",
+        "operating_status": await pool_status(estate, pool, words_of(estate)),
+        "health_monitor": _monitor_in_tree(monitors[0]) if monitors else None,
+        "members": [
+            _member_in_tree(pool, each, words_of(estate)) async for each in estate.standings(pool)
+        ],
+    }
+
+
+def _monitor_in_tree(monitor: Monitor) -> Json:
+    return {
+        "id": monitor.id,
+        "name": monitor.name,
+        "type": monitor.type,
+        "provisioning_status": "ACTIVE",
+        "operating_status": "ONLINE" if monitor.enabled else "OFFLINE",
+    }
+
+
+def _member_in_tree(pool: Pool, standing: Standing, words: Words) -> Json:
+    shown = member_json(pool, standing, words)
+    kept = (
+        "id",
+        "name",
+        "address",
+        "protocol_port",
+        "provisioning_status",
+        "operating_status",
+    )
+    return {name: shown[name] for name in kept}

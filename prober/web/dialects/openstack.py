@@ -1,0 +1,180 @@
+"""What OpenStack's clients ask before the first request: versions, and a token for a password.
+
+There are no accounts here. The token that a client gets for a password is that password, so it
+opens what the password opens when it is used as a token, and nothing else: where prober asks for
+tokens, the user's password is a token of prober's, checked with every request that follows. What
+is answered here therefore needs no authentication and gives none.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from prober.web.dialect import Dialect, DialectRoute
+from prober.web.dialects.lbaas.answers import request_id
+from prober.web.document import Json, json_response
+from prober.web.errors import Refused
+from prober.web.keys import CLOCKS
+
+LIFETIME = timedelta(hours=24)
+"""How long a token is said to be good; prober's own do not end."""
+
+_TOKEN = re.compile(r"[!-~]{1,4096}")  # what a header can hold
+_SECRETS = {
+    "password": ("user", "password"),
+    "token": ("id",),
+    "application_credential": ("secret",),
+}
+"""Where each method of authentication has what becomes the token."""
+
+
+def wants_discovery(request: web.Request) -> bool:
+    """Tell whether who asks for `/` wants the API's versions; browsers name HTML."""
+    accepted = request.headers.get(hdrs.ACCEPT, "").lower()
+    return "application/json" in accepted and "text/html" not in accepted
+
+
+def versions(request: web.Request) -> web.Response:
+    """Answer with the versions of the load-balancing API.
+
+    Keystone's is not among them: a client that found it here would look for pools there.
+    """
+    return json_response({"versions": [_version("v2.0", f"{_base(request)}/v2.0")]})
+
+
+async def get_version(request: web.Request) -> web.Response:
+    """The version of the load-balancing API that is at this path."""
+    path = request.path.rstrip("/")
+    return json_response({"version": _version("v2.0", f"{_base(request)}{path}")})
+
+
+async def get_identity_version(request: web.Request) -> web.Response:
+    """The version of the identity API, of which there is only what hands out tokens."""
+    return json_response({"version": _version("v3.14", f"{_base(request)}/v3/", "stable")})
+
+
+def _version(name: str, href: str, status: str = "CURRENT") -> Json:
+    return {"id": name, "status": status, "links": [{"rel": "self", "href": href}]}
+
+
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+async def post_token(request: web.Request) -> web.Response:
+    """Give the user's password back as a token, with a catalogue of what is here."""
+    try:
+        auth = json.loads(await request.read())["auth"]
+        method, secret = _proof(auth["identity"])
+        project = _project(auth.get("scope"))
+        user = str(auth["identity"].get("password", {}).get("user", {}).get("name") or "prober")
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        raise Refused(
+            400,
+            "expected auth.identity with methods and one of password, token and "
+            "application_credential, as in Keystone's version 3",
+        ) from None
+    if not _TOKEN.fullmatch(secret):
+        raise Refused(401, "a password here is a token: printable ASCII without spaces")
+    now = datetime.fromtimestamp(request.app[CLOCKS].wall(), UTC)
+    token = {
+        "methods": [method],
+        "issued_at": _time(now),
+        "expires_at": _time(now + LIFETIME),
+        "user": {"id": user, "name": user, "domain": _DOMAIN},
+        "project": {"id": project, "name": project, "domain": _DOMAIN},
+        "roles": [],
+        "catalog": _catalogue(_base(request), project),
+    }
+    response = json_response({"token": token}, HTTPStatus.CREATED)
+    response.headers["X-Subject-Token"] = secret
+    return response
+
+
+_DOMAIN = {"id": "default", "name": "Default"}
+
+
+def _proof(identity: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how the client proves itself, and with what."""
+    method = identity["methods"][0]
+    found: Any = identity[method]
+    for name in _SECRETS[method]:
+        found = found[name]
+    if not isinstance(found, str):
+        raise TypeError
+    return method, found
+
+
+def _project(scope: Any) -> str:
+    """Return the project that a client wants to work in; prober's have one name, no number."""
+    project = scope.get("project", {}) if scope else {}
+    return str(project.get("id") or project.get("name") or "default")
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _catalogue(base: str, project: str) -> list[Json]:
+    """Return the services: OpenStack's, and those that Huawei's and OTC's clients look for."""
+    services = {
+        "load-balancer": base,
+        "elb": f"{base}/v2.0",
+        "elbv3": f"{base}/v3/{quote(project, safe='', errors='replace')}",
+        "identity": f"{base}/v3",
+    }
+    return [
+        {
+            "id": sort,
+            "type": sort,
+            "name": "prober",
+            "endpoints": [
+                {
+                    "id": f"{sort}-{interface}",
+                    "interface": interface,
+                    "region": "prober",
+                    "region_id": "prober",
+                    "url": url,
+                }
+                for interface in ("public", "internal", "admin")
+            ],
+        }
+        for sort, url in services.items()
+    ]
+
+
+def error(_: web.Request, status: int, message: str, more: Mapping[str, object]) -> web.Response:
+    """Say what went wrong as Keystone does."""
+    title = HTTPStatus(status).phrase
+    return json_response(
+        {"error": {"code": status, "title": title, "message": message, **more}}, status
+    )
+
+
+def prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id on an answer."""
+    response.headers["x-openstack-request-id"] = f"req-{request_id(request)}"
+
+
+DIALECT = Dialect(
+    name="openstack",
+    paths=re.compile(r"/v2(?:\.0)?/?$|/v3(?:/?$|/auth(?:/|$))"),
+    routes=(
+        *(
+            DialectRoute("GET", path, get_version, open=True)
+            for path in ("/v2.0", "/v2.0/", "/v2", "/v2/")
+        ),
+        DialectRoute("GET", "/v3", get_identity_version, open=True),
+        DialectRoute("GET", "/v3/", get_identity_version, open=True),
+        DialectRoute("POST", "/v3/auth/tokens", post_token, open=True),
+    ),
+    error=error,
+    prepare=prepare,
+    opens=lambda request: request.path == "/" and wants_discovery(request),
+)

@@ -1,0 +1,317 @@
+"""Oracle's health checker: a monitor in the words of its two load balancer services, and back.
+
+Neither service can say all that a monitor can. So a member of a request that has the value which
+the service shows is no change, whatever stands behind it, and what the service has no word for is
+never touched.
+"""
+
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from prober.model.kinds import BOOLEAN, choice, integer
+from prober.model.monitor import Monitor
+from prober.model.option import (
+    Complaint,
+    Kind,
+    Outside,
+    Rejected,
+    expected,
+    in_words,
+    mapping,
+    options_of,
+    unknown_keys,
+)
+from prober.probes.http import PATTERN, HttpProbe
+from prober.web.document import Json
+from prober.web.errors import Refused
+
+PAYLOAD_LIMIT = 1024
+"""Bytes of requestData and of responseData."""
+
+_HTTP = frozenset({"HTTP", "HTTPS"})
+_RAW = frozenset({"TCP", "UDP_CONNECT"})
+_OUTSIDE = Outside("", str, {})
+_TOLD = 10  # unknown members of a request, at most: a near miss of each is looked for
+
+
+class Member(NamedTuple):
+    """One member of a health checker.
+
+    `show` gives what a monitor has, `key` is the configuration key that it changes, `native` the
+    value of that key. `types` are the probe types in which it has a meaning, all if it is empty.
+    """
+
+    kind: Kind[Any]
+    show: Callable[[Monitor], object]
+    key: str = ""
+    native: Callable[[Any], object] = lambda value: value
+    types: frozenset[str] = frozenset()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckerForm:
+    """The health checker of one service.
+
+    `type_of` gives the probe type that a request leaves a monitor with.
+    """
+
+    members: Mapping[str, Member]
+    type_of: Callable[[Monitor, Mapping[str, Any]], str]
+
+    def show(self, monitor: Monitor) -> Json:
+        """Return a monitor as a health checker."""
+        return {name: member.show(monitor) for name, member in self.members.items()}
+
+    def patch(self, monitor: Monitor, body: object) -> dict[str, object]:
+        """Return the change of configuration keys that a request asks for, or raise `Refused`."""
+        given = self._given(body)
+        shown = self.show(monitor)
+        changed = {
+            name: value
+            for name, value in given.items()
+            if value != shown[name] or isinstance(value, bool) is not isinstance(shown[name], bool)
+        }
+        self._reject_wrong(changed)
+        kind = self.type_of(monitor, given)
+        self._reject_unusable(changed, kind)
+        for name, value in given.items():  # the new type has nothing of what the old one had not
+            types = self.members[name].types
+            if kind in types and monitor.type not in types:
+                changed[name] = value
+        patch: dict[str, object] = {} if kind == monitor.type else {"type": kind}
+        for name, value in changed.items():
+            member = self.members[name]
+            if member.key and (not member.types or kind in member.types):
+                patch[member.key] = member.native(value)
+        return patch
+
+    def refusal(self, rejected: Rejected) -> Refused:
+        """Return the answer to a change that the configuration does not allow."""
+        names = {member.key: name for name, member in self.members.items() if member.key}
+        names["type"] = "protocol"
+        return _invalid(
+            Complaint((names.get(str(path[0]), path[0]), *path[1:]) if path else (), message)
+            for path, message in rejected.complaints
+        )
+
+    def _given(self, body: object) -> dict[str, Any]:
+        """Return the members of a request that have a value."""
+        try:
+            given = mapping(body)
+        except Rejected as rejected:
+            raise Refused(400, str(rejected), code="CannotParseRequest") from None
+        if strange := [name for name in given if name not in self.members]:
+            raise _invalid(unknown_keys(strange[:_TOLD], self.members))
+        given = {name: value for name, value in given.items() if value is not None}
+        missing = [n for n, member in self.members.items() if member.required and n not in given]
+        if missing:
+            raise Refused(400, f"missing {', '.join(missing)}", code="MissingParameter")
+        return given
+
+    def _reject_wrong(self, changed: Mapping[str, Any]) -> None:
+        complaints = []
+        for name, value in changed.items():
+            try:
+                self.members[name].kind.read(value, _OUTSIDE)
+            except Rejected as rejected:
+                complaints += [Complaint((name,), each.message) for each in rejected.complaints]
+        if complaints:
+            raise _invalid(complaints)
+
+    def _reject_unusable(self, changed: Mapping[str, Any], kind: str) -> None:
+        """Refuse to drop what a probe of this type would not look at."""
+        unusable = [
+            Complaint((name,), f"has no meaning for {kind}, got {in_words(value)}")
+            for name, value in changed.items()
+            if value and self.members[name].types == _RAW and kind not in _RAW
+        ]
+        if unusable:
+            raise _invalid(unusable)
+
+
+def _invalid(complaints: Iterable[Complaint]) -> Refused:
+    texts = [
+        ": ".join(filter(None, (".".join(str(step)[:100] for step in path), message)))
+        for path, message in complaints
+    ]
+    return Refused(400, "; ".join(texts), code="InvalidParameter")
+
+
+def _of_http(show: Callable[[Any], object], otherwise: object) -> Callable[[Monitor], object]:
+    return lambda monitor: show(monitor.probe) if monitor.type in _HTTP else otherwise
+
+
+def _path(otherwise: str | None) -> Callable[[Monitor], object]:
+    return _of_http(lambda probe: probe.url_path, otherwise)
+
+
+def _code(otherwise: int | None) -> Callable[[Monitor], object]:
+    """Show the one code that the service has a place for, the smallest."""
+    return _of_http(lambda probe: min(probe.expected_codes.members), otherwise)
+
+
+def _regex(otherwise: str | None) -> Callable[[Monitor], object]:
+    return _of_http(lambda probe: probe.body_regex or "", otherwise)
+
+
+def _read_regex(value: object, outside: Outside) -> str:
+    return "" if value == "" else PATTERN.read(value, outside)
+
+
+def _payload(name: str) -> Callable[[Monitor], object]:
+    def show(monitor: Monitor) -> object:
+        payload = getattr(monitor.probe, name, None)
+        return b64encode(payload).decode() if payload else None
+
+    return show
+
+
+def _read_payload(value: object, _: Outside) -> bytes:
+    if not isinstance(value, str):
+        raise expected("text in base64", value)
+    try:
+        payload = b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise expected("text in base64", value) from None
+    if len(payload) > PAYLOAD_LIMIT:
+        raise Rejected(f"expected at most {PAYLOAD_LIMIT} bytes, got {len(payload)}")
+    return payload
+
+
+def _read_dns(value: object, _: Outside) -> object:
+    raise Rejected(f"DNS questions are not asked here, got {in_words(value)}")
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _seconds(milliseconds: int) -> float:
+    return milliseconds / 1000
+
+
+_SHARED = {
+    "port": Member(
+        integer(0, 65535),
+        lambda monitor: monitor.port or 0,
+        key="port",
+        native=lambda port: port or None,
+    ),
+    "retries": Member(integer(1, 100), lambda monitor: monitor.fall, key="fall"),
+    "timeoutInMillis": Member(
+        integer(50, 600_000), lambda m: _milliseconds(m.timeout), key="timeout", native=_seconds
+    ),
+    "intervalInMillis": Member(
+        integer(1000, 1_800_000),
+        lambda m: _milliseconds(m.interval),
+        key="interval",
+        native=_seconds,
+    ),
+    "urlPath": Member(
+        options_of(HttpProbe)["url_path"].metadata["kind"],
+        _path(None),
+        key="url_path",
+        types=_HTTP,
+    ),
+    "returnCode": Member(integer(100, 599), _code(None), key="expected_codes", types=_HTTP),
+    "responseBodyRegex": Member(
+        Kind(_read_regex, PATTERN.schema),
+        _regex(None),
+        key="body_regex",
+        native=lambda pattern: pattern or None,
+        types=_HTTP,
+    ),
+}
+
+
+def _required(name: str, show: Callable[[Monitor], object] | None = None) -> Member:
+    member = _SHARED[name]
+    return member._replace(show=show or member.show, required=True)
+
+
+LB_PROTOCOLS = {
+    "TCP": "TCP",
+    "UDP_CONNECT": "UDP",
+    "HTTP": "HTTP",
+    "HTTPS": "HTTP",
+    "TLS": "TCP",
+    "GRPC": "TCP",
+}
+"""The protocol that the Load Balancer service shows for each probe type."""
+
+
+def _lb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
+    """Return the type; a set speaks TLS to its backends if its monitor does so."""
+    speaks_tls = monitor.type in ("HTTPS", "TLS") and not given.get("isForcePlainText")
+    if given["protocol"] == LB_PROTOCOLS[monitor.type]:
+        return "HTTP" if monitor.type == "HTTPS" and not speaks_tls else monitor.type
+    if given["protocol"] == "HTTP":
+        return "HTTPS" if speaks_tls else "HTTP"
+    return "TCP"
+
+
+LB_CHECKER = CheckerForm(
+    members={
+        "protocol": Member(
+            choice("HTTP", "TCP"), lambda monitor: LB_PROTOCOLS[monitor.type], required=True
+        ),
+        "urlPath": _SHARED["urlPath"],
+        "port": _required("port"),
+        "returnCode": _required("returnCode", _code(200)),
+        "retries": _required("retries"),
+        "timeoutInMillis": _required("timeoutInMillis"),
+        "intervalInMillis": _required("intervalInMillis"),
+        "responseBodyRegex": _required("responseBodyRegex", _regex("")),
+        "isForcePlainText": Member(BOOLEAN, lambda _: False),
+    },
+    type_of=_lb_type,
+)
+
+NLB_PROTOCOLS = {**LB_PROTOCOLS, "HTTPS": "HTTPS"}
+"""The protocol that the Network Load Balancer service shows for each probe type."""
+
+_TYPES = {"HTTP": "HTTP", "HTTPS": "HTTPS", "TCP": "TCP", "UDP": "UDP_CONNECT"}
+
+
+def _nlb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
+    shown = NLB_PROTOCOLS[monitor.type]
+    protocol = given.get("protocol", shown)
+    return monitor.type if protocol == shown else _TYPES[protocol]
+
+
+def _read_protocol(value: object, outside: Outside) -> str:
+    if value == "DNS":
+        raise Rejected(f"DNS questions are not asked here; expected one of {', '.join(_TYPES)}")
+    return _PROTOCOL.read(value, outside)
+
+
+_PROTOCOL = choice(*_TYPES)
+
+NLB_CHECKER = CheckerForm(
+    members={
+        "protocol": Member(
+            Kind(_read_protocol, _PROTOCOL.schema), lambda monitor: NLB_PROTOCOLS[monitor.type]
+        ),
+        **_SHARED,
+        "requestData": Member(
+            Kind(_read_payload, {"type": "string"}),
+            _payload("send"),
+            key="send",
+            native=lambda content: {"base64": content} if content else None,
+            types=_RAW,
+        ),
+        "responseData": Member(
+            Kind(_read_payload, {"type": "string"}),
+            _payload("expect"),
+            key="expect",
+            native=lambda content: {"base64": content} if content else None,
+            types=_RAW,
+        ),
+        "dns": Member(Kind(_read_dns, {}), lambda _: None),
+    },
+    type_of=_nlb_type,
+)

@@ -1,0 +1,89 @@
+"""Oracle's words for health: what its two load balancer services show of results and statuses."""
+
+from collections.abc import Callable, Iterable
+
+from prober.model.status import Reason, Result, Status
+from prober.state.store import CheckState
+from prober.web.document import Json
+from prober.web.render import time_text
+
+_OF_RESULT = {
+    Result.OK: "OK",
+    Result.INVALID_STATUS_CODE: "INVALID_STATUS_CODE",
+    Result.TIMED_OUT: "TIMED_OUT",
+    Result.HEALTH_PAYLOAD_MISMATCH: "REGEX_MISMATCH",
+    Result.CONNECT_FAILED: "CONNECT_FAILED",
+    Result.UNKNOWN: "UNKNOWN",
+}
+_BROKEN_OFF = (
+    Reason.BAD_RESPONSE,
+    Reason.CLOSED,
+    Reason.RESET,
+    Reason.TLS_EXPIRED,
+    Reason.TLS_HOSTNAME,
+    Reason.TLS_UNTRUSTED,
+    Reason.TLS_ALERT,
+    Reason.TLS_HANDSHAKE,
+)
+
+LB_WORDS = {
+    **{reason: _OF_RESULT[reason.result] for reason in Reason},
+    **dict.fromkeys(_BROKEN_OFF, "IO_ERROR"),
+    Reason.DISABLED: "OFFLINE",
+}
+"""The healthCheckStatus of the Load Balancer service for each reason."""
+
+NLB_WORDS = {reason: str(reason.result) for reason in Reason}
+"""The same of the Network Load Balancer service, whose words are prober's own."""
+
+
+def last_of(state: CheckState) -> tuple[Reason | None, float]:
+    """Return why the last probe of a check ended as it did, and when it began in unix seconds.
+
+    A check that has no result yet, or is disabled, has been so since then.
+    """
+    if not state.check.monitor.enabled:
+        return Reason.DISABLED, state.since
+    if state.last is None:
+        return None, state.since
+    return state.last.reason, state.last.at
+
+
+def lb_result_json(state: CheckState, reporter: str) -> Json:
+    """Return a HealthCheckResult of the Load Balancer service; `reporter` stands for a subnet."""
+    reason, at = last_of(state)
+    return {
+        "subnetId": reporter,
+        "sourceIpAddress": (state.last and state.last.source_ip) or "",
+        "timestamp": time_text(at),
+        "healthCheckStatus": LB_WORDS[reason] if reason else "UNKNOWN",
+    }
+
+
+def nlb_result_json(state: CheckState, _: str) -> Json:
+    """Return a HealthCheckResult of the Network Load Balancer service."""
+    reason, at = last_of(state)
+    return {
+        "timestamp": time_text(at),
+        "healthCheckStatus": NLB_WORDS[reason] if reason else "UNKNOWN",
+    }
+
+
+ResultJson = Callable[[CheckState, str], Json]
+
+
+def group_json(status: Status, members: Iterable[tuple[str, Status]], noun: str) -> Json:
+    """Return the health of a group, `noun` being what its members are called.
+
+    As with Oracle, the names of those that are OK are left out.
+    """
+    named: dict[Status, list[str]] = {status: [] for status in Status}
+    for name, each in members:
+        named[each].append(name)
+    return {
+        "status": status,
+        f"warningState{noun}Names": named[Status.WARNING],
+        f"criticalState{noun}Names": named[Status.CRITICAL],
+        f"unknownState{noun}Names": named[Status.UNKNOWN],
+        f"total{noun}Count": sum(map(len, named.values())),
+    }

@@ -1,0 +1,91 @@
+"""What a path of Oracle's services names: load balancers, backend sets, backends."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aiohttp import web
+
+from prober.model.monitor import Monitor
+from prober.model.option import Rejected
+from prober.model.pool import Backend, Pool, parse_target
+from prober.model.probe import Target
+from prober.web.dialects.oracle_requests import absent
+from prober.web.keys import STORE, VITALS
+
+
+class Balancer(NamedTuple):
+    """A load balancer: its pools, since when the prober knows it (unix seconds), the prober."""
+
+    name: str
+    pools: Sequence[Pool]
+    known_since: float
+    reporter: str
+
+    @property
+    def projects(self) -> frozenset[str]:
+        """The projects of its pools."""
+        return frozenset(pool.project_id for pool in self.pools)
+
+    @property
+    def compartment(self) -> str:
+        """The project of its first pool."""
+        return self.pools[0].project_id
+
+
+def balancers_of(request: web.Request) -> dict[str, Balancer]:
+    """Return all load balancers by name."""
+    pools: dict[str, list[Pool]] = {}
+    for pool in request.app[STORE].model.pools:
+        pools.setdefault(pool.load_balancer, []).append(pool)
+    vitals = request.app[VITALS]
+    return {name: Balancer(name, pools[name], vitals.started_at, vitals.name) for name in pools}
+
+
+def balancer_of(request: web.Request) -> Balancer:
+    """Return the load balancer in a path."""
+    name = request.match_info["balancer"]
+    found = balancers_of(request).get(name)
+    if found is None:
+        raise absent(f"load balancer {name[:200]!r}")
+    return found
+
+
+def pool_of(request: web.Request) -> Pool:
+    """Return the pool that is the backend set in a path."""
+    balancer, name = request.match_info["balancer"], request.match_info["pool"]
+    found = request.app[STORE].pools.get(name)
+    if found is None or found.load_balancer != balancer:
+        raise absent(f"backend set {name[:200]!r} of a load balancer {balancer[:200]!r}")
+    return found
+
+
+def backend_of(request: web.Request, pool: Pool) -> Backend:
+    """Return the backend in a path."""
+    name = request.match_info["backend"]
+    target = target_of(name)
+    for backend in pool.backends if target else ():
+        if (backend.address, backend.port) == target:
+            return backend
+    raise absent(f"backend {name[:200]!r} in the backend set {pool.name!r}")
+
+
+def monitor_of(request: web.Request, pool: Pool) -> Monitor:
+    """Return the monitor that is the health checker of a pool: its first."""
+    monitors = request.app[STORE].monitors_of(pool)
+    if not monitors:
+        raise absent(f"health checker: no monitor probes the pool {pool.name!r}")
+    return monitors[0]
+
+
+def target_of(name: str) -> Target | None:
+    """Return what the name of a backend means, None if it cannot be one.
+
+    An IPv6 address may come without its brackets: `::1:80` is port 80 of `::1`.
+    """
+    host, _, port = name.rpartition(":")
+    if ":" in host and not host.startswith("["):
+        name = f"[{host}]:{port}"
+    try:
+        return parse_target(name)
+    except Rejected:
+        return None

@@ -1,0 +1,136 @@
+"""How Oracle's clients ask, and how they are answered: bodies, headers, pages, errors."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from aiohttp import hdrs, web
+
+from prober.model.option import Rejected, options_of
+from prober.model.pool import Pool
+from prober.web.dialects.oracle_ledger import new_id
+from prober.web.document import json_response, json_text
+from prober.web.errors import Refused
+from prober.web.pace import Pace
+from prober.web.query import marker, marker_of, whole_number
+
+PAGE = 1000
+"""Items on a page, if nothing else is asked for, and at most."""
+
+CODES = {
+    400: "InvalidParameter",
+    401: "NotAuthenticated",
+    403: "NotAuthorized",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "IncorrectState",
+    412: "NoEtagMatch",
+    413: "PayloadTooLarge",
+    429: "TooManyRequests",
+    500: "InternalServerError",
+    503: "ServiceUnavailable",
+}
+"""Oracle's word for each status of an error, unless the error has one of its own."""
+
+_TOKEN_LENGTH = 64
+_REQUEST_ID = re.compile(r"[!-~]{1,256}")
+_NO_PROJECT = options_of(Pool)["project_id"].default
+_LIMIT = whole_number("limit", 1, PAGE, "items on a page", PAGE)
+_MARKER = marker(str)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def error(_: web.Request, status: int, message: str, more: Mapping[str, object]) -> web.Response:
+    """Return an error in Oracle's form; `code` in `more` is its word."""
+    otherwise = CODES[400] if status < 500 else CODES[500]
+    code = more.get("code", CODES.get(status, otherwise))
+    return json_response({"code": code, "message": message}, status)
+
+
+def prepare(request: web.Request, response: web.StreamResponse) -> None:
+    """Give an answer the id of its request: the client's own, or a new one."""
+    given = request.headers.get("opc-request-id", "")
+    response.headers["opc-request-id"] = given if _REQUEST_ID.fullmatch(given) else new_id()
+
+
+async def answer(
+    value: object, *, etag: str | None = None, next_page: str | None = None
+) -> web.Response:
+    """Return an answer of one value, written in slices."""
+    pieces, pace = [], Pace()
+    for piece in _ENCODER.iterencode(value):
+        pieces.append(piece)
+        await pace.pause()
+    body = "".join((*pieces, "\n")).encode(errors="replace")
+    response = web.Response(body=body, content_type="application/json")
+    if etag is not None:
+        response.headers[hdrs.ETAG] = etag
+    if next_page is not None:  # an empty one would make clients ask on
+        response.headers["opc-next-page"] = next_page
+    return response
+
+
+def absent(what: str) -> Refused:
+    """Return the answer about something that is not there."""
+    return Refused(404, f"there is no {what}", code="NotAuthorizedOrNotFound")
+
+
+async def read_body(request: web.Request) -> object:
+    """Return the JSON that a request holds, or raise `Refused`."""
+    try:
+        value = json.loads(await request.read())
+        json_text(value).encode()  # neither infinite numbers nor halves of characters
+    except (ValueError, RecursionError):
+        message = "expected JSON in the body of the request"
+        raise Refused(400, message, code="CannotParseRequest") from None
+    return value
+
+
+def retry_token(request: web.Request) -> str | None:
+    """Return the token by which a client recognizes its own repetitions."""
+    token = request.headers.get("opc-retry-token")
+    if token is not None and not 1 <= len(token) <= _TOKEN_LENGTH:
+        raise Refused(
+            400, f"opc-retry-token: expected 1 to {_TOKEN_LENGTH} characters, got {len(token)}"
+        )
+    return token
+
+
+def reject_other_version(request: web.Request, version: str) -> None:
+    """Raise `Refused` if the client means another version than the one there is."""
+    wanted = request.headers.get(hdrs.IF_MATCH)
+    if wanted is None:
+        return
+    tags = {tag.strip().removeprefix("W/").strip('"') for tag in wanted.split(",")}
+    if not tags & {version, "*"}:
+        raise Refused(412, f"if-match is {wanted[:200]!r}, but the ETag is {version!r}")
+
+
+def compartment_in(request: web.Request) -> Callable[[Iterable[str]], bool]:
+    """Return what tells whether projects are in the compartment that is asked about.
+
+    What is in the default project, because nobody said otherwise, is in every compartment.
+    """
+    compartment = request.query.get("compartmentId")
+    if not compartment:
+        raise Refused(400, "missing compartmentId", code="MissingParameter")
+    return lambda projects: not {compartment, _NO_PROJECT}.isdisjoint(projects)
+
+
+def page_of(request: web.Request, names: Iterable[str]) -> tuple[list[str], str | None]:
+    """Return the names on the page that is asked for, and what leads to the next one."""
+    query = request.query
+    limit = _LIMIT.value(query["limit"]) if "limit" in query else PAGE
+    falling = query.get("sortBy", "").lower() == "displayname" and query.get("sortOrder") == "DESC"
+    ordered = sorted(names, reverse=falling)
+    if "page" in query:
+        try:
+            (after,) = _MARKER.read(query["page"])
+        except Rejected:
+            got = query["page"][:200]
+            raise Refused(
+                400, f"page: expected the opc-next-page of an earlier answer, got {got!r}"
+            ) from None
+        ordered = [name for name in ordered if (name < after if falling else name > after)]
+    page = ordered[:limit]
+    return page, marker_of(page[-1]) if ordered[limit:] else None

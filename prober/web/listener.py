@@ -1,0 +1,228 @@
+"""Accepts the connections of the API, no more than there is room for.
+
+The event loops' own servers count a connection when TLS is spoken, wait long for that, and write a
+traceback for each connection that they have no descriptor for. Hence this one.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+from aiohttp import web
+
+from prober.model.probe import Target
+from prober.web.attempts import peer_of
+from prober.web.guard import GuardedConnection, Limits
+from prober.web.tls import RenewedContext, has_allowed_name
+
+_log = structlog.get_logger(__name__)
+
+_AT_ONCE = 64  # connections that are accepted before the event loop gets a turn
+_BACKLOG = 512
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_REST = 1.0  # seconds until the next try when there was no descriptor
+_TOLD_EVERY = 60.0  # seconds between two lines about connections that are turned away
+
+
+class Crowd(NamedTuple):
+    """What to do with one more connection: let it in, and end another for it."""
+
+    enters: bool
+    victim: GuardedConnection | None = None
+
+
+def room_for(peer: str, present: Iterable[GuardedConnection], limits: Limits) -> Crowd:
+    """Decide on a connection of this peer: it may take the place of the one idle for longest."""
+    everybody = list(present)
+    own = [each for each in everybody if each.peer == peer]
+    if len(own) >= limits.of_peer(peer):
+        crowd = own
+    elif len(everybody) >= limits.connections:
+        crowd = everybody
+    else:
+        return Crowd(enters=True)
+    idle = [(each.idle_since, i) for i, each in enumerate(crowd) if each.idle_since is not None]
+    if not idle:
+        return Crowd(enters=False)
+    return Crowd(enters=True, victim=crowd[min(idle)[1]])
+
+
+class Listener:
+    """Listens on some addresses and hands connections to an application.
+
+    Args:
+        server: The server of the application.
+        limits: What clients may hold.
+        tls: What TLS is spoken with now; None where it is not.
+    """
+
+    def __init__(
+        self,
+        server: web.Server,
+        *,
+        limits: Limits = Limits(),  # noqa: B008  (a value)
+        tls: Callable[[], RenewedContext | None] = lambda: None,
+    ) -> None:
+        self._server = server
+        self._limits = limits
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._sockets: list[socket.socket] = []
+        self._present: dict[GuardedConnection, asyncio.Task[None]] = {}
+        self._told_at = -_TOLD_EVERY
+
+    @property
+    def addresses(self) -> list[Target]:
+        """Where it listens."""
+        return [Target(*each.getsockname()[:2]) for each in self._sockets]
+
+    def __len__(self) -> int:
+        return len(self._present)
+
+    async def open(self, address: Target) -> None:
+        """Listen on an address, or on all that a name has on this machine; raise OSError."""
+        before, absent = len(self._sockets), None
+        for family, _, _, _, place in await self._loop.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            try:
+                listening = _bound(family, place)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error  # `localhost` is ::1, too, even where IPv6 is switched off
+            else:
+                self._sockets.append(listening)
+                self._resume(listening)
+        if absent and len(self._sockets) == before:
+            raise absent
+
+    async def close(self) -> None:
+        """Accept no more, and give up what has not come as far as HTTP."""
+        for listening in self._sockets:
+            self._loop.remove_reader(listening.fileno())
+            listening.close()
+        self._sockets.clear()
+        waiting = [task for each, task in self._present.items() if not each.is_met]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError as error:
+                self._rest(listening, error)
+                return
+            connection.setblocking(False)
+            self._receive(connection, peer_of(address[0]))
+
+    def _rest(self, listening: socket.socket, error: OSError) -> None:
+        """Look away for a while: the connection stays there, and so would the readiness."""
+        self._tell("cannot_accept", reason=error.strerror)
+        self._loop.remove_reader(listening.fileno())
+        self._loop.call_later(_REST, self._resume, listening)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            self._loop.add_reader(listening.fileno(), self._accept, listening)
+
+    def _receive(self, connection: socket.socket, peer: str) -> None:
+        room = room_for(peer, self._present, self._limits)
+        if not room.enters:
+            self._tell("too_many_connections", peer=peer, connections=len(self))
+            connection.close()
+            return
+        if room.victim is not None:
+            self._tell("too_many_connections", peer=peer, connections=len(self))
+            self._end(room.victim)
+        renewed = self._tls()
+        context = renewed.current() if renewed else None
+        if renewed and context is None:  # better nobody than everybody in clear
+            connection.close()
+            return
+        client = GuardedConnection(
+            self._server,
+            loop=self._loop,
+            limits=self._limits,
+            peer=peer,
+            welcome=partial(self._may_enter, peer, renewed),
+            left=self._forget,
+        )
+        task = self._present[client] = self._loop.create_task(
+            self._meet(client, connection, context)
+        )
+        task.add_done_callback(partial(self._part, client, connection))
+
+    async def _meet(
+        self, client: GuardedConnection, connection: socket.socket, context: ssl.SSLContext | None
+    ) -> None:
+        """Connect a client; who cannot speak TLS, or not in time, is gone without a word."""
+        patience = self._limits.headers if context else None
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: client,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=patience,
+                ssl_shutdown_timeout=patience,
+            )
+        except OSError as error:
+            _log.debug("handshake_failed", peer=client.peer, reason=str(error))
+
+    def _part(
+        self, client: GuardedConnection, connection: socket.socket, _: asyncio.Task[None]
+    ) -> None:
+        """Close what did not come as far as HTTP, also where its task had not begun."""
+        if not client.is_met:
+            connection.close()
+            self._forget(client)
+
+    def _may_enter(
+        self, peer: str, renewed: RenewedContext | None, transport: asyncio.BaseTransport
+    ) -> bool:
+        allowed = renewed.settings.client_allowed_sans if renewed else ()
+        if not allowed or has_allowed_name(transport.get_extra_info("peercert"), allowed):
+            return True
+        _log.warning("certificate_refused", peer=peer)
+        return False
+
+    def _end(self, client: GuardedConnection) -> None:
+        task = self._present.pop(client, None)
+        if client.is_met:
+            client.drop()
+        elif task is not None:
+            task.cancel()
+
+    def _forget(self, client: GuardedConnection) -> None:
+        self._present.pop(client, None)
+
+    def _tell(self, event: str, **facts: object) -> None:
+        """Log what may come thousands of times a second."""
+        now = self._loop.time()
+        if now - self._told_at >= _TOLD_EVERY:
+            self._told_at = now
+            _log.warning(event, **facts)
+
+
+def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening

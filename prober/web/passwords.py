@@ -1,0 +1,50 @@
+"""Passwords of users, kept as bcrypt hashes, which are slow to compare by design."""
+
+import asyncio
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import sha256
+
+REMEMBERED = 256
+"""Passwords that are known to be right without asking bcrypt again."""
+
+_LONGEST = 72  # bytes: bcrypt takes no notice of more
+
+
+class Passwords:
+    """Compares passwords in a thread, one at a time, and remembers those that were right."""
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self._users = users
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._key = secrets.token_bytes(32)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def match(self, user: str, password: bytes) -> bool:
+        """Tell whether this is the user's password; for an unknown user it takes as long."""
+        if not self._users:
+            return False
+        hashed = self._users.get(user)
+        mark = hmac.digest(self._key, repr((user, hashed, password)).encode(), sha256)
+        if mark in self._right:
+            self._right.move_to_end(mark)
+            return True
+        async with self._one_at_a_time:
+            some = next(iter(self._users.values()))
+            matches = await asyncio.to_thread(_matches, password, hashed or some)
+        if hashed is None or not matches:
+            return False
+        self._right[mark] = None
+        if len(self._right) > REMEMBERED:
+            self._right.popitem(last=False)
+        return True
+
+
+def _matches(password: bytes, hashed: str) -> bool:
+    import bcrypt  # noqa: PLC0415  (an extra)
+
+    if b"\0" in password:
+        return False
+    return bcrypt.checkpw(password[:_LONGEST], hashed.encode())

@@ -1,0 +1,240 @@
+"""Signed requests: whether a request was signed with a known key, and with which.
+
+Both clouds sign a text made of parts of the request. What is not in that text could be changed on
+the way, so a signature that leaves out the target, the host, the time or the body is refused.
+Nothing remembers signatures: one that was overheard can be sent again until its time runs out,
+which TLS, not this module, prevents.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+ORACLE_SKEW = 300.0
+"""Seconds by which the clock of a client that signs Oracle's way may differ."""
+
+HUAWEI_SKEW = 900.0
+"""The same, for Huawei's way."""
+
+_PARAMETER = r'[A-Za-z]+="[^"]*"'
+_ORACLE = re.compile(rf"signature\s+({_PARAMETER}(?:\s*,\s*{_PARAMETER})*)\s*", re.IGNORECASE)
+_ORACLE_ALWAYS = ("(request-target)", "host")
+_ORACLE_BODY = ("content-length", "content-type", "x-content-sha256")
+_HUAWEI = re.compile(
+    r"SDK-HMAC-SHA256 Access=([^,\s]+), ?SignedHeaders=([^,\s]+), ?Signature=([0-9a-f]{64})"
+)
+_HUAWEI_TIME = "%Y%m%dT%H%M%SZ"
+
+
+class BadSignature(Exception):  # noqa: N818  (an answer, not a fault of ours)
+    """A request whose signature proves nothing, and why."""
+
+
+class SignedRequest(NamedTuple):
+    """A request as it came: `target` is path and query on the wire, `headers` in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def verify_oracle(request: SignedRequest, keys: Mapping[str, str], now: float) -> str:
+    """Return the id of the key that signed a request as Oracle's clients do.
+
+    Args:
+        request: The request.
+        keys: Public RSA keys in PEM by key id (`tenancy/user/fingerprint`).
+        now: Unix time.
+
+    Raises:
+        BadSignature: It was not signed so, by a key that is not known, or too long ago.
+    """
+    given = _oracle_parameters(request.headers.get("authorization", ""))
+    if given.get("version") != "1" or given.get("algorithm") != "rsa-sha256":
+        raise BadSignature('expected version="1" and algorithm="rsa-sha256"')
+    names = given.get("headers", "").lower().split()
+    has_body = bool(request.body) or request.method in ("POST", "PUT", "PATCH")
+    _reject_unsigned((*_ORACLE_ALWAYS, *(_ORACLE_BODY if has_body else ())), names)
+    _reject_late(_oracle_time(request.headers, names), now, ORACLE_SKEW)
+    if has_body:
+        _reject_other_body(request)
+    key_id = given.get("keyid", "")
+    if key_id not in keys:
+        raise BadSignature(f"unknown key {key_id[:200]!r}")
+    signed = "\n".join(f"{name}: {_oracle_value(request, name)}" for name in names)
+    _reject_forged(keys[key_id], given.get("signature", ""), _octets(signed))
+    return key_id
+
+
+def _oracle_parameters(header: str) -> dict[str, str]:
+    found = _ORACLE.fullmatch(header)
+    if not found:
+        raise BadSignature('expected Authorization: Signature version="1",keyId="…",…')
+    pairs = [pair.split("=", 1) for pair in re.findall(_PARAMETER, found[1])]
+    given = {name.lower(): value[1:-1] for name, value in pairs}
+    if len(given) != len(pairs):
+        raise BadSignature("a parameter of the signature stands there twice")
+    return given
+
+
+def _oracle_time(headers: Mapping[str, str], names: list[str]) -> float:
+    """Return when a request was signed; browsers cannot set `date` and sign `x-date` instead."""
+    name = "x-date" if "x-date" in names else "date"
+    _reject_unsigned((name,), names)
+    try:
+        signed_at = parsedate_to_datetime(headers.get(name, ""))
+        return (signed_at if signed_at.tzinfo else signed_at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise BadSignature(f"expected a date in {name}, got {headers.get(name, '')!r}") from None
+
+
+def _oracle_value(request: SignedRequest, name: str) -> str:
+    if name == "(request-target)":
+        return f"{request.method.lower()} {request.target}"
+    return _header(request, name)
+
+
+def _reject_other_body(request: SignedRequest) -> None:
+    digest = b64encode(hashlib.sha256(request.body).digest()).decode()
+    if not _equal(_header(request, "x-content-sha256"), digest):
+        raise BadSignature("x-content-sha256 is not that of the body")
+    if _header(request, "content-length") != str(len(request.body)):
+        raise BadSignature("content-length is not that of the body")
+
+
+def _reject_forged(pem: str, signature: str, signed: bytes) -> None:
+    try:
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  (an extra)
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+    except ImportError:
+        message = "this prober cannot verify Oracle's signatures: its extra 'oci' is not installed"
+        raise BadSignature(message) from None
+    try:
+        octets = b64decode(signature, validate=True)
+        _public_key(pem).verify(octets, signed, PKCS1v15(), SHA256())
+    except (InvalidSignature, ValueError):
+        raise BadSignature("the signature is not that of this request and key") from None
+
+
+@lru_cache(maxsize=256)
+def _public_key(pem: str) -> "RSAPublicKey":
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415  (an extra)
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPublicKey):
+        raise BadSignature("what is configured for this key is not a public RSA key in PEM")
+    return key
+
+
+def verify_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float) -> str:
+    """Return the access key that signed a request as Huawei's clients do.
+
+    Args:
+        request: The request.
+        secrets: Secret keys by access key.
+        now: Unix time.
+
+    Raises:
+        BadSignature: It was not signed so, by a key that is not known, or too long ago.
+    """
+    found = _HUAWEI.fullmatch(request.headers.get("authorization", "").strip())
+    if not found:
+        raise BadSignature(
+            "expected Authorization: SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…"
+        )
+    access_key, signed_headers, signature = found.groups()
+    names = signed_headers.split(";")
+    _reject_unsigned(("host", "x-sdk-date"), names)
+    signed_at = _header(request, "x-sdk-date")
+    _reject_late(_huawei_time(signed_at), now, HUAWEI_SKEW)
+    if access_key not in secrets:
+        raise BadSignature(f"unknown access key {access_key[:200]!r}")
+    canonical = hashlib.sha256(_octets(_huawei_canonical(request, names))).hexdigest()
+    text = f"SDK-HMAC-SHA256\n{signed_at}\n{canonical}"
+    expected = hmac.new(secrets[access_key].encode(), text.encode(), hashlib.sha256).hexdigest()
+    if not _equal(signature, expected):
+        raise BadSignature("the signature is not that of this request and key")
+    return access_key
+
+
+def _huawei_time(text: str) -> float:
+    try:
+        return datetime.strptime(text, _HUAWEI_TIME).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise BadSignature(f"expected x-sdk-date like 20260131T120000Z, got {text!r}") from None
+
+
+def _huawei_canonical(request: SignedRequest, names: list[str]) -> str:
+    """Return what is signed; the body always counts, so that none can be sent unsigned."""
+    path, _, query = request.target.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    pairs.sort(key=lambda pair: _decoded(pair[0]))  # values keep the order that the client chose
+    path = "/".join(map(_encoded, _decoded(path).split("/")))
+    return "\n".join(
+        (
+            request.method.upper(),
+            path if path.endswith("/") else f"{path}/",
+            "&".join(f"{_reencoded(name)}={_reencoded(value)}" for name, _, value in pairs),
+            *(f"{name}:{_header(request, name).strip()}" for name in names),
+            "",
+            ";".join(names),
+            hashlib.sha256(request.body).hexdigest(),
+        )
+    )
+
+
+def _decoded(text: str) -> str:
+    return unquote(text, errors="surrogateescape")
+
+
+def _encoded(text: str) -> str:
+    return quote(text, safe="~", errors="surrogateescape")
+
+
+def _reencoded(text: str) -> str:
+    return _encoded(_decoded(text))
+
+
+def _header(request: SignedRequest, name: str) -> str:
+    if name not in request.headers:
+        raise BadSignature(f"the signature covers {name[:200]!r}, which the request has not")
+    return request.headers[name]
+
+
+def _reject_unsigned(needed: Iterable[str], names: list[str]) -> None:
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise BadSignature(f"the signature does not cover {', '.join(missing)}")
+
+
+def _reject_late(signed_at: float, now: float, skew: float) -> None:
+    if abs(now - signed_at) > skew:
+        off = now - signed_at
+        when = f"{off:.0f} s ago" if off > 0 else f"{-off:.0f} s ahead of the prober's clock"
+        raise BadSignature(f"signed {when}, {skew:.0f} s are allowed")
+
+
+def _equal(given: str, expected: str) -> bool:
+    return hmac.compare_digest(_octets(given), _octets(expected))
+
+
+def _octets(text: str) -> bytes:
+    """Return a header's bytes: those that are not UTF-8 are kept as surrogates when it is read."""
+    return text.encode(errors="surrogateescape")

@@ -1,0 +1,84 @@
+"""An editor for tests of those who ask for edits: every edit reads a whole configuration anew."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from prober.config.problem import ConfigError
+from prober.config.reader import parse
+from prober.model.monitor import Model, Monitor
+from prober.model.option import Complaint, Outside, Rejected, options_of
+from prober.model.pool import Pool
+from prober.probes import PROBE_TYPES
+from prober.web.editor import Conflict, Definition
+from tests.web.world import World
+
+Document = dict[str, list[dict[str, Any]]]
+
+
+class FakeEditor:
+    """Holds a configuration as JSON, and makes a world of it."""
+
+    def __init__(self, world: World, document: Mapping[str, Any]) -> None:
+        self.locked: str | None = None
+        self.lasting = True
+        self.patches: list[Definition] = []
+        self._world = world
+        self._document: Document = {"pools": [], "monitors": [], **document}
+        self._adopt(self._document)
+
+    async def create_monitor(self, definition: Definition) -> Monitor:
+        if definition["name"] in self._world.store.monitors:
+            raise Conflict(f"there is a monitor {definition['name']!r} already")
+        self._try([*self._document["monitors"], dict(definition)])
+        return self._world.store.model.monitors[-1]
+
+    async def change_monitor(self, monitor: Monitor, patch: Definition) -> Monitor:
+        self._check(monitor)
+        self.patches.append(patch)
+        index = self._index(monitor)
+        merged = {**self._document["monitors"][index], **patch}
+        if "type" in patch:
+            known = (*options_of(Monitor), *options_of(PROBE_TYPES[str(patch["type"])]))
+            merged = {key: value for key, value in merged.items() if key in known}
+        changed = {key: value for key, value in merged.items() if value is not None}
+        before = self._document["monitors"]
+        self._try([*before[:index], changed, *before[index + 1 :]])
+        return self._world.store.model.monitors[index]
+
+    async def delete_monitor(self, monitor: Monitor) -> None:
+        self._check(monitor)
+        index = self._index(monitor)
+        self._try([each for i, each in enumerate(self._document["monitors"]) if i != index])
+
+    async def create_pool(self, definition: Definition) -> Pool:
+        raise NotImplementedError
+
+    async def change_pool(self, pool: Pool, patch: Definition) -> Pool:
+        raise NotImplementedError
+
+    async def delete_pool(self, pool: Pool) -> None:
+        raise NotImplementedError
+
+    def _check(self, monitor: Monitor) -> None:
+        if self._world.store.monitors.get(monitor.name) is not monitor:
+            raise Conflict(f"monitor {monitor.name!r} was changed meanwhile")
+
+    def _index(self, monitor: Monitor) -> int:
+        return self._world.store.model.monitors.index(monitor)
+
+    def _try(self, monitors: list[dict[str, Any]]) -> None:
+        document = {**self._document, "monitors": monitors}
+        try:
+            self._adopt(document)
+        except ConfigError as error:
+            complaints = [Complaint(each.path[2:], each.message) for each in error.problems]
+            raise Rejected(*complaints) from None
+        self._document = document
+
+    def _adopt(self, document: Document) -> None:
+        read = parse(json.dumps(document), source="test.json", outside=Outside("", str, {}))
+        model: Model = read.model
+        own = {monitor.pool_name for monitor in model.monitors if not monitor.pool}
+        pools = tuple(pool for pool in model.pools if pool.name not in own)
+        self._world.configure(*model.monitors, pools=pools)

@@ -1,0 +1,89 @@
+"""The documents of the clouds say what the code does."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from prober.model.status import Reason, Result, Status
+from prober.web.dialects import huawei_v3, octavia
+from prober.web.dialects.lbaas.fields import HUAWEI_V3, OCTAVIA, Vocabulary
+from prober.web.dialects.lbaas.statuses import (
+    HUAWEI,
+    NO_MONITOR,
+    OPENSTACK,
+    REASON_CODES,
+    TIMEOUT_CODES,
+    Words,
+)
+from tests.web.test_docs import DOCS, rows
+
+UNPROBED = ("nothing enabled probes it", NO_MONITOR)
+UNDECIDED = "a member that rise and fall have not decided yet"
+
+
+def table(name: str, heading: str) -> list[tuple[str, str]]:
+    """Return the first two cells of each row, without the marks of code."""
+    found = rows(f"clouds/{name}.md", heading)
+    return [(first.replace("`", ""), second.replace("`", "")) for first, second, *_ in found]
+
+
+@pytest.mark.parametrize(("name", "vocabulary"), [("octavia", OCTAVIA), ("huawei", HUAWEI_V3)])
+def test_every_field_stands_in_the_table_with_its_key(name: str, vocabulary: Vocabulary) -> None:
+    documented = table(name, "field | key of the configuration | takes")
+    assert sorted(documented) == sorted((each, field.key) for each, field in vocabulary.items())
+
+
+@pytest.mark.parametrize(("name", "words"), [("octavia", OPENSTACK), ("huawei", HUAWEI)])
+def test_every_status_stands_in_the_table(name: str, words: Words) -> None:
+    expected = [(str(status), words.by_status[status]) for status in Status]
+    if words.undecided not in words.by_status.values():
+        expected.append((UNDECIDED, words.undecided))
+    assert table(name, "prober | operating_status") == [*expected, UNPROBED]
+
+
+def test_every_bad_reason_stands_in_the_table() -> None:
+    expected = [(str(reason), code) for reason, code in REASON_CODES.items()]
+    expected += [(f"timeout in the phase {phase}", code) for phase, code in TIMEOUT_CODES.items()]
+    assert table("huawei", "prober | reason_code") == expected
+    bad = {reason for reason in Reason if reason.result not in (Result.OK, Result.UNKNOWN)}
+    assert bad == {*REASON_CODES, Reason.TIMEOUT}
+
+
+ROUTES: Mapping[str, set[tuple[str, str]]] = {
+    "octavia": {
+        (route.method, route.path.removeprefix("/v2.0/lbaas"))
+        for route in octavia.DIALECT.routes
+        if route.path.startswith("/v2.0/")
+    },
+    "huawei": {
+        (route.method, route.path.removeprefix("/v3/{project_id}/elb"))
+        for route in huawei_v3.DIALECT.routes
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"), [("octavia", "/v2.0/lbaas"), ("huawei", "/v3/{project_id}/elb")]
+)
+def test_every_route_stands_in_the_table(name: str, prefix: str) -> None:
+    text = "\n".join(second for _, second in table(name, f"operation | at `{prefix}`"))
+    documented: set[tuple[str, str]] = set()
+    for methods, path in re.findall(r"((?:[A-Z]+(?:, )?)+) (/[^ ,\n]+)", text):
+        documented |= {(method, path) for method in methods.split(", ")}
+    if name == "octavia":
+        assert "also …/statuses" in text
+        documented.add(("GET", "/loadbalancers/{id}/statuses"))
+    assert documented == ROUTES[name]
+
+
+def test_every_filter_is_named() -> None:
+    for name, filters in (
+        ("octavia", octavia.HEALTHMONITOR_FILTERS),
+        ("huawei", huawei_v3.HEALTHMONITOR_FILTERS),
+    ):
+        text = (DOCS / f"clouds/{name}.md").read_text()
+        missing = [
+            each.parameter.name for each in filters if f"`{each.parameter.name}`" not in text
+        ]
+        assert not missing, name
