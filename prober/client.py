@@ -13,11 +13,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 _SECONDS = 5.0
 _LIMIT = 1 << 26  # bytes of one answer
-_REASON_LIMIT = 200  # bytes of an answer that is an error
 _HINTS = {
     401: "; it wants a good token: name its file with --token-file",
     403: "; what was shown is not enough for this",
 }
+_REASON_LIMIT = 200  # bytes of an answer that is an error
 
 
 class Unanswered(Exception):  # noqa: N818  (reads as what happened to the question)
@@ -60,8 +60,8 @@ def ask(
             content: bytes = answer.read(_LIMIT + 1)
     except HTTPError as error:
         with error:
-            hint = _HINTS.get(error.code, "")
-            raise Unanswered(f"{address}{path}: HTTP {error.code} {_reason(error)}{hint}") from None
+            why = f"HTTP {error.code} {_reason(error)}{_HINTS.get(error.code, '')}"
+            raise Unanswered(f"{address}{path}: {why}") from None
     except (OSError, HTTPException) as error:
         raise Unanswered(f"{address}: {_why(error)}") from None
     if len(content) > _LIMIT:

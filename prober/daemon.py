@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -38,9 +38,10 @@ from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
-from prober.state.store import CheckState, Store
+from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
 from prober.web.app import end_streams, make_app
+from prober.web.keys import Front
 from prober.web.listener import Listener
 from prober.web.pace import Pace
 
@@ -168,6 +169,14 @@ class Prober:
             self._journal.flush()
             self._database.close()
 
+    def probe_now(self, key: Key, tell: Callable[[], None]) -> float | None:
+        """Let a check be probed now; see `Scheduler.probe_now`."""
+        return self._scheduler.probe_now(key, tell)
+
+    def front(self) -> Front:
+        """Return how the page is to show itself."""
+        return Front(self.config.page.title, self.config.page.public)
+
     async def apply(self, config: Config, difference: Changes) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.
 
@@ -242,15 +251,15 @@ async def run(
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
     addresses = tuple(listen) or config.server.listen
-    service = Service.of(os.environ, prober.store, prober.vitals)
     entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
+    service = Service.of(os.environ, prober.store, prober.vitals)
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
-        around=service.reloading,
         adopted=entrance.adopt,
+        around=service.reloading,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -263,6 +272,8 @@ async def run(
         history=prober.history,
         access=entrance.access,
         allows_reload=lambda: allows_reload(prober.config, addresses),
+        probe_now=prober.probe_now,
+        front=prober.front,
     )
     runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
     await runner.setup()

@@ -22,7 +22,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from prober.model.kinds import Secret
-from prober.terminal import clean
+from prober.model.wording import clean
 
 FORMATS: Final = ("json", "console")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")

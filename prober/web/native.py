@@ -14,6 +14,7 @@ from prober.state.store import CheckState, Standing, Statuses, Store
 from prober.web.document import Written, document, json_response, written
 from prober.web.errors import Refused
 from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS
+from prober.web.lookup import check_of
 from prober.web.pace import Pace
 from prober.web.past import older_events, uptime_of
 from prober.web.query import (
@@ -22,7 +23,6 @@ from prober.web.query import (
     backend,
     marker,
     marker_of,
-    normal_key,
     one_of,
     read_query,
     since,
@@ -119,10 +119,7 @@ def _passes(state: CheckState, query: dict[str, Any]) -> bool:
 async def get_check(request: web.Request) -> web.Response:
     """One check with its last results, and what would change its status."""
     read_query(request)
-    monitor, key = request.match_info["monitor"], normal_key(request.match_info["backend"])
-    state = request.app[STORE].get((monitor, key))
-    if state is None:
-        raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
+    state = check_of(request)
     uptime = await uptime_of(request, state.check.key)
     return json_response(check_in_full_json(state, request.app[CLOCKS].now(), uptime))
 
