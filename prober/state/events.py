@@ -12,7 +12,9 @@ CAPACITY = 10_000
 
 
 TRANSITION = "transition"
-EVENT_KINDS = (TRANSITION, "started", "reload", "reload_rejected")
+OVERLOADED = "overloaded"
+OVERLOAD_OVER = "overload_over"
+EVENT_KINDS = (TRANSITION, "started", "reload", "reload_rejected", OVERLOADED, OVERLOAD_OVER)
 """Everything that an event can be about."""
 
 

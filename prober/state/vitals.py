@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prober.state.histogram import LAG, Histogram
+from prober.state.load import Load
 
 
 @dataclass(slots=True, kw_only=True)
@@ -13,7 +14,8 @@ class Vitals:
 
     `name` is the vantage: what this instance is called. `loop_lag` is how late the event loop's
     last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
-    reason (`overrun`: the previous probe was still running; `gap`: the process stood still).
+    reason (`overrun`: the previous probe was still running; `gap`: the process stood still; `pace`:
+    other UDP probes of the host came first). `load` says whether the schedule is kept.
     `state_errors` counts what could not be stored, by reason.
     """
 
@@ -28,6 +30,7 @@ class Vitals:
     loop_lag: float = 0.0
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
+    load: Load = field(default_factory=Load)
     skipped: Counter[str] = field(default_factory=Counter)
     state_errors: Counter[str] = field(default_factory=Counter)
 
