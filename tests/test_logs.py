@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -13,6 +14,7 @@ import pytest
 import structlog
 
 from prober import logs
+from prober.lines import KEPT
 from prober.model.kinds import Secret
 from prober.model.probe import Target
 from prober.model.status import Status
@@ -246,3 +248,26 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     closed.close()
     structlog.get_logger().info("listening")
     assert stream.getvalue() == ""
+
+
+def test_a_reader_that_hangs_is_not_waited_for_and_told_what_it_missed() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "w") as stream:
+        logs.configure(format="json", level="info", stream=stream)
+        said = 4000
+        for number in range(said):
+            structlog.get_logger().info("repeated", number=number, padding="x" * 80)
+        os.set_blocking(read, False)
+        content = b""
+        while chunk := reader.read(65536):
+            content += chunk
+            structlog.get_logger().info("later")
+            if len(content) > 2 * KEPT:
+                break
+        structlog.get_logger().info("later")
+        content += reader.read(KEPT) or b""
+    lines = [json.loads(line) for line in content.splitlines()]
+    kept = [line["number"] for line in lines if line["event"] == "repeated"]
+    assert kept == list(range(len(kept)))
+    (lost,) = [line["lines"] for line in lines if line["event"] == "log_lines_lost"]
+    assert len(kept) + lost == said
