@@ -5,8 +5,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet install
 
+# Where `make install` puts things; DESTDIR is for those who make packages.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+APP := $(PREFIX)/lib/prober
+STAGE := $(DESTDIR)$(APP).new
+CONFIG := $(SYSCONFDIR)/prober/prober.yaml
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types bench bench-quick clean
+.PHONY: help run test acceptance lint format types bench bench-quick lock install uninstall clean
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +24,9 @@ run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 
 test: $(VENV)/dev ## run the tests
 	$(BIN)/python -m pytest
+
+acceptance: $(VENV)/dev ## install under a real systemd, build and run the real container (root)
+	$(BIN)/python -m pytest -m acceptance
 
 lint: $(VENV)/dev ## check style and format
 	$(BIN)/ruff check
@@ -34,6 +45,40 @@ bench: $(VENV)/run ## measure beside HAProxy, blackbox_exporter and a C program,
 
 bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before and after a change
 	$(BIN)/python -m bench.quick
+
+EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
+
+lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
+	uv lock
+	uv export $(EXPORT) --output-file requirements.lock
+
+install: ## install under PREFIX, for systemd (as root)
+	@case "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root/*|/home/*) \
+	    echo "$(PYTHON) is in a home directory, which a service cannot see;" \
+	        "try: make install PYTHON=/usr/bin/python3" >&2; exit 1;; esac
+	rm -rf "$(STAGE)"
+	$(PYTHON) -m venv --without-pip "$(STAGE)"
+	$(PYTHON) -m pip --python "$(STAGE)/bin/python" --disable-pip-version-check --quiet install \
+	    --require-hashes --requirement requirements.lock
+	$(PYTHON) -m pip --python "$(STAGE)/bin/python" --disable-pip-version-check --quiet install \
+	    --no-deps .
+	sed -i 's|$(STAGE)|$(APP)|' "$(STAGE)/bin/prober"
+	chmod -R a+rX "$(STAGE)"
+	rm -rf "$(DESTDIR)$(APP)"
+	mv "$(STAGE)" "$(DESTDIR)$(APP)"
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSCONFDIR)/prober"
+	ln -sfn "$(APP)/bin/prober" "$(DESTDIR)$(PREFIX)/bin/prober"
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/prober/|$(SYSCONFDIR)/prober/|' \
+	    systemd/prober.service >"$(DESTDIR)$(UNITDIR)/prober.service"
+	chmod 644 "$(DESTDIR)$(UNITDIR)/prober.service"
+	test -e "$(DESTDIR)$(CONFIG)" || install -m 644 config/minimal.yaml "$(DESTDIR)$(CONFIG)"
+	@echo "now: edit $(CONFIG); systemctl daemon-reload; systemctl enable --now prober"
+	@echo "after an upgrade: systemctl daemon-reload; systemctl restart prober"
+
+uninstall: ## remove what install has put there; configuration and state stay
+	rm -rf "$(DESTDIR)$(APP)"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
+	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; still to do: systemctl daemon-reload"
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

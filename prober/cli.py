@@ -100,7 +100,11 @@ def _run(options: Namespace, environment: Environment) -> int:
     from prober.config.problem import ConfigError
     from prober.source import Source
 
-    logs.configure(format=options.log_format, level=options.log_level)
+    logs.configure(
+        format=options.log_format,
+        level=options.log_level,
+        journal=logs.is_journal(sys.stderr, environment),
+    )
     source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
     disk = Disk()
     try:
@@ -178,8 +182,8 @@ def _check(options: Namespace, environment: Environment) -> int:
     """Print every problem, or what the configuration amounts to and what may surprise."""
     from prober.config.problem import ConfigError
     from prober.model.monitor import probe_rate
+    from prober.model.wording import clean
     from prober.surprises import surprises
-    from prober.terminal import clean
 
     try:
         config = _load(options, environment)
@@ -206,7 +210,7 @@ def _plan(options: Namespace, environment: Environment) -> int:
     from prober import plan
     from prober.client import Unanswered, token_in
     from prober.config.problem import ConfigError
-    from prober.terminal import clean
+    from prober.model.wording import clean
 
     try:
         then = plan.planned(_load(options, environment).model)
@@ -237,7 +241,8 @@ def _probe(options: Namespace, environment: Environment) -> int:
     from prober.config.problem import ConfigError
     from prober.engine.once import probe_once
     from prober.model.option import Rejected
-    from prober.terminal import EXIT_CODES, clean, wants_colour
+    from prober.model.wording import clean
+    from prober.terminal import EXIT_CODES, wants_colour
 
     try:
         checks = _checks_to_probe(options, environment)
@@ -288,7 +293,8 @@ def _status(options: Namespace, environment: Environment) -> int:
 
     from prober import overview
     from prober.client import Unanswered, token_in
-    from prober.terminal import EXIT_CODES, clean, wants_colour
+    from prober.model.wording import clean
+    from prober.terminal import EXIT_CODES, wants_colour
 
     query = {name: getattr(options, name) for name in ("pool", "monitor") if getattr(options, name)}
     colour = wants_colour(sys.stdout, environment)
@@ -311,7 +317,7 @@ def _status(options: Namespace, environment: Environment) -> int:
 def _health(options: Namespace, _: Environment) -> int:
     """Ask a daemon whether it is well; say something only if it is not."""
     from prober.client import Unanswered, ask, token_in
-    from prober.terminal import clean
+    from prober.model.wording import clean
 
     try:
         ask(options.url, "/-/healthy", token=token_in(options.token_file))

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ _HINTS = {
     401: "; it wants a good token: name its file with --token-file",
     403: "; what was shown is not enough for this",
 }
+_REASON_LIMIT = 200  # bytes of an answer that is an error
 
 
 class Unanswered(Exception):  # noqa: N818  (reads as what happened to the question)
@@ -58,8 +60,8 @@ def ask(
             content: bytes = answer.read(_LIMIT + 1)
     except HTTPError as error:
         with error:
-            hint = _HINTS.get(error.code, "")
-            raise Unanswered(f"{address}{path}: HTTP {error.code} {error.reason}{hint}") from None
+            why = f"HTTP {error.code} {_reason(error)}{_HINTS.get(error.code, '')}"
+            raise Unanswered(f"{address}{path}: {why}") from None
     except (OSError, HTTPException) as error:
         raise Unanswered(f"{address}: {_why(error)}") from None
     if len(content) > _LIMIT:
@@ -73,6 +75,15 @@ def _without_password(url: str) -> tuple[str, str | None]:
     user, separator, host = parts.netloc.rpartition("@")
     basic = f"Basic {b64encode(unquote(user).encode()).decode()}" if separator else None
     return parts._replace(netloc=host, path=quote(parts.path, safe="/%")).geturl(), basic
+
+
+def _reason(error: HTTPError) -> str:
+    """Return the line of text that the daemon gives as its reason, or what the status means."""
+    said = ""
+    if error.headers.get_content_type() == "text/plain":
+        with suppress(OSError, HTTPException):
+            said = error.read(_REASON_LIMIT).decode(errors="replace").partition("\n")[0]
+    return f"{error.reason}: {said}" if said else str(error.reason)
 
 
 def _why(error: OSError | HTTPException) -> str:

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -30,15 +31,17 @@ from prober.model.monitor import Check
 from prober.model.probe import Target
 from prober.model.status import Outcome
 from prober.reload import Reloader
+from prober.service import Service
 from prober.source import Source, read_aside
 from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
-from prober.state.store import CheckState, Store
+from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
 from prober.web.app import end_streams, make_app
+from prober.web.keys import Front
 from prober.web.listener import Listener
 from prober.web.pace import Pace
 
@@ -108,6 +111,7 @@ class Prober:
             saw_start=self.vitals.load.saw_start,
             saw_skips=self.vitals.saw_skips,
         )
+        self.vitals.overdue = self._scheduler.overdue
 
         self.vitals.load.changed = self._load_changed
 
@@ -167,6 +171,14 @@ class Prober:
             self.store.save_all()
             self._journal.flush()
             self._database.close()
+
+    def probe_now(self, key: Key, tell: Callable[[], None]) -> float | None:
+        """Let a check be probed now; see `Scheduler.probe_now`."""
+        return self._scheduler.probe_now(key, tell)
+
+    def front(self) -> Front:
+        """Return how the page is to show itself."""
+        return Front(self.config.page.title, self.config.page.public)
 
     async def apply(self, config: Config, difference: Changes) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.
@@ -266,12 +278,14 @@ async def run(
         return 1
     addresses = tuple(listen) or config.server.listen
     entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
+    service = Service.of(os.environ, prober.store, prober.vitals)
     reloader = Reloader(
         prober,
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
         adopted=entrance.adopt,
+        around=service.reloading,
     )
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
@@ -284,6 +298,8 @@ async def run(
         history=prober.history,
         access=entrance.access,
         allows_reload=lambda: allows_reload(prober.config, addresses),
+        probe_now=prober.probe_now,
+        front=prober.front,
     )
     runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
@@ -299,7 +315,8 @@ async def run(
             _say_what_is_missing(config)
             log.info("ready", checks=len(prober.store))
             reloader.start(traces)
-            await stop.wait()
+            async with service.running():
+                await stop.wait()
             log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
             prober.vitals.ready = False
             await reloader.close()

@@ -7,6 +7,7 @@ raw, and a traceback stays within its field. Secrets are masked.
 import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
@@ -22,7 +23,7 @@ from structlog.typing import EventDict, Processor
 
 from prober.lines import Lines
 from prober.model.kinds import Secret
-from prober.terminal import clean
+from prober.model.wording import clean
 
 FORMATS: Final = ("json", "console")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -31,6 +32,7 @@ REPEAT_SECONDS: Final = 10.0
 
 _REMEMBERED_MESSAGES = 1000
 
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # of syslog(3)
 _COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
 _BARE = re.compile(r"[\w./:@+%<>*-]+")  # what the console shows without quotes
 
@@ -40,6 +42,7 @@ def configure(
     format: str,  # noqa: A002  (the word of the flag)
     level: str,
     stream: TextIO | None = None,
+    journal: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Send every log line of this process, those of libraries as well, to one stream.
@@ -48,12 +51,18 @@ def configure(
         format: One of FORMATS; `console` has colours on a terminal.
         level: One of LEVELS; a line below it costs next to nothing.
         stream: Where to; default stderr.
+        journal: Whether systemd's journal reads the stream: each line then begins with its
+            priority, and `console` leaves the time to the journal.
         clock: Gives monotonic seconds.
     """
     stream = stream or sys.stderr
     lines = Lines(stream)
     threshold = getattr(logging, level.upper())
-    render = _console_renderer(colour=stream.isatty()) if format == "console" else _render_json
+    render: Processor = _render_json
+    if format == "console":
+        render = _console_renderer(colour=stream.isatty(), dated=not journal)
+    if journal:
+        render = _with_priority(render)
     structlog.configure(
         processors=[structlog.processors.add_log_level, _arrange, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -64,6 +73,15 @@ def configure(
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
+
+
+def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Tell whether a stream leads to systemd's journal, as `$JOURNAL_STREAM` says of ours."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # a closed stream, or one without a descriptor
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class _Output:
@@ -197,7 +215,18 @@ def _render_json(_: Any, __: str, line: EventDict) -> str:
     return json.dumps(line).replace("\x7f", "\\u007f")
 
 
-def _console_renderer(*, colour: bool) -> Processor:
+def _with_priority(render: Processor) -> Processor:
+    """Begin each line that is rendered with its priority, in the journal's form."""
+
+    def rendered(logger: Any, name: str, line: EventDict) -> str:
+        prefix = f"<{_PRIORITIES[line['level']]}>"
+        text = str(render(logger, name, line))
+        return "\n".join(f"{prefix}{each}" for each in text.split("\n"))
+
+    return rendered
+
+
+def _console_renderer(*, colour: bool, dated: bool) -> Processor:
     def render(_: Any, __: str, line: EventDict) -> str:
         time, level, event = (str(line.pop(name)) for name in ("timestamp", "level", "event"))
         exception = line.pop("exception", None)
@@ -206,7 +235,8 @@ def _console_renderer(*, colour: bool) -> Processor:
             shown = f"\x1b[{_COLOURS[level]}m{shown}\x1b[0m"
         facts = "".join(f" {name}={_for_people(fact)}" for name, fact in line.items())
         trace = exception["traceback"].splitlines() if exception else ()
-        return "\n    ".join([f"{time} {shown} {clean(event)}{facts}", *map(clean, trace)])
+        first = f"{shown} {clean(event)}{facts}"
+        return "\n    ".join([f"{time} {first}" if dated else first, *map(clean, trace)])
 
     return render
 

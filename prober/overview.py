@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TextIO
 from prober.client import Unanswered, all_checks, ask_json
 from prober.model.aggregate import worst
 from prober.model.status import Status
-from prober.terminal import clean, cut, paint, span, table, took
+from prober.model.wording import clean, progress, result_words, span
+from prober.terminal import cut, paint, table
 
 _HEADINGS = ("MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE")
 _ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
@@ -68,42 +69,22 @@ def row(check: Mapping[str, Any], now: float) -> Row:
         clean(check["backend"]),
         Status(check["status"]),
         clean(_last(check["last"])),
-        progress(check["online"], check["streak"], check["rise"], check["fall"]),
+        progress(
+            online=check["online"],
+            streak=check["streak"],
+            rise=check["rise"],
+            fall=check["fall"],
+        ),
         span(now - since),
     )
 
 
 def _last(last: Mapping[str, Any] | None) -> str:
-    """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`."""
     if last is None:
         return "not probed yet"
-    reason = str(last["reason"]).replace("_", " ")
-    if reason == "disabled":
-        return reason
-    code = _code(last)
-    if code and reason not in ("ok", "unexpected status"):
-        code = f"{code} ({reason})"
-    return f"{code or reason} in {took(last['duration_seconds'])}"
-
-
-def _code(last: Mapping[str, Any]) -> str:
-    if "http_status_code" in last:
-        return f"HTTP {last['http_status_code']}"
-    if "grpc_serving_status" in last:
-        return f"gRPC {last['grpc_serving_status']}"
-    if "grpc_status_code" in last:
-        return f"gRPC code {last['grpc_status_code']}"
-    version: str = last.get("tls_version", "")
-    return version
-
-
-def progress(online: bool | None, streak: int, rise: int, fall: int) -> str:  # noqa: FBT001  (the API's)
-    """Say how far a check is on its way to another state: `failing 2/3`, `rising 1/2`."""
-    if streak < 0 and online is not False:
-        return f"failing {-streak}/{fall}"
-    if streak > 0 and not online:
-        return f"rising {streak}/{rise}"
-    return ""
+    if last["reason"] == "disabled":
+        return "disabled"
+    return result_words(last["reason"], last, last["duration_seconds"])
 
 
 def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[str]:

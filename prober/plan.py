@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from prober.client import Unanswered, all_checks, ask_json
 from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
 from prober.model.monitor import Model
-from prober.terminal import clean
+from prober.model.wording import clean
 from prober.web.render import monitor_json
 
 Json = dict[str, Any]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
@@ -61,6 +61,7 @@ class Reloader:
         guard: Refuses what would drop most of the checks.
         note: Is told of each reload and each rejection.
         adopted: Is given each configuration that was taken.
+        around: Makes a context that each reload happens in.
         watcher: Looks at the files.
         clock: A monotonic clock.
         look_every: Seconds between two looks at the files.
@@ -75,6 +76,7 @@ class Reloader:
         guard: ShrinkGuard,
         note: Note,
         adopted: Callable[[Config], None] = lambda _: None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
         look_every: float = LOOK_EVERY,
@@ -85,6 +87,7 @@ class Reloader:
         self._guard = guard
         self._note = note
         self._adopted = adopted
+        self._around = around
         self._watcher = watcher or Watcher()
         self._clock = clock
         self._look_every = look_every
@@ -135,7 +138,8 @@ class Reloader:
             self._wish = None
             try:
                 async with self._busy:
-                    wish.answer.set_result(await self._reload(wish.asked_at))
+                    with self._around():
+                        wish.answer.set_result(await self._reload(wish.asked_at))
             finally:
                 wish.answer.cancel()
                 self._quiet_until = self._clock() + self._quiet

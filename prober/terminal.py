@@ -21,13 +21,6 @@ _GAP = "  "
 _NARROWEST = len(Status.CRITICAL)  # a column is not cut below this, so no status ever is
 
 
-def clean(text: str) -> str:
-    """Return the text with everything that does not print escaped as Python would write it."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def columns(text: str) -> int:
     """Return how many columns of a terminal the text takes."""
     return len(text) if text.isascii() else sum(map(_columns, text))
@@ -89,22 +82,3 @@ def _line(row: Sequence[str], widths: Sequence[int], *, colour: bool) -> str:
         padding = " " * (width - columns(shown))
         cells.append((paint(shown, cell) if colour else shown) + padding)
     return _GAP.join(cells).rstrip()
-
-
-def span(seconds: float) -> str:
-    """Write a time span for a glance: `12s`, `3m12s`, `2h05m`, `4d03h`."""
-    minutes, second = divmod(max(0, int(seconds)), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days}d{hour:02}h"
-    if hours:
-        return f"{hour}h{minute:02}m"
-    return f"{minute}m{second:02}s" if minutes else f"{second}s"
-
-
-def took(seconds: float) -> str:
-    """Write the duration of a probe: `0.4 ms`, `12 ms`, `2.0 s`."""
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"

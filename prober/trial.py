@@ -12,7 +12,8 @@ from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
 from prober.model.status import Outcome, Result, Status
-from prober.terminal import clean, paint
+from prober.model.wording import clean
+from prober.terminal import paint
 
 Trace = Callable[[str, float, str], None]
 """Is told each step of a probe, the seconds since its start, and what there is to say."""

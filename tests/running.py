@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError
@@ -67,8 +67,9 @@ class Daemon:
         self.url = f"http://{self.wait_for('listening')['address']}"
 
     def _read(self, log: IO[bytes]) -> None:
-        for line in log:
-            self._queue.put(line)
+        with suppress(ValueError):  # who runs the process has closed its log meanwhile
+            for line in log:
+                self._queue.put(line)
         self._queue.put(b"")
 
     def next_line(self) -> Line | None:

@@ -27,12 +27,13 @@ from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Fact, Outcome, Reason, Status
 from prober.model.tls import TlsSettings
+from prober.model.wording import clean, progress, span, took
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
 from prober.surprises import surprises
-from prober.terminal import clean, columns, cut, span, table, took, wants_colour
+from prober.terminal import columns, cut, table, wants_colour
 from tests.running import prober
 
 NOW = 1_800_000_000.0
@@ -225,7 +226,8 @@ print(sorted(strange), sorted(own), file=sys.stderr)
 """)
     strange, own = done.stderr.splitlines()[-1].split("] [")
     assert strange == "["
-    allowed = {"", ".cli", ".client", ".flags", ".terminal", ".model", ".model.status"}
+    allowed = {"", ".cli", ".client", ".flags", ".terminal"}
+    allowed |= {".model", ".model.status", ".model.wording"}
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
 
 
@@ -363,7 +365,7 @@ def test_health_says_nothing_if_all_is_well(api: Api, capsys: pytest.CaptureFixt
 def test_health_says_what_is_wrong(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.replies["/-/healthy"] = 503, b"stalled"
     assert cli.main(["health", "--url", api.url], {}) == 1
-    assert "/-/healthy: HTTP 503" in capsys.readouterr().err
+    assert "/-/healthy: HTTP 503 Service Unavailable: stalled\n" in capsys.readouterr().err
 
 
 def test_a_proxy_of_the_environment_is_not_used(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -515,7 +517,7 @@ def test_the_last_result_is_written_as_haproxy_writes_it(
 def test_progress_is_how_far_a_check_is_on_its_way(
     online: bool | None, streak: int, text: str
 ) -> None:
-    assert overview.progress(online, streak, 2, 3) == text
+    assert progress(online=online, streak=streak, rise=2, fall=3) == text
 
 
 def a_view(*checks: dict[str, Any]) -> overview.View:

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
@@ -229,6 +230,40 @@ def test_a_crash_is_a_line_of_the_log() -> None:
     assert first["event"] == second["event"] == "crashed"
     assert second["thread"] == "writer"
     assert str(second["exception"]).count("KeyError")
+
+
+@pytest.mark.parametrize("format_name", logs.FORMATS)
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)],
+)
+def test_the_journal_is_told_the_priority_of_every_line(
+    format_name: str, level: str, priority: int
+) -> None:
+    stream = io.StringIO()
+    logs.configure(format=format_name, level="debug", stream=stream, journal=True)
+    getattr(structlog.get_logger(), level)("said", exc_info=ValueError("x"), cause="<0>\n<0>")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 1 if format_name == "json" else len(lines) > 1
+    assert all(line.startswith(f"<{priority}>") for line in lines)
+
+
+def test_the_console_leaves_the_time_to_the_journal() -> None:
+    stream = io.StringIO()
+    logs.configure(format="console", level="info", stream=stream, journal=True)
+    structlog.get_logger().info("listening", address="127.0.0.1:7762")
+    assert stream.getvalue() == "<6>info     listening address=127.0.0.1:7762\n"
+
+
+def test_a_stream_is_the_journal_if_systemd_has_named_that_very_one(tmp_path: Path) -> None:
+    with (tmp_path / "journal").open("w") as stream, (tmp_path / "file").open("w") as other:
+        found = os.fstat(stream.fileno())
+        environment = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+        assert logs.is_journal(stream, environment)
+        assert not logs.is_journal(other, environment)
+        assert not logs.is_journal(stream, {})
+    assert not logs.is_journal(stream, environment)  # closed
+    assert not logs.is_journal(io.StringIO(), environment)
 
 
 class Gone(io.StringIO):

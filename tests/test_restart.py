@@ -14,7 +14,7 @@ from tests.running import Daemon, daemon, free_port, listener
 def config(*ports: int) -> dict[str, object]:
     targets = [f"127.0.0.1:{port}" for port in ports]
     monitor = {"name": "web", "type": "TCP", "targets": targets, "interval": "200ms"}
-    return {"monitors": [{**monitor, "timeout": "2s"}]}
+    return {"monitors": [{**monitor, "timeout": "60s"}]}  # not stale, however slow the restart
 
 
 def settled(running: Daemon, *statuses: str) -> list[dict[str, object]]:

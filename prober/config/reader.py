@@ -12,7 +12,7 @@ from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
-from prober.config.settings import Server
+from prober.config.settings import Page, Server
 from prober.config.targets import read_targets
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import list_of, read_file, text
@@ -31,7 +31,7 @@ from prober.model.option import (
 )
 from prober.model.pool import Backend, Pool
 
-KEYS = ("server", "defaults", "pools", "monitors", "include")
+KEYS = ("server", "page", "defaults", "pools", "monitors", "include")
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
 """Those that an included file may have."""
@@ -45,6 +45,7 @@ Matches = Callable[[str, str], list[str]]
 
 _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
+_PAGE = section(Page).read
 _POOL = section(Pool).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
@@ -70,6 +71,7 @@ class Config:
     files: tuple[str, ...]
     digest: str
     endpoint: Endpoint = Endpoint()
+    page: Page = Page()
 
 
 def load(
@@ -119,7 +121,8 @@ def parse(
             order = {name: i for i, name in enumerate(reading.files)}
             raise ConfigError(*sorted(reading.problems, key=lambda p: (order[p.source], p.line)))
         digest = reading.digest.hexdigest()[:16]
-        return Config(server, model, tuple(reading.files), digest, reading.endpoint)
+        files = tuple(reading.files)
+        return Config(server, model, files, digest, reading.endpoint, reading.page)
 
 
 @contextmanager
@@ -163,6 +166,7 @@ class _Reading:
         self.files: dict[str, None] = {}
         self.digest = sha256()
         self.endpoint = Endpoint()
+        self.page = Page()
         self._outside = outside
         self._vet = vet
         self._vet_server = vet_server
@@ -183,6 +187,9 @@ class _Reading:
             self._read_endpoint(given["server"], outside, document)
         if server:
             self._complain(document, ("server",), self._vet_server.server(server))
+        if "page" in given:
+            page = self._attempt(document, ("page",), _PAGE, given["page"], outside)
+            self.page = page or self.page
         if "defaults" in given:
             self._defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)

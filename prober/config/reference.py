@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any
 
-from prober.config.settings import Server
+from prober.config.settings import Page, Server
 from prober.config.targets import TargetGroup
 from prober.model.access import Auth, HuaweiKey, OracleKey, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
@@ -32,6 +32,7 @@ _SECTIONS = {
     "tls_server_config": TlsServer,
     "http_server_config": HttpServer,
     "rate_limit": RateLimit,
+    "page": Page,
     "pool": Pool,
     "backend": Backend,
     "monitor": Monitor,

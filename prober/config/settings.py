@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prober.model.access import AUTH, Auth
-from prober.model.kinds import BOOLEAN, FILE, duration, list_of
+from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
 from prober.model.option import Kind, Outside, Rejected, expected, option
 from prober.model.pool import normal_host
 from prober.model.probe import Target
@@ -77,3 +77,13 @@ class Server:
         FILE, default=None, doc="TLS, users and headers, in the format of Prometheus exporters"
     )
     workers: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The options of the status page."""
+
+    title: str = option(text(1, 255), default="", doc="what it is called; default the host's name")
+    public: bool = option(
+        BOOLEAN, default=False, doc="show no addresses, details, errors or configuration"
+    )

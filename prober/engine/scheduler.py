@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from prober.engine.attempt import Attempt, Done, Job
@@ -27,6 +28,9 @@ GAP = 1.0
 which spreads them over their intervals."""
 REFUSAL_HOLD = 2 * UDP_PACE
 """Seconds after a refusal in which the silence of a UDP port may be the kernel's rate limit."""
+
+ASKED_GAP = 1.0
+"""Seconds between two probes of one check that were asked for; grid or not, more are not had."""
 
 _REVIEW_EVERY = 1.0
 _PACED_HOSTS = 10_000  # beyond it, hosts that are free again are forgotten
@@ -67,6 +71,7 @@ class _Watch(Generic[S]):
     """One check on the schedule."""
 
     __slots__ = (
+        "asked_due",
         "attempt",
         "check",
         "done",
@@ -96,6 +101,7 @@ class _Watch(Generic[S]):
         )
         self.interval = monitor.fast_interval
         self.due = 0.0
+        self.asked_due = -inf  # when the last probe was due that was asked for
         self.tick = 0
         self.skipped = 0
         self.paced = False
@@ -157,6 +163,7 @@ class Scheduler(Generic[S]):
         self._full = False  # whether probes wait for others to end
         self._free_at: dict[str, float] = {}
         self._refused_at: dict[Target, float] = {}
+        self._asked: dict[tuple[str, str], list[Callable[[], None]]] = {}
         ticker.start(self._tick)
 
     def add(self, checks: Iterable[tuple[Check, S, Health]], *, among: int = 0) -> None:
@@ -195,6 +202,33 @@ class Scheduler(Generic[S]):
             if watch.attempt is not None:
                 self._engine.cancel(watch.attempt)
                 watch.attempt = None
+            self._tell_who_asked(key)
+
+    def probe_now(self, key: tuple[str, str], tell: Callable[[], None]) -> float | None:
+        """Let the next probe of a check be due now, and return when it is; None: not scheduled.
+
+        It is a probe like any other, after which the check goes on by its grid. One that is due
+        or in flight already serves; one that was asked for less than ASKED_GAP ago is due that
+        much after it. `tell` is called when the check has its result, or leaves the schedule.
+        """
+        watch = self._watches.get(key)
+        if watch is None:
+            return None
+        self._asked.setdefault(key, []).append(tell)
+        due = max(self._clock(), watch.asked_due + ASKED_GAP)
+        if due < watch.due and not watch.paced:  # a paced one has its place at its host already
+            self._wheel.remove(watch.tick, watch)
+            watch.asked_due = due
+            self._put(watch, due)
+        return watch.due
+
+    def overdue(self) -> float:
+        """Return for how many seconds something that is due has been left undone; 0: nothing."""
+        times = [self._wheel.next(), self._engine.next_deadline(), self._ticker.failing_since]
+        if self._queue and self._engine.in_flight < self._limit:
+            times.append(self._queue[0].due)
+        now = self._clock()
+        return max(0.0, now - min((when for when in times if when is not None), default=now))
 
     def ready(self) -> None:
         """Handle what is ready, as the event loop calls for it."""
@@ -264,6 +298,12 @@ class Scheduler(Generic[S]):
             health = self._record(watch.state, outcome)
         finally:
             self._put_next(watch, health, now)
+            if self._asked:
+                self._tell_who_asked(watch.check.key)
+
+    def _tell_who_asked(self, key: tuple[str, str]) -> None:
+        for tell in self._asked.pop(key, ()):
+            tell()
 
     def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
         """Find the slot of the next probe, and count those that this one has missed."""

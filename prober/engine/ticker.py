@@ -20,7 +20,8 @@ class Ticker:
     """One timer for everything that is due, armed for the earliest.
 
     `lost` is the time in seconds that the process has stood still altogether; `awake` is the
-    monotonic clock without it.
+    monotonic clock without it. `failing_since` is when the first of the ticks began that have all
+    failed since; None if the last one did not.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Ticker:
     ) -> None:
         self.clock = clock
         self.lost = 0.0
+        self.failing_since: float | None = None
         self._call_later = call_later
         self._saw_lag = saw_lag
         self._timer: Cancellable | None = None
@@ -82,8 +84,12 @@ class Ticker:
             self.lost += late
         again: float | None = now + BEAT  # should the tick fail, which is a bug of ours
         self._ticking = True
+        failing_since, self.failing_since = self.failing_since, None
         try:
             again = self._on_tick(now, late)
+        except BaseException:
+            self.failing_since = now if failing_since is None else failing_since
+            raise
         finally:
             self._ticking = False
             if again is not None:

@@ -16,6 +16,7 @@ class Vitals:
     last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
     reason (`overrun`: the previous probe was still running; `gap`: the process stood still; `pace`:
     other UDP probes of the host came first). `load` says whether the schedule is kept.
+    `overdue` tells for how many seconds something that the schedule owes has been left undone.
     `state_errors` counts what could not be stored, by reason.
     """
 
@@ -27,6 +28,7 @@ class Vitals:
     config_ok: bool = True
     ready: bool = False
     count_in_flight: Callable[[], int] = lambda: 0
+    overdue: Callable[[], float] = lambda: 0.0
     loop_lag: float = 0.0
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))

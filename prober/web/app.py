@@ -7,15 +7,36 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from prober.state.history import History
-from prober.state.store import Store
+from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
-from prober.web.auth import ACCESS, OPEN_ROUTES, Access, authorize, open_routes
+from prober.web.auth import (
+    ACCESS,
+    OPEN_ROUTES,
+    PUBLIC_ROUTES,
+    Access,
+    authorize,
+    open_routes,
+)
 from prober.web.dialect import SPOKEN, dialect_of
 from prober.web.dialects import DIALECTS
 from prober.web.editor import EDITOR, Editor, warn_of_loss
 from prober.web.errors import errors_as_json
 from prober.web.guard import BODY_LIMIT, guarded
-from prober.web.keys import CLOCKS, HISTORY, LIFECYCLE, STORE, VITALS, Clocks, Lifecycle, Past
+from prober.web.keys import (
+    CLOCKS,
+    FACADE,
+    HISTORY,
+    LIFECYCLE,
+    PROBING,
+    STORE,
+    VITALS,
+    Clocks,
+    Facade,
+    Front,
+    Lifecycle,
+    Past,
+    Probing,
+)
 from prober.web.metrics import Metrics
 from prober.web.openapi import OPENAPI, describe
 from prober.web.routes import ROUTES
@@ -27,10 +48,9 @@ HEARTBEAT = 15.0
 
 _HEADERS = {
     hdrs.SERVER: "prober",
-    hdrs.CACHE_CONTROL: "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -50,6 +70,8 @@ def make_app(
     editor: Editor | None = None,
     access: Access | None = None,
     allows_reload: Callable[[], bool] = lambda: True,
+    probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None,
+    front: Callable[[], Front] = Front,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -65,6 +87,8 @@ def make_app(
         editor: Takes edits over the API; None where there is nothing to edit.
         access: Who may call; None: everybody.
         allows_reload: Whether reloading over HTTP is on at the moment.
+        probe_now: Lets a check be probed now (`Scheduler.probe_now`); None where nothing is probed.
+        front: How the page shows itself, as it is configured now.
     """
     middlewares = [guarded, errors_as_json, authorize]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
@@ -72,12 +96,14 @@ def make_app(
     app[STORE], app[VITALS] = store, vitals
     app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload, allows_reload)
     app[HISTORY] = Past(history)
+    app[PROBING], app[FACADE] = Probing(probe_now), Facade(front)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)
     if editor is not None:
         app[EDITOR] = editor
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
+    app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
     for route in ROUTES:
         _add_route(app, route.method, route.path, route.handler)
     for dialect in DIALECTS:
@@ -100,6 +126,7 @@ def _add_route(app: web.Application, method: str, path: str, handler: Handler) -
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
     response.headers.update(request.app[ACCESS].headers)
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     if dialect := dialect_of(request):
         dialect.prepare(request, response)
     warn_of_loss(request, response)

@@ -23,7 +23,7 @@ from prober.web.attempts import Attempts, Bucket, peer_of
 from prober.web.dialect import SPOKEN, Dialect, dialect_of
 from prober.web.errors import Refused
 from prober.web.guard import read_body
-from prober.web.keys import CLOCKS
+from prober.web.keys import CLOCKS, FACADE
 from prober.web.origin import SAFE, why_foreign
 from prober.web.passwords import Passwords
 from prober.web.signatures import BadSignature, SignedRequest, verify_huawei, verify_oracle
@@ -142,6 +142,8 @@ class Access:
 ACCESS = web.AppKey("ACCESS", Access)
 OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that answer everybody; HEAD goes with GET."""
+PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
+"""Those that do so while the page is public."""
 
 
 def open_routes(dialects: Iterable[Dialect]) -> frozenset[tuple[str, str]]:
@@ -199,6 +201,8 @@ def _is_open(request: web.Request) -> bool:
     path, method = resource.canonical, request.method
     method = hdrs.METH_GET if method == hdrs.METH_HEAD else method
     if (method, path) in request.app[OPEN_ROUTES]:
+        return True
+    if (method, path) in request.app[PUBLIC_ROUTES] and request.app[FACADE].front().public:
         return True
     looks = method == hdrs.METH_GET
     return looks and any(dialect.opens(request) for dialect in request.app[SPOKEN])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from prober.state.history import History
-from prober.state.store import Store
+from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
 
 
@@ -39,6 +39,28 @@ class Lifecycle(NamedTuple):
     is_on: Callable[[], bool] = lambda: True
 
 
+class Probing(NamedTuple):
+    """Who probes; `probe_now` is `Scheduler.probe_now`, None where nothing is probed."""
+
+    probe_now: Callable[[Key, Callable[[], None]], float | None] | None
+
+
+class Front(NamedTuple):
+    """How the page shows itself: its title, and whether everybody may see it.
+
+    What everybody sees has no addresses, details, errors or configuration in it.
+    """
+
+    title: str = ""
+    public: bool = False
+
+
+class Facade(NamedTuple):
+    """Where the page's settings come from: a reload may change them."""
+
+    front: Callable[[], Front]
+
+
 class Past(NamedTuple):
     """What is kept of the past; `history` is None where nothing is kept on disk."""
 
@@ -49,4 +71,6 @@ STORE = web.AppKey("STORE", Store)
 VITALS = web.AppKey("VITALS", Vitals)
 CLOCKS = web.AppKey("CLOCKS", Clocks)
 LIFECYCLE = web.AppKey("LIFECYCLE", Lifecycle)
+PROBING = web.AppKey("PROBING", Probing)
+FACADE = web.AppKey("FACADE", Facade)
 HISTORY = web.AppKey("HISTORY", Past)

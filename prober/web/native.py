@@ -9,10 +9,12 @@ from aiohttp import web
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
+from prober.state.liveness import examine
 from prober.state.store import CheckState, Standing, Statuses, Store
 from prober.web.document import Written, document, json_response, written
 from prober.web.errors import Refused
 from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS
+from prober.web.lookup import check_of
 from prober.web.pace import Pace
 from prober.web.past import older_events, uptime_of
 from prober.web.query import (
@@ -21,7 +23,6 @@ from prober.web.query import (
     backend,
     marker,
     marker_of,
-    normal_key,
     one_of,
     read_query,
     since,
@@ -118,10 +119,7 @@ def _passes(state: CheckState, query: dict[str, Any]) -> bool:
 async def get_check(request: web.Request) -> web.Response:
     """One check with its last results, and what would change its status."""
     read_query(request)
-    monitor, key = request.match_info["monitor"], normal_key(request.match_info["backend"])
-    state = request.app[STORE].get((monitor, key))
-    if state is None:
-        raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
+    state = check_of(request)
     uptime = await uptime_of(request, state.check.key)
     return json_response(check_in_full_json(state, request.app[CLOCKS].now(), uptime))
 
@@ -219,9 +217,12 @@ async def get_gate(request: web.Request) -> web.Response:
     return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
 
 
-async def get_healthy(_: web.Request) -> web.Response:
-    """Whether the prober answers at all."""
-    return web.Response(text="Healthy\n")
+async def get_healthy(request: web.Request) -> web.Response:
+    """Whether the prober itself is alive: it answers, and its schedule advances."""
+    wrong = await examine(request.app[VITALS], request.app[CLOCKS].clock)
+    if wrong is None:
+        return web.Response(text="Healthy\n")
+    return web.Response(text=f"Unhealthy: {wrong}\n", status=503)
 
 
 async def get_ready(request: web.Request) -> web.Response:

@@ -30,17 +30,22 @@ _PATH_DOCS = {
 }
 _DOCS = {
     200: "the answer",
+    202: "it takes longer than its timeout allows; the result will be there later",
+    303: "done; the page of the check shows it",
+    304: "it has not changed",
     400: "a parameter is wrong or unknown",
     403: "switched off",
     404: "there is no such thing",
-    409: "there is none, as no state is kept",
+    409: "there is none, as no state is kept or nothing is probed",
     500: "it went wrong; nothing was changed",
-    503: "not ready, fewer healthy backends than asked for, or the disk cannot be read",
+    503: "not alive, not ready, fewer healthy backends than asked for, or the disk cannot be read",
 }
 
 
 class Route(NamedTuple):
     """One route. `answers` names, for each status, a schema or the media type of what is no JSON.
+
+    `public` ones are answered without authentication where `page.public` is set.
 
     What each route with parameters or a name in its path may also answer (400, 404) is not
     repeated there.
@@ -51,6 +56,7 @@ class Route(NamedTuple):
     handler: Handler
     answers: Mapping[int, str]
     parameters: tuple[Parameter, ...] = ()
+    public: bool = False
 
 
 def describe(routes: Iterable[Route], version: str) -> Written:

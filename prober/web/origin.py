@@ -32,7 +32,8 @@ def why_foreign(
         return None
     if site is not None and site not in _OURS:
         return "a page of another site must not change anything here"
-    if origin is not None and not _is_at(origin, host):
+    hidden = origin == "null" and site == "same-origin"  # a form of ours: we send no referrer
+    if origin is not None and not hidden and not _is_at(origin, host):
         return "a page of another site must not change anything here"
     if not identified and not _is_address(host):
         return "without server.auth, a browser can only change something at an IP address"

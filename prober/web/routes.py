@@ -2,8 +2,14 @@
 
 from prober.web import native
 from prober.web.openapi import Route, get_openapi
-from prober.web.page import STYLE_PATH, get_page, get_style
+from prober.web.page.assets import get_static
+from prober.web.page.badge import get_monitor_badge, get_pool_badge
+from prober.web.page.check import get_check_page, probe_from_page
+from prober.web.page.overview import get_page
+from prober.web.page.sheet import get_csv
+from prober.web.page.view import VIEW_QUERY
 from prober.web.past import HISTORY_QUERY, get_history
+from prober.web.probing import probe
 from prober.web.scrape import get_metrics
 from prober.web.stream import STREAM_QUERY, get_stream
 
@@ -20,6 +26,12 @@ ROUTES = (
         {200: "History", 409: "Error", 503: "Error"},
         HISTORY_QUERY,
     ),
+    Route(
+        "POST",
+        "/api/v1/checks/{monitor}/{backend}/probe",
+        probe,
+        {200: "Result", 202: "Error", 409: "Error"},
+    ),
     Route("GET", "/api/v1/monitors", native.get_monitors, {200: "Monitors"}),
     Route("GET", "/api/v1/monitors/{name}", native.get_monitor, {200: "Monitor"}),
     Route("GET", "/api/v1/pools", native.get_pools, {200: "Pools"}),
@@ -34,11 +46,23 @@ ROUTES = (
         {200: "Gate", 503: "Gate"},
         native.GATE_QUERY,
     ),
-    Route("GET", "/-/healthy", native.get_healthy, {200: "text/plain"}),
+    Route("GET", "/-/healthy", native.get_healthy, {200: "text/plain", 503: "text/plain"}),
     Route("GET", "/-/ready", native.get_ready, {200: "text/plain", 503: "text/plain"}),
     Route("POST", "/-/reload", native.reload, _RELOAD),
     Route("PUT", "/-/reload", native.reload, _RELOAD),
     Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
-    Route("GET", "/", get_page, {200: "text/html"}),
-    Route("GET", STYLE_PATH, get_style, {200: "text/css"}),
+    Route("GET", "/", get_page, {200: "text/html"}, VIEW_QUERY, public=True),
+    Route("GET", "/checks/{monitor}/{backend}", get_check_page, {200: "text/html"}),
+    Route(
+        "POST",
+        "/checks/{monitor}/{backend}/probe",
+        probe_from_page,
+        {303: "text/html", 409: "Error"},
+    ),
+    Route("GET", "/status.csv", get_csv, {200: "text/csv"}, VIEW_QUERY),
+    Route("GET", "/badge/pool/{name}.svg", get_pool_badge, {200: "image/svg+xml"}, public=True),
+    Route(
+        "GET", "/badge/monitor/{name}.svg", get_monitor_badge, {200: "image/svg+xml"}, public=True
+    ),
+    Route("GET", "/static/{name}", get_static, {200: "text/plain", 304: "text/plain"}, public=True),
 )

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from prober.engine.scheduler import GAP, REFUSAL_HOLD
+from prober.engine.scheduler import ASKED_GAP, GAP, REFUSAL_HOLD
 from prober.engine.wheel import TICK
 from prober.model.health import Health
 from prober.model.monitor import UDP_PACE, Model
@@ -339,3 +339,75 @@ def test_silence_right_after_a_refusal_is_inconclusive() -> None:
     assert reasons[0] is Reason.WEAK_SILENCE
     assert reasons[-1] is Reason.SILENT
     assert sim.times(state)[-1] - sim.times(state)[0] >= REFUSAL_HOLD - 0.1
+
+
+# Probes that are asked for
+
+
+def asked(sim: Simulation, state: CheckState) -> list[float]:
+    """Ask for a probe; return the list that gets the time at which its result is there."""
+    told: list[float] = []
+    due = sim.scheduler.probe_now(state.check.key, lambda: told.append(sim.clock.now))
+    assert due is not None
+    return told
+
+
+def test_a_probe_that_is_asked_for_comes_at_once_and_the_grid_stays() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=60))
+    sim.clock.advance(70)
+    planned, before = state.next_due, len(sim.times(state))
+    told = asked(sim, state)
+    now = sim.clock.now
+    sim.clock.advance(1)
+    assert [now <= when <= now + 2 * TICK for when in sim.times(state)[before:]] == [True]
+    assert [now <= when <= now + 3 * TICK for when in told] == [True]
+    assert state.next_due == planned
+    assert sim.skips == {}
+
+
+def test_a_probe_in_flight_serves_whoever_asks() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=60))
+    sim.engine.takes = 1.5
+    sim.clock.advance(1)
+    assert sim.engine.in_flight == 1
+    told = [asked(sim, state), asked(sim, state)]
+    sim.clock.advance(1)
+    assert len(sim.times(state)) == 1
+    assert [len(each) for each in told] == [1, 1]
+    assert sim.engine.most_in_flight == 1
+
+
+def test_asking_again_and_again_leads_to_one_probe_a_second() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=60))
+    sim.clock.advance(70)
+    before = len(sim.times(state))
+    for _ in range(100):
+        asked(sim, state)
+        sim.clock.advance(0.05)
+    assert len(sim.times(state)) - before <= 5 / ASKED_GAP + 1
+    assert state.recent
+
+
+def test_a_udp_probe_that_is_asked_for_keeps_the_pace_of_its_host() -> None:
+    sim = Simulation()
+    states = sim.watch(model_of("192.0.2.1", probe=UdpProbe(), interval=60, fast_interval=60))
+    sim.clock.advance(70)
+    before = len(sim.times(states[0]))
+    for _ in range(50):
+        asked(sim, states[0])
+        sim.clock.advance(0.2)
+    times = sim.times(states[0])
+    assert all(b - a >= UDP_PACE for a, b in pairwise(times))
+    assert len(times) - before >= 5  # and yet those who ask do not push it back
+
+
+def test_who_asked_is_told_when_the_check_goes_away() -> None:
+    sim = Simulation()
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    told = asked(sim, state)
+    sim.scheduler.remove(state.check.key)
+    assert len(told) == 1
+    assert sim.scheduler.probe_now(state.check.key, told.clear) is None

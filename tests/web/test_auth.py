@@ -18,6 +18,7 @@ from prober.web.auth import OPEN_PATHS, Access
 from prober.web.dialect import Dialect, DialectRoute
 from prober.web.dialects import DIALECTS
 from prober.web.document import json_response
+from prober.web.keys import Front
 from prober.web.origin import SAFE
 from prober.web.routes import ROUTES
 from prober.web.signatures import BadSignature, SignedRequest
@@ -188,6 +189,18 @@ async def test_another_method_of_an_open_path_is_not_open(guarded: Connect) -> N
     client = await guarded()
     assert (await client.post("/-/healthy")).status == 401
     assert (await client.delete("/fake/versions")).status == 401
+
+
+async def test_a_public_page_is_open_and_nothing_else(world: World, connect: Connect) -> None:
+    world.configure(monitor("web", "10.0.0.1:80"))
+    client = await connect(access=Access(AUTH), front=lambda: Front(public=True))
+    for path in ("/", "/badge/monitor/web.svg", "/badge/pool/web.svg", "/static/style.css"):
+        assert (await client.get(path)).status == 200, path
+    public = {(each.method, each.path) for each in ROUTES if each.public}
+    for method, path, _ in ASKED:
+        if (method, path) not in public:
+            world.clock += 10
+            assert (await client.request(method, there(path))).status == 401, path
 
 
 async def test_without_configuration_everybody_may_look(guarded: Connect) -> None:

@@ -606,3 +606,12 @@ async def test_an_overloaded_prober_is_ready_and_says_what_it_cannot_keep_up_wit
     assert shown["overloaded"] is True
     assert Delay.PLACES.sentence in shown["overload"]
     assert "prober_overloaded 1.0" in await (await client.get("/metrics")).text()
+
+
+async def test_a_prober_that_does_not_advance_is_not_healthy(world: World, client: Client) -> None:
+    world.vitals.overdue = lambda: 7.5
+    response = await client.get("/-/healthy")
+    assert response.status == 503
+    assert await response.text() == (
+        "Unhealthy: the schedule does not advance: something has been due for 7.5 s\n"
+    )

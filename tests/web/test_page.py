@@ -1,57 +1,320 @@
-"""The landing page."""
+"""The page of all checks, as it comes from the server."""
 
-from html.parser import HTMLParser
+import json
+import re
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from prober.model.kinds import Frozen
+from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
+from prober.probes.tls import TlsProbe
+from prober.web.keys import Front
+from prober.web.page.survey import ROWS
+from prober.web.page.view import View, read_view
+from tests.running import daemon
 from tests.web.conftest import Client
+from tests.web.reading import Reading
 from tests.web.world import HOSTILE, World, monitor
 
-
-class Seen(HTMLParser):
-    """The tags and the links of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag."""
-        self.tags.add(tag)
-        self.links += [value for name, value in attrs if name == "href" and value]
+Connect = Callable[..., Awaitable[Client]]
+NAMES = [
+    HOSTILE,
+    "\x00\x1b[31m\u202e\x7f\r\n",
+    "\N{PILE OF POO}" * 255,
+    "' onload='alert(1)",
+    "]]>",
+]
 
 
-async def test_the_page_counts_the_enabled_checks_by_status(world: World, client: Client) -> None:
+async def read(client: Client, path: str = "/") -> Reading:
+    response = await client.get(path)
+    assert (response.status, response.content_type) == (200, "text/html")
+    return Reading(await response.text())
+
+
+@pytest.fixture
+def mixed(world: World) -> World:
+    """Give the world a check of each status, and one that is disabled."""
     world.configure(
-        monitor("web", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"),
-        monitor("off", "10.0.0.1:80", enabled=False),
+        monitor("ok", "10.0.0.1:80"),
+        monitor("bad", "10.0.0.2:80"),
+        monitor("shaky", "10.0.0.3:80"),
+        monitor("new", "10.0.0.4:80"),
+        monitor("off", "10.0.0.5:80", enabled=False),
     )
-    world.record("web", "10.0.0.1:80", times=2)
-    world.record("web", "10.0.0.2:80", Reason.REFUSED, times=3)
+    world.record("ok", "10.0.0.1:80", times=3, facts={"http_status_code": 200})
+    world.record("bad", "10.0.0.2:80", Reason.REFUSED, times=3)
+    world.record("shaky", "10.0.0.3:80", times=2)
+    world.record("shaky", "10.0.0.3:80", Reason.UNEXPECTED_STATUS, facts={"http_status_code": 503})
+    return world
+
+
+async def test_the_counts_are_of_enabled_checks_and_select(mixed: World, client: Client) -> None:
+    page = await read(client)
+    counts = [each.text for each in page.all("a", "count")]
+    assert counts == ["1OK", "1WARNING", "1CRITICAL", "1UNKNOWN", "1DISABLED"]
+    links = [each.attributes["href"] for each in page.all("a", "count")]
+    assert links[2] == "/?status=CRITICAL"
+    page = await read(client, links[2])
+    assert page.rows() == ["bad 10.0.0.2:80"]
+    assert [each.text for each in page.all("a", "count", **{"aria-current": "true"})] == [
+        "1CRITICAL"
+    ]
+    both = page.all("a", "count")[1].attributes["href"]
+    assert (await read(client, both)).rows() == ["bad 10.0.0.2:80", "shaky 10.0.0.3:80"]
+
+
+async def test_problems_come_first(mixed: World, client: Client) -> None:
+    assert [row.split()[0] for row in (await read(client)).rows()] == [
+        "bad",
+        "shaky",
+        "new",
+        "ok",
+        "off",
+    ]
+
+
+async def test_a_row_says_what_the_command_line_says(mixed: World, client: Client) -> None:
+    page = await read(client)
+    last = [each.text for each in page.all("td", "last")]
+    assert last == [
+        "refused in 125 ms",
+        "HTTP 503 in 125 ms",
+        "not probed yet",
+        "HTTP 200 in 125 ms",
+        "disabled",
+    ]
+    states = [each.text for each in page.all("td", "state")]
+    assert states[1] == "WARNINGfailing 1/3"
+    assert [each.text for each in page.all("td", "latency")][3] == "125 ms / 125 ms"
+
+
+async def test_the_title_and_the_icon_show_the_worst(mixed: World, client: Client) -> None:
+    page = await read(client)
+    assert page.all("title")[0].text == "1 CRITICAL · here"
+    assert page.all("link", rel="icon")[0].attributes["href"].startswith("/static/critical.svg?v=")
+
+
+async def test_the_prober_itself_is_described(mixed: World, client: Client) -> None:
+    mixed.vitals.config_hash, mixed.vitals.loop_lag = "c0ffee", 0.0123
+    words = (await read(client)).all("dl", "vitals")[0].text
+    for each in ("prober1.2.3", "up1m00s", "configurationc0ffee", "loop lag12.3 ms"):
+        assert each in words
+    assert not (await read(client)).all("p", "alarm")
+    mixed.vitals.config_ok = False
+    assert (await read(client)).all("p", "alarm")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=BAD", ["bad"]),
+        ("q=10.0.0.3", ["shaky"]),
+        ("q=10.0+o+HTTP", ["ok", "off"]),
+        ("q=nothing", []),
+        ("pool=new", ["new"]),
+        ("load_balancer=other", []),
+        ("status=DISABLED", ["off"]),
+        ("status=UNKNOWN", ["new"]),
+        ("sort=name", ["bad", "new", "off", "ok", "shaky"]),
+        ("sort=-name", ["shaky", "ok", "off", "new", "bad"]),
+    ],
+)
+async def test_the_address_selects_and_sorts(
+    mixed: World, client: Client, query: str, found: list[str]
+) -> None:
+    page = await read(client, f"/?{query}")
+    assert sorted(row.split()[0] for row in page.rows()) == sorted(found)
+    if "sort" in query:
+        assert [row.split()[0] for row in page.rows()] == found
+
+
+async def test_checks_are_sorted_by_what_they_took_and_when_they_changed(
+    world: World, client: Client
+) -> None:
+    world.configure(monitor("m", "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", probe=TlsProbe()))
+    for number in (2, 1):
+        world.wait(10)
+        facts = {"tls_not_after": world.wall + 86400 * 10 * number}
+        world.record("m", f"10.0.0.{number}:80", times=2, facts=dict(facts))
+    order = ["m 10.0.0.1:80", "m 10.0.0.2:80", "m 10.0.0.3:80"]
+    for sort in ("since", "certificate"):
+        assert (await read(client, f"/?sort={sort}")).rows() == order
+        assert (await read(client, f"/?sort=-{sort}")).rows() == order[::-1]
+    page = await read(client, "/?sort=certificate")
+    assert [each.text for each in page.all("td", "certificate")] == ["10 d", "19 d", "–"]
+    assert (await read(client, "/?sort=latency")).rows()[-1] == order[-1]
+
+
+@pytest.mark.parametrize(
+    "query", ["status=ILL&sort=ugly&page=0", "page=-1&refresh=1", "page=99999999999", "x=1&q="]
+)
+async def test_what_the_address_cannot_mean_is_left_out(
+    mixed: World, client: Client, query: str
+) -> None:
+    assert (await read(client, f"/?{query}")).rows() == (await read(client)).rows()
+
+
+def test_a_view_is_found_again_from_its_address() -> None:
+    view = View(frozenset({"OK", "DISABLED"}), "a&b=ü %", HOSTILE, "lb", "-since", 3, 30)
+    assert read_view(make_mocked_request("GET", view.href())) == view
+
+
+async def test_many_checks_are_shown_page_by_page(world: World, client: Client) -> None:
+    world.configure(monitor("m", *(f"10.0.{i // 250}.{i % 250}:80" for i in range(250))))
+    seen: list[str] = []
+    path = "/"
+    for _ in range(3):
+        page = await read(client, path)
+        seen += page.rows()
+        path = next((e.attributes["href"] for e in page.all("a", rel="next")), "")
+    assert not path
+    assert len(seen) == len(set(seen)) == 250
+    assert len((await read(client, "/?page=3")).rows()) == 250 - 2 * ROWS
+    assert (await read(client, "/?page=900")).rows() == (await read(client, "/?page=3")).rows()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_hostile_name_is_only_text(world: World, client: Client, name: str) -> None:
+    """The page has the same elements and attributes whatever the things are called."""
+
+    def configure(word: str) -> None:
+        named = Backend(address="10.0.0.1", port=80, name=word, labels=Frozen({"l": word}))
+        pool = Pool(name=word, load_balancer=word, backends=(named,))
+        world.configure(monitor(word, pool=word), pools=(pool,))
+        world.record(word, "10.0.0.1:80", Reason.REFUSED, times=3, detail=word)
+        world.vitals.name = word
+
+    async def shape() -> list[tuple[str, list[str]]]:
+        page = await read(client)
+        link = next(e for e in page.all("a") if e.attributes["href"].startswith("/checks/"))
+        check = await read(client, link.attributes["href"])
+        return [(e.tag, sorted(e.attributes)) for each in (page, check) for e in each.elements]
+
+    configure("plain")
+    expected = await shape()
+    configure(name)
+    assert await shape() == expected
     text = await (await client.get("/")).text()
-    for status, count in (("OK", 1), ("WARNING", 0), ("CRITICAL", 1), ("UNKNOWN", 1)):
-        assert f"<dt>{status}</dt><dd>{count}</dd>" in text
-    assert "<h1>here <small>prober 1.2.3</small></h1>" in text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", text)
 
 
-async def test_every_link_of_the_page_leads_somewhere(client: Client) -> None:
-    seen = Seen()
-    seen.feed(await (await client.get("/")).text())
-    assert "/static/style.css" in seen.links
-    for link in seen.links:
-        assert (await client.get(link)).status == 200, link
+async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(
+    mixed: World, client: Client
+) -> None:
+    for path in ("/", "/checks/ok/10.0.0.1:80"):
+        page = await read(client, path)
+        assert all(each.attributes.get("src") for each in page.all("script"))
+        assert not page.all("style")
+        for element in page.elements:
+            assert not [n for n in element.attributes if n == "style" or n.startswith("on")]
+            for name in ("src", "href", "action", "data-stream"):
+                assert element.attributes.get(name, "/").startswith(("/", "#"))
+                assert not element.attributes.get(name, "/").startswith("//")
 
 
-async def test_a_hostile_name_is_only_text(world: World, client: Client) -> None:
-    world.vitals.name = HOSTILE
+async def test_all_that_a_browser_loads_is_less_than_80_kb(mixed: World, client: Client) -> None:
+    page = await read(client)
+    paths = ["/"]
+    paths += [e.attributes["href"] for e in page.all("link")]
+    paths += [e.attributes["src"] for e in page.all("script")]
+    sizes = []
+    for path in paths:
+        response = await client.get(path, headers={"Accept-Encoding": "identity"})
+        sizes.append(len(await response.read()))
+    assert sum(sizes) < 80_000
+
+
+async def test_every_link_of_the_page_leads_somewhere(mixed: World, client: Client) -> None:
+    page = await read(client)
+    links = {e.attributes["href"] for e in page.elements if "href" in e.attributes}
+    for link in links:
+        if not link.startswith("#"):
+            assert (await client.get(link)).status == 200, link
+
+
+async def test_without_javascript_the_page_comes_again_only_if_it_is_asked_to(
+    mixed: World, client: Client
+) -> None:
+    assert not (await read(client)).all("meta", **{"http-equiv": "refresh"})
+    page = await read(client, "/?refresh=30")
+    assert [e.attributes["content"] for e in page.all("meta", **{"http-equiv": "refresh"})] == [
+        "30"
+    ]
+
+
+async def test_the_reader_chooses_the_theme(mixed: World, client: Client) -> None:
+    async def theme(cookie: str) -> str | None:
+        response = await client.get("/", headers={"Cookie": f"prober-theme={cookie}"})
+        page = Reading(await response.text())
+        return page.all("html")[0].attributes.get("data-theme")
+
+    assert await theme("dark") == "dark"
+    assert await theme('"><script>') is None
+
+
+# In public
+
+
+async def test_in_public_there_are_names_and_statuses_only(mixed: World, connect: Connect) -> None:
+    client = await connect(front=lambda: Front("Our doors", public=True))
+    mixed.vitals.name = "secret-host"
     response = await client.get("/")
-    seen = Seen()
-    seen.feed(await response.text())
-    assert response.content_type == "text/html"
-    assert not seen.tags & {"script", "style"}
+    text = await response.text()
+    page = Reading(text)
+    for word in ("10.0.0", "refused", "503", "secret-host", "1.2.3", "/api/", "/checks/", "HTTP"):
+        assert word not in text, word
+    assert page.all("title")[0].text == "1 CRITICAL · Our doors"
+    assert page.rows()[0] == "bad 1"
+    assert (await client.get("/checks/bad/10.0.0.2:80")).status == 404
+    assert (await client.post("/checks/bad/10.0.0.2:80/probe")).status == 404
+    assert "10.0.0" not in await (await client.get("/status.csv")).text()
 
 
-async def test_the_style_sheet_is_served_as_one(client: Client) -> None:
-    response = await client.get("/static/style.css")
-    assert response.content_type == "text/css"
-    assert "prefers-color-scheme" in await response.text()
+async def test_in_public_an_address_cannot_be_guessed_by_searching(
+    mixed: World, connect: Connect
+) -> None:
+    client = await connect(front=lambda: Front(public=True))
+    assert (await read(client, "/?q=10.0.0.2")).rows() == []
+    assert (await read(client, "/?q=bad")).rows() == ["bad 1"]
+
+
+def test_a_reload_changes_how_the_page_shows_itself(tmp_path: Path) -> None:
+    config: dict[str, Any] = {"monitors": [], "page": {"title": "Before"}}
+    with daemon(config, tmp_path) as prober:
+        assert "Before" in prober.get("/")[1]
+        config["page"] = {"title": "After", "public": True}
+        (tmp_path / "prober.json").write_text(json.dumps(config))
+        prober.process.send_signal(signal.SIGHUP)
+        prober.wait_for("config_reloaded")
+        text = prober.get("/")[1]
+        assert "After" in text
+        assert "loop lag" not in text
+
+
+# The files
+
+
+async def test_a_file_may_be_kept_for_good_under_the_address_of_its_content(
+    client: Client,
+) -> None:
+    page = await read(client)
+    for link in [e.attributes["href"] for e in page.all("link")]:
+        response = await client.get(link)
+        assert "immutable" in response.headers["Cache-Control"]
+        tag = response.headers["ETag"]
+        plain = await client.get(link.partition("?")[0])
+        assert plain.headers["Cache-Control"] == "no-cache"
+        again = await client.get(link.partition("?")[0], headers={"If-None-Match": tag})
+        assert (again.status, await again.read()) == (304, b"")
+
+
+async def test_there_are_no_files_but_those_of_the_page(client: Client) -> None:
+    for name in ("x.css", "..%2Fapp.py", "%2Fetc%2Fpasswd", "__init__.py"):
+        assert (await client.get(f"/static/{name}")).status == 404

@@ -1,0 +1,43 @@
+# The image of prober: two stages of one base, of which the second gets nothing but the result.
+#
+#   podman build --format docker --tag prober .
+#   podman run --read-only --volume ./prober.yaml:/etc/prober/prober.yaml:ro prober
+#
+# (--format docker, because the other format has no HEALTHCHECK.) For a release, name BASE by digest.
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/prober
+COPY requirements.lock ./
+RUN /opt/prober/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY prober prober
+RUN /opt/prober/bin/pip install --no-cache-dir --no-deps . \
+    && /opt/prober/bin/pip uninstall --yes pip setuptools
+
+FROM ${BASE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="prober" \
+      org.opencontainers.image.description="A health-check daemon that probes backends as a load balancer would." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+RUN install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/prober
+COPY --from=build /opt/prober /opt/prober
+ENV PATH=/opt/prober/bin:${PATH} \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PROBER_CONFIG=/etc/prober/prober.yaml \
+    PROBER_STATE_DIR=/var/lib/prober \
+    PROBER_LISTEN=0.0.0.0:7762
+USER 65532:65532
+WORKDIR /
+VOLUME /var/lib/prober
+EXPOSE 7762
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=6s --start-period=30s CMD ["prober", "health"]
+ENTRYPOINT ["prober"]
+CMD ["run"]

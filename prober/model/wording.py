@@ -1,0 +1,57 @@
+"""Words for people, the same on the command line and on the status page."""
+
+from collections.abc import Mapping
+
+
+def clean(text: str) -> str:
+    """Return the text with everything that does not print escaped as Python would write it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def span(seconds: float) -> str:
+    """Write a time span for a glance: `12s`, `3m12s`, `2h05m`, `4d03h`."""
+    minutes, second = divmod(max(0, int(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02}h"
+    if hours:
+        return f"{hour}h{minute:02}m"
+    return f"{minute}m{second:02}s" if minutes else f"{second}s"
+
+
+def took(seconds: float) -> str:
+    """Write the duration of a probe: `0.4 ms`, `12 ms`, `2.0 s`."""
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+
+
+def result_words(reason: str, facts: Mapping[str, object], seconds: float) -> str:
+    """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`."""
+    reason = reason.replace("_", " ")
+    code = _code(facts)
+    if code and reason not in ("ok", "unexpected status"):
+        code = f"{code} ({reason})"
+    return f"{code or reason} in {took(seconds)}"
+
+
+def _code(facts: Mapping[str, object]) -> str:
+    if "http_status_code" in facts:
+        return f"HTTP {facts['http_status_code']}"
+    if "grpc_serving_status" in facts:
+        return f"gRPC {facts['grpc_serving_status']}"
+    if "grpc_status_code" in facts:
+        return f"gRPC code {facts['grpc_status_code']}"
+    return str(facts.get("tls_version", ""))
+
+
+def progress(*, online: bool | None, streak: int, rise: int, fall: int) -> str:
+    """Say how far a check is on its way to another state: `failing 2/3`, `rising 1/2`."""
+    if streak < 0 and online is not False:
+        return f"failing {-streak}/{fall}"
+    if streak > 0 and not online:
+        return f"rising {streak}/{rise}"
+    return ""

@@ -1,0 +1,147 @@
+"""The daemon as a service of systemd: ready, reloading, stopping, how it is, and that it lives."""
+
+import asyncio
+import faulthandler
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+
+from prober import notify
+from prober.model.status import Status
+from prober.notify import Notifier
+from prober.state.events import Event
+from prober.state.liveness import examine
+from prober.state.store import Store
+from prober.state.vitals import Vitals
+from prober.web.pace import Pace
+
+log = structlog.get_logger()
+
+STATUS_EVERY = 1.0
+"""Seconds between two lines about the status, at least."""
+EXAMINE_AGAIN = 1.0
+"""Seconds after which a daemon that was found wanting is examined again."""
+
+_WORST_FIRST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
+
+
+def status_line(counts: Mapping[Status, int], *, config_ok: bool = True) -> str:
+    """Say in one line how the checks are that are probed, by status."""
+    total = sum(counts.values())
+    found = ", ".join(f"{counts[each]} {each}" for each in _WORST_FIRST if counts.get(each))
+    probing = f"probing {total} check{'s' * (total != 1)}" if total else "nothing to probe"
+    line = f"{found}, {probing}" if found else probing
+    return line if config_ok else f"{line}; the last reload was rejected"
+
+
+class Service:
+    """Tells systemd how the daemon is. Without systemd nothing is said and nothing wakes up.
+
+    Args:
+        notifier: Whom to tell.
+        store: The checks that the status line counts.
+        vitals: How the daemon itself is.
+        watchdog: Seconds within which systemd wants to hear that it lives; None: it does not ask.
+        clock: The monotonic clock.
+        status_every: Seconds between two lines about the status, at least.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        store: Store,
+        vitals: Vitals,
+        *,
+        watchdog: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        status_every: float = STATUS_EVERY,
+    ) -> None:
+        self._notifier = notifier
+        self._store = store
+        self._vitals = vitals
+        self._watchdog = watchdog
+        self._clock = clock
+        self._status_every = status_every
+        self._changed = asyncio.Event()
+        self._status = ""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], store: Store, vitals: Vitals) -> "Service":
+        """Return the service that systemd has described in the environment."""
+        return cls(
+            Notifier(environment.get("NOTIFY_SOCKET")),
+            store,
+            vitals,
+            watchdog=notify.watchdog_seconds(environment, os.getpid()),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Be ready as long as the context lasts, and stopping at its end."""
+        if not self._notifier.is_heard:
+            yield
+            return
+        if self._watchdog is not None:
+            faulthandler.enable()  # who is killed for hanging leaves behind where it hung
+        self._status = await self._describe()
+        self._notifier.say(notify.ready(self._status), wait=notify.PATIENCE)
+        with self._store.events.followed_by(self._saw):
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._tell_status())]
+                if self._watchdog is not None:
+                    tasks.append(group.create_task(self._feed(self._watchdog / 2)))
+                try:
+                    yield
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    self._notifier.say(notify.STOPPING, wait=notify.PATIENCE)
+                    self._notifier.close()
+
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Be reloading as long as the context lasts, and ready again at its end."""
+        if not self._status:  # who was never ready is not ready again
+            yield
+            return
+        self._notifier.say(notify.reloading(self._clock()), wait=notify.PATIENCE)
+        try:
+            yield
+        finally:
+            self._notifier.say(notify.ready(self._status), wait=notify.PATIENCE)
+
+    def _saw(self, _: Event) -> None:
+        self._changed.set()
+
+    async def _tell_status(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            status = await self._describe()
+            if status == self._status or self._notifier.say(notify.status_is(status)):
+                self._status = status
+            else:
+                self._changed.set()  # systemd was not listening: say it later
+            await asyncio.sleep(self._status_every)
+
+    async def _describe(self) -> str:
+        counts, pace = Counter[Status](), Pace()
+        for state in list(self._store):
+            if state.check.monitor.enabled:
+                counts[state.status] += 1
+            await pace.pause()
+        return status_line(counts, config_ok=self._vitals.config_ok)
+
+    async def _feed(self, seconds: float) -> None:
+        """Let systemd know again and again that the daemon lives, unless it does not."""
+        while True:
+            wrong = await examine(self._vitals, self._clock)
+            if wrong is None:
+                self._notifier.say(notify.ALIVE)
+            else:
+                log.error("not_alive", reason=wrong)
+            await asyncio.sleep(seconds if wrong is None else min(seconds, EXAMINE_AGAIN))

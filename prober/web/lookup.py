@@ -1,0 +1,17 @@
+"""What a path names: found, or refused with 404."""
+
+from aiohttp import web
+
+from prober.state.store import CheckState
+from prober.web.errors import Refused
+from prober.web.keys import STORE
+from prober.web.query import normal_key
+
+
+def check_of(request: web.Request) -> CheckState:
+    """Return the check of `{monitor}` and `{backend}`, or raise `Refused`."""
+    monitor, key = request.match_info["monitor"], normal_key(request.match_info["backend"])
+    state = request.app[STORE].get((monitor, key))
+    if state is None:
+        raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
+    return state

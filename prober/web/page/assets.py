@@ -1,0 +1,52 @@
+"""The style sheet, the script and the icons: files whose address changes with their content."""
+
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from typing import NamedTuple
+
+from aiohttp import hdrs, web
+
+from prober.web.errors import Refused
+
+STYLE, SCRIPT = "style.css", "page.js"
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_NAMES = frozenset({STYLE, SCRIPT, "ok.svg", "warning.svg", "critical.svg", "unknown.svg"})
+_FOR_GOOD = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+
+class Asset(NamedTuple):
+    """A file: its content, and a hash of that."""
+
+    content: bytes
+    digest: str
+
+
+@cache
+def asset(name: str) -> Asset:
+    """Return a file, read when it is first asked for."""
+    content = files("prober.web").joinpath("static", name).read_bytes()
+    return Asset(content, blake2b(content, digest_size=6).hexdigest())
+
+
+def address_of(name: str) -> str:
+    """Return the address of a file, good for as long as its content is."""
+    return f"/static/{name}?v={asset(name).digest}"
+
+
+async def get_static(request: web.Request) -> web.Response:
+    """A file of the status page."""
+    name = request.match_info["name"]
+    if name not in _NAMES:
+        raise Refused(404, f"there is no file {name!r}")
+    found = asset(name)
+    tag = f'"{found.digest}"'
+    is_named = request.query.get("v") == found.digest
+    headers = {hdrs.ETAG: tag, hdrs.CACHE_CONTROL: _FOR_GOOD if is_named else _ASK_AGAIN}
+    if request.if_none_match and any(each.value == found.digest for each in request.if_none_match):
+        return web.Response(status=304, headers=headers)
+    kind = _TYPES[name.rpartition(".")[2]]
+    response = web.Response(body=found.content, content_type=kind, charset="utf-8", headers=headers)
+    response.enable_compression()
+    return response

@@ -1,0 +1,81 @@
+"""The last results of a check as a bar: newest at its right end, one stroke each.
+
+Strokes differ in height as well as in colour: good ones are low, bad ones high.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby, islice
+
+from prober.model.health import RESERVED
+from prober.model.status import Reason, Result
+from prober.state.recent import Past, Recent
+from prober.web.page.html import Html, tag
+from prober.web.page.words import clock_words, reason_words
+
+RESULTS = 60
+_STEP = 4  # units of a stroke with its gap
+_HEIGHT = 20
+
+
+def bar(recent: Recent, *, public: bool) -> Html:
+    """Return the bar; equal results in a row are one path, dashed by the style sheet."""
+    pasts = list(islice(recent.newest_first(), RESULTS))[::-1]
+    x, paths = (RESULTS - len(pasts)) * _STEP, list[Html]()
+    if x:
+        paths.append(tag("path", class_="none", d=f"M0 {_HEIGHT // 2}h{x - 1}"))
+    for _, run in groupby(pasts, key=_look if public else _fine_look):
+        same = list(run)
+        width = len(same) * _STEP
+        path = tag(
+            "path",
+            tag("title", _words(same, public=public)),
+            class_=_look(same[0]),
+            d=f"M{x} {_HEIGHT // 2}h{width - 1}",
+        )
+        paths.append(path)
+        x += width
+    return tag(
+        "svg",
+        paths,
+        class_="bar",
+        viewBox=f"0 0 {RESULTS * _STEP} {_HEIGHT}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=_summary(pasts),
+    )
+
+
+def look_of(reason: Reason) -> str:
+    """Return what a result looks like: `good`, `fair`, `bad`, or `moot` where it proves nothing."""
+    if reason in RESERVED:
+        return "fair"
+    if reason.result is Result.OK:
+        return "good"
+    return "moot" if reason.result is Result.UNKNOWN else "bad"
+
+
+def _look(past: Past) -> str:
+    return look_of(past.reason)
+
+
+def _fine_look(past: Past) -> tuple[Reason, int | None]:
+    return past.reason, past.code
+
+
+def _words(run: list[Past], *, public: bool) -> str:
+    first, last = run[0], run[-1]
+    what = _look(first) if public else reason_words(first.reason)
+    if first.code is not None and not public:
+        what += f" {first.code}"
+    count = f"{len(run)} × {what}"
+    if len(run) == 1:
+        return f"{what}, {clock_words(first.at)} UTC"
+    return f"{count}, {clock_words(first.at)} to {clock_words(last.at)} UTC"
+
+
+def _summary(pasts: Iterable[Past]) -> str:
+    looks = [_look(past) for past in pasts]
+    bad = looks.count("bad")
+    moot = looks.count("moot")
+    words = f"last {len(looks)} results: {len(looks) - bad - moot} good, {bad} bad"
+    return f"{words}, {moot} inconclusive" if moot else words

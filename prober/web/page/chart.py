@@ -1,0 +1,146 @@
+"""How long the last results took, as a chart: a column each, stacked of its phases."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from prober.model.status import PHASES, Result
+from prober.state.recent import CAPACITY, Past
+from prober.web.page.bar import look_of
+from prober.web.page.html import NOTHING, Html, tag
+from prober.web.page.words import clock_words, fine_took
+
+_WIDTH, _HEIGHT = 900, 210
+_LEFT, _TOP, _BOTTOM = 64, 12, 28
+_STEP = (_WIDTH - _LEFT) / CAPACITY
+_FLOOR = _HEIGHT - _BOTTOM
+_OTHER = "other"
+_GRIDS = 4
+
+
+class _Scale(NamedTuple):
+    """Seconds from the floor to the top, in `lines` even steps."""
+
+    top: float
+    lines: int
+
+    def y(self, seconds: float) -> float:
+        return _FLOOR - min(seconds / self.top, 1.0) * (_FLOOR - _TOP)
+
+
+def chart(newest_first: Sequence[Past]) -> Html:
+    """Return the chart with its legend, nothing without results."""
+    pasts = newest_first[::-1]
+    if not pasts:
+        return NOTHING
+    scale = _scale_of(pasts)
+    first = CAPACITY - len(pasts)
+    columns = tag("g", _columns(pasts, scale, first), class_="columns")
+    label = f"Time of the last {len(pasts)} results by phase, up to {fine_took(scale.top)}"
+    drawing = tag(
+        "svg",
+        _grid(scale),
+        columns,
+        _marks(pasts, first),
+        _times(pasts, first),
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        role="img",
+        aria_label=label,
+        class_="chart",
+    )
+    return tag(
+        "figure",
+        drawing,
+        tag("figcaption", _legend(pasts)),
+        tabindex="0",  # where it is too narrow, it is scrolled
+        aria_label="Latency",
+    )
+
+
+def _scale_of(pasts: Sequence[Past]) -> _Scale:
+    """Return a scale that nearly all good results fit into, without any nearly all results."""
+    good = [past.seconds for past in pasts if past.reason.result is Result.OK]
+    seconds = sorted(good or [past.seconds for past in pasts])
+    most = max(1.2 * seconds[len(seconds) * 95 // 100], 1e-5)
+    step = 10 ** math.floor(math.log10(most / _GRIDS))
+    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if step * factor * _GRIDS >= most)
+    lines = math.ceil(round(most / step, 6))
+    return _Scale(step * lines, lines)
+
+
+def _grid(scale: _Scale) -> list[Html]:
+    drawn = []
+    for line in range(scale.lines + 1):
+        seconds = scale.top * line / scale.lines
+        y = scale.y(seconds)
+        drawn.append(tag("path", d=f"M{_LEFT} {y:.1f}H{_WIDTH}", class_="grid"))
+        text = "0" if not line else _axis(seconds)
+        drawn.append(tag("text", text, x=str(_LEFT - 8), y=f"{y + 4:.1f}", class_="end"))
+    return drawn
+
+
+def _axis(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:.6g} ms"
+
+
+def _columns(pasts: Sequence[Past], scale: _Scale, first: int) -> list[Html]:
+    """Return one path for each phase that occurs: all its pieces of columns."""
+    pieces: dict[str, list[str]] = {}
+    for place, past in enumerate(pasts, first):
+        x = _LEFT + (place + 0.5) * _STEP
+        below = 0.0
+        for name, seconds in _parts(past):
+            low, high = scale.y(below), scale.y(below + seconds)
+            below += seconds
+            if low > high:
+                pieces.setdefault(name, []).append(f"M{x:.1f} {low:.1f}V{high:.1f}")
+    return [tag("path", d="".join(path), class_=name) for name, path in pieces.items()]
+
+
+def _parts(past: Past) -> list[tuple[str, float]]:
+    """Return what a result's time was spent on, in order."""
+    named = zip(PHASES, past.phases, strict=True)
+    parts = [(name, seconds) for name, seconds in named if seconds]
+    rest = past.seconds - sum(seconds for _, seconds in parts)
+    return [*parts, (_OTHER, rest)] if rest > 0 else parts
+
+
+def _marks(pasts: Sequence[Past], first: int) -> list[Html]:
+    """Return a cross under each bad result, a dot under each that proves nothing."""
+    drawn: dict[str, list[str]] = {}
+    for place, past in enumerate(pasts, first):
+        x, look = _LEFT + (place + 0.5) * _STEP, look_of(past.reason)
+        if look == "bad":
+            drawn.setdefault(look, []).append(f"M{x - 2.5:.1f} {_FLOOR + 3}l5 5m-5 0 5-5")
+        elif look == "moot":
+            drawn.setdefault(look, []).append(f"M{x:.1f} {_FLOOR + 5}v1")
+    return [tag("path", d="".join(path), class_=f"mark {look}") for look, path in drawn.items()]
+
+
+def _times(pasts: Sequence[Past], first: int) -> list[Html]:
+    start = tag(
+        "text", clock_words(pasts[0].at), x=f"{_LEFT + first * _STEP:.0f}", y=str(_HEIGHT - 6)
+    )
+    end = tag(
+        "text", f"{clock_words(pasts[-1].at)} UTC", x=str(_WIDTH), y=str(_HEIGHT - 6), class_="end"
+    )
+    return [start, end] if first < CAPACITY * 0.7 else [end]
+
+
+def _legend(pasts: Sequence[Past]) -> Html:
+    spent: dict[str, list[float]] = {}
+    for past in pasts:
+        for name, seconds in _parts(past):
+            spent.setdefault(name, []).append(seconds)
+    entries = []
+    for name in (*PHASES, _OTHER):
+        if name in spent:
+            words = name.replace("_", " ")
+            key = tag("span", class_=f"key {name}")
+            entries.append(tag("li", key, words, " ", tag("b", fine_took(_median(spent[name])))))
+    return tag("ul", entries, class_="legend")
+
+
+def _median(seconds: list[float]) -> float:
+    """Return the middle; the module statistics would take a megabyte for it."""
+    return sorted(seconds)[len(seconds) // 2]

@@ -1,0 +1,249 @@
+"""The page of one check: its results, its latency, its transitions, its configuration."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from aiohttp import hdrs, web
+
+from prober.model.kinds import in_units
+from prober.model.status import PHASES
+from prober.state.archive import Uptime
+from prober.state.events import TRANSITION, Event, EventFilter
+from prober.state.recent import Past
+from prober.state.store import CheckState
+from prober.web.errors import Refused
+from prober.web.keys import PROBING, STORE
+from prober.web.lookup import check_of
+from prober.web.pace import Pace
+from prober.web.page.bar import look_of
+from prober.web.page.chart import chart
+from prober.web.page.frame import Scene, answer, document, mark, scene_of
+from prober.web.page.html import NOTHING, Content, Html, tag
+from prober.web.page.table import path_of
+from prober.web.page.view import View, word_of
+from prober.web.page.words import (
+    NONE,
+    ago,
+    certificate_words,
+    clock_words,
+    fine_took,
+    interval_words,
+    last_words,
+    latency_words,
+    next_words,
+    past_words,
+    progress_words,
+)
+from prober.web.past import older_events, uptime_of
+from prober.web.probing import probe_now
+from prober.web.render import explanation, monitor_json, time_text
+
+TRANSITIONS = 50
+"""Changes of status that are shown at most."""
+
+
+async def get_check_page(request: web.Request) -> web.Response:
+    """The page of one check."""
+    scene = _private_scene(request)
+    state, pace = check_of(request), Pace()
+    monitor, backend = state.check.key
+    uptime = await uptime_of(request, state.check.key)
+    transitions = await _transitions(request, state, pace)
+    can_probe = request.app[PROBING].probe_now is not None and state.check.monitor.enabled
+    word = word_of(state)
+    return answer(
+        document(
+            scene,
+            _headline(state, word, can_probe=can_probe),
+            _facts(state, scene),
+            _uptime(uptime),
+            await _results(state, pace),
+            _changes(transitions, scene),
+            _configuration(state),
+            heading=f"{word} · {monitor} {backend} · {scene.title}",
+            worst=state.status,
+        )
+    )
+
+
+async def probe_from_page(request: web.Request) -> web.Response:
+    """Probe a check now, then lead back to its page: for those without JavaScript."""
+    _private_scene(request)
+    state = check_of(request)
+    await probe_now(request, state)
+    return web.Response(status=303, headers={hdrs.LOCATION: path_of(state)})
+
+
+def _private_scene(request: web.Request) -> Scene:
+    scene = scene_of(request)
+    if scene.front.public:
+        raise Refused(404, "page.public is set: there are no pages of single checks")
+    return scene
+
+
+async def _transitions(request: web.Request, state: CheckState, pace: Pace) -> list[Event]:
+    """Return the last changes of the status, newest first."""
+    monitor, backend = state.check.key
+    wanted = EventFilter(
+        kind=frozenset({TRANSITION}), monitor=frozenset({monitor}), backend=frozenset({backend})
+    )
+    found: list[Event] = []
+    for event in tuple(request.app[STORE].events.newest_first()):
+        if wanted.allows(event):
+            found.append(event)
+            if len(found) == TRANSITIONS:
+                break
+        await pace.pause()
+    return found + await older_events(request, None, None, wanted, TRANSITIONS - len(found))
+
+
+def _headline(state: CheckState, word: str, *, can_probe: bool) -> Html:
+    check = state.check
+    monitor, backend = check.key
+    pool = View(pool=check.pool.name, load_balancer=check.pool.load_balancer)
+    form = tag(
+        "form",
+        tag("button", "Probe now", class_="main"),
+        tag("output", data_keep=True),
+        method="post",
+        action=f"{path_of(state)}/probe",
+        data_probe=f"/api/v1{path_of(state)}/probe",
+    )
+    return tag(
+        "div",
+        tag(
+            "div",
+            tag("p", tag("a", "All checks", href="/")),
+            tag("h1", mark(word), " ", monitor),
+            tag(
+                "p",
+                tag("code", backend),
+                f" {check.backend.name}" if check.backend.name else None,
+                tag("span", " in ", class_="quiet"),
+                tag("a", f"{check.pool.load_balancer} / {check.pool.name}", href=pool.href()),
+            ),
+        ),
+        form if can_probe else None,
+        class_="headline",
+    )
+
+
+def _facts(state: CheckState, scene: Scene) -> Html:
+    now, last, monitor = scene.now, state.last, state.check.monitor
+    entries: list[tuple[str, Content]] = [
+        ("Last result", last_words(state, public=False)),
+        ("Detail", last.detail if last else None),
+        ("Progress", progress_words(state) or None),
+        ("Status since", (ago(state.since, now.wall), " ago")),
+        ("Next probe", next_words(state, now)),
+        ("Every", interval_words(state)),
+        ("p50 / p95", latency_words(state)),
+        ("Rise / fall", f"{monitor.rise} / {monitor.fall}"),
+        ("Certificate left", certificate_words(state, now.wall)),
+        ("From", last.source_ip if last else None),
+        ("Labels", ", ".join(f"{name}={value}" for name, value in state.check.labels.items())),
+    ]
+    pairs = [
+        tag("div", tag("dt", name), tag("dd", value))
+        for name, value in entries
+        if value not in (None, "", NONE)
+    ]
+    why = tag("p", explanation(state, now), class_="explain")
+    return tag("section", why, tag("dl", pairs, class_="facts"), id="facts")
+
+
+def _uptime(uptime: Mapping[str, Uptime] | None) -> Html:
+    if uptime is None:
+        text = "Uptime is known where server.state_dir is set."
+        return tag("p", text, class_="quiet")
+    tiles = [
+        tag("div", tag("dt", f"Uptime {name}"), tag("dd", _share(each.share)))
+        for name, each in uptime.items()
+    ]
+    return tag("dl", tiles, class_="tiles", id="uptime")
+
+
+def _share(share: float | None) -> str:
+    """Write an uptime; what is not quite all is never rounded up to it."""
+    if share is None:
+        return NONE
+    return "100 %" if share == 1 else f"{min(share * 100, 99.999):.3f} %"
+
+
+async def _results(state: CheckState, pace: Pace) -> Content:
+    pasts = list(state.recent.newest_first())
+    if not pasts:
+        return tag("p", "There are no results yet.", class_="empty")
+    shown = [
+        name
+        for index, name in enumerate(PHASES)
+        if any(past.phases[index] is not None for past in pasts)
+    ]
+    heads = ["Time (UTC)", "Result", "Why", "Took", *(n.replace("_", " ") for n in shown)]
+    rows = []
+    for past in pasts:
+        rows.append(_result(past, shown))
+        await pace.pause()
+    table = tag(
+        "table",
+        tag("caption", f"The last {len(pasts)} results, newest first", class_="unseen"),
+        tag("thead", tag("tr", [tag("th", text, scope="col") for text in heads])),
+        tag("tbody", rows),
+        class_="results",
+    )
+    drawing = chart(pasts)
+    await pace.pause()
+    return (
+        tag("h2", "Latency"),
+        drawing,
+        tag("h2", f"Last {len(pasts)} results"),
+        tag("div", table, class_="wide", tabindex="0", role="region", aria_label="Last results"),
+    )
+
+
+def _result(past: Past, shown: Sequence[str]) -> Html:
+    phases = dict(zip(PHASES, past.phases, strict=True))
+    look = look_of(past.reason)
+    at = tag("time", clock_words(past.at), datetime=time_text(past.at))
+    times = [past.seconds, *(phases[name] for name in shown)]
+    return tag(
+        "tr",
+        tag("td", at),
+        tag("td", past_words(past).rpartition(" in ")[0], class_="what"),
+        tag("td", None if look == "good" else past.reason.sentence),
+        [tag("td", None if seconds is None else fine_took(seconds)) for seconds in times],
+        class_=look,
+        data_key=f"{past.at:.2f}",
+    )
+
+
+def _changes(events: Sequence[Event], scene: Scene) -> Html:
+    if not events:
+        return NOTHING
+    items = [
+        tag(
+            "li",
+            tag("span", ago(event.at, scene.now.wall), " ago", class_="quiet"),
+            tag("span", mark(event.before or "UNKNOWN"), " → ", mark(event.after or "UNKNOWN")),
+            tag("span", event.cause),
+        )
+        for event in events
+    ]
+    return tag("section", tag("h2", "Transitions"), tag("ol", items, class_="changes"))
+
+
+def _configuration(state: CheckState) -> Html:
+    rows = [
+        tag("tr", tag("th", key, scope="row"), tag("td", tag("code", _shown(value))))
+        for key, value in monitor_json(state.check.monitor).items()
+        if key not in ("targets", "targets_from") and value != {}
+    ]
+    table = tag("table", tag("tbody", rows), class_="configuration")
+    return tag("section", tag("h2", "Configuration"), tag("div", table, class_="wide"))
+
+
+def _shown(value: object) -> str:
+    """Write a value as the configuration would: the numbers with a point are durations."""
+    if isinstance(value, float):
+        return in_units(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

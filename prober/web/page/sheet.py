@@ -1,0 +1,72 @@
+"""The checks as a table for spreadsheets (CSV)."""
+
+import csv
+import io
+
+from aiohttp import web
+
+from prober.state.store import CheckState
+from prober.web.keys import STORE
+from prober.web.pace import Pace
+from prober.web.page.frame import Scene, scene_of
+from prober.web.page.survey import latency_of, survey
+from prober.web.page.view import read_view, word_of
+from prober.web.page.words import last_words
+from prober.web.render import time_text
+
+OPEN_COLUMNS = ("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95")
+COLUMNS = (*OPEN_COLUMNS, "backend", "type", "result", "reason", "last", "detail", "at", "seconds")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet knows what it is to execute
+
+
+async def get_csv(request: web.Request) -> web.Response:
+    """The checks that the page would show, as CSV, all pages at once."""
+    scene, pace = scene_of(request), Pace()
+    public = scene.front.public
+    found = await survey(request.app[STORE], read_view(request), pace, addresses=not public)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(OPEN_COLUMNS if public else COLUMNS)
+    for state in found.found:
+        cells = _open_cells(state) if public else [*_open_cells(state), *_cells(state, scene)]
+        writer.writerow([_harmless(cell) for cell in cells])
+        await pace.pause()
+    return web.Response(
+        body=text.getvalue().encode(errors="replace"),
+        content_type="text/csv",
+        charset="utf-8",
+        headers={"Content-Disposition": 'inline; filename="status.csv"'},
+    )
+
+
+def _open_cells(state: CheckState) -> list[str | float | None]:
+    check, latency = state.check, latency_of(state)
+    return [
+        word_of(state),
+        time_text(state.since),
+        check.pool.load_balancer,
+        check.pool.name,
+        check.monitor.name,
+        check.backend.name,
+        latency and latency.p50,
+        latency and latency.p95,
+    ]
+
+
+def _cells(state: CheckState, scene: Scene) -> list[str | float | None]:
+    last = state.last
+    return [
+        state.check.key[1],
+        state.check.monitor.type,
+        last and last.result,
+        last and last.reason,
+        last_words(state, public=scene.front.public),
+        last and last.detail,
+        time_text(last.at) if last else None,
+        last and round(last.seconds, 6),
+    ]
+
+
+def _harmless(cell: str | float | None) -> str | float | None:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

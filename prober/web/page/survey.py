@@ -1,0 +1,164 @@
+"""One look at all checks: how many have each status, and which are to be shown in which order."""
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from prober.model.aggregate import pool_status
+from prober.model.pool import Pool
+from prober.model.status import Status
+from prober.state.store import CheckState, Store
+from prober.web.pace import Pace
+from prober.web.page.view import PROBLEMS, RANK, View, word_of
+
+ROWS = 100
+"""Checks on a page."""
+
+Group = tuple[str, str]
+"""A load balancer and a pool of it, by their names."""
+
+
+class Survey(NamedTuple):
+    """What was found.
+
+    `counts` are of all checks, whatever is looked for; `found` those that are looked for, in
+    order; `worst` is the status that wants attention most, of enabled checks.
+    """
+
+    counts: Counter[str]
+    found: list[CheckState]
+    worst: Status
+
+
+class Section(NamedTuple):
+    """Checks that stand together, of one pool; `pool` is None if they do not."""
+
+    pool: Pool | None
+    status: Status | None
+    checks: list[CheckState]
+
+
+async def survey(store: Store, view: View, pace: Pace, *, addresses: bool) -> Survey:
+    """Look at all checks."""
+    counts, found = Counter[str](), list[CheckState]()
+    for state in tuple(store):
+        word = word_of(state)
+        counts[word] += 1
+        if (not view.status or word in view.status) and view.allows(state, addresses=addresses):
+            found.append(state)
+        await pace.pause()
+    return Survey(counts, await _sorted(found, view, pace), _worst(counts))
+
+
+def _worst(counts: Counter[str]) -> Status:
+    words = [Status(word) for word in RANK if word in Status.__members__ and counts[word]]
+    return words[0] if words else Status.UNKNOWN
+
+
+async def _sorted(found: list[CheckState], view: View, pace: Pace) -> list[CheckState]:
+    key = _KEYS.get(view.order, _by_name)
+    if view.order == PROBLEMS:
+        ranks: dict[Group, int] = {}
+        for state in found:
+            group, rank = _group(state), RANK[word_of(state)]
+            ranks[group] = min(rank, ranks.get(group, rank))
+            await pace.pause()
+        key = _problems_first(ranks)
+    keyed = []
+    for number, state in enumerate(found):
+        keyed.append((*key(state), number))
+        await pace.pause()
+    keyed.sort(reverse=view.sort.startswith("-"))
+    return [found[each[-1]] for each in keyed]
+
+
+def _group(state: CheckState) -> Group:
+    pool = state.check.pool
+    return pool.load_balancer, pool.name
+
+
+SortKey = Callable[[CheckState], tuple[Any, ...]]
+
+
+def _problems_first(ranks: dict[Group, int]) -> SortKey:
+    """Return the order in which pools with problems come first, and in them the problems."""
+
+    def key(state: CheckState) -> tuple[Any, ...]:
+        group = _group(state)
+        return ranks[group], group, RANK[word_of(state)], state.check.key
+
+    return key
+
+
+def _by_name(state: CheckState) -> tuple[Any, ...]:
+    return _group(state), state.check.key
+
+
+def _latest_change(state: CheckState) -> tuple[Any, ...]:
+    return -state.since, state.check.key
+
+
+def _slowest(state: CheckState) -> tuple[Any, ...]:
+    latency = latency_of(state)
+    return -(latency.p95 if latency else -1.0), state.check.key
+
+
+def _first_to_expire(state: CheckState) -> tuple[Any, ...]:
+    expiry = expiry_of(state)
+    return float("inf") if expiry is None else expiry, state.check.key
+
+
+_KEYS: dict[str, SortKey] = {
+    "name": _by_name,
+    "since": _latest_change,
+    "latency": _slowest,
+    "certificate": _first_to_expire,
+}
+
+
+class Latency(NamedTuple):
+    """How long the remembered good probes took, in seconds."""
+
+    p50: float
+    p95: float
+
+
+def latency_of(state: CheckState) -> Latency | None:
+    """Return the latency of a check, None without a good probe."""
+    seconds = sorted(state.recent.good_seconds())
+    if not seconds:
+        return None
+    return Latency(
+        seconds[len(seconds) // 2], seconds[min(len(seconds) * 95 // 100, len(seconds) - 1)]
+    )
+
+
+def expiry_of(state: CheckState) -> float | None:
+    """Return the unix time at which the certificate of the last result expires."""
+    facts = state.last.facts if state.last else None
+    expiry = facts.get("tls_not_after") if facts else None
+    return float(expiry) if isinstance(expiry, int | float) else None
+
+
+async def sections(store: Store, found: list[CheckState], view: View, pace: Pace) -> list[Section]:
+    """Return the checks of the page that is looked at."""
+    first = (view.page - 1) * ROWS
+    shown = found[first : first + ROWS]
+    if not view.is_grouped:
+        return [Section(None, None, shown)] if shown else []
+    return [await _section(store, list(checks), pace) for _, checks in groupby(shown, key=_group)]
+
+
+async def _section(store: Store, checks: list[CheckState], pace: Pace) -> Section:
+    pool = checks[0].check.pool
+    statuses = []
+    for standing in store.standings(pool):
+        statuses.append(standing.status)
+        await pace.pause()
+    return Section(pool, pool_status(statuses), checks)
+
+
+def last_page(found: int) -> int:
+    """Return the number of the last page."""
+    return max(1, -(-found // ROWS))

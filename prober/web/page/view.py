@@ -1,0 +1,138 @@
+"""What of the checks is looked at, and in which order: kept in the address of the page.
+
+The page is for people, who edit addresses: what cannot be understood there is left out.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from prober.model.status import Status
+from prober.state.store import CheckState
+from prober.web.query import Parameter
+
+DISABLED = "DISABLED"
+"""Beside the statuses: what is not probed, which has no part in the count of UNKNOWN."""
+WORDS = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK, DISABLED)
+"""All that can be looked for, what wants attention first."""
+RANK: Mapping[str, int] = {word: rank for rank, word in enumerate(WORDS)}
+
+PROBLEMS = "problems"
+SORTS = (PROBLEMS, "name", "since", "latency", "certificate")
+"""The orders; a `-` before one turns it round."""
+REFRESH = (10, 30, 60)
+"""Seconds after which a page without JavaScript may come again."""
+_LONGEST = 200  # characters of a search
+_NUMBER = re.compile(r"[0-9]{1,6}")
+
+
+def _parameter(name: str, doc: str, words: Iterable[str] = ()) -> Parameter:
+    schema: dict[str, object] = {"enum": list(words)} if words else {"type": "string"}
+    return Parameter(name, str, schema, doc)
+
+
+VIEW_QUERY = (
+    Parameter("status", str, {"enum": list(WORDS)}, "only checks with this status", many=True),
+    _parameter("q", "only checks in whose names, address and type all these words occur"),
+    _parameter("pool", "only checks of this pool"),
+    _parameter("load_balancer", "only checks of pools of this load balancer"),
+    _parameter(
+        "sort", "the order; a `-` turns it round", [s + each for s in ("", "-") for each in SORTS]
+    ),
+    _parameter("page", "which page of the checks"),
+    _parameter(
+        "refresh", "seconds after which a page without JavaScript comes again", map(str, REFRESH)
+    ),
+)
+"""What the address may hold; `read_view` reads it."""
+
+
+class View(NamedTuple):
+    """A selection of the checks; sets and texts that are empty allow all.
+
+    `refresh` is the number of seconds after which a page without JavaScript comes again, or 0.
+    """
+
+    status: frozenset[str] = frozenset()
+    q: str = ""
+    pool: str = ""
+    load_balancer: str = ""
+    sort: str = PROBLEMS
+    page: int = 1
+    refresh: int = 0
+
+    @property
+    def order(self) -> str:
+        """The sort without its direction."""
+        return self.sort.removeprefix("-")
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether checks stand together by pool."""
+        return self.order in (PROBLEMS, "name")
+
+    @property
+    def selects(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.status or self.q or self.pool or self.load_balancer)
+
+    def toggled(self, word: str) -> "View":
+        """Return the first page of this view with a status looked for or not, by turns."""
+        return self._replace(status=self.status ^ {word}, page=1)
+
+    def href(self, path: str = "/") -> str:
+        """Return the address of this view."""
+        default = View()
+        fields = [("status", word) for word in WORDS if word in self.status]
+        fields += [
+            (name, str(value))
+            for name in ("q", "pool", "load_balancer", "sort", "page", "refresh")
+            if (value := getattr(self, name)) != getattr(default, name)
+        ]
+        return f"{path}?{urlencode(fields, errors='replace')}" if fields else path
+
+    def allows(self, state: CheckState, *, addresses: bool) -> bool:
+        """Tell whether a check is looked at, its status left aside.
+
+        Args:
+            state: The check.
+            addresses: Whether a search may find addresses, which are not to be guessed in public.
+        """
+        pool = state.check.pool
+        if (self.pool and pool.name != self.pool) or (
+            self.load_balancer and pool.load_balancer != self.load_balancer
+        ):
+            return False
+        if not self.q:
+            return True
+        monitor, backend = state.check.key
+        names = [monitor, pool.name, pool.load_balancer, state.check.backend.name or ""]
+        if addresses:
+            names += [backend, state.check.monitor.type]
+        text = "\n".join(names).casefold()
+        return all(word in text for word in self.q.casefold().split())
+
+
+def read_view(request: web.Request) -> View:
+    """Return what the address of the page asks for."""
+    query = request.query
+    sort = query.get("sort", PROBLEMS)
+    page = query.get("page", "")
+    refresh = query.get("refresh", "")
+    return View(
+        status=frozenset(query.getall("status", [])) & frozenset(WORDS),
+        q=query.get("q", "").strip()[:_LONGEST],
+        pool=query.get("pool", ""),
+        load_balancer=query.get("load_balancer", ""),
+        sort=sort if sort.removeprefix("-") in SORTS else PROBLEMS,
+        page=max(1, int(page)) if _NUMBER.fullmatch(page) else 1,
+        refresh=int(refresh) if refresh in map(str, REFRESH) else 0,
+    )
+
+
+def word_of(state: CheckState) -> str:
+    """Return the status of a check as the page sorts it."""
+    return state.status if state.check.monitor.enabled else DISABLED

@@ -1,0 +1,107 @@
+"""What the page says of a check, in words."""
+
+from datetime import UTC, datetime
+
+from prober.model.kinds import in_units
+from prober.model.schedule import interval_for
+from prober.model.status import Reason, Result
+from prober.model.wording import progress, result_words, span, took
+from prober.state.recent import Past
+from prober.state.store import CheckState
+from prober.web.keys import Moment
+from prober.web.page.html import Html, tag
+from prober.web.page.survey import expiry_of, latency_of
+from prober.web.render import time_text
+
+DAY = 86400.0
+NONE = "–"
+"""What stands in a cell where there is nothing."""
+
+
+def last_words(state: CheckState, *, public: bool) -> str:
+    """Write the last result of a check as HAProxy writes one; in public only how long it took."""
+    if not state.check.monitor.enabled:
+        return "disabled"
+    last = state.last
+    if last is None:
+        return "not probed yet"
+    if public:
+        good = last.result is Result.OK
+        return f"good in {took(last.seconds)}" if good else "not good"
+    return result_words(last.reason, last.facts or {}, last.seconds)
+
+
+def past_words(past: Past) -> str:
+    """Write a remembered result the same way."""
+    if past.code is None:
+        return result_words(past.reason, {}, past.seconds)
+    name = "grpc_status_code" if past.code < 100 else "http_status_code"
+    return result_words(past.reason, {name: past.code}, past.seconds)
+
+
+def progress_words(state: CheckState) -> str:
+    """Say how far a check is on its way to another state."""
+    monitor, health = state.check.monitor, state.health
+    if not monitor.enabled:
+        return ""
+    return progress(
+        online=health.online, streak=health.streak, rise=monitor.rise, fall=monitor.fall
+    )
+
+
+def latency_words(state: CheckState) -> str:
+    """Write the median and the 95th percentile of the remembered good probes."""
+    latency = latency_of(state)
+    return f"{took(latency.p50)} / {took(latency.p95)}" if latency else NONE
+
+
+def certificate_words(state: CheckState, now: float) -> str:
+    """Say how many days the certificate has left."""
+    expiry = expiry_of(state)
+    if expiry is None:
+        return NONE
+    days = int(abs(expiry - now) // DAY)
+    return f"{days} d" if expiry >= now else f"expired {days} d ago"
+
+
+def interval_words(state: CheckState) -> str:
+    """Write the interval that a check is probed with now."""
+    monitor = state.check.monitor
+    if not monitor.enabled:
+        return NONE
+    interval = interval_for(
+        state.health,
+        interval=monitor.interval,
+        fast_interval=monitor.fast_interval,
+        down_interval=monitor.down_interval,
+    )
+    return in_units(interval)
+
+
+def next_words(state: CheckState, now: Moment) -> str:
+    """Say when a check is probed next."""
+    if not state.check.monitor.enabled or state.next_due is None:
+        return NONE
+    wait = state.next_due - now.clock
+    return f"in {span(wait)}" if wait >= 1 else "now"
+
+
+def ago(at: float, now: float) -> Html:
+    """Say how long ago something was; the time itself is at hand."""
+    return tag("time", span(now - at), datetime=time_text(at), title=clock_words(at, date=True))
+
+
+def fine_took(seconds: float) -> str:
+    """Write the duration of a phase, which may be a few microseconds."""
+    return took(seconds) if seconds >= 1e-4 else f"{seconds * 1e6:.0f} µs"
+
+
+def clock_words(at: float, *, date: bool = False) -> str:
+    """Write a time of the day, in UTC."""
+    form = "%Y-%m-%d %H:%M:%S UTC" if date else "%H:%M:%S"
+    return datetime.fromtimestamp(at, UTC).strftime(form)
+
+
+def reason_words(reason: Reason) -> str:
+    """Write a reason without its underscores."""
+    return str(reason).replace("_", " ")

@@ -1,0 +1,85 @@
+"""A real browser: Debian's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prober.state.database import Database
+from tests.page.serving import Served, serving
+from tests.running import PATIENCE
+from tests.web.world import World
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+)
+Open = Callable[..., "Page"]
+Serve = Callable[..., Served]
+
+
+@pytest.fixture(scope="module")  # as long as it is there, no other test has an event loop
+def browser() -> Iterator["Browser"]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Yield what serves a world until the test is over."""
+    with ExitStack() as stack:
+        yield lambda world, **more: stack.enter_context(serving(world, **more))
+
+
+@pytest.fixture
+def open_page(browser: "Browser", serve: Serve) -> Iterator[Open]:  # closed before what it shows
+    """Yield what opens a page in a window of its own; nothing may go wrong in there.
+
+    `trouble=True` allows messages in the console, such as those of a lost connection.
+    """
+    contexts, wrong = [], list[str]()
+
+    def open_page(url: str, *, trouble: bool = False, **options: Any) -> "Page":
+        context = browser.new_context(**{"viewport": {"width": 1360, "height": 900}, **options})
+        context.set_default_timeout(PATIENCE * 1000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
+        if not trouble:
+            page.on("console", lambda message: wrong.append(message.text))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def kept_world(tmp_path: Path) -> Iterator[World]:
+    """Yield a world with a state directory."""
+
+    def report(what: str, detail: str) -> None:
+        raise AssertionError(f"{what}: {detail}")
+
+    database = Database(str(tmp_path / "state"), report=report)
+    yield World(database)
+    database.close()

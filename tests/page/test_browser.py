@@ -1,0 +1,427 @@
+"""The page in a real browser."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prober.model.status import Reason
+from prober.probes.tcp import TcpProbe
+from prober.state.store import Key
+from prober.web.keys import Front
+from tests.page.conftest import Open, Serve
+from tests.page.serving import Served
+from tests.page.showcase import showcase
+from tests.running import PATIENCE, daemon, free_port, listener
+from tests.web.test_page import NAMES
+from tests.web.world import World, monitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import expect
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+AXE = os.environ.get("AXE_CORE", "")
+"""The axe.min.js of npm's axe-core."""
+PICTURES = os.environ.get("PROBER_SCREENSHOTS", "")
+"""Where the pictures of the documents are written to, if anywhere."""
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+WIDE = {"width": 1360, "height": 900}
+PHONE = {"width": 320, "height": 700}
+CHECK = "/checks/checkout-https/10.20.2.12:8443"
+PICTURE = {"width": 1280, "height": 800}
+
+
+@pytest.fixture
+def shown(kept_world: World, serve: Serve) -> Served:
+    """Serve the world of the pictures."""
+    served = serve(kept_world, front=lambda: Front("shop.example"))
+    served.do(lambda: showcase(kept_world))
+    return served
+
+
+def keys(page: "Page") -> list[str]:
+    """Return the keys of the rows that are shown."""
+    found: list[str] = page.locator("tr[data-key]").evaluate_all(
+        "rows => rows.map(row => row.dataset.key)"
+    )
+    return found
+
+
+def link(page: "Page", state: str) -> None:
+    """Wait until the page says that it is live, lost or paused."""
+    expect(page.locator("html")).to_have_attribute("data-link", state)
+
+
+@contextmanager
+def without_loading(page: "Page") -> Iterator[None]:
+    """Assert that the page stays the same document."""
+    page.evaluate("window.stays = true")
+    yield
+    assert page.evaluate("window.stays"), "the page was loaded anew"
+
+
+# Selecting
+
+
+def test_a_count_selects_without_loading_the_page_anew(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    everything = keys(page)
+    with without_loading(page):
+        page.click(".count.critical")
+        expect(page.locator(".count.critical")).to_have_attribute("aria-current", "true")
+        assert keys(page) == ["storefront-http 10.20.1.13:8080"]
+        assert page.url.endswith("/?status=CRITICAL")
+        page.go_back()
+        expect(page.locator(".count.critical")).not_to_have_attribute("aria-current", "true")
+        assert keys(page) == everything
+
+
+def test_the_search_finds_while_one_types(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    with without_loading(page):
+        page.keyboard.press("/")
+        page.keyboard.type("redis tcp")
+        expect(page.locator("tbody tr:not(.group)")).to_have_count(2)
+        assert page.url.endswith("?q=redis+tcp")
+        page.click("text=Show all")
+        expect(page.locator("#q")).to_have_value("")
+        assert len(keys(page)) == 14
+
+
+def test_a_heading_sorts_and_turns_round(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    heading = page.locator("thead .certificate")
+    heading.get_by_role("link").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert keys(page)[0] == "certificates-tls 203.0.113.12:443"
+    heading.get_by_role("link").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    assert keys(page)[-1] == "certificates-tls 203.0.113.12:443"
+
+
+def test_the_keyboard_alone_is_enough(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+
+    def tab_to(selector: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+            if focused.evaluate("(e, selector) => e.matches(selector)", selector):
+                return
+        raise AssertionError(f"no way to {selector}")
+
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    tab_to("#theme")
+    tab_to(".count.warning")
+    page.keyboard.press("Enter")
+    expect(page.locator(".count.warning")).to_have_attribute("aria-current", "true")
+    expect(page.locator(".count.warning")).to_be_focused()
+    tab_to("thead .latency a")
+    page.keyboard.press("Enter")
+    expect(page.locator("thead .latency")).to_have_attribute("aria-sort", "ascending")
+    tab_to("tbody th.check a")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("checkout-https")
+
+
+def test_the_key_for_the_search_can_be_switched_off(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    page.uncheck("#shortcut")
+    page.reload()
+    page.locator("h2, body").first.press("/")
+    expect(page.locator("#q")).not_to_be_focused()
+    page.check("#shortcut")
+    page.locator(".brand a").press("/")
+    expect(page.locator("#q")).to_be_focused()
+
+
+# Live
+
+
+def tcp(port: int) -> dict[str, Any]:
+    """Return a configuration that probes a port quickly."""
+    return {
+        "name": "door",
+        "type": "TCP",
+        "targets": [f"127.0.0.1:{port}"],
+        "interval": "100ms",
+        "rise": 2,
+        "fall": 2,
+    }
+
+
+def test_the_page_follows_a_backend_that_dies_and_returns(tmp_path: Path, open_page: Open) -> None:
+    port = free_port()
+    with daemon({"monitors": [tcp(port)]}, tmp_path) as prober:
+        page = open_page(prober.url)
+        row = page.locator("tr[data-key^=door]")
+        with without_loading(page):
+            for _ in range(2):
+                expect(row.locator(".state")).to_contain_text("CRITICAL")
+                expect(page).to_have_title("1 CRITICAL · " + page.locator(".brand").inner_text())
+                with listener(port):
+                    expect(row.locator(".state")).to_contain_text("OK")
+                    icon = page.locator("link[rel=icon]")
+                    assert "ok.svg" in (icon.get_attribute("href") or "")
+            expect(page.locator("#news")).to_contain_text(f"door 127.0.0.1:{port}: ")
+        link(page, "live")
+        page.close()
+
+
+def test_a_lost_connection_is_said_loudly_and_comes_back(tmp_path: Path, open_page: Open) -> None:
+    own = free_port()
+    with listener() as port:
+        listening = ("--listen", f"127.0.0.1:{own}")
+        config = {"monitors": [tcp(port)]}
+        with daemon(config, tmp_path, *listening) as prober:
+            page = open_page(f"http://127.0.0.1:{own}", trouble=True)
+            link(page, "live")
+            assert prober.stop() == 0
+            link(page, "lost")
+            expect(page.locator("#link")).to_have_text("Connection lost, this is the past")
+            assert page.title().startswith("(lost) ")
+        with without_loading(page):
+            config["monitors"].append({**tcp(port), "name": "second"})
+            with daemon(config, tmp_path, *listening):
+                link(page, "live")
+                expect(page.locator("tr[data-key^=second] .state")).to_contain_text("OK")
+                assert not page.title().startswith("(lost) ")
+
+
+def test_the_page_of_a_check_that_is_gone_says_so(
+    world: World, serve: Serve, open_page: Open
+) -> None:
+    def remove() -> None:
+        world.configure()
+        world.store.note("reload", "nothing is left")
+
+    world.configure(monitor("web", "10.0.0.1:80"))
+    served = serve(world)
+    page = open_page(f"{served.url}/checks/web/10.0.0.1:80", trouble=True)
+    link(page, "live")
+    served.do(remove)
+    expect(page.locator("#link")).to_have_text("The prober answers 404, this is the past")
+
+
+def test_a_pause_lets_the_page_stand_still(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    link(page, "live")
+    page.click("#pause")
+    link(page, "paused")
+
+    def fail() -> None:
+        for _ in range(3):
+            shown.world.record("sessions-tcp", "10.30.9.11:6379", Reason.REFUSED)
+
+    row = page.locator("tr[data-key='sessions-tcp 10.30.9.11:6379']")
+    shown.do(fail)
+    asked = len(shown.requests)
+    page.evaluate("new Promise(done => setTimeout(done, 700))")
+    assert len(shown.requests) == asked
+    expect(row).to_contain_text("OK")
+    page.click("#pause")
+    expect(row).to_contain_text("CRITICAL")
+    link(page, "live")
+
+
+def test_a_storm_of_changes_leads_to_two_refreshes_a_second(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    link(page, "live")
+    page.evaluate("window.seen = 0")
+    for _ in range(30):
+        shown.do(lambda: shown.world.store.note("reload", "again"))
+        page.evaluate("new Promise(done => setTimeout(done, 60))")
+    times = [at for at, path in shown.requests if path == "/"]
+    gaps = [b - a for a, b in pairwise(times[1:])]
+    assert len(gaps) >= 2
+    assert min(gaps) > 0.45
+
+
+def test_what_moves_keeps_the_focus(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url)
+    name = "tr[data-key='sessions-tcp 10.30.9.12:6379']"
+    page.focus(f"{name} a")
+
+    def fail() -> None:
+        for _ in range(3):
+            shown.world.record("sessions-tcp", "10.30.9.12:6379", Reason.REFUSED)
+
+    shown.do(fail)
+    expect(page.locator(name)).to_contain_text("CRITICAL")
+    expect(page.locator(f"{name} a")).to_be_focused()
+
+
+def test_the_page_for_everybody_is_alive_without_the_stream(
+    world: World, serve: Serve, open_page: Open
+) -> None:
+    world.configure(monitor("web", "10.0.0.1:80"))
+    served = serve(world, front=lambda: Front(public=True))
+    page = open_page(served.url)
+    link(page, "live")
+    served.do(lambda: world.record("web", "10.0.0.1:80", times=2))
+    expect(page.locator("tr[data-key='web 1']")).to_contain_text("OK")
+    assert all(re.match(r"/$|/static/", path) for _, path in served.requests)
+
+
+# One check
+
+
+def test_a_probe_can_be_asked_for(world: World, serve: Serve, open_page: Open) -> None:
+    def probe(key: Key, tell: Any) -> float:
+        world.record(*key, Reason.REFUSED, detail="nobody there")
+        tell()
+        return world.clock
+
+    world.configure(monitor("web", "10.0.0.1:80", probe=TcpProbe(), type="TCP"))
+    served = serve(world, probe_now=probe)
+    page = open_page(f"{served.url}/checks/web/10.0.0.1:80")
+    with without_loading(page):
+        page.click("text=Probe now")
+        expect(page.locator("output")).to_have_text("refused: nobody there")
+        expect(page.locator(".results tbody tr")).to_have_count(1)
+    page = open_page(f"{served.url}/checks/web/10.0.0.1:80", java_script_enabled=False)
+    page.click("text=Probe now")
+    expect(page.locator(".results tbody tr")).to_have_count(2)
+
+
+def test_everything_is_there_without_javascript(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url, java_script_enabled=False)
+    assert len(keys(page)) == 14
+    page.click(".count.critical")
+    assert keys(page) == ["storefront-http 10.20.1.13:8080"]
+    page.fill("#q", "web-3")
+    page.press("#q", "Enter")
+    assert page.url.endswith("/?status=CRITICAL&q=web-3")
+    page.click("tbody th.check a")
+    expect(page.locator(".results tbody tr")).to_have_count(90)
+    expect(page.locator("#pause")).to_be_hidden()
+
+
+# Safe
+
+
+def test_no_name_does_anything(world: World, serve: Serve, open_page: Open) -> None:
+    world.configure(*(monitor(name, "10.0.0.1:80") for name in NAMES))
+    for name in NAMES:
+        world.record(name, "10.0.0.1:80", Reason.REFUSED, times=3, detail=name)
+
+    def recover() -> None:
+        for name in NAMES:
+            world.record(name, "10.0.0.1:80", times=2)
+
+    served = serve(world)
+    page = open_page(served.url)
+    link(page, "live")
+    served.do(recover)
+    expect(page.locator(".count.ok b")).to_have_text(str(len(NAMES)))
+    expect(page.locator("tbody th.check").first).to_be_visible()
+    for place in range(len(NAMES)):
+        page.locator("tbody th.check a").nth(place).click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= WIDE["width"]
+        page.go_back()
+
+
+# Looks
+
+
+def test_dark_follows_the_system_and_the_switch(shown: Served, open_page: Open) -> None:
+    def paper() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    page = open_page(shown.url, color_scheme="dark")
+    dark = paper()
+    page.click("#theme")
+    light = paper()
+    assert light != dark
+    page.reload()
+    assert paper() == light
+    page.click("#theme")
+    assert paper() == dark
+
+
+def test_nothing_is_cut_off_at_any_width(shown: Served, open_page: Open) -> None:
+    for path in ("/", "/?sort=since", CHECK):
+        page = open_page(shown.url + path)
+        for width in (320, 600, 800, 1024, 1360, 2560):
+            page.set_viewport_size({"width": width, "height": 700})
+            assert page.evaluate("document.documentElement.scrollWidth") == width, path
+            expect(page.locator("main .status").first).to_be_in_viewport()
+
+
+def test_who_wants_no_motion_gets_none_and_paper_gets_no_buttons(
+    shown: Served, open_page: Open
+) -> None:
+    page = open_page(shown.url, reduced_motion="reduce")
+    moves = "getComputedStyle(document.querySelector('tr.critical td')).animationName"
+    page.evaluate("document.querySelector('tr.critical').classList.add('fresh')")
+    assert page.evaluate(moves) == "none"
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator("#pause")).to_be_hidden()
+    expect(page.locator("#q")).to_be_hidden()
+    expect(page.locator("table.checks")).to_be_visible()
+
+
+@pytest.mark.skipif(not AXE, reason="AXE_CORE does not name npm's axe.min.js")
+@pytest.mark.parametrize(
+    ("theme", "viewport", "path"),
+    [
+        ("light", WIDE, "/"),
+        ("light", WIDE, CHECK),
+        ("dark", WIDE, "/?sort=-since"),
+        ("light", PHONE, "/?status=OK"),
+        ("dark", PHONE, CHECK),
+    ],
+)
+def test_axe_finds_no_violation(
+    shown: Served, open_page: Open, theme: str, viewport: dict[str, int], path: str
+) -> None:
+    page = open_page(shown.url + path, color_scheme=theme, viewport=viewport)
+    page.evaluate(Path(AXE).read_text())
+    found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    assert [
+        (each["id"], [node["html"][:200] for node in each["nodes"][:3]])
+        for each in found["violations"]
+    ] == []
+
+
+def test_ten_thousand_checks_are_shown_a_hundred_at_a_time(
+    world: World, serve: Serve, open_page: Open
+) -> None:
+    names = [f"10.{i // 62500}.{i // 250 % 250}.{i % 250}:80" for i in range(10_000)]
+    world.configure(monitor("m", *names))
+    served = serve(world)
+    page = open_page(served.url)
+    expect(page.locator(".pages")).to_contain_text("1–100 of 10,000")
+    assert len(keys(page)) == 100
+    page.locator(".pages").get_by_text("Last").click()
+    expect(page.locator(".pages")).to_contain_text("9,901–10,000 of 10,000")
+
+
+def test_the_pictures_of_the_documents(shown: Served, open_page: Open, tmp_path: Path) -> None:
+    """Write them if PROBER_SCREENSHOTS says where to; see that they stay small."""
+    folder = Path(PICTURES or tmp_path)
+    views: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("page-light", "/", {"color_scheme": "light", "viewport": PICTURE}),
+        ("page-dark", "/", {"color_scheme": "dark", "viewport": PICTURE}),
+        ("page-check", CHECK, {"viewport": {"width": 1280, "height": 1000}}),
+        ("page-phone", "/", {"viewport": {"width": 390, "height": 800}}),
+    )
+    for name, path, options in views:
+        page = open_page(shown.url + path, **options)
+        link(page, "live")
+        page.screenshot(path=folder / f"{name}.png")
+        assert (folder / f"{name}.png").stat().st_size < 150_000

@@ -1,0 +1,36 @@
+"""Whether the daemon itself is alive, whatever its targets do."""
+
+import asyncio
+
+import pytest
+
+from prober.state.liveness import HUNG, ailment, examine
+from prober.state.vitals import Vitals
+
+
+@pytest.mark.parametrize(
+    ("overdue", "turn", "wrong"),
+    [
+        (0.0, 0.0, None),
+        (HUNG, HUNG, None),
+        (HUNG + 1, 0.0, "the schedule does not advance: something has been due for 6.0 s"),
+        (0.0, HUNG + 1, "one turn of the event loop took 6.0 s"),
+    ],
+)
+def test_lateness_beyond_the_limit_is_named(overdue: float, turn: float, wrong: str | None) -> None:
+    assert ailment(overdue=overdue, turn=turn) == wrong
+
+
+async def test_a_turn_of_the_loop_is_measured() -> None:
+    times = iter([100.0, 107.0])
+    vitals = Vitals(name="here", version="1", started_at=0.0)
+    assert await examine(vitals, lambda: next(times)) == "one turn of the event loop took 7.0 s"
+
+
+async def test_what_is_made_up_for_in_that_turn_is_forgiven() -> None:
+    late = [60.0]
+    vitals = Vitals(name="here", version="1", started_at=0.0, overdue=lambda: late[0])
+    asyncio.get_running_loop().call_soon(late.__setitem__, 0, 0.0)
+    assert await examine(vitals, lambda: 100.0) is None
+    late[0] = 60.0
+    assert await examine(vitals, lambda: 100.0) is not None
