@@ -112,7 +112,6 @@ class Prober:
             saw_skips=self.vitals.saw_skips,
         )
         self.vitals.overdue = self._scheduler.overdue
-
         self.vitals.load.changed = self._load_changed
 
     @contextmanager
