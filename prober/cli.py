@@ -213,8 +213,10 @@ def _plan(options: Namespace, environment: Environment) -> int:
     from prober.model.wording import clean
 
     try:
-        then = plan.planned(_load(options, environment).model)
-        found = plan.compare(plan.running(options.url, token_in(options.token_file)), then)
+        config, token = _load(options, environment), token_in(options.token_file)
+        edited = plan.with_edits(options.url, config, token)
+        found = plan.compare(plan.running(options.url, token), plan.planned(edited.config.model))
+        found = found._replace(edits=tuple(plan.fates(edited)))
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))
@@ -374,7 +376,8 @@ example:
         (CONFIG, URL, TOKEN_FILE, PLAN_JSON),
         """\
 Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
-because the daemon shows no secrets.
+because the daemon shows no secrets, = was edited over the API, which a reload leaves alone unless
+the file says something else since.
 Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon cannot be asked.
 
 example:

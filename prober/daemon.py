@@ -20,12 +20,15 @@ from prober.config.changes import Changes
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
+from prober.editing import Editing
+from prober.engine.guard import Guard
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
 from prober.engine.ticker import Ticker
+from prober.engine.tls import vet
 from prober.entrance import Entrance, connection_limits
-from prober.exposure import allows_reload
+from prober.exposure import allows_reload, why_locked
 from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
@@ -33,6 +36,7 @@ from prober.model.status import Outcome
 from prober.reload import Reloader
 from prober.service import Service
 from prober.source import Source, read_aside
+from prober.standing import Standing
 from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
@@ -61,6 +65,8 @@ class Prober:
         loop: The event loop that everything runs in.
         limit: Probes in flight at once.
         state_dir: Where the state outlives the process; None: it does not.
+
+    `save_more` is called when all that is kept must be written anew, beside what this has itself.
     """
 
     def __init__(
@@ -90,15 +96,19 @@ class Prober:
             config_loaded_at=time.time(),
             count_in_flight=lambda: self._engine.in_flight,
         )
+        self.guard = Guard(config.server.api_targets)
+        self.save_more: Callable[[], None] = lambda: None
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         self._database = self._open(state_dir) if state_dir else None
-        self._journal = Journal(self._database, wall=time.time) if self._database else None
+        self.journal = Journal(self._database, wall=time.time) if self._database else None
         self.history = self._history(config, self._database) if self._database else None
+        saved = read_saved(self._database) if self._database else None
+        self.saved_edits = saved.edits if saved else ()
         self.store = Store(
             wall=time.time,
             awake=self._ticker.awake,
-            journal=self._journal,
-            saved=read_saved(self._database) if self._database else None,
+            journal=self.journal,
+            saved=saved,
             history=self.history,
         )
         self._scheduler: Scheduler[CheckState] = Scheduler(
@@ -110,6 +120,7 @@ class Prober:
             saw_lag=self.vitals.schedule_lags.observe,
             saw_start=self.vitals.load.saw_start,
             saw_skips=self.vitals.saw_skips,
+            objection=self.guard.objection,
         )
         self.vitals.overdue = self._scheduler.overdue
         self.vitals.load.changed = self._load_changed
@@ -141,7 +152,7 @@ class Prober:
             log.warning("state_error", reason=what, detail=detail)
 
         def lost() -> None:
-            self._loop.call_soon_threadsafe(self.store.save_all)
+            self._loop.call_soon_threadsafe(self._save_all_again)
 
         return Database(state_dir, report=report, lost=lost)
 
@@ -155,20 +166,24 @@ class Prober:
 
     def _save_later(self) -> None:
         """Write down what changed in a second; not now, when nothing has been probed yet."""
-        if self._journal is not None:
+        if self.journal is not None:
             self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
 
     def _save(self) -> None:
-        if self._journal is not None and self.history is not None:
+        if self.journal is not None and self.history is not None:
             self.history.beat()
-            self._journal.flush()
+            self.journal.flush()
         self._save_later()
 
+    def _save_all_again(self) -> None:
+        self.store.save_all()
+        self.save_more()
+
     def _close(self) -> None:
-        if self._journal is not None and self._database is not None:
+        if self.journal is not None and self._database is not None:
             self._saving.cancel()
             self.store.save_all()
-            self._journal.flush()
+            self.journal.flush()
             self._database.close()
 
     def probe_now(self, key: Key, tell: Callable[[], None]) -> float | None:
@@ -179,16 +194,19 @@ class Prober:
         """Return how the page is to show itself."""
         return Front(self.config.page.title, self.config.page.public)
 
-    async def apply(self, config: Config, difference: Changes) -> None:
+    async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.
 
+        `reread` tells whether it was read anew; then the files of TLS settings are as well.
         What is new comes before what goes, so that a monitor whose last check is replaced keeps
         its counters.
         """
         pace = Pace()
         self.config = config
+        self.guard.rules = config.server.api_targets
         self.store.adopt(config.model)
-        self._engine.forget_contexts()
+        if reread:
+            self._engine.forget_contexts()
         fresh = [*difference.added, *(new for _, new in difference.changed)]
         for check in fresh:
             self._schedule([check], among=len(fresh))
@@ -202,7 +220,6 @@ class Prober:
             self._scheduler.remove(check.key)
             self.store.remove(check.key)
             await pace.pause()
-        gc.freeze()
 
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
         states = [self.store.add(check) for check in checks]
@@ -276,6 +293,19 @@ async def run(
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
     addresses = tuple(listen) or config.server.listen
+    busy = asyncio.Lock()
+    edits = Standing(config, prober.saved_edits, journal=prober.journal, note=prober.store.note)
+    prober.config = edits.edited.config
+    prober.save_more = edits.save_all
+    editing = Editing(
+        prober,
+        edits,
+        busy=busy,
+        vet=vet,
+        objection=prober.guard.objection,
+        wall=time.time,
+        also_locked=lambda: why_locked(prober.config, addresses),
+    )
     entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
     service = Service.of(os.environ, prober.store, prober.vitals)
     reloader = Reloader(
@@ -283,6 +313,8 @@ async def run(
         read=partial(read_aside, source) if source else None,
         guard=ShrinkGuard(allow=allow_shrink),
         note=prober.store.note,
+        edits=edits,
+        busy=busy,
         adopted=entrance.adopt,
         around=service.reloading,
     )
@@ -295,6 +327,8 @@ async def run(
         wall=time.time,
         reload=reloader.reload,
         history=prober.history,
+        editor=editing,
+        edits=editing,
         access=entrance.access,
         allows_reload=lambda: allows_reload(prober.config, addresses),
         probe_now=prober.probe_now,
@@ -307,11 +341,13 @@ async def run(
     listener = Listener(runner.server, limits=limits, tls=lambda: entrance.tls)
     try:
         with prober.probing():
+            edits.start()
             if not await _listen(listener, addresses):
                 return 1
+            prober.guard.listeners = listener.addresses
             prober.vitals.ready = True
             _free_the_collector()
-            _say_what_is_missing(config)
+            _say_what_is_lost(config)
             log.info("ready", checks=len(prober.store))
             reloader.start(traces)
             async with service.running():
@@ -339,12 +375,10 @@ async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
     return True
 
 
-def _say_what_is_missing(config: Config) -> None:
-    """Warn of keys that are understood but have no effect in this version."""
+def _say_what_is_lost(config: Config) -> None:
+    """Say so if nothing is kept over a restart."""
     if config.server.state_dir is None:
         log.info("state_in_memory_only")
-    if config.server.writable:
-        log.warning("no_effect_in_this_version", key="server.writable")
 
 
 def _probe_limit() -> int:

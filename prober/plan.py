@@ -5,10 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from prober.client import Unanswered, all_checks, ask_json
+from prober.config.edits import Edited, overlay
+from prober.config.reader import Config
 from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
+from prober.model.edit import Edit
 from prober.model.monitor import Model
+from prober.model.option import Rejected
 from prober.model.wording import clean
-from prober.web.render import monitor_json
+from prober.web.render import ORIGIN_KEYS, monitor_json
 
 Json = dict[str, Any]
 Name = tuple[str, ...]
@@ -19,7 +23,7 @@ Picture = dict[Name, Json]
 
 _SECRET = "<secret>"  # noqa: S105  (what stands in place of one)
 _POOL_KEYS = ("id", "load_balancer", "project_id")
-_MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from")  # checks and backends tell it
+_MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from", *ORIGIN_KEYS)
 _WIDEST = 60  # characters of a value that are repeated
 
 
@@ -35,7 +39,8 @@ class Change(NamedTuple):
 class Plan(NamedTuple):
     """What comes, goes and changes, and the same for the checks in numbers.
 
-    `hidden` are the keys that cannot be compared because the API does not show secrets.
+    `hidden` are the keys that cannot be compared because the API does not show secrets. `edits`
+    are what was edited over the API, and what becomes of that.
     """
 
     added: list[Name]
@@ -44,6 +49,7 @@ class Plan(NamedTuple):
     hidden: list[tuple[Name, str]]
     step: Step
     changed: int
+    edits: tuple[tuple[Name, str], ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -70,6 +76,30 @@ def running(url: str, token: str | None = None) -> Picture:
         )
     except (KeyError, TypeError, AttributeError):
         raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+
+
+def with_edits(url: str, config: Config, token: str | None = None) -> Edited:
+    """Return what a configuration is with the edits of a running daemon; raise `Unanswered`."""
+    try:
+        given = [
+            Edit(each["kind"], each["id"], each["content"], each["base"], 0.0)
+            for each in ask_json(url, "/api/v1/edits", token=token)["edits"]
+        ]
+    except (KeyError, TypeError):
+        raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+    return overlay(config, given)
+
+
+def fates(edited: Edited) -> Iterator[tuple[Name, str]]:
+    """Yield what was edited over the API, and what becomes of it."""
+    names = edited.names()
+    for named, edit in edited.edits.items():
+        what = f"{edit.action} over the API"
+        idle = edited.idle.get(named)
+        fate = f"idle: {Rejected(*idle)}" if idle else "which stands"
+        yield (edit.kind, names[named]), f"{what}, {fate}"
+    for edit, name, why in edited.superseded:
+        yield (edit.kind, name), f"{edit.action} over the API, which is dropped: {why}"
 
 
 def planned(model: Model) -> Picture:
@@ -155,6 +185,7 @@ def lines(plan: Plan) -> Iterator[str]:
         yield f"~ {_words(of)}: {clean(key)}: {_shown(before)} -> {_shown(after)}"
     for name, key in plan.hidden:
         yield f"? {_words(name)}: {clean(key)}: cannot be compared (secret)"
+    yield from (f"= {_words(name)}: {clean(fate)}" for name, fate in plan.edits)
     before, removed, after = plan.step
     if drops_most(plan.step, before):
         yield (
@@ -175,6 +206,7 @@ def as_json(plan: Plan) -> Json:
         "removed": [" ".join(name) for name in plan.removed],
         "changed": [{**each._asdict(), "of": " ".join(each.of)} for each in plan.changes],
         "not_comparable": [{"of": " ".join(name), "key": key} for name, key in plan.hidden],
+        "edits": [{"of": " ".join(name), "fate": fate} for name, fate in plan.edits],
         "checks": {
             "added": after - before + removed,
             "removed": removed,

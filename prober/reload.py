@@ -1,6 +1,7 @@
 """Reloading: by signal, over HTTP or because a file changed; one at a time, and all or nothing."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -11,6 +12,7 @@ import structlog
 
 from prober.config.changes import Changes, changes
 from prober.config.disk import Traces
+from prober.config.edits import Edited, overlay
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
@@ -24,7 +26,10 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 QUIET = 1.0
 """Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
-_AT_ONCE = ("watch_config", "lifecycle", "auth", "web_config_file")  # keys that need no restart
+_AT_ONCE = (  # keys that need no restart
+    *("watch_config", "writable", "api_targets"),
+    *("lifecycle", "auth", "web_config_file"),
+)
 _NOTED = 3  # problems that an event tells of; the log tells of all
 
 Note = Callable[[str, str], None]
@@ -39,6 +44,24 @@ class Live(Protocol):
 
     async def apply(self, config: Config, difference: Changes) -> None:
         """Take over a configuration that differs so from the one before."""
+
+
+class Edits(Protocol):
+    """The edits that were made over the API, which a reload leaves standing."""
+
+    def over(self, config: Config) -> Edited:
+        """Lay them over a configuration; nothing is decided yet."""
+
+    def settle(self, edited: Edited) -> None:
+        """Take note that such a configuration is in force now."""
+
+
+class _NoEdits:
+    def over(self, config: Config) -> Edited:
+        return overlay(config, ())
+
+    def settle(self, edited: Edited) -> None:
+        pass
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +83,8 @@ class Reloader:
         read: Reads it; None if there is nothing to read again.
         guard: Refuses what would drop most of the checks.
         note: Is told of each reload and each rejection.
+        edits: What was edited over the API.
+        busy: Keeps reloads and edits apart.
         adopted: Is given each configuration that was taken.
         around: Makes a context that each reload happens in.
         watcher: Looks at the files.
@@ -75,6 +100,8 @@ class Reloader:
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
         note: Note,
+        edits: Edits | None = None,
+        busy: asyncio.Lock | None = None,
         adopted: Callable[[Config], None] = lambda _: None,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         watcher: Watcher | None = None,
@@ -86,6 +113,8 @@ class Reloader:
         self._read = read
         self._guard = guard
         self._note = note
+        self._edits = edits or _NoEdits()
+        self._busy = busy or asyncio.Lock()
         self._adopted = adopted
         self._around = around
         self._watcher = watcher or Watcher()
@@ -96,7 +125,6 @@ class Reloader:
         self._wish: _Wish | None = None
         self._worker: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._busy = asyncio.Lock()
 
     def start(self, traces: Traces | None) -> None:
         """Begin to watch the files that the configuration was read from, if that is wanted."""
@@ -166,21 +194,28 @@ class Reloader:
             return list(reading.problems)
         before = self._live.config
         with yielding():
-            difference = await asyncio.to_thread(changes, before.model, config.model)
-        kept = len(difference.changed) + len(difference.unchanged)
+            edited, difference = await asyncio.to_thread(self._compare, before, config)
+        kept = len(difference.changed) + len(difference.unchanged) + difference.same
         removed, added = len(difference.removed), len(difference.added)
         step = Step(kept + removed, removed, kept + added)
         objection = self._guard.objection(step, Ask(config.digest, asked_at), self._clock())
         if objection:
             return [objection]
-        await self._live.apply(config, difference)
+        await self._live.apply(edited.config, difference)
+        gc.freeze()  # the new model stays for good: the collector need not walk it
+        self._edits.settle(edited)
         self._adopted(config)
         self._say(before, config, difference)
         self._watch_or_not()
         return []
 
+    def _compare(self, before: Config, config: Config) -> tuple[Edited, Changes]:
+        """Work out what a configuration is with the edits, and what is new in it."""
+        edited = self._edits.over(config)
+        return edited, changes(before.model, edited.config.model)
+
     def _say(self, before: Config, config: Config, difference: Changes) -> None:
-        added, removed, changed, unchanged = (len(each) for each in difference)
+        added, removed, changed, unchanged = (len(each) for each in difference[:4])
         vitals = self._live.vitals
         vitals.config_hash, vitals.config_loaded_at = config.digest, time.time()
         log.info(
@@ -188,7 +223,7 @@ class Reloader:
             added=added,
             removed=removed,
             changed=changed,
-            checks=added + changed + unchanged,
+            checks=added + changed + unchanged + difference.same,
             config_hash=config.digest,
         )
         if keys := _fixed_keys(before.server, config.server):

@@ -5,6 +5,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from prober.engine.attempt import Attempt, Done, Job
+from prober.engine.guard import Objection
 from prober.engine.scheduler import Scheduler
 from prober.engine.ticker import BEAT, Ticker
 from prober.model.kinds import Frozen
@@ -117,7 +118,7 @@ class ScriptedEngine:
 class Simulation:
     """Store and scheduler in simulated time."""
 
-    def __init__(self, *, limit: int = 1000) -> None:
+    def __init__(self, *, limit: int = 1000, objection: Objection | None = None) -> None:
         self.clock = Clock()
         self.engine = ScriptedEngine(self.clock)
         self.ticker = Ticker(clock=self.clock, call_later=self.clock.call_later)
@@ -134,6 +135,7 @@ class Simulation:
             saw_lag=self.lags.observe,
             saw_start=self.load.saw_start,
             saw_skips=self._saw_skips,
+            objection=objection,
         )
 
     def _saw_skips(self, reason: str, slots: int) -> None:

@@ -14,7 +14,8 @@ from tests.running import Daemon, daemon, free_port, listener
 def config(*ports: int) -> dict[str, object]:
     targets = [f"127.0.0.1:{port}" for port in ports]
     monitor = {"name": "web", "type": "TCP", "targets": targets, "interval": "200ms"}
-    return {"monitors": [{**monitor, "timeout": "60s"}]}  # not stale, however slow the restart
+    # a state is restored for three intervals and a timeout: however long a busy machine starts
+    return {"monitors": [{**monitor, "timeout": "30s"}]}
 
 
 def settled(running: Daemon, *statuses: str) -> list[dict[str, object]]:

@@ -9,20 +9,26 @@ from prober.model.pool import Pool
 
 
 class Changes(NamedTuple):
-    """The checks of two models; of a changed one, what it was and what it is to be."""
+    """The checks of two models; of a changed one, what it was and what it is to be.
+
+    `same` is the number of those that stand in no list, because their monitor and their pool are
+    the very same objects in both.
+    """
 
     added: list[Check]
     removed: list[Check]
     changed: list[tuple[Check, Check]]
     unchanged: list[Check]
+    same: int = 0
 
 
 def changes(old: Model, new: Model) -> Changes:
     """Compare what is probed and shown; that a pool gains a backend changes none of the others."""
+    old, new, same = _without_the_same(old, new)
     before = {check.key: check for check in old.checks()}
     same_monitors = _common(map(_policy, old.monitors), map(_policy, new.monitors))
     same_pools = _common(map(_belonging, old.pools), map(_belonging, new.pools))
-    found = Changes([], [], [], [])
+    found = Changes([], [], [], [], same)
     for check in new.checks():
         was = before.pop(check.key, None)
         if was is None:
@@ -40,9 +46,36 @@ def changes(old: Model, new: Model) -> Changes:
     return found
 
 
+def _without_the_same(old: Model, new: Model) -> tuple[Model, Model, int]:
+    """Leave out monitors that are the same object with the same pool; return their checks' number.
+
+    An edit of one monitor among thousands is so no comparison of them all.
+    """
+    old_pools = {pool.name: pool for pool in old.pools}
+    new_pools = {pool.name: pool for pool in new.pools}
+    before = {monitor.name: monitor for monitor in old.monitors}
+    alike = {
+        monitor.name
+        for monitor in new.monitors
+        if before.get(monitor.name) is monitor
+        and old_pools[monitor.pool_name] is new_pools[monitor.pool_name]
+    }
+    if not alike:
+        return old, new, 0
+    same = sum(len(new_pools[before[name].pool_name].backends) for name in alike)
+    return _rest(old, old_pools, alike), _rest(new, new_pools, alike), same
+
+
+def _rest(model: Model, pools: dict[str, Pool], alike: set[str]) -> Model:
+    """Return a model without some monitors, and the pools that the others need."""
+    monitors = tuple(monitor for monitor in model.monitors if monitor.name not in alike)
+    names = dict.fromkeys(monitor.pool_name for monitor in monitors)
+    return Model(monitors, tuple(pools[name] for name in names))
+
+
 def _policy(monitor: Monitor) -> tuple[Any, ...]:
     """Return what a monitor says of each of its checks, its name first."""
-    where = ("name", "pool", "targets", "targets_from")
+    where = ("name", "pool", "targets", "targets_from", "origin")
     rest = (getattr(monitor, each.name) for each in fields(monitor) if each.name not in where)
     return monitor.name, *rest
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from prober.model.kinds import Frozen, choice
 from prober.model.monitor import Monitor
@@ -37,7 +37,7 @@ def _types_by_key() -> dict[str, list[str]]:
 
 TYPES_OF = _types_by_key()
 """The probe types that have a key of their own."""
-_ALL_KEYS = (*_MONITOR_KEYS, *TYPES_OF)
+ALL_KEYS = (*_MONITOR_KEYS, *TYPES_OF)
 
 
 @cache
@@ -54,6 +54,16 @@ class Defaults:
     of_type: Mapping[str, Mapping[str, Any]] = Frozen()
 
 
+class Kept(NamedTuple):
+    """Values that were read before, for keys that are not given: a monitor's and its probe's."""
+
+    common: Mapping[str, Any] = Frozen()
+    probe: Mapping[str, Any] = Frozen()
+
+
+_NOTHING_KEPT = Kept()
+
+
 def read_defaults(value: object, outside: Outside) -> tuple[Defaults, list[Complaint]]:
     """Read the `defaults` section: those that are right, and what is wrong with the others."""
     try:
@@ -65,7 +75,7 @@ def read_defaults(value: object, outside: Outside) -> tuple[Defaults, list[Compl
         for key in given
         if key in NO_DEFAULT
     ]
-    complaints += unknown_keys(given, _ALL_KEYS)
+    complaints += unknown_keys(given, ALL_KEYS)
     given = {key: content for key, content in given.items() if key not in NO_DEFAULT}
     common, wrong = read_options(Monitor, given, outside)
     complaints += [each for each in wrong if each.path]
@@ -81,19 +91,21 @@ def read_defaults(value: object, outside: Outside) -> tuple[Defaults, list[Compl
     return Defaults(common, of_type), complaints
 
 
-def read_monitor(value: object, defaults: Defaults, outside: Outside) -> Monitor:
+def read_monitor(
+    value: object, defaults: Defaults, outside: Outside, kept: Kept = _NOTHING_KEPT
+) -> Monitor:
     """Read one monitor, or raise `Rejected`."""
     given = mapping(value)
-    own, complaints = read_options(Monitor, given, outside)
+    own, complaints = read_options(Monitor, given, outside, kept.common)
     complaints = [each for each in complaints if each.path != ("type",)] + _wrong_type(
         given, outside
     )
-    if sum(key in given for key in WHERE) != 1:
+    if sum(key in given or key in kept.common for key in WHERE) != 1:
         complaints.append(Complaint((), f"expected exactly one of {', '.join(WHERE)}"))
-    name = given.get("type")
+    name = given.get("type", kept.common.get("type"))
     if not isinstance(name, str) or name not in PROBE_TYPES:
-        raise Rejected(*complaints, *unknown_keys(given, _ALL_KEYS))
-    of_type, wrong = read_options(PROBE_TYPES[name], given, outside)
+        raise Rejected(*complaints, *unknown_keys(given, ALL_KEYS))
+    of_type, wrong = read_options(PROBE_TYPES[name], given, outside, kept.probe)
     complaints += wrong + _strange_keys(given, name)
     probe = None
     if not wrong:

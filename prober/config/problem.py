@@ -1,9 +1,8 @@
 """Problems: what is wrong with a file, and where."""
 
-import re
 from typing import NamedTuple
 
-from prober.model.option import Path
+from prober.model.option import Path, dotted
 
 
 class Problem(NamedTuple):
@@ -26,15 +25,6 @@ class ConfigError(ValueError):
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
-
-
-def dotted(path: Path) -> str:
-    """Write a path as `monitors[0].labels.rack`."""
-    steps = (
-        f".{step}" if isinstance(step, str) and re.fullmatch(r"[\w-]+", step) else f"[{step!r}]"
-        for step in path
-    )
-    return "".join(steps).removeprefix(".")
 
 
 class Mistake(NamedTuple):

@@ -1,10 +1,11 @@
 """The configuration as a whole: files in, one model out, or every problem that they have."""
 
 import gc
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
 from posixpath import dirname, normpath
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
 from prober.config.settings import Page, Server
 from prober.config.targets import read_targets
+from prober.model.edit import MONITOR, POOL, Named
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import list_of, read_file, text
 from prober.model.monitor import Model, Monitor
@@ -49,7 +51,15 @@ _PAGE = section(Page).read
 _POOL = section(Pool).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
+_IN_ORDER = json.JSONEncoder(sort_keys=True, default=str)
 _SUGGESTIONS = 20  # to look for a near miss among thousands of pools takes its time
+
+
+class Written(NamedTuple):
+    """What stands in a file for one monitor or pool: a digest of it, and the keys it gives."""
+
+    digest: str
+    keys: frozenset[str]
 
 
 class VetServer(NamedTuple):
@@ -64,7 +74,11 @@ NOT_VETTED = VetServer()
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration without problems; `digest` is a hash of what its files say."""
+    """A configuration without problems; `digest` is a hash of what its files say.
+
+    `written` tells of each monitor and pool what stands for it there; the pools that follow from
+    a monitor's own targets are not in it.
+    """
 
     server: Server
     model: Model
@@ -72,6 +86,8 @@ class Config:
     digest: str
     endpoint: Endpoint = Endpoint()
     page: Page = Page()
+    defaults: Defaults = Defaults()
+    written: Mapping[Named, Written] = field(default_factory=dict)
 
 
 def load(
@@ -122,7 +138,16 @@ def parse(
             raise ConfigError(*sorted(reading.problems, key=lambda p: (order[p.source], p.line)))
         digest = reading.digest.hexdigest()[:16]
         files = tuple(reading.files)
-        return Config(server, model, files, digest, reading.endpoint, reading.page)
+        return Config(
+            server,
+            model,
+            files,
+            digest,
+            endpoint=reading.endpoint,
+            page=reading.page,
+            defaults=reading.defaults,
+            written=reading.written(),
+        )
 
 
 @contextmanager
@@ -165,13 +190,13 @@ class _Reading:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
         self.digest = sha256()
+        self.defaults = Defaults()
         self.endpoint = Endpoint()
         self.page = Page()
         self._outside = outside
         self._vet = vet
         self._vet_server = vet_server
         self._matches = matches
-        self._defaults = Defaults()
         self._pools: list[_Entry[Pool]] = []
         self._monitors: list[_Entry[Monitor]] = []
         self._listed: dict[str, tuple[Backend, ...]] = {}
@@ -191,7 +216,7 @@ class _Reading:
             page = self._attempt(document, ("page",), _PAGE, given["page"], outside)
             self.page = page or self.page
         if "defaults" in given:
-            self._defaults, complaints = read_defaults(given["defaults"], outside)
+            self.defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)
         self._entries(document, given, outside)
         if "include" in given:
@@ -207,6 +232,19 @@ class _Reading:
         self._reject_unknown_pools()
         monitors = tuple(entry.value for entry in self._monitors if entry.value)
         return Model(monitors, tuple(pools))
+
+    def written(self) -> dict[Named, Written]:
+        """Return what was read for each monitor and pool, in short."""
+        shared: dict[frozenset[str], frozenset[str]] = {}  # most monitors give the same keys
+        found: dict[Named, Written] = {}
+        for kind, entries in ((POOL, self._pools), (MONITOR, self._monitors)):
+            for entry in entries:
+                if entry.value and isinstance(entry.given, dict):
+                    keys = frozenset(entry.given)
+                    found[kind, entry.value.id] = Written(
+                        _digest(entry.given), shared.setdefault(keys, keys)
+                    )
+        return found
 
     def _document(self, content: str, source: str) -> Document:
         self.files[source] = None
@@ -278,7 +316,7 @@ class _Reading:
         return (((key, i), value) for i, value in enumerate(values))
 
     def _read_monitor(self, value: object, outside: Outside) -> Monitor:
-        monitor = read_monitor(value, self._defaults, outside)
+        monitor = read_monitor(value, self.defaults, outside)
         if complaints := list(self._vet(monitor)):
             raise Rejected(*complaints)
         return monitor
@@ -368,3 +406,9 @@ class _Reading:
             near = did_you_mean(name, known) if i < _SUGGESTIONS else ""
             message = f"unknown pool {in_words(name)}{near}"
             self._complain(entry.document, entry.path, [Complaint(("pool",), message)])
+
+
+def _digest(given: object) -> str:
+    """Return a short hash of a definition as it is written, whatever the order of its keys."""
+    written = _IN_ORDER.encode(given).encode(errors="surrogatepass")
+    return blake2b(written, digest_size=12).hexdigest()

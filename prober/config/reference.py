@@ -19,11 +19,13 @@ from prober.model.kinds import in_units
 from prober.model.monitor import Monitor, TargetList
 from prober.model.option import is_required, options_of
 from prober.model.pool import Backend, Pool
+from prober.model.reach import TargetRules
 from prober.model.tls import TlsSettings
 from prober.probes import PROBE_TYPES
 
 _SECTIONS = {
     "server": Server,
+    "api_targets": TargetRules,
     "auth": Auth,
     "token": Token,
     "oracle_key": OracleKey,
@@ -92,6 +94,8 @@ def _default(field: Field[Any]) -> str:
     if isinstance(field.default, TlsSettings):
         return "`verify: false`"
     shown = field.metadata["kind"].show(field.default)
+    if not shown and isinstance(shown, dict):
+        return ""
     is_duration = isinstance(shown, float)
     return f"`{in_units(shown) if is_duration else json.dumps(shown)}`"
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from prober.model.access import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
-from prober.model.option import Kind, Outside, Rejected, expected, option
+from prober.model.option import Kind, Outside, Rejected, expected, option, section
 from prober.model.pool import normal_host
 from prober.model.probe import Target
+from prober.model.reach import TargetRules
 
 DAY = 86400.0
 
@@ -60,7 +61,12 @@ class Server:
         doc="how long the history is kept in slots of 5 minutes; older than that, in hours",
     )
     writable: bool = option(
-        BOOLEAN, default=False, doc="the API may edit monitors and pools; no effect in this version"
+        BOOLEAN, default=False, doc="the API may make, change and delete monitors and pools"
+    )
+    api_targets: TargetRules = option(
+        section(TargetRules),
+        default=TargetRules(),
+        doc="what targets that are named over the API may be",
     )
     lifecycle: bool | None = option(
         BOOLEAN,

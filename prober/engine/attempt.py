@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 from enum import IntEnum
 
+from prober.engine.guard import Objection
 from prober.engine.resolver import Address, Addresses, Answer, literal
 from prober.engine.tls import TlsStream
 from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
@@ -16,18 +17,35 @@ class Job:
     """What is probed, prepared once for many probes.
 
     `begin` starts a probe's generator; `timeout` is in seconds. `source_ip` is the local address
-    of a recent connection, asked for again when `source_due` is reached.
+    of a recent connection, asked for again when `source_due` is reached. `objection` judges each
+    address that is to be connected to; None where all are welcome.
     """
 
-    __slots__ = ("addresses", "begin", "datagram", "source_due", "source_ip", "target", "timeout")
+    __slots__ = (
+        "addresses",
+        "begin",
+        "datagram",
+        "objection",
+        "source_due",
+        "source_ip",
+        "target",
+        "timeout",
+    )
 
     def __init__(
-        self, target: Target, begin: Callable[[], Steps], *, timeout: float, datagram: bool
+        self,
+        target: Target,
+        begin: Callable[[], Steps],
+        *,
+        timeout: float,
+        datagram: bool,
+        objection: Objection | None = None,
     ) -> None:
         self.target = target
         self.begin = begin
         self.timeout = timeout
         self.datagram = datagram
+        self.objection = objection
         self.addresses = literal(target.host)
         self.source_ip: str | None = None
         self.source_due = 0.0

@@ -194,6 +194,9 @@ class Engine:
         job = attempt.job
         address, *rest = attempt.addresses
         attempt.address, attempt.addresses = address, tuple(rest)
+        if job.objection and (objection := job.objection(address.host, job.target.port)):
+            self._connect_failed(attempt, Trouble(Reason.NOT_PERMITTED, objection))
+            return
         try:
             sock = socket.SocketType(address.family, _DATAGRAM if job.datagram else _STREAM)
             attempt.sock = sock

@@ -7,6 +7,7 @@ from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from prober.engine.attempt import Attempt, Done, Job
+from prober.engine.guard import Objection
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
 from prober.model.health import PENDING, Health
@@ -88,7 +89,7 @@ class _Watch(Generic[S]):
         "tick",
     )
 
-    def __init__(self, check: Check, state: S) -> None:
+    def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
         monitor = check.monitor
         self.check = check
         self.state = state
@@ -98,6 +99,7 @@ class _Watch(Generic[S]):
             monitor.probe.bind(check.target),
             timeout=monitor.timeout,
             datagram=monitor.probe.datagram,
+            objection=objection if check.guarded else None,
         )
         self.interval = monitor.fast_interval
         self.due = 0.0
@@ -133,6 +135,7 @@ class Scheduler(Generic[S]):
         saw_lag: Is told how late each probe starts, in seconds.
         saw_start: Is told when a probe is due, the time and what made it late, if it is.
         saw_skips: Is told a reason and how many slots were left out because of it.
+        objection: Judges the addresses of checks that the API had a say in.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class Scheduler(Generic[S]):
         saw_lag: Callable[[float], None] = lambda _: None,
         saw_start: Callable[[float, Delay | None], None] = lambda _now, _delay: None,
         saw_skips: Callable[[str, int], None] = lambda _reason, _slots: None,
+        objection: Objection | None = None,
     ) -> None:
         self._ticker = ticker
         self._clock = ticker.clock
@@ -157,6 +161,7 @@ class Scheduler(Generic[S]):
         self._saw_lag = saw_lag
         self._saw_start = saw_start
         self._saw_skips = saw_skips
+        self._objection = objection
         self._wheel: Wheel[_Watch[S]] = Wheel()
         self._watches: dict[tuple[str, str], _Watch[S]] = {}
         self._queue: deque[_Watch[S]] = deque()
@@ -180,7 +185,7 @@ class Scheduler(Generic[S]):
             state.next_due = None
             if not check.monitor.enabled:
                 continue
-            watch = self._watches[check.key] = _Watch(check, state)
+            watch = self._watches[check.key] = _Watch(check, state, self._objection)
             watch.done = partial(self._finished, watch)
             watch.interval = watch.interval_after(health)
             self._put(watch, first_due(now, watch.number, together))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from prober.model.edit import Origin
 from prober.model.kinds import BOOLEAN, FILE, IDENTIFIER, LABELS, Frozen, duration, integer, text
 from prober.model.option import Rejected, option, section
 from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
@@ -56,6 +57,9 @@ class Monitor:
         duration(0.001, 3600), default=None, doc="a good probe slower than this means WARNING"
     )
     probe: Probe = field()
+    origin: Origin = Origin.FILE
+    guarded: bool = False
+    """Whether where it goes was chosen over the API, so that not every address may be probed."""
 
     def __post_init__(self) -> None:
         """Fill in what follows from the other keys; reject what does not fit together."""
@@ -110,6 +114,11 @@ class Check:
     def target(self) -> Target:
         """Where the probe goes."""
         return Target(self.backend.address, self.monitor.port or self.backend.port)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the address must be judged before each probe: the API had a say in it."""
+        return self.monitor.guarded or self.backend.guarded
 
     @property
     def spread(self) -> int:

@@ -9,17 +9,29 @@ follow from these declarations, so that a rule stands in one place.
 import dataclasses
 import difflib
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 T = TypeVar("T")
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _SHOWN = 100  # characters of a wrong value that are repeated to the person who wrote it
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top."""
+
+
+def dotted(path: Path) -> str:
+    """Write a path as `monitors[0].labels.rack`."""
+    steps = (
+        f".{step}" if isinstance(step, str) and re.fullmatch(r"[\w-]+", step) else f"[{step!r}]"
+        for step in path
+    )
+    return "".join(steps).removeprefix(".")
 
 
 class Complaint(NamedTuple):
@@ -149,17 +161,20 @@ def mapping(value: object) -> dict[str, object]:
 
 
 def read_options(
-    cls: type, given: Mapping[str, object], outside: Outside
+    cls: type, given: Mapping[str, object], outside: Outside, kept: Mapping[str, Any] = _NOTHING
 ) -> tuple[dict[str, Any], list[Complaint]]:
     """Read the keys of a dataclass: the values that are right, and what is wrong with the rest.
 
-    Keys that the dataclass does not have are left to the caller.
+    Keys that the dataclass does not have are left to the caller. `kept` are values that were read
+    before, for keys that are not given.
     """
     values: dict[str, Any] = {}
     complaints: list[Complaint] = []
     for name, field in options_of(cls).items():
         if name not in given:
-            if is_required(field):
+            if name in kept:
+                values[name] = kept[name]
+            elif is_required(field):
                 complaints.append(Complaint((), f"missing key {name!r}"))
             continue
         try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from uuid import UUID, uuid5
 
+from prober.model.edit import Origin
 from prober.model.kinds import IDENTIFIER, LABELS, Frozen, integer, list_of, text
 from prober.model.option import (
     Complaint,
@@ -83,6 +84,8 @@ class Backend:
     port: int = option(PORT, doc="port, 1 to 65535")
     name: str | None = option(NAME, default=None, doc="a name for people")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
+    guarded: bool = False
+    """Whether it was named over the API, so that not every address may be probed."""
 
     @property
     def key(self) -> str:
@@ -115,6 +118,7 @@ class Pool:
     load_balancer: str = option(NAME, default="default", doc="the load balancer it belongs to")
     project_id: str = option(NAME, default="default", doc="owner, for the cloud APIs")
     backends: tuple[Backend, ...] = option(BACKENDS, default=(), doc="what is probed")
+    origin: Origin = Origin.FILE
 
     def __post_init__(self) -> None:
         """Fill in the id and reject a backend that stands twice."""

@@ -96,7 +96,7 @@ class Reason(StrEnum):
     NO_PORTS = "no_ports", Result.UNKNOWN, "no local port left"
     NO_MEMORY = "no_memory", Result.UNKNOWN, "no socket memory left"
     NO_ROUTE = "no_route", Result.UNKNOWN, "this host has no route there"
-    NOT_PERMITTED = "not_permitted", Result.UNKNOWN, "this host does not let the probe out"
+    NOT_PERMITTED = "not_permitted", Result.UNKNOWN, "this host or its operator does not let it out"
     STALLED = "stalled", Result.UNKNOWN, "the prober itself stood still during the probe"
     INTERNAL = "internal", Result.UNKNOWN, "a bug in the prober"
     DISABLED = "disabled", Result.UNKNOWN, "the monitor is disabled"

@@ -14,7 +14,17 @@ CAPACITY = 10_000
 TRANSITION = "transition"
 OVERLOADED = "overloaded"
 OVERLOAD_OVER = "overload_over"
-EVENT_KINDS = (TRANSITION, "started", "reload", "reload_rejected", OVERLOADED, OVERLOAD_OVER)
+EVENT_KINDS = (
+    TRANSITION,
+    "started",
+    "reload",
+    "reload_rejected",
+    "edit",
+    "edit_idle",
+    "edit_superseded",
+    OVERLOADED,
+    OVERLOAD_OVER,
+)
 """Everything that an event can be about."""
 
 
@@ -22,7 +32,8 @@ class Event(NamedTuple):
     """Something that happened, and its cause in words; `at` in unix seconds.
 
     The kind TRANSITION is the change of a check's status; events of other kinds, such as a
-    reload, are not about a check and leave None what belongs to one.
+    reload, are not about a check and leave None what belongs to one. An edit is about a monitor or
+    a pool.
     """
 
     id: int
@@ -83,10 +94,18 @@ class EventLog:
         self._events.extend(events)
         self.last_id = events[-1].id if events else 0
 
-    def note(self, kind: str, cause: str, *, at: float) -> None:
-        """Append an event that is not about a check."""
-        nothing = (None,) * 7
-        self.add(Event(self.last_id + 1, at, kind, *nothing, cause))
+    def note(
+        self,
+        kind: str,
+        cause: str,
+        *,
+        at: float,
+        monitor: str | None = None,
+        pool: str | None = None,
+    ) -> None:
+        """Append an event that is not about a check, but perhaps about a monitor or a pool."""
+        nothing = (None,) * 5
+        self.add(Event(self.last_id + 1, at, kind, monitor, pool, *nothing, cause))
 
     def newest_first(self, before_id: int | None = None) -> Iterator[Event]:
         """Yield the events, newest first, from below `before_id` if that is given."""

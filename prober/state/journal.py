@@ -1,9 +1,10 @@
 """What of the state is written down, and how it comes back after a restart."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from prober.model.edit import Edit
 from prober.model.health import Health
 from prober.model.status import REASONS, Outcome, Status
 from prober.state.database import Database, table
@@ -21,24 +22,7 @@ CHECKS = table(
 EVENTS = table("events", ("id",), Event._fields[1:])
 EVENT_COLUMNS = ", ".join(Event._fields)
 """The columns of `events`, named as the fields of `Event`, in the order of `event_of`."""
-
-
 EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
-
-
-class Edit(NamedTuple):
-    """A definition that was made, changed or deleted over the API.
-
-    `kind` is what it defines (`monitor`, `pool`), `id` its UUID, `content` the definition as JSON
-    has it, None if it was deleted. `base` is a digest of the file's own definition at that time,
-    None if there was none; `at` is in unix seconds.
-    """
-
-    kind: str
-    id: str
-    content: Mapping[str, object] | None
-    base: str | None
-    at: float
 
 
 class SavedCheck(NamedTuple):

@@ -244,9 +244,11 @@ class Store:
         if self._history is not None:
             self._history.save_all()
 
-    def note(self, kind: str, cause: str) -> None:
-        """Add an event that is not about a check."""
-        self.events.note(kind, cause, at=self._wall())
+    def note(
+        self, kind: str, cause: str, *, monitor: str | None = None, pool: str | None = None
+    ) -> None:
+        """Add an event that is not about a check, but perhaps about a monitor or a pool."""
+        self.events.note(kind, cause, at=self._wall(), monitor=monitor, pool=pool)
 
     def _counters_of(self, monitor: Monitor) -> MonitorCounters:
         return self.counters.setdefault(monitor.name, MonitorCounters(monitor.type))

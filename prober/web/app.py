@@ -19,7 +19,7 @@ from prober.web.auth import (
 )
 from prober.web.dialect import SPOKEN, dialect_of
 from prober.web.dialects import DIALECTS
-from prober.web.editor import EDITOR, Editor, warn_of_loss
+from prober.web.editor import EDITOR, EDITS, Editor, Edits, warn_of_loss
 from prober.web.errors import errors_as_json
 from prober.web.guard import BODY_LIMIT, guarded
 from prober.web.keys import (
@@ -68,6 +68,7 @@ def make_app(
     heartbeat: float = HEARTBEAT,
     history: History | None = None,
     editor: Editor | None = None,
+    edits: Edits | None = None,
     access: Access | None = None,
     allows_reload: Callable[[], bool] = lambda: True,
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None,
@@ -85,6 +86,7 @@ def make_app(
         heartbeat: Seconds after which a silent event stream shows that it lives.
         history: What was written of the past; None where no state is kept.
         editor: Takes edits over the API; None where there is nothing to edit.
+        edits: The edits that stand; None where there is nothing to edit.
         access: Who may call; None: everybody.
         allows_reload: Whether reloading over HTTP is on at the moment.
         probe_now: Lets a check be probed now (`Scheduler.probe_now`); None where nothing is probed.
@@ -102,6 +104,8 @@ def make_app(
     app[OPENAPI] = describe(ROUTES, vitals.version)
     if editor is not None:
         app[EDITOR] = editor
+    if edits is not None:
+        app[EDITS] = edits
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
     for route in ROUTES:

@@ -1,7 +1,7 @@
 """Edits over the API: what those who render it may ask of whoever holds the configuration."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from aiohttp import hdrs, web
 
@@ -37,7 +37,11 @@ class Editor(Protocol):
         """Add a monitor; what it leaves out is as `defaults` in the file say."""
 
     async def change_monitor(self, monitor: Monitor, patch: Definition) -> Monitor:
-        """Change some keys of a monitor and leave the others; None takes a key back to default."""
+        """Change some keys of a monitor and leave the others; None takes a key back to default.
+
+        One of `pool` and `targets` takes the place of the other. With another `type`, the keys
+        stay that mean the same in it. A new `name` makes its checks new ones; its id stays.
+        """
 
     async def delete_monitor(self, monitor: Monitor) -> None:
         """Remove a monitor, and the pool of its own `targets`."""
@@ -46,12 +50,26 @@ class Editor(Protocol):
         """Add a pool."""
 
     async def change_pool(self, pool: Pool, patch: Definition) -> Pool:
-        """Change some keys of a pool and leave the others; None takes a key back to default."""
+        """Change some keys of a pool and leave the others; None takes a key back to default.
+
+        Its name and id stay. `Conflict` for a pool that is made of a monitor's own `targets`.
+        """
 
     async def delete_pool(self, pool: Pool) -> None:
         """Remove a pool that no monitor uses; `Conflict` while one does."""
 
 
+class Edits(Protocol):
+    """The edits that stand beside the configuration file."""
+
+    def edits(self) -> Iterable[Mapping[str, Any]]:
+        """Return each of them, secrets masked, `at` in unix seconds."""
+
+    async def take_back(self, kind: str, identifier: str) -> bool:
+        """Undo an edit, and return whether there was one; raise `Conflict` if it is needed."""
+
+
+EDITS = web.AppKey("EDITS", Edits)
 EDITOR = web.AppKey("EDITOR", Editor)
 _ASKED = web.RequestKey("ASKED", Editor)
 

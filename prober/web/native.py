@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
@@ -133,28 +134,34 @@ async def get_monitors(request: web.Request) -> web.Response:
 async def get_monitor(request: web.Request) -> web.Response:
     """The effective configuration of one monitor; secrets are masked."""
     read_query(request)
+    return json_response(monitor_json(monitor_of(request)))
+
+
+def monitor_of(request: web.Request) -> Monitor:
+    """Return the monitor that a path names, or raise `Refused`."""
     name = request.match_info["name"]
     monitor = request.app[STORE].monitors.get(name)
     if monitor is None:
         raise Refused(404, f"there is no monitor {name!r}")
-    return json_response(monitor_json(monitor))
+    return monitor
 
 
 async def get_pools(request: web.Request) -> web.Response:
     """All pools, with the statuses of their backends."""
     read_query(request)
     store, pace = request.app[STORE], Pace()
-    pools = [await _written(store, pool, pace) for pool in store.model.pools]
+    pools = [await written_pool(store, pool, pace) for pool in store.model.pools]
     return await document({}, pools=pools)
 
 
 async def get_pool(request: web.Request) -> web.Response:
     """One pool, with the statuses of its backends."""
     read_query(request)
-    return json_response(await _written(request.app[STORE], _pool(request), Pace()))
+    return json_response(await written_pool(request.app[STORE], pool_of(request), Pace()))
 
 
-async def _written(store: Store, pool: Pool, pace: Pace) -> Written:
+async def written_pool(store: Store, pool: Pool, pace: Pace) -> Written:
+    """Return a pool as JSON text, with the statuses of its backends."""
     standings = await _standings(store, pool, pace)
     return await written(pool_json(pool, standings), pace, backends=map(backend_json, standings))
 
@@ -167,7 +174,8 @@ async def _standings(store: Store, pool: Pool, pace: Pace) -> list[Standing]:
     return standings
 
 
-def _pool(request: web.Request) -> Pool:
+def pool_of(request: web.Request) -> Pool:
+    """Return the pool that a path names, or raise `Refused`."""
     name = request.match_info["name"]
     pool = request.app[STORE].pools.get(name)
     if pool is None:
@@ -211,7 +219,7 @@ async def get_gate(request: web.Request) -> web.Response:
     Backends that are OK or WARNING count as healthy.
     """
     asked = read_query(request, *GATE_QUERY)["min_healthy"]
-    pool = _pool(request)
+    pool = pool_of(request)
     standings = await _standings(request.app[STORE], pool, Pace())
     gate = gate_json(pool, standings, 1 if asked is None else asked)
     return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)

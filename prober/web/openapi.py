@@ -10,10 +10,11 @@ from aiohttp.typedefs import Handler
 
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
+from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
 from prober.web.document import Json, Written, json_response, json_text
 from prober.web.query import Parameter, read_query
-from prober.web.schemas import SCHEMAS
+from prober.web.schemas import ORIGIN, SCHEMAS
 
 OPENAPI = web.AppKey("OPENAPI", Written)
 
@@ -27,16 +28,22 @@ _PATH_DOCS = {
     "name": "its name; a `/` in it is written `%2F`",
     "monitor": "name of the monitor; a `/` in it is written `%2F`",
     "backend": "`address:port`, an IPv6 address in brackets",
+    "kind": "`monitor` or `pool`",
+    "id": "the id of what was edited",
 }
 _DOCS = {
     200: "the answer",
+    201: "it was made",
     202: "it takes longer than its timeout allows; the result will be there later",
+    204: "done",
     303: "done; the page of the check shows it",
     304: "it has not changed",
-    400: "a parameter is wrong or unknown",
+    400: "a parameter or the body is wrong",
     403: "switched off",
     404: "there is no such thing",
-    409: "there is none, as no state is kept or nothing is probed",
+    409: "not as things are: something is in the way, no state is kept, or nothing is probed",
+    413: "the body is too large",
+    415: "the body is not JSON",
     500: "it went wrong; nothing was changed",
     503: "not alive, not ready, fewer healthy backends than asked for, or the disk cannot be read",
 }
@@ -45,8 +52,8 @@ _DOCS = {
 class Route(NamedTuple):
     """One route. `answers` names, for each status, a schema or the media type of what is no JSON.
 
+    An empty name stands for an answer without a body. `body` is the schema of what is to be sent.
     `public` ones are answered without authentication where `page.public` is set.
-
     What each route with parameters or a name in its path may also answer (400, 404) is not
     repeated there.
     """
@@ -57,6 +64,7 @@ class Route(NamedTuple):
     answers: Mapping[int, str]
     parameters: tuple[Parameter, ...] = ()
     public: bool = False
+    body: str | None = None
 
 
 def describe(routes: Iterable[Route], version: str) -> Written:
@@ -91,8 +99,8 @@ def _operation(route: Route) -> Json:
     names = _IN_PATH.findall(route.path)
     answers = dict(route.answers)
     if is_strict(route):
-        answers[400] = "Error"
-    if names:
+        answers.setdefault(400, "Error")
+    if names and route.method != "PUT":
         answers[404] = "Error"
     noun = route.handler.__name__.removeprefix("get_")
     in_path = [_parameter(name, "path", {"type": "string"}, _PATH_DOCS[name]) for name in names]
@@ -102,6 +110,7 @@ def _operation(route: Route) -> Json:
         "summary": summary.rstrip("."),
         **({"description": more.strip()} if more else {}),
         "parameters": in_path + in_query,
+        **({"requestBody": _request_body(route.body)} if route.body else {}),
         "responses": {str(status): _answer(status, answers[status]) for status in sorted(answers)},
     }
 
@@ -123,7 +132,14 @@ def _parameter(
     }
 
 
+def _request_body(schema: str) -> Json:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"required": True, "content": content}
+
+
 def _answer(status: int, what: str) -> Json:
+    if not what:
+        return {"description": _DOCS[status]}
     if "/" in what:
         return {"description": _DOCS[status], "content": {what: {"schema": {"type": "string"}}}}
     schema = {"$ref": f"#/components/schemas/{what}"}
@@ -143,8 +159,33 @@ def _monitor_schemas() -> Json:
     for name, cls in PROBE_TYPES.items():
         own = schema_of(cls)
         properties = {**_properties(shared), "type": {"const": name}, **_properties(own)}
-        schemas[f"Monitor_{name}"] = {**shared, "properties": properties}
-    return schemas
+        schemas[f"Monitor_{name}"] = {
+            **shared,
+            "properties": {**properties, **ORIGIN},
+            "required": ["name", "type", *ORIGIN],
+        }
+        schemas[f"MonitorDefinition_{name}"] = {
+            **shared,
+            "properties": properties,
+            "required": ["type"],
+        }
+    return {**schemas, **_definition_schemas()}
+
+
+def _definition_schemas() -> Json:
+    """Return the schemas of what is sent to edit something."""
+    refs = {name: f"#/components/schemas/MonitorDefinition_{name}" for name in PROBE_TYPES}
+    pool = schema_of(Pool)
+    patch = "the keys to change, as in the definition; null takes one back to its default"
+    return {
+        "MonitorDefinition": {
+            "oneOf": [{"$ref": ref} for ref in refs.values()],
+            "discriminator": {"propertyName": "type", "mapping": refs},
+        },
+        "MonitorPatch": {"type": "object", "description": patch},
+        "PoolDefinition": {**pool, "required": []},
+        "PoolPatch": {"type": "object", "description": patch},
+    }
 
 
 def _properties(schema: Mapping[str, Any]) -> Json:

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from prober.model.aggregate import pool_status, worst
+from prober.model.edit import Origin
 from prober.model.health import explain
 from prober.model.monitor import Monitor
 from prober.model.option import show_options
@@ -19,6 +21,8 @@ from prober.state.vitals import Vitals
 from prober.web.document import Json
 from prober.web.keys import Moment
 
+ORIGIN_KEYS = ("origin", "edited")
+"""What a monitor or a pool is shown with beside its definition: where it comes from."""
 _DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
 
 
@@ -176,7 +180,17 @@ def event_json(event: Event) -> Json:
 
 def monitor_json(monitor: Monitor) -> Json:
     """Return a monitor's effective configuration, secrets masked."""
-    return {**show_options(monitor), **show_options(monitor.probe)}
+    return {**show_options(monitor), **show_options(monitor.probe), **_origin_json(monitor.origin)}
+
+
+def _origin_json(origin: Origin) -> Json:
+    source = Origin.API if origin is Origin.API else Origin.FILE
+    return dict(zip(ORIGIN_KEYS, (source, origin is Origin.EDITED), strict=True))
+
+
+def edit_json(edit: Mapping[str, Any]) -> Json:
+    """Return an edit that stands."""
+    return {**edit, "at": time_text(edit["at"])}
 
 
 def pool_json(pool: Pool, standings: Sequence[Standing]) -> Json:
@@ -186,6 +200,7 @@ def pool_json(pool: Pool, standings: Sequence[Standing]) -> Json:
         "id": pool.id,
         "load_balancer": pool.load_balancer,
         "project_id": pool.project_id,
+        **_origin_json(pool.origin),
         "status": pool_status(standing.status for standing in standings),
         "counts": counts_json(
             Counter(

@@ -1,6 +1,6 @@
 """Every route of the native API: the application and its description are made of this table."""
 
-from prober.web import native
+from prober.web import edits, native
 from prober.web.openapi import Route, get_openapi
 from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
@@ -13,6 +13,8 @@ from prober.web.probing import probe
 from prober.web.scrape import get_metrics
 from prober.web.stream import STREAM_QUERY, get_stream
 
+_EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
+_DELETE = {204: "", 403: "Error", 409: "Error"}
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
 
 ROUTES = (
@@ -34,8 +36,40 @@ ROUTES = (
     ),
     Route("GET", "/api/v1/monitors", native.get_monitors, {200: "Monitors"}),
     Route("GET", "/api/v1/monitors/{name}", native.get_monitor, {200: "Monitor"}),
+    Route(
+        "PUT",
+        "/api/v1/monitors/{name}",
+        edits.put_monitor,
+        {200: "Monitor", 201: "Monitor", **_EDIT},
+        body="MonitorDefinition",
+    ),
+    Route(
+        "PATCH",
+        "/api/v1/monitors/{name}",
+        edits.patch_monitor,
+        {200: "Monitor", **_EDIT},
+        body="MonitorPatch",
+    ),
+    Route("DELETE", "/api/v1/monitors/{name}", edits.delete_monitor, _DELETE),
     Route("GET", "/api/v1/pools", native.get_pools, {200: "Pools"}),
     Route("GET", "/api/v1/pools/{name}", native.get_pool, {200: "Pool"}),
+    Route(
+        "PUT",
+        "/api/v1/pools/{name}",
+        edits.put_pool,
+        {200: "Pool", 201: "Pool", **_EDIT},
+        body="PoolDefinition",
+    ),
+    Route(
+        "PATCH",
+        "/api/v1/pools/{name}",
+        edits.patch_pool,
+        {200: "Pool", **_EDIT},
+        body="PoolPatch",
+    ),
+    Route("DELETE", "/api/v1/pools/{name}", edits.delete_pool, _DELETE),
+    Route("GET", "/api/v1/edits", edits.get_edits, {200: "Edits"}),
+    Route("DELETE", "/api/v1/edits/{kind}/{id}", edits.delete_edit, _DELETE),
     Route("GET", "/api/v1/events", native.get_events, {200: "Events"}, native.EVENTS_QUERY),
     Route("GET", "/api/v1/events/stream", get_stream, {200: "text/event-stream"}, STREAM_QUERY),
     Route("GET", "/api/v1/openapi.json", get_openapi, {200: "OpenApi"}),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from prober.model.edit import MONITOR, POOL
 from prober.model.status import PHASES, Reason, Result, Status
 from prober.state.archive import WINDOWS
 from prober.state.events import EVENT_KINDS
@@ -40,6 +41,12 @@ def _object(
     }
 
 
+ORIGIN: Mapping[str, Json] = {
+    "origin": {"enum": ["file", "api"], "description": "where it was defined first"},
+    "edited": {"type": "boolean", "description": "whether it is other than the file has it"},
+}
+"""What is told of a monitor or a pool beside its definition."""
+
 _CHECK: Mapping[str, Json] = {
     "monitor": _TEXT,
     "pool": _TEXT,
@@ -70,6 +77,11 @@ SCHEMAS: Mapping[str, Json] = {
     "Status": {"enum": [str(status) for status in Status]},
     "Counts": _object({str(status): _COUNT for status in Status}),
     "Error": _object({"code": _TEXT, "message": _TEXT}),
+    "Problems": _object(
+        {"code": _TEXT, "message": _TEXT},
+        {"problems": _list(_object({"path": _TEXT, "message": _TEXT}))},
+        doc="`path` is the key that a problem is about, such as `targets[0].port`",
+    ),
     "Result": _object(
         {
             "result": {"enum": [str(result) for result in Result]},
@@ -160,9 +172,29 @@ SCHEMAS: Mapping[str, Json] = {
             "reason": {"enum": [*(str(reason) for reason in Reason), None]},
             "cause": _TEXT,
         },
-        doc="one change of a check's status",
+        doc="a change of a check's status, or something else that happened",
     ),
     "Events": _object({"events": _list(_ref("Event")), "next_marker": _MARKER}),
+    "Edits": _object({"edits": _list(_ref("Edit"))}),
+    "Edit": _object(
+        {
+            "kind": {"enum": [MONITOR, POOL]},
+            "id": {**_TEXT, "format": "uuid"},
+            "name": _TEXT,
+            "action": {"enum": ["created", "changed", "deleted"]},
+            "content": {
+                "type": ["object", "null"],
+                "description": "the definition, or the keys that differ from the file's; null for "
+                "what was deleted",
+            },
+            "base": {
+                **_TEXT_OR_NULL,
+                "description": "a digest of the definition in the file; null if there is none",
+            },
+            "at": _TIME,
+            "idle": {**_TEXT_OR_NULL, "description": "why it is not in force, if it is not"},
+        }
+    ),
     "Monitors": _object({"monitors": _list(_ref("Monitor"))}),
     "Backend": _object(
         {
@@ -178,6 +210,7 @@ SCHEMAS: Mapping[str, Json] = {
             "id": {**_TEXT, "format": "uuid"},
             "load_balancer": _TEXT,
             "project_id": _TEXT,
+            **ORIGIN,
             "status": _ref("Status"),
             "counts": _ref("Counts"),
             "backends": _list(_ref("Backend")),

@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from prober.engine.attempt import Attempt, Job
+from prober.engine.guard import Objection
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver
 from prober.engine.ticker import Ticker
@@ -57,10 +58,17 @@ class ByHand:
         host: str = "127.0.0.1",
         timeout: float = 2.0,
         done: Callable[[Outcome], None] | None = None,
+        objection: Objection | None = None,
     ) -> Attempt:
         probe = probe or TcpProbe()
         target = Target(host, port)
-        job = Job(target, probe.bind(target), timeout=timeout, datagram=probe.datagram)
+        job = Job(
+            target,
+            probe.bind(target),
+            timeout=timeout,
+            datagram=probe.datagram,
+            objection=objection,
+        )
         return self.engine.start(job, done or self.outcomes.append)
 
     def drain(self) -> None:

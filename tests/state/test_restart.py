@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from prober.model.edit import Edit
 from prober.model.status import Reason, Status
 from prober.state.database import Database
-from prober.state.journal import Edit, Journal, read_saved
+from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Store
 from tests.simulation import START, WALL, Simulation, model_of
 

@@ -1,0 +1,262 @@
+"""The configuration of the files with the edits that were made over the API laid over it.
+
+An edit stands until the file's own definition of the same thing changes, vanishes, or comes to be:
+then the file wins. An edit that does not fit the rest for the moment, because its pool is gone,
+say, is kept but idle, and what the file has is in force.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from prober.config.patches import changed_monitor, changed_pool, created_monitor, created_pool
+from prober.config.reader import Config
+from prober.model.edit import MONITOR, POOL, Edit, Named, Origin
+from prober.model.monitor import Model, Monitor
+from prober.model.option import Complaint, Rejected, did_you_mean, in_words
+from prober.model.pool import Pool
+
+Item = Monitor | Pool
+_SUGGESTIONS = 1000  # to look for a near miss among more pools takes its time
+
+
+class Made(NamedTuple):
+    """What an edit has made of the file's definition, `of`, which is None where there is none.
+
+    `own` is the pool of a monitor that has targets of its own, `of_own` the one that it had.
+    """
+
+    edit: Edit
+    of: Item | None
+    of_own: Pool | None
+    value: Item
+    own: Pool | None
+
+    @property
+    def pool(self) -> Pool:
+        """The pool that was made."""
+        assert isinstance(self.value, Pool)  # noqa: S101  (only asked of edits of pools)
+        return self.value
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it is what the file has anyway."""
+        return self.of is not None and replace(self.value, origin=Origin.FILE) == self.of
+
+
+class Superseded(NamedTuple):
+    """An edit that the file has won over, the name of what it was of, and why."""
+
+    edit: Edit
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A configuration with edits: `config` is `file` with the model that they make of it.
+
+    `edits` are those that stand, `idle` those among them that are not in force, and why.
+    """
+
+    config: Config
+    file: Config
+    edits: Mapping[Named, Edit] = field(default_factory=dict)
+    idle: Mapping[Named, tuple[Complaint, ...]] = field(default_factory=dict)
+    superseded: tuple[Superseded, ...] = ()
+    made: Mapping[Named, Made] = field(default_factory=dict)
+
+    def names(self) -> dict[Named, str]:
+        """Return the names of all that the file or an edit defines."""
+        model = self.file.model
+        found = {(MONITOR, each.id): each.name for each in model.monitors}
+        found |= {(POOL, each.id): each.name for each in model.pools}
+        for named, edit in self.edits.items():
+            name = (edit.content or {}).get("name")
+            if isinstance(name, str):
+                found[named] = name
+        return found
+
+
+def overlay(file: Config, edits: Iterable[Edit], before: Edited | None = None) -> Edited:
+    """Lay edits over what the files say.
+
+    What `before` had and is not touched is taken from there, so that it stays the same object.
+    """
+    edits = tuple(edits)
+    if not edits:
+        return Edited(file, file)
+    return _Overlay(file, edits, before).result()
+
+
+class _Overlay:
+    """A configuration while edits are laid over it."""
+
+    def __init__(self, file: Config, edits: tuple[Edit, ...], before: Edited | None) -> None:
+        self._file = file
+        self._known = before.made if before and before.file.defaults == file.defaults else {}
+        self._superseded: list[Superseded] = []
+        self._idle: dict[Named, tuple[Complaint, ...]] = {}
+        self._made: dict[Named, Made] = {}
+        self._own = {each.name: each for each in file.model.pools if not self._is_defined(each)}
+        self._standing = self._sift(edits)
+        self._pools: dict[str, Pool] = {}
+        self._monitors: dict[str, Monitor] = {}
+        self._own_pools: dict[str, Pool] = {}
+
+    def result(self) -> Edited:
+        """Return what the edits make of it."""
+        deleted = self._lay_over_pools()
+        self._lay_over_monitors()
+        users = {monitor.pool: monitor.name for monitor in self._monitors.values()}
+        for pool in deleted:
+            if pool.name in users:
+                why = f"monitor {users[pool.name]!r} uses pool {pool.name!r}"
+                self._idle[POOL, pool.id] = (Complaint((), why),)
+            else:
+                del self._pools[pool.name]
+        pools = (*self._pools.values(), *self._own_pools.values())
+        model = Model(tuple(self._monitors.values()), pools)
+        return Edited(
+            replace(self._file, model=model),
+            self._file,
+            self._standing,
+            self._idle,
+            tuple(self._superseded),
+            self._made,
+        )
+
+    def _is_defined(self, pool: Pool) -> bool:
+        return (POOL, pool.id) in self._file.written
+
+    def _sift(self, edits: tuple[Edit, ...]) -> dict[Named, Edit]:
+        """Set aside the edits that the file has won over; return those that stand."""
+        model = self._file.model
+        ids = {(MONITOR, each.name): each.id for each in model.monitors}
+        ids |= {(POOL, each.name): each.id for each in model.pools}
+        names = {(kind, identifier): name for (kind, name), identifier in ids.items()}
+        standing = {}
+        for edit in edits:
+            own_name = (edit.content or {}).get("name")
+            name = own_name if isinstance(own_name, str) else names.get(edit.named, edit.id)
+            why = self._why_superseded(edit, ids.get((edit.kind, name)))
+            if why:
+                self._superseded.append(Superseded(edit, name, why))
+            else:
+                standing[edit.named] = edit
+        return standing
+
+    def _why_superseded(self, edit: Edit, owner: str | None) -> str | None:
+        """Say why the file wins over an edit; `owner` is the id that has its name there."""
+        written = self._file.written.get(edit.named)
+        if edit.base is None:
+            return "the file defines it now" if written or owner else None
+        if written is None:
+            return "the file does not define it any more"
+        if written.digest != edit.base:
+            return "its definition in the file has changed"
+        if owner not in (None, edit.id):
+            return f"the file defines another {edit.kind} of this name"
+        return None
+
+    def _lay_over_pools(self) -> list[Pool]:
+        """Find the pools that there are; those that are to be deleted are returned, too."""
+        deleted = []
+        for pool in filter(self._is_defined, self._file.model.pools):
+            edit = self._standing.get((POOL, pool.id))
+            self._pools[pool.name] = pool
+            if edit and edit.content is None:
+                deleted.append(pool)
+            elif edit and (made := self._make(edit, pool)):
+                self._pools[pool.name] = made.pool
+        for edit in self._created(POOL):
+            made = self._make(edit, None)
+            if made and self._is_free(edit, made.value.name, self._pools):
+                self._pools[made.value.name] = made.pool
+        return deleted
+
+    def _lay_over_monitors(self) -> None:
+        for monitor in self._file.model.monitors:
+            edit = self._standing.get((MONITOR, monitor.id))
+            if edit and edit.content is None:
+                continue
+            if edit is None or not self._place_made(edit, monitor):
+                self._place(monitor, self._own.get(monitor.name))
+        for edit in self._created(MONITOR):
+            self._place_made(edit, None)
+
+    def _created(self, kind: str) -> list[Edit]:
+        return [
+            edit
+            for edit in self._standing.values()
+            if edit.kind == kind and edit.base is None and edit.content is not None
+        ]
+
+    def _place(self, monitor: Monitor, own: Pool | None) -> None:
+        self._monitors[monitor.name] = monitor
+        if own and not monitor.pool:
+            self._own_pools[monitor.name] = own
+
+    def _place_made(self, edit: Edit, of: Monitor | None) -> bool:
+        """Put what an edit makes of a monitor in its place, if it fits there."""
+        made = self._make(edit, of)
+        if made is None or not isinstance(made.value, Monitor):
+            return False
+        monitor = made.value
+        if not self._is_free(edit, monitor.name, self._monitors):
+            return False
+        if monitor.pool and monitor.pool not in self._pools:
+            near = did_you_mean(monitor.pool, list(self._pools)[:_SUGGESTIONS])
+            self._idle[edit.named] = (
+                Complaint(("pool",), f"unknown pool {in_words(monitor.pool)}{near}"),
+            )
+            return False
+        if not monitor.pool and not self._is_free(edit, monitor.name, self._pools):
+            return False
+        self._place(monitor, made.own)
+        return True
+
+    def _is_free(self, edit: Edit, name: str, taken: Mapping[str, Item]) -> bool:
+        if name in taken:
+            self._idle[edit.named] = (Complaint(("name",), f"the name {in_words(name)} is taken"),)
+            return False
+        return True
+
+    def _make(self, edit: Edit, of: Item | None) -> Made | None:
+        """Return what an edit makes of the file's definition; None if it cannot be."""
+        made = self._known.get(edit.named)
+        own = self._own.get(of.name) if isinstance(of, Monitor) else None
+        if made is None or made.edit is not edit or made.of is not of or made.of_own is not own:
+            try:
+                made = self._made_anew(edit, of, own)
+            except Rejected as rejected:
+                self._idle[edit.named] = rejected.complaints
+                return None
+        self._made[edit.named] = made
+        return made
+
+    def _made_anew(self, edit: Edit, of: Item | None, own: Pool | None) -> Made:
+        content, defaults = edit.content or {}, self._file.defaults
+        if edit.kind == POOL:
+            pool = of if isinstance(of, Pool) else None
+            keys = self._file.written[edit.named].keys if pool else ()
+            value = changed_pool(pool, keys, content) if pool else created_pool(content)
+            return Made(edit, of, None, value, None)
+        monitor = of if isinstance(of, Monitor) else None
+        if monitor is None:
+            new = created_monitor(content, defaults)
+        else:
+            keys = self._file.written[edit.named].keys
+            new = changed_monitor(monitor, keys, content, defaults)
+        return Made(edit, of, own, new, _own_pool(new, monitor, own))
+
+
+def _own_pool(new: Monitor, old: Monitor | None, own: Pool | None) -> Pool | None:
+    """Return the pool of a monitor's own targets; the one of before if that is as it was."""
+    if new.pool:
+        return None
+    if old and own and (new.name, new.targets) == (old.name, old.targets):
+        return own
+    listed = own.backends if own and new.targets_from else new.targets
+    origin = Origin.EDITED if own else new.origin
+    return Pool(name=new.name, backends=listed, origin=origin)

@@ -1,0 +1,236 @@
+"""Definitions that come over the API: whole ones, and patches of those that there are.
+
+What a patch does not name survives, secrets from files and the environment included. Nothing that
+comes over the API may name what is read on this machine.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any, NoReturn, cast
+
+from prober.config.monitors import ALL_KEYS, WHERE, Defaults, Kept, read_monitor
+from prober.model.edit import Origin
+from prober.model.kinds import Frozen, Secret
+from prober.model.monitor import Monitor
+from prober.model.option import (
+    Complaint,
+    Outside,
+    Rejected,
+    build,
+    options_of,
+    read_options,
+    show_options,
+    unknown_keys,
+)
+from prober.model.pool import Backend, Pool
+from prober.model.probe import Probe
+from prober.probes import PROBE_TYPES
+
+Content = Mapping[str, object]
+"""Keys as in the configuration, and values as JSON has them; None: back to the default."""
+Keys = Iterable[str]
+
+HIDDEN = "<secret>"
+"""What is shown in place of a secret; given back, it means the secret that there is."""
+_SECRET_KEYS = ("headers", "body")
+_NOT_HERE = "the API may not name what is read on this machine"
+
+
+class _NoEnvironment(Mapping[str, str]):
+    """An environment that may not be asked."""
+
+    def __getitem__(self, name: str) -> NoReturn:
+        raise Rejected(_NOT_HERE)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def created_monitor(content: Content, defaults: Defaults) -> Monitor:
+    """Return a monitor that no file defines, or raise `Rejected`."""
+    _reject_lists(content)
+    monitor = read_monitor(dict(content), defaults, _outside())
+    return replace(monitor, origin=Origin.API, guarded=True)
+
+
+def created_pool(content: Content) -> Pool:
+    """Return a pool that no file defines, or raise `Rejected`."""
+    values, complaints = read_options(Pool, content, _outside())
+    pool = build(Pool, values, unknown_keys(content, options_of(Pool)) + complaints)
+    return replace(pool, origin=Origin.API, backends=_marked(pool.backends, ()))
+
+
+def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defaults) -> Monitor:
+    """Return a monitor of the file with a patch, or raise `Rejected`; the file gives these keys."""
+    _reject_lists(patch)
+    given = {key: value for key, value in patch.items() if value is not None}
+    stay = frozenset(keys) - patch.keys()
+    common = {key: getattr(monitor, key) for key in options_of(Monitor) if key in stay}
+    kept = Kept(
+        {**common, "id": monitor.id},
+        {
+            key: getattr(monitor.probe, key)
+            for key in _carried(monitor.type, given.get("type", monitor.type))
+            if key in stay
+        },
+    )
+    new = read_monitor(given, defaults, _outside(_pem_files(monitor)), kept)
+    return replace(
+        new,
+        probe=_with_secrets_of(monitor.probe, new.probe),
+        targets=_marked(new.targets, monitor.targets),
+        origin=Origin.EDITED,
+        guarded=(new.pool, new.port) != (monitor.pool, monitor.port),
+    )
+
+
+def changed_pool(pool: Pool, keys: Keys, patch: Content) -> Pool:
+    """Return a pool of the file with a patch, or raise `Rejected`; the file gives these keys."""
+    given = {key: value for key, value in patch.items() if value is not None}
+    stay = frozenset(keys) - patch.keys()
+    kept = {key: getattr(pool, key) for key in options_of(Pool) if key in stay}
+    values, complaints = read_options(Pool, given, _outside(), {**kept, "id": pool.id})
+    new = build(Pool, values, unknown_keys(given, options_of(Pool)) + complaints)
+    return replace(new, origin=Origin.EDITED, backends=_marked(new.backends, pool.backends))
+
+
+def patched(before: Content, patch: Content, of: Monitor | Pool) -> dict[str, object]:
+    """Return what stands after a patch, given what stood before; raise `Rejected`.
+
+    Both are definitions or patches of the same thing, which is now as `of` says.
+    """
+    known = ALL_KEYS if isinstance(of, Monitor) else tuple(options_of(Pool))
+    complaints = unknown_keys((key for key, value in patch.items() if value is None), known)
+    fixed = ("id",) if isinstance(of, Monitor) else ("id", "name")
+    complaints += [
+        Complaint((key,), "cannot be changed")
+        for key in fixed
+        if patch.get(key) not in (None, getattr(of, key))
+    ]
+    if complaints:
+        raise Rejected(*complaints)
+    after = {key: value for key, value in patch.items() if key not in fixed}
+    if isinstance(of, Monitor):
+        if of.targets_from and after.get("targets_from") == show_options(of.targets_from):
+            del after["targets_from"]
+        if any(after.get(key) is not None for key in WHERE):
+            after = {**dict.fromkeys(WHERE), **after}
+        stay = _carried(of.type, after.get("type", of.type)) | options_of(Monitor).keys()
+        before = {key: value for key, value in before.items() if key in stay}
+        for key in _SECRET_KEYS:
+            if key in after and key in before:
+                after[key] = _unhidden(after[key], before[key])
+    return {**before, **after}
+
+
+def whole(content: Content) -> dict[str, object]:
+    """Return a definition without the keys that are back at their default."""
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def replacing(content: Content, keys: Keys) -> dict[str, object]:
+    """Return the patch that puts a definition in the place of one that gives these keys."""
+    return {**{key: None for key in keys if key not in ("name", "id")}, **content}
+
+
+def unknown_secrets(probe: Probe) -> list[Complaint]:
+    """Return a complaint for each secret that was to stay as it is and does not exist."""
+    message = f"{HIDDEN!r} stands for a secret that is kept, and there is none"
+    return [
+        Complaint(path, message) for path, secret in _secrets(probe) if secret.content == HIDDEN
+    ]
+
+
+def hidden(content: Content, shown: Content) -> dict[str, object]:
+    """Return a content with the secrets of it masked as they are `shown` in the definition."""
+    masked = {**content}
+    for key in _SECRET_KEYS:
+        given, seen = content.get(key), shown.get(key)
+        if isinstance(given, dict):
+            masked[key] = dict.fromkeys(given, HIDDEN)
+            if isinstance(seen, dict):
+                masked[key] = {name: seen.get(name, HIDDEN) for name in given}
+        elif given is not None:
+            masked[key] = seen if seen == given else HIDDEN
+    return masked
+
+
+def _reject_lists(content: Content) -> None:
+    if content.get("targets_from") is not None:
+        raise Rejected(Complaint(("targets_from",), _NOT_HERE))
+
+
+def _outside(readable: frozenset[str] = frozenset()) -> Outside:
+    """Return a world with nothing to read but PEM files that the file names already."""
+
+    def read_file(path: str) -> str:
+        if path in readable:
+            return "-----BEGIN "  # it was found good when the file was read
+        raise Rejected(_NOT_HERE)
+
+    return Outside("", read_file, _NoEnvironment())
+
+
+def _pem_files(monitor: Monitor) -> frozenset[str]:
+    tls = monitor.tls
+    return frozenset(filter(None, (tls.ca_file, tls.cert_file, tls.key_file) if tls else ()))
+
+
+@cache
+def _carried_over(old: str, new: str) -> frozenset[str]:
+    before, after = options_of(PROBE_TYPES[old]), options_of(PROBE_TYPES[new])
+    return frozenset(
+        key
+        for key, field in after.items()
+        if key in before and before[key].metadata["kind"] is field.metadata["kind"]
+    )
+
+
+def _carried(old: str, new: object) -> frozenset[str]:
+    """Return the keys of one probe type that mean the same in another."""
+    if not isinstance(new, str) or new not in PROBE_TYPES:
+        return frozenset()
+    return _carried_over(old, new)
+
+
+def _marked(backends: tuple[Backend, ...], of_the_file: Iterable[Backend]) -> tuple[Backend, ...]:
+    """Return backends with those marked that the file does not have."""
+    known = {backend.key for backend in of_the_file}
+    return tuple(
+        backend if backend.key in known else replace(backend, guarded=True) for backend in backends
+    )
+
+
+def _unhidden(given: object, before: object) -> object:
+    """Return a value that was given with the secrets that it only stands for put back."""
+    if isinstance(given, dict) and isinstance(before, dict):
+        return {name: _unhidden(value, before.get(name)) for name, value in given.items()}
+    return before if given == HIDDEN and isinstance(before, str) else given
+
+
+def _with_secrets_of(old: Probe, new: Probe) -> Probe:
+    """Return a probe with the secrets put back that it only stands for."""
+    kept = dict(_secrets(old))
+    values: dict[str, Any] = {}
+    for path, secret in _secrets(new):
+        (key, *names), value = path, kept.get(path, secret) if secret.content == HIDDEN else secret
+        if names:
+            values.setdefault(key, {})[names[0]] = value
+        else:
+            values[key] = value
+    changes = {key: Frozen(each) if type(each) is dict else each for key, each in values.items()}
+    return cast("Probe", replace(cast("Any", new), **changes))
+
+
+def _secrets(probe: Probe) -> Iterator[tuple[tuple[str, ...], Secret]]:
+    """Yield the values that may be secret, and where in a probe's options they are."""
+    for key in _SECRET_KEYS:
+        value = getattr(probe, key, None)
+        if isinstance(value, Secret):
+            yield (key,), value
+        for name, each in value.items() if isinstance(value, Frozen) else ():
+            yield (key, name), each

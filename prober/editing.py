@@ -1,0 +1,280 @@
+"""Edits over the API: each is checked whole, then probed, then written down; or nothing happens.
+
+The rules of what an edit means are in `prober.config.edits` and `prober.config.patches`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from prober.config.changes import Changes, changes
+from prober.config.edits import Edited, overlay
+from prober.config.patches import (
+    Content,
+    created_monitor,
+    created_pool,
+    patched,
+    replacing,
+    unknown_secrets,
+    whole,
+)
+from prober.config.reader import Config, Written
+from prober.model.edit import MONITOR, POOL, Edit, Named
+from prober.model.monitor import Check, Model, Monitor
+from prober.model.option import Complaint, Rejected, options_of
+from prober.model.pool import Pool
+from prober.source import yielding
+from prober.standing import Standing
+from prober.web.editor import Conflict
+
+Item = TypeVar("Item", Monitor, Pool)
+
+OFF = "edits over the API are off; `server.writable: true` in the configuration turns them on"
+
+
+class Live(Protocol):
+    """What runs with a configuration and can be given another."""
+
+    config: Config
+
+    async def apply(self, config: Config, difference: Changes, *, reread: bool) -> None:
+        """Take over a configuration that differs so from the one before.
+
+        `reread` tells whether it was read anew, with all files that it names.
+        """
+
+
+class Editing:
+    """Makes edits, one at a time: the `Editor` of the web.
+
+    Args:
+        live: What runs with the edits.
+        standing: The edits that there are.
+        busy: Keeps edits and reloads apart.
+        vet: Says what is wrong with a monitor on this machine.
+        objection: Says why the API may not have an address and port probed.
+        wall: Unix time.
+        also_locked: Says why edits are refused though the configuration allows them.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        standing: Standing,
+        *,
+        busy: asyncio.Lock,
+        vet: Callable[[Monitor], Iterable[Complaint]],
+        objection: Callable[[str, int], str | None],
+        wall: Callable[[], float],
+        also_locked: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._live = live
+        self._standing = standing
+        self._busy = busy
+        self._vet = vet
+        self._objection = objection
+        self._wall = wall
+        self._also_locked = also_locked
+
+    # What the web asks: prober.web.editor
+
+    @property
+    def locked(self) -> str | None:
+        """Why edits are refused, and what turns them on; None if they are taken."""
+        return self._also_locked() if self._standing.edited.file.server.writable else OFF
+
+    @property
+    def lasting(self) -> bool:
+        """Whether edits outlive the process."""
+        return self._standing.lasting
+
+    async def create_monitor(self, definition: Content) -> Monitor:
+        """Add a monitor; what it leaves out is as `defaults` in the file say."""
+        async with self._busy:
+            with yielding():
+                defaults = self._standing.edited.file.defaults
+                new = await asyncio.to_thread(created_monitor, definition, defaults)
+            return await self._create(new, definition)
+
+    async def create_pool(self, definition: Content) -> Pool:
+        """Add a pool."""
+        async with self._busy:
+            with yielding():
+                new = await asyncio.to_thread(created_pool, definition)
+            return await self._create(new, definition)
+
+    async def change_monitor(self, monitor: Monitor, patch: Content) -> Monitor:
+        """Change some keys of a monitor and leave the others; None takes a key back to default."""
+        async with self._busy:
+            self._reject_stale(monitor)
+            return await self._change(monitor, patch)
+
+    async def change_pool(self, pool: Pool, patch: Content) -> Pool:
+        """Change some keys of a pool and leave the others; None takes a key back to default."""
+        async with self._busy:
+            self._reject_stale(pool)
+            self._reject_own(pool)
+            return await self._change(pool, patch)
+
+    async def delete_monitor(self, monitor: Monitor) -> None:
+        """Remove a monitor, and the pool of its own `targets`."""
+        async with self._busy:
+            self._reject_stale(monitor)
+            await self._delete(monitor)
+
+    async def delete_pool(self, pool: Pool) -> None:
+        """Remove a pool that no monitor uses; `Conflict` while one does."""
+        async with self._busy:
+            self._reject_stale(pool)
+            self._reject_own(pool)
+            model = self._standing.edited.config.model
+            if user := next((each.name for each in model.monitors if each.pool == pool.name), None):
+                raise Conflict(f"monitor {user!r} uses pool {pool.name!r}")
+            await self._delete(pool)
+
+    def edits(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the edits that stand, secrets masked; `idle` says why one is not in force."""
+        return self._standing.shown()
+
+    async def take_back(self, kind: str, identifier: str) -> bool:
+        """Undo an edit, so that what the file has is in force; return whether there was one."""
+        async with self._busy:
+            named = kind, identifier
+            if named not in self._standing.edited.edits:
+                return False
+            name = self._standing.edited.names()[named]
+            await self._take(named, None)
+            self._standing.tell(named, name, f"{kind} {name!r}: its edit was taken back")
+            return True
+
+    # How an edit is made
+
+    def _written(self, item: Monitor | Pool) -> Written | None:
+        return self._standing.edited.file.written.get(_named(item))
+
+    def _reject_stale(self, item: Monitor | Pool) -> None:
+        there = next((each for each in self._items(item) if each.name == item.name), None)
+        if there != item:
+            raise Conflict(f"{_kind(item)} {item.name!r} has changed meanwhile")
+
+    def _items(self, like: Monitor | Pool) -> Iterable[Any]:
+        """Return all that there is of the kind of one."""
+        model = self._standing.edited.config.model
+        return model.monitors if isinstance(like, Monitor) else model.pools
+
+    def _reject_own(self, pool: Pool) -> None:
+        model = self._standing.edited.config.model
+        if any(not each.pool and each.name == pool.name for each in model.monitors):
+            raise Conflict(
+                f"pool {pool.name!r} is made of the targets of monitor {pool.name!r}: edit these"
+            )
+
+    async def _create(self, new: Item, definition: Content) -> Item:
+        for each in self._items(new):
+            if each.name == new.name or each.id == new.id:
+                key = "name" if each.name == new.name else "id"
+                raise Conflict(f"there is a {_kind(new)} of this {key} already: {each.name!r}")
+        written = self._written(new)
+        content = {**definition, "id": new.id}
+        if written:  # it was deleted over the API, and comes back as an edit of what the file has
+            content = replacing(definition, written.keys)
+            content.pop("id", None)
+        base = written.digest if written else None
+        made = await self._make(new, Edit(*_named(new), content, base, self._wall()))
+        self._tell(made, "created")
+        return made
+
+    async def _change(self, item: Item, patch: Content) -> Item:
+        named, written = _named(item), self._written(item)
+        there = self._standing.edited
+        edit = None if named in there.idle else there.edits.get(named)
+        content = patched((edit and edit.content) or {}, patch, item)
+        if written:
+            content = {k: v for k, v in content.items() if v is not None or k in written.keys}
+        else:
+            content = whole(content)
+        base = written.digest if written else None
+        made = await self._make(item, Edit(*named, content, base, self._wall()))
+        self._tell(made, f"changed: {_differing(item, made)}")
+        return made
+
+    async def _make(self, item: Item, edit: Edit) -> Item:
+        """Make an edit that leads to a monitor or pool; return that."""
+        await self._take(edit.named, edit)
+        made: Item = next(each for each in self._items(item) if each.id == item.id)
+        return made
+
+    async def _delete(self, item: Monitor | Pool) -> None:
+        named, written = _named(item), self._written(item)
+        edit = Edit(*named, None, written.digest, self._wall()) if written else None
+        await self._take(named, edit)
+        self._tell(item, "deleted")
+
+    def _tell(self, item: Monitor | Pool, what: str) -> None:
+        self._standing.tell(_named(item), item.name, f"{_kind(item)} {item.name!r} {what}")
+
+    async def _take(self, named: Named, edit: Edit | None) -> None:
+        """Put an edit, or none, in the place of the one that there is."""
+        with yielding():
+            edited, difference = await asyncio.to_thread(self._work_out, named, edit)
+        self._standing.settle(edited)
+        self._standing.keep(named)
+        await self._live.apply(edited.config, difference, reread=False)
+
+    def _work_out(self, named: Named, edit: Edit | None) -> tuple[Edited, Changes]:
+        """Return what an edit leads to; raise `Rejected` or `Conflict` if it cannot be."""
+        before = self._standing.edited
+        edits = {key: each for key, each in before.edits.items() if key != named}
+        if edit is not None:
+            edits[named] = edit
+        edited = overlay(before.file, edits.values(), before)
+        for lost in edited.superseded:
+            raise Conflict(f"{lost.edit.kind} {lost.name!r}: {lost.why}")
+        if named in edited.idle:
+            raise Rejected(*edited.idle[named])
+        for other in edited.idle.keys() - before.idle.keys():
+            why = Rejected(*edited.idle[other])
+            raise Conflict(f"{other[0]} {edited.names()[other]!r} would not fit any more: {why}")
+        made = edited.made.get(named)
+        if made and made.is_void:
+            return self._work_out(named, None)
+        if made and (complaints := list(self._complaints(made.value, edited.config.model))):
+            raise Rejected(*complaints)
+        return edited, changes(before.config.model, edited.config.model)
+
+    def _complaints(self, value: Monitor | Pool, model: Model) -> Iterator[Complaint]:
+        """Say what is wrong on this machine with what an edit made."""
+        if isinstance(value, Pool):
+            for i, backend in enumerate(value.backends):
+                if backend.guarded and (why := self._objection(backend.address, backend.port)):
+                    yield Complaint(("backends", i), why)
+            return
+        yield from unknown_secrets(value.probe)
+        yield from self._vet(value)
+        pool = next(each for each in model.pools if each.name == value.pool_name)
+        for i, backend in enumerate(pool.backends):
+            check = Check(value, pool, backend)
+            if check.guarded and (why := self._objection(*check.target)):
+                yield Complaint(("targets", i) if value.targets else ("pool",), why)
+
+
+def _differing(old: Monitor | Pool, new: Monitor | Pool) -> str:
+    """Return the keys that differ, in words."""
+    pairs: list[tuple[Any, Any]] = [(old, new)]
+    if isinstance(old, Monitor) and isinstance(new, Monitor):
+        pairs.append((old.probe, new.probe))
+    keys = (
+        key
+        for one, other in pairs
+        for key in {**options_of(type(one)), **options_of(type(other))}
+        if getattr(one, key, None) != getattr(other, key, None)
+    )
+    return ", ".join(keys) or "nothing"
+
+
+def _kind(item: Monitor | Pool) -> str:
+    return MONITOR if isinstance(item, Monitor) else POOL
+
+
+def _named(item: Monitor | Pool) -> Named:
+    return _kind(item), item.id

@@ -1,0 +1,111 @@
+"""Which addresses a target that was chosen over the API may not have: `server.api_targets`.
+
+Whoever may edit over the API could otherwise have prober ask what only this machine can reach: the
+metadata service of its cloud, a neighbour on its link. Targets of the configuration file are the
+operator's own and are not judged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from prober.model.kinds import list_of
+from prober.model.option import Kind, Outside, expected, option
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+DENIED = {
+    ip_network(network): what
+    for network, what in (
+        ("0.0.0.0/8", "unspecified"),
+        ("100.100.100.200/32", "a cloud's metadata service"),
+        ("169.254.0.0/16", "link-local, where clouds have their metadata service"),
+        ("224.0.0.0/4", "multicast"),
+        ("255.255.255.255/32", "broadcast"),
+        ("::/128", "unspecified"),
+        ("fd00:ec2::254/128", "a cloud's metadata service"),
+        ("fe80::/10", "link-local"),
+        ("ff00::/8", "multicast"),
+    )
+}
+"""What is denied unless `allow` names it, and what it is."""
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_COMPATIBLE = IPv6Network("::/96")
+_REMEMBERED = 8192
+
+
+def _read_network(value: object, _: Outside) -> Network:
+    if not isinstance(value, str):
+        raise expected("a network such as 10.0.0.0/8", value)
+    try:
+        return ip_network(value)
+    except ValueError:
+        raise expected("a network such as 10.0.0.0/8, without bits beyond its length", value) from (
+            None
+        )
+
+
+NETWORKS = list_of(Kind(_read_network, {"type": "string"}, str))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRules:
+    """What the operator says of the addresses; where both lists match, the narrower network."""
+
+    allow: tuple[Network, ...] = option(
+        NETWORKS, default=(), doc="networks that may be probed though they are denied by default"
+    )
+    deny: tuple[Network, ...] = option(
+        NETWORKS, default=(), doc="further networks that may not be probed"
+    )
+
+
+@lru_cache(_REMEMBERED)
+def objection_to(host: str, rules: TargetRules) -> str | None:
+    """Return why an address may not be probed; None if it may, or if it is no address."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    for form in forms(address):
+        if found := _objection(form, rules):
+            return f"{address} {found}" if form == address else f"{address} is {form}, that {found}"
+    return None
+
+
+def forms(address: Address) -> Iterator[Address]:
+    """Yield an address and the IPv4 addresses that it may lead to."""
+    yield address
+    if isinstance(address, IPv4Address):
+        return
+    for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())):
+        if inner is not None:
+            yield inner
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        yield IPv4Address(int(address) & 0xFFFFFFFF)
+
+
+def _objection(address: Address, rules: TargetRules) -> str | None:
+    matches = [
+        (network.prefixlen, denied, network)
+        for denied, networks in ((False, rules.allow), (True, rules.deny))
+        for network in networks
+        if address in network
+    ]
+    if matches:
+        _, denied, network = max(matches, key=lambda match: match[:2])
+        return f"is in server.api_targets.deny ({network})" if denied else None
+    for network, what in DENIED.items():
+        if address in network:
+            return f"is {what} ({network})"
+    return None

@@ -1,0 +1,123 @@
+"""The edits that stand: kept, laid over each new configuration, dropped where the file wins."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+
+from prober.config.edits import Edited, overlay
+from prober.config.patches import hidden
+from prober.config.reader import Config
+from prober.model.edit import Edit, Named
+from prober.model.monitor import Monitor
+from prober.model.option import Rejected, show_options
+from prober.state.journal import Journal
+
+log = structlog.get_logger()
+
+
+class Note(Protocol):
+    """Takes the kind of an event, its cause, and what it is about."""
+
+    def __call__(
+        self, kind: str, cause: str, *, monitor: str | None = None, pool: str | None = None
+    ) -> None:
+        """Add the event."""
+
+
+class Standing:
+    """The edits that stand over what the files say.
+
+    Args:
+        file: What the files say.
+        saved: The edits of an earlier process.
+        journal: Where edits are written down; None: they end with the process.
+        note: Takes events.
+
+    `edited` is what is in force.
+    """
+
+    def __init__(
+        self, file: Config, saved: Iterable[Edit], *, journal: Journal | None, note: Note
+    ) -> None:
+        self.edited = overlay(file, saved)
+        self._journal = journal
+        self._note = note
+
+    @property
+    def lasting(self) -> bool:
+        """Whether edits outlive the process."""
+        return self._journal is not None
+
+    def start(self) -> None:
+        """Tell what became of the edits of an earlier process."""
+        edited, self.edited = self.edited, Edited(self.edited.file, self.edited.file)
+        self.settle(edited)
+
+    def save_all(self) -> None:
+        """Have every edit written again."""
+        for edit in self.edited.edits.values():
+            self.keep(edit.named)
+
+    def over(self, config: Config) -> Edited:
+        """Lay the edits over a configuration; nothing is decided yet."""
+        return overlay(config, self.edited.edits.values(), self.edited)
+
+    def settle(self, edited: Edited) -> None:
+        """Take note that such a configuration is in force: drop the edits that the file won over.
+
+        What went idle, or is in force again, is told as well.
+        """
+        before, self.edited = self.edited, edited
+        for edit, name, why in edited.superseded:
+            self.keep(edit.named)
+            made = datetime.fromtimestamp(edit.at, UTC).isoformat(timespec="seconds")
+            cause = f"{why}: the edit over the API of {made} is dropped"
+            self._tell_warning("edit_superseded", edit.named, name, cause)
+        if edited.idle.keys() == before.idle.keys():
+            return
+        names = edited.names()
+        for named in edited.idle.keys() - before.idle.keys():
+            cause = f"an edit is idle: {Rejected(*edited.idle[named])}"
+            self._tell_warning("edit_idle", named, names[named], cause)
+        for named in before.idle.keys() - edited.idle.keys():
+            if named in edited.edits:
+                self.tell(named, names[named], "an edit is in force again")
+
+    def keep(self, named: Named) -> None:
+        """Have it written whether there is an edit of this, and which."""
+        if self._journal is None:
+            return
+        if edit := self.edited.edits.get(named):
+            self._journal.keep_edit(edit)
+        else:
+            self._journal.drop_edit(*named)
+
+    def tell(self, named: Named, name: str, cause: str) -> None:
+        """Tell of an edit that was made."""
+        log.info("edit", cause=cause, **{named[0]: name})
+        self._note("edit", cause, **{named[0]: name})
+
+    def shown(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the edits, secrets masked; `idle` says why one is not in force."""
+        edited = self.edited
+        names = edited.names()
+        for named, edit in edited.edits.items():
+            made, idle = edited.made.get(named), edited.idle.get(named)
+            monitor = made.value if made and isinstance(made.value, Monitor) else None
+            options = show_options(monitor.probe) if monitor else {}
+            yield {
+                "kind": edit.kind,
+                "id": edit.id,
+                "name": names[named],
+                "action": edit.action,
+                "content": None if edit.content is None else hidden(edit.content, options),
+                "base": edit.base,
+                "at": edit.at,
+                "idle": str(Rejected(*idle)) if idle else None,
+            }
+
+    def _tell_warning(self, event: str, named: Named, name: str, cause: str) -> None:
+        log.warning(event, cause=cause, **{named[0]: name})
+        self._note(event, cause, **{named[0]: name})

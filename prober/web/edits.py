@@ -1,0 +1,186 @@
+"""Edits over the native API: monitors and pools are put, patched and deleted by name."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from aiohttp import hdrs, web
+
+from prober.model.monitor import Monitor
+from prober.model.option import Rejected, dotted, options_of
+from prober.model.pool import Pool
+from prober.web.document import document, json_response
+from prober.web.editor import EDITS, Conflict, Editor, editor_of
+from prober.web.errors import Refused
+from prober.web.keys import STORE
+from prober.web.native import monitor_of, pool_of, written_pool
+from prober.web.pace import Pace
+from prober.web.query import read_query
+from prober.web.render import ORIGIN_KEYS, edit_json, monitor_json
+
+_JSON = ("application/json", "application/merge-patch+json")
+
+
+async def put_monitor(request: web.Request) -> web.Response:
+    """Make a monitor, or put another definition in its place.
+
+    The body is the monitor as in the configuration file; `name` may be left out. Keys that are not
+    given are at their defaults.
+    """
+    editor = _asked(request)
+    name = request.match_info["name"]
+    definition = await _definition(request, name)
+    monitor = request.app[STORE].monitors.get(name)
+    with _refusals():
+        if monitor is None:
+            made = await editor.create_monitor(_given(definition))
+            return _created(json_response(monitor_json(made), 201), request)
+        keys = (*options_of(Monitor), *options_of(type(monitor.probe)))
+        made = await editor.change_monitor(monitor, _in_place(definition, keys))
+        return json_response(monitor_json(made))
+
+
+async def patch_monitor(request: web.Request) -> web.Response:
+    """Change the given keys of a monitor; null takes a key back to its default."""
+    editor = _asked(request)
+    monitor = monitor_of(request)
+    patch = await _body(request)
+    with _refusals():
+        return json_response(monitor_json(await editor.change_monitor(monitor, patch)))
+
+
+async def delete_monitor(request: web.Request) -> web.Response:
+    """Delete a monitor, and the pool of its own targets."""
+    editor = _asked(request)
+    with _refusals():
+        await editor.delete_monitor(monitor_of(request))
+    return web.Response(status=204)
+
+
+async def put_pool(request: web.Request) -> web.Response:
+    """Make a pool, or put another definition in its place.
+
+    The body is the pool as in the configuration file; `name` may be left out. Keys that are not
+    given are at their defaults.
+    """
+    editor = _asked(request)
+    name = request.match_info["name"]
+    definition = await _definition(request, name)
+    pool = request.app[STORE].pools.get(name)
+    with _refusals():
+        if pool is None:
+            new = await editor.create_pool(_given(definition))
+            return _created(await _pool_response(request, new, 201), request)
+        made = await editor.change_pool(pool, _in_place(definition, tuple(options_of(Pool))))
+        return await _pool_response(request, made)
+
+
+async def patch_pool(request: web.Request) -> web.Response:
+    """Change the given keys of a pool; null takes a key back to its default.
+
+    A list of backends takes the place of the whole list.
+    """
+    editor = _asked(request)
+    pool = pool_of(request)
+    patch = await _body(request)
+    with _refusals():
+        return await _pool_response(request, await editor.change_pool(pool, patch))
+
+
+async def delete_pool(request: web.Request) -> web.Response:
+    """Delete a pool that no monitor uses."""
+    editor = _asked(request)
+    with _refusals():
+        await editor.delete_pool(pool_of(request))
+    return web.Response(status=204)
+
+
+async def get_edits(request: web.Request) -> web.Response:
+    """The edits that stand beside the configuration file; secrets are masked."""
+    read_query(request)
+    edits = request.app.get(EDITS)
+    return await document({}, edits=map(edit_json, edits.edits() if edits else ()))
+
+
+async def delete_edit(request: web.Request) -> web.Response:
+    """Take an edit back, so that what the configuration file has is in force."""
+    _asked(request)
+    kind, identifier = request.match_info["kind"], request.match_info["id"]
+    edits = request.app.get(EDITS)
+    with _refusals():
+        if edits is None or not await edits.take_back(kind, identifier):
+            raise Refused(404, f"there is no edit of {kind} {identifier!r}")
+    return web.Response(status=204)
+
+
+def _asked(request: web.Request) -> Editor:
+    read_query(request)
+    return editor_of(request)
+
+
+async def _definition(request: web.Request, name: str) -> dict[str, object]:
+    """Return the definition in a body, which may repeat the name that the path has."""
+    given = await _body(request)
+    if given.setdefault("name", name) != name:
+        problem = {"path": "name", "message": f"expected {name!r} as in the path"}
+        raise Refused(400, "the definition is not taken", problems=[problem])
+    return given
+
+
+async def _body(request: web.Request) -> dict[str, object]:
+    """Return the object that a body is, without what an answer tells beside the definition."""
+    if request.content_type not in _JSON:
+        raise Refused(415, f"expected a body of the type {_JSON[0]}, got {request.content_type}")
+    content = await request.read()
+    try:
+        given = json.loads(content, object_pairs_hook=_unrepeated, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise Refused(400, f"the body is not JSON: {why}") from None
+    if not isinstance(given, dict):
+        raise Refused(400, "the body is not a JSON object")
+    return {key: value for key, value in given.items() if key not in ORIGIN_KEYS}
+
+
+def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number of JSON")
+
+
+def _in_place(definition: dict[str, object], keys: Iterable[str]) -> dict[str, object]:
+    """Return the patch that leaves nothing of what there was but name and id."""
+    return {**{key: None for key in keys if key not in ("name", "id")}, **definition}
+
+
+def _given(definition: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in definition.items() if value is not None}
+
+
+def _created(response: web.Response, request: web.Request) -> web.Response:
+    response.headers[hdrs.LOCATION] = request.rel_url.raw_path
+    return response
+
+
+async def _pool_response(request: web.Request, pool: Pool, status: int = 200) -> web.Response:
+    return json_response(await written_pool(request.app[STORE], pool, Pace()), status)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Answer what cannot be: 400 with every problem, 409 where something else is in the way."""
+    try:
+        yield
+    except Rejected as rejected:
+        problems = [{"path": dotted(path), "message": what} for path, what in rejected.complaints]
+        raise Refused(400, "the definition is not taken", problems=problems) from None
+    except Conflict as conflict:
+        raise Refused(409, str(conflict)) from None

@@ -1,0 +1,106 @@
+"""Probes that the API had a say in: their addresses are judged when they are known."""
+
+import socket
+from dataclasses import replace
+from ipaddress import ip_network
+
+import pytest
+
+from prober.engine.guard import Guard
+from prober.engine.resolver import Address
+from prober.model.monitor import Check
+from prober.model.pool import Backend, Pool
+from prober.model.probe import Target
+from prober.model.reach import TargetRules
+from prober.model.status import Outcome, Reason
+from tests.engine.by_hand import ByHand
+from tests.engine.conftest import Serve
+from tests.engine.targets import hold
+from tests.engine.test_names import probing
+from tests.simulation import Simulation, model_of
+
+METADATA = Address(socket.AF_INET, "169.254.169.254")
+MAPPED = Address(socket.AF_INET6, "::ffff:169.254.169.254")
+HERE = Address(socket.AF_INET, "127.0.0.1")
+
+
+def probed(by_hand: ByHand, port: int, guard: Guard, host: str = "a.example") -> Outcome:
+    """Return what a guarded probe finds."""
+    by_hand.outcomes.clear()
+    if by_hand.start(port, host=host, objection=guard.objection).on_answer:
+        by_hand.take_answer()
+    return by_hand.outcome()
+
+
+@pytest.mark.parametrize("address", [METADATA, MAPPED])
+def test_a_name_is_judged_by_the_address_that_it_has(address: Address) -> None:
+    with probing(lambda _: (address,)) as by_hand:
+        outcome = probed(by_hand, 80, Guard(TargetRules()))
+    assert outcome.reason is Reason.NOT_PERMITTED
+    assert "169.254.169.254" in outcome.detail
+    assert "link-local" in outcome.detail
+
+
+def test_of_several_addresses_those_that_are_allowed_are_tried(serve: Serve) -> None:
+    port = serve(hold)
+    with probing(lambda _: (METADATA, HERE)) as by_hand:
+        assert probed(by_hand, port, Guard(TargetRules())).reason is Reason.OK
+
+
+def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
+    port = serve(hold)
+    guard = Guard(TargetRules())
+    with probing(lambda _: (HERE,)) as by_hand:
+        assert probed(by_hand, port, guard).reason is Reason.OK
+        guard.rules = TargetRules(deny=(ip_network("127.0.0.0/8"),))
+        assert probed(by_hand, port, guard).reason is Reason.NOT_PERMITTED
+        assert probed(by_hand, port, guard, "127.0.0.1").reason is Reason.NOT_PERMITTED
+
+
+@pytest.mark.parametrize(
+    ("listener", "host", "refused"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("0.0.0.0", "127.0.0.2", True),
+        ("::", "::1", True),
+        ("::", "127.0.0.1", True),
+        ("0.0.0.0", "192.0.2.1", False),
+        ("192.0.2.7", "192.0.2.7", True),
+        ("127.0.0.1", "a.example", False),
+    ],
+)
+def test_prober_does_not_probe_itself_for_the_api(listener: str, host: str, refused: bool) -> None:
+    guard = Guard(TargetRules(allow=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
+    guard.listeners = [Target(listener, 7762)]
+    assert bool(guard.objection(host, 7762)) is refused
+    assert guard.objection(host, 7763) is None
+
+
+def test_an_address_of_this_host_leads_to_a_listener_on_all_of_them() -> None:
+    guard = Guard(TargetRules())
+    guard.listeners = [Target("0.0.0.0", 7762)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this host has no route but to itself")
+        own = sock.getsockname()[0]
+    assert guard.objection(own, 7762)
+
+
+@pytest.mark.parametrize(
+    ("by_monitor", "by_backend"), [(False, False), (True, False), (False, True)]
+)
+def test_only_what_the_api_had_a_say_in_is_judged(by_monitor: bool, by_backend: bool) -> None:
+    backend = Backend(address="192.0.2.1", port=80, guarded=by_backend)
+    pool = Pool(name="m", backends=(backend,))
+    (monitor,) = model_of("192.0.2.1").monitors
+    check = Check(replace(monitor, guarded=by_monitor), pool, backend)
+    assert check.guarded is (by_monitor or by_backend)
+    simulation = Simulation(objection=lambda *_: "no")
+    state = simulation.store.add(check)
+    simulation.scheduler.add([(check, state, state.health)])
+    job = simulation.scheduler._watches[check.key].job
+    assert (job.objection is not None) is check.guarded
