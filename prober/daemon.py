@@ -42,7 +42,7 @@ from prober.source import Source, read_aside
 from prober.standing import Standing
 from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
-from prober.state.events import TRANSITION, Event
+from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Key, Store
@@ -129,10 +129,12 @@ class Prober:
             limit=limit,
             review=self.store.review,
             saw_lag=self.vitals.schedule_lags.observe,
+            saw_start=self.vitals.load.saw_start,
             saw_skips=self.vitals.saw_skips,
             objection=self.guard.objection,
         )
         self.vitals.overdue = self._scheduler.overdue
+        self.vitals.load.changed = self._load_changed
 
         self.on_demand = self._probe_on_demand(limit) if config.server.blackbox_modules else None
 
@@ -262,6 +264,29 @@ class Prober:
         self.vitals.saw_loop_lag(seconds)
         if seconds > GAP:
             log.warning("stood_still", seconds=round(seconds, 3))
+
+    def _load_changed(self) -> None:
+        """Say that an overload began or ended."""
+        overload = self.vitals.load.overload
+        if overload is None:
+            log.info("overload_over")
+            self.store.note(OVERLOAD_OVER, "probes start on time again")
+            return
+        log.warning(
+            "overloaded",
+            late_share=round(overload.share, 3),
+            cause=overload.cause,
+            meaning=overload.cause.sentence,
+            probes_in_flight=self.vitals.probes_in_flight,
+        )
+        self.store.note(OVERLOADED, overload.sentence)
+        self._look_for_relief()
+
+    def _look_for_relief(self) -> None:
+        """See every second whether the overload is over, even if nothing is due any more."""
+        self.vitals.load.review(self._ticker.clock())
+        if self.vitals.load.overload is not None:
+            self._loop.call_later(1.0, self._look_for_relief)
 
 
 async def run(

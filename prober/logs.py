@@ -21,6 +21,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from prober.lines import Lines
 from prober.model.kinds import Secret
 from prober.model.wording import clean
 
@@ -55,6 +56,7 @@ def configure(
         clock: Gives monotonic seconds.
     """
     stream = stream or sys.stderr
+    lines = Lines(stream)
     threshold = getattr(logging, level.upper())
     render: Processor = _render_json
     if format == "console":
@@ -64,7 +66,7 @@ def configure(
     structlog.configure(
         processors=[structlog.processors.add_log_level, _arrange, render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=lambda *_: _Lines(stream),
+        logger_factory=lambda *_: _Output(lines),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_FromLibraries(clock)], level=threshold, force=True)
@@ -82,18 +84,16 @@ def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-class _Lines:
-    """Writes lines. A log that cannot be written is lost, and the probing goes on."""
+class _Output:
+    """What structlog writes to, by level."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
 
     def msg(self, line: str) -> None:
-        try:
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # a full disk, a reader that left, a closed stream
-            return
+        self._lines.write(line)
+        if lost := self._lines.take_lost():
+            structlog.get_logger().warning("log_lines_lost", lines=lost)
 
     debug = info = warning = error = critical = msg
 

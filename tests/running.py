@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -134,13 +134,18 @@ def prober(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @contextmanager
-def daemon(config: object, folder: Path, *arguments: str) -> Iterator[Daemon]:
-    """Run the daemon with a configuration on a port of its own."""
+def daemon(
+    config: object, folder: Path, *arguments: str, under: Sequence[str] = ()
+) -> Iterator[Daemon]:
+    """Run the daemon with a configuration on a port of its own, `under` another command if given.
+
+    That command must replace itself by the daemon.
+    """
     path = folder / "prober.json"
     path.write_text(json.dumps(config))
     command = [sys.executable, "-m", "prober", "run", "--config", str(path)]
     with subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
+        [*under, *command, "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
         stderr=subprocess.PIPE,
     ) as process:
         assert process.stderr is not None

@@ -15,6 +15,7 @@ from prober.model.probe import Probe
 from prober.model.status import Outcome, Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.histogram import LAG, Histogram
+from prober.state.load import Load
 from prober.state.store import CheckState, Store
 
 START = 1_000_000.0
@@ -123,6 +124,7 @@ class Simulation:
         self.ticker = Ticker(clock=self.clock, call_later=self.clock.call_later)
         self.store = Store(wall=lambda: WALL + self.clock.now - START, awake=self.ticker.awake)
         self.lags = Histogram(LAG)
+        self.load = Load()
         self.skips: dict[str, int] = {}
         self.scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self.ticker,
@@ -131,6 +133,7 @@ class Simulation:
             limit=limit,
             review=self.store.review,
             saw_lag=self.lags.observe,
+            saw_start=self.load.saw_start,
             saw_skips=self._saw_skips,
             objection=objection,
         )

@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import IO, TextIO
 
 import pytest
 import structlog
 
 from prober import logs
+from prober.lines import KEPT
 from prober.model.kinds import Secret
 from prober.model.probe import Target
 from prober.model.status import Status
@@ -282,3 +284,40 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     closed.close()
     structlog.get_logger().info("listening")
     assert stream.getvalue() == ""
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[IO[bytes], TextIO]]:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "w") as stream:
+        yield reader, stream
+
+
+def test_a_reader_that_hangs_is_not_waited_for_and_told_what_it_missed(
+    pipe: tuple[IO[bytes], TextIO],
+) -> None:
+    reader, stream = pipe
+    logs.configure(format="json", level="info", stream=stream)
+    said = 4000
+    for number in range(said):
+        structlog.get_logger().info("repeated", number=number, padding="x" * 80)
+    lines: list[dict[str, object]] = []
+    while len(lines) < KEPT // 250:
+        lines.append(json.loads(reader.readline()))
+    while lines[-1]["event"] != "log_lines_lost":
+        structlog.get_logger().info("later")
+        lines.append(json.loads(reader.readline()))
+    kept = [line["number"] for line in lines if line["event"] == "repeated"]
+    later = sum(line["event"] == "later" for line in lines)
+    assert kept == list(range(len(kept)))
+    assert lines[-1]["lines"] in range(said - len(kept), said - len(kept) + later + 1)
+
+
+def test_a_burst_reaches_its_reader_without_a_further_line(
+    pipe: tuple[IO[bytes], TextIO],
+) -> None:
+    reader, stream = pipe
+    logs.configure(format="json", level="info", stream=stream)
+    for number in range(1000):
+        structlog.get_logger().info("repeated", number=number, padding="x" * 80)
+    assert [json.loads(reader.readline())["number"] for _ in range(1000)] == list(range(1000))

@@ -17,6 +17,7 @@ from typing import Final
 
 from prober.engine.attempt import WAITED_FOR, Attempt, Done, Job, Waiting
 from prober.engine.errors import at_once, from_network
+from prober.engine.link import Links
 from prober.engine.resolver import Answer, Resolver
 from prober.engine.ticker import BEAT, STALL, Ticker
 from prober.engine.tls import TlsContexts, TlsStream
@@ -53,6 +54,7 @@ _RECVERR: Final[
     socket.AF_INET: (socket.IPPROTO_IP, 11),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
 }
+_UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
 _ICMP_ORIGINS: Final = (2, 3)  # <linux/errqueue.h>: SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 
 
@@ -82,6 +84,7 @@ class Engine:
         self._report = report
         self._epoll = select.epoll()
         self._contexts = TlsContexts()
+        self._links = Links()
         self._expiries: dict[bytes, float | None] = {}
         self._by_descriptor: dict[int, Attempt] = {}
         self._deadlines: Wheel[Attempt] = Wheel()
@@ -141,6 +144,7 @@ class Engine:
             attempt.finished = True
             self._release(attempt)
         self.in_flight = 0
+        self._links.close()
         self._epoll.close()
 
     # One attempt, from its start to its end
@@ -347,6 +351,8 @@ class Engine:
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and hand over its outcome."""
+        if verdict.reason in _UNHEARD and self._has_lost_its_link(attempt):
+            verdict = Verdict(Reason.NO_ROUTE, "the link that leads there is down")
         facts = verdict.facts  # first, lest a probe's bug be found out when half is done
         end = attempt.settled_at or self._clock()
         self._leave(attempt)
@@ -363,6 +369,10 @@ class Engine:
                 attempt.job.source_ip,
             )
         )
+
+    def _has_lost_its_link(self, attempt: Attempt) -> bool:
+        address = attempt.address
+        return address is not None and self._links.was_down(address, self._clock())
 
     def _leave(self, attempt: Attempt) -> None:
         attempt.finished = True

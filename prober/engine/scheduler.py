@@ -13,7 +13,15 @@ from prober.engine.wheel import TICK, Wheel
 from prober.model.health import PENDING, Health
 from prober.model.monitor import UDP_PACE, Check
 from prober.model.probe import Target
-from prober.model.schedule import first_due, interval_for, next_due, phase, slots_between
+from prober.model.schedule import (
+    Delay,
+    first_due,
+    interval_for,
+    is_late,
+    next_due,
+    phase,
+    slots_between,
+)
 from prober.model.status import Outcome, Reason
 
 GAP = 1.0
@@ -33,6 +41,7 @@ class Watched(Protocol):
     """What the scheduler keeps up to date of a check, for those who show it."""
 
     next_due: float | None
+    held_up: float
 
 
 S = TypeVar("S", bound=Watched)
@@ -68,10 +77,12 @@ class _Watch(Generic[S]):
         "check",
         "done",
         "due",
+        "held_up",
         "interval",
         "job",
         "number",
         "paced",
+        "passed_over",
         "removed",
         "skipped",
         "state",
@@ -96,6 +107,8 @@ class _Watch(Generic[S]):
         self.tick = 0
         self.skipped = 0
         self.paced = False
+        self.held_up = 0.0  # seconds that the pace of UDP has put off the next probe
+        self.passed_over = False
         self.removed = False
         self.attempt: Attempt | None = None  # the probe in flight
         self.done: Done
@@ -120,6 +133,7 @@ class Scheduler(Generic[S]):
         review: Looks once a second at a check that waits for a place, whether it is stale by now.
         limit: Probes in flight at once; what waits for a place is not being timed yet.
         saw_lag: Is told how late each probe starts, in seconds.
+        saw_start: Is told when a probe is due, the time and what made it late, if it is.
         saw_skips: Is told a reason and how many slots were left out because of it.
         objection: Judges the addresses of checks that the API had a say in.
     """
@@ -133,6 +147,7 @@ class Scheduler(Generic[S]):
         limit: int,
         review: Callable[[S], None] = lambda _: None,
         saw_lag: Callable[[float], None] = lambda _: None,
+        saw_start: Callable[[float, Delay | None], None] = lambda _now, _delay: None,
         saw_skips: Callable[[str, int], None] = lambda _reason, _slots: None,
         objection: Objection | None = None,
     ) -> None:
@@ -144,11 +159,13 @@ class Scheduler(Generic[S]):
         self._review_due = 0.0
         self._limit = limit
         self._saw_lag = saw_lag
+        self._saw_start = saw_start
         self._saw_skips = saw_skips
         self._objection = objection
         self._wheel: Wheel[_Watch[S]] = Wheel()
         self._watches: dict[tuple[str, str], _Watch[S]] = {}
         self._queue: deque[_Watch[S]] = deque()
+        self._full = False  # whether probes wait for others to end
         self._free_at: dict[str, float] = {}
         self._refused_at: dict[Target, float] = {}
         self._asked: dict[tuple[str, str], list[Callable[[], None]]] = {}
@@ -232,7 +249,7 @@ class Scheduler(Generic[S]):
         for watch in self._wheel.pop(now):
             if watch.removed:
                 continue
-            if late > GAP:
+            if late > GAP and not watch.passed_over:
                 self._pass_over(watch, now)
             elif not watch.job.datagram or self._has_pace(watch, now):
                 self._queue.append(watch)
@@ -250,10 +267,27 @@ class Scheduler(Generic[S]):
             watch = self._queue.popleft()
             if watch.removed:
                 continue
-            self._saw_lag(self._clock() - watch.due)
+            now = self._clock()
+            self._saw_lag(now - watch.due)
+            self._saw_start(now, self._delay(watch, now))
+            watch.passed_over = False
             attempt = self._engine.start(watch.job, watch.done)
             if not attempt.finished:
                 watch.attempt = attempt
+        self._full = bool(self._queue)
+
+    def _delay(self, watch: _Watch[S], now: float) -> Delay | None:
+        """Return what makes a probe late that starts now; None if it is not."""
+        lag = now - watch.due
+        if not watch.held_up:
+            late = is_late(lag, watch.interval)
+        else:  # its host cannot give every check its fast interval, but should its usual one
+            late = lag + watch.held_up > max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
+        if not late:
+            return None
+        if watch.held_up > lag:
+            return Delay.UDP_PACE
+        return Delay.PLACES if self._full else Delay.CPU
 
     def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
         """Take in an outcome and find the next slot."""
@@ -292,7 +326,12 @@ class Scheduler(Generic[S]):
         return slots_between(watch.due, now, watch.interval, phase(watch.number, watch.interval))
 
     def _pass_over(self, watch: _Watch[S], now: float) -> None:
-        """Leave out what came due during a standstill, and go on with the next slot."""
+        """Leave out what came due during a standstill, and go on with the next slot.
+
+        Only once: where one standstill follows the other, late probes are better than none.
+        """
+        watch.passed_over = True
+        self._saw_start(now, Delay.CPU)
         missed = 1 + self._slots_missed(watch, now)
         watch.skipped += missed
         self._saw_skips("gap", missed)
@@ -301,6 +340,7 @@ class Scheduler(Generic[S]):
     def _put(self, watch: _Watch[S], due: float) -> None:
         watch.due = watch.state.next_due = due
         watch.paced = False
+        watch.held_up = 0.0
         watch.tick = self._wheel.add(due, watch)
         self._ticker.wake_by(due)
 
@@ -315,9 +355,15 @@ class Scheduler(Generic[S]):
             self._free_at = {host: at for host, at in self._free_at.items() if at > now}
         start = max(now, self._free_at.get(host, 0.0))
         self._free_at[host] = start + UDP_PACE + TICK  # a start may come a tick late
+        watch.held_up = start - now
+        watch.state.held_up = watch.held_up
         if start <= now:
             return True
         watch.paced = True
+        missed = self._slots_missed(watch, start)
+        watch.skipped += missed
+        if missed:
+            self._saw_skips("pace", missed)
         watch.due = watch.state.next_due = start
         watch.tick = self._wheel.add(start, watch)
         return False

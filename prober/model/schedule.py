@@ -5,11 +5,35 @@ depends on the check's key and the interval only, so restarts and reloads make n
 """
 
 import math
+from enum import StrEnum
 from hashlib import blake2b
+from typing import Self
 
 from prober.model.health import Health, is_changing
 
 _MICROSECONDS = 1_000_000
+
+
+class Delay(StrEnum):
+    """Why a probe starts late; `sentence` says it to a person."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str) -> Self:
+        """Make one row of the table."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    CPU = "cpu", "the process gets too little CPU time"
+    PLACES = "places", "as many probes are in flight as the limit of descriptors allows"
+    UDP_PACE = "udp_pace", "too many UDP checks share a host, whose probes are kept apart"
+
+
+def is_late(delay: float, interval: float) -> bool:
+    """Tell whether a probe starts too late to still speak for its own slot of the schedule."""
+    return delay > interval / 2
 
 
 def spread(*key: str) -> int:

@@ -12,6 +12,8 @@ CAPACITY = 10_000
 
 
 TRANSITION = "transition"
+OVERLOADED = "overloaded"
+OVERLOAD_OVER = "overload_over"
 EVENT_KINDS = (
     TRANSITION,
     "started",
@@ -20,6 +22,8 @@ EVENT_KINDS = (
     "edit",
     "edit_idle",
     "edit_superseded",
+    OVERLOADED,
+    OVERLOAD_OVER,
 )
 """Everything that an event can be about."""
 

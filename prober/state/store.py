@@ -52,7 +52,8 @@ class CheckState:
     """What is known of one check.
 
     `since` is the unix time of the last change of status. `next_due` is the monotonic time of the
-    next probe, or of the one in flight, kept by the scheduler; None if there is none to come.
+    next probe, or of the one in flight, None if there is none to come; `held_up` the seconds by
+    which the pace of UDP puts it off. The scheduler keeps both.
     `running` is the slot of the history that is under way, None if no history is kept.
     `label_text` is kept here for the metrics, which write it at each scrape: the labels of `check`,
     or None as long as nobody asked.
@@ -63,6 +64,7 @@ class CheckState:
         "conclusive_at",
         "counters",
         "health",
+        "held_up",
         "label_text",
         "last",
         "next_due",
@@ -85,9 +87,15 @@ class CheckState:
         self.saved_at = 0.0
         self.conclusive_at = now
         self.next_due: float | None = None
+        self.held_up = 0.0
         self.label_text: str | None = None
         self.recent = Recent()
         self.running: Running | None = None
+
+    @property
+    def stale_after(self) -> float:
+        """Seconds without a conclusive result after which the status is UNKNOWN."""
+        return self.check.monitor.stale_after + 3 * self.held_up
 
     @property
     def is_stale(self) -> bool:
@@ -293,7 +301,7 @@ class Store:
         status = status_of(
             state.health,
             reserved=state.reserved,
-            stale=self._awake() - state.conclusive_at > monitor.stale_after,
+            stale=self._awake() - state.conclusive_at > state.stale_after,
             enabled=monitor.enabled,
         )
         before = state.status
@@ -362,7 +370,7 @@ def _cause(state: CheckState, outcome: Outcome | None) -> str:
     streak = state.health.streak
     last = f"{outcome.result} ({outcome.reason}): {outcome.detail}" if outcome else "none"
     if state.status is Status.UNKNOWN:
-        return f"no conclusive result for {state.check.monitor.stale_after:g} s, last {last}"
+        return f"no conclusive result for {state.stale_after:g} s, last {last}"
     word = "good" if streak > 0 else "bad"
     return f"{abs(streak)} {word} in a row, last {last}"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from prober.state.histogram import LAG, Histogram
+from prober.state.load import Load
 
 
 class ListHealth(NamedTuple):
@@ -24,7 +25,8 @@ class Vitals:
 
     `name` is the vantage: what this instance is called. `loop_lag` is how late the event loop's
     last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
-    reason (`overrun`: the previous probe was still running; `gap`: the process stood still).
+    reason (`overrun`: the previous probe was still running; `gap`: the process stood still; `pace`:
+    other UDP probes of the host came first). `load` says whether the schedule is kept.
     `overdue` tells for how many seconds something that the schedule owes has been left undone.
     `state_errors` counts what could not be stored, by reason. `target_lists` is about the lists
     of targets, by the name of the monitor.
@@ -42,6 +44,7 @@ class Vitals:
     loop_lag: float = 0.0
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
+    load: Load = field(default_factory=Load)
     skipped: Counter[str] = field(default_factory=Counter)
     state_errors: Counter[str] = field(default_factory=Counter)
     target_lists: dict[str, ListHealth] = field(default_factory=dict)

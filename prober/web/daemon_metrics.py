@@ -12,6 +12,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from prober.model.schedule import Delay
 from prober.model.status import Reason, Result
 from prober.state.histogram import Histogram
 from prober.state.store import Store
@@ -43,6 +44,11 @@ class DaemonCollector(Collector):
             "prober_probes_skipped", "Slots of the schedule that were left out", vitals.skipped
         )
         yield _counter(
+            "prober_probes_late",
+            "Probes that started more than half an interval late",
+            {delay: vitals.load.late[delay] for delay in Delay},
+        )
+        yield _counter(
             "prober_local_errors",
             "Probes that proved nothing because the trouble was the prober's own",
             {reason: self._store.local_errors[reason] for reason in _LOCAL},
@@ -62,6 +68,11 @@ class DaemonCollector(Collector):
             ("prober_checks", "Checks that are configured, disabled ones included", len(store)),
             ("prober_monitors", "Monitors that are configured", len(store.model.monitors)),
             ("prober_probes_in_flight", "Probes under way", vitals.probes_in_flight),
+            (
+                "prober_overloaded",
+                "Whether the schedule is not kept",
+                vitals.load.overload is not None,
+            ),
             (
                 "prober_config_last_reload_successful",
                 "Whether the last configuration that was read was taken",

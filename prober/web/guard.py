@@ -216,3 +216,5 @@ async def read_body(request: web.Request) -> bytes:
         raise Refused(408, f"the body did not come within {limits.body:g} s") from None
     except (web.RequestPayloadError, HttpProcessingError):
         raise Refused(400, "the body of the request is not valid") from None
+    except ConnectionError:  # nobody will read this
+        raise Refused(400, "the client has left before its body came") from None

@@ -234,10 +234,16 @@ async def get_healthy(request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Whether the prober has its configuration and probes."""
-    if request.app[VITALS].ready:
-        return web.Response(text="Ready\n")
-    return web.Response(text="Not ready\n", status=503)
+    """Whether the prober has its configuration and probes; it says if it cannot keep up.
+
+    An overloaded one is still ready: what it knows is true, and less traffic would not help it.
+    """
+    vitals = request.app[VITALS]
+    if not vitals.ready:
+        return web.Response(text="Not ready\n", status=503)
+    if overload := vitals.load.overload:
+        return web.Response(text=f"Ready, but overloaded: {overload.sentence}\n")
+    return web.Response(text="Ready\n")
 
 
 async def reload(request: web.Request) -> web.Response:

@@ -244,6 +244,7 @@ def gate_json(pool: Pool, standings: Iterable[Standing], min_healthy: int) -> Js
 
 def status_json(statuses: Statuses, vitals: Vitals, *, checks: int) -> Json:
     """Return the whole at a glance, without its lists."""
+    overload = vitals.load.overload
     return {
         "status": worst(statuses.load_balancers.values()),
         "counts": counts_json(*statuses.counts.values()),
@@ -255,6 +256,8 @@ def status_json(statuses: Statuses, vitals: Vitals, *, checks: int) -> Json:
             "checks": checks,
             "probes_in_flight": vitals.probes_in_flight,
             "loop_lag_seconds": round(vitals.loop_lag, 6),
+            "overloaded": overload is not None,
+            "overload": overload and overload.sentence,
         },
     }
 

@@ -231,6 +231,11 @@ SCHEMAS: Mapping[str, Json] = {
                     "checks": _COUNT,
                     "probes_in_flight": _COUNT,
                     "loop_lag_seconds": _SECONDS,
+                    "overloaded": {"type": "boolean"},
+                    "overload": {
+                        **_TEXT_OR_NULL,
+                        "description": "how far the schedule is not kept, and why",
+                    },
                 }
             ),
             "load_balancers": _list(_object({"name": _TEXT, "status": _ref("Status")})),

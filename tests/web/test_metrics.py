@@ -54,6 +54,8 @@ CONTRACT = {
     "prober_probes_in_flight": ("gauge", set()),
     "prober_checks": ("gauge", set()),
     "prober_monitors": ("gauge", set()),
+    "prober_overloaded": ("gauge", set()),
+    "prober_probes_late": ("counter", {"reason"}),
     "prober_probes_skipped": ("counter", {"reason"}),
     "prober_local_errors": ("counter", {"reason"}),
     "prober_state_errors": ("counter", {"reason"}),

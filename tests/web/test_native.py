@@ -8,6 +8,7 @@ import pytest
 
 from prober.model.kinds import Frozen, Secret
 from prober.model.pool import Backend, Pool
+from prober.model.schedule import Delay
 from prober.model.status import Fact, Reason
 from prober.model.tls import TlsSettings
 from prober.probes.http import HttpProbe, HttpsProbe
@@ -372,6 +373,8 @@ async def test_the_overview_counts_enabled_checks_and_sums_up(world: World, clie
             "checks": 4,
             "probes_in_flight": 0,
             "loop_lag_seconds": 0.001,
+            "overloaded": False,
+            "overload": None,
         },
     }
 
@@ -588,6 +591,21 @@ async def test_healthy_and_ready_are_one_line_of_plain_text(world: World, client
     response = await client.get("/-/ready")
     assert (response.status, await response.text()) == (200, "Ready\n")
     assert response.content_type == "text/plain"
+
+
+async def test_an_overloaded_prober_is_ready_and_says_what_it_cannot_keep_up_with(
+    world: World, client: Client
+) -> None:
+    world.vitals.ready = True
+    for second in range(4):
+        world.vitals.load.saw_start(second, Delay.PLACES)
+    response = await client.get("/-/ready")
+    assert response.status == 200
+    assert (await response.text()).startswith("Ready, but overloaded: 100% of the probes")
+    shown = (await get(client, "/api/v1/status"))["prober"]
+    assert shown["overloaded"] is True
+    assert Delay.PLACES.sentence in shown["overload"]
+    assert "prober_overloaded 1.0" in await (await client.get("/metrics")).text()
 
 
 async def test_a_prober_that_does_not_advance_is_not_healthy(world: World, client: Client) -> None:

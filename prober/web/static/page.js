@@ -172,7 +172,8 @@ function follow() {
     if (!paused) refreshIn(SOONEST);
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
   };
-  for (const kind of ["transition", "resync", "started", "reload", "reload_rejected"]) {
+  const told = ["transition", "resync", "started", "reload", "reload_rejected"];
+  for (const kind of [...told, "overloaded", "overload_over"]) {
     source.addEventListener(kind, somethingHappened);
   }
 }

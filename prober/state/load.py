@@ -1,0 +1,96 @@
+"""Whether the prober keeps its schedule: which probes came late in the last seconds, and why."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from prober.model.schedule import Delay
+
+WINDOW = 10
+"""Seconds that are looked back at."""
+BAD_SHARE = 0.1
+"""A second is bad if at least this share of the probes that were due in it came late."""
+BAD_SECONDS = 3
+"""So many bad ones, and at least half of all in which something was due, are an overload: a single
+standstill is none. It is over when fewer than two are left."""
+
+
+class Second(NamedTuple):
+    """What was due in one second of the monotonic clock, and what of it came late, by cause."""
+
+    number: int
+    due: int
+    late: Counter[Delay]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether too much of it came late."""
+        return self.late.total() >= max(1, BAD_SHARE * self.due)
+
+
+class Overload(NamedTuple):
+    """The schedule is not kept: `share` of the probes of the last seconds came late."""
+
+    share: float
+    cause: Delay
+
+    @property
+    def sentence(self) -> str:
+        """Say it to a person."""
+        return (
+            f"{self.share:.0%} of the probes of the last {WINDOW} s started more than half an "
+            f"interval late: {self.cause.sentence}"
+        )
+
+
+def judge(seconds: Iterable[Second], *, overloaded: bool) -> Overload | None:
+    """Return the overload that these seconds show; one that is already there ends later."""
+    busy = [second for second in seconds if second.due]
+    bad = sum(second.is_bad for second in busy)
+    if bad < 2 if overloaded else bad < BAD_SECONDS or 2 * bad < len(busy):
+        return None
+    late = sum((second.late for second in busy), Counter[Delay]())
+    ((cause, _),) = late.most_common(1)
+    return Overload(late.total() / sum(second.due for second in busy), cause)
+
+
+class Load:
+    """Takes in every start of a probe; tells at most once a second whether they come late.
+
+    `late` counts late probes by cause; `overload` is what the last seconds show, or None;
+    `changed` is called when an overload begins or ends.
+    """
+
+    def __init__(self) -> None:
+        self.late: Counter[Delay] = Counter()
+        self.overload: Overload | None = None
+        self.changed: Callable[[], None] = lambda: None
+        self._seconds: deque[Second] = deque(maxlen=WINDOW)
+        self._number = 0
+        self._due = 0
+        self._late: Counter[Delay] = Counter()
+
+    def saw_start(self, now: float, cause: Delay | None) -> None:
+        """Take in that a probe was due, and what made it late; `now` is monotonic."""
+        if int(now) != self._number:
+            self.review(now)
+        self._due += 1
+        if cause is not None:
+            self._late[cause] += 1
+            self.late[cause] += 1
+
+    def review(self, now: float) -> None:
+        """Judge the seconds that have ended."""
+        number = int(now)
+        if number == self._number:
+            return
+        if self._due:
+            self._seconds.append(Second(self._number, self._due, self._late))
+            self._due, self._late = 0, Counter()
+        self._number = number
+        while self._seconds and self._seconds[0].number < number - WINDOW:
+            self._seconds.popleft()
+        before = self.overload
+        self.overload = judge(self._seconds, overloaded=before is not None)
+        if (before is None) is not (self.overload is None):
+            self.changed()

@@ -1,0 +1,117 @@
+"""Trouble with names: the resolver's is ours, the name's is the target's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.engine.targets import listening
+from tests.faults.namespaces import Host, host
+from tests.faults.resolving import NXDOMAIN, SERVFAIL, name_server
+from tests.faults.watching import EVERY_RESULT, blamed, changes, monitor, probes
+from tests.running import Daemon, daemon
+
+pytestmark = pytest.mark.namespaces
+Start = Callable[..., Daemon]
+
+
+class Names:
+    """What the name server says: of every name the same, until the test says otherwise."""
+
+    def __init__(self, here: Host) -> None:
+        self.here = here
+        self.said: str | int | None = "127.0.0.1"
+        self.asked: set[str] = set()
+
+    def __call__(self, name: str) -> str | int | None:
+        self.asked.add(name)
+        if name.startswith("hangs"):
+            return None
+        return self.said
+
+
+@pytest.fixture
+def names() -> Iterator[Names]:
+    with host() as here:
+        said = Names(here)
+        with ExitStack() as stack:
+            with here.entered():
+                stack.enter_context(name_server(said))
+            yield said
+
+
+@pytest.fixture
+def start(names: Names, tmp_path: Path) -> Iterator[Start]:
+    """Start the daemon where the name server is, beside a target on 127.0.0.1 that is well."""
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    with ExitStack() as stack:
+
+        def begin(*hosts: str) -> Daemon:
+            port = stack.enter_context(listening(lambda _: None))
+            monitors = [monitor(name, "TCP", f"{name}:{port}") for name in hosts]
+            running: AbstractContextManager[Daemon] = daemon(
+                {"monitors": monitors},
+                tmp_path,
+                *EVERY_RESULT,
+                under=names.here.resolving_by(resolv_conf),
+            )
+            return stack.enter_context(running)
+
+        stack.enter_context(names.here.entered())
+        yield begin
+
+
+@pytest.mark.parametrize("said", [SERVFAIL, None], ids=["servfail", "silence"])
+def test_a_resolver_that_fails_says_nothing_about_the_target(
+    names: Names, start: Start, said: int | None
+) -> None:
+    names.said = said
+    running = start("web.example")
+    probes(running, 3, reason="dns_unavailable")
+    assert not changes(running.lines)
+    names.said = "127.0.0.1"
+    running.wait_for("status_changed", to="OK")
+    assert not blamed(running.lines)
+
+
+def test_an_address_that_is_known_is_used_while_the_resolver_fails(
+    names: Names, start: Start
+) -> None:
+    running = start("web.example")
+    running.wait_for("status_changed", to="OK")
+    names.said = SERVFAIL
+    names.asked.clear()
+    while not names.asked:
+        probes(running, 1)
+    probes(running, 5, result="OK")
+    assert changes(running.lines) == [("web.example", "OK")]
+
+
+def test_a_name_that_is_not_there_is_the_targets_trouble(names: Names, start: Start) -> None:
+    names.said = NXDOMAIN
+    down = start("web.example").wait_for("status_changed")
+    assert (down["to"], down["reason"], down["streak"]) == ("CRITICAL", "dns_not_found", -3)
+
+
+def test_a_name_that_moves_is_followed(names: Names, start: Start) -> None:
+    running = start("web.example")
+    running.wait_for("status_changed", to="OK")
+    names.said = "127.0.0.99"  # where nobody listens
+    down = running.wait_for("status_changed", to="CRITICAL")
+    assert down["reason"] == "refused"
+
+
+def test_names_that_hang_hold_up_neither_addresses_nor_known_names(
+    names: Names, start: Start
+) -> None:
+    hanging = [f"hangs{i}.example" for i in range(64)]
+    running = start("web.example", "127.0.0.1", *hanging)
+    running.wait_for("status_changed", monitor="127.0.0.1", to="OK")
+    probes(running, 64, reason="dns_unavailable")
+    seen = len(running.lines)
+    probes(running, 10, monitor="127.0.0.1", result="OK")
+    lines = running.lines[seen:]
+    assert all(each["seconds"] < 0.4 for each in lines if each.get("monitor") == "127.0.0.1")
+    assert not blamed(running.lines)

@@ -1,0 +1,272 @@
+"""Trouble of the prober's own process: descriptors, time that is lost, clocks that jump, its log.
+
+The targets are well all the time, so not one result may blame them.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import pytest
+import trustme
+
+from tests.engine.conftest import Certificates
+from tests.engine.targets import answers, listening, over_tls, says
+from tests.faults.watching import (
+    EVERY_RESULT,
+    blamed,
+    bugs,
+    changes,
+    check,
+    metric,
+    monitor,
+    open_descriptors,
+    probes,
+    until,
+)
+from tests.running import Daemon, connects, daemon, free_port
+
+HEALTHY = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+NAMES = ("tcp", "http", "tls", "greeting")
+
+
+@pytest.fixture
+def monitors(tmp_path: Path) -> Iterator[list[dict[str, object]]]:
+    """Monitors of targets that are well."""
+    with ExitStack() as stack:
+        http = stack.enter_context(listening(HEALTHY))
+        context = Certificates(trustme.CA(), tmp_path).server()
+        tls = stack.enter_context(listening(over_tls(context)))
+        greeting = stack.enter_context(listening(says(b"220 hello\r\n")))
+        yield [
+            monitor("tcp", "TCP", http),
+            monitor("http", "HTTP", http),
+            monitor("tls", "TLS", tls),
+            monitor("greeting", "TCP", greeting, expect={"text": "220 "}),
+        ]
+
+
+def all_ok(running: Daemon) -> int:
+    """Wait until every check is OK; return how many lines of the log were read by then."""
+    missing = set(NAMES)
+    while missing:
+        missing.discard(running.wait_for("status_changed", to="OK")["monitor"])
+    return len(running.lines)
+
+
+def go_on(running: Daemon) -> None:
+    """Wait until every check has been found well again a few times."""
+    for name in NAMES:
+        probes(running, 2, monitor=name, result="OK")
+
+
+def test_without_descriptors_nothing_is_blamed_and_the_api_answers(
+    tmp_path: Path, monitors: list[dict[str, object]]
+) -> None:
+    with daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT) as running:
+        seen = all_ok(running)
+        assert running.get("/-/healthy")[0] == 200
+        limits = resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE)
+        with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as open_:
+            open_.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"200" in open_.recv(4096).split(b"\r\n")[0]
+            resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+            for name in NAMES:
+                probes(running, 2, monitor=name, reason="no_descriptors")
+            open_.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"200" in open_.recv(4096).split(b"\r\n")[0]
+            resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, limits)
+        go_on(running)
+        assert metric(running, "prober_local_errors_total", reason="no_descriptors") >= 8
+        assert not blamed(running.lines)
+        assert {to for _, to in changes(running.lines[seen:])} <= {"UNKNOWN", "OK"}
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.9, 3.0])
+def test_a_stopped_process_blames_nobody(
+    tmp_path: Path, monitors: list[dict[str, object]], seconds: float
+) -> None:
+    """What a debugger, a frozen container, a long garbage collection or a suspended host does."""
+    with daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT) as running:
+        seen = all_ok(running)
+        for _ in range(2 if seconds < 1 else 1):
+            running.process.send_signal(signal.SIGSTOP)
+            time.sleep(seconds)  # the injection itself
+            running.process.send_signal(signal.SIGCONT)
+            go_on(running)
+        assert not blamed(running.lines)
+        assert not changes(running.lines[seen:])
+        if seconds > 1:
+            (line,) = [each for each in running.lines if each["event"] == "stood_still"]
+            assert 0.9 * seconds < line["seconds"]
+            assert metric(running, "prober_probes_skipped_total", reason="gap") >= len(NAMES)
+            assert not [each for each in running.lines if each["event"] == "overloaded"]
+
+
+@contextmanager
+def burning(core: int, processes: int) -> Iterator[None]:
+    """Keep a core busy with everything it has."""
+    code = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for each in burners:
+            each.kill()
+            each.wait()
+
+
+def test_starved_of_cpu_time_it_blames_nobody(
+    tmp_path: Path, monitors: list[dict[str, object]]
+) -> None:
+    core = max(os.sched_getaffinity(0))
+    with daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT) as running:
+        seen = all_ok(running)
+        os.sched_setaffinity(running.process.pid, {core})
+        os.setpriority(os.PRIO_PROCESS, running.process.pid, 10)
+        with burning(core, 2):
+            go_on(running)
+            go_on(running)
+        assert not blamed(running.lines)
+        assert not changes(running.lines[seen:])
+
+
+@pytest.mark.timeout(120)
+def test_what_it_cannot_keep_up_with_it_says_and_blames_nobody(tmp_path: Path) -> None:
+    """More checks than the CPU time that is left to it suffices for."""
+    core = max(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("0.0.0.0", 0), backlog=4096))
+        accept_all(stack, listener)
+        port = listener.getsockname()[1]
+        targets = [f"127.0.{i >> 8}.{i & 255}:{port}" for i in range(256, 256 + 1500)]
+        config = {"monitors": [{**monitor("crowd", "TCP", port), "targets": targets}]}
+        running = stack.enter_context(daemon(config, tmp_path))
+        running.wait_for("ready")
+        os.sched_setaffinity(running.process.pid, {core})
+        with burning(core, 3):
+            line = running.wait_for("overloaded")
+            assert line["cause"] in {"cpu", "places"}
+            assert 0 < line["late_share"] <= 1
+            status, body = running.get("/-/ready")
+            assert status == 200
+            assert body.startswith("Ready, but overloaded: ")
+            assert metric(running, "prober_overloaded") == 1
+            prober = running.json("/api/v1/status")["prober"]
+            assert prober["overloaded"] is True
+            assert prober["overload"].partition(":")[2] in body
+        events = running.json("/api/v1/events?kind=overloaded")["events"]
+        assert [each["kind"] for each in events] == ["overloaded"]
+        config["monitors"][0]["targets"] = targets[:1]
+        (tmp_path / "prober.json").write_text(json.dumps(config))
+        running.get("/-/reload", "POST")  # refused: it would drop most checks
+        running.get("/-/reload", "POST")
+        running.wait_for("overload_over")
+        assert metric(running, "prober_overloaded") == 0
+        assert "CRITICAL" not in {to for _, to in changes(running.lines)}
+
+
+def accept_all(stack: ExitStack, listener: socket.socket) -> None:
+    """Accept and drop every connection."""
+
+    def serve() -> None:
+        while True:
+            try:
+                listener.accept()[0].close()
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(listener.shutdown, socket.SHUT_RDWR)
+
+
+FAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
+
+
+@pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
+def test_a_wall_clock_that_jumps_moves_timestamps_only(
+    tmp_path: Path, monitors: list[dict[str, object]]
+) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("+0\n")
+    under = (
+        "env",
+        f"LD_PRELOAD={FAKETIME[0]}",
+        f"FAKETIME_TIMESTAMP_FILE={offset}",
+        "FAKETIME_NO_CACHE=1",
+        "DONT_FAKE_MONOTONIC=1",
+    )
+    with daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT, under=under) as running:
+        seen = all_ok(running)
+        started = time.monotonic()
+        before = len(running.lines)
+        for jump in ("+3600", "-3600"):
+            offset.write_text(f"{jump}\n")
+            go_on(running)
+            go_on(running)
+            at = datetime.fromisoformat(check(running, "tcp")["last"]["at"]).timestamp()
+            assert abs(at - time.time() - int(jump)) < 60
+        lines = [each for each in running.lines[before:] if each.get("monitor") == "tcp"]
+        assert len(lines) <= (time.monotonic() - started) / 0.1 + 2  # no burst to catch up
+        assert all(each["seconds"] >= 0 for each in lines)
+        recent = running.json(f"/api/v1/checks/tcp/{check(running, 'tcp')['backend']}")["recent"]
+        assert all(each["duration_seconds"] >= 0 for each in recent)
+        assert not blamed(running.lines)
+        assert not changes(running.lines[seen:])
+        assert not bugs(running.lines)
+
+
+def test_a_log_that_nobody_reads_stops_no_probe(
+    tmp_path: Path, monitors: list[dict[str, object]]
+) -> None:
+    """The reader of a pipe hangs: the pipe fills, and a write to it would block for ever."""
+    port = free_port()
+    (tmp_path / "prober.json").write_text(json.dumps({"monitors": monitors}))
+    command = [sys.executable, "-m", "prober", "run", "--config", str(tmp_path / "prober.json")]
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    with (
+        os.fdopen(read, "rb") as log,
+        subprocess.Popen(
+            [*command, "--listen", f"127.0.0.1:{port}", *EVERY_RESULT], stderr=write
+        ) as process,
+    ):
+        os.close(write)
+        try:
+            until(lambda: connects(port))
+            running = Daemon.__new__(Daemon)
+            running.url = f"http://127.0.0.1:{port}"
+            until(lambda: pending(log) > 0)
+            first = check(running, "tcp")["streak"]
+            until(lambda: check(running, "tcp")["streak"] > first + 30)
+        finally:
+            process.kill()
+
+
+def pending(log: IO[bytes]) -> int:
+    """Return how many bytes wait in a pipe."""
+    return int.from_bytes(fcntl.ioctl(log, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_descriptors_come_back(tmp_path: Path, monitors: list[dict[str, object]]) -> None:
+    with daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT) as running:
+        all_ok(running)
+        before = open_descriptors(running)
+        for _ in range(5):
+            go_on(running)
+        assert open_descriptors(running) <= before + len(NAMES)
