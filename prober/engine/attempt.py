@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from prober.engine.resolver import Address, Addresses, Answer, literal
-from prober.engine.tls import TlsStream
+from prober.engine.wire import Wire
 from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Phases
 
@@ -63,7 +63,6 @@ class Attempt:
         "connected_at",
         "deadline",
         "done",
-        "ended",
         "failure",
         "finished",
         "first_byte_at",
@@ -71,8 +70,6 @@ class Attempt:
         "job",
         "lost",
         "on_answer",
-        "readable",
-        "received",
         "resolved_at",
         "secured_at",
         "sent_at",
@@ -82,10 +79,9 @@ class Attempt:
         "started_at",
         "steps",
         "tick",
-        "tls",
-        "unsent",
         "waiting",
         "wall",
+        "wire",
     )
 
     def __init__(self, job: Job, done: Done, *, now: float, wall: float, lost: float) -> None:
@@ -99,17 +95,13 @@ class Attempt:
         self.finished = False
         self.waiting = Waiting.ADDRESS
         self.address: Address | None = None
-        self.addresses: Addresses = ()  # those that are left to try
+        self.addresses: Addresses = job.addresses  # those that are left to try
         self.on_answer: Callable[[Answer], None] | None = None
         self.failure: Trouble | None = None
         self.sock: socket.SocketType | None = None
+        self.wire: Wire | None = None  # once it is connected
         self.steps: Steps | None = None
-        self.readable = False
-        self.ended = False  # the peer will send nothing beyond what is already here
-        self.received = 0
-        self.unsent = b""
         self.handshake: StartTls | None = None
-        self.tls: TlsStream | None = None
         self.session: TlsSession | None = None
         self.resolved_at: float | None = None
         self.connected_at: float | None = None
