@@ -55,7 +55,8 @@ def is_changing(health: Health) -> bool:
 
     HAProxy uses its `fastinter` in the same states.
     """
-    return health.online is None or health.online is not (health.streak > 0)
+    online, streak = health
+    return online is not (streak > 0)  # None, undecided, is neither
 
 
 def reserve(outcome: Outcome, *, slow: float | None, expires_within: float | None) -> Outcome:

@@ -56,6 +56,14 @@ class Monitor:
         duration(0.001, 3600), default=None, doc="a good probe slower than this means WARNING"
     )
     probe: Probe = field()
+    tls: TlsSettings | None = field(init=False, repr=False, compare=False)
+    """The TLS settings of the probe, if it has any."""
+    stale_after: float = field(init=False, repr=False, compare=False)
+    """Seconds without a conclusive result after which the status is UNKNOWN.
+
+    Three of the longest of its intervals and one timeout: the contract's rule, in a form that does
+    not call a check stale between two probes of a long `down_interval`.
+    """
 
     def __post_init__(self) -> None:
         """Fill in what follows from the other keys; reject what does not fit together."""
@@ -69,28 +77,16 @@ class Monitor:
         if (bool(self.pool), bool(self.targets), bool(self.targets_from)).count(True) != 1:
             raise Rejected("expected exactly one of pool, targets, targets_from")
         reject_duplicates(self.targets, "targets")
+        fill(self, "tls", getattr(self.probe, "tls", None))
+        longest = max(self.interval, self.fast_interval, self.down_interval)
+        if self.probe.datagram:
+            longest = max(longest, UDP_PACE)
+        fill(self, "stale_after", 3 * longest + self.timeout)
 
     @property
     def pool_name(self) -> str:
         """The name of the pool that is probed, the monitor's own if it names none."""
         return self.pool or self.name
-
-    @property
-    def stale_after(self) -> float:
-        """Seconds without a conclusive result after which the status is UNKNOWN.
-
-        Three of the longest of its intervals and one timeout: the contract's rule, in a form that
-        does not call a check stale between two probes of a long `down_interval`.
-        """
-        longest = max(self.interval, self.fast_interval, self.down_interval)
-        if self.probe.datagram:
-            longest = max(longest, UDP_PACE)
-        return 3 * longest + self.timeout
-
-    @property
-    def tls(self) -> TlsSettings | None:
-        """The TLS settings of the probe, if it has any."""
-        return getattr(self.probe, "tls", None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def _slot(now: float, interval: float, offset: float) -> int:
     A microsecond is added so that one point reached on two grids (every 1 s, every 5 s) is not
     taken for two because of rounding.
     """
-    return math.floor((now - offset) / interval + 1e-6 / interval)
+    return math.floor((now - offset + 1e-6) / interval)
 
 
 def first_due(now: float, number: int, checks: int) -> float:

@@ -39,13 +39,13 @@ class MonitorCounters:
         self.probes += 1
         if outcome.reason.result is not Result.OK:
             self.failures[outcome.reason] += 1
+        latency = self.latency
         for index, seconds in enumerate((*outcome.phases, outcome.seconds)):
-            if seconds is None:
-                continue
-            histogram = self.latency[index]
-            if histogram is None:
-                histogram = self.latency[index] = Histogram(LATENCY)
-            histogram.observe(seconds)
+            if seconds is not None:
+                histogram = latency[index]
+                if histogram is None:
+                    histogram = latency[index] = Histogram(LATENCY)
+                histogram.observe(seconds)
 
 
 class CheckState:
@@ -191,7 +191,7 @@ class Store:
         state.counters.kind = check.monitor.type
         if not state.is_stale:
             state.conclusive_at = self._awake()
-        self._settle(state, None, "the configuration changed")
+        self._settle(state, None, self._awake(), "the configuration changed")
         return state
 
     def _restore(self, state: CheckState) -> None:
@@ -208,7 +208,7 @@ class Store:
             state.conclusive_at -= age
             if state.is_stale:
                 state.conclusive_at -= state.check.monitor.stale_after + 1
-            self._settle(state, None, "the configuration changed")
+            self._settle(state, None, self._awake(), "the configuration changed")
         elif saved.status is not Status.UNKNOWN:
             self._tell(state, saved.status, f"not probed for {age:.0f} s, prober was not running")
 
@@ -276,22 +276,24 @@ class Store:
             state.health = advance(state.health, result, rise=monitor.rise, fall=monitor.fall)
             if result is Result.OK:
                 state.reserved = reason in RESERVED
-        changed = self._settle(state, outcome)
+        changed = self._settle(state, outcome, now)
         if self._journal is not None and (changed or self._is_worth_saving(state, outcome.at)):
             self._journal.saw(state.check.key, state)
         return state.health
 
     def review(self, state: CheckState) -> None:
         """Look whether a check that waits for its turn has become stale."""
-        self._settle(state, None, "it waits for its turn")
+        self._settle(state, None, self._awake(), "it waits for its turn")
 
-    def _settle(self, state: CheckState, outcome: Outcome | None, cause: str = "") -> bool:
+    def _settle(
+        self, state: CheckState, outcome: Outcome | None, now: float, cause: str = ""
+    ) -> bool:
         """Work out the status that an outcome, or something else, leads to; return if it is new."""
         monitor = state.check.monitor
         status = status_of(
             state.health,
             reserved=state.reserved,
-            stale=self._awake() - state.conclusive_at > monitor.stale_after,
+            stale=now - state.conclusive_at > monitor.stale_after,
             enabled=monitor.enabled,
         )
         before = state.status
