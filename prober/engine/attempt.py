@@ -4,9 +4,9 @@ import socket
 from collections.abc import Callable
 from enum import IntEnum
 
-from prober.engine.resolver import Address, Addresses, Answer, literal
+from prober.engine.resolver import Answer, Endpoint, endpoints, literal
 from prober.engine.wire import Wire
-from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
+from prober.model.probe import Begin, StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Phases
 
 Done = Callable[[Outcome], None]
@@ -15,20 +15,18 @@ Done = Callable[[Outcome], None]
 class Job:
     """What is probed, prepared once for many probes.
 
-    `begin` starts a probe's generator; `timeout` is in seconds. `source_ip` is the local address
+    `begin` is what `Probe.bind` gave; `timeout` is in seconds. `source_ip` is the local address
     of a recent connection, asked for again when `source_due` is reached.
     """
 
-    __slots__ = ("addresses", "begin", "datagram", "source_due", "source_ip", "target", "timeout")
+    __slots__ = ("begin", "datagram", "endpoints", "source_due", "source_ip", "target", "timeout")
 
-    def __init__(
-        self, target: Target, begin: Callable[[], Steps], *, timeout: float, datagram: bool
-    ) -> None:
+    def __init__(self, target: Target, begin: Begin, *, timeout: float, datagram: bool) -> None:
         self.target = target
         self.begin = begin
         self.timeout = timeout
         self.datagram = datagram
-        self.addresses = literal(target.host)
+        self.endpoints = endpoints(literal(target.host), target.port)  # none of a name
         self.source_ip: str | None = None
         self.source_due = 0.0
 
@@ -57,32 +55,24 @@ WAITED_FOR = {
 class Attempt:
     """One probe in flight. Times are monotonic seconds, None until they happen."""
 
-    __slots__ = (
-        "address",
-        "addresses",
-        "connected_at",
-        "deadline",
-        "done",
-        "failure",
-        "finished",
-        "first_byte_at",
-        "handshake",
-        "job",
-        "lost",
-        "on_answer",
-        "resolved_at",
-        "secured_at",
-        "sent_at",
-        "session",
-        "settled_at",
-        "sock",
-        "started_at",
-        "steps",
-        "tick",
-        "waiting",
-        "wall",
-        "wire",
-    )
+    # What most probes never have costs them nothing while it stands on the class.
+    tick = 0
+    finished = False
+    waiting = Waiting.ADDRESS
+    endpoint: Endpoint | None = None
+    on_answer: Callable[[Answer], None] | None = None
+    failure: Trouble | None = None
+    sock: socket.SocketType | None = None
+    wire: Wire | None = None  # while it speaks
+    steps: Steps | None = None
+    handshake: StartTls | None = None
+    session: TlsSession | None = None
+    resolved_at: float | None = None
+    connected_at: float | None = None
+    secured_at: float | None = None
+    sent_at: float | None = None
+    first_byte_at: float | None = None
+    settled_at: float | None = None  # when it was decided, if that is not its end
 
     def __init__(self, job: Job, done: Done, *, now: float, wall: float, lost: float) -> None:
         self.job = job
@@ -91,33 +81,17 @@ class Attempt:
         self.wall = wall
         self.lost = lost  # what the process had lost to standstills when this began
         self.deadline = now + job.timeout
-        self.tick = 0
-        self.finished = False
-        self.waiting = Waiting.ADDRESS
-        self.address: Address | None = None
-        self.addresses: Addresses = job.addresses  # those that are left to try
-        self.on_answer: Callable[[Answer], None] | None = None
-        self.failure: Trouble | None = None
-        self.sock: socket.SocketType | None = None
-        self.wire: Wire | None = None  # once it is connected
-        self.steps: Steps | None = None
-        self.handshake: StartTls | None = None
-        self.session: TlsSession | None = None
-        self.resolved_at: float | None = None
-        self.connected_at: float | None = None
-        self.secured_at: float | None = None
-        self.sent_at: float | None = None
-        self.first_byte_at: float | None = None
-        self.settled_at: float | None = None  # when it was decided, if that is not its end
+        self.endpoints = job.endpoints  # those that are left to try
 
     def phases(self, end: float) -> Phases:
         """Return how long each of PHASES took; the one that did not finish lasts until `end`."""
-        job = self.job
+        job, connected_at = self.job, self.connected_at
+        if job.endpoints and self.wire is None and not job.datagram:
+            return None, (connected_at or end) - self.started_at, None, None, None, None
         connect = tls = send = first_byte = transfer = None
-        resolve = None if job.addresses else (self.resolved_at or end) - self.started_at
-        if not job.datagram and (job.addresses or self.resolved_at):
-            connect = (self.connected_at or end) - (self.resolved_at or self.started_at)
-        connected_at = self.connected_at
+        resolve = None if job.endpoints else (self.resolved_at or end) - self.started_at
+        if not job.datagram and (job.endpoints or self.resolved_at):
+            connect = (connected_at or end) - (self.resolved_at or self.started_at)
         if connected_at is not None:
             if self.handshake is not None:
                 tls = (self.secured_at or end) - connected_at

@@ -13,7 +13,7 @@ from typing import Final
 
 from prober.engine.attempt import WAITED_FOR, Attempt, Done, Job, Waiting
 from prober.engine.errors import at_once
-from prober.engine.resolver import Answer, Resolver
+from prober.engine.resolver import Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import BEAT, STALL, Ticker
 from prober.engine.tls import TlsContexts, TlsStream
@@ -76,7 +76,7 @@ class Engine:
         self.in_flight += 1
         self._ticker.wake_by(min(now + BEAT, attempt.deadline))
         try:
-            if job.addresses:
+            if job.endpoints:
                 self._connect(attempt)
             else:
                 self._resolve(attempt)
@@ -172,18 +172,19 @@ class Engine:
             self._finish(attempt, answer.verdict)
             return
         attempt.resolved_at = self._now
-        attempt.addresses = answer
+        attempt.endpoints = endpoints(answer, attempt.job.target.port)
         self._connect(attempt)
 
     def _connect(self, attempt: Attempt) -> None:
-        """Connect to the first of the addresses that are left."""
-        job, addresses = attempt.job, attempt.addresses
-        attempt.address = address = addresses[0]
-        attempt.addresses = addresses[1:]
-        kind = self._sockets.datagram if job.datagram else self._sockets.stream
+        """Connect to the first of the endpoints that are left."""
+        job, left = attempt.job, attempt.endpoints
+        attempt.endpoint = family, address = left[0]
+        attempt.endpoints = left[1:]
+        sockets = self._sockets
         try:
-            attempt.sock = sock = kind(address.family)
-            error = sock.connect_ex(address.with_port(job.target.port))
+            sock = sockets.datagram(family) if job.datagram else sockets.stream(family)
+            attempt.sock = sock
+            error = sock.connect_ex(address)
         except OSError as failed:
             if failed.errno is None:
                 raise
@@ -196,16 +197,16 @@ class Engine:
             job.source_ip = sock.getsockname()[0]
         descriptor = sock.fileno()
         self._by_descriptor[descriptor] = attempt
-        self._sockets.watch(descriptor)
+        sockets.watch(descriptor)
         attempt.waiting = Waiting.CONNECTION
         if job.datagram:
             self._connected(attempt, 0)
-        elif not job.addresses:
+        elif not job.endpoints:
             self._share_time(attempt)
 
     def _share_time(self, attempt: Attempt) -> None:
         """Give each address of a name that is left its part of the time that is left."""
-        share = (attempt.deadline - self._now) / (len(attempt.addresses) + 1)
+        share = (attempt.deadline - self._now) / (len(attempt.endpoints) + 1)
         self._end_by(attempt, self._now + share)
 
     def _end_by(self, attempt: Attempt, when: float) -> None:
@@ -217,7 +218,7 @@ class Engine:
         if attempt.failure is None or trouble.verdict.reason.result is not Result.UNKNOWN:
             attempt.failure = trouble
         self._release(attempt)
-        if attempt.addresses:
+        if attempt.endpoints:
             self._connect(attempt)
         else:
             self._finish(attempt, attempt.failure.verdict)
@@ -241,6 +242,9 @@ class Engine:
         sock, job = attempt.sock, attempt.job
         assert sock is not None  # noqa: S101  (it is connected)
         attempt.connected_at = self._now
+        if isinstance(job.begin, Verdict):
+            self._finish(attempt, job.begin)
+            return
         attempt.wire = Wire(sock, self._sockets.watch_again, datagram=job.datagram, events=events)
         attempt.steps = job.begin()
         self._go_on(attempt, attempt.wire, None)
@@ -322,7 +326,7 @@ class Engine:
             attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
             self._confirmed(attempt)
             return
-        if attempt.waiting is Waiting.CONNECTION and attempt.addresses:
+        if attempt.waiting is Waiting.CONNECTION and attempt.endpoints:
             self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no connection in its time"))
             return
         lost = self._ticker.lost - attempt.lost
@@ -368,12 +372,13 @@ class Engine:
         if attempt.on_answer is not None:
             self._resolver.forget(attempt.job.target.host, attempt.on_answer)
             attempt.on_answer = None
-        sock, attempt.sock, attempt.wire = attempt.sock, None, None
+        sock, attempt.sock = attempt.sock, None
         if sock is None:
             return
-        self._by_descriptor.pop(sock.fileno(), None)
+        descriptor = sock.fileno()
+        self._by_descriptor.pop(descriptor, None)
         if keep and not attempt.job.datagram:
-            self._sockets.dissolve(sock)
+            self._sockets.dissolve(sock, descriptor)
         else:
             sock.close()
 

@@ -65,6 +65,7 @@ class _Watch(Generic[S]):
         "interval",
         "job",
         "number",
+        "offset",
         "paced",
         "removed",
         "skipped",
@@ -83,7 +84,7 @@ class _Watch(Generic[S]):
             timeout=monitor.timeout,
             datagram=monitor.probe.datagram,
         )
-        self.interval = monitor.fast_interval
+        self.keep_to(monitor.fast_interval)
         self.due = 0.0
         self.tick = 0
         self.skipped = 0
@@ -91,6 +92,11 @@ class _Watch(Generic[S]):
         self.removed = False
         self.attempt: Attempt | None = None  # the probe in flight
         self.done: Done
+
+    def keep_to(self, interval: float) -> None:
+        """Go by the grid of an interval."""
+        self.interval = interval
+        self.offset = phase(self.number, interval)
 
     def interval_after(self, health: Health) -> float:
         monitor = self.check.monitor
@@ -158,7 +164,7 @@ class Scheduler(Generic[S]):
                 continue
             watch = self._watches[check.key] = _Watch(check, state)
             watch.done = partial(self._finished, watch)
-            watch.interval = watch.interval_after(health)
+            watch.keep_to(watch.interval_after(health))
             self._put(watch, first_due(now, watch.number, together))
 
     def renew(self, check: Check) -> None:
@@ -211,8 +217,9 @@ class Scheduler(Generic[S]):
             watch = self._queue.popleft()
             if watch.removed:
                 continue
-            self._saw_lag(self._clock() - watch.due)
+            due = watch.due  # the next one, should the probe end at once
             attempt = self._engine.start(watch.job, watch.done)
+            self._saw_lag(attempt.started_at - due)
             if not attempt.finished:
                 watch.attempt = attempt
 
@@ -234,24 +241,21 @@ class Scheduler(Generic[S]):
     def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
         """Find the slot of the next probe, and count those that this one has missed."""
         watch.attempt = None
-        watch.skipped = missed = self._slots_missed(watch, now)
+        watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
         if missed:
             self._saw_skips("overrun", missed)
         interval = watch.interval_after(health)
-        offset = phase(watch.number, interval)
-        watch.interval = interval
-        due = next_due(watch.due, interval, offset)
-        self._put(watch, due if due > now else next_due(now, interval, offset))
-
-    def _slots_missed(self, watch: _Watch[S], now: float) -> int:
-        return slots_between(watch.due, now, watch.interval, phase(watch.number, watch.interval))
+        if interval != watch.interval:
+            watch.keep_to(interval)
+        due = next_due(watch.due, interval, watch.offset)
+        self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
     def _pass_over(self, watch: _Watch[S], now: float) -> None:
         """Leave out what came due during a standstill, and go on with the next slot."""
-        missed = 1 + self._slots_missed(watch, now)
+        missed = 1 + slots_between(watch.due, now, watch.interval, watch.offset)
         watch.skipped += missed
         self._saw_skips("gap", missed)
-        self._put(watch, next_due(now, watch.interval, phase(watch.number, watch.interval)))
+        self._put(watch, next_due(now, watch.interval, watch.offset))
 
     def _put(self, watch: _Watch[S], due: float) -> None:
         watch.due = watch.state.next_due = due

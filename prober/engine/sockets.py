@@ -61,9 +61,8 @@ class Sockets:
         """Have reported again what is still there to be read, after all other sockets."""
         self.epoll.modify(descriptor, _EVENTS)
 
-    def dissolve(self, sock: socket.SocketType) -> None:
+    def dissolve(self, sock: socket.SocketType, descriptor: int) -> None:
         """Reset the connection of a watched socket that went well, and keep the socket."""
-        descriptor = sock.fileno()
         idle = self._idle[sock.family]
         if len(idle) >= KEPT or _connect(descriptor, _NOWHERE, len(_NOWHERE)):
             sock.close()

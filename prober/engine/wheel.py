@@ -24,11 +24,11 @@ class Wheel(Generic[T]):
     def add(self, when: float, item: T) -> int:
         """Put an item in the first tick not before `when`; return the tick, for `remove`."""
         tick = int(when / TICK) + 1
-        bucket = self._buckets.get(tick)
-        if bucket is None:
-            bucket = self._buckets[tick] = {}
+        try:
+            self._buckets[tick][item] = None
+        except KeyError:
+            self._buckets[tick] = {item: None}
             heappush(self._ticks, tick)
-        bucket[item] = None
         return tick
 
     def remove(self, tick: int, item: T) -> None:
