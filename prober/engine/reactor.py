@@ -27,6 +27,7 @@ STALLED_SHARE: Final = 0.1
 CONFIRM_AT_LEAST: Final = 0.1
 """Seconds of silence after a TLS 1.3 handshake that mean that the server accepts it."""
 
+_LATE: Final = 0.01  # seconds by which a deadline may be passed
 _BATCH: Final = 512
 _SOURCE_FRESH: Final = 60.0
 
@@ -59,7 +60,7 @@ class Engine:
         self._contexts = TlsContexts()
         self._expiries: dict[bytes, float | None] = {}
         self._by_descriptor: dict[int, Attempt] = {}
-        self._deadlines: Wheel[Attempt] = Wheel()
+        self._deadlines: Wheel[Attempt] = Wheel(_LATE)
         self._now = 0.0  # when what is being handled was noticed
 
     # What the scheduler and the event loop call

@@ -64,11 +64,11 @@ class Sockets:
     def dissolve(self, sock: socket.SocketType, descriptor: int) -> None:
         """Reset the connection of a watched socket that went well, and keep the socket."""
         idle = self._idle[sock.family]
-        if len(idle) >= KEPT or _connect(descriptor, _NOWHERE, len(_NOWHERE)):
+        self.epoll.unregister(descriptor)  # first: the end of the connection is no news
+        if len(idle) < KEPT and not _connect(descriptor, _NOWHERE, len(_NOWHERE)):
+            idle.append(sock)
+        else:
             sock.close()
-            return
-        self.epoll.unregister(descriptor)
-        idle.append(sock)
 
     def close(self) -> None:
         """Give back everything."""
