@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable
-from enum import IntEnum
+from typing import Final
 
 from prober.engine.resolver import Answer, Endpoint, endpoints, literal
 from prober.engine.wire import Wire
@@ -31,15 +31,15 @@ class Job:
         self.source_due = 0.0
 
 
-class Waiting(IntEnum):
-    """What an attempt waits for."""
+class Waiting:
+    """What an attempt waits for; no Enum, whose members Python 3.11 takes 0.1 us to look up."""
 
-    ADDRESS = 0
-    CONNECTION = 1
-    HANDSHAKE = 2
-    CONFIRMATION = 3
-    ROOM = 4
-    BYTES = 5
+    ADDRESS: Final = 0
+    CONNECTION: Final = 1
+    HANDSHAKE: Final = 2
+    CONFIRMATION: Final = 3
+    ROOM: Final = 4
+    BYTES: Final = 5
 
 
 WAITED_FOR = {
@@ -58,7 +58,7 @@ class Attempt:
     # What most probes never have costs them nothing while it stands on the class.
     tick = 0
     finished = False
-    waiting = Waiting.ADDRESS
+    waiting: int = Waiting.CONNECTION
     endpoint: Endpoint | None = None
     on_answer: Callable[[Answer], None] | None = None
     failure: Trouble | None = None
@@ -96,10 +96,10 @@ class Attempt:
             if self.handshake is not None:
                 tls = (self.secured_at or end) - connected_at
             ready_at = self.secured_at or connected_at
-            if self.sent_at is not None or self.waiting is Waiting.ROOM:
+            if self.sent_at is not None or self.waiting == Waiting.ROOM:
                 send = (self.sent_at or end) - ready_at
                 ready_at = self.sent_at or end
-            if self.first_byte_at is not None or self.waiting is Waiting.BYTES:
+            if self.first_byte_at is not None or self.waiting == Waiting.BYTES:
                 first_byte = (self.first_byte_at or end) - ready_at
             if self.first_byte_at is not None:
                 transfer = end - self.first_byte_at

@@ -20,7 +20,7 @@ from prober.engine.tls import TlsContexts, TlsStream
 from prober.engine.wheel import Wheel
 from prober.engine.wire import Wire, error_of
 from prober.model.probe import DeadlineReached, Receive, Send, StartTls, Target, Trouble
-from prober.model.status import Outcome, Reason, Result, Verdict
+from prober.model.status import Outcome, Reason, Verdict
 
 STALLED_SHARE: Final = 0.1
 """The part of its timeout that a probe may lose to our standstills and still count as late."""
@@ -75,7 +75,7 @@ class Engine:
         attempt = Attempt(job, done, now=now, wall=self._wall(), lost=self._ticker.lost)
         attempt.tick = self._deadlines.add(attempt.deadline, attempt)
         self.in_flight += 1
-        self._ticker.wake_by(min(now + BEAT, attempt.deadline))
+        self._ticker.wake_by(now + BEAT if job.timeout > BEAT else attempt.deadline)
         try:
             if job.endpoints:
                 self._connect(attempt)
@@ -164,6 +164,7 @@ class Engine:
         answer = self._resolver.resolve(attempt.job.target.host, answered)
         if answer is None:
             attempt.on_answer = answered
+            attempt.waiting = Waiting.ADDRESS
         else:
             self._resolved(attempt, answer)
 
@@ -172,6 +173,7 @@ class Engine:
         if isinstance(answer, Trouble):
             self._finish(attempt, answer.verdict)
             return
+        attempt.waiting = Waiting.CONNECTION
         attempt.resolved_at = self._now
         attempt.endpoints = endpoints(answer, attempt.job.target.port)
         self._connect(attempt)
@@ -199,7 +201,6 @@ class Engine:
         descriptor = sock.fileno()
         self._by_descriptor[descriptor] = attempt
         sockets.watch(descriptor)
-        attempt.waiting = Waiting.CONNECTION
         if job.datagram:
             self._connected(attempt, 0)
         elif not job.endpoints:
@@ -216,7 +217,7 @@ class Engine:
 
     def _connect_failed(self, attempt: Attempt, trouble: Trouble) -> None:
         """Go on to the next address; after the last one, a fault of the target's stands."""
-        if attempt.failure is None or trouble.verdict.reason.result is not Result.UNKNOWN:
+        if attempt.failure is None or trouble.verdict.reason.is_conclusive:
             attempt.failure = trouble
         self._release(attempt)
         if attempt.endpoints:
@@ -253,17 +254,17 @@ class Engine:
     def _resume(self, attempt: Attempt, wire: Wire) -> None:
         """Go on with what the attempt was waiting for, if that is there now."""
         waiting = attempt.waiting
-        if waiting is Waiting.BYTES:
+        if waiting == Waiting.BYTES:
             content = self._take(attempt, wire)
             if content is not None:
                 self._go_on(attempt, wire, content)
             elif wire.received:
                 wire.acknowledge()
-        elif waiting is Waiting.HANDSHAKE:
+        elif waiting == Waiting.HANDSHAKE:
             self._shake(attempt, wire)
-        elif waiting is Waiting.CONFIRMATION:
+        elif waiting == Waiting.CONFIRMATION:
             self._confirm(attempt, wire)
-        elif waiting is Waiting.ROOM and not wire.unsent:
+        elif waiting == Waiting.ROOM and not wire.unsent:
             attempt.sent_at = attempt.sent_at or self._now
             self._go_on(attempt, wire, None)
 
@@ -323,11 +324,11 @@ class Engine:
 
     def _expired(self, attempt: Attempt) -> None:
         """Judge an attempt whose time is up: late, or robbed of its time by our standstills."""
-        if attempt.waiting is Waiting.CONFIRMATION:
+        if attempt.waiting == Waiting.CONFIRMATION:
             attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
             self._confirmed(attempt)
             return
-        if attempt.waiting is Waiting.CONNECTION and attempt.endpoints:
+        if attempt.waiting == Waiting.CONNECTION and attempt.endpoints:
             self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no connection in its time"))
             return
         lost = self._ticker.lost - attempt.lost
@@ -336,7 +337,7 @@ class Engine:
             self._finish(attempt, Verdict(Reason.STALLED, detail))
             return
         detail = f"{WAITED_FOR[attempt.waiting]} within {attempt.job.timeout:g} s"
-        if attempt.waiting is Waiting.ADDRESS:
+        if attempt.waiting == Waiting.ADDRESS:
             raise Trouble(Reason.DNS_UNAVAILABLE, detail)
         raise DeadlineReached(Reason.TIMEOUT, detail)
 
@@ -344,7 +345,7 @@ class Engine:
         """End an attempt and hand over its outcome."""
         reason, detail, facts = verdict  # first, lest a probe's bug be found out when half is done
         end = attempt.settled_at or self._now
-        self._leave(attempt, keep=reason.result is Result.OK)
+        self._leave(attempt, keep=reason.is_good)
         if attempt.session is not None:
             facts = {**attempt.session.facts(), **(facts or {})}
         attempt.done(

@@ -13,7 +13,8 @@ much as several probes."""
 class Wheel(Generic[T]):
     """Items by the tick at which they are due: constant time to add, remove and take out.
 
-    A tick lasts `width` seconds. One without items left is passed over, so that nothing wakes up for what was removed.
+    A tick lasts `width` seconds. A tick without items left is passed over, so that nothing wakes up
+    for what was removed.
     """
 
     __slots__ = ("_buckets", "_ticks", "_width")
