@@ -58,9 +58,9 @@ class _Watch(Generic[S]):
     """One check on the schedule."""
 
     __slots__ = (
+        "__weakref__",
         "attempt",
         "check",
-        "done",
         "due",
         "interval",
         "job",
@@ -91,7 +91,6 @@ class _Watch(Generic[S]):
         self.paced = False
         self.removed = False
         self.attempt: Attempt | None = None  # the probe in flight
-        self.done: Done
 
     def keep_to(self, interval: float) -> None:
         """Go by the grid of an interval."""
@@ -163,7 +162,6 @@ class Scheduler(Generic[S]):
             if not check.monitor.enabled:
                 continue
             watch = self._watches[check.key] = _Watch(check, state)
-            watch.done = partial(self._finished, watch)
             watch.keep_to(watch.interval_after(health))
             self._put(watch, first_due(now, watch.number, together))
 
@@ -179,7 +177,6 @@ class Scheduler(Generic[S]):
         if watch is not None:
             watch.removed = True
             watch.state.next_due = None
-            del watch.done  # it refers back to the watch, which nobody would free
             self._wheel.remove(watch.tick, watch)
             if watch.attempt is not None:
                 self._engine.cancel(watch.attempt)
@@ -218,7 +215,7 @@ class Scheduler(Generic[S]):
             if watch.removed:
                 continue
             due = watch.due  # the next one, should the probe end at once
-            attempt = self._engine.start(watch.job, watch.done)
+            attempt = self._engine.start(watch.job, partial(self._finished, watch))
             self._saw_lag(attempt.started_at - due)
             if not attempt.finished:
                 watch.attempt = attempt

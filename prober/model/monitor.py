@@ -96,11 +96,12 @@ class Check:
     monitor: Monitor
     pool: Pool
     backend: Backend
+    key: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """What identifies it: the monitor's name and the backend's `address:port`."""
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What identifies it: the monitor's name and the backend's `address:port`."""
-        return self.monitor.name, self.backend.key
+    def __post_init__(self) -> None:
+        """Work out the key once: much is found by it."""
+        object.__setattr__(self, "key", (self.monitor.name, self.backend.key))
 
     @property
     def target(self) -> Target:

@@ -1,7 +1,7 @@
 """Backends and pools: what is probed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from uuid import UUID, uuid5
 
@@ -75,12 +75,12 @@ class Backend:
     port: int = option(PORT, doc="port, 1 to 65535")
     name: str | None = option(NAME, default=None, doc="a name for people")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
+    key: str = field(init=False, repr=False, compare=False)
+    """What the API and the metrics call it: `address:port`."""
 
-    @property
-    def key(self) -> str:
-        """What the API and the metrics call it: `address:port`."""
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{address}:{self.port}"
+    def __post_init__(self) -> None:
+        """Work out the key once: much is found by it."""
+        object.__setattr__(self, "key", str(Target(self.address, self.port)))
 
 
 _AS_MAPPING = section(Backend)

@@ -92,7 +92,7 @@ class Running:
         self.number = number
         self.since = span.began
         self.status: int | None = None
-        self.counts = array("I", bytes(4 * BUCKETS))
+        self.counts = array("H", bytes(2 * BUCKETS))  # a slot has room for 3,000 probes
         self.seconds = array("d", bytes(8 * len(STATUSES)))
         self.begin(span)
 
