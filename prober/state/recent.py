@@ -4,6 +4,7 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -63,15 +64,15 @@ class Recent:
     check has few of the values, and mostly the same.
     """
 
-    __slots__ = ("_next", "_rows", "_shape")
+    __slots__ = ("_count", "_next", "_rows", "_shape")
 
     def __init__(self) -> None:
-        self._rows = bytearray()
-        self._next = 0
+        self._count = self._next = 0
         self._shape = _shape(())
+        self._rows = bytearray()  # from the first result on as large as it will ever be
 
     def __len__(self) -> int:
-        return len(self._rows) // self._shape.row.size
+        return self._count
 
     def add(self, outcome: Outcome) -> None:
         """Remember one more result, forgetting the oldest when full."""
@@ -83,23 +84,20 @@ class Recent:
             picked = self._fit(values)
             shape = self._shape
         whole, hundredths = divmod(int(at * 100), 100)
+        head = whole & 0xFFFFFFFF, hundredths, _NUMBER[reason]
         try:
-            row = shape.row.pack(whole & 0xFFFFFFFF, hundredths, _NUMBER[reason], *picked)
+            shape.row.pack_into(self._rows, self._next * shape.row.size, *head, *picked)
         except OverflowError:
             self.add(_shortened(outcome))
             return
-        rows, size = self._rows, shape.row.size
-        if len(rows) < CAPACITY * size:
-            rows += row
-            return
-        start = self._next * size
-        rows[start : start + size] = row
         self._next = (self._next + 1) % CAPACITY
+        if self._count < CAPACITY:
+            self._count += 1
 
     def _fit(self, values: Values) -> Values:
         """Return what is to be packed of these values, for which all rows are widened if needed."""
         held = {index for index, value in enumerate(values) if value is not None}
-        if self._rows:
+        if self._count:
             held.update(self._shape.held)
         if len(held) != len(self._shape.held):
             self._reshape(_shape(tuple(sorted(held))))
@@ -109,15 +107,15 @@ class Recent:
         )
 
     def _reshape(self, shape: _Shape) -> None:
-        self._rows = bytearray().join(
-            shape.row.pack(*fixed, *shape.pick(values)) for fixed, values in self._unpacked()
-        )
-        self._shape = shape
+        rows = bytearray(CAPACITY * shape.row.size)
+        for number, (head, values) in enumerate(self._unpacked()):
+            shape.row.pack_into(rows, number * shape.row.size, *head, *shape.pick(values))
+        self._rows, self._shape = rows, shape
 
     def _unpacked(self) -> Iterator[tuple[Values, Values]]:
         """Yield what each row begins with, and its values, in the order in which they lie."""
         held = self._shape.held
-        for row in self._shape.row.iter_unpack(self._rows):
+        for row in islice(self._shape.row.iter_unpack(self._rows), self._count):
             values = list(_ABSENT)
             for index, value in zip(held, row[3:], strict=True):
                 values[index] = value
