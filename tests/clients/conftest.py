@@ -1,13 +1,14 @@
-"""The prober that the clients talk to, a new one for each test."""
+"""The prober that the clients talk to: the daemon, a new one for each test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.clients.serving import Prober, serving
+from tests.clients.serving import Prober, running
 
 
 @pytest.fixture
-def prober() -> Iterator[Prober]:
-    with serving() as found:
+def prober(tmp_path: Path) -> Iterator[Prober]:
+    with running(tmp_path) as found:
         yield found

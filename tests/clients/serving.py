@@ -1,23 +1,13 @@
-"""A prober that the stock clients of the clouds talk to over a real socket.
+"""A daemon that the stock clients of the clouds talk to, with `server.writable`."""
 
-`serving` has an editor of the tests' own and results that are made up, and is there at once;
-`running` is the daemon, with `server.writable`.
-"""
-
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from aiohttp import web
-
-from prober.model.status import Reason
 from tests.running import PATIENCE, daemon, listener
-from tests.web.dialects.editing import FakeEditor
-from tests.web.world import World
 
 LIVE, DEAD = "127.0.0.1:8080", "127.0.0.1:1"
 BULK = 5
@@ -57,38 +47,6 @@ class Prober(Protocol):
     @property
     def url(self) -> str:
         """Where it answers."""
-
-
-class Served(NamedTuple):
-    """One that runs in this process."""
-
-    url: str
-
-
-@contextmanager
-def serving() -> Iterator[Prober]:
-    """Serve the configuration, with results as probes of `LIVE` and `DEAD` would find them."""
-    world = World()
-    editor = FakeEditor(world, configuration())
-    world.record("web-http", LIVE, times=2)
-    world.record("web-http", DEAD, Reason.REFUSED, times=3)
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(world.app(editor=editor), access_log=None)
-
-    async def start() -> str:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield Served(asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE))
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(PATIENCE)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE)
-        loop.close()
 
 
 @contextmanager
