@@ -46,7 +46,9 @@ bench: $(VENV)/run ## measure beside HAProxy, blackbox_exporter and a C program,
 bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before and after a change
 	$(BIN)/python -m bench.quick
 
-EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt
+# What is installed as a service or an image can do all that a configuration may ask for.
+EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt \
+    --extra web --extra oci
 
 lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
 	uv lock

@@ -215,8 +215,10 @@ def _plan(options: Namespace, environment: Environment) -> int:
     try:
         config, token = _load(options, environment), token_in(options.token_file)
         edited = plan.with_edits(options.url, config, token)
-        found = plan.compare(plan.running(options.url, token), plan.planned(edited.config.model))
-        found = found._replace(edits=tuple(plan.fates(edited)))
+        model = edited.config.model
+        now, then = plan.running(options.url, token), plan.planned(model)
+        plan.keep_lists(now, then, model)
+        found = plan.compare(now, then)._replace(edits=tuple(plan.fates(edited)))
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))

@@ -11,15 +11,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from prober import __version__
+from prober.config.blackbox.reading import Modules
 from prober.config.changes import Changes
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
+from prober.discovery.discovery import Discovery
 from prober.editing import Editing
 from prober.engine.guard import Guard
 from prober.engine.reactor import Engine
@@ -48,6 +51,10 @@ from prober.web.app import end_streams, make_app
 from prober.web.keys import Front
 from prober.web.listener import Listener
 from prober.web.pace import Pace
+from prober.web.probe import OnDemand
+
+if TYPE_CHECKING:
+    from prober.blackbox.service import ProbeService
 
 log = structlog.get_logger()
 
@@ -55,6 +62,10 @@ STOP_SECONDS = 2.0
 """Time that connections to the API get to finish when the daemon stops."""
 SPARE_DESCRIPTORS = 128
 """File descriptors that are left to everything else; of the rest, probes take half."""
+
+
+MOST_ON_DEMAND = 64
+"""Probes on demand under way at once; where descriptors are scarce, an eighth of all probes."""
 
 
 class Prober:
@@ -125,6 +136,8 @@ class Prober:
         self.vitals.overdue = self._scheduler.overdue
         self.vitals.load.changed = self._load_changed
 
+        self.on_demand = self._probe_on_demand(limit) if config.server.blackbox_modules else None
+
     @contextmanager
     def probing(self) -> Iterator[None]:
         """Probe as long as the context lasts; what is in flight at its end has no result."""
@@ -141,6 +154,8 @@ class Prober:
                 self._loop.remove_reader(self._engine.fileno())
                 self._ticker.stop()
                 self._engine.close()
+                if self.on_demand is not None:
+                    self.on_demand.close()
                 self._close()
 
     def _open(self, state_dir: str) -> Database:
@@ -155,6 +170,14 @@ class Prober:
             self._loop.call_soon_threadsafe(self._save_all_again)
 
         return Database(state_dir, report=report, lost=lost)
+
+    def _probe_on_demand(self, limit: int) -> "ProbeService":
+        from prober.blackbox.service import ProbeService  # noqa: PLC0415  (few want it)
+
+        for module, why in (self.config.modules or Modules({}, {})).refused.items():
+            log.warning("module_refused", module=module, reason=why)
+        most = min(MOST_ON_DEMAND, max(4, limit // 8))
+        return ProbeService(self._engine, lambda: self.config.modules, most=most)
 
     def _history(self, config: Config, database: Database) -> History:
         return History(
@@ -292,6 +315,10 @@ async def run(
     except StateUnusableError as error:
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
+    discovery = Discovery(
+        vitals=prober.vitals, note=prober.store.note, state_dir=config.server.state_dir
+    )
+    config = discovery.begin(config)
     addresses = tuple(listen) or config.server.listen
     busy = asyncio.Lock()
     edits = Standing(config, prober.saved_edits, journal=prober.journal, note=prober.store.note)
@@ -315,6 +342,7 @@ async def run(
         note=prober.store.note,
         edits=edits,
         busy=busy,
+        lists=discovery,
         adopted=entrance.adopt,
         around=service.reloading,
     )
@@ -329,6 +357,7 @@ async def run(
         history=prober.history,
         editor=editing,
         edits=editing,
+        on_demand=OnDemand(prober.on_demand.answer) if prober.on_demand else None,
         access=entrance.access,
         allows_reload=lambda: allows_reload(prober.config, addresses),
         probe_now=prober.probe_now,
@@ -350,10 +379,12 @@ async def run(
             _say_what_is_lost(config)
             log.info("ready", checks=len(prober.store))
             reloader.start(traces)
+            discovery.start(reloader)
             async with service.running():
                 await stop.wait()
             log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
             prober.vitals.ready = False
+            await discovery.close()
             await reloader.close()
     finally:
         await listener.close()

@@ -112,6 +112,14 @@ def planned(model: Model) -> Picture:
     )
 
 
+def keep_lists(now: Picture, then: Picture, model: Model) -> None:
+    """Let what a daemon learned from URLs stand in what is planned: a reload asks them anew."""
+    names = {each.name for each in model.monitors if each.targets_from and each.targets_from.url}
+    for name, value in now.items():
+        if name[0] in ("backend", "check") and name[1] in names:
+            then[name] = value
+
+
 def _picture(
     monitors: Iterable[Json],
     pools: Iterable[Json],

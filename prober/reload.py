@@ -49,6 +49,10 @@ class Live(Protocol):
 class Edits(Protocol):
     """The edits that were made over the API, which a reload leaves standing."""
 
+    @property
+    def file(self) -> Config | None:
+        """What they were last laid over; None if that is what runs."""
+
     def over(self, config: Config) -> Edited:
         """Lay them over a configuration; nothing is decided yet."""
 
@@ -57,11 +61,23 @@ class Edits(Protocol):
 
 
 class _NoEdits:
+    file = None
+
     def over(self, config: Config) -> Edited:
         return overlay(config, ())
 
     def settle(self, edited: Edited) -> None:
         pass
+
+
+class Lists(Protocol):
+    """The lists of targets that a configuration names and does not hold."""
+
+    async def complete(self, config: Config) -> Config:
+        """Return a configuration that was just read with what they say."""
+
+    def follow(self, config: Config) -> None:
+        """Follow the lists of a configuration that was taken."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +101,7 @@ class Reloader:
         note: Is told of each reload and each rejection.
         edits: What was edited over the API.
         busy: Keeps reloads and edits apart.
+        lists: Completes what was read with lists of targets from elsewhere.
         adopted: Is given each configuration that was taken.
         around: Makes a context that each reload happens in.
         watcher: Looks at the files.
@@ -102,6 +119,7 @@ class Reloader:
         note: Note,
         edits: Edits | None = None,
         busy: asyncio.Lock | None = None,
+        lists: Lists | None = None,
         adopted: Callable[[Config], None] = lambda _: None,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         watcher: Watcher | None = None,
@@ -115,6 +133,7 @@ class Reloader:
         self._note = note
         self._edits = edits or _NoEdits()
         self._busy = busy or asyncio.Lock()
+        self._lists = lists
         self._adopted = adopted
         self._around = around
         self._watcher = watcher or Watcher()
@@ -150,6 +169,19 @@ class Reloader:
         wish.asked_at = now  # who waits for the answer asks for himself, not with those before
         wish.at_once.set()
         return await asyncio.shield(wish.answer)
+
+    async def revise(
+        self, revision: Callable[[Config], Config], *, cause: str, digest: str
+    ) -> list[str]:
+        """Change what runs without reading it again; return what speaks against it.
+
+        `digest` identifies the change to the guard, `cause` names it to people.
+        """
+        async with self._busy:
+            with yielding():
+                file = self._edits.file or self._live.config
+                config = await asyncio.to_thread(revision, file)
+            return await self._take(config, Ask(digest, None), cause)
 
     def _wish_for(self, asked_at: float | None) -> _Wish:
         wish = self._wish = self._wish or _Wish()
@@ -192,27 +224,48 @@ class Reloader:
         config = reading.config
         if config is None:
             return list(reading.problems)
+        if self._lists is not None:
+            config = await self._lists.complete(config)
+        problems = await self._take(config, Ask(config.digest, asked_at))
+        if not problems:
+            self._watch_or_not()
+            if self._lists is not None:
+                self._lists.follow(config)
+        return problems
+
+    async def _take(self, config: Config, ask: Ask, cause: str | None = None) -> list[str]:
+        """Let what runs follow a configuration; one that was only revised has a cause."""
         before = self._live.config
         with yielding():
             edited, difference = await asyncio.to_thread(self._compare, before, config)
         kept = len(difference.changed) + len(difference.unchanged) + difference.same
         removed, added = len(difference.removed), len(difference.added)
         step = Step(kept + removed, removed, kept + added)
-        objection = self._guard.objection(step, Ask(config.digest, asked_at), self._clock())
+        objection = self._guard.objection(step, ask, self._clock())
         if objection:
             return [objection]
         await self._live.apply(edited.config, difference)
         gc.freeze()  # the new model stays for good: the collector need not walk it
         self._edits.settle(edited)
         self._adopted(config)
-        self._say(before, config, difference)
-        self._watch_or_not()
+        if cause:
+            self._say_revised(difference, cause)
+        else:
+            self._say(before, config, difference)
         return []
 
     def _compare(self, before: Config, config: Config) -> tuple[Edited, Changes]:
         """Work out what a configuration is with the edits, and what is new in it."""
         edited = self._edits.over(config)
         return edited, changes(before.model, edited.config.model)
+
+    def _say_revised(self, difference: Changes, cause: str) -> None:
+        added, removed, changed, _ = (len(each) for each in difference[:4])
+        if not (added or removed or changed):
+            return
+        log.info("config_revised", cause=cause, added=added, removed=removed, changed=changed)
+        words = f"{added} checks added, {removed} removed, {changed} changed"
+        self._note("reload", f"{cause}: {words}")
 
     def _say(self, before: Config, config: Config, difference: Changes) -> None:
         added, removed, changed, unchanged = (len(each) for each in difference[:4])

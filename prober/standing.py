@@ -46,6 +46,11 @@ class Standing:
         self._note = note
 
     @property
+    def file(self) -> Config:
+        """What the files say, which the edits stand over."""
+        return self.edited.file
+
+    @property
     def lasting(self) -> bool:
         """Whether edits outlive the process."""
         return self._journal is not None

@@ -18,8 +18,9 @@ def surprises(model: Model) -> Iterator[str]:
 
 def _idle_pools(model: Model) -> Iterator[str]:
     probed = {monitor.pool_name for monitor in model.monitors if monitor.enabled}
+    asked_for = {m.name for m in model.monitors if m.targets_from and m.targets_from.url}
     for pool in model.pools:
-        if not pool.backends:
+        if not pool.backends and pool.name not in asked_for:
             yield f"pool {pool.name!r} has no backends: its status will be UNKNOWN"
         elif pool.name not in probed:
             yield f"pool {pool.name!r} is probed by no enabled monitor: its status will be UNKNOWN"

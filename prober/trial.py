@@ -108,7 +108,10 @@ def named_checks(model: Model, name: str) -> list[Check]:
     if not any(monitor.name == name for monitor in model.monitors):
         near = did_you_mean(name, [monitor.name for monitor in model.monitors])
         raise Rejected(f"no monitor is called {name!r}{near}")
-    return [check for check in model.checks() if check.monitor.name == name]
+    checks = [check for check in model.checks() if check.monitor.name == name]
+    if not checks:
+        raise Rejected(f"monitor {name!r} has no targets in its file; name one: TYPE HOST:PORT")
+    return checks
 
 
 def judge(monitor: Monitor, outcome: Outcome) -> tuple[Status, Outcome]:

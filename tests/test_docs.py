@@ -3,18 +3,26 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
+from prober.blackbox import exchange
 from prober.config.reader import parse
+from prober.config.reference import with_tables
+from prober.daemon import MOST_ON_DEMAND
 from prober.engine.resolver import USABLE
 from prober.engine.scheduler import REFUSAL_HOLD
-from prober.model.monitor import UDP_PACE
+from prober.model.kinds import Frozen
+from prober.model.monitor import UDP_PACE, Check, Monitor
 from prober.model.option import Outside
+from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
+from prober.probes.tcp import TcpProbe
 from prober.state.recent import CAPACITY
 from prober.web.attempts import BURST, REFILL
 from prober.web.auth import OPEN_PATHS
 from prober.web.guard import BODY_LIMIT, Limits
+from prober.web.sd import meta_labels
 from tests.running import prober
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +48,32 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
     config = parse(text, source="README.md", outside=outside)
     assert len(config.model.checks()) == 3
     assert yaml.safe_load(text)["monitors"][0]["name"] in README
+
+
+def test_the_keys_of_modules_stand_in_the_page_on_migration() -> None:
+    page = (ROOT / "docs/migrating-from-blackbox_exporter.md").read_text()
+    command = "python -m prober.config.reference docs/migrating-from-blackbox_exporter.md"
+    assert with_tables(page) == page, f"the tables are out of date, run: {command}"
+    assert f"{MOST_ON_DEMAND} such probes are under way" in page
+    assert f"{exchange.BODY_LIMIT // 2**20} MiB of a body" in page
+
+
+@pytest.mark.parametrize("name", ["migrating-from-blackbox_exporter.md", "prometheus.md"])
+def test_the_monitors_in_the_pages_on_prometheus_are_valid(name: str) -> None:
+    texts = re.findall(r"```yaml\n(monitors:.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
+    assert texts
+    for text in texts:
+        outside = Outside("", lambda _: "secret", {})
+        assert parse(text, source=name, outside=outside).model.monitors
+
+
+def test_the_labels_of_sd_stand_in_the_page_on_prometheus() -> None:
+    page = (ROOT / "docs/prometheus.md").read_text()
+    backend = Backend(address="10.0.0.1", port=80, labels=Frozen(NAME="x"))
+    monitor = Monitor(name="m", type="TCP", targets=(backend,), probe=TcpProbe())
+    labels = meta_labels(Check(monitor, Pool(name="m", backends=(backend,)), backend))
+    documented = re.findall(r"^\| `(__meta_\w+)` \|", page, re.MULTILINE)
+    assert documented == [name for name, _ in labels]
 
 
 def test_the_commands_in_the_readme_exist() -> None:

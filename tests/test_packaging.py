@@ -21,15 +21,17 @@ def locked() -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
 
 
-def needed(packages: dict[str, dict[str, Any]], name: str = "prober") -> set[str]:
-    """Return what a package needs to run, all the way down."""
+def needed(packages: dict[str, dict[str, Any]]) -> set[str]:
+    """Return what prober needs to run with its exported extras, all the way down."""
     found: set[str] = set()
-    asked = [name]
+    asked = [*packages["prober"]["dependencies"]]
+    for extra in re.findall(r"--extra (\w+)", (ROOT / "Makefile").read_text()):
+        asked += packages["prober"]["optional-dependencies"].get(extra, ())
     while asked:
-        for each in packages[asked.pop()].get("dependencies", ()):
-            if each["name"] not in found:
-                found.add(each["name"])
-                asked.append(each["name"])
+        name = asked.pop()["name"]
+        if name not in found:
+            found.add(name)
+            asked += packages[name].get("dependencies", ())
     return found
 
 

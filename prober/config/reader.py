@@ -9,6 +9,7 @@ from hashlib import blake2b, sha256
 from posixpath import dirname, normpath
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from prober.config.blackbox.reading import Modules, read_modules
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
@@ -77,7 +78,8 @@ class Config:
     """A configuration without problems; `digest` is a hash of what its files say.
 
     `written` tells of each monitor and pool what stands for it there; the pools that follow from
-    a monitor's own targets are not in it.
+    a monitor's own targets are not in it. `modules` are those for probing on demand; None: there
+    are none.
     """
 
     server: Server
@@ -88,6 +90,7 @@ class Config:
     page: Page = Page()
     defaults: Defaults = Defaults()
     written: Mapping[Named, Written] = field(default_factory=dict)
+    modules: Modules | None = None
 
 
 def load(
@@ -147,6 +150,7 @@ def parse(
             page=reading.page,
             defaults=reading.defaults,
             written=reading.written(),
+            modules=reading.modules,
         )
 
 
@@ -193,6 +197,7 @@ class _Reading:
         self.defaults = Defaults()
         self.endpoint = Endpoint()
         self.page = Page()
+        self.modules: Modules | None = None
         self._outside = outside
         self._vet = vet
         self._vet_server = vet_server
@@ -221,6 +226,8 @@ class _Reading:
         self._entries(document, given, outside)
         if "include" in given:
             self._include(document, given["include"], outside)
+        if server and server.blackbox_modules:
+            self._read_modules(server.blackbox_modules, outside, document)
         return server or Server()
 
     def model(self) -> Model:
@@ -305,7 +312,7 @@ class _Reading:
         for path, value in self._listed_in(document, given, "monitors", outside):
             monitor = self._attempt(document, path, self._read_monitor, value, outside)
             self._monitors.append(_Entry(document, path, value, monitor))
-            if monitor and monitor.targets_from:
+            if monitor and monitor.targets_from and monitor.targets_from.file:
                 asker = (*path, "targets_from", "file")
                 self._read_target_list(monitor.targets_from.file, outside, document, asker)
 
@@ -329,6 +336,14 @@ class _Reading:
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
+
+    def _read_modules(self, file: str, outside: Outside, asker: Document) -> None:
+        place = outside._replace(directory="")
+        document = self._open(file, place, asker, ("server", "blackbox_modules"))
+        if document:
+            inside = outside._replace(directory=dirname(file))
+            self.modules, problems = read_modules(document, inside)
+            self.problems += problems
 
     def _read_endpoint(self, server: object, outside: Outside, asker: Document) -> None:
         """Read the web file, even if something else in the `server` section is wrong."""
@@ -387,7 +402,7 @@ class _Reading:
                 message = f"its targets would be a second pool {monitor.name!r}, first {place}"
                 key = "targets_from" if listed else "targets"
                 self._complain(entry.document, entry.path, [Complaint((key,), message)])
-            backends = self._listed[listed.file] if listed else monitor.targets
+            backends = self._listed.get(listed.file or "", ()) if listed else monitor.targets
             yield Pool(name=monitor.name, backends=backends)
 
     def _reject_unknown_pools(self) -> None:

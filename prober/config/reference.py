@@ -1,4 +1,4 @@
-"""The tables of docs/configuration.md: `python -m prober.config.reference docs/configuration.md`.
+"""The tables of keys in the documents: `python -m prober.config.reference docs/configuration.md`.
 
 They stand between `<!-- keys: NAME -->` and `<!-- end -->` and say what the options declare.
 """
@@ -8,9 +8,20 @@ import pathlib
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import Field
+from dataclasses import Field, is_dataclass
 from typing import Any
 
+from prober.config.blackbox.modules import (
+    Authorization,
+    BasicAuth,
+    GrpcModule,
+    HeaderMatch,
+    HttpModule,
+    Module,
+    QueryResponse,
+    TcpModule,
+    TlsConfig,
+)
 from prober.config.settings import Page, Server
 from prober.config.targets import TargetGroup
 from prober.model.access import Auth, HuaweiKey, OracleKey, Token
@@ -41,6 +52,15 @@ _SECTIONS = {
     "targets_from": TargetList,
     "target_group": TargetGroup,
     "tls": TlsSettings,
+    "module": Module,
+    "module http": HttpModule,
+    "module tcp": TcpModule,
+    "module grpc": GrpcModule,
+    "module tls": TlsConfig,
+    "module query_response": QueryResponse,
+    "module header": HeaderMatch,
+    "module basic_auth": BasicAuth,
+    "module authorization": Authorization,
 }
 _IN_WORDS = {
     "boolean": "`true`, `false`",
@@ -49,7 +69,7 @@ _IN_WORDS = {
     "regex": "regular expression",
     "uuid": "UUID",
 }
-_TABLE = re.compile(r"(<!-- keys: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- keys: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def with_tables(page: str) -> str:
@@ -93,6 +113,8 @@ def _default(field: Field[Any]) -> str:
         return ""  # nothing, or what the meaning says
     if isinstance(field.default, TlsSettings):
         return "`verify: false`"
+    if is_dataclass(field.default):
+        return ""
     shown = field.metadata["kind"].show(field.default)
     if not shown and isinstance(shown, dict):
         return ""

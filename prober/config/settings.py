@@ -76,6 +76,11 @@ class Server:
     watch_config: bool = option(
         BOOLEAN, default=False, doc="reload when a file of the configuration changes"
     )
+    blackbox_modules: str | None = option(
+        FILE,
+        default=None,
+        doc="a file of blackbox_exporter modules: `GET /probe` then probes whatever it is asked to",
+    )
     auth: Auth | None = option(
         AUTH, default=None, doc="who may use the API; without it, everybody who reaches it"
     )

@@ -1,7 +1,9 @@
-"""Prometheus file_sd lists: backends that something else writes down."""
+"""Prometheus file_sd and http_sd lists: backends that something else writes down."""
 
 from dataclasses import dataclass, replace
 
+from prober.config.document import read_document
+from prober.config.problem import ConfigError
 from prober.model.kinds import LABELS, Frozen, list_of
 from prober.model.option import Complaint, Kind, Outside, Rejected, mapping, option, section
 from prober.model.pool import Backend, parse_target
@@ -45,3 +47,29 @@ def read_targets(value: object, outside: Outside) -> tuple[Backend, ...]:
     if repeated:
         raise Rejected(*repeated)
     return tuple(backends.values())
+
+
+def parse_targets(content: str, source: str) -> tuple[Backend, ...]:
+    """Return the backends that the text of a list names, or raise `ConfigError`."""
+    document = read_document(content, source)
+    problems = list(document.problems)
+    backends: tuple[Backend, ...] = ()
+    try:
+        backends = read_targets(document.value, Outside("", str, {}))
+    except Rejected as rejected:
+        problems += (
+            document.problem(*each)
+            for each in rejected.complaints
+            if each.path not in document.mistaken
+        )
+    if problems:
+        raise ConfigError(*sorted(problems, key=lambda problem: problem.line))
+    return backends
+
+
+def write_targets(backends: tuple[Backend, ...]) -> list[dict[str, object]]:
+    """Return the list that names these backends, as JSON."""
+    groups: dict[Frozen[str], list[str]] = {}
+    for backend in backends:
+        groups.setdefault(backend.labels, []).append(backend.key)
+    return [{"targets": keys, "labels": labels} for labels, keys in groups.items()]

@@ -12,6 +12,9 @@ from prober.model.status import Outcome, Phases
 
 Done = Callable[[Outcome], None]
 
+REPLY_LIMIT = 2 * 1024 * 1024
+"""Bytes that are read of one reply, whatever the probe type."""
+
 
 class Job:
     """What is probed, prepared once for many probes.
@@ -26,6 +29,7 @@ class Job:
         "begin",
         "datagram",
         "objection",
+        "reply_limit",
         "source_due",
         "source_ip",
         "target",
@@ -40,12 +44,14 @@ class Job:
         timeout: float,
         datagram: bool,
         objection: Objection | None = None,
+        reply_limit: int = REPLY_LIMIT,
     ) -> None:
         self.target = target
         self.begin = begin
         self.timeout = timeout
         self.datagram = datagram
         self.objection = objection
+        self.reply_limit = reply_limit
         self.addresses = literal(target.host)
         self.source_ip: str | None = None
         self.source_due = 0.0

@@ -17,18 +17,18 @@ def not_after(certificate: bytes) -> float | None:
 
 
 def _not_after(der: memoryview) -> float:
-    _, outer, _ = _value(der)
-    _, fields, _ = _value(outer)
-    tag, _, rest = _value(fields)
+    _, outer, _ = read_value(der)
+    _, fields, _ = read_value(outer)
+    tag, _, rest = read_value(fields)
     if tag == _VERSION:
-        tag, _, rest = _value(rest)
+        tag, _, rest = read_value(rest)
     if tag != _INTEGER:
         raise ValueError("no serial number")
     for _ in ("signature", "issuer"):
-        _, _, rest = _value(rest)
-    tag, validity, _ = _value(rest)
-    _, _, rest = _value(validity)
-    form, end, _ = _value(rest)
+        _, _, rest = read_value(rest)
+    tag, validity, _ = read_value(rest)
+    _, _, rest = read_value(validity)
+    form, end, _ = read_value(rest)
     if tag != _SEQUENCE or form not in (_UTC_TIME, _GENERALIZED_TIME):
         raise ValueError("no validity")
     text = bytes(end).decode("ascii")
@@ -37,7 +37,7 @@ def _not_after(der: memoryview) -> float:
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
-def _value(der: memoryview) -> tuple[int, memoryview, memoryview]:
+def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
     """Return the tag and the content of the first value, and what follows it."""
     tag, length, start = der[0], der[1], 2
     if length & 0x80:

@@ -32,8 +32,6 @@ from prober.model.probe import (
 )
 from prober.model.status import Outcome, Reason, Result, Verdict
 
-REPLY_LIMIT: Final = 2 * 1024 * 1024
-"""Bytes that are read of one reply, whatever the probe type."""
 STALLED_SHARE: Final = 0.1
 """The part of its timeout that a probe may lose to our standstills and still count as late."""
 CONFIRM_AT_LEAST: Final = 0.1
@@ -419,7 +417,7 @@ class Engine:
                 self._acknowledge(attempt)
             return
         attempt.secured_at = self._clock()
-        attempt.session = tls.session(self._expiries)
+        attempt.session = tls.session(self._expiries, chain=step.chain)
         if not step.confirm or attempt.session.version != "TLSv1.3":
             self._go_on(attempt, attempt.session)
             return
@@ -492,8 +490,9 @@ class Engine:
         except OSError as error:
             raise from_network(error.errno or 0) from None
         attempt.received += len(content)
-        if attempt.received > REPLY_LIMIT:
-            raise Trouble(Reason.BAD_RESPONSE, f"a reply of more than {REPLY_LIMIT} bytes")
+        if attempt.received > attempt.job.reply_limit:
+            detail = f"a reply of more than {attempt.job.reply_limit} bytes"
+            raise Trouble(Reason.BAD_RESPONSE, detail)
         if len(content) < _READ_SIZE and not attempt.ended and not attempt.job.datagram:
             attempt.readable = False  # epoll(7): a short read has emptied a stream's buffer
         return content

@@ -135,7 +135,7 @@ class TlsStream:
         session = self._object.session
         return session is not None and session.has_ticket
 
-    def session(self, expiries: dict[bytes, float | None]) -> TlsSession:
+    def session(self, expiries: dict[bytes, float | None], *, chain: bool = False) -> TlsSession:
         """Return what the handshake ended with; `expiries` remembers certificates seen before."""
         certificate = self._object.getpeercert(binary_form=True) or b""
         if certificate not in expiries:
@@ -143,4 +143,21 @@ class TlsStream:
                 expiries.clear()
             expiries[certificate] = not_after(certificate)
         version = self._object.version() or "TLS"
-        return TlsSession(version, self._object.selected_alpn_protocol(), expiries[certificate])
+        session = TlsSession(version, self._object.selected_alpn_protocol(), expiries[certificate])
+        if not chain:
+            return session
+        sent = _certificates(self._object, "get_unverified_chain") or (certificate,)
+        if self._object.context.verify_mode is ssl.CERT_NONE:
+            return session._replace(sent=sent)
+        trusted = _certificates(self._object, "get_verified_chain")
+        return session._replace(sent=sent, trusted=trusted)
+
+
+def _certificates(connection: ssl.SSLObject, method: str) -> tuple[bytes, ...]:
+    """Return a chain of certificates, which Python shows openly only from 3.13 on."""
+    if hasattr(connection, method):
+        return tuple(getattr(connection, method)())
+    hidden = getattr(getattr(connection, "_sslobj", None), method, None)
+    found = hidden() if hidden else None
+    encoding = 2  # ssl._ssl.ENCODING_DER
+    return tuple(each.public_bytes(encoding) for each in found or ())

@@ -1,10 +1,23 @@
 """Monitors: the policy of a probe, and the check that it becomes for each backend."""
 
+import re
 from dataclasses import dataclass, field
 
 from prober.model.edit import Origin
-from prober.model.kinds import BOOLEAN, FILE, IDENTIFIER, LABELS, Frozen, duration, integer, text
-from prober.model.option import Rejected, option, section
+from prober.model.kinds import (
+    BOOLEAN,
+    FILE,
+    IDENTIFIER,
+    LABELS,
+    SECRET,
+    Frozen,
+    Secret,
+    duration,
+    integer,
+    matching,
+    text,
+)
+from prober.model.option import Complaint, Kind, Rejected, option, section
 from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
 from prober.model.probe import Probe, Target
 from prober.model.schedule import spread
@@ -15,11 +28,49 @@ UDP_PACE = 1.1
 """Seconds between two UDP probes of one host: Linux answers a closed port about once a second."""
 
 
+LIST_INTERVAL = 60.0
+"""Seconds between two requests for a list of targets, if nothing else is said."""
+
+_LIST_URL = matching(
+    r"https?://[^/?#@\x00-\x20\x7f]+(?:[/?#][^\x00-\x20\x7f]*)?",
+    "a URL that starts with http:// or https://, without a user name",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetList:
-    """Where backends are listed outside the configuration."""
+    """Where backends are listed outside the configuration; such a list is kept up to date."""
 
-    file: str = option(FILE, doc="a Prometheus file_sd list")
+    file: str | None = option(FILE, default=None, doc="a Prometheus file_sd list")
+    url: str | None = option(
+        _LIST_URL, default=None, doc="where a Prometheus http_sd list is to be had"
+    )
+    interval: float | None = option(
+        duration(1, 86400), default=None, doc="how often the `url` is asked; default 60s"
+    )
+    token: Secret | None = option(
+        Kind(SECRET.read, SECRET.schema, lambda _: "<secret>"),
+        default=None,
+        doc="sent to the `url` as a bearer token; may be `{file: …}` or `{env: …}`",
+    )
+
+    def __post_init__(self) -> None:
+        """Reject what has no meaning together."""
+        if bool(self.file) == bool(self.url):
+            raise Rejected("expected exactly one of file, url")
+        complaints = [
+            Complaint((key,), "has no effect without url")
+            for key in ("interval", "token")
+            if self.file and getattr(self, key) is not None
+        ]
+        if self.token and re.search(r"[^!-~]", self.token.content):
+            complaints.append(Complaint(("token",), "a token has no spaces or control characters"))
+        if complaints:
+            raise Rejected(*complaints)
+
+    def __str__(self) -> str:
+        """Write where the list is."""
+        return str(self.file or self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +85,7 @@ class Monitor:
         TARGETS, default=(), doc="shorthand for a pool of the monitor's own name"
     )
     targets_from: TargetList | None = option(
-        section(TargetList), default=None, doc="the same, from a Prometheus file_sd list"
+        section(TargetList), default=None, doc="the same, from a Prometheus file_sd or http_sd list"
     )
     enabled: bool = option(BOOLEAN, default=True, doc="false: not probed, status UNKNOWN")
     interval: float = option(INTERVAL, default=5.0, doc="start to start, on a fixed grid")

@@ -39,21 +39,29 @@ class StartTls(NamedTuple):
 
     `server_name` is sent as SNI unless it is an IP address, and is what the certificate must be
     for. With `confirm` the driver waits, after a TLS 1.3 handshake, until the server has shown
-    that it accepts it: such a server refuses a missing client certificate only afterwards.
+    that it accepts it: such a server refuses a missing client certificate only afterwards. With
+    `chain` the session holds the certificates.
     """
 
     settings: TlsSettings
     server_name: str
     alpn: tuple[str, ...] = ()
     confirm: bool = False
+    chain: bool = False
 
 
 class TlsSession(NamedTuple):
-    """What a handshake ended with; `not_after` of the leaf in unix seconds, if it can be read."""
+    """What a handshake ended with; `not_after` of the leaf in unix seconds, if it can be read.
+
+    If the chain was asked for: `sent` are the certificates that the server showed, `trusted` those
+    up to an authority, empty if they were not verified. All in DER, the leaf first.
+    """
 
     version: str
     alpn: str | None
     not_after: float | None
+    sent: tuple[bytes, ...] = ()
+    trusted: tuple[bytes, ...] = ()
 
     def facts(self) -> dict[str, int | float | str]:
         """Return the facts of a verdict that speak of TLS."""

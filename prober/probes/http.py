@@ -215,7 +215,7 @@ class HttpProbe:
         if not content:
             return Verdict(Reason.CLOSED, "closed without a reply")
         try:
-            head, rest = yield from _read_head(content)
+            head, rest = yield from read_head(content)
         except DeadlineReached:
             if search is None:
                 raise
@@ -247,18 +247,22 @@ class HttpsProbe(HttpProbe):
 
 
 class Head(NamedTuple):
-    """The head of a final reply; `length` is None where the body's length is not announced."""
+    """The head of a final reply; `length` is None where the body's length is not announced.
+
+    `content` is all of it, from the status line to the empty line.
+    """
 
     status: int
     length: int | None
     chunked: bool
+    content: bytes
 
 
 def _broken(what: str) -> Trouble:
     return Trouble(Reason.BAD_RESPONSE, f"not a valid HTTP reply: {what}")
 
 
-def _read_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
+def read_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
     """Read on up to the end of a final head; return it and the bytes that came after it."""
     searched = 0
     while True:
@@ -298,12 +302,12 @@ def _parse_head(content: bytes) -> Head:
             raise _broken("its content-length is ambiguous")
         else:
             length = int(value)
-    return Head(status, None if coding else length, coding == b"chunked")
+    return Head(status, None if coding else length, coding == b"chunked", content)
 
 
 def _read_body(head: Head, rest: bytes, limit: int) -> Generator[Receive, bytes, bytes]:
     """Read the first `limit` bytes of the body, or what there is of it when the time is up."""
-    body = _Chunks(limit) if head.chunked else _Plain(limit, head.length)
+    body = ChunkedBody(limit) if head.chunked else PlainBody(limit, head.length)
     if head.status in (101, 204, 304):
         return b""
     body.feed(rest)
@@ -319,7 +323,7 @@ def _read_body(head: Head, rest: bytes, limit: int) -> Generator[Receive, bytes,
     return bytes(body.content[:limit])
 
 
-class _Plain:
+class PlainBody:
     """A body that ends after its announced length, or with the connection."""
 
     def __init__(self, limit: int, length: int | None) -> None:
@@ -329,9 +333,11 @@ class _Plain:
 
     @property
     def complete(self) -> bool:
+        """Whether all that is wanted is there."""
         return len(self.content) >= self._wanted
 
     def feed(self, content: bytes) -> None:
+        """Take the next bytes from the connection."""
         self.content += content[: self._wanted - len(self.content)]
 
     def end(self) -> None:
@@ -340,7 +346,7 @@ class _Plain:
             raise Trouble(Reason.CLOSED, f"closed after {len(self.content)} bytes of the body")
 
 
-class _Chunks:
+class ChunkedBody:
     """A body in chunks (RFC 9112, section 7.1); trailers are not read."""
 
     _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -354,6 +360,7 @@ class _Chunks:
         self._left = 0  # bytes of the chunk that are still to come, with its line end
 
     def feed(self, content: bytes) -> None:
+        """Take the next bytes from the connection."""
         self._pending += content
         while not self.complete and self._step():
             self.complete |= len(self.content) >= self._limit

@@ -3,9 +3,20 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
+
+
+class ListHealth(NamedTuple):
+    """How the list of targets that a monitor follows is.
+
+    `ok` tells whether its last reading is in effect, `read_at` when one last was, in unix seconds.
+    """
+
+    ok: bool
+    read_at: float | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,7 +28,8 @@ class Vitals:
     reason (`overrun`: the previous probe was still running; `gap`: the process stood still; `pace`:
     other UDP probes of the host came first). `load` says whether the schedule is kept.
     `overdue` tells for how many seconds something that the schedule owes has been left undone.
-    `state_errors` counts what could not be stored, by reason.
+    `state_errors` counts what could not be stored, by reason. `target_lists` is about the lists
+    of targets, by the name of the monitor.
     """
 
     name: str
@@ -35,6 +47,7 @@ class Vitals:
     load: Load = field(default_factory=Load)
     skipped: Counter[str] = field(default_factory=Counter)
     state_errors: Counter[str] = field(default_factory=Counter)
+    target_lists: dict[str, ListHealth] = field(default_factory=dict)
 
     @property
     def probes_in_flight(self) -> int:

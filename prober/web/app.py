@@ -39,6 +39,7 @@ from prober.web.keys import (
 )
 from prober.web.metrics import Metrics
 from prober.web.openapi import OPENAPI, describe
+from prober.web.probe import ON_DEMAND, OnDemand
 from prober.web.routes import ROUTES
 from prober.web.scrape import METRICS
 from prober.web.stream import STREAMS, Streams
@@ -69,6 +70,7 @@ def make_app(
     history: History | None = None,
     editor: Editor | None = None,
     edits: Edits | None = None,
+    on_demand: OnDemand | None = None,
     access: Access | None = None,
     allows_reload: Callable[[], bool] = lambda: True,
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None,
@@ -87,6 +89,7 @@ def make_app(
         history: What was written of the past; None where no state is kept.
         editor: Takes edits over the API; None where there is nothing to edit.
         edits: The edits that stand; None where there is nothing to edit.
+        on_demand: Probes on demand.
         access: Who may call; None: everybody.
         allows_reload: Whether reloading over HTTP is on at the moment.
         probe_now: Lets a check be probed now (`Scheduler.probe_now`); None where nothing is probed.
@@ -99,6 +102,7 @@ def make_app(
     app[CLOCKS], app[LIFECYCLE] = Clocks(wall, clock), Lifecycle(reload, allows_reload)
     app[HISTORY] = Past(history)
     app[PROBING], app[FACADE] = Probing(probe_now), Facade(front)
+    app[ON_DEMAND] = on_demand or OnDemand(None)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[OPENAPI] = describe(ROUTES, vitals.version)

@@ -32,6 +32,7 @@ class DaemonCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
         yield from self._gauges()
+        yield from self._target_lists()
         vitals = self._vitals
         yield _histogram(
             "prober_schedule_lag_seconds", "How late probes started", vitals.schedule_lags
@@ -84,6 +85,23 @@ class DaemonCollector(Collector):
             ),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+
+    def _target_lists(self) -> Iterator[Metric]:
+        ok = GaugeMetricFamily(
+            "prober_target_list_last_refresh_successful",
+            "Whether the last reading of the list of targets that a monitor follows is in effect",
+            labels=["monitor"],
+        )
+        at = GaugeMetricFamily(
+            "prober_target_list_last_refresh_success_timestamp_seconds",
+            "When a reading of that list last was in effect, in unix time",
+            labels=["monitor"],
+        )
+        for monitor, health in self._vitals.target_lists.items():
+            ok.add_metric([monitor], health.ok)
+            if health.read_at is not None:
+                at.add_metric([monitor], health.read_at)
+        yield from (ok, at)
 
 
 def _counter(name: str, text: str, counts: Mapping[str, int]) -> Metric:

@@ -117,7 +117,7 @@ def _operation(route: Route) -> Json:
 
 def is_strict(route: Route) -> bool:
     """Tell whether a route refuses parameters that it does not know."""
-    return route.path.startswith(("/api/", "/health/"))
+    return route.path.startswith(("/api/", "/health/", "/sd"))
 
 
 def _parameter(

@@ -9,13 +9,16 @@ from prober.web.page.overview import get_page
 from prober.web.page.sheet import get_csv
 from prober.web.page.view import VIEW_QUERY
 from prober.web.past import HISTORY_QUERY, get_history
+from prober.web.probe import PROBE_QUERY, get_probe
 from prober.web.probing import probe
 from prober.web.scrape import get_metrics
+from prober.web.sd import SD_QUERY, get_sd
 from prober.web.stream import STREAM_QUERY, get_stream
 
 _EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
 _DELETE = {204: "", 403: "Error", 409: "Error"}
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
+_PROBED = dict.fromkeys((200, 400, 404, 500, 503), "text/plain")
 
 ROUTES = (
     Route("GET", "/api/v1/status", native.get_status, {200: "Overview"}),
@@ -99,4 +102,6 @@ ROUTES = (
         "GET", "/badge/monitor/{name}.svg", get_monitor_badge, {200: "image/svg+xml"}, public=True
     ),
     Route("GET", "/static/{name}", get_static, {200: "text/plain", 304: "text/plain"}, public=True),
+    Route("GET", "/probe", get_probe, _PROBED, PROBE_QUERY),
+    Route("GET", "/sd", get_sd, {200: "TargetGroups"}, SD_QUERY),
 )

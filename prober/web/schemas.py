@@ -262,6 +262,7 @@ SCHEMAS: Mapping[str, Json] = {
         }
     ),
     "Reloaded": _object({"config_hash": _TEXT}),
+    "TargetGroups": _list(_object({"targets": _list(_BACKEND), "labels": _LABELS})),
     "ReloadFailed": _object({"code": _TEXT, "message": _TEXT, "problems": _list(_TEXT)}),
     "OpenApi": {"type": "object"},
 }

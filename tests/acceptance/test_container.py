@@ -33,6 +33,15 @@ print([each for each in paths if each.st_uid])
 ITSELF = {"name": "itself", "type": "TCP", "targets": ["127.0.0.1:7762"], "fast_interval": "100ms"}
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.1)):
+        if condition():
+            return
+        pause.wait(0.1)
+    raise AssertionError(f"waited in vain for {condition}")
+
+
 class Podman:
     """A container engine with a store of its own."""
 
@@ -94,11 +103,19 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
 
 
 def _leave_nothing(folder: Path) -> None:
-    """Remove the mounts and control groups that podman leaves behind."""
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        if (place := line.split()[1]).startswith(f"{folder}/"):
-            subprocess.run(["umount", "--lazy", place], check=False)
-    shutil.rmtree(folder)
+    """Remove the mounts and control groups that podman leaves behind.
+
+    It tidies up itself in the background after a container has ended, and mounts anew for that.
+    """
+
+    def is_gone() -> bool:
+        for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+            if (place := line.split()[1]).startswith(f"{folder}/"):
+                subprocess.run(["umount", "--lazy", place], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    wait_until(is_gone)
     for parent in Path("/sys/fs/cgroup").glob("**/libpod_parent"):
         for group in (*sorted(parent.rglob("*/"), reverse=True), parent):
             with suppress(OSError):
@@ -114,7 +131,7 @@ class Container:
         self.name = engine.ask(
             *("run", "--detach", *HARDENED, f"--volume={folder}:/etc/prober:ro", IMAGE)
         )
-        self.wait_for(lambda: self.events("ready") != [])
+        wait_until(lambda: self.events("ready") != [])
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return what has been logged of an event."""
@@ -134,15 +151,6 @@ class Container:
         """Stop it as `docker stop` does; return its exit status."""
         self._engine.ask("stop", "--time=10", self.name)
         return int(self._engine.ask("inspect", "--format={{.State.ExitCode}}", self.name))
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        pause = threading.Event()
-        for _ in range(int(PATIENCE / 0.1)):
-            if condition():
-                return
-            pause.wait(0.1)
-        raise AssertionError(self._engine.run("logs", self.name))
 
 
 def configure(folder: Path, *monitors: object) -> None:
@@ -170,7 +178,7 @@ def test_the_image_says_what_it_is_and_how_it_is_run(podman: Podman) -> None:
 
 
 def test_a_container_without_rights_probes_and_is_healthy(container: Container) -> None:
-    container.wait_for(lambda: container.events("status_changed") != [])
+    wait_until(lambda: container.events("status_changed") != [])
     assert container.events("status_changed")[0]["to"] == "OK"
     assert container.exec("prober", "health").returncode == 0
     assert container.exec("prober", "status").returncode == 0
@@ -187,7 +195,7 @@ def test_nothing_is_left_of_what_built_it(container: Container) -> None:
 def test_it_reloads_on_a_signal_to_its_first_process(container: Container) -> None:
     configure(container.folder, ITSELF, {**ITSELF, "name": "twice"})
     container.signal("HUP")
-    container.wait_for(lambda: container.events("config_reloaded") != [])
+    wait_until(lambda: container.events("config_reloaded") != [])
     assert container.events("config_reloaded")[0]["added"] == 1
 
 

@@ -121,11 +121,12 @@ def test_the_tables_of_the_documentation_are_those_of_the_options() -> None:
 
 
 def test_an_outdated_table_is_replaced() -> None:
-    page = "a\n<!-- keys: targets_from -->\nold\n<!-- end -->\nb"
+    page = "a\n<!-- keys: target_group -->\nold\n<!-- end -->\nb"
     assert with_tables(page) == (
-        "a\n<!-- keys: targets_from -->\n| key | values | default | meaning |\n"
-        "| --- | --- | --- | --- |\n| `file` | text | required | a Prometheus file_sd list |\n"
-        "<!-- end -->\nb"
+        "a\n<!-- keys: target_group -->\n| key | values | default | meaning |\n"
+        "| --- | --- | --- | --- |\n"
+        "| `targets` | list of text | required | host:port of each backend |\n"
+        "| `labels` | mapping |  | labels of these backends |\n<!-- end -->\nb"
     )
 
 

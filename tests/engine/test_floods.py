@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from prober.engine.reactor import REPLY_LIMIT
+from prober.engine.attempt import REPLY_LIMIT
 from prober.model.probe import Probe
 from prober.model.status import Reason
 from prober.probes.grpc import GrpcProbe

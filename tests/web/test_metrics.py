@@ -18,6 +18,7 @@ from prober.model.pool import Pool
 from prober.model.status import Reason
 from prober.probes.grpc import GrpcProbe
 from prober.probes.tcp import TcpProbe
+from prober.state.vitals import ListHealth
 from prober.web.metrics import Metrics
 from prober.web.scrape import prefers_openmetrics
 from tests.web.conftest import Client
@@ -60,6 +61,8 @@ CONTRACT = {
     "prober_state_errors": ("counter", {"reason"}),
     "prober_config_last_reload_successful": ("gauge", set()),
     "prober_config_last_reload_success_timestamp_seconds": ("gauge", set()),
+    "prober_target_list_last_refresh_successful": ("gauge", {"monitor"}),
+    "prober_target_list_last_refresh_success_timestamp_seconds": ("gauge", {"monitor"}),
     "prober_build_info": ("gauge", {"version"}),
 }
 
@@ -79,6 +82,7 @@ def busy(world: World) -> None:
     world.record("tls", ONE, facts={"tls_not_after": 1_900_000_000.0, "tls_version": "TLSv1.3"})
     world.store.counters["web"].probes = 1_234_567
     world.vitals.saw_loop_lag(0.002)
+    world.vitals.target_lists[HOSTILE] = ListHealth(ok=False, read_at=WALL)
     world.vitals.schedule_lags.observe(7.0)
     world.vitals.saw_skips("overrun", 2)
     world.vitals.state_errors["full"] = 1

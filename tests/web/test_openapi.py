@@ -41,6 +41,7 @@ ROUTES = {
     "/api/v1/edits": "/api/v1/edits",
     "/api/v1/events": "/api/v1/events?limit=1",
     "/api/v1/openapi.json": "/api/v1/openapi.json",
+    "/sd": "/sd",
     "/health/pools/{name}": "/health/pools/p?min_healthy=0",
 }
 

@@ -1,0 +1,140 @@
+"""What a certificate says of itself, in the words of Go's x509.
+
+Sources: RFC 5280, sections 4.1 and 4.2.1.6; RFC 2253, section 2; X.690, section 8.1.
+"""
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from prober.engine.certificate import not_after, read_value
+
+_OBJECT_ID, _BOOLEAN, _OCTETS, _VERSION, _EXTENSIONS = 0x06, 0x01, 0x04, 0xA0, 0xA3
+_SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
+_DNS_NAME = 0x82
+_STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
+_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")  # X.680, section 41.4
+_ATTRIBUTES = {  # in the order in which Go writes them
+    bytes.fromhex("550405"): "SERIALNUMBER",
+    bytes.fromhex("550403"): "CN",
+    bytes.fromhex("550411"): "POSTALCODE",
+    bytes.fromhex("550409"): "STREET",
+    bytes.fromhex("550408"): "ST",
+    bytes.fromhex("550407"): "L",
+    bytes.fromhex("55040b"): "OU",
+    bytes.fromhex("55040a"): "O",
+    bytes.fromhex("550406"): "C",
+}
+
+
+class Certificate(NamedTuple):
+    """A certificate; `not_after` in unix seconds, names as Go writes them."""
+
+    fingerprint: str
+    serial_number: str
+    subject: str
+    issuer: str
+    dns_names: tuple[str, ...]
+    has_alternative_names: bool
+    not_after: float
+
+
+def read_certificate(der: bytes) -> Certificate | None:
+    """Read a certificate; None if that is not possible."""
+    try:
+        return _read(der)
+    except (IndexError, ValueError, UnicodeDecodeError):
+        return None
+
+
+def _read(der: bytes) -> Certificate:
+    _, outer, _ = read_value(memoryview(der))
+    _, content, _ = read_value(outer)
+    fields = list(_values(content))
+    if fields[0][0] == _VERSION:
+        del fields[0]
+    (_, serial), _, (_, issuer), _, (_, subject) = fields[:5]
+    names = _alternative_names(fields[6:])
+    expiry = not_after(der)
+    if expiry is None:
+        raise ValueError("no validity")
+    return Certificate(
+        fingerprint=sha256(der).hexdigest(),
+        serial_number=f"{int.from_bytes(serial, signed=True):x}",
+        subject=_written(subject),
+        issuer=_written(issuer),
+        dns_names=tuple(
+            bytes(name).decode("ascii") for tag, name in names or () if tag == _DNS_NAME
+        ),
+        has_alternative_names=names is not None,
+        not_after=expiry,
+    )
+
+
+def _values(content: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the tag and the content of each value in a row of them."""
+    while len(content):
+        tag, value, content = read_value(content)
+        yield tag, value
+
+
+def _alternative_names(
+    fields: list[tuple[int, memoryview]],
+) -> list[tuple[int, memoryview]] | None:
+    for tag, wrapped in fields:
+        if tag == _EXTENSIONS:
+            _, extensions, _ = read_value(wrapped)
+            for _, extension in _values(extensions):
+                parts = [part for part in _values(extension) if part[0] != _BOOLEAN]
+                if bytes(parts[0][1]) == _SUBJECT_ALTERNATIVE_NAME:
+                    return list(_values(read_value(parts[1][1])[1]))
+    return None
+
+
+def _written(name: memoryview) -> str:
+    """Write a distinguished name: known attributes in Go's order, the others behind them."""
+    known: dict[bytes, list[str]] = {}
+    others: list[str] = []
+    for _, parts in _values(name):
+        for _, attribute in _values(parts):
+            (_, kind), (tag, value) = _values(attribute)
+            word, text = (
+                _ATTRIBUTES.get(bytes(kind)),
+                bytes(value).decode(_STRINGS.get(tag, "utf-8")),
+            )
+            if word is None:
+                others.insert(0, f"{_dotted(bytes(kind))}=#{_as_der(text).hex()}")
+            else:
+                known.setdefault(bytes(kind), []).append(f"{word}={_escaped(text)}")
+    ordered = ["+".join(known[kind]) for kind in _ATTRIBUTES if kind in known]
+    return ",".join(ordered + others)
+
+
+def _as_der(text: str) -> bytes:
+    """Return a text as Go writes it anew: printable, or UTF-8; short, as names are."""
+    content = text.encode()
+    tag = 0x13 if _PRINTABLE.fullmatch(text) else 0x0C
+    size = len(content)
+    length = bytes([size]) if size < 0x80 else bytes([0x82, *size.to_bytes(2)])
+    return bytes([tag]) + length + content
+
+
+def _dotted(kind: bytes) -> str:
+    first, *rest = kind
+    numbers, number = [*divmod(first, 40)], 0
+    for byte in rest:
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            numbers.append(number)
+            number = 0
+    return ".".join(map(str, numbers))
+
+
+def _escaped(text: str) -> str:
+    escaped = "".join(f"\\{char}" if char in ',+"\\<>;' else char for char in text)
+    if escaped[:1] in ("#", " "):
+        escaped = f"\\{escaped}"
+    if len(escaped) > 1 and escaped[-1] == " ":
+        escaped = f"{escaped[:-1]}\\ "
+    return escaped

@@ -1,0 +1,99 @@
+"""The query_response of a TCP module, sans-IO: lines that are awaited, lines that are sent."""
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from prober.blackbox.judge import search
+from prober.config.blackbox.modules import QueryResponse, TcpModule
+from prober.model.probe import RECEIVE, Receive, Send, StartTls, Steps, Trouble
+from prober.model.status import Reason, Verdict
+
+LINE_LIMIT = 65536
+"""Bytes of one line."""
+LINE_SECONDS = 0.1
+"""Time that a regular expression may take on one line."""
+
+_VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
+
+
+@dataclass(slots=True)
+class Course:
+    """How a dialogue went; `by_pattern` tells that a pattern was not found."""
+
+    by_pattern: bool = False
+
+
+def dialogue(module: TcpModule, start: StartTls, course: Course) -> Steps:
+    """Speak as the module says; `start` is the handshake, if there is one."""
+    if module.tls:
+        yield start
+    lines = _Lines()
+    for entry in module.query_response:
+        send = entry.send
+        if entry.expect and entry.expect.written:
+            found = yield from _await(entry, lines)
+            course.by_pattern = found is None
+            if found is None:
+                detail = f"no line matched {entry.expect.written!r}"
+                return Verdict(Reason.PAYLOAD_MISMATCH, detail)
+            send = expand(send, found)
+        if send:
+            yield Send(f"{send}\n".encode(errors="surrogateescape"))
+        if entry.starttls:
+            yield start
+            lines = _Lines()
+    return Verdict(Reason.OK, "the dialogue went as expected")
+
+
+def _await(entry: QueryResponse, lines: "_Lines") -> Generator[Receive, bytes, Any]:
+    """Return the match of the first line that matches; None if the peer ends before."""
+    assert entry.expect is not None  # noqa: S101  (the caller looked)
+    while (line := (yield from lines.next())) is not None:
+        try:
+            found = search(entry.expect, line, LINE_SECONDS)
+        except TimeoutError:
+            detail = f"{entry.expect.written!r} took more than {LINE_SECONDS:g} s"
+            raise Trouble(Reason.REGEX_TIMEOUT, detail) from None
+        if found:
+            return found
+    return None
+
+
+class _Lines:
+    """Lines out of a stream, without their ends."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._ended = False
+
+    def next(self) -> Generator[Receive, bytes, str | None]:
+        """Return the next line, None after the last."""
+        searched = 0
+        while (end := self._pending.find(b"\n", searched)) < 0 and not self._ended:
+            if len(self._pending) >= LINE_LIMIT:
+                raise Trouble(Reason.BAD_RESPONSE, f"a line of more than {LINE_LIMIT} bytes")
+            searched = len(self._pending)
+            content = yield RECEIVE
+            self._ended = not content
+            self._pending += content
+        if end < 0 and not self._pending:
+            return None
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line.removesuffix(b"\r").decode(errors="surrogateescape")
+
+
+def expand(template: str, found: Any) -> str:
+    """Put the groups of a match into `$1`, `$name`, `${name}`; one that is not there is empty."""
+
+    def value(variable: re.Match[str]) -> str:
+        if variable[1]:
+            return "$"
+        name = variable[2] or variable[3]
+        try:
+            return found[int(name) if name.isdigit() else name] or ""
+        except IndexError:
+            return ""
+
+    return _VARIABLE.sub(value, template)

@@ -1,0 +1,110 @@
+"""One HTTP request and its reply, sans-IO: what is sent, and what is kept of what comes back."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+from prober.model.probe import RECEIVE, Send, StartTls, Steps, Trouble
+from prober.model.status import Reason, Verdict
+from prober.probes.http import ChunkedBody, PlainBody, read_head
+
+BODY_LIMIT = 16 * 1024 * 1024
+"""Bytes of a body that are read, whatever the module says."""
+
+REDIRECTS = (301, 302, 303, 307, 308)
+_FIELD = re.compile(r"^([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
+_OWN = ("connection", "content-length", "transfer-encoding")
+_DONE = Verdict(Reason.OK, "replied")
+
+
+@dataclass(slots=True)
+class Reply:
+    """What has come of a reply; `status` is 0 as long as there is no head.
+
+    `content_length` is -1 where it is not announced. `was_cut` tells that the body is longer than
+    allowed, `is_whole` that all of it was read.
+    """
+
+    status: int = 0
+    version: str = "0"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    content_length: int = 0
+    body: bytes = b""
+    is_whole: bool = False
+    was_cut: bool = False
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of a header."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    @property
+    def location(self) -> str:
+        """Where it redirects to; empty if it does not."""
+        return next(iter(self.values("location")), "") if self.status in REDIRECTS else ""
+
+    @property
+    def last_modified(self) -> float | None:
+        """The header of that name in unix seconds, if it is there and can be read."""
+        try:
+            return parsedate_to_datetime(self.values("last-modified")[0]).timestamp()
+        except (IndexError, ValueError, TypeError):
+            return None
+
+
+def request_bytes(
+    method: str, path: str, headers: Mapping[str, str], body: bytes, *, user_agent: str
+) -> bytes:
+    """Write a request; `headers` has a Host."""
+    lines = {"user-agent": f"User-Agent: {user_agent}", "connection": "Connection: close"}
+    if body or method in ("POST", "PUT", "PATCH"):
+        lines["content-length"] = f"Content-Length: {len(body)}"
+    lines |= {
+        name.lower(): f"{name}: {value}"
+        for name, value in headers.items()
+        if name.lower() not in _OWN
+    }
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines.values(), "", ""]).encode() + body
+
+
+def exchange(
+    start: StartTls | None, request: bytes, reply: Reply, *, method: str, limit: int
+) -> Steps:
+    """Send a request and fill in the reply, its body up to `limit` bytes.
+
+    The body of a reply that redirects is not read.
+    """
+    if start is not None:
+        yield start
+    yield Send(request)
+    content: bytes = yield RECEIVE
+    if not content:
+        return Verdict(Reason.CLOSED, "closed without a reply")
+    head, rest = yield from read_head(content)
+    reply.status = head.status
+    reply.version = head.content[5:8].decode()
+    reply.headers = _FIELD.findall(head.content.decode("latin-1").partition("\n")[2])
+    may_have_body = head.status not in (101, 204, 304)
+    if may_have_body:
+        reply.content_length = -1 if head.length is None else head.length
+    if reply.location:
+        return _DONE
+    if not may_have_body or method == "HEAD":
+        reply.is_whole = True
+        return _DONE
+    body = ChunkedBody(limit + 1) if head.chunked else PlainBody(limit + 1, head.length)
+    try:
+        body.feed(rest)
+        while not body.complete:
+            content = yield RECEIVE
+            if not content:
+                body.end()
+                break
+            body.feed(content)
+        reply.is_whole = True
+    except Trouble as trouble:
+        return trouble.verdict
+    finally:
+        reply.was_cut = len(body.content) > limit
+        reply.body = bytes(body.content[:limit])
+    return _DONE

@@ -1,0 +1,129 @@
+"""What one probe found, as gauges and as log lines: what `GET /probe` answers with."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from prometheus_client.utils import floatToGoString
+
+from prober.blackbox.certificate import Certificate, read_certificate
+from prober.model.probe import TlsSession
+
+HELP = {
+    "probe_dns_lookup_time_seconds": "Returns the time taken for probe dns lookup in seconds",
+    "probe_duration_seconds": "Returns how long the probe took to complete in seconds",
+    "probe_failed_due_to_regex": "Indicates if probe failed due to regex",
+    "probe_grpc_duration_seconds": "Duration of gRPC request by phase",
+    "probe_grpc_healthcheck_response": "Response HealthCheck response",
+    "probe_grpc_ssl": "Indicates if SSL was used for the connection",
+    "probe_grpc_status_code": "Response gRPC status code",
+    "probe_http_content_length": "Length of http content response",
+    "probe_http_duration_seconds": "Duration of http request by phase, summed over all redirects",
+    "probe_http_last_modified_timestamp_seconds": (
+        "Returns the Last-Modified HTTP response header in unixtime"
+    ),
+    "probe_http_redirects": "The number of redirects",
+    "probe_http_ssl": "Indicates if SSL was used for the final redirect",
+    "probe_http_status_code": "Response HTTP status code",
+    "probe_http_uncompressed_body_length": "Length of uncompressed response body",
+    "probe_http_version": "Returns the version of HTTP of the probe response",
+    "probe_ip_addr_hash": (
+        "Specifies the hash of IP address. It's useful to detect if the IP address changes."
+    ),
+    "probe_ip_protocol": "Specifies whether probe ip protocol is IP4 or IP6",
+    "probe_ssl_earliest_cert_expiry": "Returns last SSL chain expiry in unixtime",
+    "probe_ssl_last_chain_expiry_timestamp_seconds": "Returns last SSL chain expiry in timestamp",
+    "probe_ssl_last_chain_info": "Contains SSL leaf certificate information",
+    "probe_success": "Displays whether or not the probe was a success",
+    "probe_tls_version_info": "Returns the TLS version used or NaN when unknown",
+}
+"""The gauges that a probe may have, and their help texts: those of blackbox_exporter."""
+
+_NO_TIME = -62135596800.0  # the zero of Go's time: no chain was verified
+_VERSIONS = {"TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
+_BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+
+_go_string: Callable[[float], str] = floatToGoString
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Findings:
+    """Gathers gauges and log lines; `wall` gives unix time."""
+
+    def __init__(self, wall: Callable[[], float], **context: str) -> None:
+        self._wall = wall
+        self._context = context
+        self._gauges: dict[str, dict[Labels, float]] = {}
+        self._lines: list[str] = []
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        self._gauges.setdefault(name, {})[tuple(sorted(labels.items()))] = value
+
+    def add(self, name: str, value: float, **labels: str) -> None:
+        """Add to a gauge, which begins at zero."""
+        samples = self._gauges.setdefault(name, {})
+        key = tuple(sorted(labels.items()))
+        samples[key] = samples.get(key, 0.0) + value
+
+    def log(self, message: str, level: str = "info", **facts: object) -> None:
+        """Add a line, in logfmt."""
+        at = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
+        pairs = {
+            "ts": at.replace("+00:00", "Z"),
+            **self._context,
+            "level": level,
+            "msg": message,
+            **facts,
+        }
+        self._lines.append(" ".join(f"{key}={_quoted(value)}" for key, value in pairs.items()))
+
+    def saw_tls(self, session: TlsSession, *, chain_expiry: bool = True) -> None:
+        """Take in a handshake; that exporter tells of a chain's expiry for some probers only."""
+        sent = [found for each in session.sent if (found := read_certificate(each))]
+        trusted = [found for each in session.trusted if (found := read_certificate(each))]
+        self.set("probe_tls_version_info", 1, version=_VERSIONS.get(session.version, "unknown"))
+        if not sent:
+            return
+        self.set("probe_ssl_earliest_cert_expiry", min(each.not_after for each in sent))
+        if chain_expiry:
+            expiry = min((each.not_after for each in trusted), default=_NO_TIME)
+            self.set("probe_ssl_last_chain_expiry_timestamp_seconds", expiry)
+        self.set("probe_ssl_last_chain_info", 1, **_leaf_labels(sent[0]))
+
+    def metrics(self) -> str:
+        """Return the gauges in Prometheus' text format, in order of their names."""
+        return "".join(self._families())
+
+    def _families(self) -> Iterator[str]:
+        for name, samples in sorted(self._gauges.items()):
+            yield f"# HELP {name} {HELP[name]}\n# TYPE {name} gauge\n"
+            for labels, value in sorted(samples.items()):
+                pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
+                shown = f"{name}{{{pairs}}}" if pairs else name
+                yield f"{shown} {_go_string(value)}\n"
+
+    def logs(self) -> str:
+        """Return the log lines."""
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+def _leaf_labels(leaf: Certificate) -> dict[str, str]:
+    return {
+        "fingerprint_sha256": leaf.fingerprint,
+        "issuer": leaf.issuer,
+        "serialnumber": leaf.serial_number,
+        "subject": leaf.subject,
+        "subjectalternative": ",".join(leaf.dns_names),
+    }
+
+
+def _quoted(value: object) -> str:
+    text = f"{value:.9g}" if isinstance(value, float) else str(value)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

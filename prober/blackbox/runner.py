@@ -1,0 +1,178 @@
+"""Runs the steps of one probe on demand with the engine of the daemon, under one deadline."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from prober.blackbox.certificate import read_certificate
+from prober.blackbox.exchange import BODY_LIMIT
+from prober.blackbox.findings import Findings
+from prober.engine.attempt import Job
+from prober.engine.reactor import Engine
+from prober.engine.resolver import Address, Addresses, Answer, Resolver, literal
+from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
+from prober.model.status import Outcome, Reason, Verdict
+
+REPLY_LIMIT = BODY_LIMIT + 1024 * 1024
+"""Bytes that are read of one connection: a whole body, its head and what surrounds chunks."""
+
+_OURS = (
+    Reason.NO_DESCRIPTORS,
+    Reason.NO_PORTS,
+    Reason.NO_MEMORY,
+    Reason.STALLED,
+    Reason.INTERNAL,
+)
+_FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
+
+
+class OwnTrouble(Exception):  # noqa: N818  (what happened to us)
+    """The probe says nothing of its target, because the trouble was the prober's own."""
+
+
+class Run(NamedTuple):
+    """What a probe ended with; `session` is that of its last handshake."""
+
+    outcome: Outcome
+    session: TlsSession | None
+
+
+def look_up_all(name: str) -> Addresses:
+    """Ask the system for the addresses of a name, of both families; may block for long."""
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    addresses = (
+        Address(family, str(host), int(rest[-1]) if family == socket.AF_INET6 else 0)
+        for family, _, _, _, (host, *rest) in found
+    )
+    return tuple(dict.fromkeys(addresses))
+
+
+class Runner:
+    """One probe on demand.
+
+    Args:
+        engine: Runs its connections.
+        resolver: Answers for the name of its target.
+        findings: Takes what is found.
+        clock: A monotonic clock.
+        deadline: When the probe must have ended, on that clock.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        resolver: Resolver,
+        findings: Findings,
+        *,
+        clock: Callable[[], float],
+        deadline: float,
+    ) -> None:
+        self._engine = engine
+        self._resolver = resolver
+        self.findings = findings
+        self._clock = clock
+        self._deadline = deadline
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until the deadline."""
+        return self._deadline - self._clock()
+
+    async def choose_address(self, host: str, family: str, *, fallback: bool) -> str | None:
+        """Return the address of a host in the preferred family; None if it has none."""
+        findings, started = self.findings, self._clock()
+        findings.set("probe_ip_protocol", 0)
+        findings.set("probe_ip_addr_hash", 0)
+        findings.log("Resolving target address", host=host, ip_protocol=family)
+        answer = await self._addresses(host)
+        findings.set("probe_dns_lookup_time_seconds", self._clock() - started)
+        if isinstance(answer, Trouble):
+            findings.log("Resolution with IP protocol failed", "error", err=answer)
+            return None
+        chosen = choose(answer, family, fallback=fallback)
+        if chosen is None:
+            findings.log("Resolution with IP protocol failed", "error", err="no such address")
+            return None
+        findings.log("Resolved target address", host=host, ip=chosen)
+        findings.set("probe_ip_protocol", ip_address(chosen).version)
+        findings.set("probe_ip_addr_hash", address_hash(chosen))
+        return chosen
+
+    async def _addresses(self, host: str) -> Answer:
+        if addresses := literal(host):
+            return addresses
+        told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer = self._resolver.resolve(host, told.set_result)
+        if answer is not None:
+            return answer
+        try:
+            async with asyncio.timeout(max(0.0, self.time_left)):
+                return await told
+        except TimeoutError:
+            return Trouble(Reason.DNS_UNAVAILABLE, "no answer from the resolver in time")
+        finally:
+            self._resolver.forget(host, told.set_result)
+
+    async def run(self, target: Target, steps: Steps) -> Run:
+        """Connect and take the steps; raise `OwnTrouble`."""
+        sessions: list[TlsSession] = []
+        finished: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        job = Job(
+            target,
+            lambda: _watched(steps, sessions),
+            timeout=max(0.001, self.time_left),
+            datagram=False,
+            reply_limit=REPLY_LIMIT,
+        )
+        attempt = self._engine.start(job, finished.set_result)
+        try:
+            outcome = await finished
+        finally:
+            self._engine.cancel(attempt)
+        if outcome.reason in _OURS:
+            raise OwnTrouble(f"{outcome.reason.sentence}: {outcome.detail}")
+        return Run(outcome, sessions[-1] if sessions else None)
+
+
+def choose(addresses: Addresses, family: str, *, fallback: bool) -> str | None:
+    """Return the first address of a family, or with `fallback` the last of the other."""
+    preferred = [each.host for each in addresses if each.family == _FAMILIES[family]]
+    if preferred:
+        return preferred[0]
+    return addresses[-1].host if fallback and addresses else None
+
+
+def address_hash(address: str) -> int:
+    """Return the FNV-1a hash of an address."""
+    value = 0x811C9DC5
+    for byte in ip_address(address).packed:
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return value
+
+
+def _watched(steps: Steps, sessions: list[TlsSession]) -> Steps:
+    """Take the steps, and keep the sessions of their handshakes with the certificates."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                value = yield step._replace(chain=True) if isinstance(step, StartTls) else step
+            except Trouble as trouble:
+                step = steps.throw(trouble)
+                continue
+            if isinstance(step, StartTls):
+                sessions.append(value)
+                if step.settings.verify and _relies_on_common_name(value):
+                    return Verdict(Reason.TLS_HOSTNAME, "certificate: it names no host but its CN")
+            step = steps.send(value)
+    except StopIteration as stop:
+        verdict: Verdict = stop.value
+        return verdict
+
+
+def _relies_on_common_name(session: TlsSession) -> bool:
+    """Tell whether a certificate has no alternative names, which Go asks for and OpenSSL not."""
+    leaf = read_certificate(session.sent[0]) if session.sent else None
+    return leaf is not None and not leaf.has_alternative_names

@@ -1,0 +1,155 @@
+"""Answers `GET /probe`: which module, how much time, which slot, and what is said."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+
+import structlog
+import yaml
+
+from prober.blackbox.findings import Findings
+from prober.blackbox.http import probe_http
+from prober.blackbox.others import probe_grpc, probe_tcp
+from prober.blackbox.runner import OwnTrouble, Runner, look_up_all
+from prober.config.blackbox.modules import Module
+from prober.config.blackbox.reading import Modules
+from prober.engine.reactor import Engine
+from prober.engine.resolver import Resolver
+from prober.model.option import show_options
+from prober.web.probe import ProbeAnswer, ProbeRequest
+
+log = structlog.get_logger()
+
+DEFAULT_MODULE = "http_2xx"
+SCRAPE_SECONDS = 120.0
+"""Time of a probe whose scraper says none, as for blackbox_exporter."""
+OFFSET_SECONDS = 0.5
+"""What is left of the scraper's time for the answer's way back, as for blackbox_exporter."""
+
+
+def probe_seconds(scrape_timeout: str | None, module: Module) -> float:
+    """Return the time that a probe has; raise ValueError."""
+    scrape = float(scrape_timeout) if scrape_timeout else 0.0
+    if not math.isfinite(scrape):
+        raise ValueError(f"{scrape_timeout!r} is no number of seconds")
+    most = (scrape or SCRAPE_SECONDS) - OFFSET_SECONDS
+    own = module.timeout or 0.0
+    return own if 0 < own < most or most < 0 else most
+
+
+class ProbeService:
+    """Probes on demand.
+
+    Args:
+        engine: The engine of the daemon.
+        modules: Gives the modules of the running configuration; None where there are none.
+        most: Probes under way at once; more wait for their turn.
+    """
+
+    def __init__(self, engine: Engine, modules: Callable[[], Modules | None], *, most: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._engine = engine
+        self._modules = modules
+        self._slots = asyncio.Semaphore(most)
+        self._resolver = Resolver(
+            clock=time.monotonic, soon=loop.call_soon_threadsafe, look_up=look_up_all
+        )
+
+    async def answer(self, request: ProbeRequest) -> ProbeAnswer:
+        """Probe, and return what to answer."""
+        modules = self._modules()
+        if modules is None:
+            message = "probing on demand is switched off; server.blackbox_modules switches it on"
+            return ProbeAnswer(404, f"{message}\n")
+        name = request.module or DEFAULT_MODULE
+        module = modules.usable.get(name)
+        if module is None:
+            if why := modules.refused.get(name):
+                return ProbeAnswer(400, f"Module {name!r} is refused: {why}\n")
+            return ProbeAnswer(400, f"Unknown module {name!r}\n")
+        if not request.target:
+            return ProbeAnswer(400, "Target parameter is missing\n")
+        if trouble := _host_twice(module, request.hostname):
+            return ProbeAnswer(400, f"{trouble}\n")
+        try:
+            seconds = probe_seconds(request.scrape_timeout, module)
+        except ValueError as error:
+            message = f"Failed to parse timeout from Prometheus header: {error}"
+            return ProbeAnswer(500, f"{message}\n")
+        return await self._in_turn(request, name, module, seconds)
+
+    async def _in_turn(
+        self, request: ProbeRequest, name: str, module: Module, seconds: float
+    ) -> ProbeAnswer:
+        """Probe when there is a free slot; the wait is no part of the probe, but of its time."""
+        deadline = time.monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            return ProbeAnswer(503, "too many probes on demand are under way\n")
+        try:
+            return await self._probe(request, name, module, deadline)
+        except OwnTrouble as trouble:
+            log.warning("probe_on_demand_failed", module=name, reason=str(trouble))
+            return ProbeAnswer(503, f"the prober could not probe: {trouble}\n")
+        finally:
+            self._slots.release()
+
+    async def _probe(
+        self, request: ProbeRequest, name: str, module: Module, deadline: float
+    ) -> ProbeAnswer:
+        findings = Findings(time.time, module=name, target=request.target)
+        runner = Runner(
+            self._engine, self._resolver, findings, clock=time.monotonic, deadline=deadline
+        )
+        started = time.monotonic()
+        findings.log("Beginning probe", probe=module.prober, timeout_seconds=deadline - started)
+        good = await _run(runner, module, request)
+        seconds = time.monotonic() - started
+        findings.set("probe_duration_seconds", seconds)
+        findings.set("probe_success", good)
+        if good:
+            findings.log("Probe succeeded", duration_seconds=seconds)
+        else:
+            findings.log("Probe failed", "error", duration_seconds=seconds)
+        return ProbeAnswer(200, _debug(findings, module) if request.debug else findings.metrics())
+
+    def close(self) -> None:
+        """Let the threads of the resolver end."""
+        self._resolver.close()
+
+
+async def _run(runner: Runner, module: Module, request: ProbeRequest) -> bool:
+    hostname = request.hostname or None
+    if module.prober == "http":
+        return await probe_http(runner, module.http, request.target, hostname)
+    if module.prober == "tcp":
+        return await probe_tcp(runner, module.tcp, request.target, hostname)
+    return await probe_grpc(runner, module.grpc, request.target)
+
+
+def _host_twice(module: Module, hostname: str) -> str | None:
+    """Say so if a Host header is asked for in the module and, differently, by parameter."""
+    if module.prober == "http" and hostname:
+        for name, value in module.http.headers.items():
+            if name.lower() == "host" and value != hostname:
+                return (
+                    f"host header defined both in module configuration ({value}) "
+                    f"and with URL-parameter 'hostname' ({hostname})"
+                )
+    return None
+
+
+def _debug(findings: Findings, module: Module) -> str:
+    """Return what a person wants to see: the log, the metrics and the module."""
+    section = show_options(getattr(module, module.prober))
+    shown = {"prober": module.prober, module.prober: section}
+    if module.timeout:
+        shown["timeout"] = f"{module.timeout:g}s"
+    return (
+        f"Logs for the probe:\n{findings.logs()}\n\n\n"
+        f"Metrics that would have been returned:\n{findings.metrics()}\n\n\n"
+        f"Module configuration:\n{yaml.safe_dump(shown, sort_keys=False)}"
+    )

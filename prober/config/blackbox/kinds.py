@@ -1,0 +1,133 @@
+"""The sorts of values that the keys of a module take."""
+
+import re
+from typing import Any
+
+from prober.config.blackbox.re2 import RE2
+from prober.config.blackbox.unsupported import unsupported
+from prober.model.kinds import (
+    BOOLEAN,
+    Frozen,
+    Secret,
+    choice,
+    list_of,
+    mapping_of,
+    matching,
+    read_file,
+    reject_surrogates,
+)
+from prober.model.option import Kind, Outside, Rejected, expected
+from prober.probes.http import SECRET_HEADERS
+
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"([0-9]+)\s*([KMGTPE]?i?B?)", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110, section 5.6.2)
+_ELSEWHERE = ("icmp", "dns", "unix", "websocket")
+
+
+def _read_duration(value: object, _: Outside) -> float:
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise expected("a duration such as 5s, 500ms or 1m30s", value)
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+
+
+def _read_size(value: object, _: Outside) -> int:
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
+    if not found or isinstance(value, bool):
+        raise expected("a size such as 10MB or 512KiB", value)
+    size: int = int(found[1]) * 1024 ** _POWERS[found[2][:1].upper().rstrip("B")]
+    return size
+
+
+def refusing(reason: str) -> Kind[Any]:
+    """Return the kind of a key that asks for what cannot be done."""
+
+    def read(_: object, __: Outside) -> Any:
+        raise unsupported(reason)
+
+    return Kind(read, {"not": {}})
+
+
+def off(reason: str) -> Kind[bool]:
+    """Return the kind of a switch that can only stay off."""
+
+    def read(value: object, outside: Outside) -> bool:
+        if BOOLEAN.read(value, outside):
+            raise unsupported(reason)
+        return False
+
+    return Kind(read, BOOLEAN.schema)
+
+
+def _read_secret(value: object, outside: Outside) -> Secret:
+    return Secret(_read_text(value, outside), masked=True)
+
+
+def _read_secret_file(value: object, outside: Outside) -> Secret:
+    return Secret(_read_text_file(value, outside).strip(), masked=True)
+
+
+def _read_text(value: object, _: Outside) -> str:
+    if not isinstance(value, str):
+        raise expected("text", value)
+    reject_surrogates(value)
+    return value
+
+
+def _read_text_file(value: object, outside: Outside) -> str:
+    return read_file(_read_text(value, outside), outside)
+
+
+def _read_header_value(value: object, outside: Outside) -> str:
+    content = _read_text(value, outside)
+    if re.search(r"[\r\n\x00]", content):
+        raise Rejected("a header value cannot hold line ends")
+    return content
+
+
+def _wrong_header_name(name: str) -> str | None:
+    return None if re.fullmatch(_TOKEN, name) else "expected a header name"
+
+
+def _show_headers(headers: Frozen[str]) -> dict[str, str]:
+    return {
+        name: "<secret>" if SECRET_HEADERS.fullmatch(name) else value
+        for name, value in headers.items()
+    }
+
+
+def _read_method(value: object, outside: Outside) -> str:
+    if value == "CONNECT":
+        raise unsupported("CONNECT asks a proxy for a tunnel")
+    return _METHOD.read(value, outside)
+
+
+def _read_prober(value: object, outside: Outside) -> str:
+    if value in _ELSEWHERE:
+        raise unsupported(f"prober does not probe {value}")
+    return _PROBER.read(value, outside)
+
+
+_STRING = {"type": "string"}
+_METHOD = matching(_TOKEN, "a method", 32)
+_PROBER = choice("http", "tcp", "grpc")
+
+TEXT = Kind(_read_text, _STRING)
+TEXT_FILE = Kind(_read_text_file, _STRING)
+SECRET = Kind(_read_secret, _STRING, lambda _: "<secret>")
+SECRET_FILE = Kind(_read_secret_file, _STRING, lambda _: "<secret>")
+DURATION = Kind(_read_duration, _STRING, lambda seconds: f"{seconds:g}s")
+SIZE = Kind(_read_size, _STRING)
+PATTERNS = list_of(RE2)
+FAMILY = choice("ip4", "ip6")
+METHOD = Kind(_read_method, _METHOD.schema)
+PROBER = Kind(_read_prober, _PROBER.schema)
+TLS_VERSION = choice("TLS10", "TLS11", "TLS12", "TLS13")
+HEADER_NAME = matching(_TOKEN, "a header name", 256)
+HEADER_VALUE = Kind(_read_header_value, _STRING)
+_HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name)
+HEADERS = Kind(_HEADERS.read, _HEADERS.schema, _show_headers)
+IGNORED: Kind[object] = Kind(lambda value, _: value, {"type": "object"})

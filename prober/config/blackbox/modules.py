@@ -1,0 +1,294 @@
+"""A module: how `GET /probe` probes on demand, with the keys of blackbox_exporter.
+
+What is wrong is a mistake, as for that exporter. What that exporter can and prober cannot do in
+the same way is `Unsupported`.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass
+
+from prober.config.blackbox.kinds import (
+    DURATION,
+    FAMILY,
+    HEADER_NAME,
+    HEADER_VALUE,
+    HEADERS,
+    IGNORED,
+    METHOD,
+    PATTERNS,
+    PROBER,
+    SECRET,
+    SECRET_FILE,
+    SIZE,
+    TEXT,
+    TEXT_FILE,
+    TLS_VERSION,
+    off,
+    refusing,
+)
+from prober.config.blackbox.re2 import RE2, Pattern
+from prober.config.blackbox.unsupported import Unsupported
+from prober.model.kinds import (
+    BOOLEAN,
+    PEM_FILE,
+    Frozen,
+    Secret,
+    choice,
+    integer,
+    list_of,
+    matching,
+    text,
+)
+from prober.model.option import Complaint, Rejected, option, section
+from prober.model.tls import HOST_NAME, TlsSettings
+
+_PROXY = "probes do not go through proxies"
+_CEL = "CEL expressions are not evaluated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """The `tls_config` of a module."""
+
+    insecure_skip_verify: bool = option(BOOLEAN, default=False, doc="the same")
+    ca_file: str | None = option(PEM_FILE, default=None, doc="the same")
+    cert_file: str | None = option(PEM_FILE, default=None, doc="the same")
+    key_file: str | None = option(PEM_FILE, default=None, doc="the same")
+    server_name: str | None = option(
+        matching(HOST_NAME, "a host name"), default=None, doc="the same"
+    )
+    min_version: str = option(
+        TLS_VERSION,
+        default="TLS12",
+        doc="`TLS12` and `TLS13`; older versions are refused",
+    )
+    max_version: str = option(TLS_VERSION, default="TLS13", doc="only `TLS13`")
+    ca: None = option(refusing("give a file, as ca_file"), default=None, doc="refused")
+    cert: None = option(refusing("give a file, as cert_file"), default=None, doc="refused")
+    key: None = option(refusing("give a file, as key_file"), default=None, doc="refused")
+
+    def __post_init__(self) -> None:
+        """Refuse versions that cannot be had."""
+        complaints = []
+        if self.min_version not in ("TLS12", "TLS13"):
+            reason = Unsupported("TLS before 1.2 is not spoken")
+            complaints.append(Complaint(("min_version",), reason))
+        if self.max_version != "TLS13":
+            reason = Unsupported("the highest TLS version cannot be lowered")
+            complaints.append(Complaint(("max_version",), reason))
+        if self.key_file and not self.cert_file:
+            complaints.append(Complaint(("key_file",), "has no effect without cert_file"))
+        if complaints:
+            raise Rejected(*complaints)
+
+    def settings(self, *, for_redirect: bool = False) -> TlsSettings:
+        """Return what it means to a probe; a redirect to another host has a name of its own."""
+        verify = not self.insecure_skip_verify
+        return TlsSettings(
+            verify=verify,
+            ca_file=self.ca_file if verify else None,
+            cert_file=self.cert_file,
+            key_file=self.key_file,
+            server_name=None if for_redirect else self.server_name,
+            min_version="1.3" if self.min_version == "TLS13" else "1.2",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderMatch:
+    """One of `fail_if_header_matches` and `fail_if_header_not_matches`."""
+
+    header: str = option(HEADER_NAME, doc="the same")
+    regexp: Pattern = option(RE2, doc="the same")
+    allow_missing: bool = option(BOOLEAN, default=False, doc="the same")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasicAuth:
+    """The `basic_auth` of a module."""
+
+    username: str = option(HEADER_VALUE, default="", doc="the same")
+    password: Secret | None = option(SECRET, default=None, doc="the same")
+    password_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
+
+    def header(self) -> Secret:
+        """Return the value of the header."""
+        password = self.password or self.password_file or Secret("", masked=True)
+        pair = f"{self.username}:{password.content}".encode()
+        return Secret(f"Basic {b64encode(pair).decode()}", masked=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """The `authorization` of a module."""
+
+    type: str = option(HEADER_VALUE, default="Bearer", doc="the same")
+    credentials: Secret | None = option(SECRET, default=None, doc="the same")
+    credentials_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
+
+    def header(self) -> Secret:
+        """Return the value of the header."""
+        credentials = self.credentials or self.credentials_file or Secret("", masked=True)
+        return Secret(f"{self.type} {credentials.content}", masked=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpModule:
+    """The `http` section of a module."""
+
+    valid_status_codes: tuple[int, ...] = option(
+        list_of(integer(100, 599)), default=(), doc="the same"
+    )
+    valid_http_versions: tuple[str, ...] = option(
+        list_of(TEXT),
+        default=(),
+        doc="HTTP/1.1 is asked for, so it must be among them",
+    )
+    preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
+    ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
+    method: str = option(
+        METHOD,
+        default="GET",
+        doc="the same",
+    )
+    headers: Frozen[str] = option(HEADERS, default=Frozen(), doc="the same")
+    body: str = option(TEXT, default="", doc="the same")
+    body_file: str = option(
+        TEXT_FILE,
+        default="",
+        doc="the same",
+    )
+    follow_redirects: bool = option(BOOLEAN, default=True, doc="the same, up to 10")
+    no_follow_redirects: bool = option(BOOLEAN, default=False, doc="the same")
+    fail_if_ssl: bool = option(BOOLEAN, default=False, doc="the same")
+    fail_if_not_ssl: bool = option(BOOLEAN, default=False, doc="the same")
+    fail_if_body_matches_regexp: tuple[Pattern, ...] = option(PATTERNS, default=(), doc="the same")
+    fail_if_body_not_matches_regexp: tuple[Pattern, ...] = option(
+        PATTERNS, default=(), doc="the same"
+    )
+    fail_if_header_matches: tuple[HeaderMatch, ...] = option(
+        list_of(section(HeaderMatch)), default=(), doc="the same"
+    )
+    fail_if_header_not_matches: tuple[HeaderMatch, ...] = option(
+        list_of(section(HeaderMatch)), default=(), doc="the same"
+    )
+    body_size_limit: int = option(SIZE, default=0, doc="the same; never more than 16 MiB")
+    compression: str = option(
+        choice("gzip", "deflate", "identity", "br"),
+        default="",
+        doc="all but `br`, which is refused",
+    )
+    tls_config: TlsConfig = option(section(TlsConfig), default=TlsConfig(), doc="see below")
+    basic_auth: BasicAuth | None = option(section(BasicAuth), default=None, doc="the same")
+    authorization: Authorization | None = option(
+        section(Authorization), default=None, doc="the same"
+    )
+    bearer_token: Secret | None = option(SECRET, default=None, doc="the same")
+    bearer_token_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
+    enable_http2: bool = option(BOOLEAN, default=True, doc="no effect: HTTP/1.1 is spoken")
+    enable_http3: bool = option(off("HTTP/3 is not spoken"), default=False, doc="refused if true")
+    oauth2: None = option(refusing("OAuth 2 is not spoken"), default=None, doc="refused")
+    proxy_url: None = option(refusing(_PROXY), default=None, doc="refused")
+    no_proxy: str = option(HEADER_VALUE, default="", doc="no effect without a proxy")
+    proxy_from_environment: bool = option(off(_PROXY), default=False, doc="refused if true")
+    proxy_connect_header: object = option(IGNORED, default=None, doc="no effect without a proxy")
+    skip_resolve_phase_with_proxy: bool = option(
+        BOOLEAN, default=False, doc="no effect without a proxy"
+    )
+    use_proxy_dns: bool = option(BOOLEAN, default=False, doc="no effect without a proxy")
+    http_headers: object = option(
+        refusing("write them in headers"), default=None, doc="refused: use `headers`"
+    )
+    fail_if_body_json_matches_cel: object = option(refusing(_CEL), default=None, doc="refused")
+    fail_if_body_json_not_matches_cel: object = option(refusing(_CEL), default=None, doc="refused")
+
+    def __post_init__(self) -> None:
+        """Reject what contradicts itself, and what cannot be done."""
+        complaints = []
+        if self.valid_http_versions and "HTTP/1.1" not in self.valid_http_versions:
+            reason = Unsupported("probes are made with HTTP/1.1, which is not among them")
+            complaints.append(Complaint(("valid_http_versions",), reason))
+        if self.compression == "br":
+            complaints.append(Complaint(("compression",), Unsupported("brotli is not unpacked")))
+        if self.body and self.body_file:
+            complaints.append(Complaint((), "expected at most one of body, body_file"))
+        ways = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
+        if len([way for way in ways if getattr(self, way)]) > 1:
+            complaints.append(Complaint((), f"expected at most one of {', '.join(ways)}"))
+        if complaints:
+            raise Rejected(*complaints)
+
+    def credentials(self) -> Secret | None:
+        """Return the Authorization header that it asks for."""
+        if self.basic_auth:
+            return self.basic_auth.header()
+        if self.authorization:
+            return self.authorization.header()
+        token = self.bearer_token or self.bearer_token_file
+        return Secret(f"Bearer {token.content}", masked=True) if token else None
+
+    @property
+    def follows(self) -> bool:
+        """Whether redirects are followed."""
+        return self.follow_redirects and not self.no_follow_redirects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResponse:
+    """One entry of `query_response`."""
+
+    expect: Pattern | None = option(RE2, default=None, doc="the same")
+    send: str = option(TEXT, default="", doc="the same")
+    starttls: bool = option(BOOLEAN, default=False, doc="the same")
+    expect_bytes: None = option(
+        refusing("use expect, or a TCP monitor"), default=None, doc="refused"
+    )
+    labels: None = option(refusing("probe_expect_info is not made"), default=None, doc="refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpModule:
+    """The `tcp` section of a module."""
+
+    preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
+    ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
+    source_ip_address: None = option(
+        refusing("the source address of a probe cannot be chosen"), default=None, doc="refused"
+    )
+    query_response: tuple[QueryResponse, ...] = option(
+        list_of(section(QueryResponse)), default=(), doc="the same; see below"
+    )
+    tls: bool = option(BOOLEAN, default=False, doc="the same")
+    tls_config: TlsConfig = option(section(TlsConfig), default=TlsConfig(), doc="see below")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpcModule:
+    """The `grpc` section of a module."""
+
+    service: str = option(text(longest=255), default="", doc="the same")
+    preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
+    ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
+    tls: bool = option(BOOLEAN, default=False, doc="the same")
+    tls_config: TlsConfig = option(section(TlsConfig), default=TlsConfig(), doc="see below")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """How a target is probed on demand."""
+
+    prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`; others are refused")
+    timeout: float | None = option(DURATION, default=None, doc="the same")
+    http: HttpModule = option(section(HttpModule), default=HttpModule(), doc="see below")
+    tcp: TcpModule = option(section(TcpModule), default=TcpModule(), doc="see below")
+    grpc: GrpcModule = option(section(GrpcModule), default=GrpcModule(), doc="see below")
+    icmp: object = option(IGNORED, default=None, doc="no effect on other probers")
+    dns: object = option(IGNORED, default=None, doc="no effect on other probers")
+    unix: object = option(IGNORED, default=None, doc="no effect on other probers")
+    websocket: object = option(IGNORED, default=None, doc="no effect on other probers")
+
+    @property
+    def family(self) -> tuple[str, bool]:
+        """The preferred IP protocol, and whether the other will do."""
+        own: HttpModule | TcpModule | GrpcModule = getattr(self, self.prober)
+        return own.preferred_ip_protocol, own.ip_protocol_fallback

@@ -1,0 +1,87 @@
+"""What lists of targets said when they were last read, and configurations that follow them."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from prober.config.problem import ConfigError
+from prober.config.reader import Config
+from prober.config.targets import parse_targets, write_targets
+from prober.model.monitor import Model, TargetList
+from prober.model.pool import Backend
+
+SAVED = "target_lists.json"
+"""Where, in the state directory, the lists of URLs are kept for a start without their server."""
+
+
+class Listed(NamedTuple):
+    """The backends that a list names, and a hash of its text."""
+
+    backends: tuple[Backend, ...]
+    print: str
+
+
+Known = Mapping[TargetList, Listed]
+
+
+def parse(content: str, source: str) -> Listed:
+    """Read the text of a list, or raise `ConfigError`."""
+    return Listed(parse_targets(content, source), sha256(content.encode()).hexdigest())
+
+
+def lists_of(model: Model) -> dict[TargetList, list[str]]:
+    """Return each list that a model names, with the monitors that follow it."""
+    found: dict[TargetList, list[str]] = {}
+    for monitor in model.monitors:
+        if monitor.targets_from:
+            found.setdefault(monitor.targets_from, []).append(monitor.name)
+    return found
+
+
+def with_lists(config: Config, known: Known) -> Config:
+    """Return the configuration with the backends of these lists in the pools that follow them."""
+    backends = {
+        name: known[wanted].backends
+        for wanted, names in lists_of(config.model).items()
+        if wanted in known
+        for name in names
+    }
+    if not backends:
+        return config
+    pools = tuple(
+        replace(pool, backends=backends[pool.name]) if pool.name in backends else pool
+        for pool in config.model.pools
+    )
+    return replace(config, model=replace(config.model, pools=pools))
+
+
+def restore(directory: str, wanted: Iterable[TargetList]) -> dict[TargetList, Listed]:
+    """Return what was saved of these lists; raise OSError or ValueError if it cannot be read."""
+    try:
+        saved = dict(json.loads((Path(directory) / SAVED).read_text(encoding="utf-8")))
+        return {
+            each: parse(json.dumps(saved[each.url]), SAVED) for each in wanted if each.url in saved
+        }
+    except FileNotFoundError:
+        return {}
+    except (ConfigError, TypeError, KeyError) as error:
+        raise ValueError(f"{SAVED} does not hold what was saved: {error}") from None
+
+
+def save(directory: str, known: Known) -> None:
+    """Keep the lists of URLs in a directory, all or none. Raise OSError."""
+    lists = {each.url: write_targets(listed.backends) for each, listed in known.items() if each.url}
+    draft = Path(directory) / f"{SAVED}.new"
+    with open(draft, "w", encoding="utf-8", opener=_for_us_alone) as file:
+        json.dump(lists, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(Path(directory) / SAVED)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

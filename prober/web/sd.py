@@ -1,0 +1,57 @@
+"""`GET /sd`: what is probed, as a list for Prometheus' http_sd."""
+
+from aiohttp import web
+
+from prober.model.monitor import Check
+from prober.web.document import Written, json_response, json_text
+from prober.web.keys import STORE
+from prober.web.pace import Pace
+from prober.web.query import any_text, read_query
+
+SD_QUERY = (
+    any_text("pool", "only targets of this pool; may be given more than once"),
+    any_text("monitor", "only targets of this monitor; may be given more than once"),
+)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+async def get_sd(request: web.Request) -> web.Response:
+    """What is probed, as Prometheus' http_sd reads it: groups of targets with their labels.
+
+    A backend that several monitors probe is in several groups.
+    """
+    query = read_query(request, *SD_QUERY)
+    pace, groups = Pace(), dict[Labels, list[str]]()
+    store = request.app[STORE]
+    for state in tuple(store):
+        check = state.check
+        if _passes(check.monitor.name, query["monitor"]) and _passes(
+            check.pool.name, query["pool"]
+        ):
+            groups.setdefault(meta_labels(check), []).append(check.backend.key)
+        await pace.pause()
+    texts = []
+    for labels, targets in groups.items():
+        texts.append(json_text({"targets": targets, "labels": dict(labels)}))
+        await pace.pause()
+    return json_response(Written(f"[{', '.join(texts)}]"))
+
+
+def _passes(name: str, wanted: frozenset[str]) -> bool:
+    return not wanted or name in wanted
+
+
+def meta_labels(check: Check) -> Labels:
+    """Return what relabelling can make use of; Prometheus drops all of it afterwards."""
+    monitor, backend = check.monitor, check.backend
+    labels = {
+        "monitor": monitor.name,
+        "pool": check.pool.name,
+        "load_balancer": check.pool.load_balancer,
+        "kind": monitor.type,
+        "enabled": str(monitor.enabled).lower(),
+        "backend_name": backend.name or "",
+    }
+    labels |= {f"label_{name}": value for name, value in check.labels.items()}
+    return tuple((f"__meta_prober_{name}", value) for name, value in labels.items())

@@ -1,0 +1,312 @@
+"""The same module file, the same targets: what blackbox_exporter says, prober says."""
+
+import json
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+import trustme
+import yaml
+
+from tests.blackbox.targets import mail, ping, silent, site
+from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
+
+EXPORTER = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
+IP4 = {"preferred_ip_protocol": "ip4"}
+NOT_COMPARED = re.compile(
+    r"probe_(?:duration|dns_lookup_time|http_duration|grpc_duration)_seconds|probe_tls_cipher_info"
+    r"|probe_timeout_seconds"
+)
+
+
+def http(**more: object) -> dict[str, object]:
+    return {"prober": "http", "timeout": "3s", "http": {**IP4, **more}}
+
+
+def tcp(*talk: dict[str, object], **more: object) -> dict[str, object]:
+    section = {**IP4, "query_response": list(talk), **more}
+    return {"prober": "tcp", "timeout": "700ms", "tcp": section}
+
+
+def header(name: str, regexp: str, **more: object) -> dict[str, object]:
+    return {"header": name, "regexp": regexp, **more}
+
+
+def modules(folder: str) -> dict[str, object]:
+    """Return the modules, which name files in a folder."""
+    trusting = {"tls_config": {"ca_file": f"{folder}/ca.pem"}}
+    blind = {"tls_config": {"insecure_skip_verify": True}}
+    return {
+        "http_2xx": http(),
+        "http_default": {"prober": "http"},
+        "codes": http(valid_status_codes=[404, 302, 304]),
+        "no_follow": http(follow_redirects=False),
+        "no_follow_302": http(follow_redirects=False, valid_status_codes=[302]),
+        "post": http(method="POST", body="a=1"),
+        "head": http(method="HEAD"),
+        "propfind": http(method="PROPFIND"),
+        "quick": {**http(), "timeout": "300ms"},
+        "basic": http(basic_auth={"username": "user", "password": "pass"}),
+        "bearer": http(bearer_token="abc"),
+        "bearer_file": http(bearer_token_file=f"{folder}/token"),
+        "credentials": http(authorization={"credentials": "abc"}),
+        "host": http(headers={"Host": "shop.example"}),
+        "custom": http(headers={"x-custom": "1"}),
+        "ssl_only": http(fail_if_not_ssl=True, **blind),
+        "no_ssl": http(fail_if_ssl=True, **blind),
+        "blind": http(**blind),
+        "trusting": http(**trusting),
+        "named": http(tls_config={"ca_file": f"{folder}/ca.pem", "server_name": "shop.example"}),
+        "tls13": http(tls_config={"insecure_skip_verify": True, "min_version": "TLS13"}),
+        "http10": http(valid_http_versions=["HTTP/1.0", "HTTP/1.1"]),
+        "http11": http(valid_http_versions=["HTTP/1.1", "HTTP/2.0"]),
+        "body_bad": http(fail_if_body_matches_regexp=["never", "version [0-9]+"]),
+        "body_good": http(fail_if_body_not_matches_regexp=[r"(?m)^version \d\.\d+$", "^hello"]),
+        "body_end": http(fail_if_body_not_matches_regexp=["bye$"]),
+        "body_none": http(fail_if_body_not_matches_regexp=["goodbye"]),
+        "body_none_302": http(
+            follow_redirects=False,
+            valid_status_codes=[302],
+            fail_if_body_not_matches_regexp=["moved"],
+        ),
+        "header_bad": http(fail_if_header_matches=[header("X-Color", "bl.e")]),
+        "header_good": http(fail_if_header_not_matches=[header("x-color", "^blue$")]),
+        "header_none": http(fail_if_header_not_matches=[header("X-Nothing", ".")]),
+        "header_may": http(
+            fail_if_header_not_matches=[header("X-Nothing", ".", allow_missing=True)]
+        ),
+        "small": http(body_size_limit="10B"),
+        "enough": http(body_size_limit="1KB"),
+        "gzip": http(compression="gzip", fail_if_body_not_matches_regexp=["hello"]),
+        "deflate": http(compression="deflate", fail_if_body_not_matches_regexp=["hello"]),
+        "tcp_connect": {"prober": "tcp", "timeout": "700ms", "tcp": IP4},
+        "tcp_tls": tcp(tls=True, **blind),
+        "tcp_trusting": tcp(tls=True, **trusting),
+        "ping": tcp({"send": "PING"}, {"expect": "^.PONG$"}),
+        "ping_pattern": tcp({"send": "PING"}, {"expect": "^.PANG$"}),
+        "waits": tcp({"expect": "anything"}),
+        "mail": tcp(
+            {"expect": r"^220 (?P<host>[^ ]+) ESMTP$", "send": "EHLO ${1}"},
+            {"expect": "^250 STARTTLS"},
+            {"send": "STARTTLS"},
+            {"expect": "^220", "starttls": True},
+            {"send": "EHLO again"},
+            {"expect": "^250 all"},
+            **blind,
+        ),
+        "mail_named": tcp({"expect": r"^220 (?P<host>[^ ]+) ESMTP$", "send": "EHLO $host"}),
+        "grpc": {"prober": "grpc", "timeout": "3s", "grpc": IP4},
+        "grpc_down": {"prober": "grpc", "timeout": "3s", "grpc": {**IP4, "service": "down"}},
+        "grpc_unknown": {"prober": "grpc", "timeout": "3s", "grpc": {**IP4, "service": "nix"}},
+        "grpc_tls": {"prober": "grpc", "timeout": "3s", "grpc": {**IP4, "tls": True, **blind}},
+    }
+
+
+CASES = """
+http_2xx {http}/                     http_2xx {http}/missing          http_2xx {http}/broken
+http_2xx {http}/empty                http_2xx {http}/chunked          http_2xx {http}/unmeasured
+http_2xx {http}/truncated            http_2xx {http}/truncated-chunk  http_2xx {http}/no-http
+http_2xx {http}/big                  http_2xx {http}/redirect         http_2xx {http}/relative
+http_2xx {http}/loop                 http_2xx {http}/nowhere          http_2xx {http}/strange-scheme
+http_2xx {http}/refused              http_2xx {http}/cookie           http_2xx {http}/needs-cookie
+http_2xx {http}/ok?a=b&c=d           http_2xx http://{http}/ok        http_2xx http://127.0.0.1:1/
+http_2xx http://user:pass@{http}/basic                                http_2xx http://[::1/
+http_default localhost:{http_port}   http_2xx localhost:{http_port}/  http_2xx nix.invalid
+codes {http}/missing                 codes {http}/ok                  codes {http}/not-modified
+codes {http}/nowhere                 no_follow {http}/redirect        no_follow {http}/ok
+no_follow_302 {http}/redirect        body_none_302 {http}/redirect    no_follow_302 {http}/ok
+post {http}/was-post                 post {http}/see-other            post {http}/temporary
+post {http}/redirect                 head {http}/ok
+head {http}/redirect                 head {http}/chunked              propfind {http}/propfind
+quick {http}/silent                  quick {http}/half                quick {http}/ok
+basic {http}/basic                   http_2xx {http}/basic            bearer {http}/bearer
+bearer_file {http}/bearer            credentials {http}/bearer        basic {http}/bearer
+host {http}/host                     http_2xx {http}/host             custom {http}/custom
+ssl_only {http}/ok                   ssl_only https://{https}/ok      no_ssl {http}/ok
+no_ssl https://{https}/ok            blind https://{https}/ok         http_2xx https://{https}/ok
+trusting https://{https}/ok          trusting https://localhost:{https_port}/ok
+trusting https://{misnamed}/ok       trusting https://{nameless}/ok   blind https://{nameless}/ok
+named https://{misnamed}/ok          tls13 https://{tls12}/ok         tls13 https://{https}/ok
+blind https://{tls12}/ok             blind http://{https}/ok          blind https://{http}/ok
+blind https://{https}/redirect       http10 {http}/unmeasured         http10 {http}/ok
+http11 {http}/ok                     http11 {http}/unmeasured
+body_bad {http}/ok                   body_bad {http}/chunked          body_good {http}/ok
+body_good {http}/chunked             body_end {http}/ok               body_none {http}/ok
+body_none {http}/missing             body_bad {http}/redirect         body_good {http}/redirect
+header_bad {http}/ok                 header_bad {http}/empty          header_good {http}/ok
+header_good {http}/empty             header_none {http}/ok            header_may {http}/ok
+small {http}/ok                      enough {http}/ok                 small {http}/empty
+gzip {http}/gzip                     gzip {http}/ok                   gzip {http}/missing
+deflate {http}/deflate               http_2xx {http}/gzip
+tcp_connect {http}                   tcp_connect 127.0.0.1:1          tcp_connect nonsense
+tcp_connect localhost:{http_port}    tcp_connect http://{http}/       tcp_connect nix.invalid:80
+tcp_tls {https}                      tcp_trusting {https}             tcp_trusting {misnamed}
+tcp_tls {http}                       ping {ping}                      ping_pattern {ping}
+waits {silent}                       waits {ping}                     mail {mail}
+mail_named {mail}                    mail {ping}
+grpc {grpc}                          grpc_down {grpc}                 grpc_unknown {grpc}
+grpc {bare}                          grpc 127.0.0.1:1                 grpc_tls {grpc_tls}
+grpc_tls {grpc}                      grpc nix.invalid:1
+"""
+PAIRS = re.findall(r"(\w+) (\S+)", CASES)
+
+
+class Both(NamedTuple):
+    """The two programs, and where the targets are."""
+
+    exporter: str
+    prober: Daemon
+    places: dict[str, str]
+
+    def ask(self, module: str, target: str, **more: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the gauges of both."""
+        asked = urlencode({"module": module, "target": target.format(**self.places), **more})
+        return gauges(f"{self.exporter}/probe?{asked}"), gauges(f"{self.prober.url}/probe?{asked}")
+
+
+def fetch(url: str, **headers: str) -> tuple[int, str]:
+    request = Request(url, headers={name.replace("_", "-"): v for name, v in headers.items()})
+    try:
+        with urlopen(request, timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def gauges(url: str) -> dict[str, str]:
+    """Return the samples of an answer that do not depend on time or on the exporter's age."""
+    status, text = fetch(url)
+    assert status == 200, text
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    samples = dict(line.rsplit(" ", 1) for line in lines)
+    return {
+        re.sub(r'serialnumber="[^"]*",', "", name): str(float(value))
+        for name, value in samples.items()
+        if not NOT_COMPARED.match(name)
+    }
+
+
+def server_context(certificate: trustme.LeafCert, **more: object) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    for name, value in more.items():
+        setattr(context, name, value)
+    return context
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("blackbox")
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path) -> Iterator[Both]:
+    """Run both programs on one file of modules, beside targets of every sort."""
+    if EXPORTER is None:
+        pytest.skip("prometheus-blackbox-exporter is not installed")
+    with ExitStack() as stack:
+        places = targets(folder, stack)
+        (folder / "token").write_text("abc\n")
+        (folder / "modules.yml").write_text(yaml.safe_dump({"modules": modules(str(folder))}))
+        port = free_port()
+        command = [EXPORTER, "--config.file", str(folder / "modules.yml")]
+        address = f"127.0.0.1:{port}"
+        stack.enter_context(program(*command, "--web.listen-address", address, port=port))
+        config = {"server": {"blackbox_modules": "modules.yml"}}
+        running = stack.enter_context(daemon(config, folder))
+        yield Both(f"http://{address}", running, places)
+
+
+def targets(folder: Path, stack: ExitStack) -> dict[str, str]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    leaf = authority.issue_cert("localhost", "127.0.0.1", organization_name='A, "B" & Söhne')
+    good = server_context(leaf)
+    misnamed = server_context(authority.issue_cert("shop.example"))
+    old = server_context(leaf, maximum_version=ssl.TLSVersion.TLSv1_2)
+    pem = folder / "server.pem"
+    pem.write_bytes(leaf.private_key_and_cert_chain_pem.bytes())
+    command = [sys.executable, "-m", "tests.engine.grpc_target", str(pem)]
+    grpc = stack.enter_context(
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    )
+    stack.callback(grpc.kill)
+    assert grpc.stdout is not None
+    ports = json.loads(grpc.stdout.readline())
+    sites = {
+        "http": None,
+        "https": good,
+        "misnamed": misnamed,
+        "nameless": nameless(folder),
+        "tls12": old,
+    }
+    found = {name: stack.enter_context(site(context)) for name, context in sites.items()}
+    found |= {"grpc": ports["clear"], "grpc_tls": ports["tls"], "bare": ports["bare"]}
+    talkers = {"mail": mail(good), "ping": ping, "silent": silent}
+    found |= {name: stack.enter_context(listener(serve=script)) for name, script in talkers.items()}
+    places = {name: f"127.0.0.1:{port}" for name, port in found.items()}
+    return {**places, **{f"{name}_port": str(port) for name, port in found.items()}}
+
+
+def nameless(folder: Path) -> ssl.SSLContext:
+    """Return the context of a server whose certificate has a CN only, and an odd subject."""
+    key, certificate = folder / "nameless.key", folder / "nameless.pem"
+    subject = "/C=DE/O=One/O=Two/emailAddress=a@example.com/CN=127.0.0.1"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3"]
+    names = ["-subj", subject, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.parametrize(("module", "target"), PAIRS, ids=[" ".join(pair) for pair in PAIRS])
+def test_both_say_the_same_of_a_target(both: Both, module: str, target: str) -> None:
+    exporter, prober = both.ask(module, target)
+    assert prober == exporter
+
+
+def test_verdicts_of_both_sorts_were_compared(both: Both) -> None:
+    verdicts = [both.ask(*pair)[0]["probe_success"] for pair in PAIRS[::7]]
+    assert set(verdicts) == {"0.0", "1.0"}
+
+
+def test_the_name_of_a_host_can_be_given_with_the_target(both: Both) -> None:
+    exporter, prober = both.ask("http_2xx", "{http}/host", hostname="shop.example")
+    assert prober == exporter
+    assert prober["probe_success"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "status"),
+    [
+        ("module=http_2xx", "", 400),
+        ("module=nix&target=x", "", 400),
+        ("module=host&target=x&hostname=other.example", "", 400),
+        ("module=http_2xx&target=x", "soon", 500),
+    ],
+)
+def test_both_refuse_what_cannot_be_asked(both: Both, query: str, header: str, status: int) -> None:
+    headers = {"X_Prometheus_Scrape_Timeout_Seconds": header} if header else {}
+    for url in (both.exporter, both.prober.url):
+        assert fetch(f"{url}/probe?{query}", **headers)[0] == status
+
+
+def test_help_texts_and_types_are_the_same(both: Both) -> None:
+    def heads(url: str) -> set[str]:
+        asked = urlencode({"module": "blind", "target": f"https://{both.places['https']}/ok"})
+        text = fetch(f"{url}/probe?{asked}")[1]
+        return {line for line in text.splitlines() if line.startswith("#")}
+
+    assert heads(both.prober.url) == heads(both.exporter)

@@ -1,0 +1,314 @@
+"""What is shipped for Prometheus and Grafana: right by their own tools, true of a real daemon."""
+
+import json
+import re
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+import trustme
+import yaml
+
+from tests.blackbox.targets import site
+from tests.running import PATIENCE, Daemon, daemon, free_port, program
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = ROOT / "deploy/prometheus"
+RULES = yaml.safe_load((SHIPPED / "rules.yml").read_text())
+DASHBOARD = json.loads((ROOT / "deploy/grafana/prober.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+VARIABLES = {
+    "$instance": ".*",
+    "$pool": ".*",
+    "$monitor": ".*",
+    "$__rate_interval": "1m",
+}
+MAY_BE_EMPTY = {"Own trouble"}
+"""Panels that show nothing as long as all is well with the prober."""
+METRIC = re.compile(r"\b(?:prober|probe|process)_[a-z_]+\b(?!:)")
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed"
+)
+
+
+def rules(sort: str) -> list[dict[str, Any]]:
+    return [rule for group in RULES["groups"] for rule in group["rules"] if sort in rule]
+
+
+def expressions() -> list[str]:
+    """Return every expression of rules, dashboard and its variables."""
+    shown = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    variables = [each.get("definition", "") for each in DASHBOARD["templating"]["list"]]
+    return [rule["expr"] for rule in (*rules("record"), *rules("alert"))] + shown + variables
+
+
+# By themselves
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    "command",
+    [("check", "config", "prometheus.yml"), ("check", "rules", "rules.yml")],
+    ids=["config", "rules"],
+)
+def test_promtool_takes_what_is_shipped(command: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        ["promtool", *command], cwd=SHIPPED, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_the_rules_pass_their_own_tests() -> None:
+    done = subprocess.run(
+        ["promtool", "test", "rules", "rules_test.yml"],
+        cwd=SHIPPED,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested_firing() -> None:
+    tests = yaml.safe_load((SHIPPED / "rules_test.yml").read_text())["tests"]
+    fires = {
+        case["alertname"]
+        for test in tests
+        for case in test.get("alert_rule_test", ())
+        if case.get("exp_alerts")
+    }
+    assert fires == {rule["alert"] for rule in rules("alert")}
+
+
+def test_every_alert_says_what_is_wrong_and_where_to_read_on() -> None:
+    page = (ROOT / "docs/alerts.md").read_text()
+    headings = re.findall(r"^## (\w+)$", page, re.MULTILINE)
+    assert sorted(headings) == sorted({rule["alert"] for rule in rules("alert")})
+    for rule in rules("alert"):
+        assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+        assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
+        assert rule["labels"]["severity"] in ("warning", "critical")
+
+
+def test_every_recording_rule_stands_in_the_documentation() -> None:
+    page = (ROOT / "docs/prometheus.md").read_text()
+    for rule in rules("record"):
+        assert f"`{rule['record']}`" in page
+
+
+def test_the_dashboard_names_no_data_source_of_its_own() -> None:
+    used = {each["datasource"]["uid"] for panel in PANELS for each in (panel, *panel["targets"])}
+    assert used == {"${datasource}"}
+    assert "id" not in DASHBOARD
+    names = [each["name"] for each in DASHBOARD["templating"]["list"]]
+    assert names == ["datasource", "instance", "pool", "monitor"]
+
+
+def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(set(ids)) == len(ids)
+    for one, other in combinations((panel["gridPos"] for panel in DASHBOARD["panels"]), 2):
+        apart_x = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        apart_y = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert apart_x or apart_y
+    assert all(panel["x"] + panel["w"] <= 24 for panel in (p["gridPos"] for p in PANELS))
+
+
+def test_every_variable_of_the_dashboard_is_used_and_known() -> None:
+    text = json.dumps(PANELS)
+    known = {*VARIABLES, "${datasource}"}
+    assert set(re.findall(r"\$\{?\w+\}?", text)) == known
+
+
+# With a real daemon and a real Prometheus
+
+
+class Setup(NamedTuple):
+    """A daemon, the Prometheus that scrapes it, and the backend that a test may end."""
+
+    prober: Daemon
+    url: str
+    backend: ExitStack
+
+    def ask(self, path: str, **query: str) -> Any:
+        """Return what the API of Prometheus answers."""
+        try:
+            with urlopen(
+                f"{self.url}/api/v1/{path}?{urlencode(query)}", timeout=PATIENCE
+            ) as answer:
+                return json.load(answer)["data"]
+        except HTTPError as error:
+            with error:
+                raise AssertionError(f"{query}: {error.read().decode()}") from None
+
+    def query(self, expression: str) -> list[Any]:
+        """Return the samples of an expression, with the dashboard's variables filled in."""
+        for name, value in VARIABLES.items():
+            expression = expression.replace(name, value)
+        result: list[Any] = self.ask("query", query=expression)["result"]
+        return result
+
+    def is_ready(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/-/ready", timeout=PATIENCE) as answer:
+                return bool(answer.status == 200)
+        except HTTPError as error:
+            error.close()
+            return False
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        waited = threading.Event()
+        for _ in range(int(PATIENCE / 0.1)):
+            if condition():
+                return
+            waited.wait(0.1)
+        raise AssertionError(f"{what} did not come to be")
+
+    def wait_for_samples(self, expression: str) -> None:
+        self.wait_until(lambda: self.query(expression), f"samples of {expression}")
+
+
+def scraping(folder: Path, address: str, web: str) -> None:
+    """Write the shipped configuration, pointed at a daemon and in a hurry."""
+    config = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "300ms", "evaluation_interval": "500ms"}
+    (job,) = config["scrape_configs"]
+    assert job["job_name"] == "prober"
+    job["static_configs"] = [{"targets": [address]}]
+    to_prober = [
+        {"source_labels": ["__address__"], "target_label": "__param_target"},
+        {"source_labels": ["__param_target"], "target_label": "instance"},
+        {"source_labels": ["__meta_prober_pool"], "target_label": "pool"},
+        {"target_label": "__address__", "replacement": address},
+    ]
+    config["scrape_configs"] += [
+        {
+            "job_name": "discovered",
+            "metrics_path": "/probe",
+            "http_sd_configs": [
+                {"url": f"http://{address}/sd?pool=web", "refresh_interval": "300ms"}
+            ],
+            "relabel_configs": to_prober,
+        },
+        {
+            "job_name": "blackbox",
+            "metrics_path": "/probe",
+            "params": {"module": ["http_2xx"]},
+            "static_configs": [{"targets": [f"http://{web}/ok"]}],
+            "relabel_configs": to_prober,
+        },
+    ]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    rules = (SHIPPED / "rules.yml").read_text().replace("interval: 1m", "interval: 500ms")
+    (folder / "rules.yml").write_text(rules)
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    prometheus = shutil.which("prometheus")
+    if prometheus is None:
+        pytest.skip("prometheus is not installed")
+    folder = tmp_path_factory.mktemp("prometheus")
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    with ExitStack() as stack, ExitStack() as backend:
+        dying = f"127.0.0.1:{backend.enter_context(site())}"
+        steady = f"127.0.0.1:{stack.enter_context(site())}"
+        secure = f"127.0.0.1:{stack.enter_context(site(context))}"
+        (folder / "modules.yml").write_text("modules: {http_2xx: {prober: http}}")
+        (folder / "list.json").write_text(json.dumps([{"targets": [steady]}]))
+        config = {
+            "server": {"blackbox_modules": "modules.yml"},
+            "defaults": {"interval": "200ms", "timeout": "1s", "rise": 2, "fall": 2},
+            "pools": [{"name": "web", "backends": [dying, steady]}],
+            "monitors": [
+                {"name": "web", "type": "HTTP", "pool": "web"},
+                {"name": "secure", "type": "HTTPS", "targets": [secure]},
+                {"name": "missing", "type": "TCP", "targets": ["127.0.0.1:1"]},
+                {"name": "listed", "type": "TCP", "targets_from": {"file": "list.json"}},
+            ],
+        }
+        running = stack.enter_context(daemon(config, folder))
+        scraping(folder, running.url.removeprefix("http://"), steady)
+        port = free_port()
+        address = f"127.0.0.1:{port}"
+        command = [prometheus, f"--config.file={folder}/prometheus.yml"]
+        options = [f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"]
+        stack.enter_context(program(*command, *options, port=port))
+        found = Setup(running, f"http://{address}", backend)
+        found.wait_until(found.is_ready, "a Prometheus that answers")
+        yield found
+
+
+def test_no_query_asks_for_a_metric_that_does_not_exist(setup: Setup) -> None:
+    shown = setup.prober.get("/metrics")[1]
+    known = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
+    asked = {name for each in expressions() for name in METRIC.findall(each)}
+    plain = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in asked}
+    assert len(plain) > 15
+    assert plain <= known
+
+
+def test_every_panel_shows_something(setup: Setup) -> None:
+    for panel in PANELS:
+        for target in panel["targets"]:
+            expression = target["expr"]
+            if panel["title"] in MAY_BE_EMPTY:
+                setup.query(expression)
+            else:
+                setup.wait_for_samples(expression)
+
+
+def test_every_rule_can_be_evaluated_and_every_recording_has_samples(setup: Setup) -> None:
+    for rule in rules("record"):
+        setup.wait_for_samples(rule["record"])
+    for group in setup.ask("rules")["groups"]:
+        for rule in group["rules"]:
+            assert rule["health"] in ("ok", "unknown"), rule
+
+
+def test_an_alert_fires_when_a_backend_dies_and_not_before(setup: Setup) -> None:
+    def down() -> set[str]:
+        return {
+            alert["labels"]["pool"]
+            for alert in setup.ask("alerts")["alerts"]
+            if alert["labels"]["alertname"] == "BackendDown" and alert["state"] == "firing"
+        }
+
+    setup.wait_until(lambda: "missing" in down(), "an alert about the backend that never was")
+    assert "web" not in down()
+    setup.backend.close()
+    setup.wait_until(lambda: "web" in down(), "an alert about the backend that died")
+
+
+def test_prometheus_finds_its_targets_at_sd(setup: Setup) -> None:
+    def pools() -> list[str]:
+        targets = setup.ask("targets", state="active")["activeTargets"]
+        found = [each["labels"] for each in targets if each["scrapePool"] == "discovered"]
+        return [labels["pool"] for labels in found]
+
+    setup.wait_until(lambda: pools() == ["web", "web"], "targets from /sd")
+
+
+def test_prometheus_probes_through_prober_with_nothing_else_changed(setup: Setup) -> None:
+    setup.wait_until(
+        lambda: (
+            [each["value"][1] for each in setup.query('probe_success{job="blackbox"}')] == ["1"]
+        ),
+        "a probe on demand",
+    )
+    (status,) = setup.query('probe_http_status_code{job="blackbox"}')
+    assert status["value"][1] == "200"
