@@ -786,7 +786,7 @@ async def test_no_check_keeps_a_pool_of_an_older_configuration(world: World) -> 
 
 async def test_what_left_the_schedule_is_freed_without_the_collector(world: World) -> None:
     watches = world.prober._scheduler._watches
-    old = [weakref.ref(watch.done) for watch in watches.values()]
+    old = [weakref.ref(watch) for watch in watches.values()]
     assert all(each() for each in old)
     gc.disable()
     try:

@@ -61,7 +61,7 @@ async def probe_once(
         resolver.close()
     for bug in bugs:
         raise bug
-    _tell(outcome, attempt.address.host if attempt.address else "", trace)
+    _tell(outcome, attempt.endpoint.address[0] if attempt.endpoint else "", trace)
     return outcome
 
 

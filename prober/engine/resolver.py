@@ -37,14 +37,25 @@ class Address(NamedTuple):
     host: str
     scope: int = 0
 
-    def with_port(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
-        """Return what connect() takes."""
-        if self.family == socket.AF_INET6:
-            return self.host, port, 0, self.scope
-        return self.host, port
-
 
 Addresses = tuple[Address, ...]
+
+
+class Endpoint(NamedTuple):
+    """Where a socket connects to, as connect() takes it."""
+
+    family: int
+    address: tuple[str, int] | tuple[str, int, int, int]
+
+
+def endpoints(addresses: Addresses, port: int) -> tuple[Endpoint, ...]:
+    """Return the endpoints with this port at these addresses."""
+    return tuple(
+        Endpoint(family, (host, port, 0, scope) if family == socket.AF_INET6 else (host, port))
+        for family, host, scope in addresses
+    )
+
+
 Answer = Addresses | Trouble
 Lookup = Callable[[str], Addresses]
 

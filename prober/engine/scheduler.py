@@ -72,15 +72,16 @@ class _Watch(Generic[S]):
     """One check on the schedule."""
 
     __slots__ = (
+        "__weakref__",
         "asked_due",
         "attempt",
         "check",
-        "done",
         "due",
         "held_up",
         "interval",
         "job",
         "number",
+        "offset",
         "paced",
         "passed_over",
         "removed",
@@ -101,7 +102,7 @@ class _Watch(Generic[S]):
             datagram=monitor.probe.datagram,
             objection=objection if check.guarded else None,
         )
-        self.interval = monitor.fast_interval
+        self.keep_to(monitor.fast_interval)
         self.due = 0.0
         self.asked_due = -inf  # when the last probe was due that was asked for
         self.tick = 0
@@ -111,7 +112,11 @@ class _Watch(Generic[S]):
         self.passed_over = False
         self.removed = False
         self.attempt: Attempt | None = None  # the probe in flight
-        self.done: Done
+
+    def keep_to(self, interval: float) -> None:
+        """Go by the grid of an interval."""
+        self.interval = interval
+        self.offset = phase(self.number, interval)
 
     def interval_after(self, health: Health) -> float:
         monitor = self.check.monitor
@@ -186,8 +191,7 @@ class Scheduler(Generic[S]):
             if not check.monitor.enabled:
                 continue
             watch = self._watches[check.key] = _Watch(check, state, self._objection)
-            watch.done = partial(self._finished, watch)
-            watch.interval = watch.interval_after(health)
+            watch.keep_to(watch.interval_after(health))
             self._put(watch, first_due(now, watch.number, together))
 
     def renew(self, check: Check) -> None:
@@ -202,7 +206,6 @@ class Scheduler(Generic[S]):
         if watch is not None:
             watch.removed = True
             watch.state.next_due = None
-            del watch.done  # it refers back to the watch, which nobody would free
             self._wheel.remove(watch.tick, watch)
             if watch.attempt is not None:
                 self._engine.cancel(watch.attempt)
@@ -271,7 +274,7 @@ class Scheduler(Generic[S]):
             self._saw_lag(now - watch.due)
             self._saw_start(now, self._delay(watch, now))
             watch.passed_over = False
-            attempt = self._engine.start(watch.job, watch.done)
+            attempt = self._engine.start(watch.job, partial(self._finished, watch))
             if not attempt.finished:
                 watch.attempt = attempt
         self._full = bool(self._queue)
@@ -313,17 +316,14 @@ class Scheduler(Generic[S]):
     def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
         """Find the slot of the next probe, and count those that this one has missed."""
         watch.attempt = None
-        watch.skipped = missed = self._slots_missed(watch, now)
+        watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
         if missed:
             self._saw_skips("overrun", missed)
         interval = watch.interval_after(health)
-        offset = phase(watch.number, interval)
-        watch.interval = interval
-        due = next_due(watch.due, interval, offset)
-        self._put(watch, due if due > now else next_due(now, interval, offset))
-
-    def _slots_missed(self, watch: _Watch[S], now: float) -> int:
-        return slots_between(watch.due, now, watch.interval, phase(watch.number, watch.interval))
+        if interval != watch.interval:
+            watch.keep_to(interval)
+        due = next_due(watch.due, interval, watch.offset)
+        self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
     def _pass_over(self, watch: _Watch[S], now: float) -> None:
         """Leave out what came due during a standstill, and go on with the next slot.
@@ -332,10 +332,10 @@ class Scheduler(Generic[S]):
         """
         watch.passed_over = True
         self._saw_start(now, Delay.CPU)
-        missed = 1 + self._slots_missed(watch, now)
+        missed = 1 + slots_between(watch.due, now, watch.interval, watch.offset)
         watch.skipped += missed
         self._saw_skips("gap", missed)
-        self._put(watch, next_due(now, watch.interval, phase(watch.number, watch.interval)))
+        self._put(watch, next_due(now, watch.interval, watch.offset))
 
     def _put(self, watch: _Watch[S], due: float) -> None:
         watch.due = watch.state.next_due = due
@@ -360,7 +360,7 @@ class Scheduler(Generic[S]):
         if start <= now:
             return True
         watch.paced = True
-        missed = self._slots_missed(watch, start)
+        missed = slots_between(watch.due, start, watch.interval, watch.offset)
         watch.skipped += missed
         if missed:
             self._saw_skips("pace", missed)

@@ -85,9 +85,10 @@ class TlsContexts:
 class TlsStream:
     """One TLS connection in memory: ciphertext goes in and out, the socket is the engine's."""
 
-    __slots__ = ("_incoming", "_object", "outgoing")
+    __slots__ = ("_incoming", "_object", "is_secured", "outgoing")
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
+        self.is_secured = False
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -109,6 +110,7 @@ class TlsStream:
             return False
         except ssl.SSLError as error:
             raise from_tls(error) from None
+        self.is_secured = True
         return True
 
     def read(self) -> bytes | None:

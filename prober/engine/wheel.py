@@ -5,30 +5,33 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-TICK = 0.01
-"""Seconds. Starting what is due in batches of 10 ms halves the cost of a probe; bench/ measures."""
+TICK = 0.02
+"""Seconds between two looks at the schedule. What is due is started in batches: to wake up costs as
+much as several probes."""
 
 
 class Wheel(Generic[T]):
     """Items by the tick at which they are due: constant time to add, remove and take out.
 
-    A tick without items left is passed over, so that nothing wakes up for what was removed.
+    A tick lasts `width` seconds. A tick without items left is passed over, so that nothing wakes up
+    for what was removed.
     """
 
-    __slots__ = ("_buckets", "_ticks")
+    __slots__ = ("_buckets", "_ticks", "_width")
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = TICK) -> None:
+        self._width = width
         self._buckets: dict[int, dict[T, None]] = {}
         self._ticks: list[int] = []
 
     def add(self, when: float, item: T) -> int:
         """Put an item in the first tick not before `when`; return the tick, for `remove`."""
-        tick = int(when / TICK) + 1
-        bucket = self._buckets.get(tick)
-        if bucket is None:
-            bucket = self._buckets[tick] = {}
+        tick = int(when / self._width) + 1
+        try:
+            self._buckets[tick][item] = None
+        except KeyError:
+            self._buckets[tick] = {item: None}
             heappush(self._ticks, tick)
-        bucket[item] = None
         return tick
 
     def remove(self, tick: int, item: T) -> None:
@@ -42,7 +45,7 @@ class Wheel(Generic[T]):
         while self._ticks:
             tick = self._ticks[0]
             if self._buckets[tick]:
-                return tick * TICK
+                return tick * self._width
             heappop(self._ticks)
             del self._buckets[tick]
         return None
@@ -50,6 +53,6 @@ class Wheel(Generic[T]):
     def pop(self, now: float) -> list[T]:
         """Take out everything whose tick is not after `now`, the earliest first."""
         items: list[T] = []
-        while self._ticks and self._ticks[0] * TICK <= now:
+        while self._ticks and self._ticks[0] * self._width <= now:
             items += self._buckets.pop(heappop(self._ticks))
         return items

@@ -111,6 +111,14 @@ class Monitor:
     origin: Origin = Origin.FILE
     guarded: bool = False
     """Whether where it goes was chosen over the API, so that not every address may be probed."""
+    tls: TlsSettings | None = field(init=False, repr=False, compare=False)
+    """The TLS settings of the probe, if it has any."""
+    stale_after: float = field(init=False, repr=False, compare=False)
+    """Seconds without a conclusive result after which the status is UNKNOWN.
+
+    Three of the longest of its intervals and one timeout: the contract's rule, in a form that does
+    not call a check stale between two probes of a long `down_interval`.
+    """
 
     def __post_init__(self) -> None:
         """Fill in what follows from the other keys; reject what does not fit together."""
@@ -124,28 +132,16 @@ class Monitor:
         if (bool(self.pool), bool(self.targets), bool(self.targets_from)).count(True) != 1:
             raise Rejected("expected exactly one of pool, targets, targets_from")
         reject_duplicates(self.targets, "targets")
+        fill(self, "tls", getattr(self.probe, "tls", None))
+        longest = max(self.interval, self.fast_interval, self.down_interval)
+        if self.probe.datagram:
+            longest = max(longest, UDP_PACE)
+        fill(self, "stale_after", 3 * longest + self.timeout)
 
     @property
     def pool_name(self) -> str:
         """The name of the pool that is probed, the monitor's own if it names none."""
         return self.pool or self.name
-
-    @property
-    def stale_after(self) -> float:
-        """Seconds without a conclusive result after which the status is UNKNOWN.
-
-        Three of the longest of its intervals and one timeout: the contract's rule, in a form that
-        does not call a check stale between two probes of a long `down_interval`.
-        """
-        longest = max(self.interval, self.fast_interval, self.down_interval)
-        if self.probe.datagram:
-            longest = max(longest, UDP_PACE)
-        return 3 * longest + self.timeout
-
-    @property
-    def tls(self) -> TlsSettings | None:
-        """The TLS settings of the probe, if it has any."""
-        return getattr(self.probe, "tls", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +151,12 @@ class Check:
     monitor: Monitor
     pool: Pool
     backend: Backend
+    key: tuple[str, str] = field(init=False, repr=False, compare=False)
+    """What identifies it: the monitor's name and the backend's `address:port`."""
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What identifies it: the monitor's name and the backend's `address:port`."""
-        return self.monitor.name, self.backend.key
+    def __post_init__(self) -> None:
+        """Work out the key once: much is found by it."""
+        object.__setattr__(self, "key", (self.monitor.name, self.backend.key))
 
     @property
     def target(self) -> Target:

@@ -1,7 +1,7 @@
 """Backends and pools: what is probed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from uuid import UUID, uuid5
 
@@ -86,12 +86,12 @@ class Backend:
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     guarded: bool = False
     """Whether it was named over the API, so that not every address may be probed."""
+    key: str = field(init=False, repr=False, compare=False)
+    """What the API and the metrics call it: `address:port`."""
 
-    @property
-    def key(self) -> str:
-        """What the API and the metrics call it: `address:port`."""
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{address}:{self.port}"
+    def __post_init__(self) -> None:
+        """Work out the key once: much is found by it."""
+        object.__setattr__(self, "key", str(Target(self.address, self.port)))
 
 
 _AS_MAPPING = section(Backend)

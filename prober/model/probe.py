@@ -1,7 +1,8 @@
 """The contract between a probe and whatever drives it; a probe itself never touches a socket.
 
 A probe is a generator. It yields what it wants (`Send`, `RECEIVE`, `StartTls`) and returns a
-`Verdict`. Whoever drives it (the engine on real sockets, a test on lists of bytes) sends back:
+`Verdict`; one that wants no more than a connection is a `Verdict` from the beginning. Whoever
+drives it (the engine on real sockets, a test on lists of bytes) sends back:
 
 - for `Send`: None, when everything is sent;
 - for `RECEIVE`: the bytes that came, at least one; `b""` once, when the peer has ended its stream
@@ -86,6 +87,9 @@ class DeadlineReached(Trouble):
 Steps = Generator[Send | Receive | StartTls, Any, Verdict]
 """A running probe."""
 
+Begin = Callable[[], Steps] | Verdict
+"""What starts a probe once it is connected, or what it says then."""
+
 
 class Target(NamedTuple):
     """What a probe is pointed at: the host as configured (a name or an address) and the port."""
@@ -104,6 +108,6 @@ class Probe(Protocol):
     datagram: ClassVar[bool]
     """Whether the probe speaks over UDP."""
 
-    def bind(self, target: Target) -> Callable[[], Steps]:
+    def bind(self, target: Target) -> Begin:
         """Return what starts one probe of this target; whatever can be prepared is prepared."""
         ...

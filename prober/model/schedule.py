@@ -4,14 +4,17 @@ All times are seconds on one monotonic clock. A grid is the set `phase + k * int
 depends on the check's key and the interval only, so restarts and reloads make no herd.
 """
 
-import math
 from enum import StrEnum
 from hashlib import blake2b
+from math import floor
 from typing import Self
 
-from prober.model.health import Health, is_changing
+from prober.model.health import Health
 
 _MICROSECONDS = 1_000_000
+_CLOSE = 1e-6
+"""Seconds before a point of the grid that count as the point: one that is reached on two grids
+(every 1 s, every 5 s) is not to be taken for two because of rounding."""
 
 
 class Delay(StrEnum):
@@ -48,21 +51,15 @@ def phase(number: int, interval: float) -> float:
 
 def next_due(after: float, interval: float, offset: float) -> float:
     """Return the first point of the grid that lies after `after`."""
-    return (_slot(after, interval, offset) + 1) * interval + offset
+    return (floor((after - offset + _CLOSE) / interval) + 1) * interval + offset
 
 
 def slots_between(start: float, end: float, interval: float, offset: float) -> int:
     """Count the points of the grid that lie after `start` and not after `end`."""
-    return max(0, _slot(end, interval, offset) - _slot(start, interval, offset))
-
-
-def _slot(now: float, interval: float, offset: float) -> int:
-    """Number the last point of the grid not after `now`.
-
-    A microsecond is added so that one point reached on two grids (every 1 s, every 5 s) is not
-    taken for two because of rounding.
-    """
-    return math.floor((now - offset) / interval + 1e-6 / interval)
+    if end <= start:
+        return 0
+    first, last = start - offset + _CLOSE, end - offset + _CLOSE
+    return floor(last / interval) - floor(first / interval)
 
 
 def first_due(now: float, number: int, checks: int) -> float:
@@ -74,6 +71,7 @@ def interval_for(
     health: Health, *, interval: float, fast_interval: float, down_interval: float
 ) -> float:
     """Return the interval that a check in this state is probed with."""
-    if is_changing(health):
+    online, streak = health
+    if online is not (streak > 0):  # is_changing
         return fast_interval
-    return interval if health.online else down_interval
+    return interval if online else down_interval

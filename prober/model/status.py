@@ -39,11 +39,13 @@ class Reason(StrEnum):
     """Why a probe ended with its result; each reason belongs to exactly one result.
 
     The set is closed and small, because it is a metric label. `result` is the result it means,
-    `sentence` says it to a person.
+    `sentence` says it to a person. A result is good, bad or inconclusive.
     """
 
     result: Result
     sentence: str
+    is_good: bool
+    is_conclusive: bool
 
     def __new__(cls, value: str, result: Result, sentence: str) -> Self:
         """Make one row of the table."""
@@ -51,6 +53,8 @@ class Reason(StrEnum):
         member._value_ = value
         member.result = result
         member.sentence = sentence
+        member.is_good = result is Result.OK
+        member.is_conclusive = result is not Result.UNKNOWN
         return member
 
     OK = "ok", Result.OK, "the probe succeeded"

@@ -5,8 +5,9 @@ where every client is (bare line feeds). Redirects are not followed: a 3xx is a 
 """
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 from prober import __version__
@@ -40,7 +41,7 @@ from prober.model.probe import (
     Target,
     Trouble,
 )
-from prober.model.status import Reason, Verdict
+from prober.model.status import Fact, Reason, Verdict
 from prober.model.tls import TlsSettings
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 
@@ -220,8 +221,7 @@ class HttpProbe:
             if search is None:
                 raise
             return Verdict(Reason.PAYLOAD_MISMATCH, "the time was up before the body")
-        facts = {"http_status_code": head.status}
-        detail = f"HTTP {head.status}"
+        detail, facts = _found(head.status)
         if head.status not in self.expected_codes.members:
             detail = f"{detail}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
@@ -244,6 +244,12 @@ class HttpsProbe(HttpProbe):
 
     def _start_tls(self, target: Target) -> StartTls:
         return handshake(self.tls, self.domain_name or target.host, ("http/1.1",))
+
+
+@cache
+def _found(status: int) -> tuple[str, Mapping[str, Fact]]:
+    """Return the detail and the facts of a status: the same for all who found it."""
+    return f"HTTP {status}", {"http_status_code": status}
 
 
 class Head(NamedTuple):

@@ -1,12 +1,11 @@
 """TCP: good when the connection opens and, on demand, when the reply holds what is expected."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from prober.model.kinds import PAYLOAD
 from prober.model.option import option
-from prober.model.probe import RECEIVE, DeadlineReached, Send, Steps, Target
+from prober.model.probe import RECEIVE, Begin, DeadlineReached, Send, Steps, Target
 from prober.model.status import Reason, Verdict
 
 REPLY_LIMIT = 65536
@@ -24,9 +23,9 @@ class TcpProbe:
     send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send once connected")
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes to be found in the reply")
 
-    def bind(self, _: Target) -> Callable[[], Steps]:
-        """Return what starts one probe."""
-        return self._converse if self.send or self.expect else _connect
+    def bind(self, _: Target) -> Begin:
+        """Return what starts one probe, or what a connection alone says."""
+        return self._converse if self.send or self.expect else _CONNECTED
 
     def _converse(self) -> Steps:
         if self.send:
@@ -50,11 +49,6 @@ class TcpProbe:
             if not received:
                 raise
         return mismatch(received)
-
-
-def _connect() -> Steps:
-    return _CONNECTED
-    yield  # makes it a generator
 
 
 def mismatch(received: int) -> Verdict:

@@ -16,7 +16,7 @@ from itertools import islice
 from math import ceil
 from typing import Any, NamedTuple
 
-from prober.model.status import Result, Status
+from prober.model.status import Reason, Status
 from prober.state.archive import (
     Due,
     Retention,
@@ -92,7 +92,7 @@ class Running:
         self.number = number
         self.since = span.began
         self.status: int | None = None
-        self.counts = array("I", bytes(4 * BUCKETS))
+        self.counts = array("H", bytes(2 * BUCKETS))  # a slot has room for 3,000 probes
         self.seconds = array("d", bytes(8 * len(STATUSES)))
         self.begin(span)
 
@@ -186,14 +186,14 @@ class History:
         self.save(running)
         running.status = None
 
-    def count(self, running: Running, result: Result, seconds: float, now: float) -> None:
+    def count(self, running: Running, reason: Reason, seconds: float, now: float) -> None:
         """Count one finished probe."""
         if now >= self._ends:
             self._turn(now)
         if running.span is not self._span:
             self._catch_up(running)
         running.probes += 1
-        if result is Result.OK:
+        if reason.is_good:
             if seconds < running.least or not running.good:
                 running.least = seconds
             if seconds > running.most:  # noqa: PLR1730  (max() takes three times as long)
@@ -201,7 +201,7 @@ class History:
             running.good += 1
             running.total += seconds
             running.counts[bisect_left(LATENCY, seconds)] += 1
-        elif result is not Result.UNKNOWN:
+        elif reason.is_conclusive:
             running.bad += 1
 
     def turn_status(self, running: Running, status: Status) -> None:

@@ -1,22 +1,29 @@
-"""The last results of a check, packed: 22 bytes each."""
+"""The last results of a check, packed: 10 bytes each for TCP, 18 for HTTP."""
 
 import math
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import islice
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
-from prober.model.status import Outcome, Phases, Reason, Result
+from prober.model.status import PHASES, Fact, Outcome, Phases, Reason
 
 CAPACITY = 100
 
-_REASONS = tuple(Reason)
-_NUMBER = {reason: number for number, reason in enumerate(_REASONS)}
-_GOOD = frozenset(number for reason, number in _NUMBER.items() if reason.result is Result.OK)
-_ROW = struct.Struct("<IBBH7e")  # unix seconds, hundredths, reason, code, durations
-_NONE = 0xFFFF
-_NAN = math.nan
-_LONGEST = 65504.0  # seconds; what half a float can hold
-_CODES = ("http_status_code", "grpc_status_code")
+_REASONS: Final = tuple(Reason)
+_NUMBER: Final = {reason: number for number, reason in enumerate(_REASONS)}
+_GOOD: Final = frozenset(number for reason, number in _NUMBER.items() if reason.is_good)
+_CODES: Final = ("http_status_code", "grpc_status_code")
+_LONGEST: Final = 65504.0  # seconds; what half a float can hold
+
+_SECONDS: Final = len(PHASES)
+_CODE: Final = _SECONDS + 1
+_ABSENT: Final = (math.nan,) * _CODE + (0xFFFF,)  # a packed row has no None
+
+Values = tuple[Any, ...]
+"""Seconds of each of PHASES, seconds of the whole, the status code; None for what is not there."""
 
 
 class Past(NamedTuple):
@@ -29,57 +36,124 @@ class Past(NamedTuple):
     phases: Phases
 
 
-class Recent:
-    """A ring of the last CAPACITY results."""
+class _Shape:
+    """Which of the values a packed row holds, by their index."""
 
-    __slots__ = ("_next", "_rows")
+    __slots__ = ("held", "left_out", "pick", "row")
+
+    def __init__(self, held: tuple[int, ...]) -> None:
+        self.held = held
+        self.left_out = len(_ABSENT) - len(held)
+        self.pick = _picker(held)
+        # unix seconds, hundredths, reason, then what is held
+        self.row = struct.Struct("<IBB" + "".join("H" if i == _CODE else "e" for i in held))
+
+
+def _picker(held: tuple[int, ...]) -> Callable[[Values], Values]:
+    if len(held) > 1:
+        return itemgetter(*held)
+    return lambda values: tuple(values[index] for index in held)  # itemgetter gives no tuple then
+
+
+_shape = cache(_Shape)
+
+
+class Recent:
+    """A ring of the last CAPACITY results.
+
+    Its rows are of one shape, the smallest that has a place for all that any of them holds: a
+    check has few of the values, and mostly the same.
+    """
+
+    __slots__ = ("_count", "_next", "_rows", "_shape")
 
     def __init__(self) -> None:
-        self._rows = bytearray()
-        self._next = 0
+        self._count = self._next = 0
+        self._shape = _shape(())
+        self._rows = bytearray()  # from the first result on as large as it will ever be
 
     def __len__(self) -> int:
-        return len(self._rows) // _ROW.size
+        return self._count
 
     def add(self, outcome: Outcome) -> None:
         """Remember one more result, forgetting the oldest when full."""
         reason, _, facts, at, seconds, phases, _, _ = outcome
-        code = _NONE
-        if facts:
-            for name in _CODES:
-                if name in facts:
-                    code = int(facts[name])
-        row = _ROW.pack(
-            int(at) & 0xFFFFFFFF,
-            int(at % 1 * 100),
-            _NUMBER[reason],
-            code,
-            min(seconds, _LONGEST),
-            *[_NAN if phase is None else min(phase, _LONGEST) for phase in phases],
-        )
-        if len(self._rows) < CAPACITY * _ROW.size:
-            self._rows += row
+        values = (*phases, seconds, _code(facts) if facts else None)
+        shape = self._shape
+        picked = shape.pick(values)
+        if None in picked or values.count(None) != shape.left_out:
+            picked = self._fit(values)
+            shape = self._shape
+        whole, hundredths = divmod(int(at * 100), 100)
+        head = whole & 0xFFFFFFFF, hundredths, _NUMBER[reason]
+        try:
+            shape.row.pack_into(self._rows, self._next * shape.row.size, *head, *picked)
+        except OverflowError:
+            self.add(_shortened(outcome))
             return
-        start = self._next * _ROW.size
-        self._rows[start : start + _ROW.size] = row
         self._next = (self._next + 1) % CAPACITY
+        if self._count < CAPACITY:
+            self._count += 1
+
+    def _fit(self, values: Values) -> Values:
+        """Return what is to be packed of these values, for which all rows are widened if needed."""
+        held = {index for index, value in enumerate(values) if value is not None}
+        if self._count:
+            held.update(self._shape.held)
+        if len(held) != len(self._shape.held):
+            self._reshape(_shape(tuple(sorted(held))))
+        return tuple(
+            _ABSENT[index] if value is None else value
+            for index, value in zip(self._shape.held, self._shape.pick(values), strict=True)
+        )
+
+    def _reshape(self, shape: _Shape) -> None:
+        rows = bytearray(CAPACITY * shape.row.size)
+        for number, (head, values) in enumerate(self._unpacked()):
+            shape.row.pack_into(rows, number * shape.row.size, *head, *shape.pick(values))
+        self._rows, self._shape = rows, shape
+
+    def _unpacked(self) -> Iterator[tuple[Values, Values]]:
+        """Yield what each row begins with, and its values, in the order in which they lie."""
+        held = self._shape.held
+        for row in islice(self._shape.row.iter_unpack(self._rows), self._count):
+            values = list(_ABSENT)
+            for index, value in zip(held, row[3:], strict=True):
+                values[index] = value
+            yield row[:3], tuple(values)
 
     def good_seconds(self) -> list[float]:
         """Return how long the good ones took, in no order; ten times as fast as looking at all."""
-        return [row[4] for row in _ROW.iter_unpack(self._rows) if row[2] in _GOOD]
+        held = self._shape.held
+        if _SECONDS not in held:
+            return []
+        place = 3 + held.index(_SECONDS)
+        rows = islice(self._shape.row.iter_unpack(self._rows), self._count)
+        return [row[place] for row in rows if row[2] in _GOOD]
 
     def newest_first(self) -> Iterator[Past]:
         """Yield what is remembered, the newest first."""
-        count = len(self)
-        for back in range(1, count + 1):
-            row = (self._next - back) % count
-            at, hundredths, number, code, seconds, *phases = _ROW.unpack_from(
-                self._rows, row * _ROW.size
-            )
+        rows = list(self._unpacked())
+        for back in range(1, len(rows) + 1):
+            (at, hundredths, number), values = rows[self._next - back]
+            *phases, seconds, code = values
             yield Past(
                 at + hundredths / 100,
                 _REASONS[number],
-                None if code == _NONE else code,
+                None if code == _ABSENT[_CODE] else code,
                 round(seconds, 6),
                 tuple(None if math.isnan(phase) else round(phase, 6) for phase in phases),
             )
+
+
+def _code(facts: Mapping[str, Fact]) -> int | None:
+    for name in _CODES:
+        if name in facts:
+            return int(facts[name])
+    return None
+
+
+def _shortened(outcome: Outcome) -> Outcome:
+    """Return the outcome with no duration that is too long to be packed."""
+    phases = tuple(None if each is None else min(each, _LONGEST) for each in outcome.phases)
+    return outcome._replace(seconds=min(outcome.seconds, _LONGEST), phases=phases)

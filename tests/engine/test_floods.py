@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from prober.engine.attempt import REPLY_LIMIT
+from prober.engine.wire import REPLY_LIMIT
 from prober.model.probe import Probe
 from prober.model.status import Reason
 from prober.probes.grpc import GrpcProbe
@@ -63,9 +63,10 @@ def test_one_peer_gets_its_share_and_then_the_others_have_their_turn(
             quiet.send(b"220")
             by_hand.drain()
             assert [found.reason for found in by_hand.outcomes] == [Reason.OK]
-            assert talker.received == SHARE
+            assert talker.wire is not None
+            assert talker.wire.received == SHARE
             by_hand.drain()
-            assert talker.received == 2 * SHARE
+            assert talker.wire.received == 2 * SHARE
 
 
 def test_what_is_left_of_a_share_is_not_forgotten(by_hand: ByHand, listener: socket.socket) -> None:

@@ -19,6 +19,7 @@ from prober.engine.resolver import (
     Answer,
     Lookup,
     Resolver,
+    endpoints,
     literal,
     look_up,
 )
@@ -98,7 +99,9 @@ def reason_of(answer: Answer | None) -> Reason:
 def test_an_address_needs_no_lookup(host: str, family: int) -> None:
     (address,) = literal(host)
     assert address == Address(family, host)
-    assert address.with_port(80)[:2] == (host, 80)
+    (endpoint,) = endpoints((address,), 80)
+    assert endpoint.family == family
+    assert endpoint.address[:2] == (host, 80)
 
 
 @pytest.mark.parametrize("host", ["a.example", "localhost", "192.0.2", "1", "::g", ""])

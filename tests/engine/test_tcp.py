@@ -187,7 +187,8 @@ def test_a_payload_that_does_not_fit_waits_for_room(by_hand: ByHand) -> None:
         assert attempt.sock is not None
         attempt.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         by_hand.drain()
-        assert attempt.unsent
+        assert attempt.wire is not None
+        assert attempt.wire.unsent
         with accept(narrow) as connection:
             left = len(content)
             while left:
@@ -202,7 +203,8 @@ def test_a_request_that_is_not_taken_times_out(by_hand: ByHand, listener: socket
         listener.getsockname()[1], TcpProbe(send=b"x" * 10**7, expect=b"."), timeout=1.0
     )
     by_hand.drain()
-    assert attempt.unsent
+    assert attempt.wire is not None
+    assert attempt.wire.unsent
     by_hand.clock.advance(1.1)
     assert by_hand.outcomes[0].detail == "request not taken within 1 s"
     assert by_hand.outcomes[0].reason is Reason.TIMEOUT

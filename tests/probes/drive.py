@@ -15,7 +15,7 @@ from prober.model.probe import (
 )
 from prober.model.status import Reason, Verdict
 
-Start = Callable[[], Steps]
+Start = Callable[[], Steps] | Verdict
 Event = bytes | Trouble | TlsSession
 
 END = b""
@@ -38,6 +38,8 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
 
     A probe that wants more than is scripted, or bytes after the end of the stream, has a bug.
     """
+    if isinstance(start, Verdict):
+        return Run(start, b"", [], list(events))
     steps, left = start(), list(events)
     sent, handshakes = b"", []
     answer: Event | None = None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prober.model.status import Outcome, Reason, Status
+from prober.model.status import Outcome, Phases, Reason, Status
 from prober.state.store import CheckState, Store
 from tests.simulation import WALL, Simulation, model_of
 
@@ -82,6 +82,26 @@ def test_recent_results_keep_the_last_hundred_and_what_matters_of_them(sim: Simu
     assert newest.seconds == pytest.approx(0.749, rel=0.001)
     assert newest.phases[0] is None
     assert newest.phases[1] == pytest.approx(0.002, rel=0.001)
+
+
+def test_recent_results_of_all_shapes_stand_side_by_side(sim: Simulation) -> None:
+    """The first is a bare refusal; what comes later has phases and codes that it has not."""
+    (state,) = sim.watch(model_of("192.0.2.1"))
+    phases: list[Phases] = [
+        (None, 0.25, None, None, None, None),
+        (0.5, None, None, None, None, None),
+        (None, 0.25, None, 0.5, 1.0, 2.0),
+        (None, 0.25, None, None, None, None),
+    ]
+    codes = [{}, {}, {"http_status_code": 503}, {"grpc_status_code": 0}]
+    for number, (each, facts) in enumerate(zip(phases, codes, strict=True)):
+        found = outcome(Reason.REFUSED, **facts)._replace(at=WALL + number, phases=each)
+        sim.store.record(state, found._replace(seconds=sum(filter(None, each))))
+    kept = list(state.recent.newest_first())[::-1]
+    assert [past.at - WALL for past in kept] == [0, 1, 2, 3]
+    assert [past.phases for past in kept] == phases
+    assert [past.code for past in kept] == [None, None, 503, 0]
+    assert [past.seconds for past in kept] == [0.25, 0.5, 3.75, 0.25]
 
 
 def test_a_log_follower_hears_every_event_until_it_leaves(sim: Simulation) -> None:
