@@ -73,31 +73,35 @@ def test_a_cable_that_is_out_is_our_trouble(
         assert not blamed(running.lines)
 
 
-@pytest.mark.parametrize(
-    ("target", "broken", "reason"),
-    [
-        ("192.0.2.1:9", (), "no_route"),
-        ("192.0.2.1:9", ("unreachable", "192.0.2.0/24"), "no_route"),
-        ("192.0.2.1:9", ("blackhole", "192.0.2.0/24"), "no_route"),
-        ("192.0.2.1:9", ("prohibit", "192.0.2.0/24"), "not_permitted"),
-        ("[2001:db8::1]:9", (), "no_route"),
-    ],
-)
-@pytest.mark.parametrize("kind", ["TCP", "UDP_CONNECT"])
-def test_a_route_of_ours_that_leads_nowhere_is_our_trouble(
-    tmp_path: Path, kind: str, target: str, broken: tuple[str, ...], reason: str
-) -> None:
+NOWHERE = {
+    # target: what is done with packets to its network, the reason that is found
+    "10.1.1.1:9": ("", "no_route"),
+    "[2001:db8::1]:9": ("", "no_route"),
+    "192.0.2.1:9": ("unreachable", "no_route"),
+    "198.51.100.1:9": ("blackhole", "no_route"),
+    "203.0.113.1:9": ("prohibit", "not_permitted"),
+}
+
+
+def test_a_route_of_ours_that_leads_nowhere_is_our_trouble(tmp_path: Path) -> None:
     with ExitStack() as stack:
         here = stack.enter_context(host())
-        if broken:
-            here.run("ip", "route", "add", *broken)
+        for target, (kind, _) in NOWHERE.items():
+            if kind:
+                here.run("ip", "route", "add", kind, f"{target.partition(':')[0]}/32")
         stack.enter_context(here.entered())
-        config = {"monitors": [monitor("web", kind, target)]}
-        running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT))
-        probes(running, 1 if kind == "UDP_CONNECT" else 4, reason=reason)
+        monitors = [
+            monitor(f"{kind} {target}", kind, target)
+            for target in NOWHERE
+            for kind in ("TCP", "UDP_CONNECT")
+        ]
+        running = stack.enter_context(daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT))
+        for target, (_, reason) in NOWHERE.items():
+            probes(running, 4, monitor=f"TCP {target}", reason=reason)
+            probes(running, 1, monitor=f"UDP_CONNECT {target}", reason=reason)
         assert not blamed(running.lines)
         assert not changes(running.lines)
-        assert metric(running, "prober_local_errors_total", reason=reason) >= 1
+        assert metric(running, "prober_local_errors_total", reason="no_route") >= 4
 
 
 def test_a_host_that_is_not_there_is_the_targets_trouble(
