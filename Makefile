@@ -14,7 +14,7 @@ STAGE := $(DESTDIR)$(APP).new
 CONFIG := $(SYSCONFDIR)/prober/prober.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test acceptance lint format types bench bench-quick lock install uninstall clean
+.PHONY: help run test fuzz acceptance lint format types bench bench-quick soak lock install uninstall clean
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +27,9 @@ test: $(VENV)/dev ## run the tests
 
 acceptance: $(VENV)/dev ## install under a real systemd, build and run the real container (root)
 	$(BIN)/python -m pytest -m acceptance
+
+fuzz: $(VENV)/dev ## feed mutated input to every parser for five minutes, and keep what fails
+	$(BIN)/python -m tests.fuzz
 
 lint: $(VENV)/dev ## check style and format
 	$(BIN)/ruff check
@@ -81,6 +84,9 @@ uninstall: ## remove what install has put there; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
 	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; still to do: systemctl daemon-reload"
+
+soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and say what grows
+	$(BIN)/python -m bench.soak
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -47,6 +47,10 @@ class Clock:
         heappush(self._timers, (self.now + delay, next(self._order), timer))
         return timer
 
+    def timers(self) -> list[float]:
+        """Return when the timers that are set will fire."""
+        return [when for when, _, timer in self._timers if timer.call is not None]
+
     def advance(self, seconds: float) -> None:
         """Let time pass, firing every timer at its time."""
         end = self.now + seconds

@@ -2,11 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 from prober.state.database import Database, Row
 from prober.state.events import Event, EventFilter
 from prober.state.journal import EVENT_COLUMNS, event_of
+from prober.state.rows import readable
 from prober.state.slots import (
     COLUMNS,
     FINE,
@@ -38,7 +41,7 @@ _STARTS = ", ".join("?" * (HOUR // WIDTH))
 _MERGE = f"""
     INSERT INTO hours (start, check_id, {_LIST})
     SELECT ?, check_id, {_SUMS} FROM slots
-    WHERE start IN ({_STARTS}) AND check_id >= ? AND check_id < ? GROUP BY check_id
+    WHERE start IN ({_STARTS}) AND check_id BETWEEN ? AND ? GROUP BY check_id
     ON CONFLICT (start, check_id) DO UPDATE SET {_UPDATES}
     WHERE excluded.probes >= hours.probes
 """  # noqa: S608  (our own names)
@@ -101,10 +104,10 @@ def _pieces(
     waiting = database.waiting(FINE, lambda key: key[1] == number)
 
     def question(connection: sqlite3.Connection) -> tuple[list[Row], dict[Row, Row]]:
-        (first,) = connection.execute("SELECT min(start) FROM slots").fetchone()
+        first = _first(connection, "slots")
         border = max(start, hour_of(first)) if first is not None else end
         fine = _rows(connection, "slots", number, border // WIDTH * WIDTH, end)
-        (oldest,) = connection.execute("SELECT min(start) FROM hours").fetchone()
+        oldest = _first(connection, "hours")
         hours: list[Row] = []
         if coarse and oldest is not None:
             hours = _rows(
@@ -113,11 +116,9 @@ def _pieces(
         return hours, {(row[0], number, row[1]): row[2:] for row in fine}
 
     hours, fine = database.read(question)
-    for row in hours:
-        yield slot_of_row(row[0], row[2:])
-    for key, row in {**fine, **waiting}.items():
-        if start <= key[0] < end:
-            yield slot_of_row(key[0], row)
+    inside = ((key[0], *row) for key, row in {**fine, **waiting}.items() if start <= key[0] < end)
+    rows = chain(((row[0], *row[2:]) for row in hours), inside)
+    yield from readable(rows, lambda row: slot_of_row(row[0], row[1:]))
 
 
 def _rows(
@@ -155,7 +156,7 @@ def read_events(
 
     def question(connection: sqlite3.Connection) -> list[Event]:
         rows = connection.execute(sql, (*values, limit))
-        return [event_of(row) for row in rows]
+        return list(readable(rows, event_of))
 
     return database.read(question)
 
@@ -167,9 +168,10 @@ class _Adder:
         self._sums = [0] * len(unpack_counts(b""))
 
     def step(self, packed: Any) -> None:
-        """Add the counts of one row."""
-        for index, count in enumerate(unpack_counts(packed)):
-            self._sums[index] += count
+        """Add the counts of one row, if they can be read."""
+        with suppress(ValueError):
+            for index, count in enumerate(unpack_counts(packed)):
+                self._sums[index] += count
 
     def finalize(self) -> Any:
         """Return the sum."""
@@ -211,36 +213,65 @@ def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> It
 
 
 def _has_history(connection: sqlite3.Connection, number: int) -> bool:
-    for name, width in (("slots", WIDTH), ("hours", HOUR)):
-        ends = connection.execute(f"SELECT min(start), max(start) FROM {name}").fetchone()  # noqa: S608  (our own names)
-        start, last = ends
-        if start is not None and _rows(connection, name, number, start, last + width):
-            return True
-    return False
+    """Tell whether any slot is left of a check; each start there is, is one look into the index."""
+    question = """
+        WITH RECURSIVE at (start) AS
+            (SELECT min(start) FROM {0} UNION ALL
+             SELECT (SELECT min(start) FROM {0} WHERE start > at.start) FROM at
+             WHERE at.start IS NOT NULL)
+        SELECT 1 FROM at CROSS JOIN {0} USING (start) WHERE check_id = ? LIMIT 1
+    """
+    return any(
+        connection.execute(question.format(table), (number,)).fetchone()
+        for table in ("slots", "hours")
+    )
 
 
 def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator[None]:
+    """Add up the hours that have slots; those without, which may be many, cost nothing."""
     connection.create_aggregate("add_counts", 1, _Adder)
-    (first,) = connection.execute("SELECT min(start) FROM slots").fetchone()
-    if first is None:
-        return
-    (done,) = connection.execute(
-        "SELECT max(start) FROM hours WHERE start < ?", (until,)
-    ).fetchone()
-    start = max(hour_of(first), min(touched, done) if done is not None else 0)
-    (last,) = connection.execute("SELECT max(id) FROM names").fetchone()
-    for hour in range(start, until, HOUR):
+    done = _first(connection, "hours", "start < ? ORDER BY start DESC", until)
+    after = min(touched, done) if done is not None else 0
+    while (start := _first(connection, "slots", "start >= ? ORDER BY start", after)) is not None:
+        hour = hour_of(start)
+        if hour >= until:
+            return
         starts = range(hour, hour + HOUR, WIDTH)
-        for number in range(0, (last or 0) + 1, BATCH):
-            connection.execute(_MERGE, (hour, *starts, number, number + BATCH))
+        for first, last in _batches(connection):
+            connection.execute(_MERGE, (hour, *starts, first, last))
             yield
+        after = hour + HOUR
+
+
+def _first(
+    connection: sqlite3.Connection, table: str, which: str = "1 ORDER BY start", *values: int
+) -> int | None:
+    """Return the first start of a table, None if it has none that is a time at all."""
+    row = connection.execute(
+        f"SELECT start FROM {table} WHERE typeof(start) = 'integer' AND {which} LIMIT 1",  # noqa: S608  (our own names)
+        values,
+    ).fetchone()
+    return row and int(row[0])
+
+
+def _batches(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last number of BATCH checks at a time."""
+    last = -1
+    while True:
+        ids = connection.execute(
+            "SELECT id FROM names WHERE id > ? ORDER BY id LIMIT ?", (last, BATCH)
+        ).fetchall()
+        if not ids:
+            return
+        (first,), (last,) = ids[0], ids[-1]
+        yield first, last
 
 
 def _delete(connection: sqlite3.Connection, table: str, before: int) -> Iterator[None]:
     """Delete old rows, those of one start at a time."""
-    while True:
-        (start,) = connection.execute(f"SELECT min(start) FROM {table}").fetchone()  # noqa: S608  (our own names)
-        if start is None or start >= before:
-            return
-        connection.execute(f"DELETE FROM {table} WHERE start = ?", (start,))  # noqa: S608  (our own names)
+    while connection.execute(
+        f"DELETE FROM {table} WHERE start = "  # noqa: S608  (our own names)
+        f"(SELECT start FROM {table} WHERE start < ? ORDER BY start LIMIT 1)",
+        (before,),
+    ).rowcount:
         yield

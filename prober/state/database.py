@@ -75,6 +75,9 @@ MIGRATIONS = (
 """What leads from each version of the schema to the next; never changed, only added to."""
 
 
+_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
+
+
 class Table(NamedTuple):
     """How rows of a table are written: `upsert` takes a row, `delete` a key."""
 
@@ -161,7 +164,12 @@ class Database:
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Ask the database, in the thread of the caller; raise sqlite3.Error if it cannot."""
         with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.text_factory = _text
             return question(connection)
+
+    def complain(self, what: str, detail: str) -> None:
+        """Report what is wrong with that which was read."""
+        self._report(what, detail)
 
     def close(self) -> None:
         """Write what is still to be written, if that is possible, and close."""
@@ -193,7 +201,7 @@ class Database:
         except sqlite3.OperationalError as error:
             os.close(self._lock)
             raise StateUnusableError(f"{self._path}: {error}") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # which quotes the database
             self._set_aside(error)
             return self._connect()
 
@@ -210,12 +218,13 @@ class Database:
                 if answer != "ok":
                     raise sqlite3.DatabaseError(answer)  # noqa: TRY301  (as SQLite itself would)
             _migrate(connection, self._path)
+            _check_schema(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _set_aside(self, error: sqlite3.Error) -> None:
+    def _set_aside(self, error: sqlite3.Error | UnicodeDecodeError) -> None:
         aside = f"{self._path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
@@ -296,6 +305,10 @@ class Database:
                 self._pending[where] = {**rows, **self._pending.get(where, {})}
 
 
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")  # one wrong byte must not hide all other rows
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
@@ -304,3 +317,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         connection.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")
+
+
+def _check_schema(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError if a table or an index is not as the migrations make it."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        _migrate(model, Path(FILE))
+        missing = set(model.execute(_SCHEMA)) - set(connection.execute(_SCHEMA))
+    if missing:
+        names = ", ".join(sorted(name for _, name, _ in missing))
+        raise sqlite3.DatabaseError(f"the schema is broken: {names}")

@@ -8,6 +8,7 @@ How long things take is told by the monotonic clock without standstills, which s
 by the wall clock.
 """
 
+import sqlite3
 from array import array
 from asyncio import to_thread
 from bisect import bisect_left
@@ -29,6 +30,7 @@ from prober.state.archive import (
 from prober.state.database import Database
 from prober.state.events import Event, EventFilter
 from prober.state.histogram import LATENCY
+from prober.state.rows import readable, text, whole
 from prober.state.slots import (
     BUCKETS,
     FINE,
@@ -153,7 +155,7 @@ class History:
         self.retention = retention or Retention()
         self._wall = wall
         self._awake = awake
-        self._numbers, self._part = database.read(_opening)
+        self._numbers, self._part = _opening(database)
         self._last_number = max(self._numbers.values(), default=0)
         self._running: dict[Key, Running] = {}
         self._queue: list[Running] = []
@@ -350,7 +352,17 @@ class _Opening(NamedTuple):
     part: int
 
 
-def _opening(connection: Any) -> _Opening:
-    names = connection.execute("SELECT monitor, backend, id FROM names ORDER BY id")
-    part = connection.execute("SELECT last FROM parts").fetchone()
-    return _Opening({(row[0], row[1]): row[2] for row in names}, part[0] if part else 0)
+def _opening(database: Database) -> _Opening:
+    """Return what an earlier process has written, as far as it can be read."""
+
+    def question(connection: Any) -> _Opening:
+        names = connection.execute("SELECT monitor, backend, id FROM names ORDER BY id")
+        parts = connection.execute("SELECT last FROM parts")
+        numbers = dict(readable(names, lambda row: ((text(row[0]), text(row[1])), whole(row[2]))))
+        return _Opening(numbers, next(readable(parts, lambda row: whole(row[0])), 0))
+
+    try:
+        return database.read(question)
+    except sqlite3.Error as error:
+        database.complain("unreadable", f"{error}; starting a new history")
+        return _Opening({}, 0)

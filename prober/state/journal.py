@@ -1,14 +1,16 @@
 """What of the state is written down, and how it comes back after a restart."""
 
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from prober.model.edit import Edit
 from prober.model.health import Health
-from prober.model.status import REASONS, Outcome, Status
+from prober.model.status import PHASES, REASONS, Fact, Outcome, Status
 from prober.state.database import Database, table
 from prober.state.events import CAPACITY, Event
+from prober.state.rows import moment, number, or_none, readable, text, whole
 
 REFRESH_SECONDS = 60.0
 """How old the saved streak of a check may be whose streak decides nothing any more."""
@@ -104,10 +106,11 @@ def _check_row(state: Kept) -> tuple[object, ...]:
 
 
 def read_saved(database: Database) -> Saved:
-    """Return what an earlier process has written."""
+    """Return what an earlier process has written; what cannot be read is left out, and said."""
+    spoilt: list[object] = []
 
     def question(connection: Any) -> Saved:
-        alive = connection.execute("SELECT alive_at FROM life").fetchone()
+        alive = connection.execute("SELECT alive_at FROM life")
         checks = connection.execute(
             "SELECT monitor, backend, online, streak, status, since, reserved, last FROM checks"
         )
@@ -117,46 +120,79 @@ def read_saved(database: Database) -> Saved:
         )
         edits = connection.execute("SELECT kind, id, content, base, at FROM edits ORDER BY at")
         return Saved(
-            alive[0] if alive else 0.0,
-            {(row[0], row[1]): _saved_check(row[2:]) for row in checks},
-            [event_of(row) for row in events][::-1],
-            tuple(_edit_of(row) for row in edits),
+            next(readable(alive, lambda row: moment(row[0]), spoilt.append), 0.0),
+            dict(readable(checks, _saved_check, spoilt.append)),
+            list(readable(events, event_of, spoilt.append))[::-1],
+            tuple(readable(edits, _edit_of, spoilt.append)),
         )
 
-    return database.read(question)
+    try:
+        saved = database.read(question)
+    except sqlite3.Error as error:
+        database.complain("unreadable", f"{error}; starting empty")
+        return Saved(0.0, {}, [])
+    if spoilt:
+        database.complain("unreadable", f"{len(spoilt)} rows make no sense and are left out")
+    return saved
 
 
-def _saved_check(row: tuple[Any, ...]) -> SavedCheck:
-    online, streak, status, since, reserved, last = row
-    health = Health(None if online is None else bool(online), streak)
-    return SavedCheck(health, Status(status), since, bool(reserved), _outcome(last))
+def _saved_check(row: tuple[Any, ...]) -> tuple[tuple[str, str], SavedCheck]:
+    monitor, backend, online, streak, status, since, reserved, last = row
+    health = Health(None if online is None else bool(online), whole(streak))
+    outcome = or_none(_outcome, last)
+    saved = SavedCheck(health, Status(status), moment(since), bool(reserved), outcome)
+    return (text(monitor), text(backend)), saved
 
 
 def _edit_of(row: tuple[Any, ...]) -> Edit:
     kind, identifier, content, base, at = row
-    return Edit(kind, identifier, None if content is None else json.loads(content), base, at)
+    definition = or_none(_definition, content)
+    return Edit(text(kind), text(identifier), definition, or_none(text, base), moment(at))
 
 
-def _outcome(text: str | None) -> Outcome | None:
-    if text is None:
-        return None
-    reason, detail, facts, at, seconds, phases, source_ip, skipped = json.loads(text)
-    return Outcome(REASONS[reason], detail, facts, at, seconds, tuple(phases), source_ip, skipped)
+def _definition(content: object) -> Mapping[str, object]:
+    definition = json.loads(text(content))
+    if not isinstance(definition, dict):
+        raise ValueError("not a definition")  # noqa: TRY004  (to the reader it is one error)
+    return definition
+
+
+def _outcome(content: object) -> Outcome:
+    reason, detail, facts, at, seconds, phases, source_ip, skipped = json.loads(text(content))
+    if len(phases) != len(PHASES):
+        raise ValueError("not as many phases as there are")
+    return Outcome(
+        REASONS[reason],
+        text(detail),
+        or_none(_facts, facts),
+        moment(at),
+        number(seconds),
+        tuple(or_none(number, phase) for phase in phases),
+        or_none(text, source_ip),
+        whole(skipped),
+    )
+
+
+def _facts(facts: Any) -> Mapping[str, Fact]:
+    return {name: fact if isinstance(fact, str) else number(fact) for name, fact in facts.items()}
 
 
 def event_of(row: tuple[Any, ...]) -> Event:
-    """Return the event of a row of the table `events`."""
-    number, at, kind, monitor, pool, backend, before, after, reason, streak, cause = row
+    """Return the event of a row of the table `events`; raise ValueError or KeyError if it is none.
+
+    An event of a kind that is not known is shown as it is.
+    """
+    id_, at, kind, monitor, pool, backend, before, after, reason, streak, cause = row
     return Event(
-        number,
-        at,
-        kind,
-        monitor,
-        pool,
-        backend,
+        whole(id_),
+        moment(at),
+        text(kind),
+        or_none(text, monitor),
+        or_none(text, pool),
+        or_none(text, backend),
         Status(before) if before else None,
         Status(after) if after else None,
         REASONS[reason] if reason else None,
-        streak,
-        cause,
+        or_none(whole, streak),
+        text(cause),
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from prober.model.status import Status
 from prober.state.database import table
 from prober.state.histogram import LATENCY
+from prober.state.rows import number, whole
 
 WIDTH = 300
 """Seconds of a fine slot."""
@@ -97,17 +98,17 @@ def add_slots(one: Slot, other: Slot) -> Slot:
 
 
 def slot_of_row(start: int, row: tuple[Any, ...]) -> Slot:
-    """Return the slot of the COLUMNS of a row."""
+    """Return the slot of the COLUMNS of a row; raise ValueError if they are none."""
     probes, good, bad, *seconds, total, least, most, counts = row
     return Slot(
         start,
-        probes,
-        good,
-        bad,
-        tuple(seconds),
-        total / 1e6,
-        (least or 0) / 1e6,
-        (most or 0) / 1e6,
+        whole(probes),
+        whole(good),
+        whole(bad),
+        tuple(number(each) for each in seconds),
+        number(total) / 1e6,
+        number(least or 0) / 1e6,
+        number(most or 0) / 1e6,
         unpack_counts(counts),
     )
 
@@ -117,9 +118,13 @@ def pack_counts(counts: Iterable[int]) -> bytes:
     return b"".join(_COUNT.pack(i, count) for i, count in enumerate(counts) if count)
 
 
-def unpack_counts(packed: bytes) -> tuple[int, ...]:
-    """Return the counts of all buckets."""
+def unpack_counts(packed: object) -> tuple[int, ...]:
+    """Return the counts of all buckets; raise ValueError if that is not what is packed."""
+    if not isinstance(packed, bytes) or len(packed) % _COUNT.size:
+        raise ValueError("not packed counts")
     counts = [0] * BUCKETS
     for i, count in _COUNT.iter_unpack(packed):
+        if i >= BUCKETS:
+            raise ValueError("not packed counts")
         counts[i] = count
     return tuple(counts)

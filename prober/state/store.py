@@ -194,7 +194,7 @@ class Store:
             if self._history is not None:
                 state.running = self._history.follow(check.key, state.status)
             return state
-        if not state.check.monitor.enabled:
+        if not (state.check.monitor.enabled and check.monitor.enabled):
             state.health, state.reserved = PENDING, False
         state.check = check
         state.label_text = None
@@ -215,6 +215,8 @@ class Store:
         if age <= state.check.monitor.stale_after:
             state.health, state.status = saved.health, saved.status
             state.since, state.reserved = saved.since, saved.reserved
+            if not state.check.monitor.enabled:
+                state.health, state.reserved = PENDING, False
             state.conclusive_at -= age
             if state.is_stale:
                 state.conclusive_at -= state.check.monitor.stale_after + 1

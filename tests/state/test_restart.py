@@ -190,3 +190,31 @@ def test_edits_come_back_as_they_were_made(life: Life) -> None:
     life.end()
     sim = life.begin()
     assert sim.store._saved.edits == (made, changed, deleted)
+
+
+def test_what_was_known_before_a_check_was_disabled_is_forgotten(life: Life) -> None:
+    sim = life.begin()
+    sim.watch(model_of("192.0.2.1", interval=5))
+    sim.clock.advance(60)
+    for state in sim.watch(model_of("192.0.2.1", interval=5, enabled=False)):
+        assert state.health.online is None
+    sim.clock.advance(3600)
+    life.end()
+    sim = life.begin()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=5, rise=3))
+    sim.clock.advance(0.1)
+    assert len(sim.times(state)) == 1
+    assert status(state) is Status.UNKNOWN
+    sim.clock.advance(10)
+    assert status(state) is Status.OK
+
+
+def test_a_check_that_is_disabled_while_no_process_runs_is_forgotten(life: Life) -> None:
+    sim = life.begin()
+    sim.watch(model_of("192.0.2.1", interval=5))
+    sim.clock.advance(60)
+    for enabled in (False, True):
+        life.end()
+        sim = life.begin()
+        (state,) = sim.watch(model_of("192.0.2.1", interval=5, enabled=enabled))
+        assert (state.health.online, status(state)) == (None, Status.UNKNOWN)

@@ -1,0 +1,1 @@
+"""Hostile and random input: parsers under mutation, the whole prober under random actions."""

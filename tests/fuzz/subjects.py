@@ -1,0 +1,12 @@
+"""Every parser that is fuzzed."""
+
+from tests.fuzz import files, handshakes, replies, requests, stored
+from tests.fuzz.subject import Subject
+
+SUBJECTS: tuple[Subject, ...] = (
+    *replies.SUBJECTS,
+    *handshakes.SUBJECTS,
+    *files.SUBJECTS,
+    *requests.SUBJECTS,
+    *stored.SUBJECTS,
+)
