@@ -126,11 +126,11 @@ class Wire:
         except Trouble:
             if not tls.has_ticket:
                 raise
+        if content is None:
+            return tls.has_answer
         if content or tls.has_ticket:
             return True
-        if content is not None:
-            raise Trouble(Reason.CLOSED, "closed right after the TLS handshake")
-        return False
+        raise Trouble(Reason.CLOSED, "closed right after the TLS handshake")
 
     def acknowledge(self) -> None:
         """Acknowledge at once what came: without that, a peer may wait for it to send more."""

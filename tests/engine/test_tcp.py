@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from prober.engine.attempt import Attempt
+from prober.engine.sockets import KEPT
 from prober.model.status import Reason, Result
 from prober.probes.tcp import TcpProbe
 from tests.engine.by_hand import ByHand, accept
@@ -229,3 +230,49 @@ async def test_probes_leave_no_connection_in_time_wait(serve: Serve) -> None:
         while other.recv(100):
             pass
     assert in_time_wait(port) - before  # as it is when one closes in the usual way
+
+
+def test_the_socket_of_a_good_probe_serves_the_next_from_another_port(
+    by_hand: ByHand, listener: socket.socket
+) -> None:
+    target = listener.getsockname()[1]
+    used: list[tuple[socket.SocketType, int]] = []
+    for number in range(1, 4):
+        attempt = by_hand.start(target, GREETED)
+        assert attempt.sock is not None
+        used.append((attempt.sock, attempt.sock.getsockname()[1]))
+        by_hand.drain()
+        with accept(listener) as connection:
+            connection.send(b"+PONG")
+            while len(by_hand.outcomes) < number:
+                by_hand.drain()
+            assert connection.recv(100) == b"PING\r\n"
+            with pytest.raises(ConnectionResetError):
+                connection.recv(100)
+    socks, ports = zip(*used, strict=True)
+    assert all(sock is socks[0] for sock in socks)
+    assert len(set(ports)) == 3
+    assert {found.reason for found in by_hand.outcomes} == {Reason.OK}
+
+
+def test_the_socket_of_a_failed_probe_is_closed(by_hand: ByHand, listener: socket.socket) -> None:
+    attempt = by_hand.start(listener.getsockname()[1], TcpProbe(expect=b"220"))
+    sock = attempt.sock
+    assert sock is not None
+    by_hand.drain()
+    with accept(listener) as connection:
+        reset(connection)
+    assert by_hand.outcome().reason is Reason.RESET
+    assert sock.fileno() == -1
+
+
+def test_sockets_beyond_those_that_are_kept_are_closed(by_hand: ByHand) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=KEPT + 9) as listener:
+        attempts = [by_hand.start(listener.getsockname()[1]) for _ in range(KEPT + 9)]
+        socks = [attempt.sock for attempt in attempts if attempt.sock is not None]
+        while len(by_hand.outcomes) < len(attempts):
+            by_hand.drain()
+    assert len(socks) == KEPT + 9
+    assert sum(sock.fileno() != -1 for sock in socks) == KEPT
+    by_hand.close()
+    assert all(sock.fileno() == -1 for sock in socks)
