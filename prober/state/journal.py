@@ -173,15 +173,14 @@ def _outcome(content: object) -> Outcome:
     )
 
 
-def _facts(facts: Any) -> Mapping[str, Fact]:
+def _facts(facts: object) -> Mapping[str, Fact]:
+    if not isinstance(facts, dict):
+        raise ValueError("not facts")  # noqa: TRY004  (to the reader it is one error)
     return {name: fact if isinstance(fact, str) else number(fact) for name, fact in facts.items()}
 
 
 def event_of(row: tuple[Any, ...]) -> Event:
-    """Return the event of a row of the table `events`; raise ValueError or KeyError if it is none.
-
-    An event of a kind that is not known is shown as it is.
-    """
+    """Return the event of a row of `events`; raise ValueError or LookupError if it is none."""
     id_, at, kind, monitor, pool, backend, before, after, reason, streak, cause = row
     return Event(
         whole(id_),

@@ -54,6 +54,7 @@ def saved_keys(state: Path, said: list[str]) -> set[str]:
         ("last", "{"),
         ("last", "[1, 2, 3]"),
         ("last", '["no such reason", "", null, 1.0, 0.1, [], null, 0]'),
+        ("last", '["ok", "", [1], 1.0, 0.1, [null, null, null, null, null, null], null, 0]'),
         ("last", b"\xff"),
         ("monitor", b"web"),
     ],
