@@ -12,8 +12,10 @@ from aiohttp.test_utils import make_mocked_request
 
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
+from prober.model.schedule import Delay
 from prober.model.status import Reason
 from prober.probes.tls import TlsProbe
+from prober.state.load import Overload
 from prober.web.keys import Front
 from prober.web.page.survey import ROWS
 from prober.web.page.view import View, read_view
@@ -108,7 +110,10 @@ async def test_the_prober_itself_is_described(mixed: World, client: Client) -> N
         assert each in words
     assert not (await read(client)).all("p", "alarm")
     mixed.vitals.config_ok = False
-    assert (await read(client)).all("p", "alarm")
+    mixed.vitals.load.overload = Overload(0.5, Delay.PLACES)
+    late, rejected = (await read(client)).all("p", "alarm")
+    assert "50% of the probes" in late.text
+    assert "has problems" in rejected.text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from prober.model.wording import span
 from prober.state.vitals import Vitals
 from prober.web.keys import CLOCKS, FACADE, VITALS, Front, Moment
 from prober.web.page.assets import SCRIPT, STYLE, address_of
-from prober.web.page.html import NOTHING, Content, Html, html, tag
+from prober.web.page.html import Content, Html, html, tag
 from prober.web.page.view import DISABLED
 from prober.web.page.words import NONE, ago, clock_words
 from prober.web.render import time_text
@@ -181,12 +181,16 @@ def vitals_list(scene: Scene) -> Html:
     return tag("dl", pairs, class_="vitals")
 
 
-def rejected_reload(vitals: Vitals) -> Html:
-    """Return a warning if the configuration that was read last was refused."""
-    if vitals.config_ok:
-        return NOTHING
-    text = "The configuration that was read last has problems: the one before is in force."
-    return tag("p", tag("strong", text), " The log names them.", class_="alarm")
+def alarms(vitals: Vitals) -> list[Html]:
+    """Return what an operator should know of the prober itself before looking at its checks."""
+    found = []
+    if overload := vitals.load.overload:
+        text = "Probes start late: what is shown is older than it should be."
+        found.append(tag("p", tag("strong", text), f" {overload.sentence}.", class_="alarm"))
+    if not vitals.config_ok:
+        text = "The configuration that was read last has problems: the one before is in force."
+        found.append(tag("p", tag("strong", text), " The log names them.", class_="alarm"))
+    return found
 
 
 def answer(content: Html) -> web.Response:

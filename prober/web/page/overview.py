@@ -8,10 +8,10 @@ from prober.web.keys import STORE
 from prober.web.pace import Pace
 from prober.web.page.frame import (
     Scene,
+    alarms,
     answer,
     document,
     icon,
-    rejected_reload,
     scene_of,
 )
 from prober.web.page.html import NOTHING, Content, Html, tag
@@ -43,7 +43,7 @@ async def get_page(request: web.Request) -> web.Response:
         document(
             scene,
             tag("h1", "Checks", class_="unseen"),
-            rejected_reload(scene.vitals) if not public else None,
+            alarms(scene.vitals) if not public else None,
             _glance(found, view),
             _search(view),
             _table(scene, found, view, bodies),
