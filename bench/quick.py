@@ -23,8 +23,8 @@ import structlog
 
 from bench.targets import addresses
 from prober.config.reader import Config, parse
-from prober.daemon import Prober
 from prober.model.option import Outside
+from prober.probing import Prober
 
 CHECKS = 400
 INTERVAL = 0.1

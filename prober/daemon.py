@@ -2,59 +2,34 @@
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import signal
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
-from prober import __version__
-from prober.config.blackbox.reading import Modules
-from prober.config.changes import Changes
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
 from prober.discovery.discovery import Discovery
 from prober.editing import Editing
-from prober.engine.guard import Guard
-from prober.engine.reactor import Engine
-from prober.engine.resolver import Resolver
-from prober.engine.scheduler import GAP, Scheduler
-from prober.engine.ticker import Ticker
 from prober.engine.tls import vet
 from prober.entrance import Entrance, connection_limits
 from prober.exposure import allows_reload, why_locked
-from prober.model.health import Health
-from prober.model.monitor import Check
 from prober.model.probe import Target
-from prober.model.status import Outcome
+from prober.probing import Prober
 from prober.reload import Reloader
 from prober.service import Service
 from prober.source import Source, read_aside
 from prober.standing import Standing
-from prober.state.archive import Retention
-from prober.state.database import FLUSH_SECONDS, Database, StateUnusableError
-from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
-from prober.state.history import History
-from prober.state.journal import Journal, read_saved
-from prober.state.store import CheckState, Key, Store
-from prober.state.vitals import Vitals
+from prober.state.database import StateUnusableError
 from prober.web.app import end_streams, make_app
-from prober.web.keys import Front
 from prober.web.listener import Listener
-from prober.web.pace import Pace
 from prober.web.probe import OnDemand
-
-if TYPE_CHECKING:
-    from prober.blackbox.service import ProbeService
 
 log = structlog.get_logger()
 
@@ -62,231 +37,6 @@ STOP_SECONDS = 2.0
 """Time that connections to the API get to finish when the daemon stops."""
 SPARE_DESCRIPTORS = 128
 """File descriptors that are left to everything else; of the rest, probes take half."""
-
-
-MOST_ON_DEMAND = 64
-"""Probes on demand under way at once; where descriptors are scarce, an eighth of all probes."""
-
-
-class Prober:
-    """The probing half: store, engine and scheduler, and the configuration they run with.
-
-    Args:
-        config: What to begin with.
-        loop: The event loop that everything runs in.
-        limit: Probes in flight at once.
-        state_dir: Where the state outlives the process; None: it does not.
-
-    `save_more` is called when all that is kept must be written anew, beside what this has itself.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        limit: int,
-        state_dir: str | None = None,
-    ) -> None:
-        self.config = config
-        self._loop = loop
-        self._ticker = Ticker(
-            clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_loop_lag
-        )
-        self._engine = Engine(
-            ticker=self._ticker,
-            resolver=Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe),
-            wall=time.time,
-            report=_report_bug,
-        )
-        self.vitals = Vitals(
-            name=socket.gethostname(),
-            version=__version__,
-            started_at=time.time(),
-            config_hash=config.digest,
-            config_loaded_at=time.time(),
-            count_in_flight=lambda: self._engine.in_flight,
-        )
-        self.guard = Guard(config.server.api_targets)
-        self.save_more: Callable[[], None] = lambda: None
-        chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
-        self._database = self._open(state_dir) if state_dir else None
-        self.journal = Journal(self._database, wall=time.time) if self._database else None
-        self.history = self._history(config, self._database) if self._database else None
-        saved = read_saved(self._database) if self._database else None
-        self.saved_edits = saved.edits if saved else ()
-        self.store = Store(
-            wall=time.time,
-            awake=self._ticker.awake,
-            journal=self.journal,
-            saved=saved,
-            history=self.history,
-        )
-        self._scheduler: Scheduler[CheckState] = Scheduler(
-            ticker=self._ticker,
-            engine=self._engine,
-            record=self._record_aloud if chatty else self.store.record,
-            limit=limit,
-            review=self.store.review,
-            saw_lag=self.vitals.schedule_lags.observe,
-            saw_start=self.vitals.load.saw_start,
-            saw_skips=self.vitals.saw_skips,
-            objection=self.guard.objection,
-        )
-        self.vitals.overdue = self._scheduler.overdue
-        self.vitals.load.changed = self._load_changed
-
-        self.on_demand = self._probe_on_demand(limit) if config.server.blackbox_modules else None
-
-    @contextmanager
-    def probing(self) -> Iterator[None]:
-        """Probe as long as the context lasts; what is in flight at its end has no result."""
-        self._loop.add_reader(self._engine.fileno(), self._scheduler.ready)
-        with self.store.events.followed_by(_log_transition):
-            self.store.adopt(self.config.model)
-            self._schedule(self.config.model.checks())
-            self.store.forget_the_absent()
-            self.store.note("started", f"prober {__version__} started")
-            self._save_later()
-            try:
-                yield
-            finally:
-                self._loop.remove_reader(self._engine.fileno())
-                self._ticker.stop()
-                self._engine.close()
-                if self.on_demand is not None:
-                    self.on_demand.close()
-                self._close()
-
-    def _open(self, state_dir: str) -> Database:
-        def report(what: str, detail: str) -> None:
-            if what == "recovered":
-                log.info("state_recovered", detail=detail)
-                return
-            self.vitals.state_errors[what] += 1
-            log.warning("state_error", reason=what, detail=detail)
-
-        def lost() -> None:
-            self._loop.call_soon_threadsafe(self._save_all_again)
-
-        return Database(state_dir, report=report, lost=lost)
-
-    def _probe_on_demand(self, limit: int) -> "ProbeService":
-        from prober.blackbox.service import ProbeService  # noqa: PLC0415  (few want it)
-
-        for module, why in (self.config.modules or Modules({}, {})).refused.items():
-            log.warning("module_refused", module=module, reason=why)
-        most = min(MOST_ON_DEMAND, max(4, limit // 8))
-        return ProbeService(self._engine, lambda: self.config.modules, most=most)
-
-    def _history(self, config: Config, database: Database) -> History:
-        return History(
-            database,
-            wall=time.time,
-            awake=self._ticker.awake,
-            retention=Retention(config.server.keep_history, config.server.keep_fine_history),
-        )
-
-    def _save_later(self) -> None:
-        """Write down what changed in a second; not now, when nothing has been probed yet."""
-        if self.journal is not None:
-            self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
-
-    def _save(self) -> None:
-        if self.journal is not None and self.history is not None:
-            self.history.beat()
-            self.journal.flush()
-        self._save_later()
-
-    def _save_all_again(self) -> None:
-        self.store.save_all()
-        self.save_more()
-
-    def _close(self) -> None:
-        if self.journal is not None and self._database is not None:
-            self._saving.cancel()
-            self.store.save_all()
-            self.journal.flush()
-            self._database.close()
-
-    def probe_now(self, key: Key, tell: Callable[[], None]) -> float | None:
-        """Let a check be probed now; see `Scheduler.probe_now`."""
-        return self._scheduler.probe_now(key, tell)
-
-    def front(self) -> Front:
-        """Return how the page is to show itself."""
-        return Front(self.config.page.title, self.config.page.public)
-
-    async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
-        """Take over a new configuration, touching only what it changes, a slice at a time.
-
-        `reread` tells whether it was read anew; then the files of TLS settings are as well.
-        What is new comes before what goes, so that a monitor whose last check is replaced keeps
-        its counters.
-        """
-        pace = Pace()
-        self.config = config
-        self.guard.rules = config.server.api_targets
-        self.store.adopt(config.model)
-        if reread:
-            self._engine.forget_contexts()
-        fresh = [*difference.added, *(new for _, new in difference.changed)]
-        for check in fresh:
-            self._schedule([check], among=len(fresh))
-            await pace.pause()
-        for check in difference.unchanged:
-            if state := self.store.get(check.key):
-                state.check = check  # an equal, but the old one keeps all of its old pool alive
-                self._scheduler.renew(check)
-            await pace.pause()
-        for check in difference.removed:
-            self._scheduler.remove(check.key)
-            self.store.remove(check.key)
-            await pace.pause()
-
-    def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
-        states = [self.store.add(check) for check in checks]
-        self._scheduler.add(((state.check, state, state.health) for state in states), among=among)
-
-    def _record_aloud(self, state: CheckState, outcome: Outcome) -> Health:
-        log.debug(
-            "probed",
-            monitor=state.check.monitor.name,
-            backend=state.check.backend.key,
-            result=outcome.result,
-            reason=outcome.reason,
-            detail=outcome.detail,
-            seconds=round(outcome.seconds, 6),
-        )
-        return self.store.record(state, outcome)
-
-    def _saw_loop_lag(self, seconds: float) -> None:
-        self.vitals.saw_loop_lag(seconds)
-        if seconds > GAP:
-            log.warning("stood_still", seconds=round(seconds, 3))
-
-    def _load_changed(self) -> None:
-        """Say that an overload began or ended."""
-        overload = self.vitals.load.overload
-        if overload is None:
-            log.info("overload_over")
-            self.store.note(OVERLOAD_OVER, "probes start on time again")
-            return
-        log.warning(
-            "overloaded",
-            late_share=round(overload.share, 3),
-            cause=overload.cause,
-            meaning=overload.cause.sentence,
-            probes_in_flight=self.vitals.probes_in_flight,
-        )
-        self.store.note(OVERLOADED, overload.sentence)
-        self._look_for_relief()
-
-    def _look_for_relief(self) -> None:
-        """See every second whether the overload is over, even if nothing is due any more."""
-        self.vitals.load.review(self._ticker.clock())
-        if self.vitals.load.overload is not None:
-            self._loop.call_later(1.0, self._look_for_relief)
 
 
 async def run(
@@ -306,8 +56,8 @@ async def run(
         listen: Addresses to serve on, instead of the configured ones.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
     """
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -315,81 +65,109 @@ async def run(
     except StateUnusableError as error:
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
-    discovery = Discovery(
-        vitals=prober.vitals, note=prober.store.note, state_dir=config.server.state_dir
-    )
-    config = discovery.begin(config)
     addresses = tuple(listen) or config.server.listen
-    busy = asyncio.Lock()
-    edits = Standing(config, prober.saved_edits, journal=prober.journal, note=prober.store.note)
-    prober.config = edits.edited.config
-    prober.save_more = edits.save_all
-    editing = Editing(
-        prober,
-        edits,
-        busy=busy,
-        vet=vet,
-        objection=prober.guard.objection,
-        wall=time.time,
-        also_locked=lambda: why_locked(prober.config, addresses),
-    )
-    entrance = Entrance(config, addresses, ended=lambda: end_streams(app))
-    service = Service.of(os.environ, prober.store, prober.vitals)
-    reloader = Reloader(
-        prober,
-        read=partial(read_aside, source) if source else None,
-        guard=ShrinkGuard(allow=allow_shrink),
-        note=prober.store.note,
-        edits=edits,
-        busy=busy,
-        lists=discovery,
-        adopted=entrance.adopt,
-        around=service.reloading,
-    )
-    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    daemon = _Daemon(prober, config, addresses, source=source, allow_shrink=allow_shrink)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
-    app = make_app(
-        prober.store,
-        prober.vitals,
-        clock=time.monotonic,
-        wall=time.time,
-        reload=reloader.reload,
-        history=prober.history,
-        editor=editing,
-        edits=editing,
-        on_demand=OnDemand(prober.on_demand.answer) if prober.on_demand else None,
-        access=entrance.access,
-        allows_reload=lambda: allows_reload(prober.config, addresses),
-        probe_now=prober.probe_now,
-        front=prober.front,
-    )
-    runner = web.AppRunner(app, shutdown_timeout=STOP_SECONDS)
-    await runner.setup()
-    limits = connection_limits(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
-    listener = Listener(runner.server, limits=limits, tls=lambda: entrance.tls)
-    try:
-        with prober.probing():
-            edits.start()
-            if not await _listen(listener, addresses):
-                return 1
-            prober.guard.listeners = listener.addresses
-            prober.vitals.ready = True
-            _free_the_collector()
-            _say_what_is_lost(config)
-            log.info("ready", checks=len(prober.store))
-            reloader.start(traces)
-            discovery.start(reloader)
-            async with service.running():
-                await stop.wait()
-            log.info("stopping", probes_in_flight=prober.vitals.probes_in_flight)
-            prober.vitals.ready = False
-            await discovery.close()
-            await reloader.close()
-    finally:
-        await listener.close()
-        await runner.cleanup()
-    return 0
+    return await daemon.serve(traces, stop)
+
+
+class _Daemon:
+    """What runs beside the probing half: edits, lists of targets, reloads, the API."""
+
+    def __init__(
+        self,
+        prober: Prober,
+        config: Config,
+        addresses: tuple[Target, ...],
+        *,
+        source: Source | None,
+        allow_shrink: bool,
+    ) -> None:
+        self._prober = prober
+        self._addresses = addresses
+        busy, note = asyncio.Lock(), prober.store.note
+        self._lists = Discovery(vitals=prober.vitals, note=note, state_dir=config.server.state_dir)
+        config = self._lists.begin(config)
+        self._edits = Standing(config, prober.saved_edits, journal=prober.journal, note=note)
+        prober.config = self._edits.edited.config
+        prober.save_more = self._edits.save_all
+        self._editing = Editing(
+            prober,
+            self._edits,
+            busy=busy,
+            vet=vet,
+            objection=prober.guard.objection,
+            wall=time.time,
+            also_locked=lambda: why_locked(prober.config, addresses),
+        )
+        self._entrance = Entrance(config, addresses, ended=lambda: end_streams(self._app))
+        self._service = Service.of(os.environ, prober.store, prober.vitals)
+        self.reloader = Reloader(
+            prober,
+            read=partial(read_aside, source) if source else None,
+            guard=ShrinkGuard(allow=allow_shrink),
+            note=note,
+            edits=self._edits,
+            busy=busy,
+            lists=self._lists,
+            adopted=self._entrance.adopt,
+            around=self._service.reloading,
+        )
+        self._app = self._make_app()
+
+    def _make_app(self) -> web.Application:
+        prober = self._prober
+        return make_app(
+            prober.store,
+            prober.vitals,
+            clock=time.monotonic,
+            wall=time.time,
+            reload=self.reloader.reload,
+            history=prober.history,
+            editor=self._editing,
+            edits=self._editing,
+            on_demand=OnDemand(prober.on_demand.answer) if prober.on_demand else None,
+            access=self._entrance.access,
+            allows_reload=lambda: allows_reload(prober.config, self._addresses),
+            probe_now=prober.probe_now,
+            front=prober.front,
+        )
+
+    async def serve(self, traces: Traces | None, stop: asyncio.Event) -> int:
+        """Probe and serve until `stop` is set; return the exit status."""
+        runner = web.AppRunner(self._app, shutdown_timeout=STOP_SECONDS)
+        await runner.setup()
+        limits = connection_limits(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
+        listener = Listener(runner.server, limits=limits, tls=lambda: self._entrance.tls)
+        try:
+            with self._prober.probing():
+                self._edits.start()
+                if not await _listen(listener, self._addresses):
+                    return 1
+                self._prober.guard.listeners = listener.addresses
+                await self._work(traces, stop)
+        finally:
+            await listener.close()
+            await runner.cleanup()
+        return 0
+
+    async def _work(self, traces: Traces | None, stop: asyncio.Event) -> None:
+        vitals = self._prober.vitals
+        vitals.ready = True
+        _free_the_collector()
+        if self._prober.config.server.state_dir is None:
+            log.info("state_in_memory_only")
+        log.info("ready", checks=len(self._prober.store))
+        self.reloader.start(traces)
+        self._lists.start(self.reloader)
+        async with self._service.running():
+            await stop.wait()
+        log.info("stopping", probes_in_flight=vitals.probes_in_flight)
+        vitals.ready = False
+        await self._lists.close()
+        await self.reloader.close()
 
 
 async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
@@ -406,12 +184,6 @@ async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
     return True
 
 
-def _say_what_is_lost(config: Config) -> None:
-    """Say so if nothing is kept over a restart."""
-    if config.server.state_dir is None:
-        log.info("state_in_memory_only")
-
-
 def _probe_limit() -> int:
     """Raise the limit of descriptors as far as allowed; return how many probes may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -424,23 +196,3 @@ def _free_the_collector() -> None:
     """Keep the garbage collector away from what stays for good."""
     gc.collect()
     gc.freeze()
-
-
-def _log_transition(event: Event) -> None:
-    if event.kind != TRANSITION:
-        return
-    log.info(
-        "status_changed",
-        monitor=event.monitor,
-        pool=event.pool,
-        backend=event.backend,
-        **{"from": event.before, "to": event.after},
-        result=event.reason.result if event.reason else None,
-        reason=event.reason,
-        streak=event.streak,
-        cause=event.cause,
-    )
-
-
-def _report_bug(error: Exception, target: Target) -> None:
-    log.error("internal_error", target=str(target), exc_info=error)

@@ -22,11 +22,11 @@ from jsonschema import (  # type: ignore[import-untyped]  # it has no types
 from structlog.testing import capture_logs
 
 from prober.config.shrink import ShrinkGuard
-from prober.daemon import Prober
 from prober.editing import Editing
 from prober.engine.tls import vet
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
+from prober.probing import Prober
 from prober.reload import Reloader
 from prober.source import Source, read_aside
 from prober.standing import Standing

@@ -22,9 +22,9 @@ from prober.config.disk import Disk, Traces
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import SHRINK_WINDOW, Ask, ShrinkGuard, Step
-from prober.daemon import Prober
 from prober.model.monitor import Model
 from prober.model.status import Outcome, Reason, Status
+from prober.probing import Prober
 from prober.reload import Reloader
 from prober.source import Reading, Source, read, read_aside, read_in_child
 from prober.state.store import CheckState

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from prober.config.changes import changes
 from prober.config.reader import Config, parse
-from prober.daemon import Prober
 from prober.model.option import Outside
+from prober.probing import Prober
 from prober.standing import Standing
 from tests.simulation import START, WALL, Clock
 
@@ -71,10 +71,9 @@ class Life:
         config = configuration(pools, monitors, self.state_dir)
         with ExitStack() as stack:
             times = SimpleNamespace(monotonic=self.clock, time=self.wall)
-            stack.enter_context(patch("prober.daemon.time", times))
+            stack.enter_context(patch("prober.probing.time", times))
             if self._engine is not None:
-                stack.enter_context(patch("prober.daemon.Engine", self._engine))
-            stack.enter_context(patch("prober.daemon.gc"))  # the tests look at what is left
+                stack.enter_context(patch("prober.probing.Engine", self._engine))
             self.loop = Loop(self.clock)
             loop: Any = self.loop
             prober = Prober(config, loop=loop, limit=LIMIT, state_dir=config.server.state_dir)
@@ -101,7 +100,7 @@ class Life:
         """Take over another configuration; `between` is called wherever the loop has a turn."""
         config = configuration(pools, monitors, self.state_dir)
         difference = changes(self.prober.config.model, config.model)
-        with patch("prober.daemon.Pace", _Pace):
+        with patch("prober.probing.Pace", _Pace):
             _run(self.prober.apply(config, difference), between)
 
 
