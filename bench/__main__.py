@@ -104,38 +104,46 @@ def main() -> None:
     parser.add_argument("--only", choices=("peers", "scale"), help="measure one half only")
     parser.add_argument("--write", action="store_true", help=f"keep the results in {RESULTS.name}/")
     asked = parser.parse_args()
-    found: dict[str, Any] = {"command": " ".join(["python -m bench", *sys.argv[1:]])}
-    found["machine"] = machine()
+    how = {"command": " ".join(["python -m bench", *sys.argv[1:]]), "machine": machine()}
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name, targets(Path(name)) as ports:
         if asked.only != "scale":
-            found["peers"] = compare_all(ports, asked)
+            found["peers"] = {**how, "rows": compare_all(ports, asked)}
         if asked.only != "peers":
-            found["scale"] = go_far(ports.plain, asked)
-    text = as_text(found)
-    print(text)
+            found["scale"] = {**how, "tables": go_far(ports.plain, asked)}
+    print(as_text(found))
     if asked.write:
-        write(found, text)
+        write(found)
 
 
 def as_text(found: dict[str, Any]) -> str:
     """Return everything that was measured as Markdown."""
-    parts = [", ".join(f"{name} {value}" for name, value in found["machine"].items())]
-    parts.append(f"`{found['command']}`")
-    if "peers" in found:
-        parts += ["## Beside its peers", table(found["peers"])]
-    for name, rows in found.get("scale", {}).items():
-        parts += [f"## Alone: {name}", plain_table(rows)]
+    parts = []
+    if peers := found.get("peers"):
+        parts += ["# Beside its peers", _how(peers), table(peers["rows"])]
+    if alone := found.get("scale"):
+        parts += ["# Alone", _how(alone)]
+        for name, rows in alone["tables"].items():
+            parts += [f"## {name.capitalize()}", plain_table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def write(found: dict[str, Any], text: str) -> None:
-    """Keep the results: as JSON, as Markdown and as a picture."""
+def _how(part: dict[str, Any]) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in part["machine"].items())
+    return f"`{part['command']}`: {machine}."
+
+
+def write(found: dict[str, Any]) -> None:
+    """Keep the results, as JSON, as Markdown and as a picture; a half not measured stays."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
-    (RESULTS / "bench.md").write_text(text)
-    if "peers" in found:
+    kept = RESULTS / "bench.json"
+    before = json.loads(kept.read_text()) if kept.exists() else {}
+    found = {**before, **found}
+    kept.write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / "bench.md").write_text(as_text(found))
+    if peers := found.get("peers"):
         title = "CPU milliseconds per 1,000 probes (each kind on its own scale)"
-        shown = [each for each in found["peers"] if "10,000" not in each["kind"]]
+        shown = [each for each in peers["rows"] if "10,000" not in each["kind"]]
         (RESULTS / "bench.svg").write_text(picture(shown, title))
 
 

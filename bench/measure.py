@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from bench.contestants import Kind, Turn
 from bench.targets import checker_core, on_core
 
-WARM_UP = 3.0
+WARM_UP = 2.5
 BUCKET = re.compile(r'(prober_(?:schedule|loop)_lag_seconds)_bucket\{le="([^"]+)"\} (\S+)')
 
 Buckets = dict[str, dict[str, float]]

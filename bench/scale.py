@@ -57,7 +57,7 @@ def start(port: int, folder: Path) -> Iterator[Row]:
     """Measure how long it takes until the daemon serves, and until every check has a status."""
     for checks in (10, 10_000):
         listening, known = [], []
-        for _ in range(5):
+        for _ in range(3):
             begun = time.monotonic()
             with running(Load(checks, 10.0, port, steady=False).turn(folder), folder) as it:
                 url = it.url()
