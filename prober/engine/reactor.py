@@ -106,7 +106,7 @@ class Engine:
 
     def expire(self, now: float) -> None:
         """End the probes whose deadline has passed; `drain` must have had its chance."""
-        self._now = now
+        self._now = self._clock()  # `drain` may have seen something after the tick began
         for attempt in self._deadlines.pop(now):
             if not attempt.finished:
                 self._safely(self._expired, attempt)

@@ -1,6 +1,7 @@
 """Deadlines, and what a standstill of ours makes of them: real sockets, simulated time."""
 
 import socket
+from itertools import count
 
 import pytest
 
@@ -8,7 +9,7 @@ from prober.engine.reactor import STALLED_SHARE
 from prober.engine.ticker import BEAT, STALL
 from prober.engine.wheel import TICK
 from prober.model.probe import Probe
-from prober.model.status import Reason, Result
+from prober.model.status import PHASES, Reason, Result
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe
@@ -100,3 +101,19 @@ def test_a_standstill_before_a_probe_is_not_its_own(
     by_hand.drain()
     by_hand.clock.advance(2)
     assert by_hand.outcomes[1].reason is Reason.TIMEOUT
+
+
+def test_no_phase_ends_before_it_began(
+    by_hand: ByHand, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One tick sees the connection open, some time after it began, and then that time is up."""
+    by_hand.start(listener.getsockname()[1], GREETED, timeout=2.0)
+    by_hand.clock.stand_still(5)
+    looks = count(1)
+    clock = by_hand.clock
+    monkeypatch.setattr(by_hand.engine, "_clock", lambda: clock.now + next(looks) / 1000)
+    by_hand.clock.advance(0)
+    (found,) = by_hand.outcomes
+    assert found.phases[PHASES.index("connect")] is not None
+    assert all(seconds is None or seconds >= 0 for seconds in found.phases), found
+    assert found.seconds == pytest.approx(sum(filter(None, found.phases)))
