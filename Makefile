@@ -44,7 +44,7 @@ types: $(VENV)/dev ## check types
 
 bench: $(VENV)/run ## measure beside HAProxy, blackbox_exporter and a C program, and keep the results
 	bench/install
-	$(BIN)/python -m bench --many --write
+	bench/alone $(BIN)/python -m bench --many --write
 
 bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before and after a change
 	$(BIN)/python -m bench.quick

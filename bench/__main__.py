@@ -45,6 +45,8 @@ def compare_all(ports: Ports, asked: argparse.Namespace) -> list[dict[str, Any]]
     """Compare every kind of probe at 1,000 checks, and those that fit on a core at 10,000."""
     rows = []
     for kind in KINDS:
+        if asked.kind and kind.name not in asked.kind:
+            continue
         if not kind.port(ports):
             print(f"  {kind.name} is left out: nginx or openssl is not installed")
             continue
@@ -100,6 +102,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn, once settled")
+    names = [kind.name for kind in KINDS]
+    parser.add_argument("--kind", action="append", choices=names, help="of probe; else all")
     parser.add_argument("--many", action="store_true", help="compare with 10,000 checks as well")
     parser.add_argument("--only", choices=("peers", "scale"), help="measure one half only")
     parser.add_argument("--write", action="store_true", help=f"keep the results in {RESULTS.name}/")
