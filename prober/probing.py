@@ -64,6 +64,7 @@ class Prober:
     ) -> None:
         self.config = config
         self._loop = loop
+        self._looking: asyncio.TimerHandle | None = None
         self._ticker = Ticker(
             clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_loop_lag
         )
@@ -127,6 +128,8 @@ class Prober:
             finally:
                 self._loop.remove_reader(self._engine.fileno())
                 self._ticker.stop()
+                if self._looking is not None:
+                    self._looking.cancel()
                 self._engine.close()
                 if self.on_demand is not None:
                     self.on_demand.close()
@@ -258,9 +261,11 @@ class Prober:
 
     def _look_for_relief(self) -> None:
         """See every second whether the overload is over, even if nothing is due any more."""
+        if self._looking is not None:
+            self._looking.cancel()  # that of an overload which has come back already
         self.vitals.load.review(self._ticker.clock())
         if self.vitals.load.overload is not None:
-            self._loop.call_later(1.0, self._look_for_relief)
+            self._looking = self._loop.call_later(1.0, self._look_for_relief)
 
 
 def _log_transition(event: Event) -> None:

@@ -1,7 +1,8 @@
 """Fuzz for as long as is wanted: `python -m tests.fuzz [--seconds N] [--seed S] [--only NAME]...`.
 
 What fails is made small, kept in tests/fuzz/corpus, from where the test suite replays it, and
-printed with its traceback; then the others go on. The exit status is 1 if anything failed.
+printed with its traceback; then the others go on. To make a play of actions small may take
+minutes, beyond the time that was given. The exit status is 1 if anything failed.
 """
 
 import argparse

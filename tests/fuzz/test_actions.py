@@ -4,6 +4,7 @@ import gc
 import sys
 from contextlib import ExitStack
 from itertools import cycle
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hypothesis import Phase, settings
@@ -155,3 +156,13 @@ TestActions = Actions.TestCase
 TestActions.settings = settings(
     max_examples=20, stateful_step_count=40, phases=[Phase.explicit, Phase.generate]
 )
+
+
+def test_a_stop_amid_an_overload_leaves_no_timer(tmp_path: Path) -> None:
+    with capture_logs():
+        play = Play(str(tmp_path / "state"))
+        play.set_policy(0, "HTTP", {"interval": 0.5})
+        play.reload()
+        while play.life.prober.vitals.load.overload is None:
+            play.stand_still(1.0)
+        play.end()
