@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from prober.model.access import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
-from prober.model.option import Kind, Outside, Rejected, expected, option, section
+from prober.model.option import Kind, Rejected, expected, option, section
 from prober.model.pool import normal_host
 from prober.model.probe import Target
 from prober.model.reach import TargetRules
@@ -29,13 +28,7 @@ def read_address(value: object) -> Target:
     return Target(host, int(found[3]))
 
 
-def _refuse(_: object, __: Outside) -> Any:
-    raise Rejected("is not supported by this version")
-
-
 ADDRESS = Kind(lambda value, _: read_address(value), {"type": "string"}, str)
-UNSUPPORTED: Kind[Any] = Kind(_refuse, {"not": {}})
-"""Keys that have their place but no effect yet: to ignore them would be to promise safety."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +80,6 @@ class Server:
     web_config_file: str | None = option(
         FILE, default=None, doc="TLS, users and headers, in the format of Prometheus exporters"
     )
-    workers: None = option(UNSUPPORTED, default=None, doc="not supported by this version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

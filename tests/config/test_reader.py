@@ -85,13 +85,6 @@ def test_other_listen_addresses_are_refused(problems: Said, written: str) -> Non
     assert said.startswith("1: server.listen[0]: ")
 
 
-@pytest.mark.parametrize("key", ["workers"])
-def test_what_is_not_supported_is_refused_and_not_ignored(problems: Said, key: str) -> None:
-    assert problems(f"server: {{{key}: null}}") == [
-        f"1: server.{key}: is not supported by this version"
-    ]
-
-
 def test_the_state_directory_starts_at_the_file(tmp_path: Path) -> None:
     file = tmp_path / "prober.yaml"
     file.write_text("server: {state_dir: state}")
