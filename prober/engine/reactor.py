@@ -30,6 +30,7 @@ CONFIRM_AT_LEAST: Final = 0.1
 
 _LATE: Final = 0.01  # seconds by which a deadline may be passed
 _BATCH: Final = 512
+_LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
 _SOURCE_FRESH: Final = 60.0
 _TIMEOUT, _UNREACHABLE, _SILENT = Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT
 
@@ -63,6 +64,7 @@ class Engine:
         self._links = Links()
         self._expiries: dict[bytes, float | None] = {}
         self._by_descriptor: dict[int, Attempt] = {}
+        self._unread: list[int] = []  # descriptors of which more can be read, after all others
         self._deadlines: Wheel[Attempt] = Wheel(_LATE)
         self._now = 0.0  # when what is being handled was noticed
 
@@ -90,18 +92,28 @@ class Engine:
 
     def drain(self) -> None:
         """Handle every socket that is ready, each as far as its share of reads goes."""
-        for _ in range(self.in_flight // _BATCH + 1):
-            events = self._sockets.epoll.poll(0, _BATCH)
+        self._look()
+        for descriptor in self._unread:
+            if descriptor in self._by_descriptor:
+                self._sockets.watch_again(descriptor)
+        self._unread.clear()
+
+    def _look(self) -> None:
+        sockets = self._sockets
+        for _ in range(self.in_flight // _BATCH + _LOOKS):
+            events = sockets.epoll.poll(0, _BATCH)
             if events:
                 self._now = self._clock()
             for descriptor, mask in events:
                 attempt = self._by_descriptor.get(descriptor)
-                if attempt is not None:
-                    try:
-                        self._ready(attempt, mask)
-                    except Exception as error:  # noqa: BLE001  (as in `_safely`)
-                        self._fail(attempt, error)
-            if len(events) < _BATCH:
+                if attempt is None:
+                    sockets.saw_end(descriptor)
+                    continue
+                try:
+                    self._ready(attempt, mask)
+                except Exception as error:  # noqa: BLE001  (as in `_safely`)
+                    self._fail(attempt, error)
+            if not sockets.dissolve() and len(events) < _BATCH:
                 return
 
     def expire(self, now: float) -> None:
@@ -110,6 +122,7 @@ class Engine:
         for attempt in self._deadlines.pop(now):
             if not attempt.finished:
                 self._safely(self._expired, attempt)
+        self._sockets.dissolve()
 
     def next_deadline(self) -> float | None:
         """Return the monotonic time at which to come back, or None while nothing is in flight."""
@@ -207,7 +220,6 @@ class Engine:
             job.source_ip = sock.getsockname()[0]
         descriptor = sock.fileno()
         self._by_descriptor[descriptor] = attempt
-        sockets.watch(descriptor)
         if job.datagram:
             self._connected(attempt, 0)
         elif not job.endpoints:
@@ -256,7 +268,7 @@ class Engine:
             return
         attempt.wire = Wire(
             sock,
-            self._sockets.watch_again,
+            self._unread.append,
             datagram=job.datagram,
             events=events,
             limit=job.reply_limit,
@@ -400,10 +412,9 @@ class Engine:
         sock, attempt.sock = attempt.sock, None
         if sock is None:
             return
-        descriptor = sock.fileno()
-        self._by_descriptor.pop(descriptor, None)
+        self._by_descriptor.pop(sock.fileno(), None)
         if keep and not attempt.job.datagram:
-            self._sockets.dissolve(sock, descriptor)
+            self._sockets.give_back(sock)
         else:
             sock.close()
 
