@@ -74,7 +74,10 @@ class _Scripted(Attempt):
 
 
 class ScriptedEngine:
-    """Stands in for the engine: each probe ends after `takes` seconds, as `answer` says."""
+    """Stands in for the engine: each probe ends after `takes` seconds, as `answer` says.
+
+    `ready` is called when one has ended that took some time, as the event loop does.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.in_flight = 0
@@ -82,6 +85,7 @@ class ScriptedEngine:
         self.answer: Callable[[Job], Reason] = lambda _: Reason.OK
         self.started: list[tuple[float, str]] = []
         self.most_in_flight = 0
+        self.ready: Callable[[], None] = lambda: None
         self._clock = clock
 
     def cancel(self, attempt: Attempt) -> None:
@@ -102,6 +106,8 @@ class ScriptedEngine:
             self.in_flight -= 1
             at, seconds = WALL + started - START, self._clock.now - started
             done(Outcome(self.answer(job), "as scripted", None, at, seconds))
+            if seconds:
+                self.ready()
 
         if self.takes:
             self._clock.call_later(self.takes, end)
@@ -141,6 +147,7 @@ class Simulation:
             saw_skips=self._saw_skips,
             objection=objection,
         )
+        self.engine.ready = self.scheduler.ready
 
     def _saw_skips(self, reason: str, slots: int) -> None:
         self.skips[reason] = self.skips.get(reason, 0) + slots

@@ -33,6 +33,7 @@ REFUSAL_HOLD = 2 * UDP_PACE
 ASKED_GAP = 1.0
 """Seconds between two probes of one check that were asked for; grid or not, more are not had."""
 
+_TOGETHER = 32
 _REVIEW_EVERY = 1.0
 _PACED_HOSTS = 10_000  # beyond it, hosts that are free again are forgotten
 
@@ -266,10 +267,14 @@ class Scheduler(Generic[S]):
         return min((when for when in times if when is not None), default=None)
 
     def _start_queued(self) -> None:
+        started = 0
         while self._queue and self._engine.in_flight < self._limit:
             watch = self._queue.popleft()
             if watch.removed:
                 continue
+            started += 1
+            if started % _TOGETHER == 0:
+                self._engine.drain()  # or the time to start the others would count as an answer's
             now = self._clock()
             self._saw_lag(now - watch.due)
             self._saw_start(now, self._delay(watch, now))

@@ -5,9 +5,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-TICK = 0.02
-"""Seconds between two looks at the schedule. What is due is started in batches: to wake up costs as
-much as several probes."""
+TICK = 0.025
+"""Seconds between two looks at the schedule, if something is due in each: half of a SLOT."""
+_CLOSE = 1e-6
+"""Seconds by which something may come out early: what is due at a tick is not to miss it by the
+rounding of floats."""
 
 
 class Wheel(Generic[T]):
@@ -26,7 +28,7 @@ class Wheel(Generic[T]):
 
     def add(self, when: float, item: T) -> int:
         """Put an item in the first tick not before `when`; return the tick, for `remove`."""
-        tick = int(when / self._width) + 1
+        tick = int((when - _CLOSE) / self._width) + 1
         try:
             self._buckets[tick][item] = None
         except KeyError:

@@ -11,7 +11,12 @@ from typing import Self
 
 from prober.model.health import Health
 
+SLOT = 0.05
+"""Seconds. Phases are multiples of it where the interval is one, so that checks are probed together
+and the prober sleeps in between: a wake-up finds cold caches, and costs as much as 20 probes."""
+
 _MICROSECONDS = 1_000_000
+_SLOT = round(SLOT * _MICROSECONDS)
 _CLOSE = 1e-6
 """Seconds before a point of the grid that count as the point: one that is reached on two grids
 (every 1 s, every 5 s) is not to be taken for two because of rounding."""
@@ -46,7 +51,11 @@ def spread(*key: str) -> int:
 
 def phase(number: int, interval: float) -> float:
     """Return the offset of a check's grid, 0 to below `interval`, from its `spread` number."""
-    return number % round(interval * _MICROSECONDS) / _MICROSECONDS
+    whole = round(interval * _MICROSECONDS)
+    offset = number % whole
+    if whole % _SLOT == 0:
+        offset -= offset % _SLOT
+    return offset / _MICROSECONDS
 
 
 def next_due(after: float, interval: float, offset: float) -> float:
