@@ -13,6 +13,7 @@ from prober.model.tls import TlsSettings
 
 READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: its type, a version, its length in two bytes
+_LONGEST_ALERT = 2 + 1 + 16  # bytes: its level and what it says, its type, the tag of the cipher
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _REMEMBERED_CERTIFICATES = 4096
 
@@ -86,10 +87,11 @@ class TlsContexts:
 class TlsStream:
     """One TLS connection in memory: ciphertext goes in and out, the socket is the engine's."""
 
-    __slots__ = ("_head", "_incoming", "_object", "_since", "is_secured", "outgoing")
+    __slots__ = ("_head", "_incoming", "_object", "_since", "is_secured", "outgoing", "pending")
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
         self.is_secured = False
+        self.pending = False  # whether there is something that `read` has not seen
         self._head, self._since = b"", 0  # how the first record after the handshake begins, bytes
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
@@ -99,6 +101,7 @@ class TlsStream:
 
     def feed(self, content: bytes) -> None:
         """Take in what came from the socket; nothing means that it has ended."""
+        self.pending = True
         if content:
             self._incoming.write(content)
             self._note(content)
@@ -114,6 +117,7 @@ class TlsStream:
         except ssl.SSLError as error:
             raise from_tls(error) from None
         self.is_secured = True
+        self.pending = False
         if self._incoming.pending:
             early = self._incoming.read()
             self.feed(early)
@@ -127,6 +131,7 @@ class TlsStream:
 
     def read(self) -> bytes | None:
         """Return the next bytes, `b""` at the end, None if more must be fed. Raise `Trouble`."""
+        self.pending = False
         try:
             return self._object.read(READ_SIZE)
         except ssl.SSLWantReadError:
@@ -142,6 +147,17 @@ class TlsStream:
             self._object.write(content)
         except ssl.SSLError as error:
             raise from_tls(error) from None
+
+    @property
+    def is_welcome(self) -> bool:
+        """Whether the server's first record after the handshake is too long to be an alert.
+
+        Such a record says that the server is content, whatever it holds; to have OpenSSL take in
+        session tickets costs an eighth of a handshake. Only padding, which nobody gives an alert,
+        could deceive it.
+        """
+        head = self._head
+        return len(head) == _HEAD_SIZE and int.from_bytes(head[-2:]) > _LONGEST_ALERT
 
     @property
     def has_answer(self) -> bool:

@@ -31,18 +31,10 @@ class Wire:
     is raised as `Trouble`.
     """
 
-    __slots__ = (
-        "_again",
-        "_datagram",
-        "_ended",
-        "_limit",
-        "_readable",
-        "_reads_left",
-        "_sock",
-        "received",
-        "tls",
-        "unsent",
-    )
+    received = 0
+    unsent = b""
+    tls: TlsStream | None = None
+    _reads_left = _READS_AT_ONCE
 
     def __init__(
         self,
@@ -53,16 +45,12 @@ class Wire:
         events: int,
         limit: int = REPLY_LIMIT,
     ) -> None:
-        self.received = 0
-        self.unsent = b""
-        self.tls: TlsStream | None = None
         self._sock = sock
         self._again = again
         self._datagram = datagram
         self._limit = limit
         self._readable = events & _NEWS != 0
         self._ended = events & _ENDED != 0  # the peer sends nothing beyond what is already here
-        self._reads_left = _READS_AT_ONCE
 
     def see(self, events: int) -> None:
         """Take in what epoll says of the socket, and send what waits for room."""
@@ -118,17 +106,17 @@ class Wire:
         """Tell whether the server has answered our last flight: session tickets, or an alert."""
         content = None
         try:
-            while (content := tls.read()) is None:
+            while not tls.is_welcome:
+                if tls.pending and (content := tls.read()) is not None:
+                    break
                 more = self._read()
                 if more is None:
-                    break
+                    return tls.has_answer
                 tls.feed(more)
         except Trouble:
             if not tls.has_ticket:
                 raise
-        if content is None:
-            return tls.has_answer
-        if content or tls.has_ticket:
+        if content or tls.is_welcome or tls.has_ticket:
             return True
         raise Trouble(Reason.CLOSED, "closed right after the TLS handshake")
 

@@ -5,6 +5,7 @@ import ssl
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,7 +25,18 @@ from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from tests.engine.by_hand import ByHand, Scripted, accept
 from tests.engine.conftest import Certificates, Serve
-from tests.engine.targets import Script, answers, close, find, hold, over_tls, phases, reset, says
+from tests.engine.targets import (
+    PATIENCE,
+    Script,
+    answers,
+    close,
+    find,
+    hold,
+    over_tls,
+    phases,
+    reset,
+    says,
+)
 
 OK = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready")
 
@@ -135,18 +147,18 @@ async def test_the_server_is_told_which_name_is_meant(
 async def test_protocols_are_agreed_on(
     serve: Serve, certificates: Certificates, probe: Probe, offered: list[str], spoken: str | None
 ) -> None:
-    heard: list[str | None] = []
+    heard: SimpleQueue[str | None] = SimpleQueue()
 
     def listen(connection: socket.socket) -> None:
         assert isinstance(connection, ssl.SSLSocket)
-        heard.append(connection.selected_alpn_protocol())
+        heard.put(connection.selected_alpn_protocol())
         OK(connection)
 
     context = certificates.server()
     context.set_alpn_protocols(offered)
     found = await find(probe, serve(over_tls(context, listen)))
     assert found.reason is Reason.OK
-    assert heard == [spoken]
+    assert heard.get(timeout=PATIENCE) == spoken
     assert (f", {spoken}" in found.detail) == (isinstance(probe, TlsProbe) and bool(spoken))
 
 
