@@ -58,12 +58,13 @@ REGEX_SIZE = 20_000
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2
 _HEAD_END = re.compile(rb"\n\r?\n")
 _HEAD = re.compile(
-    rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n\x00]*)?\r?\n"
-    rb"((?:" + _NAME.encode() + rb":[^\r\n\x00]*\r?\n)*)\r?\n"
+    rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n\x00]*+)?\r?\n"
+    rb"((?:" + _NAME.encode() + rb"+:[^\r\n\x00]*+\r?\n)*+)\r?\n"
 )
 _FRAMING = re.compile(
     rb"^(content-length|transfer-encoding):([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
+_LENGTH = re.compile(rb"[ \t]*\d{1,18}[ \t]*")
 _REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # of a group or not; how often
 _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
 SECRET_HEADERS = re.compile(
@@ -263,6 +264,11 @@ class Head(NamedTuple):
     chunked: bool
     content: bytes
 
+    @property
+    def is_final(self) -> bool:
+        """Whether no other head follows (RFC 9110, section 15.2)."""
+        return self.status >= 200 or self.status == 101
+
 
 def _broken(what: str) -> Trouble:
     return Trouble(Reason.BAD_RESPONSE, f"not a valid HTTP reply: {what}")
@@ -272,39 +278,39 @@ def read_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
     """Read on up to the end of a final head; return it and the bytes that came after it."""
     searched = 0
     while True:
-        if not content.startswith(b"HTTP/1."[: len(content)]):
-            raise _broken(f"it starts with {content[:16]!r}")
-        end = _HEAD_END.search(content, searched)
-        if end is None:
-            if len(content) > HEAD_LIMIT:
-                raise _broken(f"its head is longer than {HEAD_LIMIT} bytes")
-            more = yield RECEIVE
-            if not more:
-                raise Trouble(Reason.CLOSED, f"closed after {len(content)} bytes of the head")
-            searched = max(0, len(content) - 2)
-            content += more
-            continue
-        head = _parse_head(content[: end.end()])
-        content, searched = content[end.end() :], 0
-        if head.status >= 200 or head.status == 101:
+        found = None if searched else _HEAD.match(content)  # nearly always all of it is there
+        if not found:
+            if not content.startswith(b"HTTP/1."[: len(content)]):
+                raise _broken(f"it starts with {content[:16]!r}")
+            if not _HEAD_END.search(content, searched):
+                if len(content) > HEAD_LIMIT:
+                    raise _broken(f"its head is longer than {HEAD_LIMIT} bytes")
+                more = yield RECEIVE
+                if not more:
+                    raise Trouble(Reason.CLOSED, f"closed after {len(content)} bytes of the head")
+                searched = max(0, len(content) - 2)
+                content += more
+                continue
+            found = _HEAD.match(content)
+            if not found:
+                first = content.split(b"\n", 1)[0].rstrip(b"\r")[:64]
+                raise _broken(f"malformed head, {first!r}")
+        head, content, searched = _head_of(found), content[found.end() :], 0
+        if head.is_final:
             return head, content
 
 
-def _parse_head(content: bytes) -> Head:
+def _head_of(found: re.Match[bytes]) -> Head:
+    content, status, headers = found[0], int(found[1]), found[2]
     if len(content) > HEAD_LIMIT:
         raise _broken(f"its head is longer than {HEAD_LIMIT} bytes")
-    found = _HEAD.fullmatch(content)
-    if not found:
-        first = content.split(b"\n", 1)[0].rstrip(b"\r")[:64]
-        raise _broken(f"malformed head, {first!r}")
-    status, headers = int(found[1]), found[2]
     if headers.count(b"\n") > HEADERS_LIMIT:
         raise _broken(f"more than {HEADERS_LIMIT} headers")
     length, coding = None, None
     for name, value in _FRAMING.findall(headers):
         if name.lower() == b"transfer-encoding":
             coding = value.lower().rpartition(b",")[2].strip()
-        elif length is not None or not re.fullmatch(rb"[ \t]*\d{1,18}[ \t]*", value):
+        elif length is not None or not _LENGTH.fullmatch(value):
             raise _broken("its content-length is ambiguous")
         else:
             length = int(value)
