@@ -49,9 +49,17 @@ class Job:
         self.datagram = datagram
         self.objection = objection
         self.reply_limit = reply_limit
-        self.endpoints = endpoints(literal(target.host), target.port)  # none of a name
+        self.endpoints = _endpoints(target)
         self.source_ip: str | None = None
         self.source_due = 0.0
+
+
+def _endpoints(target: Target) -> tuple[Endpoint, ...]:
+    """Return where an address leads; nowhere yet for a name."""
+    found = endpoints(literal(target.host), target.port)
+    if len(found) == 1 and found[0].address == target:
+        return (found[0]._replace(address=target),)  # the same once more would be kept for each
+    return found
 
 
 class Waiting:

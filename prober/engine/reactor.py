@@ -9,6 +9,7 @@ from collections.abc import Callable
 from errno import EINPROGRESS
 from math import inf
 from select import EPOLLERR, EPOLLHUP, EPOLLOUT
+from sys import intern
 from typing import Final
 
 from prober.engine.attempt import WAITED_FOR, Attempt, Done, Job, Waiting
@@ -217,7 +218,7 @@ class Engine:
             return
         if attempt.started_at >= job.source_due or attempt.failure is not None:
             job.source_due = attempt.started_at + _SOURCE_FRESH
-            job.source_ip = sock.getsockname()[0]
+            job.source_ip = intern(sock.getsockname()[0])
         descriptor = sock.fileno()
         self._by_descriptor[descriptor] = attempt
         if job.datagram:

@@ -81,7 +81,6 @@ class _Watch(Generic[S]):
         "held_up",
         "interval",
         "job",
-        "number",
         "offset",
         "paced",
         "passed_over",
@@ -95,7 +94,6 @@ class _Watch(Generic[S]):
         monitor = check.monitor
         self.check = check
         self.state = state
-        self.number = check.spread
         self.job = Job(
             check.target,
             monitor.probe.bind(check.target),
@@ -103,7 +101,6 @@ class _Watch(Generic[S]):
             datagram=monitor.probe.datagram,
             objection=objection if check.guarded else None,
         )
-        self.keep_to(monitor.fast_interval)
         self.due = 0.0
         self.asked_due = -inf  # when the last probe was due that was asked for
         self.tick = 0
@@ -114,10 +111,10 @@ class _Watch(Generic[S]):
         self.removed = False
         self.attempt: Attempt | None = None  # the probe in flight
 
-    def keep_to(self, interval: float) -> None:
-        """Go by the grid of an interval."""
+    def keep_to(self, interval: float, number: int) -> None:
+        """Go by the grid of an interval; `number` is the check's `spread`."""
         self.interval = interval
-        self.offset = phase(self.number, interval)
+        self.offset = phase(number, interval)
 
     def interval_after(self, health: Health) -> float:
         monitor = self.check.monitor
@@ -192,8 +189,9 @@ class Scheduler(Generic[S]):
             if not check.monitor.enabled:
                 continue
             watch = self._watches[check.key] = _Watch(check, state, self._objection)
-            watch.keep_to(watch.interval_after(health))
-            self._put(watch, first_due(now, watch.number, together))
+            number = check.spread
+            watch.keep_to(watch.interval_after(health), number)
+            self._put(watch, first_due(now, number, together))
 
     def renew(self, check: Check) -> None:
         """Hold on to a check's newest equal, so that what it belonged to before can be freed."""
@@ -326,7 +324,7 @@ class Scheduler(Generic[S]):
             self._saw_skips("overrun", missed)
         interval = watch.interval_after(health)
         if interval != watch.interval:
-            watch.keep_to(interval)
+            watch.keep_to(interval, watch.check.spread)
         due = next_due(watch.due, interval, watch.offset)
         self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 

@@ -1,4 +1,4 @@
-"""The last results of a check, packed: 10 bytes each for TCP, 18 for HTTP."""
+"""The last results of a check, packed: 7 bytes each for TCP, 17 for HTTP."""
 
 import math
 import struct
@@ -16,8 +16,12 @@ _REASONS: Final = tuple(Reason)
 _NUMBER: Final = {reason: number for number, reason in enumerate(_REASONS)}
 _GOOD: Final = frozenset(number for reason, number in _NUMBER.items() if reason.is_good)
 _CODES: Final = ("http_status_code", "grpc_status_code")
+_ERA_BITS: Final = 32
+_ERA: Final = 1 << _ERA_BITS
+"""Hundredths of a second, 497 days: what a row tells apart. A ring knows the era of its newest."""
 _LONGEST: Final = 65504.0  # seconds; what half a float can hold
 
+_CONNECT: Final = PHASES.index("connect")
 _SECONDS: Final = len(PHASES)
 _CODE: Final = _SECONDS + 1
 _ABSENT: Final = (math.nan,) * _CODE + (0xFFFF,)  # a packed row has no None
@@ -45,8 +49,8 @@ class _Shape:
         self.held = held
         self.left_out = len(_ABSENT) - len(held)
         self.pick = _picker(held)
-        # unix seconds, hundredths, reason, then what is held
-        self.row = struct.Struct("<IBB" + "".join("H" if i == _CODE else "e" for i in held))
+        # unix time in hundredths less those of its era, reason, then what is held
+        self.row = struct.Struct("<IB" + "".join("H" if i == _CODE else "e" for i in held))
 
 
 def _picker(held: tuple[int, ...]) -> Callable[[Values], Values]:
@@ -62,13 +66,15 @@ class Recent:
     """A ring of the last CAPACITY results.
 
     Its rows are of one shape, the smallest that has a place for all that any of them holds: a
-    check has few of the values, and mostly the same.
+    check has few of the values, and mostly the same. A probe that was nothing but a connection has
+    its seconds only once. What a clock said that was wrong by years is forgotten when it is right.
     """
 
-    __slots__ = ("_count", "_next", "_rows", "_shape")
+    __slots__ = ("_count", "_era", "_next", "_rows", "_shape")
 
     def __init__(self) -> None:
         self._count = self._next = 0
+        self._era = 0  # how often _ERA hundredths had passed before the newest
         self._shape = _shape(())
         self._rows = bytearray()  # from the first result on as large as it will ever be
 
@@ -78,14 +84,20 @@ class Recent:
     def add(self, outcome: Outcome) -> None:
         """Remember one more result, forgetting the oldest when full."""
         reason, _, facts, at, seconds, phases, _, _ = outcome
-        values = (*phases, seconds, _code(facts) if facts else None)
+        whole = None if seconds == phases[_CONNECT] else seconds
+        values = (*phases, whole, _code(facts) if facts else None)
         shape = self._shape
         picked = shape.pick(values)
         if None in picked or values.count(None) != shape.left_out:
             picked = self._fit(values)
             shape = self._shape
-        whole, hundredths = divmod(int(at * 100), 100)
-        head = whole & 0xFFFFFFFF, hundredths, _NUMBER[reason]
+        hundredths = int(at * 100)
+        era = hundredths >> _ERA_BITS
+        if era != self._era:
+            if not -1 <= era - self._era <= 1:
+                self._count = self._next = 0
+            self._era = era
+        head = hundredths & _ERA - 1, _NUMBER[reason]
         try:
             shape.row.pack_into(self._rows, self._next * shape.row.size, *head, *picked)
         except OverflowError:
@@ -118,27 +130,32 @@ class Recent:
         held = self._shape.held
         for row in islice(self._shape.row.iter_unpack(self._rows), self._count):
             values = list(_ABSENT)
-            for index, value in zip(held, row[3:], strict=True):
+            for index, value in zip(held, row[2:], strict=True):
                 values[index] = value
-            yield row[:3], tuple(values)
+            yield row[:2], tuple(values)
 
     def good_seconds(self) -> list[float]:
         """Return how long the good ones took, in no order; ten times as fast as looking at all."""
         held = self._shape.held
-        if _SECONDS not in held:
+        places = [2 + held.index(each) for each in (_SECONDS, _CONNECT) if each in held]
+        if not places:
             return []
-        place = 3 + held.index(_SECONDS)
+        place, other = places[0], places[-1]
         rows = islice(self._shape.row.iter_unpack(self._rows), self._count)
-        return [row[place] for row in rows if row[2] in _GOOD]
+        good = (row for row in rows if row[1] in _GOOD)
+        return [row[other] if math.isnan(row[place]) else row[place] for row in good]
 
     def newest_first(self) -> Iterator[Past]:
         """Yield what is remembered, the newest first."""
         rows = list(self._unpacked())
+        newest = rows[self._next - 1][0][0] if rows else 0
         for back in range(1, len(rows) + 1):
-            (at, hundredths, number), values = rows[self._next - back]
+            (at, number), values = rows[self._next - back]
             *phases, seconds, code = values
+            seconds = phases[_CONNECT] if math.isnan(seconds) else seconds
+            era = self._era - (at > newest + _ERA // 2)
             yield Past(
-                at + hundredths / 100,
+                (era * _ERA + at) / 100,
                 _REASONS[number],
                 None if code == _ABSENT[_CODE] else code,
                 round(seconds, 6),

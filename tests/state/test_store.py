@@ -1,8 +1,11 @@
 """The store: statuses, counters, events, what survives a change and what goes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prober.model.status import Outcome, Phases, Reason, Status
+from prober.state.recent import Recent
 from prober.state.store import CheckState, Store
 from tests.simulation import WALL, Simulation, model_of
 
@@ -165,12 +168,27 @@ def test_a_check_that_is_enabled_again_begins_anew(sim: Simulation) -> None:
 
 def test_recent_results_hold_what_took_days_and_what_a_wrong_clock_said(sim: Simulation) -> None:
     (state,) = sim.watch(model_of("192.0.2.1"))
-    for at in (0.25, WALL + 600 * 86400):
+    for at in (0.25, WALL, WALL + 200 * 86400):
         phases = (None, 90_000.0, None, None, None, None)
         sim.store.record(state, outcome()._replace(at=at, seconds=90_000.0, phases=phases))
-    newest, oldest = state.recent.newest_first()
-    assert (newest.at, oldest.at) == (WALL + 600 * 86400, 0.25)
+    newest, oldest = state.recent.newest_first()  # but not what was said to be in 1970
+    assert (newest.at, oldest.at) == (WALL + 200 * 86400, WALL)
     assert newest.seconds == newest.phases[1] == 65504.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 400 * 86400), st.booleans()), min_size=1, max_size=9))
+def test_recent_results_keep_their_times_and_durations(steps: list[tuple[float, bool]]) -> None:
+    """Whether they are nothing but a connection or not, and over the turn of an era."""
+    recent, began = Recent(), (1 << 32) / 100 * 4 - 100 * 86400
+    ats = sorted(round(began + step / 2, 2) for step, _ in steps)
+    for at, (_, plain) in zip(ats, steps, strict=True):
+        phases = (None, 0.25, None, None, None if plain else 0.5, None)
+        recent.add(outcome()._replace(at=at, seconds=0.25 if plain else 0.75, phases=phases))
+    took = [0.25 if plain else 0.75 for _, plain in steps]
+    found = [*recent.newest_first()][::-1]
+    assert [past.at for past in found] == pytest.approx(ats, abs=0.011)
+    assert [past.seconds for past in found] == took
+    assert sorted(recent.good_seconds()) == sorted(took)
 
 
 def status(state: CheckState) -> Status:
