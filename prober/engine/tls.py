@@ -91,7 +91,7 @@ class TlsStream:
 
     def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
         self.is_secured = False
-        self.pending = False  # whether there is something that `read` has not seen
+        self.pending = False  # whether `read` may find something
         self._head, self._since = b"", 0  # how the first record after the handshake begins, bytes
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
@@ -131,10 +131,10 @@ class TlsStream:
 
     def read(self) -> bytes | None:
         """Return the next bytes, `b""` at the end, None if more must be fed. Raise `Trouble`."""
-        self.pending = False
         try:
             return self._object.read(READ_SIZE)
         except ssl.SSLWantReadError:
+            self.pending = False
             return None
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return b""

@@ -71,7 +71,7 @@ class Wire:
         tls = self.tls
         if tls is None:
             return self._read()
-        while (content := tls.read()) is None:
+        while not tls.pending or (content := tls.read()) is None:
             more = self._read()
             if more is None:
                 self._write(tls.outgoing.read())  # a server may renegotiate
