@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -61,10 +62,13 @@ class Daemon:
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         self.process = process
         self.lines: list[Line] = []
+        self._ahead: deque[Line] = deque()
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=(log,), daemon=True)
         self._reader.start()
         self.url = f"http://{self.wait_for('listening')['address']}"
+        self._ahead.extend(self.lines)  # probes may be quicker, and somebody may wait for them
+        self.lines.clear()
 
     def _read(self, log: IO[bytes]) -> None:
         with suppress(ValueError):  # who runs the process has closed its log meanwhile
@@ -74,6 +78,9 @@ class Daemon:
 
     def next_line(self) -> Line | None:
         """Return the next line of the log; None when the log has ended."""
+        if self._ahead:
+            self.lines.append(self._ahead.popleft())
+            return self.lines[-1]
         line = self._queue.get(timeout=PATIENCE)
         if not line:
             return None

@@ -12,7 +12,7 @@ from prober.engine.resolver import Lookup, look_up
 from prober.model.monitor import Check, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
-from prober.model.status import PHASES, Outcome
+from prober.model.status import PHASES, Outcome, Reason
 
 Script = Callable[[socket.socket], None]
 """What a target does with one connection; the connection is closed after it."""
@@ -124,8 +124,13 @@ async def find(
     timeout: float = 5.0,  # noqa: ASYNC109  (the probe's, not the caller's)
     look_up: Lookup = look_up,
 ) -> Outcome:
-    """Probe once and return what was found."""
-    return await probe_once(check_of(probe, port, host=host, timeout=timeout), look_up=look_up)
+    """Probe once and return what was found; once more if this machine stood still meanwhile."""
+    check = check_of(probe, port, host=host, timeout=timeout)
+    found = await probe_once(check, look_up=look_up)
+    for _ in range(4):
+        if found.reason is Reason.STALLED:
+            found = await probe_once(check, look_up=look_up)
+    return found
 
 
 def phases(outcome: Outcome) -> set[str]:
