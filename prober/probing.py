@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from prober import __version__
-from prober.config.blackbox.reading import Modules
 from prober.config.changes import Changes
 from prober.config.reader import Config
 from prober.engine.guard import Guard
@@ -157,7 +156,8 @@ class Prober:
     def _probe_on_demand(self, limit: int) -> "ProbeService":
         from prober.blackbox.service import ProbeService  # noqa: PLC0415  (few want it)
 
-        for module, why in (self.config.modules or Modules({}, {})).refused.items():
+        refused = self.config.modules.refused if self.config.modules else {}
+        for module, why in refused.items():
             log.warning("module_refused", module=module, reason=why)
         most = min(MOST_ON_DEMAND, max(4, limit // 8))
         return ProbeService(self._engine, lambda: self.config.modules, most=most)

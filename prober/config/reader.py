@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from posixpath import dirname, normpath
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from prober.config.blackbox.reading import Modules, read_modules
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
@@ -33,6 +32,9 @@ from prober.model.option import (
     unknown_keys,
 )
 from prober.model.pool import Backend, Pool
+
+if TYPE_CHECKING:
+    from prober.config.blackbox.reading import Modules
 
 KEYS = ("server", "page", "defaults", "pools", "monitors", "include")
 """The sections of a configuration."""
@@ -90,7 +92,7 @@ class Config:
     page: Page = Page()
     defaults: Defaults = Defaults()
     written: Mapping[Named, Written] = field(default_factory=dict)
-    modules: Modules | None = None
+    modules: "Modules | None" = None
 
 
 def load(
@@ -341,6 +343,8 @@ class _Reading:
         place = outside._replace(directory="")
         document = self._open(file, place, asker, ("server", "blackbox_modules"))
         if document:
+            from prober.config.blackbox.reading import read_modules  # noqa: PLC0415  (few want it)
+
             inside = outside._replace(directory=dirname(file))
             self.modules, problems = read_modules(document, inside)
             self.problems += problems
