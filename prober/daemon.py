@@ -193,7 +193,7 @@ def _probe_limit() -> int:
 
 
 def _free_the_collector() -> None:
-    """Keep the garbage collector away from what stays for good, and let it look at all else less."""
+    """Keep the garbage collector away from what stays for good; let it seldom look at all else."""
     gc.collect()
     gc.freeze()
     young, middle, _ = gc.get_threshold()

@@ -68,7 +68,7 @@ def test_a_module_is_left_out_or_refused_with_its_reason(running: Daemon, web: s
     assert status == 400
     assert "modules.yml:" in text
     assert "prober does not probe icmp" in text
-    assert any(line["event"] == "module_refused" for line in running.lines)
+    assert running.wait_for("module_refused")["module"] == "ping"
 
 
 def test_a_body_can_come_from_a_file(running: Daemon, web: str) -> None:
