@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -62,13 +61,12 @@ class Daemon:
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         self.process = process
         self.lines: list[Line] = []
-        self._ahead: deque[Line] = deque()
+        self._seen = 0  # how many of them somebody has waited for
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=(log,), daemon=True)
         self._reader.start()
         self.url = f"http://{self.wait_for('listening')['address']}"
-        self._ahead.extend(self.lines)  # probes may be quicker, and somebody may wait for them
-        self.lines.clear()
+        self._seen = 0  # probes may have been quicker, and somebody may wait for them
 
     def _read(self, log: IO[bytes]) -> None:
         with suppress(ValueError):  # who runs the process has closed its log meanwhile
@@ -78,14 +76,13 @@ class Daemon:
 
     def next_line(self) -> Line | None:
         """Return the next line of the log; None when the log has ended."""
-        if self._ahead:
-            self.lines.append(self._ahead.popleft())
-            return self.lines[-1]
-        line = self._queue.get(timeout=PATIENCE)
-        if not line:
-            return None
-        self.lines.append(json.loads(line))
-        return self.lines[-1]
+        if self._seen == len(self.lines):
+            line = self._queue.get(timeout=PATIENCE)
+            if not line:
+                return None
+            self.lines.append(json.loads(line))
+        self._seen += 1
+        return self.lines[self._seen - 1]
 
     def wait_for(self, event: str, **facts: object) -> Line:
         """Read the log up to a line of this event with these facts, and return it."""
