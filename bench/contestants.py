@@ -17,7 +17,10 @@ CALLS = 64  # connections that drive blackbox_exporter
 
 
 class Kind(NamedTuple):
-    """One sort of probe: its name, where its targets are, and what each checker calls it."""
+    """One sort of probe: its name, where its targets are, and what each checker calls it.
+
+    `targets` is how many one core can probe once a second by any of the checkers.
+    """
 
     name: str
     port: Callable[[Ports], int]
@@ -27,6 +30,7 @@ class Kind(NamedTuple):
     limit: str = ""
     more: Mapping[str, object] = MappingProxyType({})
     interval: float = 1.0
+    targets: int = 1000
 
 
 _NO_PROOF = {"insecure_skip_verify": True}
@@ -41,7 +45,8 @@ def _plain(ports: Ports) -> int:
 
 def _tls(name: str, port: Callable[[Ports], int]) -> Kind:
     blackbox = {"prober": "tcp", "tcp": {**_IP4, "tls": True, "tls_config": _NO_PROOF}}
-    return Kind(f"TLS, {name}", port, "TLS", ("option tcp-check", _TLS), blackbox, "TLS")
+    haproxy = ("option tcp-check", _TLS)
+    return Kind(f"TLS, {name}", port, "TLS", haproxy, blackbox, "TLS", targets=300)
 
 
 KINDS = (
@@ -63,6 +68,7 @@ KINDS = (
         ("option httpchk GET /", _TLS),
         {"prober": "http", "http": {**_IP4, "fail_if_not_ssl": True, "tls_config": _NO_PROOF}},
         "HTTPS",
+        targets=300,
     ),
     Kind(
         "GRPC",

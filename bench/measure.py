@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from bench.contestants import Kind, Turn
 from bench.targets import checker_core, on_core
 
-WARM_UP = 2.5
+WARM_UP = 1.5
 BUCKET = re.compile(r'(prober_(?:schedule|loop)_lag_seconds)_bucket\{le="([^"]+)"\} (\S+)')
 
 Buckets = dict[str, dict[str, float]]
@@ -98,10 +98,10 @@ def resident(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def measure(turn: Turn, kind: Kind, seconds: float, folder: Path) -> Measured:
-    """Run a checker and measure it after it has settled."""
+def measure(turn: Turn, kind: Kind, seconds: float, folder: Path, *, checks: int) -> Measured:
+    """Run a checker and measure it after it has settled: prober starts 1,000 checks a second."""
     with running(turn, folder) as it:
-        time.sleep(WARM_UP)
+        time.sleep(WARM_UP + checks / 1000)
         pid = it.process.pid
         before = time.monotonic(), cpu_seconds(pid), probes_so_far(kind)
         time.sleep(seconds)
