@@ -1,20 +1,31 @@
 """TCP probes against real sockets."""
 
 import re
+import select
 import socket
 import struct
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from prober.engine.attempt import Attempt
-from prober.engine.sockets import KEPT
+from prober.engine.sockets import KEPT, Sockets
 from prober.model.status import Reason, Result
 from prober.probes.tcp import TcpProbe
 from tests.engine.by_hand import ByHand, accept
 from tests.engine.conftest import Serve
-from tests.engine.targets import Script, close, closed_port, find, hold, phases, reset, says
+from tests.engine.targets import (
+    PATIENCE,
+    Script,
+    close,
+    closed_port,
+    find,
+    hold,
+    phases,
+    reset,
+    says,
+)
 
 GREETED = TcpProbe(send=b"PING\r\n", expect=b"+PONG")
 
@@ -253,6 +264,28 @@ def test_the_socket_of_a_good_probe_serves_the_next_from_another_port(
     assert all(sock is socks[0] for sock in socks)
     assert len(set(ports)) == 3
     assert {found.reason for found in by_hand.outcomes} == {Reason.OK}
+
+
+def test_a_socket_is_not_used_again_before_the_end_of_its_connection_was_reported(
+    listener: socket.socket,
+) -> None:
+    """That report would be taken for news of the next connection: closed, and yet writable."""
+    sockets = Sockets()
+    sock = sockets.stream(socket.AF_INET)
+    sock.connect_ex(listener.getsockname())
+    assert sockets.epoll.poll(PATIENCE)
+    sockets.give_back(sock)
+    assert sockets.dissolve()
+    with closing(sockets), closing(sock), closing(sockets.stream(socket.AF_INET)) as other:
+        assert other is not sock
+        reported = {descriptor for descriptor, _ in sockets.epoll.poll(PATIENCE)}
+        assert sock.fileno() in reported
+        sockets.saw_end(sock.fileno())
+        assert sockets.stream(socket.AF_INET) is sock
+        sock.connect_ex(listener.getsockname())
+        ((descriptor, events),) = sockets.epoll.poll(PATIENCE)
+        assert descriptor == sock.fileno()
+        assert not events & select.EPOLLHUP
 
 
 def test_the_socket_of_a_failed_probe_is_closed(by_hand: ByHand, listener: socket.socket) -> None:
