@@ -71,7 +71,7 @@ class Prober:
         self._tidied = 0  # how many probes had started when memory was last looked at
         self._looking: asyncio.TimerHandle | None = None
         self._ticker = Ticker(
-            clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_loop_lag
+            clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_tick
         )
         self._engine = Engine(
             ticker=self._ticker,
@@ -243,14 +243,17 @@ class Prober:
         )
         return self.store.record(state, outcome)
 
-    def _saw_loop_lag(self, seconds: float) -> None:
-        self.vitals.saw_loop_lag(seconds)
+    def _saw_tick(self, late: float) -> None:
+        self.vitals.saw_loop_lag(late)
+        if late > GAP:
+            log.warning("stood_still", seconds=round(late, 3))
+        self._tidy()
+
+    def _tidy(self) -> None:
         started = sum(self.vitals.schedule_lags.counts)
         if started - self._tidied >= TIDY_AFTER:
             self._tidied = started
             gc.collect(1)
-        if seconds > GAP:
-            log.warning("stood_still", seconds=round(seconds, 3))
 
     def _load_changed(self) -> None:
         """Say that an overload began or ended."""

@@ -3,10 +3,12 @@
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
+from prober.model.schedule import SLOT
+
 T = TypeVar("T")
 
-TICK = 0.025
-"""Seconds between two looks at the schedule, if something is due in each: half of a SLOT."""
+TICK = SLOT / 2
+"""Seconds between two looks at the schedule, if something is due in each."""
 _CLOSE = 1e-6
 """Seconds by which something may come out early: what is due at a tick is not to miss it by the
 rounding of floats."""
