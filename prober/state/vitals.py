@@ -8,6 +8,9 @@ from typing import NamedTuple
 from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
 
+SKIPS = ("overrun", "gap", "pace")
+"""Why slots of the schedule are left out; all are counted from 0 on, so that rates can be taken."""
+
 
 class ListHealth(NamedTuple):
     """How the list of targets that a monitor follows is.
@@ -45,7 +48,7 @@ class Vitals:
     loop_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     load: Load = field(default_factory=Load)
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SKIPS, 0)))
     state_errors: Counter[str] = field(default_factory=Counter)
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
 

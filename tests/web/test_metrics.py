@@ -223,7 +223,11 @@ async def test_aggregates_counters_and_the_daemon_are_shown(world: World, client
     assert values(families["prober_transitions"], "monitor", "to")["web", "CRITICAL"] == 1
     assert values(families["prober_transitions"], "monitor", "to")["tls", "OK"] == 0
     assert values(families["prober_local_errors"], "reason")["no_ports",] == 0
-    assert values(families["prober_probes_skipped"], "reason") == {("overrun",): 2}
+    assert values(families["prober_probes_skipped"], "reason") == {
+        ("overrun",): 2,
+        ("gap",): 0,
+        ("pace",): 0,
+    }
     for name, value in {
         "prober_checks": 5,
         "prober_monitors": 4,
