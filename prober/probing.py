@@ -108,8 +108,8 @@ class Prober:
             record=self._record_aloud if chatty else self.store.record,
             limit=limit,
             review=self.store.review,
-            saw_lag=self.vitals.schedule_lags.observe,
-            saw_start=self.vitals.load.saw_start,
+            saw_lags=self.vitals.schedule_lags.observe_all,
+            saw_starts=self.vitals.load.saw_starts,
             saw_skips=self.vitals.saw_skips,
             objection=self.guard.objection,
         )

@@ -142,8 +142,8 @@ class Simulation:
             record=self.store.record,
             limit=limit,
             review=self.store.review,
-            saw_lag=self.lags.observe,
-            saw_start=self.load.saw_start,
+            saw_lags=self.lags.observe_all,
+            saw_starts=self.load.saw_starts,
             saw_skips=self._saw_skips,
             objection=objection,
         )

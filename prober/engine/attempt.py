@@ -117,8 +117,13 @@ class Attempt:
     def phases(self, end: float) -> Phases:
         """Return how long each of PHASES took; the one that did not finish lasts until `end`."""
         job, connected_at = self.job, self.connected_at
-        if job.endpoints and self.wire is None and not job.datagram:
-            return None, (connected_at or end) - self.started_at, None, None, None, None
+        if job.endpoints and self.handshake is None and not job.datagram:  # as most are
+            if self.wire is None:
+                return None, (connected_at or end) - self.started_at, None, None, None, None
+            sent_at, first_at = self.sent_at, self.first_byte_at
+            if connected_at and sent_at and first_at:
+                took = connected_at - self.started_at, None, sent_at - connected_at
+                return None, *took, first_at - sent_at, end - first_at
         connect = tls = send = first_byte = transfer = None
         resolve = None if job.endpoints else (self.resolved_at or end) - self.started_at
         if not job.datagram and (job.endpoints or self.resolved_at):

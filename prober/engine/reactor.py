@@ -21,7 +21,7 @@ from prober.engine.ticker import BEAT, STALL, Ticker
 from prober.engine.tls import TlsContexts, TlsStream
 from prober.engine.wheel import Wheel
 from prober.engine.wire import Wire, error_of
-from prober.model.probe import DeadlineReached, Receive, Send, StartTls, Target, Trouble
+from prober.model.probe import RECEIVE, DeadlineReached, Send, StartTls, Target, Trouble
 from prober.model.status import Outcome, Reason, Verdict
 
 STALLED_SHARE: Final = 0.1
@@ -33,7 +33,8 @@ _LATE: Final = 0.01  # seconds by which a deadline may be passed
 _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
 _SOURCE_FRESH: Final = 60.0
-_TIMEOUT, _UNREACHABLE, _SILENT = Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT
+_OK: Final = Reason.OK
+_UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
 
 
 class Engine:
@@ -307,7 +308,7 @@ class Engine:
             except Exception:
                 attempt.steps = None  # it has ended, there is nothing left to throw into
                 raise
-            if isinstance(step, Receive):
+            if step is RECEIVE:
                 attempt.waiting = Waiting.BYTES
                 value = self._take(attempt, wire)
                 if value is None:
@@ -322,6 +323,7 @@ class Engine:
                 attempt.sent_at = attempt.sent_at or self._now
                 value = None
             else:
+                assert isinstance(step, StartTls)  # noqa: S101  (there is nothing else)
                 self._start_tls(attempt, wire, step)
                 return
 
@@ -370,8 +372,7 @@ class Engine:
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and hand over its outcome."""
         reason = verdict.reason
-        unheard = reason is _TIMEOUT or reason is _UNREACHABLE or reason is _SILENT
-        if unheard and self._has_lost_its_link(attempt):
+        if reason is not _OK and reason in _UNHEARD and self._has_lost_its_link(attempt):
             verdict = Verdict(Reason.NO_ROUTE, "the link that leads there is down")
         reason, detail, facts = verdict  # first, lest a probe's bug be found out when half is done
         end = attempt.settled_at or self._now

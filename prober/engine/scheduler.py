@@ -135,8 +135,9 @@ class Scheduler(Generic[S]):
         record: Takes an outcome and returns the health that it leads to.
         review: Looks once a second at a check that waits for a place, whether it is stale by now.
         limit: Probes in flight at once; what waits for a place is not being timed yet.
-        saw_lag: Is told how late each probe starts, in seconds.
-        saw_start: Is told when a probe is due, the time and what made it late, if it is.
+        saw_lags: Is told how late each of some probes has started, in seconds.
+        saw_starts: Is told when probes were due: the time, how many, and what made the late ones
+            late.
         saw_skips: Is told a reason and how many slots were left out because of it.
         objection: Judges the addresses of checks that the API had a say in.
     """
@@ -149,8 +150,8 @@ class Scheduler(Generic[S]):
         record: Callable[[S, Outcome], Health],
         limit: int,
         review: Callable[[S], None] = lambda _: None,
-        saw_lag: Callable[[float], None] = lambda _: None,
-        saw_start: Callable[[float, Delay | None], None] = lambda _now, _delay: None,
+        saw_lags: Callable[[list[float]], None] = lambda _: None,
+        saw_starts: Callable[[float, int, list[Delay]], None] = lambda _now, _due, _causes: None,
         saw_skips: Callable[[str, int], None] = lambda _reason, _slots: None,
         objection: Objection | None = None,
     ) -> None:
@@ -161,8 +162,8 @@ class Scheduler(Generic[S]):
         self._review = review
         self._review_due = 0.0
         self._limit = limit
-        self._saw_lag = saw_lag
-        self._saw_start = saw_start
+        self._saw_lags = saw_lags
+        self._saw_starts = saw_starts
         self._saw_skips = saw_skips
         self._objection = objection
         self._wheel: Wheel[_Watch[S]] = Wheel()
@@ -265,35 +266,39 @@ class Scheduler(Generic[S]):
         return min((when for when in times if when is not None), default=None)
 
     def _start_queued(self) -> None:
-        started = 0
-        while self._queue and self._engine.in_flight < self._limit:
-            watch = self._queue.popleft()
+        queue, engine, clock = self._queue, self._engine, self._clock
+        lags: list[float] = []
+        causes: list[Delay] = []
+        now = 0.0
+        while queue and engine.in_flight < self._limit:
+            watch = queue.popleft()
             if watch.removed:
                 continue
-            started += 1
-            if started % _TOGETHER == 0:
-                self._engine.drain()  # or the time to start the others would count as an answer's
-            now = self._clock()
-            self._saw_lag(now - watch.due)
-            self._saw_start(now, self._delay(watch, now))
+            now = clock()
+            lag = now - watch.due
+            lags.append(lag)
+            if watch.held_up or is_late(lag, watch.interval):
+                causes += self._delay(watch, lag)
             watch.passed_over = False
-            attempt = self._engine.start(watch.job, partial(self._finished, watch))
+            attempt = engine.start(watch.job, partial(self._finished, watch))
             if not attempt.finished:
                 watch.attempt = attempt
-        self._full = bool(self._queue)
+            if len(lags) % _TOGETHER == 0:
+                engine.drain()  # or the time to start the others would count as an answer's
+        self._full = bool(queue)
+        if lags:
+            self._saw_lags(lags)
+            self._saw_starts(now, len(lags), causes)
 
-    def _delay(self, watch: _Watch[S], now: float) -> Delay | None:
-        """Return what makes a probe late that starts now; None if it is not."""
-        lag = now - watch.due
-        if not watch.held_up:
-            late = is_late(lag, watch.interval)
-        else:  # its host cannot give every check its fast interval, but should its usual one
-            late = lag + watch.held_up > max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
-        if not late:
-            return None
-        if watch.held_up > lag:
-            return Delay.UDP_PACE
-        return Delay.PLACES if self._full else Delay.CPU
+    def _delay(self, watch: _Watch[S], lag: float) -> list[Delay]:
+        """Return the cause of this lag, none if the host of a UDP probe cannot do better."""
+        if watch.held_up:  # a host cannot give every check its fast interval, but its usual one
+            usual = max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
+            if lag + watch.held_up <= usual:
+                return []
+            if watch.held_up > lag:
+                return [Delay.UDP_PACE]
+        return [Delay.PLACES if self._full else Delay.CPU]
 
     def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
         """Take in an outcome and find the next slot."""
@@ -319,13 +324,16 @@ class Scheduler(Generic[S]):
     def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
         """Find the slot of the next probe, and count those that this one has missed."""
         watch.attempt = None
-        watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
-        if missed:
-            self._saw_skips("overrun", missed)
+        watch.skipped = 0
+        due = next_due(watch.due, watch.interval, watch.offset)
+        if due < now + TICK:
+            watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
+            if missed:
+                self._saw_skips("overrun", missed)
         interval = watch.interval_after(health)
         if interval != watch.interval:
             watch.keep_to(interval, watch.check.spread)
-        due = next_due(watch.due, interval, watch.offset)
+            due = next_due(watch.due, interval, watch.offset)
         self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
     def _pass_over(self, watch: _Watch[S], now: float) -> None:
@@ -334,7 +342,7 @@ class Scheduler(Generic[S]):
         Only once: where one standstill follows the other, late probes are better than none.
         """
         watch.passed_over = True
-        self._saw_start(now, Delay.CPU)
+        self._saw_starts(now, 1, [Delay.CPU])
         missed = 1 + slots_between(watch.due, now, watch.interval, watch.offset)
         watch.skipped += missed
         self._saw_skips("gap", missed)

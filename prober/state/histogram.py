@@ -1,6 +1,9 @@
 """A histogram with fixed buckets, as Prometheus counts them."""
 
 from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
 LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds, in seconds, for the time of probes."""
@@ -23,6 +26,13 @@ class Histogram:
         """Count one observation."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Count several observations; many of them at a fraction of the cost."""
+        places = Counter(map(partial(bisect_left, self.bounds), seconds))
+        for place, times in places.items():
+            self.counts[place] += times
+        self.total += sum(seconds)
 
     def quantile(self, share: float) -> float | None:
         """Return the upper bound of the bucket that holds this share of all; None if empty."""

@@ -1,7 +1,7 @@
 """Whether the prober keeps its schedule: which probes came late in the last seconds, and why."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from prober.model.schedule import Delay
@@ -55,7 +55,7 @@ def judge(seconds: Iterable[Second], *, overloaded: bool) -> Overload | None:
 
 
 class Load:
-    """Takes in every start of a probe; tells at most once a second whether they come late.
+    """Takes in the starts of probes; tells at most once a second whether they come late.
 
     `late` counts late probes by cause; `overload` is what the last seconds show, or None;
     `changed` is called when an overload begins or ends.
@@ -70,14 +70,14 @@ class Load:
         self._due = 0
         self._late: Counter[Delay] = Counter()
 
-    def saw_start(self, now: float, cause: Delay | None) -> None:
-        """Take in that a probe was due, and what made it late; `now` is monotonic."""
+    def saw_starts(self, now: float, due: int, causes: Sequence[Delay] = ()) -> None:
+        """Take in that probes were due, and what made late those that were; `now` is monotonic."""
         if int(now) != self._number:
             self.review(now)
-        self._due += 1
-        if cause is not None:
-            self._late[cause] += 1
-            self.late[cause] += 1
+        self._due += due
+        if causes:
+            self._late.update(causes)
+            self.late.update(causes)
 
     def review(self, now: float) -> None:
         """Judge the seconds that have ended."""

@@ -19,6 +19,7 @@ _CODES: Final = ("http_status_code", "grpc_status_code")
 _ERA_BITS: Final = 32
 _ERA: Final = 1 << _ERA_BITS
 """Hundredths of a second, 497 days: what a row tells apart. A ring knows the era of its newest."""
+_WITHIN: Final = _ERA - 1
 _LONGEST: Final = 65504.0  # seconds; what half a float can hold
 
 _CONNECT: Final = PHASES.index("connect")
@@ -43,7 +44,7 @@ class Past(NamedTuple):
 class _Shape:
     """Which of the values a packed row holds, by their index."""
 
-    __slots__ = ("held", "left_out", "pick", "row")
+    __slots__ = ("held", "left_out", "pack_into", "pick", "row", "size")
 
     def __init__(self, held: tuple[int, ...]) -> None:
         self.held = held
@@ -51,12 +52,17 @@ class _Shape:
         self.pick = _picker(held)
         # unix time in hundredths less those of its era, reason, then what is held
         self.row = struct.Struct("<IB" + "".join("H" if i == _CODE else "e" for i in held))
+        self.size = self.row.size
+        self.pack_into = self.row.pack_into
 
 
 def _picker(held: tuple[int, ...]) -> Callable[[Values], Values]:
     if len(held) > 1:
         return itemgetter(*held)
-    return lambda values: tuple(values[index] for index in held)  # itemgetter gives no tuple then
+    if not held:
+        return lambda _: ()
+    (only,) = held
+    return lambda values: (values[only],)  # itemgetter gives no tuple then
 
 
 _shape = cache(_Shape)
@@ -97,9 +103,9 @@ class Recent:
             if not -1 <= era - self._era <= 1:
                 self._count = self._next = 0
             self._era = era
-        head = hundredths & _ERA - 1, _NUMBER[reason]
+        at, number = hundredths & _WITHIN, _NUMBER[reason]
         try:
-            shape.row.pack_into(self._rows, self._next * shape.row.size, *head, *picked)
+            shape.pack_into(self._rows, self._next * shape.size, at, number, *picked)
         except OverflowError:
             self.add(_shortened(outcome))
             return
@@ -120,9 +126,9 @@ class Recent:
         )
 
     def _reshape(self, shape: _Shape) -> None:
-        rows = bytearray(CAPACITY * shape.row.size)
+        rows = bytearray(CAPACITY * shape.size)
         for number, (head, values) in enumerate(self._unpacked()):
-            shape.row.pack_into(rows, number * shape.row.size, *head, *shape.pick(values))
+            shape.pack_into(rows, number * shape.size, *head, *shape.pick(values))
         self._rows, self._shape = rows, shape
 
     def _unpacked(self) -> Iterator[tuple[Values, Values]]:

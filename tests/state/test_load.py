@@ -17,7 +17,7 @@ def seen(pattern: str) -> list[bool]:
         due = {".": 0, "o": 10, "x": 10, "1": 100}[sign]
         for number in range(due):
             late = number == 0 and sign in "x1"
-            load.saw_start(second + number / 200, Delay.CPU if late else None)
+            load.saw_starts(second + number / 200, 1, [Delay.CPU] if late else [])
         load.review(second + 1)
         found.append(load.overload is not None)
     return found
@@ -56,8 +56,8 @@ def test_it_says_how_much_is_late_and_what_most_of_it_waited_for() -> None:
     load, told = Load(), list[str]()
     load.changed = lambda: told.append(load.overload.sentence if load.overload else "over")
     for second in range(4):
-        for delay in (None, Delay.CPU, Delay.UDP_PACE, Delay.UDP_PACE):
-            load.saw_start(second, delay)
+        load.saw_starts(second, 1)
+        load.saw_starts(second, 3, [Delay.CPU, Delay.UDP_PACE, Delay.UDP_PACE])
     assert load.overload is not None
     assert (load.overload.share, load.overload.cause) == (0.75, Delay.UDP_PACE)
     load.review(100)

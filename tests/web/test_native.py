@@ -598,7 +598,7 @@ async def test_an_overloaded_prober_is_ready_and_says_what_it_cannot_keep_up_wit
 ) -> None:
     world.vitals.ready = True
     for second in range(4):
-        world.vitals.load.saw_start(second, Delay.PLACES)
+        world.vitals.load.saw_starts(second, 1, [Delay.PLACES])
     response = await client.get("/-/ready")
     assert response.status == 200
     assert (await response.text()).startswith("Ready, but overloaded: 100% of the probes")
