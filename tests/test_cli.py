@@ -231,6 +231,20 @@ print(sorted(strange), sorted(own), file=sys.stderr)
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
 
 
+def test_the_daemon_starts_without_the_authorities_of_this_system() -> None:
+    done = python("""
+import os
+os.environ["SSL_CERT_FILE"] = "/somewhere"
+before = dict(os.environ)
+from prober import cli
+cli._import_aiohttp()
+assert os.environ == before
+from aiohttp import connector
+print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"])
+""")
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
 def test_the_version_is_printed() -> None:
     module = "runpy.run_module('prober', run_name='__main__')"
     done = python(f"import runpy, sys; sys.argv[1:] = ['--version']; {module}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 from structlog.testing import capture_logs
 
 from prober.config.changes import Changes
@@ -39,7 +41,7 @@ def groups(*targets: str, **labels: str) -> str:
 class ListServer:
     """Serves one list; what it answers can be changed at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.status, self.headers, self.body = 200, JSON, groups()
         self.asked: list[dict[str, str]] = []
         outer = self
@@ -57,7 +59,9 @@ class ListServer:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/sd"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}/sd"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @contextmanager
@@ -97,6 +101,21 @@ async def test_a_url_is_asked_as_prometheus_asks_and_with_its_token(server: List
     assert headers["authorization"] == "Bearer abc"
     assert headers["x-prometheus-refresh-interval-seconds"] == "30"
     assert headers["accept"] == "application/json"
+
+
+async def test_who_answers_over_https_must_be_known_to_an_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with ListServer(tls).running() as server:
+        server.body = groups("10.0.0.1:80")
+        with pytest.raises(ListUnusable, match="certificate verify failed"):
+            await read_list(TargetList(url=server.url))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        found = await read_list(TargetList(url=server.url))
+    assert [each.key for each in found.backends] == ["10.0.0.1:80"]
 
 
 @pytest.mark.parametrize(
