@@ -53,7 +53,7 @@ def compare_all(ports: Ports, asked: argparse.Namespace) -> list[dict[str, Any]]
         turns = compare(kind, ports, kind.targets, asked.rounds, asked.seconds)
         rows += [row(kind.name, name, turns) for name in turns]
     if asked.many:
-        for kind in (kind for kind in KINDS if kind.name in {"TCP", "HTTP", "GRPC", "UDP"}):
+        for kind in (kind for kind in KINDS if kind.name in {"TCP", "HTTP", "UDP"}):
             turns = compare(kind, ports, MANY, asked.rounds, asked.seconds)
             rows += [row(f"{kind.name}, 10,000 checks", name, turns) for name in turns]
     return rows
