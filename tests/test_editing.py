@@ -97,7 +97,7 @@ class World:
         return {
             state.check.key: (
                 *(state, state.health, state.status, state.since, state.last, state.next_due),
-                *(state.counters.probes, watches[state.check.key], watches[state.check.key].tick),
+                *(state.counters.probes, watches[state.check.key], watches[state.check.key].due),
                 watches[state.check.key].job,
             )
             for state in self.store

@@ -668,7 +668,7 @@ class World:
         return (
             *(state, state.health, state.status, state.since, state.last, state.conclusive_at),
             *(state.next_due, state.counters, state.counters.probes, list(state.recent._rows)),
-            *(watch, watch.due, watch.tick, watch.job, watch.interval),
+            *(watch, watch.due, watch.job, watch.interval),
         )
 
 

@@ -87,7 +87,6 @@ class Attempt:
     """One probe in flight. Times are monotonic seconds, None until they happen."""
 
     # What most probes never have costs them nothing while it stands on the class.
-    tick = 0
     finished = False
     waiting: int = Waiting.CONNECTION
     endpoint: Endpoint | None = None
@@ -111,19 +110,22 @@ class Attempt:
         self.started_at = now
         self.wall = wall
         self.lost = lost  # what the process had lost to standstills when this began
-        self.deadline = now + job.timeout
+        self.deadline = self.ends_by = now + job.timeout  # of all, and of what is tried now
         self.endpoints = job.endpoints  # those that are left to try
 
-    def phases(self, end: float) -> Phases:
-        """Return how long each of PHASES took; the one that did not finish lasts until `end`."""
+    def phases(self, end: float, took: float) -> Phases:
+        """Return how long each of PHASES lasted; the one that did not finish lasts until `end`.
+
+        `took` is the whole time, which a probe that is nothing but a connection shares.
+        """
         job, connected_at = self.job, self.connected_at
         if job.endpoints and self.handshake is None and not job.datagram:  # as most are
             if self.wire is None:
-                return None, (connected_at or end) - self.started_at, None, None, None, None
+                return None, took, None, None, None, None
             sent_at, first_at = self.sent_at, self.first_byte_at
             if connected_at and sent_at and first_at:
-                took = connected_at - self.started_at, None, sent_at - connected_at
-                return None, *took, first_at - sent_at, end - first_at
+                begun = None, connected_at - self.started_at, None, sent_at - connected_at
+                return *begun, first_at - sent_at, end - first_at
         connect = tls = send = first_byte = transfer = None
         resolve = None if job.endpoints else (self.resolved_at or end) - self.started_at
         if not job.datagram and (job.endpoints or self.resolved_at):

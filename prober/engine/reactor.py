@@ -80,7 +80,7 @@ class Engine:
         """Start a probe; `done` is called with its outcome, exactly once, unless `close` comes."""
         self._now = now = self._clock()
         attempt = Attempt(job, done, now=now, wall=self._wall(), lost=self._ticker.lost)
-        attempt.tick = self._deadlines.add(attempt.deadline, attempt)
+        self._deadlines.add(attempt.deadline, attempt)
         self.in_flight += 1
         self._ticker.wake_by(now + BEAT if job.timeout > BEAT else attempt.deadline)
         try:
@@ -233,8 +233,9 @@ class Engine:
         self._end_by(attempt, self._now + share)
 
     def _end_by(self, attempt: Attempt, when: float) -> None:
-        self._deadlines.remove(attempt.tick, attempt)
-        attempt.tick = self._deadlines.add(when, attempt)
+        self._deadlines.remove(attempt.ends_by, attempt)
+        self._deadlines.add(when, attempt)
+        attempt.ends_by = when
 
     def _connect_failed(self, attempt: Attempt, trouble: Trouble) -> None:
         """Go on to the next address; after the last one, a fault of the target's stands."""
@@ -376,6 +377,7 @@ class Engine:
             verdict = Verdict(Reason.NO_ROUTE, "the link that leads there is down")
         reason, detail, facts = verdict  # first, lest a probe's bug be found out when half is done
         end = attempt.settled_at or self._now
+        took = end - attempt.started_at
         self._leave(attempt, keep=reason.is_good)
         if attempt.session is not None:
             facts = {**attempt.session.facts(), **(facts or {})}
@@ -385,8 +387,8 @@ class Engine:
                 detail,
                 facts,
                 attempt.wall,
-                end - attempt.started_at,
-                attempt.phases(end),
+                took,
+                attempt.phases(end, took),
                 attempt.job.source_ip,
             )
         )
@@ -400,7 +402,7 @@ class Engine:
     def _leave(self, attempt: Attempt, *, keep: bool = False) -> None:
         attempt.finished = True
         self._release(attempt, keep=keep)
-        self._deadlines.remove(attempt.tick, attempt)
+        self._deadlines.remove(attempt.ends_by, attempt)
         self.in_flight -= 1
 
     def _release(self, attempt: Attempt, *, keep: bool = False) -> None:

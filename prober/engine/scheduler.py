@@ -33,6 +33,7 @@ REFUSAL_HOLD = 2 * UDP_PACE
 ASKED_GAP = 1.0
 """Seconds between two probes of one check that were asked for; grid or not, more are not had."""
 
+_NEVER = -inf
 _TOGETHER = 32
 _REVIEW_EVERY = 1.0
 _PACED_HOSTS = 10_000  # beyond it, hosts that are free again are forgotten
@@ -87,7 +88,6 @@ class _Watch(Generic[S]):
         "removed",
         "skipped",
         "state",
-        "tick",
     )
 
     def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
@@ -102,8 +102,7 @@ class _Watch(Generic[S]):
             objection=objection if check.guarded else None,
         )
         self.due = 0.0
-        self.asked_due = -inf  # when the last probe was due that was asked for
-        self.tick = 0
+        self.asked_due = _NEVER  # when the last probe was due that was asked for
         self.skipped = 0
         self.paced = False
         self.held_up = 0.0  # seconds that the pace of UDP has put off the next probe
@@ -206,7 +205,7 @@ class Scheduler(Generic[S]):
         if watch is not None:
             watch.removed = True
             watch.state.next_due = None
-            self._wheel.remove(watch.tick, watch)
+            self._wheel.remove(watch.due, watch)
             if watch.attempt is not None:
                 self._engine.cancel(watch.attempt)
                 watch.attempt = None
@@ -225,7 +224,7 @@ class Scheduler(Generic[S]):
         self._asked.setdefault(key, []).append(tell)
         due = max(self._clock(), watch.asked_due + ASKED_GAP)
         if due < watch.due and not watch.paced:  # a paced one has its place at its host already
-            self._wheel.remove(watch.tick, watch)
+            self._wheel.remove(watch.due, watch)
             watch.asked_due = due
             self._put(watch, due)
         return watch.due
@@ -352,7 +351,7 @@ class Scheduler(Generic[S]):
         watch.due = watch.state.next_due = due
         watch.paced = False
         watch.held_up = 0.0
-        watch.tick = self._wheel.add(due, watch)
+        self._wheel.add(due, watch)
         self._ticker.wake_by(due)
 
     # UDP
@@ -376,7 +375,7 @@ class Scheduler(Generic[S]):
         if missed:
             self._saw_skips("pace", missed)
         watch.due = watch.state.next_due = start
-        watch.tick = self._wheel.add(start, watch)
+        self._wheel.add(start, watch)
         return False
 
     def _weigh_silence(self, watch: _Watch[S], outcome: Outcome, now: float) -> Outcome:

@@ -28,19 +28,18 @@ class Wheel(Generic[T]):
         self._buckets: dict[int, dict[T, None]] = {}
         self._ticks: list[int] = []
 
-    def add(self, when: float, item: T) -> int:
-        """Put an item in the first tick not before `when`; return the tick, for `remove`."""
+    def add(self, when: float, item: T) -> None:
+        """Put an item in the first tick not before `when`."""
         tick = int((when - _CLOSE) / self._width) + 1
         try:
             self._buckets[tick][item] = None
         except KeyError:
             self._buckets[tick] = {item: None}
             heappush(self._ticks, tick)
-        return tick
 
-    def remove(self, tick: int, item: T) -> None:
-        """Take an item out of its tick, if it is still there."""
-        bucket = self._buckets.get(tick)
+    def remove(self, when: float, item: T) -> None:
+        """Take out an item that was added with this `when`, if it is still there."""
+        bucket = self._buckets.get(int((when - _CLOSE) / self._width) + 1)
         if bucket is not None:
             bucket.pop(item, None)
 

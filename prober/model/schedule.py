@@ -5,6 +5,7 @@ depends on the check's key and the interval only, so restarts and reloads make n
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from math import floor
 from typing import Self
@@ -55,7 +56,13 @@ def phase(number: int, interval: float) -> float:
     offset = number % whole
     if whole % _SLOT == 0:
         offset -= offset % _SLOT
-    return offset / _MICROSECONDS
+    return _in_seconds(offset)
+
+
+@lru_cache(maxsize=1024)
+def _in_seconds(microseconds: int) -> float:
+    """Return the same float for the same phase: many checks share few."""
+    return microseconds / _MICROSECONDS
 
 
 def next_due(after: float, interval: float, offset: float) -> float:

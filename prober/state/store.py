@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from sys import intern
 from typing import NamedTuple
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
@@ -394,7 +395,7 @@ def _cause(state: CheckState, outcome: Outcome | None) -> str:
     if state.status is Status.UNKNOWN:
         return f"no conclusive result for {state.stale_after:g} s, last {last}"
     word = "good" if streak > 0 else "bad"
-    return f"{abs(streak)} {word} in a row, last {last}"
+    return intern(f"{abs(streak)} {word} in a row, last {last}")  # after a start most are the same
 
 
 class Statuses:

@@ -33,10 +33,11 @@ def test_what_is_due_at_a_tick_comes_out_at_that_tick(number: int) -> None:
 
 def test_what_was_removed_wakes_nobody() -> None:
     wheel: Wheel[str] = Wheel()
-    tick = wheel.add(1.0, "gone")
+    wheel.add(1.0, "gone")
     wheel.add(2.0, "here")
-    wheel.remove(tick, "gone")
-    wheel.remove(tick, "never there")
+    wheel.remove(1.0, "gone")
+    wheel.remove(1.0, "never there")
+    wheel.remove(5.0, "here")
     due = wheel.next()
     assert due is not None
     assert 2.0 <= due <= 2.0 + 2 * TICK
