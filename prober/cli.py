@@ -258,6 +258,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _schema(_: Namespace, __: Environment) -> int:
+    """Print what an editor needs to complete and check a configuration."""
+    import json
+
+    from prober.config.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
 def _probe(options: Namespace, environment: Environment) -> int:
     """Probe once, with the engine of the daemon, and tell each step."""
     import asyncio
@@ -405,6 +415,18 @@ Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon canno
 
 example:
   prober plan --config config/prober.yaml && echo nothing to do""",
+    ),
+    Command(
+        "schema",
+        "print the JSON schema of the configuration, for editors",
+        _schema,
+        (),
+        """\
+Editors that use yaml-language-server complete and check a file whose first line is
+  # yaml-language-server: $schema=prober.schema.json
+
+example:
+  prober schema >prober.schema.json""",
     ),
     Command(
         "probe",

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
+import yaml
 
 from prober import __version__, cli, flags, overview, trial
 from prober.client import Unanswered
@@ -153,6 +155,7 @@ COMMANDS = {
     "demo": "--listen --log-format --log-level",
     "check": "--config",
     "plan": "--config --url --json",
+    "schema": "",
     "probe": "--set --monitor --config",
     "status": "--url --json --watch --interval --pool --monitor",
     "health": "--url",
@@ -924,6 +927,19 @@ def test_run_logs_each_problem_and_exits_with_2(write: Callable[[str], str]) -> 
     assert (done.returncode, done.stdout) == (2, "")
     assert [line["event"] for line in lines] == ["config_rejected", "config_rejected"]
     assert "prober.yaml:3: monitors[0].type: " in lines[0]["problem"]
+
+
+def test_the_schema_tells_an_editor_what_check_would(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["schema"], {}) == 0
+    schema = json.loads(capsys.readouterr().out)
+    wrong = GOOD.replace("interval", "intervall")
+    jsonschema.validate(yaml.safe_load(GOOD), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(wrong), schema)
+    assert cli.main(["check", "--config", write(GOOD)], {}) == 0
+    assert cli.main(["check", "--config", write(wrong)], {}) == 2
 
 
 class FakeDaemon:
