@@ -120,7 +120,7 @@ class Database:
         report: Callable[[str, str], None],
         lost: Callable[[], None] = lambda: None,
     ) -> None:
-        self._directory = Path(directory)
+        self._directory = Path(directory).absolute()
         self._path = self._directory / FILE
         self._report = report
         self._lost = lost

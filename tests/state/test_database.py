@@ -86,6 +86,19 @@ def test_what_was_put_is_there_after_closing(opened: Open, tmp_path: Path) -> No
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
+def test_a_directory_may_be_named_from_where_we_are(
+    tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = Database("state", report=reports)
+    one.put(CHECKS, ("web", "a:1"), check_row(1))
+    one.close()
+    assert (tmp_path / "state" / FILE).exists()
+    again = Database("state", report=reports)
+    assert streaks(again) == {"a:1": 1}
+    again.close()
+
+
 def test_two_daemons_do_not_share_a_directory(opened: Open) -> None:
     opened()
     with pytest.raises(StateUnusableError, match="in use by another prober"):
