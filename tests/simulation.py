@@ -12,6 +12,7 @@ from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
+from prober.model.schedule import Delay
 from prober.model.status import Outcome, Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.histogram import LAG, Histogram
@@ -85,8 +86,10 @@ class ScriptedEngine:
         self.answer: Callable[[Job], Reason] = lambda _: Reason.OK
         self.started: list[tuple[float, str]] = []
         self.most_in_flight = 0
+        self.most_unseen = 0  # starts with no look at what is ready between them
         self.ready: Callable[[], None] = lambda: None
         self._clock = clock
+        self._unseen = 0
 
     def cancel(self, attempt: Attempt) -> None:
         self.in_flight -= 1
@@ -97,6 +100,8 @@ class ScriptedEngine:
         self.in_flight += 1
         self.most_in_flight = max(self.in_flight, self.most_in_flight)
         self.started.append((self._clock.now, str(job.target)))
+        self._unseen += 1
+        self.most_unseen = max(self._unseen, self.most_unseen)
         started = self._clock.now
 
         def end() -> None:
@@ -116,7 +121,7 @@ class ScriptedEngine:
         return attempt
 
     def drain(self) -> None:
-        pass
+        self._unseen = 0
 
     def expire(self, now: float) -> None:
         pass
@@ -135,6 +140,7 @@ class Simulation:
         self.store = Store(wall=lambda: WALL + self.clock.now - START, awake=self.ticker.awake)
         self.lags = Histogram(LAG)
         self.load = Load()
+        self.due = 0  # probes that the load was told of
         self.skips: dict[str, int] = {}
         self.scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self.ticker,
@@ -143,11 +149,15 @@ class Simulation:
             limit=limit,
             review=self.store.review,
             saw_lags=self.lags.observe_all,
-            saw_starts=self.load.saw_starts,
+            saw_starts=self._saw_starts,
             saw_skips=self._saw_skips,
             objection=objection,
         )
         self.engine.ready = self.scheduler.ready
+
+    def _saw_starts(self, now: float, due: int, causes: list[Delay]) -> None:
+        self.due += due
+        self.load.saw_starts(now, due, causes)
 
     def _saw_skips(self, reason: str, slots: int) -> None:
         self.skips[reason] = self.skips.get(reason, 0) + slots

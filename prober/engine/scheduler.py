@@ -277,7 +277,9 @@ class Scheduler(Generic[S]):
             lag = now - watch.due
             lags.append(lag)
             if watch.held_up or is_late(lag, watch.interval):
-                causes += self._delay(watch, lag)
+                cause = self._delay(watch, lag)
+                if cause is not None:
+                    causes.append(cause)
             watch.passed_over = False
             attempt = engine.start(watch.job, partial(self._finished, watch))
             if not attempt.finished:
@@ -289,15 +291,15 @@ class Scheduler(Generic[S]):
             self._saw_lags(lags)
             self._saw_starts(now, len(lags), causes)
 
-    def _delay(self, watch: _Watch[S], lag: float) -> list[Delay]:
-        """Return the cause of this lag, none if the host of a UDP probe cannot do better."""
+    def _delay(self, watch: _Watch[S], lag: float) -> Delay | None:
+        """Return what caused this lag; None if the host of a UDP probe cannot do better."""
         if watch.held_up:  # a host cannot give every check its fast interval, but its usual one
             usual = max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
             if lag + watch.held_up <= usual:
-                return []
+                return None
             if watch.held_up > lag:
-                return [Delay.UDP_PACE]
-        return [Delay.PLACES if self._full else Delay.CPU]
+                return Delay.UDP_PACE
+        return Delay.PLACES if self._full else Delay.CPU
 
     def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
         """Take in an outcome and find the next slot."""

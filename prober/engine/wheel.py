@@ -30,7 +30,7 @@ class Wheel(Generic[T]):
 
     def add(self, when: float, item: T) -> None:
         """Put an item in the first tick not before `when`."""
-        tick = int((when - _CLOSE) / self._width) + 1
+        tick = int((when - _CLOSE) / self._width) + 1  # as in `remove`
         try:
             self._buckets[tick][item] = None
         except KeyError:

@@ -18,7 +18,7 @@ from prometheus_client.utils import floatToGoString
 from prober.model.monitor import Check
 from prober.model.status import PHASES, Outcome, Status
 from prober.state.histogram import Histogram
-from prober.state.store import CheckState, MonitorCounters, Statuses, Store
+from prober.state.store import MonitorCounters, Statuses, Store
 from prober.state.vitals import Vitals
 from prober.web.daemon_metrics import DaemonCollector
 
@@ -116,7 +116,9 @@ class Metrics:
         seconds: list[str] = []
         spoken: list[tuple[str, Outcome, str]] = []
         for number, state in enumerate(tuple(self._store)):
-            labels = state.label_text or _labels_of(state)
+            if state.label_text is None:
+                state.label_text = _check_labels(state.check)
+            labels = state.label_text
             monitor = state.check.monitor
             last = state.last if monitor.enabled else None
             known.append(labels)
@@ -200,12 +202,6 @@ def _group_head(noun: str) -> str:
 
 def _group_line(noun: str, status: Status, **labels: str) -> str:
     return f"prober_{noun}_status{{{_label_text(labels.items())}}} {_STATUS_TEXT[status]}\n"
-
-
-def _labels_of(state: CheckState) -> str:
-    """Write the labels of a check, once for all scrapes."""
-    text = state.label_text = _check_labels(state.check)
-    return text
 
 
 def _check_labels(check: Check) -> str:

@@ -68,6 +68,8 @@ def by_hand() -> Iterator[ByHand]:
     """Return an engine that the test drives."""
     driven = ByHand()
     yield driven
+    nothing_to_end = driven.engine.next_deadline() is None
+    assert nothing_to_end or driven.engine.in_flight
     driven.close()
     assert not driven.bugs
 

@@ -96,6 +96,20 @@ def test_probes_of_one_check_never_overlap_and_missed_slots_are_counted() -> Non
     assert sim.skips["overrun"] >= 3 * (len(times) - 2)
     assert state.last is not None
     assert state.last.skipped == 3
+    sim.engine.takes = 0.1
+    sim.clock.advance(10)
+    assert state.last.skipped == 0
+
+
+def test_every_start_of_a_tick_is_counted_and_answers_wait_for_few_of_them() -> None:
+    sim = Simulation()
+    sim.watch(model_of(*(f"10.0.{n // 250}.{n % 250}" for n in range(2000)), interval=1))
+    sim.clock.advance(10)
+    starts = len(sim.engine.started)
+    assert starts > 10_000
+    assert sum(sim.lags.counts) == sim.due == starts
+    assert 16 < sim.engine.most_unseen <= 32
+    assert not sim.load.late
 
 
 def test_exactly_fall_and_rise_probes_pass_before_the_status_moves() -> None:

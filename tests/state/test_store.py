@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.model.status import Outcome, Phases, Reason, Status
-from prober.state.histogram import LATENCY, Histogram
 from prober.state.recent import Recent
 from prober.state.store import CheckState, Store
 from tests.simulation import WALL, Simulation, model_of
@@ -44,31 +43,6 @@ def test_two_monitors_of_one_backend_do_not_share_a_state(sim: Simulation) -> No
         sim.store.record(a, outcome())
         sim.store.record(b, outcome(Reason.REFUSED))
     assert (a.status, b.status) == (Status.OK, Status.CRITICAL)
-
-
-@pytest.mark.parametrize(("backends", "looks"), [(1, 1), (1, 50), (100, 7), (100, 1000)])
-def test_no_time_of_a_probe_is_missing_from_the_histograms_whenever_they_are_read(
-    sim: Simulation, backends: int, looks: int
-) -> None:
-    """Times are counted several at once; 0.0 is one, None is none."""
-    states = sim.watch(model_of(*(f"192.0.2.{n}" for n in range(backends))))
-    connect, whole = Histogram(LATENCY), Histogram(LATENCY)
-    for number in range(300):
-        seconds = number % 7 / 100
-        phases = (None, None if number % 3 else seconds, None, None, None, None)
-        found = outcome()._replace(seconds=2 * seconds, phases=phases)
-        sim.store.record(states[number % backends], found)
-        whole.observe(2 * seconds)
-        if number % 3 == 0:
-            connect.observe(seconds)
-        if number % looks == 0:
-            assert sim.store.counters["m"].latency[-1] is not None
-    latency = sim.store.counters["m"].latency
-    assert [each is None for each in latency] == [True, False, *[True] * 4, False]
-    for counted, expected in ((latency[1], connect), (latency[-1], whole)):
-        assert counted is not None
-        assert counted.counts == expected.counts
-        assert counted.total == pytest.approx(expected.total)
 
 
 def test_counters_go_with_the_last_check_of_their_monitor(sim: Simulation) -> None:

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.utils import floatToGoString
 
 from prober.model.kinds import Frozen
+from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Reason
 from prober.probes.grpc import GrpcProbe
@@ -357,16 +358,25 @@ async def test_a_large_scrape_is_compressed_for_those_who_ask(world: World, clie
     assert text.count(wanted) == plain_text.count(wanted) == 200
 
 
+def many() -> Monitor:
+    """Return a monitor of 500 backends."""
+    return monitor("web", *(f"10.0.{n // 250}.{n % 250}:80" for n in range(500)))
+
+
+def test_a_scrape_comes_in_small_pieces_and_says_everything_once(world: World) -> None:
+    world.configure(many())
+    pieces = [*Metrics(world.store, world.vitals).pieces(as_openmetrics=False)]
+    assert pieces[:10] == [""] * 10  # a turn for every 50 checks
+    assert max(piece.count("\n") for piece in pieces[:-1]) <= 250
+    found = [line for line in "".join(pieces).splitlines() if "prober_backend_status{" in line]
+    assert len(found) == len(set(found)) == 500
+    assert sum("prober_backend_status{" in piece for piece in pieces) == 10
+
+
 async def test_other_work_goes_on_during_a_scrape(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.configure(
-        monitor(
-            "web",
-            *(f"10.0.1.{number}:80" for number in range(250)),
-            *(f"10.0.2.{number}:80" for number in range(250)),
-        )
-    )
+    world.configure(many())
     monkeypatch.setattr("prober.web.pace.SLICE", 0)
     turns = 0
 
