@@ -37,16 +37,24 @@ _CHANGES = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
 _STDOUT, _STDERR = 1, 2
 
-CONFIG = Flag("config", "configuration file", metavar="FILE")
+CONFIG = Flag(
+    "config",
+    "configuration file; default ./config/prober.yaml, then /etc/prober/prober.yaml",
+    metavar="FILE",
+)
 LISTEN = Flag(
     "listen",
     "serve API and page here, may be given several times (in the variable: separated by commas); "
-    "port 0 picks one",
+    "port 0 picks one; default server.listen of the configuration, else 127.0.0.1:7762",
     listen_address,
     metavar="HOST:PORT",
     several=",",
 )
-STATE_DIR = Flag("state-dir", "keep the state here", metavar="DIR")
+STATE_DIR = Flag(
+    "state-dir",
+    "keep the state here; default server.state_dir of the configuration, else in memory only",
+    metavar="DIR",
+)
 LOG_FORMAT = Flag(
     "log-format", "format of the log", one_of("json", "console"), "json|console", "json"
 )
@@ -515,8 +523,10 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
     parser.add_argument("--version", action="version", version=f"prober {__version__}")
     by_name = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     parsers = {command.name: _add(by_name, command) for command in COMMANDS}
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
     command = next(each for each in COMMANDS if each.name == options.command)
+    if unknown:
+        parsers[command.name].error(f"unrecognized arguments: {_in_words(unknown, command)}")
     try:
         if command.run is _probe:
             _settle_what_to_probe(options, environment)
@@ -524,6 +534,13 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
     except ArgumentTypeError as error:
         parsers[command.name].error(str(error))
     return command, options
+
+
+def _in_words(unknown: Sequence[str], command: Command) -> str:
+    words = " ".join(unknown)
+    if CONFIG in command.flags and not words.startswith("-"):
+        return f"{words}; did you mean --config {unknown[0]}?"
+    return words
 
 
 def _add(by_name: "_SubParsersAction[ArgumentParser]", command: Command) -> ArgumentParser:

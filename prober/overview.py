@@ -35,6 +35,8 @@ class View(NamedTuple):
 
     title: str
     checks: Sequence[Mapping[str, Any]]
+    asked: str = ""
+    """What was asked for, in words, if it was not all."""
 
     @property
     def status(self) -> Status:
@@ -53,7 +55,8 @@ def look(url: str, query: Mapping[str, str], token: str | None = None) -> View:
             row(check, 0.0)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
-    return View(clean(title), checks)
+    asked = "".join(f" of {key} {value!r}" for key, value in query.items())
+    return View(clean(title), checks, clean(asked))
 
 
 def _is_disabled(check: Mapping[str, Any]) -> bool:
@@ -94,7 +97,7 @@ def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[st
     if disabled := len(view.checks) - statuses.total():
         counts += f", {disabled} disabled"
     status = view.status
-    summary = f"{status}  {counts if view.checks else 'no checks'}  ({view.title})"
+    summary = f"{status}  {counts if view.checks else f'no checks{view.asked}'}  ({view.title})"
     summary = cut(summary, width) if width else summary
     if colour:
         summary = paint(status, status) + summary[len(status) :]

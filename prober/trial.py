@@ -11,7 +11,7 @@ from prober.model.health import RESERVED, reserve
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
-from prober.model.status import Outcome, Result, Status
+from prober.model.status import Outcome, Reason, Result, Status
 from prober.model.wording import clean
 from prober.terminal import paint
 
@@ -141,6 +141,6 @@ async def run(
         status, outcome = judge(check.monitor, await probe(check, step))
         statuses.append(status)
         word = paint(status, status) if colour else status
-        found = f"{outcome.result} {outcome.reason}: {clean(outcome.detail)}"
-        write(f"{word}  {found}  {outcome.seconds * 1000:.1f} ms")
+        what = "" if outcome.reason is Reason.OK else f"{outcome.result} ({outcome.reason}): "
+        write(f"{word}  {what}{clean(outcome.detail)}, in {outcome.seconds * 1000:.1f} ms")
     return worst(statuses)

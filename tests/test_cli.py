@@ -119,6 +119,20 @@ def test_a_variable_of_another_command_does_not_matter(capsys: pytest.CaptureFix
     assert "refused" in capsys.readouterr().err
 
 
+def test_a_file_without_its_flag_is_told_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, hint in (
+        (["check", "a.yaml"], "unrecognized arguments: a.yaml; did you mean --config a.yaml?\n"),
+        (["check", "--a"], "unrecognized arguments: --a\n"),
+        (["health", "a"], "unrecognized arguments: a\n"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(arguments, {})
+        assert stop.value.code == 2
+        shown = capsys.readouterr().err
+        assert shown.startswith(f"usage: prober {arguments[0]} [")
+        assert shown.endswith(hint)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -240,12 +254,12 @@ import os
 os.environ["SSL_CERT_FILE"] = "/somewhere"
 before = dict(os.environ)
 from prober import cli
-cli._import_aiohttp()
+assert cli.main(["run", "--config", "/nowhere"], {}) == 2
 assert os.environ == before
 from aiohttp import connector
 print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"])
 """)
-    assert (done.stdout, done.stderr) == ("0\n", "")
+    assert done.stdout == "0\n", done.stderr
 
 
 def test_the_version_is_printed() -> None:
@@ -831,7 +845,7 @@ async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:
         "    0.000 ms  resolve     10.0.0.3 (literal)",
         "   12.345 ms  first byte  x\\x1b",
         " 1500.000 ms  send",
-        "CRITICAL  CONNECT_FAILED refused: found refused  250.0 ms",
+        "CRITICAL  CONNECT_FAILED (refused): found refused, in 250.0 ms",
     ]
 
 
@@ -844,8 +858,8 @@ async def test_of_several_backends_the_worst_counts() -> None:
     written: list[str] = []
     assert await trial.run(checks, probe, written.append, colour=True) is Status.CRITICAL
     assert written[0] == "m on 10.0.0.3:80"
-    assert written[1].startswith(f"{ESC}[32mOK{ESC}[0m  OK ok")
-    assert written[3].startswith(f"{ESC}[1;31mCRITICAL{ESC}[0m  CONNECT_FAILED refused")
+    assert written[1].startswith(f"{ESC}[32mOK{ESC}[0m  found ok, in ")
+    assert written[3].startswith(f"{ESC}[1;31mCRITICAL{ESC}[0m  CONNECT_FAILED (refused): ")
 
 
 # Commands that read a configuration
@@ -1029,12 +1043,12 @@ def test_probe_probes(capsys: pytest.CaptureFixture[str]) -> None:
         server.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{server.getsockname()[1]}"
         assert cli.main(["probe", "tcp", target], {}) == 2
-        assert "\nCRITICAL  CONNECT_FAILED refused: " in capsys.readouterr().out
+        assert "\nCRITICAL  CONNECT_FAILED (refused): " in capsys.readouterr().out
         server.listen()
         assert cli.main(["probe", "tcp", target], {}) == 0
         *steps, verdict = capsys.readouterr().out.splitlines()
     assert any(" ms  connect " in step for step in steps)
-    assert verdict.startswith("OK  OK ok: connected  ")
+    assert verdict.startswith("OK  connected, in ")
 
 
 # What may surprise

@@ -115,7 +115,11 @@ async def test_who_answers_over_https_must_be_known_to_an_authority(
             await read_list(TargetList(url=server.url))
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         found = await read_list(TargetList(url=server.url))
+        with ListServer().running() as other:
+            other.status, other.headers = 302, {"Location": server.url}
+            led_there = await read_list(TargetList(url=other.url))
     assert [each.key for each in found.backends] == ["10.0.0.1:80"]
+    assert led_there == found
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """One entry of `monitors`, and the `defaults` that stand in for the keys it leaves out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -129,6 +129,11 @@ def _strange_keys(given: Mapping[str, object], type_name: str) -> list[Complaint
     known = keys_of(type_name)
     foreign = [key for key in given if key in TYPES_OF and key not in known]
     return unknown_keys((key for key in given if key not in foreign), known) + [
-        Complaint((key,), f"belongs to {' and '.join(TYPES_OF[key])} monitors, not to {type_name}")
+        Complaint((key,), f"belongs to {_listed(TYPES_OF[key])} monitors, not to {type_name}")
         for key in foreign
     ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last

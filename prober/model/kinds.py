@@ -1,6 +1,5 @@
 """The sorts of values that configuration keys take: durations, codes, payloads, secrets, ..."""
 
-import binascii
 import re
 from base64 import b64decode
 from collections.abc import Callable, Sequence
@@ -237,6 +236,8 @@ def codes(low: int, high: int) -> Kind[Codes]:
 
 
 def _payload_parts(value: object, names: Sequence[str]) -> tuple[str, str]:
+    if not isinstance(value, dict):
+        raise expected(" or ".join(f"{{{name}: …}}" for name in names), value)
     given = mapping(value)
     complaints = unknown_keys(given, names)
     if complaints:
@@ -249,16 +250,21 @@ def _payload_parts(value: object, names: Sequence[str]) -> tuple[str, str]:
     return name, content
 
 
+_HEX = re.compile(r"(\s*[0-9A-Fa-f]{2})*\s*", re.ASCII)
+
+
 def _read_payload(value: object, _: Outside) -> bytes:
     how, content = _payload_parts(value, ("text", "hex", "base64"))
     try:
         if how == "text":
             payload = content.encode()
         elif how == "hex":
+            if not _HEX.fullmatch(content):
+                raise expected("pairs of hex digits", content)
             payload = bytes.fromhex(content)
         else:
             payload = b64decode(content, validate=True)
-    except (ValueError, binascii.Error) as error:
+    except ValueError as error:  # as is binascii.Error, and Rejected
         raise Rejected(Complaint((how,), f"not valid {how}: {error}")) from None
     if not 1 <= len(payload) <= 65507:
         raise Rejected(Complaint((how,), f"expected 1 to 65507 bytes, got {len(payload)}"))

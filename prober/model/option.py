@@ -141,11 +141,16 @@ def expected(what: str, value: object) -> Rejected:
     return Rejected(f"expected {what}, got {in_words(value)}")
 
 
+_ABBREVIATION = 3  # letters
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean ...?` for a near miss, otherwise nothing."""
     names = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
-    return f"; did you mean {names[near[0]]!r}?" if near else ""
+    if not near and len(word) >= _ABBREVIATION:
+        near = [name for name in names if name.startswith(word.lower())]
+    return f"; did you mean {names[near[0]]!r}?" if len(near) == 1 else ""
 
 
 def mapping(value: object) -> dict[str, object]:

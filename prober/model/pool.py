@@ -55,6 +55,8 @@ def parse_target(value: object) -> Target:
     if not found:
         if isinstance(value, str) and value.count(":") > 1 and "[" not in value:
             raise Rejected(f"expected {_WHAT} ([2001:db8::7]:80), got {value!r}")
+        if isinstance(value, str) and normal_host(value) and ":" not in value:
+            raise Rejected(f"expected {_WHAT}, got {value!r}; the port is missing")
         raise expected(_WHAT, value)
     host = normal_host(found[1] or found[2])
     if host is None or bool(found[1]) != (":" in host):

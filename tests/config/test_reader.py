@@ -45,7 +45,7 @@ pools:
         "6: monitors[0].pool: unknown pool 'wbe'; did you mean 'web'?",
         "7: monitors[0].intervall: unknown key; did you mean 'interval'?",
         "8: monitors[1]: missing key 'name'",
-        f"9: monitors[1].targets[0]: expected {HOST_PORT}, got '192.0.2.1'",
+        f"9: monitors[1].targets[0]: expected {HOST_PORT}, got '192.0.2.1'; the port is missing",
         "11: pools[0].backends[0]: expected a port from 1 to 65535, got 99999",
     ]
 
@@ -299,7 +299,7 @@ def test_mistakes_in_a_list_name_its_own_file_once_for_all_that_use_it(problems:
     listed = '[\n{"targets": ["192.0.2.1:80", "x"]},\n{"targets": [],\n"labels": {"r": 1}},\n{}\n]'
     text = LISTED + "\n- name: b\n  type: TCP\n  targets_from: {file: t.json}"
     assert problems(text, files={"t.json": listed}) == [
-        f"t.json:2: [0].targets[1]: expected {HOST_PORT}, got 'x'",
+        f"t.json:2: [0].targets[1]: expected {HOST_PORT}, got 'x'; the port is missing",
         "t.json:4: [1].labels.r: expected text, got 1",
         "t.json:5: [2]: missing key 'targets'",
     ]

@@ -187,7 +187,7 @@ EXPECTED_PORT = "expected a whole number from 1 to 65535"
         (HTTP_CODES, "200-", f"{EXPECTED_CODES}, got '200-'"),
         (HTTP_CODES, "200;201", f"{EXPECTED_CODES}, got '200;201'"),
         (HTTP_CODES, "\u0662\u0660\u0660", f"{EXPECTED_CODES}, got '\u0662\u0660\u0660'"),
-        (PAYLOAD, "PING", "expected a mapping, got 'PING'"),
+        (PAYLOAD, "PING", "expected {text: …} or {hex: …} or {base64: …}, got 'PING'"),
         (PAYLOAD, {}, "expected exactly one of text, hex, base64"),
         (PAYLOAD, {"text": "a", "hex": "00"}, "expected exactly one of text, hex, base64"),
         (SECRET, 5, "expected text, {file: PATH} or {env: NAME}, got 5"),

@@ -82,7 +82,7 @@ async def test_uptime_is_shown_where_history_is_kept(kept_world: World) -> None:
     async with TestClient(TestServer(kept_world.app())) as client:
         page = Reading(await (await client.get(f"/checks/web/{ONE}")).text())
     tiles = page.all("dl", "tiles")[0].text
-    assert tiles.startswith("Uptime 24h100 %")
+    assert tiles.startswith("Uptime 24h100 % of 15m00sUptime 7d100 % of 15m00s")
 
 
 async def test_secrets_are_masked(world: World, client: Client) -> None:

@@ -256,7 +256,10 @@ async def test_filters_mean_or_within_one_and_and_between_them(
         ("statsu=OK", "unknown parameter 'statsu'; did you mean 'status'?"),
         (
             "backend=10.0.0.1",
-            "parameter 'backend': expected host:port, an IPv6 address in brackets, got '10.0.0.1'",
+            (
+                "parameter 'backend': expected host:port, an IPv6 address in brackets, "
+                "got '10.0.0.1'; the port is missing"
+            ),
         ),
         (
             "marker=x",

@@ -7,7 +7,8 @@ from aiohttp import hdrs, web
 
 from prober.model.kinds import in_units
 from prober.model.status import PHASES
-from prober.state.archive import Uptime
+from prober.model.wording import span
+from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.recent import Past
 from prober.state.store import CheckState
@@ -40,6 +41,7 @@ from prober.web.render import explanation, monitor_json, time_text
 
 TRANSITIONS = 50
 """Changes of status that are shown at most."""
+_NEARLY_ALL = 0.99
 
 
 async def get_check_page(request: web.Request) -> web.Response:
@@ -157,10 +159,17 @@ def _uptime(uptime: Mapping[str, Uptime] | None) -> Html:
         text = "Uptime is known where server.state_dir is set."
         return tag("p", text, class_="quiet")
     tiles = [
-        tag("div", tag("dt", f"Uptime {name}"), tag("dd", _share(each.share)))
+        tag("div", tag("dt", f"Uptime {name}"), tag("dd", _share(each.share), _known(name, each)))
         for name, each in uptime.items()
     ]
     return tag("dl", tiles, class_="tiles", id="uptime")
+
+
+def _known(window: str, uptime: Uptime) -> Html | None:
+    """Say of what time an uptime speaks if that is clearly less than its window."""
+    if uptime.share is None or uptime.known > _NEARLY_ALL * WINDOWS[window]:
+        return None
+    return tag("small", f" of {span(uptime.known)}")
 
 
 def _share(share: float | None) -> str:

@@ -48,8 +48,8 @@ def _open_cells(state: CheckState) -> list[str | float | None]:
         check.pool.name,
         check.monitor.name,
         check.backend.name,
-        latency and latency.p50,
-        latency and latency.p95,
+        latency and round(latency.p50, 6),
+        latency and round(latency.p95, 6),
     ]
 
 

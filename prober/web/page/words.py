@@ -83,7 +83,7 @@ def next_words(state: CheckState, now: Moment) -> str:
     if not state.check.monitor.enabled or state.next_due is None:
         return NONE
     wait = state.next_due - now.clock
-    return f"in {span(wait)}" if wait >= 1 else "now"
+    return f"in {span(wait)}" if wait >= 1 else "in under 1s" if wait > 0 else "now"
 
 
 def ago(at: float, now: float) -> Html:
