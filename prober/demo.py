@@ -38,6 +38,7 @@ ECHO_HOST, REFUSING_HOST = "127.0.0.2", "127.0.0.3"
 """Hosts of their own for UDP: its probes of one host are kept more than a second apart."""
 
 CONFIGURATION = Template("""\
+page: {title: prober demo}
 defaults: {interval: 1s, timeout: 800ms, rise: 2, fall: 3}
 pools:
   - name: web

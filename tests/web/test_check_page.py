@@ -94,7 +94,12 @@ async def test_secrets_are_masked(world: World, client: Client) -> None:
 
 
 async def test_a_check_that_does_not_exist_is_not_found(client: Client) -> None:
-    assert (await client.get("/checks/web/10.0.0.1:80")).status == 404
+    answer = await client.get("/checks/web/10.0.0.1:80")
+    assert (answer.status, answer.content_type) == (404, "text/html")
+    page = Reading(await answer.text())
+    assert page.all("div", "empty")[0].text == (
+        "there is no check of monitor 'web' and backend '10.0.0.1:80'.All checks"
+    )
 
 
 async def test_the_form_probes_and_leads_back(world: World, connect: Connect) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from aiohttp import hdrs, web
 
 from prober.model.kinds import in_units
-from prober.model.status import PHASES
+from prober.model.status import PHASES, Status
 from prober.model.wording import span
 from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
@@ -46,8 +46,11 @@ _NEARLY_ALL = 0.99
 
 async def get_check_page(request: web.Request) -> web.Response:
     """The page of one check."""
-    scene = _private_scene(request)
-    state, pace = check_of(request), Pace()
+    scene, pace = _private_scene(request), Pace()
+    try:
+        state = check_of(request)
+    except Refused as refused:
+        return _nowhere(scene, refused)
     monitor, backend = state.check.key
     uptime = await uptime_of(request, state.check.key)
     transitions = await _transitions(request, state, pace)
@@ -66,6 +69,16 @@ async def get_check_page(request: web.Request) -> web.Response:
             worst=state.status,
         )
     )
+
+
+def _nowhere(scene: Scene, refused: Refused) -> web.Response:
+    """Answer those who come back to a check that is gone."""
+    link = tag("p", tag("a", "All checks", href="/"))
+    said = tag("div", tag("p", f"{refused}."), link, class_="empty")
+    heading = f"no such check · {scene.title}"
+    response = answer(document(scene, said, heading=heading, worst=Status.UNKNOWN))
+    response.set_status(refused.status)
+    return response
 
 
 async def probe_from_page(request: web.Request) -> web.Response:
