@@ -419,6 +419,7 @@ example:
 Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
 because the daemon shows no secrets, = was edited over the API, which a reload leaves alone unless
 the file says something else since.
+Monitors and pools are compared, not `server` and `page`.
 Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon cannot be asked.
 
 example:

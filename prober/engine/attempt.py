@@ -73,14 +73,13 @@ class Waiting:
     BYTES: Final = 5
 
 
-WAITED_FOR = {
+_WAITED_FOR = {
     Waiting.ADDRESS: "no answer from the resolver",
     Waiting.CONNECTION: "no connection",
     Waiting.HANDSHAKE: "TLS handshake not finished",
     Waiting.ROOM: "request not taken",
     Waiting.BYTES: "no verdict from the reply",
 }
-"""What is said of an attempt whose deadline came while it waited."""
 
 
 class Attempt:
@@ -112,6 +111,13 @@ class Attempt:
         self.lost = lost  # what the process had lost to standstills when this began
         self.deadline = self.ends_by = now + job.timeout  # of all, and of what is tried now
         self.endpoints = job.endpoints  # those that are left to try
+
+    @property
+    def waited_for(self) -> str:
+        """What is said of an attempt whose deadline came while it waited."""
+        if self.waiting == Waiting.BYTES and self.first_byte_at is None:
+            return "no reply"
+        return _WAITED_FOR[self.waiting]
 
     def phases(self, end: float, took: float) -> Phases:
         """Return how long each of PHASES lasted; the one that did not finish lasts until `end`.

@@ -12,7 +12,7 @@ from select import EPOLLERR, EPOLLHUP, EPOLLOUT
 from sys import intern
 from typing import Final
 
-from prober.engine.attempt import WAITED_FOR, Attempt, Done, Job, Waiting
+from prober.engine.attempt import Attempt, Done, Job, Waiting
 from prober.engine.errors import at_once
 from prober.engine.link import Links
 from prober.engine.resolver import Address, Answer, Resolver, endpoints
@@ -365,7 +365,7 @@ class Engine:
             detail = f"the prober stood still for {lost:.2f} s meanwhile"
             self._finish(attempt, Verdict(Reason.STALLED, detail))
             return
-        detail = f"{WAITED_FOR[attempt.waiting]} within {attempt.job.timeout:g} s"
+        detail = f"{attempt.waited_for} within {attempt.job.timeout:g} s"
         if attempt.waiting == Waiting.ADDRESS:
             raise Trouble(Reason.DNS_UNAVAILABLE, detail)
         raise DeadlineReached(Reason.TIMEOUT, detail)

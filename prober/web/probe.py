@@ -47,7 +47,10 @@ async def get_probe(request: web.Request) -> web.Response:
     """One probe now, and its result as metrics in the words of blackbox_exporter."""
     answer = request.app[ON_DEMAND].answer
     if answer is None:
-        return web.Response(status=404, text="probing on demand is switched off\n")
+        return web.Response(
+            status=404,
+            text="probing on demand is switched off; server.blackbox_modules switches it on\n",
+        )
     query = request.query
     found = await answer(
         ProbeRequest(

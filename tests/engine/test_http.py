@@ -69,7 +69,7 @@ async def test_the_status_decides(
         (answers(b"HTTP/1.1 99999 no\r\n\r\n"), Reason.BAD_RESPONSE, "malformed head"),
         (endless(OK, b"X-Padding: x\r\n" * 100), Reason.BAD_RESPONSE, "longer than 32768 bytes"),
         (answers(OK + b"A: b\r\n" * 500 + b"\r\n"), Reason.BAD_RESPONSE, "more than 256 headers"),
-        (hold, Reason.TIMEOUT, "no verdict from the reply within 0.2 s"),
+        (hold, Reason.TIMEOUT, "no reply within 0.2 s"),
         (answers(OK), Reason.TIMEOUT, "no verdict from the reply within 0.2 s"),
         (answers(b"HTTP/1.1 102 Processing\r\n\r\n"), Reason.TIMEOUT, "no verdict"),
     ],

@@ -134,7 +134,7 @@ def segments_sent(attempt: Attempt) -> int:
         (TcpProbe(expect=b"220"), says(b"521 no"), Reason.PAYLOAD_MISMATCH, "not found in 6 bytes"),
         (TcpProbe(expect=b"220"), says(b"521 no", then=reset), Reason.RESET, "reset by peer"),
         (TcpProbe(expect=b"220"), close, Reason.CLOSED, "before a byte"),
-        (TcpProbe(expect=b"220"), hold, Reason.TIMEOUT, "no verdict from the reply within"),
+        (TcpProbe(expect=b"220"), hold, Reason.TIMEOUT, "no reply within"),
         (TcpProbe(send=b"QUIT"), hold, Reason.OK, "connected"),
     ],
 )
