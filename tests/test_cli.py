@@ -29,7 +29,7 @@ from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Fact, Outcome, Reason, Status
 from prober.model.tls import TlsSettings
-from prober.model.wording import clean, progress, span, took
+from prober.model.wording import clean, progress, result_words, span, took
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
@@ -624,6 +624,22 @@ def test_a_span_is_written_for_a_glance(seconds: float, text: str) -> None:
 )
 def test_a_duration_has_a_unit(seconds: float, text: str) -> None:
     assert took(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("reason", "facts", "words"),
+    [
+        (Reason.OK, {"http_status_code": 204}, "HTTP 204 in 3.3 ms"),
+        (Reason.UNEXPECTED_STATUS, {"http_status_code": 503}, "HTTP 503 in 3.3 ms"),
+        (Reason.SLOW, {"http_status_code": 200}, "HTTP 200 (slow) in 3.3 ms"),
+        (Reason.TLS_HANDSHAKE, {}, "TLS handshake failed in 3.3 ms"),
+        (Reason.EXPIRES_SOON, {"tls_version": "TLSv1.3"}, "TLSv1.3 (expires soon) in 3.3 ms"),
+    ],
+)
+def test_a_result_in_words_does_not_sound_like_another(
+    reason: Reason, facts: Mapping[str, object], words: str
+) -> None:
+    assert result_words(reason, facts, 0.0033) == words
 
 
 def test_text_that_prints_is_left_alone() -> None:

@@ -29,13 +29,23 @@ def took(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
 
 
+_PLAINER = {
+    "tls_alert": "TLS alert",
+    "tls_expired": "certificate not valid now",
+    "tls_handshake": "TLS handshake failed",
+    "tls_hostname": "certificate for another name",
+    "tls_untrusted": "certificate not trusted",
+}
+"""Reasons that would read like a success, or like nothing at all, before a duration."""
+
+
 def result_words(reason: str, facts: Mapping[str, object], seconds: float) -> str:
     """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`."""
-    reason = reason.replace("_", " ")
+    word = _PLAINER.get(reason) or reason.replace("_", " ")
     code = _code(facts)
-    if code and reason not in ("ok", "unexpected status"):
-        code = f"{code} ({reason})"
-    return f"{code or reason} in {took(seconds)}"
+    if code and reason not in ("ok", "unexpected_status"):
+        code = f"{code} ({word})"
+    return f"{code or word} in {took(seconds)}"
 
 
 def _code(facts: Mapping[str, object]) -> str:
