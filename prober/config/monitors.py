@@ -13,6 +13,7 @@ from prober.model.option import (
     Rejected,
     build,
     mapping,
+    nearest,
     options_of,
     read_options,
     unknown_keys,
@@ -103,7 +104,9 @@ def read_monitor(
     if sum(key in given or key in kept.common for key in WHERE) != 1:
         complaints.append(Complaint((), f"expected exactly one of {', '.join(WHERE)}"))
     name = given.get("type", kept.common.get("type"))
-    if not isinstance(name, str) or name not in PROBE_TYPES:
+    if isinstance(name, str) and name not in PROBE_TYPES:
+        name = nearest(name, PROBE_TYPES)  # what else is wrong, is told by what is likely meant
+    if not isinstance(name, str):
         raise Rejected(*complaints, *unknown_keys(given, ALL_KEYS))
     of_type, wrong = read_options(PROBE_TYPES[name], given, outside, kept.probe)
     complaints += wrong + _strange_keys(given, name)

@@ -144,13 +144,19 @@ def expected(what: str, value: object) -> Rejected:
 _ABBREVIATION = 3  # letters
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean ...?` for a near miss, otherwise nothing."""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return what a misspelt or abbreviated word most likely means, None if that is unclear."""
     names = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if not near and len(word) >= _ABBREVIATION:
         near = [name for name in names if name.startswith(word.lower())]
-    return f"; did you mean {names[near[0]]!r}?" if len(near) == 1 else ""
+    return names[near[0]] if len(near) == 1 else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?` for a near miss, otherwise nothing."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near is not None else ""
 
 
 def mapping(value: object) -> dict[str, object]:
