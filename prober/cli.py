@@ -539,9 +539,10 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
 
 def _in_words(unknown: Sequence[str], command: Command) -> str:
     words = " ".join(unknown)
-    if CONFIG in command.flags and not words.startswith("-"):
-        return f"{words}; did you mean --config {unknown[0]}?"
-    return words
+    is_file = unknown[0].endswith((".yaml", ".yml", ".json"))
+    return (
+        f"{words}; did you mean --config {words}?" if is_file and CONFIG in command.flags else words
+    )
 
 
 def _add(by_name: "_SubParsersAction[ArgumentParser]", command: Command) -> ArgumentParser:

@@ -123,7 +123,8 @@ def test_a_file_without_its_flag_is_told_the_flag(capsys: pytest.CaptureFixture[
     for arguments, hint in (
         (["check", "a.yaml"], "unrecognized arguments: a.yaml; did you mean --config a.yaml?\n"),
         (["check", "--a"], "unrecognized arguments: --a\n"),
-        (["health", "a"], "unrecognized arguments: a\n"),
+        (["health", "a.yaml"], "unrecognized arguments: a.yaml\n"),
+        (["probe", "tcp", "a:1", "b:1"], "unrecognized arguments: b:1\n"),
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(arguments, {})
