@@ -17,7 +17,7 @@ from typing import Any
 
 from bench import scale
 from bench.contestants import CONTESTANTS, KINDS, Kind
-from bench.measure import measure
+from bench.measure import NoProbesError, measure
 from bench.report import Turns, picture, plain_table, row, table
 from bench.targets import Ports, targets
 
@@ -35,7 +35,11 @@ def compare(kind: Kind, ports: Ports, count: int, rounds: int, seconds: float) -
                 turn = contestant(kind, ports, count, folder)
                 if turn is None:
                     continue
-                found = measure(turn, kind, seconds, folder, checks=count)
+                try:
+                    found = measure(turn, kind, seconds, folder, checks=count)
+                except NoProbesError as error:
+                    print(f"  {kind.name} {i + 1}/{rounds}: {checker} is left out: {error}")
+                    continue
                 print(f"  {kind.name} {i + 1}/{rounds}: {checker} {found.cpu:.1f} ms", flush=True)
                 turns.setdefault(checker, []).append(found)
     return turns
@@ -101,7 +105,7 @@ def main() -> None:
     """Measure, print tables, and write them down if asked."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each turn, once settled")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn, once settled")
     names = [kind.name for kind in KINDS]
     parser.add_argument("--kind", action="append", choices=names, help="of probe; else all")
     parser.add_argument("--many", action="store_true", help="compare with 10,000 checks as well")
@@ -109,14 +113,17 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"keep the results in {RESULTS.name}/")
     asked = parser.parse_args()
     how = {"command": " ".join(["python -m bench", *sys.argv[1:]]), "machine": machine()}
-    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name, targets(Path(name)) as ports:
         if asked.only != "scale":
-            found["peers"] = {**how, "rows": compare_all(ports, asked)}
+            tell({"peers": {**how, "rows": compare_all(ports, asked)}}, write_down=asked.write)
         if asked.only != "peers":
-            found["scale"] = {**how, "tables": go_far(ports.plain, asked)}
-    print(as_text(found))
-    if asked.write:
+            tell({"scale": {**how, "tables": go_far(ports.plain, asked)}}, write_down=asked.write)
+
+
+def tell(found: dict[str, Any], *, write_down: bool) -> None:
+    """Print what was measured, and keep it if that is asked for."""
+    print(as_text(found), flush=True)
+    if write_down:
         write(found)
 
 

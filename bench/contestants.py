@@ -121,7 +121,7 @@ def haproxy(kind: Kind, ports: Ports, count: int, folder: Path) -> Turn | None:
     if not program or kind.haproxy is None:
         return None
     option, check = kind.haproxy
-    lines = ["global", "  maxconn 8000", "  nbthread 1", "defaults", "  timeout connect 2s"]
+    lines = ["global", "  maxconn 100", "  nbthread 1", "defaults", "  timeout connect 2s"]
     lines += ["  timeout client 2s", "  timeout server 2s", "  timeout check 2s"]
     lines += ["frontend idle", f"  bind unix@{folder}/haproxy.sock", "backend bench", f"  {option}"]
     lines += [

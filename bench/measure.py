@@ -28,6 +28,10 @@ class Measured(NamedTuple):
     memory: float
 
 
+class NoProbesError(Exception):
+    """A checker that did not do its work, and what it said."""
+
+
 class Running(NamedTuple):
     """A checker that runs, and where what it says is written."""
 
@@ -109,7 +113,7 @@ def measure(turn: Turn, kind: Kind, seconds: float, folder: Path, *, checks: int
         probes = after[2] - before[2]
         if not probes:
             said = it.log.read_text()[-2000:]
-            raise SystemExit(f"bench: {turn.command[0]} made no probes:\n{said}")
+            raise NoProbesError(f"{turn.command[0]} made no probes:\n{said}")
         cpu, took = after[1] - before[1], after[0] - before[0]
         return Measured(cpu / probes * 1e6, probes / took, resident(pid))
 
