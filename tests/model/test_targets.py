@@ -57,7 +57,7 @@ def no_host(host: str) -> str:
         (None, f"{EXPECTED}, got nothing"),
         (80, f"{EXPECTED}, got 80"),
         ("", f"{EXPECTED}, got ''"),
-        ("10.0.0.3", f"{EXPECTED}, got '10.0.0.3'"),
+        ("10.0.0.3", f"{EXPECTED}, got '10.0.0.3'; the port is missing"),
         ("10.0.0.3:", f"{EXPECTED}, got '10.0.0.3:'"),
         (":80", f"{EXPECTED}, got ':80'"),
         ("a:http", f"{EXPECTED}, got 'a:http'"),
