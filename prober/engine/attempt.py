@@ -125,13 +125,8 @@ class Attempt:
         `took` is the whole time, which a probe that is nothing but a connection shares.
         """
         job, connected_at = self.job, self.connected_at
-        if job.endpoints and self.handshake is None and not job.datagram:  # as most are
-            if self.wire is None:
-                return None, took, None, None, None, None
-            sent_at, first_at = self.sent_at, self.first_byte_at
-            if connected_at and sent_at and first_at:
-                begun = None, connected_at - self.started_at, None, sent_at - connected_at
-                return *begun, first_at - sent_at, end - first_at
+        if job.endpoints and self.wire is None and not job.datagram:
+            return None, took, None, None, None, None
         connect = tls = send = first_byte = transfer = None
         resolve = None if job.endpoints else (self.resolved_at or end) - self.started_at
         if not job.datagram and (job.endpoints or self.resolved_at):

@@ -325,16 +325,13 @@ class Scheduler(Generic[S]):
     def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
         """Find the slot of the next probe, and count those that this one has missed."""
         watch.attempt = None
-        watch.skipped = 0
-        due = next_due(watch.due, watch.interval, watch.offset)
-        if due < now + TICK:
-            watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
-            if missed:
-                self._saw_skips("overrun", missed)
+        watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
+        if missed:
+            self._saw_skips("overrun", missed)
         interval = watch.interval_after(health)
         if interval != watch.interval:
             watch.keep_to(interval, watch.check.spread)
-            due = next_due(watch.due, interval, watch.offset)
+        due = next_due(watch.due, interval, watch.offset)
         self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
     def _pass_over(self, watch: _Watch[S], now: float) -> None:

@@ -70,7 +70,7 @@ class Wire:
         """Return the next bytes for the probe, `b""` at the end, None if it must wait."""
         tls = self.tls
         if tls is None:
-            return self._read() if self._readable else None
+            return self._read()
         while not tls.pending or (content := tls.read()) is None:
             more = self._read()
             if more is None:

@@ -19,8 +19,6 @@ from prober.state.recent import Recent
 
 Key = tuple[str, str]
 
-_FINE, _PLAIN = Status.OK, Reason.OK
-
 
 class MonitorCounters:
     """What was counted for one monitor since it was configured.
@@ -294,8 +292,7 @@ class Store:
                 state.reserved = reason in RESERVED
         else:
             self.local_errors[reason] += 1
-        stays = state.status is _FINE and reason is _PLAIN  # as nearly always
-        changed = not stays and self._settle(state, outcome, now)
+        changed = self._settle(state, outcome, now)
         if self._journal is not None and (changed or self._is_worth_saving(state, outcome.at)):
             self._journal.saw(state.check.key, state)
         return state.health

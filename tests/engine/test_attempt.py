@@ -16,7 +16,6 @@ from prober.model.status import Reason, Verdict
 def test_the_phases_follow_one_another(
     host: str, resolved_at: float | None, resolve: float | None
 ) -> None:
-    """An address takes the short way through the reckoning, a name the long one."""
     job = Job(Target(host, 80), Verdict(Reason.OK, ""), timeout=2.0, datagram=False)
     attempt = Attempt(job, lambda _: None, now=10.0, wall=0.0, lost=0.0)
     attempt.resolved_at = resolved_at
