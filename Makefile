@@ -95,10 +95,8 @@ clean: ## remove the virtual environment and all caches
 $(BIN)/python:
 	$(PYTHON) -m venv --without-pip $(VENV)
 
-# pip compiles what it installs, but not what stays where it is.
 $(VENV)/run: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
-	@$(BIN)/python -m compileall -q prober
 	@touch $@
 
 $(VENV)/dev: pyproject.toml | $(BIN)/python

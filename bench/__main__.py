@@ -5,6 +5,7 @@ targets on the first. Nothing else should open connections or need the processor
 """
 
 import argparse
+import compileall
 import json
 import os
 import ssl
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import prober
 from bench import scale
 from bench.contestants import CONTESTANTS, KINDS, Kind
 from bench.measure import NoProbesError, measure
@@ -27,21 +29,22 @@ MANY = 10_000
 
 def compare(kind: Kind, ports: Ports, count: int, rounds: int, seconds: float) -> Turns:
     """Let every contestant that can make such probes take a turn in every round."""
-    turns: Turns = {}
+    turns: Turns = {checker: [] for checker in CONTESTANTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for i in range(rounds):
-            for checker, contestant in CONTESTANTS.items():
-                turn = contestant(kind, ports, count, folder)
-                if turn is None:
-                    continue
+            for checker in tuple(turns):
+                turn = CONTESTANTS[checker](kind, ports, count, folder)
                 try:
-                    found = measure(turn, kind, seconds, folder, checks=count)
+                    found = measure(turn, kind, seconds, folder, checks=count) if turn else None
                 except NoProbesError as error:
-                    print(f"  {kind.name} {i + 1}/{rounds}: {checker} is left out: {error}")
+                    print(f"  {kind.name}: {checker} is left out: {error}")
+                    found = None
+                if found is None:
+                    del turns[checker]  # ratios are paired: all rounds or none
                     continue
                 print(f"  {kind.name} {i + 1}/{rounds}: {checker} {found.cpu:.1f} ms", flush=True)
-                turns.setdefault(checker, []).append(found)
+                turns[checker].append(found)
     return turns
 
 
@@ -112,6 +115,9 @@ def main() -> None:
     parser.add_argument("--only", choices=("peers", "scale"), help="measure one half only")
     parser.add_argument("--write", action="store_true", help=f"keep the results in {RESULTS.name}/")
     asked = parser.parse_args()
+    compileall.compile_dir(
+        Path(prober.__file__).parent, quiet=1
+    )  # as pip does, for what it installs
     how = {"command": " ".join(["python -m bench", *sys.argv[1:]]), "machine": machine()}
     with tempfile.TemporaryDirectory() as name, targets(Path(name)) as ports:
         if asked.only != "scale":

@@ -1,6 +1,5 @@
 """How far one core goes: lateness, memory, starting, scraping, and the most probes per second."""
 
-import compileall
 import json
 import statistics
 import time
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import urlopen
 
-import prober
 from bench.contestants import KINDS, Turn, prober_command
 from bench.measure import (
     Running,
@@ -56,11 +54,7 @@ class Load(NamedTuple):
 
 
 def start(port: int, folder: Path) -> Iterator[Row]:
-    """Measure how long it takes until the daemon serves, and until every check has a status.
-
-    Its bytecode is there already, as it is wherever pip has installed it.
-    """
-    compileall.compile_dir(Path(prober.__file__).parent, quiet=1)
+    """Measure how long it takes until the daemon serves, and until every check has a status."""
     for checks in (10, 10_000):
         listening, known = [], []
         for _ in range(3):

@@ -527,7 +527,8 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
     options, unknown = parser.parse_known_args(arguments)
     command = next(each for each in COMMANDS if each.name == options.command)
     if unknown:
-        parsers[command.name].error(f"unrecognized arguments: {_in_words(unknown, command)}")
+        hint = _forgotten_flag(command, unknown[0])
+        parsers[command.name].error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     try:
         if command.run is _probe:
             _settle_what_to_probe(options, environment)
@@ -537,12 +538,10 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
     return command, options
 
 
-def _in_words(unknown: Sequence[str], command: Command) -> str:
-    words = " ".join(unknown)
-    is_file = unknown[0].endswith((".yaml", ".yml", ".json"))
-    return (
-        f"{words}; did you mean --config {words}?" if is_file and CONFIG in command.flags else words
-    )
+def _forgotten_flag(command: Command, word: str) -> str:
+    """Return what to say to somebody who names the configuration without its flag."""
+    is_file = word.endswith((".yaml", ".yml", ".json"))
+    return f"; did you mean --config {word}?" if is_file and CONFIG in command.flags else ""
 
 
 def _add(by_name: "_SubParsersAction[ArgumentParser]", command: Command) -> ArgumentParser:

@@ -465,6 +465,12 @@ def test_status_asks_for_one_pool_and_one_monitor(api: Api) -> None:
     ]
 
 
+def test_status_names_what_has_no_checks(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.pages = [[]]
+    assert cli.main(["status", "--url", api.url, "--pool", "nope"], {}) == 3
+    assert capsys.readouterr().out.startswith("UNKNOWN  no checks of pool 'nope'  (")
+
+
 def test_status_prints_the_checks_as_the_api_gives_them(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from functools import cache
 from typing import Any
 
 from prober import __version__
@@ -74,8 +75,9 @@ async def _fetch(wanted: TargetList) -> str:
         raise ListUnusable(f"cannot ask {wanted}: {words}") from None
 
 
+@cache
 def _trust() -> ssl.SSLContext:
-    """Return a context that trusts who this system trusts now: some 20 ms of reading."""
+    """Return a context that trusts who this system trusts: some 20 ms of reading, once."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(("http/1.1",))
     return context

@@ -50,6 +50,24 @@ pools:
     ]
 
 
+def test_a_misspelt_type_does_not_hide_what_else_is_wrong(problems: Said) -> None:
+    text = """\
+monitors:
+  - name: a
+    type: https
+    targets: ["192.0.2.1:443"]
+    expected_codes: 2xx
+    service: b
+"""
+    said = problems(text)
+    assert [line.partition(": expected")[0] for line in said] == [
+        "3: monitors[0].type",
+        "5: monitors[0].expected_codes",
+        "6: monitors[0].service: belongs to GRPC monitors, not to HTTPS",
+    ]
+    assert said[0].endswith("got 'https'; did you mean 'HTTPS'?")
+
+
 def test_a_monitor_of_no_known_type_has_its_other_keys_checked(problems: Said) -> None:
     text = "monitors:\n- {name: a, type: HTPP, targets: ['192.0.2.1:80'],\n   url_pth: /, rise: 0}"
     assert problems(text) == [

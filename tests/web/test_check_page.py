@@ -98,7 +98,7 @@ async def test_a_check_that_does_not_exist_is_not_found(client: Client) -> None:
     assert (answer.status, answer.content_type) == (404, "text/html")
     page = Reading(await answer.text())
     assert page.all("div", "empty")[0].text == (
-        "there is no check of monitor 'web' and backend '10.0.0.1:80'.All checks"
+        "There is no check of monitor 'web' and backend '10.0.0.1:80'.All checks"
     )
 
 

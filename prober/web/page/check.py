@@ -74,7 +74,8 @@ async def get_check_page(request: web.Request) -> web.Response:
 def _nowhere(scene: Scene, refused: Refused) -> web.Response:
     """Answer those who come back to a check that is gone."""
     link = tag("p", tag("a", "All checks", href="/"))
-    said = tag("div", tag("p", f"{refused}."), link, class_="empty")
+    words = f"{refused}."
+    said = tag("div", tag("p", words[0].upper() + words[1:]), link, class_="empty")
     heading = f"no such check · {scene.title}"
     response = answer(document(scene, said, heading=heading, worst=Status.UNKNOWN))
     response.set_status(refused.status)
