@@ -1,4 +1,4 @@
-"""The command line: `prober run`, `demo`, `check`, `plan`, `probe`, `status` and `health`.
+"""The command line: its commands, their flags, and what each of them does.
 
 What a command needs is imported when it runs: `health` and `--version` load the standard library
 and nothing else.
@@ -7,9 +7,9 @@ and nothing else.
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import FileIO, TextIOWrapper
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from prober import __version__
 from prober.flags import (
@@ -103,7 +103,9 @@ def _run(options: Namespace, environment: Environment) -> int:
     """Serve what the configuration says until a signal ends it."""
     import structlog
 
-    _import_aiohttp()
+    from prober import launch
+
+    launch.import_aiohttp()
     from prober import daemon, logs
     from prober.config.disk import Disk
     from prober.config.problem import ConfigError
@@ -117,7 +119,7 @@ def _run(options: Namespace, environment: Environment) -> int:
     source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
     disk = Disk()
     try:
-        config = _load_first(lambda: source.load(disk))
+        config = launch.load_first(lambda: source.load(disk))
     except ConfigError as error:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
@@ -129,57 +131,7 @@ def _run(options: Namespace, environment: Environment) -> int:
         listen=options.listen or (),
         allow_shrink=options.allow_shrink,
     )
-    return _serve(served)
-
-
-def _import_aiohttp() -> None:
-    """Import aiohttp without what its client would load at once: every authority of this system.
-
-    That takes 40 ms and 2 MiB, and is of use to nobody but who follows a list of targets over
-    HTTPS (`discovery.fetch`), which loads them then.
-    """
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # openssl-env(7)
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, os.devnull))
-    try:
-        import aiohttp.web  # noqa: F401
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _serve(daemon: "Coroutine[Any, Any, int]") -> int:
-    """Run the daemon, in uvloop if the extra `fast` is installed."""
-    import asyncio
-    from importlib.util import find_spec
-
-    if find_spec("uvloop") is None:
-        return asyncio.run(daemon)
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(daemon)
-
-
-def _load_first(load: Callable[[], "Config"]) -> "Config":
-    """Read the configuration, and be open to signals already, though the daemon is not there yet.
-
-    A stop ends the process as cleanly as later; SIGHUP means to read once more, not to die.
-    """
-    import signal
-
-    asked = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGHUP, lambda *_: asked.append(True))
-    while True:
-        config = load()
-        if not asked:
-            return config
-        asked.clear()
+    return launch.serve(served)
 
 
 def _load(options: Namespace, environment: Environment) -> "Config":
@@ -193,7 +145,9 @@ def _demo(options: Namespace, _: Environment) -> int:
     """Serve a model whose targets live in this very process."""
     from contextlib import AsyncExitStack
 
-    _import_aiohttp()
+    from prober import launch
+
+    launch.import_aiohttp()
     from prober import daemon, demo, logs
 
     by_itself = "console" if sys.stderr.isatty() else "json"
@@ -204,7 +158,7 @@ def _demo(options: Namespace, _: Environment) -> int:
             config = await demo.start(stack)
             return await daemon.run(config, listen=options.listen or ())
 
-    return _serve(serve())
+    return launch.serve(serve())
 
 
 def _check(options: Namespace, environment: Environment) -> int:

@@ -1,0 +1,65 @@
+"""What is allowed in a configuration but likely not meant."""
+
+from typing import Any
+
+import pytest
+
+from prober.model.kinds import Frozen, Secret
+from prober.model.monitor import Model, Monitor
+from prober.model.pool import Backend, Pool
+from prober.model.probe import Probe
+from prober.probes.http import HttpProbe
+from prober.probes.tcp import TcpProbe
+from prober.probes.udp import UdpProbe
+from prober.surprises import surprises
+
+
+def monitor(kind: str, probe: Probe, port: int, **options: Any) -> Monitor:
+    targets = (Backend(address="10.0.0.53", port=port),)
+    return Monitor(**{"name": "m", "type": kind, "probe": probe, "targets": targets, **options})
+
+
+def tcp(**options: Any) -> Monitor:
+    return monitor("TCP", TcpProbe(), 80, **options)
+
+
+def udp(port: int, **options: Any) -> Monitor:
+    return monitor("UDP_CONNECT", UdpProbe(), port, **{"name": f"u{port}", **options})
+
+
+def with_header(name: str, *, masked: bool) -> Monitor:
+    headers = Frozen({name: Secret("x", masked=masked)})
+    return monitor("HTTP", HttpProbe(headers=headers), 80)
+
+
+@pytest.mark.parametrize(
+    ("monitors", "words"),
+    [
+        ([tcp()], []),
+        ([tcp(timeout=5.0, interval=5.0)], []),
+        ([tcp(timeout=6.0, interval=5.0)], ["'m': timeout 6s is longer than interval 5s"]),
+        ([tcp(slow=1.9, timeout=2.0)], []),
+        ([tcp(slow=2.0, timeout=2.0)], ["'m': slow 2s is not shorter than timeout 2s"]),
+        ([with_header("X-Api-Key", masked=False)], ["header X-Api-Key stands in the"]),
+        ([with_header("X-Api-Key", masked=True)], []),
+        ([with_header("X-Shop", masked=False)], []),
+        ([tcp(enabled=False)], ["pool 'm' is probed by no enabled monitor"]),
+        ([udp(53, interval=1.1, timeout=1.0)], []),
+        ([udp(53, interval=1.0, timeout=1.0)], ["host 10.0.0.53: 1 UDP probes per second"]),
+        ([udp(53, interval=2.2), udp(54, interval=2.2)], []),
+        ([udp(53, interval=2.1), udp(54, interval=2.1)], ["each is probed about every 2.2 s"]),
+        ([udp(53, interval=0.5, timeout=0.1, enabled=False)], ["probed by no enabled monitor"]),
+    ],
+)
+def test_what_is_allowed_but_likely_not_meant_is_said(
+    monitors: list[Monitor], words: list[str]
+) -> None:
+    pools = tuple(Pool(name=each.name, backends=each.targets) for each in monitors)
+    found = [*surprises(Model(tuple(monitors), pools))]
+    assert len(found) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, found, strict=True))
+
+
+def test_a_pool_without_backends_is_said() -> None:
+    [sentence] = surprises(Model((), (Pool(name="empty"),)))
+    assert sentence == "pool 'empty' has no backends: its status will be UNKNOWN"

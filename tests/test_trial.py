@@ -1,0 +1,185 @@
+"""One probe from the command line: what it is read from, how it is judged and told."""
+
+from typing import Any
+
+import pytest
+
+from prober import trial
+from prober.model.monitor import Check, Model, Monitor
+from prober.model.option import Complaint, Rejected
+from prober.model.pool import Backend, Pool
+from prober.model.status import Fact, Outcome, Reason, Status
+from prober.model.tls import TlsSettings
+from prober.probes.tcp import TcpProbe
+from prober.probes.tls import TlsProbe
+
+NOW = 1_800_000_000.0
+ESC = "\x1b"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("no", False),
+        ("5", 5),
+        ("0.5", 0.5),
+        ("500ms", "500ms"),
+        ("200,202", "200,202"),
+        ("200-204,301", "200-204,301"),
+        ("null", None),
+        ("", ""),
+        ("2026-01-31", "2026-01-31"),
+        ("status: up", "status: up"),
+        ("a # b", "a # b"),
+        ("^[a-z]+$", "^[a-z]+$"),
+        ("[a-z]+", "[a-z]+"),
+        ("*", "*"),
+        ("=", "="),
+        ('"5"', "5"),
+        ("[a:1, b:2]", ["a:1", "b:2"]),
+        ('{"text": "PING\\r\\n"}', {"text": "PING\r\n"}),
+    ],
+)
+def test_a_setting_is_a_scalar_as_in_yaml_or_json(text: str, value: object) -> None:
+    assert trial.setting_value(text) == value
+
+
+def test_dots_in_a_setting_go_deeper() -> None:
+    pairs = ["tls.verify=true", "headers.X-Token=a=b", "tls.alpn=[h2]", "rise=1"]
+    assert trial.settings(pairs) == {
+        "tls": {"verify": True, "alpn": ["h2"]},
+        "headers": {"X-Token": "a=b"},
+        "rise": 1,
+    }
+
+
+@pytest.mark.parametrize("pairs", [["rise"], ["=1"], ["tls.=1"], [".a=1"], ["tls=1", "tls.a=1"]])
+def test_what_is_no_setting_is_refused(pairs: list[str]) -> None:
+    with pytest.raises(Rejected):
+        trial.settings(pairs)
+
+
+def refusing(*complaints: Complaint) -> Any:
+    def read(_: object) -> Monitor:
+        raise Rejected(*complaints)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "complaint", "message"),
+    [
+        ("TCP", "a:1", Complaint((), "wrong"), "wrong"),
+        ("TCP", "a:1", Complaint(("type",), "wrong"), "TYPE: wrong"),
+        ("TCP", "a:1", Complaint(("tls", "verify"), "wrong"), "--set tls.verify: wrong"),
+        ("TCP", "a", Complaint(("targets", 0), "wrong"), "TARGET: wrong"),
+        ("HTTP", "a", Complaint(("targets", 0), "wrong"), "TARGET: wrong; say, a:80"),
+        ("TLS", "a", Complaint(("targets", 0), "wrong"), "TARGET: wrong; say, a:443"),
+        ("TLS", "a:b", Complaint(("targets", 0), "wrong"), "TARGET: wrong"),
+        (
+            "HTTP",
+            "https://a.b/c",
+            Complaint(("targets", 0), "wrong"),
+            "TARGET: wrong; not a URL but, say, HTTPS a.b:443 --set url_path=/c",
+        ),
+        ("HTTP", "http://[x/", Complaint(("targets", 0), "wrong"), "TARGET: wrong"),
+    ],
+)
+def test_complaints_say_where_on_the_command_line_they_belong(
+    kind: str, target: str, complaint: Complaint, message: str
+) -> None:
+    with pytest.raises(Rejected) as rejected:
+        trial.checks_of(kind, target, {}, refusing(complaint))
+    assert str(rejected.value) == message
+
+
+def test_the_command_line_is_read_as_a_monitor_of_the_configuration() -> None:
+    given: list[object] = []
+
+    def read(value: object) -> Monitor:
+        given.append(value)
+        return a_monitor()
+
+    [check] = trial.checks_of("TCP", "10.0.0.3:80", {"rise": 1}, read)
+    target = "10.0.0.3:80"
+    assert given == [{"name": f"TCP {target}", "type": "TCP", "targets": [target], "rise": 1}]
+    assert str(check.target) == "10.0.0.3:80"
+
+
+def a_monitor(**changes: Any) -> Monitor:
+    options = {
+        "name": "m",
+        "type": "TCP",
+        "targets": (Backend(address="10.0.0.3", port=80),),
+        "probe": TcpProbe(),
+    }
+    return Monitor(**{**options, **changes})
+
+
+def test_a_monitor_is_found_by_its_name() -> None:
+    backends = (Backend(address="10.0.0.3", port=80), Backend(address="10.0.0.4", port=80))
+    pool = Pool(name="web", backends=backends)
+    monitors = (a_monitor(name="web-tcp", targets=(), pool="web"), a_monitor())
+    model = Model(monitors, (pool, Pool(name="m", backends=backends[:1])))
+    assert [check.backend for check in trial.named_checks(model, "web-tcp")] == [*backends]
+    with pytest.raises(Rejected, match="did you mean 'web-tcp'"):
+        trial.named_checks(model, "webtcp")
+
+
+def an_outcome(reason: Reason, **facts: Fact) -> Outcome:
+    return Outcome(reason, f"found {reason}", facts, at=NOW, seconds=0.25)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changes", "status"),
+    [
+        (an_outcome(Reason.OK), {}, Status.OK),
+        (an_outcome(Reason.SILENT), {}, Status.OK),
+        (an_outcome(Reason.OK), {"slow": 0.2}, Status.WARNING),
+        (an_outcome(Reason.OK), {"slow": 0.3}, Status.OK),
+        (an_outcome(Reason.REFUSED), {"slow": 0.2}, Status.CRITICAL),
+        (an_outcome(Reason.NO_DESCRIPTORS), {}, Status.UNKNOWN),
+        (
+            an_outcome(Reason.OK, tls_not_after=NOW + 86400),
+            {"probe": TlsProbe(tls=TlsSettings(expires_within=2 * 86400))},
+            Status.WARNING,
+        ),
+    ],
+)
+def test_one_probe_is_judged_by_itself(
+    outcome: Outcome, changes: dict[str, Any], status: Status
+) -> None:
+    assert trial.judge(a_monitor(**changes), outcome)[0] is status
+
+
+async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:
+    async def probe(_: Check, trace: trial.Trace) -> Outcome:
+        trace("resolve", 0.0, "10.0.0.3 (literal)")
+        trace("first_byte", 0.012345, f"x{ESC}")
+        trace("send", 1.5, "")
+        return an_outcome(Reason.REFUSED)
+
+    monitor = a_monitor()
+    check = Check(monitor, Pool(name="m"), monitor.targets[0])
+    written: list[str] = []
+    assert await trial.run([check], probe, written.append, colour=False) is Status.CRITICAL
+    assert written == [
+        "    0.000 ms  resolve     10.0.0.3 (literal)",
+        "   12.345 ms  first byte  x\\x1b",
+        " 1500.000 ms  send",
+        "CRITICAL  CONNECT_FAILED (refused): found refused, in 250.0 ms",
+    ]
+
+
+async def test_of_several_backends_the_worst_counts() -> None:
+    async def probe(check: Check, _: trial.Trace) -> Outcome:
+        return an_outcome(Reason.OK if check.backend.port == 80 else Reason.REFUSED)
+
+    backends = [Backend(address="10.0.0.3", port=port) for port in (80, 81)]
+    checks = [Check(a_monitor(), Pool(name="m"), backend) for backend in backends]
+    written: list[str] = []
+    assert await trial.run(checks, probe, written.append, colour=True) is Status.CRITICAL
+    assert written[0] == "m on 10.0.0.3:80"
+    assert written[1].startswith(f"{ESC}[32mOK{ESC}[0m  found ok, in ")
+    assert written[3].startswith(f"{ESC}[1;31mCRITICAL{ESC}[0m  CONNECT_FAILED (refused): ")
