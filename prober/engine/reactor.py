@@ -103,14 +103,13 @@ class Engine:
     def _look(self) -> None:
         sockets = self._sockets
         for _ in range(self.in_flight // _BATCH + _LOOKS):
-            events = sockets.epoll.poll(0, _BATCH)
+            events = sockets.poll(_BATCH)
             if events:
                 self._now = self._clock()
             for descriptor, mask in events:
                 attempt = self._by_descriptor.get(descriptor)
                 if attempt is None:
-                    sockets.saw_end(descriptor)
-                    continue
+                    continue  # the end of a connection that was dissolved
                 try:
                     self._ready(attempt, mask)
                 except Exception as error:  # noqa: BLE001  (as in `_safely`)

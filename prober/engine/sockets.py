@@ -40,7 +40,17 @@ class Sockets:
         self.epoll = select.epoll()
         self._idle: dict[int, list[socket.SocketType]] = {socket.AF_INET: [], socket.AF_INET6: []}
         self._ended: list[socket.SocketType] = []
-        self._dissolved: dict[int, socket.SocketType] = {}
+        self._is_reporting = False
+
+    def poll(self, most: int) -> list[tuple[int, int]]:
+        """Return up to `most` descriptors of which there is news, with what epoll says of them.
+
+        It may be the end of a connection that was dissolved. A socket whose end is still to be
+        reported can be used again, as the report speaks of what it is then; not so one of which
+        it has just been reported.
+        """
+        self._is_reporting = True
+        return self.epoll.poll(0, most)
 
     def stream(self, family: int) -> socket.SocketType:
         """Return a socket to connect over TCP; when it is closed it resets its connection.
@@ -49,7 +59,7 @@ class Sockets:
         TCP_DEFER_ACCEPT on this side as well: tcp_rcv_synsent_state_process).
         """
         idle = self._idle[family]
-        if idle:
+        if idle and not self._is_reporting:
             return idle.pop()
         return self._opened(socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER)
 
@@ -78,37 +88,24 @@ class Sockets:
     def dissolve(self) -> bool:
         """Reset the connections of the sockets that were given back; return if there were any.
 
-        One after the other, as what the kernel does for it is in the processor's caches then.
+        One after the other, as what the kernel does for it is in the processor's caches then. To
+        be called when all that was reported last has been handled.
         """
-        ended, dissolved = self._ended, self._dissolved
+        ended, self._is_reporting = self._ended, False
         if not ended:
             return False
         for sock in ended:
-            descriptor = sock.fileno()
-            if len(dissolved) < KEPT and not _connect(descriptor, *_TO_NOWHERE):
-                dissolved[descriptor] = sock
+            idle = self._idle[sock.family]
+            if len(idle) < KEPT and not _connect(sock.fileno(), *_TO_NOWHERE):
+                idle.append(sock)
             else:
                 sock.close()
         ended.clear()
         return True
 
-    def saw_end(self, descriptor: int) -> None:
-        """Take in that the epoll has reported the end of a dissolved connection.
-
-        Not before that can its socket be used again: the report would be taken for the next one's.
-        """
-        sock = self._dissolved.pop(descriptor, None)
-        if sock is not None:
-            idle = self._idle[sock.family]
-            if len(idle) < KEPT:
-                idle.append(sock)
-            else:
-                sock.close()
-
     def close(self) -> None:
         """Give back everything."""
-        for kept in (*self._idle.values(), self._ended, [*self._dissolved.values()]):
+        for kept in (*self._idle.values(), self._ended):
             while kept:
                 kept.pop().close()
-        self._dissolved.clear()
         self.epoll.close()

@@ -266,25 +266,38 @@ def test_the_socket_of_a_good_probe_serves_the_next_from_another_port(
     assert {found.reason for found in by_hand.outcomes} == {Reason.OK}
 
 
-def test_a_socket_is_not_used_again_before_the_end_of_its_connection_was_reported(
-    listener: socket.socket,
-) -> None:
-    """That report would be taken for news of the next connection: closed, and yet writable."""
-    sockets = Sockets()
+def dissolved(sockets: Sockets, listener: socket.socket) -> socket.SocketType:
+    """Return a socket whose connection was made and dissolved."""
     sock = sockets.stream(socket.AF_INET)
     sock.connect_ex(listener.getsockname())
     assert sockets.epoll.poll(PATIENCE)
     sockets.give_back(sock)
     assert sockets.dissolve()
-    with closing(sockets), closing(sock), closing(sockets.stream(socket.AF_INET)) as other:
-        assert other is not sock
-        reported = {descriptor for descriptor, _ in sockets.epoll.poll(PATIENCE)}
-        assert sock.fileno() in reported
-        sockets.saw_end(sock.fileno())
+    return sock
+
+
+def test_a_socket_of_whose_end_is_being_reported_is_not_used_again(
+    listener: socket.socket,
+) -> None:
+    """The report would be taken for news of the next connection: closed, and yet writable."""
+    with closing(Sockets()) as sockets, closing(dissolved(sockets, listener)) as sock:
+        assert sock.fileno() in {descriptor for descriptor, _ in sockets.poll(9)}
+        with closing(sockets.stream(socket.AF_INET)) as other:
+            assert other is not sock
+        sockets.dissolve()
+        assert sockets.stream(socket.AF_INET) is sock
+
+
+def test_a_socket_that_is_used_again_tells_nothing_of_its_last_connection(
+    listener: socket.socket,
+) -> None:
+    with closing(Sockets()) as sockets, closing(dissolved(sockets, listener)) as sock:
         assert sockets.stream(socket.AF_INET) is sock
         sock.connect_ex(listener.getsockname())
-        ((descriptor, events),) = sockets.epoll.poll(PATIENCE)
+        assert select.select([sockets.epoll], [], [], PATIENCE)[0]
+        ((descriptor, events),) = sockets.poll(9)
         assert descriptor == sock.fileno()
+        assert events & select.EPOLLOUT
         assert not events & select.EPOLLHUP
 
 
