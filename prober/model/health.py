@@ -1,5 +1,6 @@
 """Rise and fall: everything that decides the status of one check lives here."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from prober.model.status import Outcome, Reason, Result, Status
@@ -30,11 +31,17 @@ def advance(health: Health, result: Result, *, rise: int, fall: int) -> Health:
     online, streak = health
     if result is _GOOD:
         streak = streak + 1 if streak > 0 else 1
-        return Health(True if streak >= rise else online, streak)
+        return _health(True if streak >= rise else online, streak)
     if result is _INCONCLUSIVE:
         return health
     streak = streak - 1 if streak < 0 else -1
-    return Health(False if -streak >= fall else online, streak)
+    return _health(False if -streak >= fall else online, streak)
+
+
+@lru_cache(maxsize=4096)
+def _health(online: bool | None, streak: int) -> Health:
+    """Return the same health for the same values: checks that are all well share few."""
+    return Health(online, streak)
 
 
 def status_of(health: Health, *, reserved: bool, stale: bool, enabled: bool = True) -> Status:
