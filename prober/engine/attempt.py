@@ -85,32 +85,57 @@ _WAITED_FOR = {
 class Attempt:
     """One probe in flight. Times are monotonic seconds, None until they happen."""
 
-    # What most probes never have costs them nothing while it stands on the class.
-    finished = False
-    waiting: int = Waiting.CONNECTION
-    endpoint: Endpoint | None = None
-    on_answer: Callable[[Answer], None] | None = None
-    failure: Trouble | None = None
-    sock: socket.SocketType | None = None
-    wire: Wire | None = None  # while it speaks
-    steps: Steps | None = None
-    handshake: StartTls | None = None
-    session: TlsSession | None = None
-    resolved_at: float | None = None
-    connected_at: float | None = None
-    secured_at: float | None = None
-    sent_at: float | None = None
-    first_byte_at: float | None = None
-    settled_at: float | None = None  # when it was decided, if that is not its end
+    __slots__ = (
+        "connected_at",
+        "deadline",
+        "done",
+        "endpoint",
+        "endpoints",
+        "ends_by",
+        "failure",
+        "finished",
+        "first_byte_at",
+        "handshake",
+        "job",
+        "lost",
+        "on_answer",
+        "resolved_at",
+        "secured_at",
+        "sent_at",
+        "session",
+        "settled_at",
+        "sock",
+        "started_at",
+        "steps",
+        "waiting",
+        "wall",
+        "wire",
+    )
 
     def __init__(self, job: Job, done: Done, *, now: float, wall: float, lost: float) -> None:
         self.job = job
         self.done = done
-        self.started_at = now
         self.wall = wall
         self.lost = lost  # what the process had lost to standstills when this began
         self.deadline = self.ends_by = now + job.timeout  # of all, and of what is tried now
         self.endpoints = job.endpoints  # those that are left to try
+        self.finished = False
+        self.waiting: int = Waiting.CONNECTION
+        self.endpoint: Endpoint | None = None
+        self.on_answer: Callable[[Answer], None] | None = None
+        self.failure: Trouble | None = None
+        self.sock: socket.SocketType | None = None
+        self.wire: Wire | None = None  # while it speaks
+        self.steps: Steps | None = None
+        self.handshake: StartTls | None = None
+        self.session: TlsSession | None = None
+        self.started_at = now
+        self.resolved_at: float | None = None
+        self.connected_at: float | None = None
+        self.secured_at: float | None = None
+        self.sent_at: float | None = None
+        self.first_byte_at: float | None = None
+        self.settled_at: float | None = None  # when it was decided, if that is not its end
 
     @property
     def waited_for(self) -> str:

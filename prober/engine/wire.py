@@ -31,10 +31,18 @@ class Wire:
     is raised as `Trouble`.
     """
 
-    received = 0
-    unsent = b""
-    tls: TlsStream | None = None
-    _reads_left = _READS_AT_ONCE
+    __slots__ = (
+        "_again",
+        "_datagram",
+        "_ended",
+        "_limit",
+        "_readable",
+        "_reads_left",
+        "_sock",
+        "received",
+        "tls",
+        "unsent",
+    )
 
     def __init__(
         self,
@@ -45,10 +53,14 @@ class Wire:
         events: int,
         limit: int = REPLY_LIMIT,
     ) -> None:
+        self.received = 0
+        self.unsent = b""
+        self.tls: TlsStream | None = None
         self._sock = sock
         self._again = again
         self._datagram = datagram
         self._limit = limit
+        self._reads_left = _READS_AT_ONCE
         self._readable = events & _NEWS != 0
         self._ended = events & _ENDED != 0  # the peer sends nothing beyond what is already here
 

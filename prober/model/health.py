@@ -39,7 +39,7 @@ def advance(health: Health, result: Result, *, rise: int, fall: int) -> Health:
 
 
 @lru_cache(maxsize=4096)
-def _health(online: bool | None, streak: int) -> Health:
+def _health(online: bool | None, streak: int) -> Health:  # noqa: FBT001  (lru_cache likes positions)
     """Return the same health for the same values: checks that are all well share few."""
     return Health(online, streak)
 
