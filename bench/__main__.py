@@ -8,6 +8,7 @@ import argparse
 import compileall
 import json
 import os
+import platform
 import ssl
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def go_far(port: int, asked: argparse.Namespace) -> dict[str, Any]:
 
 def machine() -> dict[str, str]:
     """Say what was measured on."""
-    versions = {"python": sys.version.split()[0], "openssl": ssl.OPENSSL_VERSION}
+    python = f"{platform.python_version()} {os.path.realpath(sys.executable)}"
+    versions = {"python": python, "openssl": ssl.OPENSSL_VERSION}
     for name, command in (
         ("haproxy", ("haproxy", "-v")),
         ("blackbox_exporter", ("prometheus-blackbox-exporter", "--version")),
@@ -115,9 +117,8 @@ def main() -> None:
     parser.add_argument("--only", choices=("peers", "scale"), help="measure one half only")
     parser.add_argument("--write", action="store_true", help=f"keep the results in {RESULTS.name}/")
     asked = parser.parse_args()
-    compileall.compile_dir(
-        Path(prober.__file__).parent, quiet=1
-    )  # as pip does, for what it installs
+    package = Path(prober.__file__).parent
+    compileall.compile_dir(package, quiet=1)  # as pip does, for what it installs
     how = {"command": " ".join(["python -m bench", *sys.argv[1:]]), "machine": machine()}
     with tempfile.TemporaryDirectory() as name, targets(Path(name)) as ports:
         if asked.only != "scale":
