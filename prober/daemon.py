@@ -146,6 +146,9 @@ class _Daemon:
                 self._edits.start()
                 if not await _listen(listener, self._addresses):
                     return 1
+                scheme = "https" if self._entrance.tls else "http"
+                for bound in listener.addresses:
+                    log.info("listening", address=str(bound), url=f"{scheme}://{bound}/")
                 self._prober.guard.listeners = listener.addresses
                 await self._work(traces, stop)
         finally:
@@ -171,7 +174,7 @@ class _Daemon:
 
 
 async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
-    """Listen on every address; say where, or why not."""
+    """Listen on every address, or say why not."""
     for address in addresses:
         try:
             await listener.open(address)
@@ -179,8 +182,6 @@ async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
             reason = error.strerror or str(error)
             log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
             return False
-    for bound in listener.addresses:
-        log.info("listening", address=str(bound))
     return True
 
 

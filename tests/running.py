@@ -65,7 +65,7 @@ class Daemon:
         self._queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=(log,), daemon=True)
         self._reader.start()
-        self.url = f"http://{self.wait_for('listening')['address']}"
+        self.url = self.wait_for("listening")["url"].rstrip("/")
         self._seen = 0  # probes may have been quicker, and somebody may wait for them
 
     def _read(self, log: IO[bytes]) -> None:
