@@ -1,7 +1,4 @@
-"""Before and around the daemon: what `prober run` and `prober demo` do first, and what they run in.
-
-Nothing is imported here that only one of the steps needs.
-"""
+"""Before and around the daemon: what `run` and `demo` do first, and what they run it in."""
 
 import os
 import signal
