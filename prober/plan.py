@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from prober.client import Unanswered, all_checks, ask_json
-from prober.config.edits import Edited, overlay
 from prober.config.reader import Config
 from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
-from prober.model.edit import Edit
+from prober.edits.edit import Edit
+from prober.edits.overlay import Edited, overlay
 from prober.model.monitor import Model
 from prober.model.option import Rejected
 from prober.model.wording import clean

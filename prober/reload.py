@@ -12,10 +12,10 @@ import structlog
 
 from prober.config.changes import Changes, changes
 from prober.config.disk import Traces
-from prober.config.edits import Edited, overlay
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
+from prober.edits.overlay import Edited, overlay
 from prober.source import Reading, yielding
 from prober.state.vitals import Vitals
 from prober.watch import Watcher

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from prober.model.edit import Edit
+from prober.edits.edit import Edit
 from prober.model.health import Health
 from prober.model.status import PHASES, REASONS, Fact, Outcome, Status
 from prober.state.database import Database, table

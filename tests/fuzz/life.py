@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 from prober.config.changes import changes
 from prober.config.reader import Config, parse
+from prober.edits.kept import Standing
 from prober.model.option import Outside
 from prober.probing import Prober
-from prober.standing import Standing
 from tests.simulation import START, WALL, Clock
 
 LIMIT = 1000

@@ -24,10 +24,10 @@ from prober.model.status import Reason
 from prober.state.database import Database
 from prober.web.app import make_app
 from prober.web.auth import Access
+from tests.edits.test_editor import FILE, World
 from tests.engine.targets import PATIENCE
 from tests.fuzz.stored import scratch
 from tests.fuzz.subject import Feed, Subject
-from tests.test_editing import FILE, World
 from tests.web.dialects.conftest import DOCUMENT
 from tests.web.dialects.editing import FakeEditor
 from tests.web.world import World as Shown

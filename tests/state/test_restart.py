@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prober.model.edit import Edit
+from prober.edits.edit import Edit
 from prober.model.status import Reason, Status
 from prober.state.database import Database
 from prober.state.journal import Journal, read_saved

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.config.edits import Edited, overlay
-from prober.config.patches import created_monitor, created_pool, hidden, patched, unknown_secrets
 from prober.config.reader import Config, parse
-from prober.model.edit import MONITOR, POOL, Edit, Origin
+from prober.edits.edit import MONITOR, POOL, Edit, Origin
+from prober.edits.overlay import Edited, overlay
+from prober.edits.patches import created_monitor, created_pool, hidden, patched, unknown_secrets
 from prober.model.monitor import Monitor
 from prober.model.option import Outside, Rejected, dotted, show_options
 from prober.model.pool import Pool, derived_id

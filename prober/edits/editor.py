@@ -1,6 +1,6 @@
 """Edits over the API: each is checked whole, then probed, then written down; or nothing happens.
 
-The rules of what an edit means are in `prober.config.edits` and `prober.config.patches`.
+The rules of what an edit means are in `prober.edits.overlay` and `prober.edits.patches`.
 """
 
 import asyncio
@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
-from prober.config.edits import Edited, overlay
-from prober.config.patches import (
+from prober.config.reader import Config, Written
+from prober.edits.edit import MONITOR, POOL, Edit, Named
+from prober.edits.kept import Standing
+from prober.edits.overlay import Edited, overlay
+from prober.edits.patches import (
     Content,
     created_monitor,
     created_pool,
@@ -18,13 +21,10 @@ from prober.config.patches import (
     unknown_secrets,
     whole,
 )
-from prober.config.reader import Config, Written
-from prober.model.edit import MONITOR, POOL, Edit, Named
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, options_of
 from prober.model.pool import Pool
 from prober.source import yielding
-from prober.standing import Standing
 from prober.web.editor import Conflict
 
 Item = TypeVar("Item", Monitor, Pool)
