@@ -2,7 +2,7 @@
 
 import sys
 
-from prober.cli import main
+from prober.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from prober import __version__
-from prober.cli import COMMANDS
+from prober.cli.main import COMMANDS
 from prober.config.reader import parse
 from prober.model.monitor import Model
 from prober.model.option import Outside

@@ -15,7 +15,7 @@ import pytest
 import trustme
 import yaml
 
-from prober import cli
+from prober.cli.main import main as cli
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.entrance import connection_limits
@@ -257,7 +257,7 @@ def test_few_descriptors_do_not_shut_it_up(tmp_path: Path) -> None:
     (tmp_path / "prober.json").write_text(json.dumps(NO_MONITORS))
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40));"
-        "from prober.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from prober.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     with subprocess.Popen(
         [

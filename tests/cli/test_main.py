@@ -14,8 +14,10 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
-from prober import __version__, cli, flags
-from prober.flags import Flag
+from prober import __version__
+from prober.cli.flags import Flag
+from prober.cli.main import flags
+from prober.cli.main import main as cli
 from tests.running import prober
 
 # Flags and variables
@@ -200,7 +202,7 @@ def test_what_must_start_fast_loads_nothing_but_the_standard_library(arguments: 
     done = python(f"""
 import sys
 before = set(sys.modules)
-from prober.cli import main
+from prober.cli.main import main
 try:
     main({arguments!r}, {{}})
 except SystemExit:
@@ -240,7 +242,7 @@ def test_the_version_is_printed() -> None:
 def test_a_reader_that_leaves_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    code = "import sys; from prober.cli import main; sys.exit(main(['--help']))"
+    code = "import sys; from prober.cli.main import main; sys.exit(main(['--help']))"
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -259,7 +261,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 def test_a_closed_stream_changes_no_exit_code_and_becomes_no_socket(closed: str) -> None:
     code = """
 import os, sys
-from prober.cli import main
+from prober.cli.main import main
 code = main(["check", "--config", "/nowhere"])
 sys.exit(code if os.open(os.devnull, os.O_RDONLY) > 2 else 1)
 """

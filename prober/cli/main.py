@@ -12,7 +12,7 @@ from io import FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, NamedTuple
 
 from prober import __version__
-from prober.flags import (
+from prober.cli.flags import (
     Flag,
     complete,
     daemon_url,
@@ -190,8 +190,8 @@ def _plan(options: Namespace, environment: Environment) -> int:
     """Tell what a reload of a running daemon would do."""
     import json
 
-    from prober import plan
-    from prober.client import Unanswered, token_in
+    from prober.cli.client import Unanswered, token_in
+    from prober.cli.main import plan
     from prober.config.problem import ConfigError
     from prober.model.wording import clean
 
@@ -234,12 +234,12 @@ def _probe(options: Namespace, environment: Environment) -> int:
     """Probe once, with the engine of the daemon, and tell each step."""
     import asyncio
 
-    from prober import trial
+    from prober.cli.main import single_probe as trial
+    from prober.cli.terminal import EXIT_CODES, wants_colour
     from prober.config.problem import ConfigError
     from prober.engine.once import probe_once
     from prober.model.option import Rejected
     from prober.model.wording import clean
-    from prober.terminal import EXIT_CODES, wants_colour
 
     try:
         checks = _checks_to_probe(options, environment)
@@ -263,7 +263,7 @@ def _print_at_once(line: str) -> None:
 def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Check]":
     from pathlib import Path
 
-    from prober import trial
+    from prober.cli.main import single_probe as trial
     from prober.config.monitors import Defaults, read_monitor
     from prober.engine.tls import vet
     from prober.model.monitor import Monitor
@@ -288,10 +288,10 @@ def _status(options: Namespace, environment: Environment) -> int:
     """Show the checks of a running daemon, the worst first."""
     import time
 
-    from prober import overview
-    from prober.client import Unanswered, token_in
+    from prober.cli.client import Unanswered, token_in
+    from prober.cli.main import status_view as overview
+    from prober.cli.terminal import EXIT_CODES, wants_colour
     from prober.model.wording import clean
-    from prober.terminal import EXIT_CODES, wants_colour
 
     query = {name: getattr(options, name) for name in ("pool", "monitor") if getattr(options, name)}
     colour = wants_colour(sys.stdout, environment)
@@ -313,7 +313,7 @@ def _status(options: Namespace, environment: Environment) -> int:
 
 def _health(options: Namespace, _: Environment) -> int:
     """Ask a daemon whether it is well; say something only if it is not."""
-    from prober.client import Unanswered, ask, token_in
+    from prober.cli.client import Unanswered, ask, token_in
     from prober.model.wording import clean
 
     try:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from prober.client import Unanswered, all_checks, ask_json
+from prober.cli.client import Unanswered, all_checks, ask_json
 from prober.config.reader import Config
 from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
 from prober.edits.edit import Edit

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prober import trial
+from prober.cli.main import single_probe as trial
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool

@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple, TextIO
 
-from prober.client import Unanswered, all_checks, ask_json
+from prober.cli.client import Unanswered, all_checks, ask_json
+from prober.cli.terminal import cut, paint, table
 from prober.model.aggregate import worst
 from prober.model.status import Status
 from prober.model.wording import clean, progress, result_words, span
-from prober.terminal import cut, paint, table
 
 _HEADINGS = ("MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE")
 _ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)

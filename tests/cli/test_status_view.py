@@ -11,11 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from prober import cli, overview
-from prober.client import Unanswered
+from prober.cli.client import Unanswered
+from prober.cli.main import main as cli
+from prober.cli.main import status_view as overview
+from prober.cli.terminal import columns, cut, table, wants_colour
 from prober.model.status import Reason, Status
 from prober.model.wording import clean, progress, result_words, span, took
-from prober.terminal import columns, cut, table, wants_colour
 
 NOW = 1_800_000_000.0
 ESC = "\x1b"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from prober import plan
-from prober.client import Unanswered
+from prober.cli.client import Unanswered
+from prober.cli.main import plan
 from prober.source import Source
 from tests.running import daemon, free_port, prober
 
@@ -194,7 +194,7 @@ def test_a_bad_file_and_a_daemon_that_is_away_have_exit_codes_of_their_own(tmp_p
 def test_an_answer_of_something_else_is_not_taken_for_a_daemons(
     monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> None:
-    monkeypatch.setattr("prober.plan.ask_json", lambda *_, **__: answer)
-    monkeypatch.setattr("prober.plan.all_checks", lambda *_, **__: [])
+    monkeypatch.setattr("prober.cli.plan.ask_json", lambda *_, **__: answer)
+    monkeypatch.setattr("prober.cli.plan.all_checks", lambda *_, **__: [])
     with pytest.raises(Unanswered, match="is this a prober"):
         plan.running("http://h")

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from prober.cli.terminal import paint
 from prober.model.aggregate import worst
 from prober.model.health import RESERVED, reserve
 from prober.model.monitor import Check, Model, Monitor
@@ -13,7 +14,6 @@ from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
 from prober.model.status import Outcome, Reason, Result, Status
 from prober.model.wording import clean
-from prober.terminal import paint
 
 Trace = Callable[[str, float, str], None]
 """Is told each step of a probe, the seconds since its start, and what there is to say."""
