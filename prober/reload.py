@@ -15,10 +15,10 @@ from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
+from prober.config.watch import Watcher
 from prober.edits.overlay import Edited, overlay
 from prober.source import Reading, yielding
 from prober.state.vitals import Vitals
-from prober.watch import Watcher
 
 log = structlog.get_logger()
 

@@ -13,9 +13,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from prober import demo_targets
+from prober.config.advice import surprises
 from prober.demo_targets import alternating, certificate, flapping
 from prober.probes import PROBE_TYPES
-from prober.surprises import surprises
 
 if find_spec("prober.config"):
     from prober import demo

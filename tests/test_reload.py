@@ -22,6 +22,7 @@ from prober.config.disk import Disk, Traces
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import SHRINK_WINDOW, Ask, ShrinkGuard, Step
+from prober.config.watch import Eyes, Watcher
 from prober.model.monitor import Model
 from prober.model.status import Outcome, Reason, Status
 from prober.probing import Prober
@@ -29,7 +30,6 @@ from prober.reload import Reloader
 from prober.source import Reading, Source, read, read_aside, read_in_child
 from prober.state.store import CheckState
 from prober.state.vitals import Vitals
-from prober.watch import Eyes, Watcher
 from tests.running import daemon, free_port
 from tests.simulation import Simulation, model_of
 

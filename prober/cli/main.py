@@ -163,10 +163,10 @@ def _demo(options: Namespace, _: Environment) -> int:
 
 def _check(options: Namespace, environment: Environment) -> int:
     """Print every problem, or what the configuration amounts to and what may surprise."""
+    from prober.config.advice import surprises
     from prober.config.problem import ConfigError
     from prober.model.monitor import probe_rate
     from prober.model.wording import clean
-    from prober.surprises import surprises
 
     try:
         config = _load(options, environment)

@@ -15,11 +15,11 @@ import structlog
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import SHRINK_WINDOW
+from prober.config.watch import Watcher
 from prober.discovery.fetch import ListUnusable, read_list
 from prober.discovery.known import Listed, lists_of, restore, save, with_lists
 from prober.model.monitor import LIST_INTERVAL, TargetList
 from prober.state.vitals import ListHealth, Vitals
-from prober.watch import Watcher
 
 log = structlog.get_logger()
 

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
+from prober.config.advice import surprises
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, parse
 from prober.config.targets import parse_targets, write_targets
 from prober.model.option import Outside, show_options
-from prober.surprises import surprises
 from tests.fuzz.subject import Feed, Subject
 
 MAIN = "prober.yaml"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from prober.config.advice import surprises
 from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
@@ -11,7 +12,6 @@ from prober.model.probe import Probe
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe
-from prober.surprises import surprises
 
 
 def monitor(kind: str, probe: Probe, port: int, **options: Any) -> Monitor:
