@@ -23,8 +23,8 @@ import structlog
 
 from bench.targets import addresses
 from prober.config.reader import Config, parse
+from prober.daemon.probing import Prober
 from prober.model.option import Outside
-from prober.probing import Prober
 
 CHECKS = 400
 INTERVAL = 0.1
@@ -84,7 +84,7 @@ async def whole(config: Config) -> tuple[float, int]:
     """Return the CPU microseconds of one probe of the engine, and how many there were."""
     loop = asyncio.get_running_loop()
     prober = Prober(config, loop=loop, limit=CHECKS)
-    with prober.probing():
+    with prober.daemon.probing():
         await asyncio.sleep(3 * INTERVAL + CHECKS / 1000)
         begun, before = time.process_time(), _probes(prober)
         await asyncio.sleep(SECONDS)

@@ -18,6 +18,8 @@ from prober.config.changes import Changes
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import ShrinkGuard
+from prober.daemon.loading import Reading
+from prober.daemon.reload import Reloader
 from prober.discovery import fetch
 from prober.discovery.discovery import Discovery
 from prober.discovery.fetch import LIST_LIMIT, ListUnusable, read_list
@@ -26,8 +28,6 @@ from prober.model.kinds import Secret
 from prober.model.monitor import Model, Monitor, TargetList
 from prober.model.pool import Pool
 from prober.probes.tcp import TcpProbe
-from prober.reload import Reloader
-from prober.source import Reading
 from prober.state.vitals import Vitals
 from tests.running import PATIENCE, Daemon, daemon, prober
 

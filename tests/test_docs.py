@@ -9,6 +9,7 @@ import yaml
 from prober.blackbox import exchange
 from prober.config.reader import parse
 from prober.config.reference import with_tables
+from prober.daemon.probing import MOST_ON_DEMAND
 from prober.engine.resolver import USABLE
 from prober.engine.scheduler import REFUSAL_HOLD
 from prober.model.kinds import Frozen
@@ -17,7 +18,6 @@ from prober.model.option import Outside
 from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
-from prober.probing import MOST_ON_DEMAND
 from prober.state.recent import CAPACITY
 from prober.web.attempts import BURST, REFILL
 from prober.web.auth import OPEN_PATHS

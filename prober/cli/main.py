@@ -103,13 +103,14 @@ def _run(options: Namespace, environment: Environment) -> int:
     """Serve what the configuration says until a signal ends it."""
     import structlog
 
-    from prober import launch
+    from prober.daemon.serve import launch
 
     launch.import_aiohttp()
-    from prober import daemon, logs
+    from prober import logs
     from prober.config.disk import Disk
     from prober.config.problem import ConfigError
-    from prober.source import Source
+    from prober.daemon.loading import Source
+    from prober.daemon.serve import serve as daemon
 
     logs.configure(
         format=options.log_format,
@@ -136,7 +137,7 @@ def _run(options: Namespace, environment: Environment) -> int:
 
 def _load(options: Namespace, environment: Environment) -> "Config":
     """Read the configuration, found where it is looked for; raise `ConfigError`."""
-    from prober.source import Source
+    from prober.daemon.loading import Source
 
     return Source(path=options.config, environment=environment).load()
 
@@ -145,10 +146,11 @@ def _demo(options: Namespace, _: Environment) -> int:
     """Serve a model whose targets live in this very process."""
     from contextlib import AsyncExitStack
 
-    from prober import launch
+    from prober.daemon.serve import launch
 
     launch.import_aiohttp()
-    from prober import daemon, demo, logs
+    from prober import demo, logs
+    from prober.daemon.serve import serve as daemon
 
     by_itself = "console" if sys.stderr.isatty() else "json"
     logs.configure(format=options.log_format or by_itself, level=options.log_level)

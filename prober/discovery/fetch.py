@@ -8,9 +8,9 @@ from typing import Any
 from prober import __version__
 from prober.config.disk import Disk
 from prober.config.problem import ConfigError
+from prober.daemon.loading import yielding
 from prober.discovery.known import Listed, parse
 from prober.model.monitor import LIST_INTERVAL, TargetList
-from prober.source import yielding
 
 FETCH_SECONDS = 10.0
 """Time that a server has for its whole answer."""

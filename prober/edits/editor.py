@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
 from prober.config.reader import Config, Written
+from prober.daemon.loading import yielding
 from prober.edits.edit import MONITOR, POOL, Edit, Named
 from prober.edits.kept import Standing
 from prober.edits.overlay import Edited, overlay
@@ -24,7 +25,6 @@ from prober.edits.patches import (
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, options_of
 from prober.model.pool import Pool
-from prober.source import yielding
 from prober.web.editor import Conflict
 
 Item = TypeVar("Item", Monitor, Pool)

@@ -366,7 +366,7 @@ def test_the_schema_tells_an_editor_what_check_would(
 
 
 class FakeDaemon:
-    """Stands for prober.daemon, and remembers how it was run."""
+    """Stands for prober.daemon.serve, and remembers how it was run."""
 
     def __init__(self) -> None:
         self.config: Any = None
@@ -381,8 +381,8 @@ class FakeDaemon:
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
     fake = FakeDaemon()
-    monkeypatch.setitem(sys.modules, "prober.daemon", fake)
-    monkeypatch.setattr("prober.daemon", fake, raising=False)
+    monkeypatch.setitem(sys.modules, "prober.daemon.serve", fake)
+    monkeypatch.setattr("prober.daemon.serve", fake, raising=False)
     monkeypatch.setattr("prober.logs.configure", lambda **_: None)
     return fake
 

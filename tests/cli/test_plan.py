@@ -8,7 +8,7 @@ import pytest
 
 from prober.cli.client import Unanswered
 from prober.cli.main import plan
-from prober.source import Source
+from prober.daemon.loading import Source
 from tests.running import daemon, free_port, prober
 
 BEFORE = """\

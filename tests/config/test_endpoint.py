@@ -11,9 +11,9 @@ import trustme
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, load
 from prober.config.schema import json_schema
+from prober.daemon.local_checks import VET_SERVER
 from prober.model.access import Role
 from prober.model.endpoint import Endpoint, RateLimit
-from prober.vetting import VET_SERVER
 
 Read = Callable[..., Config]
 Said = Callable[..., list[str]]
@@ -278,7 +278,9 @@ def test_a_package_that_is_missing_is_named(
 ) -> None:
     (tmp_path / "public.pem").write_text(PEM)
     (tmp_path / "web.yml").write_text(json.dumps({"basic_auth_users": {"anna": HASH}}))
-    monkeypatch.setattr("prober.vetting.find_spec", lambda name: None if name == package else name)
+    monkeypatch.setattr(
+        "prober.daemon.local_checks.find_spec", lambda name: None if name == package else name
+    )
     keys = [{"key_id": "a", "role": "read", "public_key": "public.pem"}]
     said = vetted(tmp_path, {"web_config_file": "web.yml", "auth": {"oracle_keys": keys}})
     assert f"needs the package {package}: pip install '{extra}'" in said

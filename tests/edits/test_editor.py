@@ -22,14 +22,14 @@ from jsonschema import (  # type: ignore[import-untyped]  # it has no types
 from structlog.testing import capture_logs
 
 from prober.config.shrink import ShrinkGuard
+from prober.daemon.loading import Source, read_aside
+from prober.daemon.probing import Prober
+from prober.daemon.reload import Reloader
 from prober.edits.editor import Editing
 from prober.edits.kept import Standing
 from prober.engine.tls import vet
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
-from prober.probing import Prober
-from prober.reload import Reloader
-from prober.source import Source, read_aside
 from prober.state.store import CheckState
 from prober.web.app import make_app
 from prober.web.editor import Conflict

@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 from prober.config.changes import changes
 from prober.config.reader import Config, parse
+from prober.daemon.probing import Prober
 from prober.edits.kept import Standing
 from prober.model.option import Outside
-from prober.probing import Prober
 from tests.simulation import START, WALL, Clock
 
 LIMIT = 1000
@@ -71,9 +71,9 @@ class Life:
         config = configuration(pools, monitors, self.state_dir)
         with ExitStack() as stack:
             times = SimpleNamespace(monotonic=self.clock, time=self.wall)
-            stack.enter_context(patch("prober.probing.time", times))
+            stack.enter_context(patch("prober.daemon.probing.time", times))
             if self._engine is not None:
-                stack.enter_context(patch("prober.probing.Engine", self._engine))
+                stack.enter_context(patch("prober.daemon.probing.Engine", self._engine))
             self.loop = Loop(self.clock)
             loop: Any = self.loop
             prober = Prober(config, loop=loop, limit=LIMIT, state_dir=config.server.state_dir)
@@ -81,7 +81,7 @@ class Life:
             self.edits = Standing(config, prober.saved_edits, journal=prober.journal, note=note)
             prober.config = self.edits.edited.config
             prober.save_more = self.edits.save_all
-            stack.enter_context(prober.probing())
+            stack.enter_context(prober.daemon.probing())
             self.edits.start()
             self._running = stack.pop_all()
 
@@ -100,7 +100,7 @@ class Life:
         """Take over another configuration; `between` is called wherever the loop has a turn."""
         config = configuration(pools, monitors, self.state_dir)
         difference = changes(self.prober.config.model, config.model)
-        with patch("prober.probing.Pace", _Pace):
+        with patch("prober.daemon.probing.Pace", _Pace):
             _run(self.prober.apply(config, difference), between)
 
 

@@ -20,8 +20,8 @@ from prober.config.disk import Disk, OverBudgetError, Traces
 from prober.config.problem import ConfigError, Problem
 from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
+from prober.daemon.local_checks import VET_SERVER
 from prober.engine.tls import vet
-from prober.vetting import VET_SERVER
 
 SMALL = 32 * 1024
 """Bytes of configuration that are read in a thread."""
@@ -88,7 +88,7 @@ async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Readi
     nor in its environment, and it inherits no socket.
     """
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "prober.reload_child"),
+        *(sys.executable, "-P", "-m", "prober.daemon.reload_child"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,  # a traceback is no line of our log

@@ -16,8 +16,8 @@ from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
 from prober.config.watch import Watcher
+from prober.daemon.loading import Reading, yielding
 from prober.edits.overlay import Edited, overlay
-from prober.source import Reading, yielding
 from prober.state.vitals import Vitals
 
 log = structlog.get_logger()

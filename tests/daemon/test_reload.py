@@ -23,11 +23,11 @@ from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import SHRINK_WINDOW, Ask, ShrinkGuard, Step
 from prober.config.watch import Eyes, Watcher
+from prober.daemon.loading import Reading, Source, read, read_aside, read_in_child
+from prober.daemon.probing import Prober
+from prober.daemon.reload import Reloader
 from prober.model.monitor import Model
 from prober.model.status import Outcome, Reason, Status
-from prober.probing import Prober
-from prober.reload import Reloader
-from prober.source import Reading, Source, read, read_aside, read_in_child
 from prober.state.store import CheckState
 from prober.state.vitals import Vitals
 from tests.running import daemon, free_port
@@ -329,10 +329,10 @@ async def test_a_large_configuration_is_read_in_a_process_and_a_small_one_is_not
         asked.append(source)
         return Reading(None)
 
-    monkeypatch.setattr("prober.source.read_in_child", instead)
+    monkeypatch.setattr("prober.daemon.loading.read_in_child", instead)
     assert (await read_aside(written)).config == written.load()
     assert not asked
-    monkeypatch.setattr("prober.source.SMALL", 100)
+    monkeypatch.setattr("prober.daemon.loading.SMALL", 100)
     assert await read_aside(written) == Reading(None)
     assert asked == [written]
 
@@ -425,7 +425,7 @@ def test_a_bug_in_reading_is_a_problem_and_no_more(
     def fail(*_: object, **__: object) -> Config:
         raise RecursionError(SECRET)
 
-    monkeypatch.setattr("prober.source.load", fail)
+    monkeypatch.setattr("prober.daemon.loading.load", fail)
     assert read(written).problems == ("internal error while reading: RecursionError",)
 
 

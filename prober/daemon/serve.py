@@ -15,17 +15,17 @@ from aiohttp import web
 from prober.config.disk import Traces
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
+from prober.daemon.access import Entrance, connection_limits
+from prober.daemon.exposure import allows_reload, why_locked
+from prober.daemon.loading import Source, read_aside
+from prober.daemon.probing import Prober
+from prober.daemon.reload import Reloader
 from prober.discovery.discovery import Discovery
 from prober.edits.editor import Editing
 from prober.edits.kept import Standing
 from prober.engine.tls import vet
-from prober.entrance import Entrance, connection_limits
-from prober.exposure import allows_reload, why_locked
 from prober.model.probe import Target
-from prober.probing import Prober
-from prober.reload import Reloader
 from prober.service import Service
-from prober.source import Source, read_aside
 from prober.state.database import StateUnusableError
 from prober.web.app import end_streams, make_app
 from prober.web.listener import Listener

@@ -4,7 +4,7 @@ import gc
 import pickle
 import sys
 
-from prober.source import Source, read
+from prober.daemon.loading import Source, read
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from prober.config.reader import Config
-from prober.exposure import is_exposed
+from prober.daemon.exposure import is_exposed
 from prober.model.probe import Target
 from prober.web.auth import Access
 from prober.web.guard import Limits
