@@ -106,11 +106,11 @@ def _run(options: Namespace, environment: Environment) -> int:
     from prober.daemon.serve import launch
 
     launch.import_aiohttp()
-    from prober import logs
     from prober.config.disk import Disk
     from prober.config.problem import ConfigError
     from prober.daemon.loading import Source
     from prober.daemon.serve import serve as daemon
+    from prober.logs.setup import setup as logs
 
     logs.configure(
         format=options.log_format,
@@ -149,8 +149,9 @@ def _demo(options: Namespace, _: Environment) -> int:
     from prober.daemon.serve import launch
 
     launch.import_aiohttp()
-    from prober import demo, logs
     from prober.daemon.serve import serve as daemon
+    from prober.demo.embedded import embedded as demo
+    from prober.logs.setup import setup as logs
 
     by_itself = "console" if sys.stderr.isatty() else "json"
     logs.configure(format=options.log_format or by_itself, level=options.log_level)

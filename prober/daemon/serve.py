@@ -25,8 +25,8 @@ from prober.edits.editor import Editing
 from prober.edits.kept import Standing
 from prober.engine.tls import vet
 from prober.model.probe import Target
-from prober.service import Service
 from prober.state.database import StateUnusableError
+from prober.systemd.service import Service
 from prober.web.app import end_streams, make_app
 from prober.web.listener import Listener
 from prober.web.probe import OnDemand

@@ -383,7 +383,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
     fake = FakeDaemon()
     monkeypatch.setitem(sys.modules, "prober.daemon.serve", fake)
     monkeypatch.setattr("prober.daemon.serve", fake, raising=False)
-    monkeypatch.setattr("prober.logs.configure", lambda **_: None)
+    monkeypatch.setattr("prober.logs.setup.configure", lambda **_: None)
     return fake
 
 

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
-from prober import notify
 from prober.model.status import Status
-from prober.notify import Notifier
 from prober.state.events import Event
 from prober.state.liveness import examine
 from prober.state.store import Store
 from prober.state.vitals import Vitals
+from prober.systemd import notify
+from prober.systemd.notify import Notifier
 from prober.web.pace import Pace
 
 log = structlog.get_logger()

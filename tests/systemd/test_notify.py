@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prober import notify
-from prober.notify import Notifier
+from prober.systemd import notify
+from prober.systemd.notify import Notifier
 
 
 @pytest.fixture(params=["a path", "an abstract name"])

@@ -21,7 +21,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from prober.lines import Lines
+from prober.logs.nonblocking import Lines
 from prober.model.kinds import Secret
 from prober.model.wording import clean
 

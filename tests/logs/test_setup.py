@@ -15,8 +15,8 @@ from typing import IO, TextIO
 import pytest
 import structlog
 
-from prober import logs
-from prober.lines import KEPT
+from prober.logs.nonblocking import KEPT
+from prober.logs.setup import setup as logs
 from prober.model.kinds import Secret
 from prober.model.probe import Target
 from prober.model.status import Status

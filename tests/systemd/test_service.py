@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from prober.model.status import Reason, Status
-from prober.notify import Notifier
-from prober.service import Service, status_line
+from prober.systemd.notify import Notifier
+from prober.systemd.service import Service, status_line
 from tests.running import PATIENCE, daemon, free_port, listener
 from tests.web.world import World, monitor
 

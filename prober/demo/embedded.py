@@ -12,7 +12,7 @@ from functools import partial
 from string import Template
 
 from prober.config.reader import Config, parse
-from prober.demo_targets import (
+from prober.demo.demo_targets import (
     HTTP_END,
     GrpcHealth,
     Replying,

@@ -12,13 +12,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from prober import demo_targets
 from prober.config.advice import surprises
-from prober.demo_targets import alternating, certificate, flapping
+from prober.demo.demo_targets import alternating, certificate, flapping
+from prober.demo.embedded import demo_targets
 from prober.probes import PROBE_TYPES
 
 if find_spec("prober.config"):
-    from prober import demo
+    from prober.demo.embedded import embedded as demo
 
 ready = pytest.mark.skipif(
     find_spec("prober.config") is None, reason="the configuration floor is not there yet"
