@@ -5,8 +5,8 @@ from heapq import heappop, heappush
 from itertools import count
 
 from prober.engine.attempt import Attempt, Done, Job
-from prober.engine.guard import Objection
 from prober.engine.scheduler import Scheduler
+from prober.engine.target_policy import Objection
 from prober.engine.ticker import BEAT, Ticker
 from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor

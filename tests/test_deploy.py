@@ -18,7 +18,7 @@ from prober.cli.main import COMMANDS
 from prober.config.reader import parse
 from prober.model.monitor import Model
 from prober.model.option import Outside
-from prober.state.liveness import HUNG
+from prober.state.heartbeat import HUNG
 from prober.web.routes import ROUTES
 from tests.running import daemon, free_port
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from prometheus_client.utils import floatToGoString
 
-from prober.blackbox.certificate import Certificate, read_certificate
+from prober.blackbox.chain import Certificate, read_certificate
 from prober.model.probe import TlsSession
 
 HELP = {

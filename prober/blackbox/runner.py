@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from prober.blackbox.certificate import read_certificate
+from prober.blackbox.chain import read_certificate
 from prober.blackbox.exchange import BODY_LIMIT
 from prober.blackbox.findings import Findings
 from prober.engine.attempt import Job

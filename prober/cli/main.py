@@ -268,7 +268,7 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
 
     from prober.cli.main import single_probe as trial
     from prober.config.monitors import Defaults, read_monitor
-    from prober.engine.tls import vet
+    from prober.engine.handshake import vet
     from prober.model.monitor import Monitor
     from prober.model.option import Outside, Rejected
 

@@ -31,7 +31,7 @@ from prober.model.monitor import Monitor, TargetList
 from prober.model.option import is_required, options_of
 from prober.model.pool import Backend, Pool
 from prober.model.reach import TargetRules
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
 
 _SECTIONS = {

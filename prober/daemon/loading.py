@@ -21,7 +21,7 @@ from prober.config.problem import ConfigError, Problem
 from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
 from prober.daemon.local_checks import VET_SERVER
-from prober.engine.tls import vet
+from prober.engine.handshake import vet
 
 SMALL = 32 * 1024
 """Bytes of configuration that are read in a thread."""

@@ -14,10 +14,10 @@ import structlog
 from prober import __version__
 from prober.config.changes import Changes
 from prober.config.reader import Config
-from prober.engine.guard import Guard
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
+from prober.engine.target_policy import Guard
 from prober.engine.ticker import Ticker
 from prober.model.health import Health
 from prober.model.monitor import Check
@@ -34,7 +34,7 @@ from prober.web.keys import Front
 from prober.web.pace import Pace
 
 if TYPE_CHECKING:
-    from prober.blackbox.service import ProbeService
+    from prober.blackbox.probe_service import ProbeService
 
 log = structlog.get_logger()
 
@@ -154,7 +154,7 @@ class Prober:
         return Database(state_dir, report=report, lost=lost)
 
     def _probe_on_demand(self, limit: int) -> "ProbeService":
-        from prober.blackbox.service import ProbeService  # noqa: PLC0415  (few want it)
+        from prober.blackbox.probe_service import ProbeService  # noqa: PLC0415  (few want it)
 
         refused = self.config.modules.refused if self.config.modules else {}
         for module, why in refused.items():

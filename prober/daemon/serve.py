@@ -20,10 +20,10 @@ from prober.daemon.exposure import allows_reload, why_locked
 from prober.daemon.loading import Source, read_aside
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
-from prober.discovery.discovery import Discovery
+from prober.discovery.lists import Discovery
 from prober.edits.editor import Editing
 from prober.edits.kept import Standing
-from prober.engine.tls import vet
+from prober.engine.handshake import vet
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
 from prober.systemd.service import Service

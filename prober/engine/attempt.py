@@ -4,8 +4,8 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from prober.engine.guard import Objection
 from prober.engine.resolver import Answer, Endpoint, endpoints, literal
+from prober.engine.target_policy import Objection
 from prober.engine.wire import REPLY_LIMIT, Wire
 from prober.model.probe import Begin, StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Phases

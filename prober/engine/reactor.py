@@ -14,11 +14,11 @@ from typing import Final
 
 from prober.engine.attempt import Attempt, Done, Job, Waiting
 from prober.engine.errors import at_once
+from prober.engine.handshake import TlsContexts, TlsStream
 from prober.engine.link import Links
 from prober.engine.resolver import Address, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import BEAT, STALL, Ticker
-from prober.engine.tls import TlsContexts, TlsStream
 from prober.engine.wheel import Wheel
 from prober.engine.wire import Wire, error_of
 from prober.model.probe import RECEIVE, DeadlineReached, Send, StartTls, Target, Trouble

@@ -7,7 +7,7 @@ from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from prober.engine.attempt import Attempt, Done, Job
-from prober.engine.guard import Objection
+from prober.engine.target_policy import Objection
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
 from prober.model.health import PENDING, Health

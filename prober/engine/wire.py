@@ -8,7 +8,7 @@ from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
 from prober.engine.errors import at_once, from_network
-from prober.engine.tls import TlsStream
+from prober.engine.handshake import TlsStream
 from prober.model.probe import Trouble
 from prober.model.status import Reason
 

@@ -21,7 +21,7 @@ from prober.model.option import Complaint, Kind, Rejected, option, section
 from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
 from prober.model.probe import Probe, Target
 from prober.model.schedule import spread
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 
 INTERVAL = duration(0.1, 86400)
 UDP_PACE = 1.1

@@ -19,7 +19,7 @@ from prober.model.option import (
     show_options,
 )
 from prober.model.probe import Target
-from prober.model.tls import HOST_NAME
+from prober.model.tls_settings import HOST_NAME
 
 PORT = integer(1, 65535)
 NAME = text(1, 255)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from prober.model.status import Reason, Verdict
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 
 
 class Send(NamedTuple):

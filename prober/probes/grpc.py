@@ -17,7 +17,7 @@ from prober.model.kinds import Codes, codes, matching, text
 from prober.model.option import option
 from prober.model.probe import RECEIVE, Send, StartTls, Steps, Target, Trouble
 from prober.model.status import Reason, Verdict
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import TLS, handshake
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -42,7 +42,7 @@ from prober.model.probe import (
     Trouble,
 )
 from prober.model.status import Fact, Reason, Verdict
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH")

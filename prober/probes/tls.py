@@ -8,7 +8,7 @@ from prober.model.kinds import matching
 from prober.model.option import option, section
 from prober.model.probe import StartTls, Steps, Target, TlsSession
 from prober.model.status import Reason, Verdict
-from prober.model.tls import HOST_NAME, TlsSettings
+from prober.model.tls_settings import HOST_NAME, TlsSettings
 
 TLS = section(TlsSettings)
 DOMAIN_NAME = matching(HOST_NAME, "a host name", longest=253)

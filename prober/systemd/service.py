@@ -12,7 +12,7 @@ import structlog
 
 from prober.model.status import Status
 from prober.state.events import Event
-from prober.state.liveness import examine
+from prober.state.heartbeat import examine
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.systemd import notify

@@ -10,7 +10,7 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
-from prober.state.liveness import examine
+from prober.state.heartbeat import examine
 from prober.state.store import CheckState, Standing, Statuses, Store
 from prober.web.document import Written, document, json_response, written
 from prober.web.errors import Refused

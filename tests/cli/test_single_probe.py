@@ -9,7 +9,7 @@ from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Fact, Outcome, Reason, Status
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 

@@ -19,7 +19,7 @@ from prober.config.settings import Server
 from prober.model.monitor import Monitor
 from prober.model.option import options_of, show_options
 from prober.model.pool import Backend, Pool
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
 
 Read = Callable[..., Config]

@@ -21,9 +21,9 @@ from prober.config.shrink import ShrinkGuard
 from prober.daemon.loading import Reading
 from prober.daemon.reload import Reloader
 from prober.discovery import fetch
-from prober.discovery.discovery import Discovery
 from prober.discovery.fetch import LIST_LIMIT, ListUnusable, read_list
 from prober.discovery.known import SAVED, Listed, parse, restore, save
+from prober.discovery.lists import Discovery
 from prober.model.kinds import Secret
 from prober.model.monitor import Model, Monitor, TargetList
 from prober.model.pool import Pool

@@ -27,7 +27,7 @@ from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
 from prober.edits.editor import Editing
 from prober.edits.kept import Standing
-from prober.engine.tls import vet
+from prober.engine.handshake import vet
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
 from prober.state.store import CheckState

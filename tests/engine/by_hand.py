@@ -7,9 +7,9 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from prober.engine.attempt import Attempt, Job
-from prober.engine.guard import Objection
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver
+from prober.engine.target_policy import Objection
 from prober.engine.ticker import Ticker
 from prober.model.probe import Probe, Steps, Target
 from prober.model.status import Outcome

@@ -10,7 +10,7 @@ import pytest
 
 from prober.model.kinds import Codes
 from prober.model.status import Fact, Reason, Result
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from tests.engine.conftest import Certificates, Serve
 from tests.engine.targets import answers, close, find, hold, phases

@@ -17,7 +17,7 @@ import pytest
 from prober.model.kinds import Codes
 from prober.model.probe import Probe
 from prober.model.status import Reason, Result
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe

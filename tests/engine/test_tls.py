@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from prober.engine.tls import TlsContexts, vet
+from prober.engine.handshake import TlsContexts, vet
 from prober.model.monitor import Monitor
 from prober.model.probe import Probe, Send, StartTls, Steps
 from prober.model.status import Reason, Result, Verdict
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe

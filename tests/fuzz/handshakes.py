@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import trustme
 from cryptography import x509
 
-from prober.engine.certificate import not_after
-from prober.engine.tls import TlsStream, make_context
+from prober.engine.handshake import TlsStream, make_context
+from prober.engine.leaf import not_after
 from prober.model.probe import Trouble
 from prober.model.status import Result, Verdict
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from tests.fuzz.subject import Feed, Subject
 
 FLIGHTS = 6

@@ -9,7 +9,7 @@ from prober.model.monitor import UDP_PACE, Check, Model, Monitor, TargetList, pr
 from prober.model.option import Complaint, Outside, Rejected, section
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.probe import Probe, Target
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe

@@ -6,7 +6,7 @@ from random import Random
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
 from prober.model.status import Fact, Outcome, Phases, Reason
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe

@@ -20,7 +20,7 @@ from prober import __version__
 from prober.model.option import Outside, Rejected, section
 from prober.model.probe import RECEIVE, Send, Target
 from prober.model.status import Reason
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from tests.probes.drive import (
     DEADLINE,

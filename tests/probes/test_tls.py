@@ -4,7 +4,7 @@ import pytest
 
 from prober.model.probe import Probe, Target, Trouble
 from prober.model.status import Reason
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpsProbe
 from prober.probes.tls import TlsProbe

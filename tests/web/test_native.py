@@ -10,7 +10,7 @@ from prober.model.kinds import Frozen, Secret
 from prober.model.pool import Backend, Pool
 from prober.model.schedule import Delay
 from prober.model.status import Fact, Reason
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from tests.web.conftest import Client

@@ -17,7 +17,7 @@ from prober.model.kinds import Frozen, Secret, codes
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
 from prober.model.status import PHASES, Reason
-from prober.model.tls import TlsSettings
+from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe

@@ -7,7 +7,7 @@ the same way is `Unsupported`.
 from base64 import b64encode
 from dataclasses import dataclass
 
-from prober.config.blackbox.kinds import (
+from prober.config.blackbox.module_kinds import (
     DURATION,
     FAMILY,
     HEADER_NAME,
@@ -40,7 +40,7 @@ from prober.model.kinds import (
     text,
 )
 from prober.model.option import Complaint, Rejected, option, section
-from prober.model.tls import HOST_NAME, TlsSettings
+from prober.model.tls_settings import HOST_NAME, TlsSettings
 
 _PROXY = "probes do not go through proxies"
 _CEL = "CEL expressions are not evaluated"

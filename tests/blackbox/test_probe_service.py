@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from prober.blackbox.dialogue import expand
-from prober.blackbox.http import parse_url
+from prober.blackbox.http_module import parse_url
+from prober.blackbox.probe_service import ProbeService, probe_seconds
 from prober.blackbox.runner import address_hash, choose
-from prober.blackbox.service import ProbeService, probe_seconds
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.reading import Modules

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from prober.state.liveness import HUNG, ailment, examine
+from prober.state.heartbeat import HUNG, ailment, examine
 from prober.state.vitals import Vitals
 
 

@@ -1,7 +1,7 @@
 """The TCP and the gRPC prober."""
 
 from prober.blackbox.dialogue import Course, dialogue
-from prober.blackbox.http import parse_url
+from prober.blackbox.http_module import parse_url
 from prober.blackbox.runner import Runner
 from prober.config.blackbox.modules import GrpcModule, TcpModule
 from prober.model.option import Rejected

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from prober.engine.guard import Guard
 from prober.engine.resolver import Address
+from prober.engine.target_policy import Guard
 from prober.model.monitor import Check
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Target

@@ -9,8 +9,8 @@ import structlog
 import yaml
 
 from prober.blackbox.findings import Findings
-from prober.blackbox.http import probe_http
-from prober.blackbox.others import probe_grpc, probe_tcp
+from prober.blackbox.http_module import probe_http
+from prober.blackbox.other_modules import probe_grpc, probe_tcp
 from prober.blackbox.runner import OwnTrouble, Runner, look_up_all
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.reading import Modules

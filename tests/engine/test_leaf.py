@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.engine.certificate import not_after
+from prober.engine.leaf import not_after
 from tests.engine.conftest import Certificates
 
 END = datetime(2040, 5, 6, 7, 8, 9, tzinfo=UTC)
