@@ -19,10 +19,10 @@ from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.recent import CAPACITY
-from prober.web.attempts import BURST, REFILL
-from prober.web.auth import OPEN_PATHS
-from prober.web.guard import BODY_LIMIT, Limits
 from prober.web.sd import meta_labels
+from prober.web.server.auth import OPEN_PATHS
+from prober.web.server.client_limits import BODY_LIMIT, Limits
+from prober.web.server.login_limits import BURST, REFILL
 from tests.running import prober
 
 ROOT = Path(__file__).parent.parent

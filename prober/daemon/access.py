@@ -9,9 +9,9 @@ import structlog
 from prober.config.reader import Config
 from prober.daemon.exposure import is_exposed
 from prober.model.probe import Target
-from prober.web.auth import Access
-from prober.web.guard import Limits
-from prober.web.tls import RenewedContext
+from prober.web.server.auth import Access
+from prober.web.server.client_limits import Limits
+from prober.web.server.serving_tls import RenewedContext
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from prober.config.settings import Server
 from prober.model.access import OracleKey
 from prober.model.endpoint import Endpoint
 from prober.model.option import Complaint
-from prober.web.tls import make_context, unusable
+from prober.web.server.serving_tls import make_context, unusable
 
 
 def _vet_server(server: Server) -> Iterator[Complaint]:

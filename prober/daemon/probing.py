@@ -30,8 +30,8 @@ from prober.state.history import History
 from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
-from prober.web.keys import Front
-from prober.web.pace import Pace
+from prober.web.server.pace import Pace
+from prober.web.server.services import Front
 
 if TYPE_CHECKING:
     from prober.blackbox.probe_service import ProbeService

@@ -25,7 +25,7 @@ from prober.edits.patches import (
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, options_of
 from prober.model.pool import Pool
-from prober.web.editor import Conflict
+from prober.web.server.editing import Conflict
 
 Item = TypeVar("Item", Monitor, Pool)
 
@@ -76,7 +76,7 @@ class Editing:
         self._wall = wall
         self._also_locked = also_locked
 
-    # What the web asks: prober.web.editor
+    # What the web asks: prober.web.server.editing
 
     @property
     def locked(self) -> str | None:

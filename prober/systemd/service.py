@@ -17,7 +17,7 @@ from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.systemd import notify
 from prober.systemd.notify import Notifier
-from prober.web.pace import Pace
+from prober.web.server.pace import Pace
 
 log = structlog.get_logger()
 

@@ -9,7 +9,13 @@ from aiohttp.typedefs import Handler
 from prober.state.history import History
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
-from prober.web.auth import (
+from prober.web.dialects import DIALECTS
+from prober.web.metrics import Metrics
+from prober.web.openapi import OPENAPI, describe
+from prober.web.probe import ON_DEMAND, OnDemand
+from prober.web.routes import ROUTES
+from prober.web.scrape import METRICS
+from prober.web.server.auth import (
     ACCESS,
     OPEN_ROUTES,
     PUBLIC_ROUTES,
@@ -17,12 +23,11 @@ from prober.web.auth import (
     authorize,
     open_routes,
 )
-from prober.web.dialect import SPOKEN, dialect_of
-from prober.web.dialects import DIALECTS
-from prober.web.editor import EDITOR, EDITS, Editor, Edits, warn_of_loss
-from prober.web.errors import errors_as_json
-from prober.web.guard import BODY_LIMIT, guarded
-from prober.web.keys import (
+from prober.web.server.client_limits import BODY_LIMIT, guarded
+from prober.web.server.dialect import SPOKEN, dialect_of
+from prober.web.server.editing import EDITOR, EDITS, Editor, Edits, warn_of_loss
+from prober.web.server.errors import errors_as_json
+from prober.web.server.services import (
     CLOCKS,
     FACADE,
     HISTORY,
@@ -37,11 +42,6 @@ from prober.web.keys import (
     Past,
     Probing,
 )
-from prober.web.metrics import Metrics
-from prober.web.openapi import OPENAPI, describe
-from prober.web.probe import ON_DEMAND, OnDemand
-from prober.web.routes import ROUTES
-from prober.web.scrape import METRICS
 from prober.web.stream import STREAMS, Streams
 
 HEARTBEAT = 15.0

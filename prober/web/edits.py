@@ -11,14 +11,14 @@ from aiohttp import hdrs, web
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected, dotted, options_of
 from prober.model.pool import Pool
-from prober.web.document import document, json_response
-from prober.web.editor import EDITS, Conflict, Editor, editor_of
-from prober.web.errors import Refused
-from prober.web.keys import STORE
 from prober.web.native import monitor_of, pool_of, written_pool
-from prober.web.pace import Pace
-from prober.web.query import read_query
 from prober.web.render import ORIGIN_KEYS, edit_json, monitor_json
+from prober.web.server.editing import EDITS, Conflict, Editor, editor_of
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import document, json_response
+from prober.web.server.pace import Pace
+from prober.web.server.query import read_query
+from prober.web.server.services import STORE
 
 _JSON = ("application/json", "application/merge-patch+json")
 

@@ -12,23 +12,7 @@ from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
 from prober.state.store import CheckState, Standing, Statuses, Store
-from prober.web.document import Written, document, json_response, written
-from prober.web.errors import Refused
-from prober.web.keys import CLOCKS, LIFECYCLE, STORE, VITALS
-from prober.web.lookup import check_of
-from prober.web.pace import Pace
 from prober.web.past import older_events, uptime_of
-from prober.web.query import (
-    Since,
-    any_text,
-    backend,
-    marker,
-    marker_of,
-    one_of,
-    read_query,
-    since,
-    whole_number,
-)
 from prober.web.render import (
     backend_json,
     check_in_full_json,
@@ -40,6 +24,22 @@ from prober.web.render import (
     pool_json,
     status_json,
 )
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Written, document, json_response, written
+from prober.web.server.lookup import check_of
+from prober.web.server.pace import Pace
+from prober.web.server.query import (
+    Since,
+    any_text,
+    backend,
+    marker,
+    marker_of,
+    one_of,
+    read_query,
+    since,
+    whole_number,
+)
+from prober.web.server.services import CLOCKS, LIFECYCLE, STORE, VITALS
 
 PAGE = 1000
 """Checks on a page, if nothing else is asked for, and at most."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from prober.web.query import Parameter
+from prober.web.server.query import Parameter
 
 _TEXT = {"type": "string"}
 PROBE_QUERY = (

@@ -5,12 +5,12 @@ import asyncio
 from aiohttp import web
 
 from prober.state.store import CheckState
-from prober.web.document import json_response
-from prober.web.errors import Refused, error_response
-from prober.web.keys import CLOCKS, PROBING
-from prober.web.lookup import check_of
-from prober.web.query import read_query
 from prober.web.render import result_json
+from prober.web.server.errors import Refused, error_response
+from prober.web.server.json_answer import json_response
+from prober.web.server.lookup import check_of
+from prober.web.server.query import read_query
+from prober.web.server.services import CLOCKS, PROBING
 
 SPARE = 2.0
 """Seconds that a probe may come later than it is due and its timeout allow, in a busy prober."""

@@ -18,8 +18,8 @@ from prober.state.recent import Past
 from prober.state.slots import STATUSES, Slot
 from prober.state.store import CheckState, Standing, Statuses
 from prober.state.vitals import Vitals
-from prober.web.document import Json
-from prober.web.keys import Moment
+from prober.web.server.json_answer import Json
+from prober.web.server.services import Moment
 
 ORIGIN_KEYS = ("origin", "edited")
 """What a monitor or a pool is shown with beside its definition: where it comes from."""

@@ -7,7 +7,7 @@ from prober.model.status import PHASES, Reason, Result, Status
 from prober.state.archive import WINDOWS
 from prober.state.events import EVENT_KINDS
 from prober.state.slots import WIDTH
-from prober.web.document import Json
+from prober.web.server.json_answer import Json
 
 _TEXT: Json = {"type": "string"}
 _TEXT_OR_NULL: Json = {"type": ["string", "null"]}

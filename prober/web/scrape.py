@@ -10,9 +10,9 @@ from aiohttp import ClientConnectionError, hdrs, web
 from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from prober.web.keys import STORE
 from prober.web.metrics import Metrics
-from prober.web.pace import Pace
+from prober.web.server.pace import Pace
+from prober.web.server.services import STORE
 
 _PLAIN = plain.CONTENT_TYPE_PLAIN_0_0_4
 _OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST

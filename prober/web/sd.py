@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from prober.model.monitor import Check
-from prober.web.document import Written, json_response, json_text
-from prober.web.keys import STORE
-from prober.web.pace import Pace
-from prober.web.query import any_text, read_query
+from prober.web.server.json_answer import Written, json_response, json_text
+from prober.web.server.pace import Pace
+from prober.web.server.query import any_text, read_query
+from prober.web.server.services import STORE
 
 SD_QUERY = (
     any_text("pool", "only targets of this pool; may be given more than once"),

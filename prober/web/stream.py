@@ -11,9 +11,9 @@ from contextlib import suppress
 from aiohttp import ClientConnectionError, hdrs, web
 
 from prober.state.events import CAPACITY, Event, EventLog
-from prober.web.document import json_text
-from prober.web.query import read_query, whole_number
 from prober.web.render import event_json
+from prober.web.server.json_answer import json_text
+from prober.web.server.query import read_query, whole_number
 
 _LAST_EVENT_ID = whole_number(
     "last_event_id", 0, 10**18 - 1, "resume after this event; the header Last-Event-ID precedes"

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from prober.model.status import Reason
-from prober.web.errors import Refused
-from prober.web.signatures import BadSignature, SignedRequest, verify_oracle
+from prober.web.server.errors import Refused
+from prober.web.server.signatures import BadSignature, SignedRequest, verify_oracle
 from tests.web.oracle.conftest import oracle_world
 from tests.web.oracle.editing import WorldEditor
 from tests.web.world import World

@@ -23,7 +23,7 @@ from prober.model.kinds import Secret
 from prober.model.status import Reason
 from prober.state.database import Database
 from prober.web.app import make_app
-from prober.web.auth import Access
+from prober.web.server.auth import Access
 from tests.edits.test_editor import FILE, World
 from tests.engine.targets import PATIENCE
 from tests.fuzz.stored import scratch

@@ -13,7 +13,7 @@ import pytest
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.store import Key
-from prober.web.keys import Front
+from prober.web.server.services import Front
 from tests.page.conftest import Open, Serve
 from tests.page.serving import Served
 from tests.page.showcase import showcase

@@ -9,8 +9,8 @@ from aiohttp import ClientConnectionError, web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
-from prober.web.guard import BODY_LIMIT
 from prober.web.routes import ROUTES
+from prober.web.server.client_limits import BODY_LIMIT
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
 

@@ -16,9 +16,9 @@ from prober.model.schedule import Delay
 from prober.model.status import Reason
 from prober.probes.tls import TlsProbe
 from prober.state.load import Overload
-from prober.web.keys import Front
 from prober.web.page.survey import ROWS
 from prober.web.page.view import View, read_view
+from prober.web.server.services import Front
 from tests.running import daemon
 from tests.web.conftest import Client
 from tests.web.reading import Reading

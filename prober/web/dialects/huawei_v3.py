@@ -9,7 +9,6 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from prober.web.dialect import Dialect, DialectRoute
 from prober.web.dialects.huawei_v3_objects import (
     healthmonitor_json,
     member_json,
@@ -29,8 +28,9 @@ from prober.web.dialects.lbaas.listing import (
     read_page,
 )
 from prober.web.dialects.lbaas.model import estate_of
-from prober.web.document import Json, document, json_response
-from prober.web.query import Parameter
+from prober.web.server.dialect import Dialect, DialectRoute
+from prober.web.server.json_answer import Json, document, json_response
+from prober.web.server.query import Parameter
 
 MANNER = edits.Manner(healthmonitor_json, HUAWEI_V3, lenient=True)
 LONGEST_PAGE = 2000

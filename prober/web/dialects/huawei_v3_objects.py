@@ -18,7 +18,7 @@ from prober.web.dialects.lbaas.statuses import (
     member_status,
     pool_status,
 )
-from prober.web.document import Json
+from prober.web.server.json_answer import Json
 
 
 def healthmonitor_json(monitor: Monitor, pool: Pool) -> Json:

@@ -10,7 +10,6 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from prober.web.dialect import Dialect, DialectRoute
 from prober.web.dialects.lbaas import edits
 from prober.web.dialects.lbaas.answers import error_code, request_id
 from prober.web.dialects.lbaas.fields import OCTAVIA
@@ -33,8 +32,9 @@ from prober.web.dialects.octavia_objects import (
     statuses_json,
     words_of,
 )
-from prober.web.document import Json, document, json_response
-from prober.web.query import Parameter
+from prober.web.server.dialect import Dialect, DialectRoute
+from prober.web.server.json_answer import Json, document, json_response
+from prober.web.server.query import Parameter
 
 MANNER = edits.Manner(healthmonitor_json, OCTAVIA, lenient=False)
 PREFIXES = ("/v2.0/lbaas", "/v2/lbaas", "/v2/{project_id}/elb")

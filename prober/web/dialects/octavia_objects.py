@@ -16,7 +16,7 @@ from prober.web.dialects.lbaas.statuses import (
     member_status,
     pool_status,
 )
-from prober.web.document import Json
+from prober.web.server.json_answer import Json
 
 
 def owned(project_id: str, operating_status: str) -> Json:

@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from prober.web.dialect import Dialect, DialectRoute
 from prober.web.dialects.lbaas.answers import request_id
-from prober.web.document import Json, json_response
-from prober.web.errors import Refused
-from prober.web.keys import CLOCKS
+from prober.web.server.dialect import Dialect, DialectRoute
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Json, json_response
+from prober.web.server.services import CLOCKS
 
 LIFETIME = timedelta(hours=24)
 """How long a token is said to be good; prober's own do not end."""

@@ -16,7 +16,6 @@ from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Status
 from prober.state.store import Statuses
-from prober.web.dialect import Dialect, DialectRoute
 from prober.web.dialects.oracle_checker import CheckerForm
 from prober.web.dialects.oracle_health import ResultJson, group_json
 from prober.web.dialects.oracle_ledger import Ledger, Versions, WorkRequest, new_id
@@ -39,11 +38,12 @@ from prober.web.dialects.oracle_requests import (
     reject_other_version,
     retry_token,
 )
-from prober.web.document import Json
-from prober.web.editor import Conflict, editor_of
-from prober.web.errors import Refused
-from prober.web.keys import CLOCKS, STORE, VITALS
-from prober.web.pace import Pace
+from prober.web.server.dialect import Dialect, DialectRoute
+from prober.web.server.editing import Conflict, editor_of
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Json
+from prober.web.server.pace import Pace
+from prober.web.server.services import CLOCKS, STORE, VITALS
 
 
 class Shapes(NamedTuple):

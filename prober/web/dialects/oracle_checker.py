@@ -25,8 +25,8 @@ from prober.model.option import (
     unknown_keys,
 )
 from prober.probes.http import PATTERN, HttpProbe
-from prober.web.document import Json
-from prober.web.errors import Refused
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Json
 
 PAYLOAD_LIMIT = 1024
 """Bytes of requestData and of responseData."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 
 from prober.model.status import Reason, Result, Status
 from prober.state.store import CheckState
-from prober.web.document import Json
 from prober.web.render import time_text
+from prober.web.server.json_answer import Json
 
 _OF_RESULT = {
     Result.OK: "OK",

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from prober.model.monitor import Model
 from prober.model.option import show_options
-from prober.web.document import json_text
-from prober.web.errors import Refused
-from prober.web.pace import Pace
 from prober.web.render import monitor_json
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import json_text
+from prober.web.server.pace import Pace
 
 KEPT = 1000
 """Work requests, and retry tokens, that are remembered."""

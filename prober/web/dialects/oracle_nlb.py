@@ -6,8 +6,8 @@ from prober.web.dialects.oracle_checker import NLB_CHECKER
 from prober.web.dialects.oracle_health import nlb_result_json
 from prober.web.dialects.oracle_ledger import WorkRequest
 from prober.web.dialects.oracle_places import Balancer
-from prober.web.document import Json
 from prober.web.render import time_text
+from prober.web.server.json_answer import Json
 
 
 def _backend_json(backend: Backend) -> Json:

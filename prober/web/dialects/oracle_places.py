@@ -10,7 +10,7 @@ from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool, parse_target
 from prober.model.probe import Target
 from prober.web.dialects.oracle_requests import absent
-from prober.web.keys import STORE, VITALS
+from prober.web.server.services import STORE, VITALS
 
 
 class Balancer(NamedTuple):

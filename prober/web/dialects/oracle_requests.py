@@ -9,10 +9,10 @@ from aiohttp import hdrs, web
 from prober.model.option import Rejected, options_of
 from prober.model.pool import Pool
 from prober.web.dialects.oracle_ledger import new_id
-from prober.web.document import json_response, json_text
-from prober.web.errors import Refused
-from prober.web.pace import Pace
-from prober.web.query import marker, marker_of, whole_number
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import json_response, json_text
+from prober.web.server.pace import Pace
+from prober.web.server.query import marker, marker_of, whole_number
 
 PAGE = 1000
 """Items on a page, if nothing else is asked for, and at most."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
-from prober.web.errors import Refused
+from prober.web.server.errors import Refused
 
 STYLE, SCRIPT = "style.css", "page.js"
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

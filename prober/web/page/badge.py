@@ -5,10 +5,10 @@ from aiohttp import web
 from prober.model.aggregate import pool_status
 from prober.model.status import Status
 from prober.model.wording import clean
-from prober.web.errors import Refused
-from prober.web.keys import STORE
-from prober.web.pace import Pace
 from prober.web.page.html import html, tag
+from prober.web.server.errors import Refused
+from prober.web.server.pace import Pace
+from prober.web.server.services import STORE
 
 _COLOURS = {
     Status.OK: "#1a7344",

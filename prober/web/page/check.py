@@ -12,10 +12,6 @@ from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.recent import Past
 from prober.state.store import CheckState
-from prober.web.errors import Refused
-from prober.web.keys import PROBING, STORE
-from prober.web.lookup import check_of
-from prober.web.pace import Pace
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.frame import Scene, answer, document, mark, scene_of
@@ -38,6 +34,10 @@ from prober.web.page.words import (
 from prober.web.past import older_events, uptime_of
 from prober.web.probing import probe_now
 from prober.web.render import explanation, monitor_json, time_text
+from prober.web.server.errors import Refused
+from prober.web.server.lookup import check_of
+from prober.web.server.pace import Pace
+from prober.web.server.services import PROBING, STORE
 
 TRANSITIONS = 50
 """Changes of status that are shown at most."""

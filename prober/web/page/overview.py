@@ -4,8 +4,6 @@ from aiohttp import web
 
 from prober.model.status import Status
 from prober.web.dialects.openstack import versions, wants_discovery
-from prober.web.keys import STORE
-from prober.web.pace import Pace
 from prober.web.page.frame import (
     Scene,
     alarms,
@@ -18,6 +16,8 @@ from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.survey import ROWS, Survey, last_page, sections, survey
 from prober.web.page.table import body, head, places_of, row
 from prober.web.page.view import DISABLED, REFRESH, View, read_view
+from prober.web.server.pace import Pace
+from prober.web.server.services import STORE
 
 
 async def get_page(request: web.Request) -> web.Response:

@@ -6,13 +6,13 @@ import io
 from aiohttp import web
 
 from prober.state.store import CheckState
-from prober.web.keys import STORE
-from prober.web.pace import Pace
 from prober.web.page.frame import Scene, scene_of
 from prober.web.page.survey import latency_of, survey
 from prober.web.page.view import read_view, word_of
 from prober.web.page.words import last_words
 from prober.web.render import time_text
+from prober.web.server.pace import Pace
+from prober.web.server.services import STORE
 
 OPEN_COLUMNS = ("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95")
 COLUMNS = (*OPEN_COLUMNS, "backend", "type", "result", "reason", "last", "detail", "at", "seconds")

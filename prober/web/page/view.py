@@ -12,7 +12,7 @@ from aiohttp import web
 
 from prober.model.status import Status
 from prober.state.store import CheckState
-from prober.web.query import Parameter
+from prober.web.server.query import Parameter
 
 DISABLED = "DISABLED"
 """Beside the statuses: what is not probed, which has no part in the count of UNKNOWN."""

@@ -10,7 +10,7 @@ from prober.model.monitor import Model, Monitor
 from prober.model.option import Complaint, Outside, Rejected, options_of
 from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
-from prober.web.editor import Conflict, Definition
+from prober.web.server.editing import Conflict, Definition
 from tests.web.world import World
 
 Document = dict[str, list[dict[str, Any]]]

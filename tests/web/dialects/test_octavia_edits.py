@@ -13,8 +13,8 @@ from prober.web.dialects.lbaas.edits import new_monitor, patch_of
 from prober.web.dialects.lbaas.fields import OCTAVIA
 from prober.web.dialects.lbaas.model import Estate
 from prober.web.dialects.octavia import MANNER
-from prober.web.editor import Conflict
-from prober.web.errors import Refused
+from prober.web.server.editing import Conflict
+from prober.web.server.errors import Refused
 from tests.web.conftest import Client
 from tests.web.dialects.conftest import (
     DOCUMENT,

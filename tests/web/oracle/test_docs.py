@@ -19,7 +19,7 @@ from prober.web.dialects.oracle_checker import (
 from prober.web.dialects.oracle_health import LB_WORDS, NLB_WORDS
 from prober.web.dialects.oracle_ledger import KEPT, TOKEN_SECONDS
 from prober.web.dialects.oracle_requests import CODES, PAGE
-from prober.web.signatures import ORACLE_SKEW
+from prober.web.server.signatures import ORACLE_SKEW
 
 TEXT = (Path(__file__).parents[3] / "docs/clouds/oracle.md").read_text()
 

@@ -17,7 +17,7 @@ from prober.model.option import Complaint, Rejected
 from prober.probes import PROBE_TYPES
 from prober.web.dialects import oracle_ledger
 from prober.web.dialects.oracle_checker import LB_CHECKER, NLB_CHECKER
-from prober.web.guard import BODY_LIMIT
+from prober.web.server.client_limits import BODY_LIMIT
 from tests.web.conftest import Client
 from tests.web.oracle.conftest import oracle_world
 from tests.web.oracle.editing import WorldEditor

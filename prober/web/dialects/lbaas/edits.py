@@ -16,9 +16,9 @@ from prober.model.option import Complaint, Rejected, did_you_mean, in_words, map
 from prober.model.pool import Pool
 from prober.web.dialects.lbaas.fields import Vocabulary, has_key, unused_name
 from prober.web.dialects.lbaas.model import Estate, estate_of, normal_id
-from prober.web.document import Json
-from prober.web.editor import Conflict, Definition, editor_of
-from prober.web.errors import Refused
+from prober.web.server.editing import Conflict, Definition, editor_of
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Json
 
 T = TypeVar("T")
 

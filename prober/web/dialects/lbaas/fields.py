@@ -9,7 +9,7 @@ from prober.model.monitor import Monitor
 from prober.model.option import Kind, Outside, Rejected, options_of
 from prober.model.pool import PORT
 from prober.probes import PROBE_TYPES
-from prober.web.document import Json
+from prober.web.server.json_answer import Json
 
 SPELLINGS = {"UDP-CONNECT": "UDP_CONNECT", "TLS-HELLO": "TLS"}
 """OpenStack's names of types, and prober's, which are Huawei's."""

@@ -9,10 +9,10 @@ from aiohttp import web
 from prober.model.option import Rejected
 from prober.web.dialects.lbaas.fields import type_called
 from prober.web.dialects.lbaas.model import normal_id
-from prober.web.document import Json
-from prober.web.errors import Refused
-from prober.web.pace import Pace
-from prober.web.query import Parameter, read_query, whole_number
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Json
+from prober.web.server.pace import Pace
+from prober.web.server.query import Parameter, read_query, whole_number
 
 Wanted = frozenset[Any]
 _NUMBER = re.compile(r"[0-9]{1,9}")

@@ -12,9 +12,9 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.status import Status
 from prober.state.store import Standing, Store
-from prober.web.errors import Refused
-from prober.web.keys import STORE
-from prober.web.pace import Pace
+from prober.web.server.errors import Refused
+from prober.web.server.pace import Pace
+from prober.web.server.services import STORE
 
 
 class LoadBalancer(NamedTuple):

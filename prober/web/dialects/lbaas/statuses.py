@@ -7,7 +7,7 @@ from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
 from prober.state.store import CheckState, Standing
 from prober.web.dialects.lbaas.model import Estate
-from prober.web.document import Json
+from prober.web.server.json_answer import Json
 
 
 class Words(NamedTuple):

@@ -9,8 +9,8 @@ import structlog
 from aiohttp import ClientConnectionError, hdrs, web
 from aiohttp.typedefs import Handler
 
-from prober.web.dialect import dialect_of
-from prober.web.document import json_response
+from prober.web.server.dialect import dialect_of
+from prober.web.server.json_answer import json_response
 
 _log = structlog.get_logger(__name__)
 

@@ -16,9 +16,9 @@ import structlog
 from aiohttp import web
 
 from prober.model.probe import Target
-from prober.web.attempts import peer_of
-from prober.web.guard import GuardedConnection, Limits
-from prober.web.tls import RenewedContext, has_allowed_name
+from prober.web.server.client_limits import GuardedConnection, Limits
+from prober.web.server.login_limits import peer_of
+from prober.web.server.serving_tls import RenewedContext, has_allowed_name
 
 _log = structlog.get_logger(__name__)
 

@@ -11,10 +11,18 @@ import pytest
 import trustme
 
 from prober.model.endpoint import CERTIFICATE_REQUIRED, CERTIFICATE_WELCOME, TlsServer
-from prober.web.guard import Limits
-from prober.web.listener import Listener
-from prober.web.tls import LOOK_EVERY, RenewedContext, has_allowed_name, make_context
-from tests.web.test_guard import HEALTHY, PATIENT, answer, calling, ended, serving, until
+from prober.web.server.client_limits import Limits
+from prober.web.server.listener import Listener
+from prober.web.server.serving_tls import LOOK_EVERY, RenewedContext, has_allowed_name, make_context
+from tests.web.server.test_client_limits import (
+    HEALTHY,
+    PATIENT,
+    answer,
+    calling,
+    ended,
+    serving,
+    until,
+)
 from tests.web.world import World
 
 Names = tuple[str, ...]

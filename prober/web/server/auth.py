@@ -19,14 +19,14 @@ from aiohttp.typedefs import Handler
 
 from prober.model.access import Auth, Role
 from prober.model.endpoint import Endpoint
-from prober.web.attempts import Attempts, Bucket, peer_of
-from prober.web.dialect import SPOKEN, Dialect, dialect_of
-from prober.web.errors import Refused
-from prober.web.guard import read_body
-from prober.web.keys import CLOCKS, FACADE
-from prober.web.origin import SAFE, why_foreign
-from prober.web.passwords import Passwords
-from prober.web.signatures import BadSignature, SignedRequest, verify_huawei, verify_oracle
+from prober.web.server.client_limits import read_body
+from prober.web.server.dialect import SPOKEN, Dialect, dialect_of
+from prober.web.server.errors import Refused
+from prober.web.server.login_limits import Attempts, Bucket, peer_of
+from prober.web.server.origin import SAFE, why_foreign
+from prober.web.server.passwords import Passwords
+from prober.web.server.services import CLOCKS, FACADE
+from prober.web.server.signatures import BadSignature, SignedRequest, verify_huawei, verify_oracle
 
 _log = structlog.get_logger(__name__)
 

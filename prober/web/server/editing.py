@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.web.errors import Refused
+from prober.web.server.errors import Refused
 
 Definition = Mapping[str, object]
 """A monitor or a pool as the configuration file has it: its keys, and values as JSON has them."""

@@ -13,8 +13,8 @@ from prober.model.kinds import duration, in_units
 from prober.model.option import Outside, Rejected, did_you_mean
 from prober.model.pool import parse_target
 from prober.state.slots import WIDTH
-from prober.web.document import json_text
-from prober.web.errors import Refused
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import json_text
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # a + that nobody percent-encoded arrives as a space

@@ -13,15 +13,15 @@ from prober.model.access import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit
 from prober.model.kinds import Frozen, Secret
 from prober.web import app as app_module
-from prober.web.attempts import BURST
-from prober.web.auth import OPEN_PATHS, Access
-from prober.web.dialect import Dialect, DialectRoute
 from prober.web.dialects import DIALECTS
-from prober.web.document import json_response
-from prober.web.keys import Front
-from prober.web.origin import SAFE
 from prober.web.routes import ROUTES
-from prober.web.signatures import BadSignature, SignedRequest
+from prober.web.server.auth import OPEN_PATHS, Access
+from prober.web.server.dialect import Dialect, DialectRoute
+from prober.web.server.json_answer import json_response
+from prober.web.server.login_limits import BURST
+from prober.web.server.origin import SAFE
+from prober.web.server.services import Front
+from prober.web.server.signatures import BadSignature, SignedRequest
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
 
@@ -258,8 +258,8 @@ async def test_a_signature_says_who_calls(
             raise BadSignature("not what was signed")
         return next(iter(keys))
 
-    monkeypatch.setattr("prober.web.auth.verify_oracle", verify)
-    monkeypatch.setattr("prober.web.auth.verify_huawei", verify)
+    monkeypatch.setattr("prober.web.server.auth.verify_oracle", verify)
+    monkeypatch.setattr("prober.web.server.auth.verify_huawei", verify)
     client = await guarded()
     oracle = {"Authorization": 'Signature version="1",keyId="t/u/f"', "X-Some": "Thing"}
     response = await client.put("/fake/things/a%2Fb?c=%20", data=b"body", headers=oracle)

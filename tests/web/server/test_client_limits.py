@@ -13,8 +13,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from prober.model.probe import Target
-from prober.web.guard import BODY_LIMIT, Limits
-from prober.web.listener import Crowd, Listener, room_for
+from prober.web.server.client_limits import BODY_LIMIT, Limits
+from prober.web.server.listener import Crowd, Listener, room_for
 from tests.web.world import World, monitor
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -365,7 +365,7 @@ async def test_without_descriptors_it_rests_and_says_so_once(
     loop.remove_reader(real.fileno())
     short: Any = Exhausted(real)
     listener._sockets[:] = [short]
-    monkeypatch.setattr("prober.web.listener._REST", 0.02)
+    monkeypatch.setattr("prober.web.server.listener._REST", 0.02)
     listener._resume(short)
     with capture_logs() as lines:
         assert await is_healthy(listener)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from prober.web import attempts
-from prober.web.attempts import BURST, REFILL, Attempts, Bucket, peer_of
+from prober.web.server import login_limits as attempts
+from prober.web.server.login_limits import BURST, REFILL, Attempts, Bucket, peer_of
 
 GOOD, OTHER = b"good", b"other"
 

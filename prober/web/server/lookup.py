@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from prober.state.store import CheckState
-from prober.web.errors import Refused
-from prober.web.keys import STORE
-from prober.web.query import normal_key
+from prober.web.server.errors import Refused
+from prober.web.server.query import normal_key
+from prober.web.server.services import STORE
 
 
 def check_of(request: web.Request) -> CheckState:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prober.web.origin import why_foreign
+from prober.web.server.origin import why_foreign
 
 HOST = "127.0.0.1:7762"
 HERE = f"http://{HOST}"

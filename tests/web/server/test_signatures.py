@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.web.signatures import (
+from prober.web.server.signatures import (
     HUAWEI_SKEW,
     ORACLE_SKEW,
     BadSignature,
@@ -250,7 +250,7 @@ def test_without_the_extra_the_refusal_says_what_to_install(
 
 
 def test_the_module_needs_no_extra_to_be_imported() -> None:
-    code = "import sys, prober.web.signatures; sys.exit('cryptography' in sys.modules)"
+    code = "import sys, prober.web.server.signatures; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from prober.web.errors import Refused, error_response
+from prober.web.server.errors import Refused, error_response
 
 BODY_LIMIT = 1 << 20
 """Bytes of a request's body."""

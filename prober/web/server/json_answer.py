@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from prober.web.pace import Pace
+from prober.web.server.pace import Pace
 
 Json = dict[str, Any]
 """A JSON object on its way out."""
