@@ -19,7 +19,7 @@ from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.recent import CAPACITY
-from prober.web.sd import meta_labels
+from prober.web.api.service_discovery import meta_labels
 from prober.web.server.auth import OPEN_PATHS
 from prober.web.server.client_limits import BODY_LIMIT, Limits
 from prober.web.server.login_limits import BURST, REFILL

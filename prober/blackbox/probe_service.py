@@ -17,7 +17,7 @@ from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.model.option import show_options
-from prober.web.probe import ProbeAnswer, ProbeRequest
+from prober.web.api.on_demand import ProbeAnswer, ProbeRequest
 
 log = structlog.get_logger()
 

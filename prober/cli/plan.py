@@ -12,7 +12,7 @@ from prober.edits.overlay import Edited, overlay
 from prober.model.monitor import Model
 from prober.model.option import Rejected
 from prober.model.wording import clean
-from prober.web.render import ORIGIN_KEYS, monitor_json
+from prober.web.api.render import ORIGIN_KEYS, monitor_json
 
 Json = dict[str, Any]
 Name = tuple[str, ...]

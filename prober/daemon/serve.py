@@ -27,8 +27,8 @@ from prober.engine.handshake import vet
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
 from prober.systemd.service import Service
+from prober.web.api.on_demand import OnDemand
 from prober.web.app import end_streams, make_app
-from prober.web.probe import OnDemand
 from prober.web.server.listener import Listener
 
 log = structlog.get_logger()

@@ -9,10 +9,11 @@ from aiohttp.typedefs import Handler
 from prober.state.history import History
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
+from prober.web.api.event_stream import STREAMS, Streams
+from prober.web.api.on_demand import ON_DEMAND, OnDemand
+from prober.web.api.openapi import OPENAPI, describe
 from prober.web.dialects import DIALECTS
 from prober.web.metrics import Metrics
-from prober.web.openapi import OPENAPI, describe
-from prober.web.probe import ON_DEMAND, OnDemand
 from prober.web.routes import ROUTES
 from prober.web.scrape import METRICS
 from prober.web.server.auth import (
@@ -42,7 +43,6 @@ from prober.web.server.services import (
     Past,
     Probing,
 )
-from prober.web.stream import STREAMS, Streams
 
 HEARTBEAT = 15.0
 """Seconds after which a silent event stream shows that it lives."""

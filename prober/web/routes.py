@@ -1,19 +1,20 @@
 """Every route of the native API: the application and its description are made of this table."""
 
-from prober.web import edits, native
-from prober.web.openapi import Route, get_openapi
+from prober.web.api import edit_routes as edits
+from prober.web.api import native
+from prober.web.api.event_stream import STREAM_QUERY, get_stream
+from prober.web.api.on_demand import PROBE_QUERY, get_probe
+from prober.web.api.openapi import Route, get_openapi
+from prober.web.api.past import HISTORY_QUERY, get_history
+from prober.web.api.probe_now import probe
+from prober.web.api.service_discovery import SD_QUERY, get_sd
 from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
 from prober.web.page.check import get_check_page, probe_from_page
 from prober.web.page.overview import get_page
 from prober.web.page.sheet import get_csv
 from prober.web.page.view import VIEW_QUERY
-from prober.web.past import HISTORY_QUERY, get_history
-from prober.web.probe import PROBE_QUERY, get_probe
-from prober.web.probing import probe
 from prober.web.scrape import get_metrics
-from prober.web.sd import SD_QUERY, get_sd
-from prober.web.stream import STREAM_QUERY, get_stream
 
 _EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
 _DELETE = {204: "", 403: "Error", 409: "Error"}

@@ -20,7 +20,7 @@ from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Address, literal
 from prober.model.option import Outside
-from prober.web.probe import ProbeRequest
+from prober.web.api.on_demand import ProbeRequest
 from tests.blackbox.targets import silent, site
 from tests.running import PATIENCE, Daemon, daemon, listener
 

@@ -18,7 +18,7 @@ from prober.state.archive import Due, Retention, read_events, read_slots, read_u
 from prober.state.database import FILE, Database, StateUnusableError
 from prober.state.events import EventFilter
 from prober.state.slots import HOUR
-from prober.web.render import check_in_full_json, event_json, slot_json
+from prober.web.api.render import check_in_full_json, event_json, slot_json
 from prober.web.server.services import Moment
 from tests.fuzz.life import Life
 from tests.fuzz.subject import Feed, Subject

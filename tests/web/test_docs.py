@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from prober.state.events import CAPACITY
+from prober.web.api.native import EVENTS_PAGE, PAGE
 from prober.web.app import HEARTBEAT
 from prober.web.metrics import Metrics
-from prober.web.native import EVENTS_PAGE, PAGE
 from prober.web.routes import ROUTES
 from tests.web.world import World
 

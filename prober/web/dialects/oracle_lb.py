@@ -1,12 +1,12 @@
 """Oracle's Load Balancer service, version 20170115."""
 
 from prober.model.pool import Backend, Pool
+from prober.web.api.render import time_text
 from prober.web.dialects.oracle import Service, Shapes
 from prober.web.dialects.oracle_checker import LB_CHECKER
 from prober.web.dialects.oracle_health import lb_result_json
 from prober.web.dialects.oracle_ledger import WorkRequest
 from prober.web.dialects.oracle_places import Balancer
-from prober.web.render import time_text
 from prober.web.server.json_answer import Json
 
 

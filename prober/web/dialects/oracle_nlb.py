@@ -1,12 +1,12 @@
 """Oracle's Network Load Balancer service, version 20200501."""
 
 from prober.model.pool import Backend, Pool
+from prober.web.api.render import time_text
 from prober.web.dialects.oracle import Service, Shapes
 from prober.web.dialects.oracle_checker import NLB_CHECKER
 from prober.web.dialects.oracle_health import nlb_result_json
 from prober.web.dialects.oracle_ledger import WorkRequest
 from prober.web.dialects.oracle_places import Balancer
-from prober.web.render import time_text
 from prober.web.server.json_answer import Json
 
 

@@ -12,6 +12,9 @@ from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.recent import Past
 from prober.state.store import CheckState
+from prober.web.api.past import older_events, uptime_of
+from prober.web.api.probe_now import probe_now
+from prober.web.api.render import explanation, monitor_json, time_text
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.frame import Scene, answer, document, mark, scene_of
@@ -31,9 +34,6 @@ from prober.web.page.words import (
     past_words,
     progress_words,
 )
-from prober.web.past import older_events, uptime_of
-from prober.web.probing import probe_now
-from prober.web.render import explanation, monitor_json, time_text
 from prober.web.server.errors import Refused
 from prober.web.server.lookup import check_of
 from prober.web.server.pace import Pace

@@ -7,11 +7,11 @@ from aiohttp import web
 from prober.model.status import Status
 from prober.model.wording import span
 from prober.state.vitals import Vitals
+from prober.web.api.render import time_text
 from prober.web.page.assets import SCRIPT, STYLE, address_of
 from prober.web.page.html import Content, Html, html, tag
 from prober.web.page.view import DISABLED
 from prober.web.page.words import NONE, ago, clock_words
-from prober.web.render import time_text
 from prober.web.server.services import CLOCKS, FACADE, VITALS, Front, Moment
 
 STREAM = "/api/v1/events/stream"

@@ -8,9 +8,9 @@ from prober.model.status import Reason, Result
 from prober.model.wording import progress, result_words, span, took
 from prober.state.recent import Past
 from prober.state.store import CheckState
+from prober.web.api.render import time_text
 from prober.web.page.html import Html, tag
 from prober.web.page.survey import expiry_of, latency_of
-from prober.web.render import time_text
 from prober.web.server.services import Moment
 
 DAY = 86400.0

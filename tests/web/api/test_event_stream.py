@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 
 from prober.model.status import Reason
-from prober.web.stream import STREAMS, Streams
+from prober.web.api.event_stream import STREAMS, Streams
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
 

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from prober.state.store import CheckState
-from prober.web.render import result_json
+from prober.web.api.render import result_json
 from prober.web.server.errors import Refused, error_response
 from prober.web.server.json_answer import json_response
 from prober.web.server.lookup import check_of

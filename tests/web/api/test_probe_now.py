@@ -37,7 +37,7 @@ async def test_the_answer_is_the_result_of_the_probe(world: World, connect: Conn
 async def test_a_probe_that_waits_too_long_for_its_turn_is_accepted(
     world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prober.web.probing.SPARE", -1.0)
+    monkeypatch.setattr("prober.web.api.probe_now.SPARE", -1.0)
     client = await connect(probe_now=lambda _key, _tell: world.clock)
     world.configure(monitor("web", "10.0.0.1:80", timeout=0.05))
     response = await client.post(PATH)

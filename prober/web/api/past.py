@@ -9,7 +9,7 @@ from prober.model.kinds import in_units
 from prober.state.archive import DAY, Retention, Uptime
 from prober.state.events import Event, EventFilter
 from prober.state.slots import HOUR, WIDTH
-from prober.web.render import slot_json, time_text
+from prober.web.api.render import slot_json, time_text
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import document
 from prober.web.server.query import Since, moment, normal_key, read_query, span

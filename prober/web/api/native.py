@@ -12,8 +12,8 @@ from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
 from prober.state.store import CheckState, Standing, Statuses, Store
-from prober.web.past import older_events, uptime_of
-from prober.web.render import (
+from prober.web.api.past import older_events, uptime_of
+from prober.web.api.render import (
     backend_json,
     check_in_full_json,
     check_json,

@@ -12,7 +12,7 @@ from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
-from prober.web.schemas import ORIGIN, SCHEMAS
+from prober.web.api.schemas import ORIGIN, SCHEMAS
 from prober.web.server.json_answer import Json, Written, json_response, json_text
 from prober.web.server.query import Parameter, read_query
 

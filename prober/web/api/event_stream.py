@@ -11,7 +11,7 @@ from contextlib import suppress
 from aiohttp import ClientConnectionError, hdrs, web
 
 from prober.state.events import CAPACITY, Event, EventLog
-from prober.web.render import event_json
+from prober.web.api.render import event_json
 from prober.web.server.json_answer import json_text
 from prober.web.server.query import read_query, whole_number
 
