@@ -13,9 +13,9 @@ from prober.web.api.event_stream import STREAMS, Streams
 from prober.web.api.on_demand import ON_DEMAND, OnDemand
 from prober.web.api.openapi import OPENAPI, describe
 from prober.web.dialects import DIALECTS
-from prober.web.metrics import Metrics
+from prober.web.metrics.check_metrics import Metrics
+from prober.web.metrics.scrape import METRICS
 from prober.web.routes import ROUTES
-from prober.web.scrape import METRICS
 from prober.web.server.auth import (
     ACCESS,
     OPEN_ROUTES,

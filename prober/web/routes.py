@@ -8,13 +8,13 @@ from prober.web.api.openapi import Route, get_openapi
 from prober.web.api.past import HISTORY_QUERY, get_history
 from prober.web.api.probe_now import probe
 from prober.web.api.service_discovery import SD_QUERY, get_sd
+from prober.web.metrics.scrape import get_metrics
 from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
 from prober.web.page.check import get_check_page, probe_from_page
 from prober.web.page.overview import get_page
 from prober.web.page.sheet import get_csv
 from prober.web.page.view import VIEW_QUERY
-from prober.web.scrape import get_metrics
 
 _EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
 _DELETE = {204: "", 403: "Error", 409: "Error"}

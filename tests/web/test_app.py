@@ -111,7 +111,7 @@ async def test_a_bug_in_the_middle_of_an_answer_ends_the_connection(
     def broken(**_: bool) -> list[str]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("prober.web.metrics.Metrics.pieces", broken)
+    monkeypatch.setattr("prober.web.metrics.check_metrics.Metrics.pieces", broken)
     with capture_logs() as lines:
         response = await client.get("/metrics")
         with pytest.raises(Exception, match=r"payload is not completed|Connection closed"):

@@ -6,7 +6,7 @@ from pathlib import Path
 from prober.state.events import CAPACITY
 from prober.web.api.native import EVENTS_PAGE, PAGE
 from prober.web.app import HEARTBEAT
-from prober.web.metrics import Metrics
+from prober.web.metrics.check_metrics import Metrics
 from prober.web.routes import ROUTES
 from tests.web.world import World
 

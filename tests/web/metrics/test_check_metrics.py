@@ -21,8 +21,8 @@ from prober.model.status import Reason
 from prober.probes.grpc import GrpcProbe
 from prober.probes.tcp import TcpProbe
 from prober.state.vitals import ListHealth
-from prober.web.metrics import Metrics
-from prober.web.scrape import prefers_openmetrics
+from prober.web.metrics.check_metrics import Metrics
+from prober.web.metrics.scrape import prefers_openmetrics
 from tests.web.conftest import Client
 from tests.web.world import HOSTILE, WALL, World, backends, monitor
 

@@ -10,7 +10,7 @@ from aiohttp import ClientConnectionError, hdrs, web
 from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from prober.web.metrics import Metrics
+from prober.web.metrics.check_metrics import Metrics
 from prober.web.server.pace import Pace
 from prober.web.server.services import STORE
 

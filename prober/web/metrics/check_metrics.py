@@ -20,7 +20,7 @@ from prober.model.status import PHASES, Outcome, Status
 from prober.state.histogram import Histogram
 from prober.state.store import MonitorCounters, Statuses, Store
 from prober.state.vitals import Vitals
-from prober.web.daemon_metrics import DaemonCollector
+from prober.web.metrics.daemon_metrics import DaemonCollector
 
 _STATUS_TEXT = {
     Status.OK: "0.0",
