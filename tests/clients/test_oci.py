@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from prober.model.status import Reason
 from prober.web.server.errors import Refused
 from prober.web.server.signatures import BadSignature, SignedRequest, verify_oracle
-from tests.web.oracle.conftest import oracle_world
-from tests.web.oracle.editing import WorldEditor
+from tests.web.dialects.oracle.conftest import oracle_world
+from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import World
 
 os.environ["OCI_SDK_DEFAULT_CIRCUITBREAKER_ENABLED"] = "false"  # read when the SDK is imported

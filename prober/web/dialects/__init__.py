@@ -1,13 +1,15 @@
 """The cloud APIs: each module renders the one model in the form of one cloud."""
 
-from prober.web.dialects import huawei_v3, octavia, openstack, oracle_lb, oracle_nlb
+from prober.web.dialects.huawei import huawei_v3
+from prober.web.dialects.openstack import discovery_and_tokens, octavia
+from prober.web.dialects.oracle import load_balancer, network_load_balancer
 from prober.web.server.dialect import Dialect
 
 DIALECTS: tuple[Dialect, ...] = (
     huawei_v3.DIALECT,
     octavia.DIALECT,
-    openstack.DIALECT,
-    oracle_lb.DIALECT,
-    oracle_nlb.DIALECT,
+    discovery_and_tokens.DIALECT,
+    load_balancer.DIALECT,
+    network_load_balancer.DIALECT,
 )
 """All of them; no two have a path in common."""

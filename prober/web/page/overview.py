@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.web.dialects.openstack import versions, wants_discovery
+from prober.web.dialects.openstack.discovery_and_tokens import versions, wants_discovery
 from prober.web.page.frame import (
     Scene,
     alarms,

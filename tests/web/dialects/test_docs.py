@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import pytest
 
 from prober.model.status import Reason, Result, Status
-from prober.web.dialects import huawei_v3, octavia
-from prober.web.dialects.lbaas.fields import HUAWEI_V3, OCTAVIA, Vocabulary
-from prober.web.dialects.lbaas.statuses import (
+from prober.web.dialects.huawei import huawei_v3
+from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, OCTAVIA, Vocabulary
+from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     NO_MONITOR,
     OPENSTACK,
@@ -16,6 +16,7 @@ from prober.web.dialects.lbaas.statuses import (
     TIMEOUT_CODES,
     Words,
 )
+from prober.web.dialects.openstack import octavia
 from tests.web.test_docs import DOCS, rows
 
 UNPROBED = ("nothing enabled probes it", NO_MONITOR)

@@ -3,7 +3,7 @@
 import pytest
 
 from prober.model.status import NO_PHASES, PHASES, Outcome, Phases, Reason
-from prober.web.dialects.lbaas.statuses import TIMEOUT_CODES, reason_code
+from prober.web.dialects.lbaas.status_names import TIMEOUT_CODES, reason_code
 
 
 def outcome(reason: Reason, phases: Phases = NO_PHASES) -> Outcome:

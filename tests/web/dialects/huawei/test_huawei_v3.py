@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prober.model.status import Fact, Reason
-from prober.web.dialects.lbaas.model import LoadBalancer
+from prober.web.dialects.lbaas.project_view import LoadBalancer
 from tests.web.conftest import Client
 from tests.web.dialects.conftest import HTTP_ID, WEB_ID, ask, monitor_id, pool_id, refused
 from tests.web.dialects.editing import FakeEditor

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected
 from prober.probes import PROBE_TYPES
-from prober.web.dialects import oracle_ledger
-from prober.web.dialects.oracle_checker import LB_CHECKER, NLB_CHECKER
+from prober.web.dialects.oracle import ledger as oracle_ledger
+from prober.web.dialects.oracle.checker import LB_CHECKER, NLB_CHECKER
 from prober.web.server.client_limits import BODY_LIMIT
 from tests.web.conftest import Client
-from tests.web.oracle.conftest import oracle_world
-from tests.web.oracle.editing import WorldEditor
+from tests.web.dialects.oracle.conftest import oracle_world
+from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import World
 
 WEB = "/20170115/loadBalancers/lb/backendSets/web/healthChecker"

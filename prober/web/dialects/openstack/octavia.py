@@ -10,9 +10,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from prober.web.dialects.lbaas import edits
+from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.answers import error_code, request_id
-from prober.web.dialects.lbaas.fields import OCTAVIA
 from prober.web.dialects.lbaas.listing import (
     MONITOR_FILTERS,
     Filter,
@@ -23,8 +22,9 @@ from prober.web.dialects.lbaas.listing import (
     having,
     read_page,
 )
-from prober.web.dialects.lbaas.model import estate_of
-from prober.web.dialects.octavia_objects import (
+from prober.web.dialects.lbaas.monitor_format import OCTAVIA
+from prober.web.dialects.lbaas.project_view import estate_of
+from prober.web.dialects.openstack.octavia_objects import (
     healthmonitor_json,
     load_balancer_json,
     member_json,

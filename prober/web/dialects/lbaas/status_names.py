@@ -6,7 +6,7 @@ from typing import NamedTuple
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
 from prober.state.store import CheckState, Standing
-from prober.web.dialects.lbaas.model import Estate
+from prober.web.dialects.lbaas.project_view import Estate
 from prober.web.server.json_answer import Json
 
 

@@ -9,15 +9,14 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from prober.web.dialects.huawei_v3_objects import (
+from prober.web.dialects.huawei.huawei_v3_objects import (
     healthmonitor_json,
     member_json,
     pool_json,
     statuses_json,
 )
-from prober.web.dialects.lbaas import edits
+from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.answers import error_code, request_id
-from prober.web.dialects.lbaas.fields import HUAWEI_V3
 from prober.web.dialects.lbaas.listing import (
     MONITOR_FILTERS,
     Filter,
@@ -27,7 +26,8 @@ from prober.web.dialects.lbaas.listing import (
     having,
     read_page,
 )
-from prober.web.dialects.lbaas.model import estate_of
+from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3
+from prober.web.dialects.lbaas.project_view import estate_of
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json, document, json_response
 from prober.web.server.query import Parameter

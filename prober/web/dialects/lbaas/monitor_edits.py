@@ -14,8 +14,8 @@ from aiohttp import web
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words, mapping
 from prober.model.pool import Pool
-from prober.web.dialects.lbaas.fields import Vocabulary, has_key, unused_name
-from prober.web.dialects.lbaas.model import Estate, estate_of, normal_id
+from prober.web.dialects.lbaas.monitor_format import Vocabulary, has_key, unused_name
+from prober.web.dialects.lbaas.project_view import Estate, estate_of, normal_id
 from prober.web.server.editing import Conflict, Definition, editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from prober.model.status import Reason
-from prober.web.dialects.oracle_places import target_of
-from prober.web.dialects.oracle_requests import CODES
+from prober.web.dialects.oracle.places import target_of
+from prober.web.dialects.oracle.requests import CODES
 from tests.web.conftest import Client
-from tests.web.oracle.editing import WorldEditor
+from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import NOW, World, monitor
 
 LB = "/20170115/loadBalancers/lb"

@@ -9,10 +9,10 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.store import Standing
-from prober.web.dialects.lbaas.edits import protocol_of
-from prober.web.dialects.lbaas.fields import HUAWEI_V3, fields_of
-from prober.web.dialects.lbaas.model import Estate, LoadBalancer, member_id
-from prober.web.dialects.lbaas.statuses import (
+from prober.web.dialects.lbaas.monitor_edits import protocol_of
+from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
+from prober.web.dialects.lbaas.project_view import Estate, LoadBalancer, member_id
+from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     failure_json,
     member_status,

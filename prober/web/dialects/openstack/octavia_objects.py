@@ -6,10 +6,10 @@ prober has no listeners, addresses or times of creation: such members are empty 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.state.store import Standing
-from prober.web.dialects.lbaas.edits import protocol_of
-from prober.web.dialects.lbaas.fields import OCTAVIA, fields_of
-from prober.web.dialects.lbaas.model import Estate, LoadBalancer, member_id
-from prober.web.dialects.lbaas.statuses import (
+from prober.web.dialects.lbaas.monitor_edits import protocol_of
+from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of
+from prober.web.dialects.lbaas.project_view import Estate, LoadBalancer, member_id
+from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     OPENSTACK,
     Words,

@@ -2,11 +2,11 @@
 
 from prober.model.pool import Backend, Pool
 from prober.web.api.render import time_text
-from prober.web.dialects.oracle import Service, Shapes
-from prober.web.dialects.oracle_checker import NLB_CHECKER
-from prober.web.dialects.oracle_health import nlb_result_json
-from prober.web.dialects.oracle_ledger import WorkRequest
-from prober.web.dialects.oracle_places import Balancer
+from prober.web.dialects.oracle.backend_health import nlb_result_json
+from prober.web.dialects.oracle.checker import NLB_CHECKER
+from prober.web.dialects.oracle.handlers import Service, Shapes
+from prober.web.dialects.oracle.ledger import WorkRequest
+from prober.web.dialects.oracle.places import Balancer
 from prober.web.server.json_answer import Json
 
 

@@ -16,10 +16,10 @@ from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Status
 from prober.state.store import Statuses
-from prober.web.dialects.oracle_checker import CheckerForm
-from prober.web.dialects.oracle_health import ResultJson, group_json
-from prober.web.dialects.oracle_ledger import Ledger, Versions, WorkRequest, new_id
-from prober.web.dialects.oracle_places import (
+from prober.web.dialects.oracle.backend_health import ResultJson, group_json
+from prober.web.dialects.oracle.checker import CheckerForm
+from prober.web.dialects.oracle.ledger import Ledger, Versions, WorkRequest, new_id
+from prober.web.dialects.oracle.places import (
     Balancer,
     backend_of,
     balancer_of,
@@ -27,7 +27,7 @@ from prober.web.dialects.oracle_places import (
     monitor_of,
     pool_of,
 )
-from prober.web.dialects.oracle_requests import (
+from prober.web.dialects.oracle.requests import (
     absent,
     answer,
     compartment_in,

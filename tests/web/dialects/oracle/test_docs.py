@@ -8,17 +8,17 @@ import pytest
 
 from prober.model.status import Reason
 from prober.probes import PROBE_TYPES
-from prober.web.dialects import oracle_lb, oracle_nlb
-from prober.web.dialects.oracle_checker import (
+from prober.web.dialects.oracle import load_balancer, network_load_balancer
+from prober.web.dialects.oracle.backend_health import LB_WORDS, NLB_WORDS
+from prober.web.dialects.oracle.checker import (
     LB_CHECKER,
     LB_PROTOCOLS,
     NLB_CHECKER,
     NLB_PROTOCOLS,
     PAYLOAD_LIMIT,
 )
-from prober.web.dialects.oracle_health import LB_WORDS, NLB_WORDS
-from prober.web.dialects.oracle_ledger import KEPT, TOKEN_SECONDS
-from prober.web.dialects.oracle_requests import CODES, PAGE
+from prober.web.dialects.oracle.ledger import KEPT, TOKEN_SECONDS
+from prober.web.dialects.oracle.requests import CODES, PAGE
 from prober.web.server.signatures import ORACLE_SKEW
 
 TEXT = (Path(__file__).parents[3] / "docs/clouds/oracle.md").read_text()
@@ -71,8 +71,8 @@ def test_every_route_stands_in_the_table_of_operations() -> None:
     served = {
         (route.method, names(route.path.removeprefix(root)))
         for root, dialect in (
-            ("/20170115", oracle_lb.DIALECT),
-            ("/20200501", oracle_nlb.DIALECT),
+            ("/20170115", load_balancer.DIALECT),
+            ("/20200501", network_load_balancer.DIALECT),
         )
         for route in dialect.routes
     }

@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.web.conftest import Client
-from tests.web.oracle.editing import WorldEditor
+from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import World
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from prober.model.option import Rejected
 from prober.probes import PROBE_TYPES
-from prober.web.dialects.lbaas.edits import new_monitor, patch_of
-from prober.web.dialects.lbaas.fields import OCTAVIA
-from prober.web.dialects.lbaas.model import Estate
-from prober.web.dialects.octavia import MANNER
+from prober.web.dialects.lbaas.monitor_edits import new_monitor, patch_of
+from prober.web.dialects.lbaas.monitor_format import OCTAVIA
+from prober.web.dialects.lbaas.project_view import Estate
+from prober.web.dialects.openstack.octavia import MANNER
 from prober.web.server.editing import Conflict
 from prober.web.server.errors import Refused
 from tests.web.conftest import Client

@@ -9,7 +9,7 @@ from prober.model.monitor import Monitor
 from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool, parse_target
 from prober.model.probe import Target
-from prober.web.dialects.oracle_requests import absent
+from prober.web.dialects.oracle.requests import absent
 from prober.web.server.services import STORE, VITALS
 
 

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 
 from prober.model.option import Rejected, options_of
 from prober.model.pool import Pool
-from prober.web.dialects.oracle_ledger import new_id
+from prober.web.dialects.oracle.ledger import new_id
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response, json_text
 from prober.web.server.pace import Pace
