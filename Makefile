@@ -74,15 +74,15 @@ install: ## install under PREFIX, for systemd (as root)
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSCONFDIR)/prober"
 	ln -sfn "$(APP)/bin/prober" "$(DESTDIR)$(PREFIX)/bin/prober"
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/prober/|$(SYSCONFDIR)/prober/|' \
-	    systemd/prober.systemd.service >"$(DESTDIR)$(UNITDIR)/prober.systemd.service"
-	chmod 644 "$(DESTDIR)$(UNITDIR)/prober.systemd.service"
+	    systemd/prober.service >"$(DESTDIR)$(UNITDIR)/prober.service"
+	chmod 644 "$(DESTDIR)$(UNITDIR)/prober.service"
 	test -e "$(DESTDIR)$(CONFIG)" || install -m 644 config/minimal.yaml "$(DESTDIR)$(CONFIG)"
 	@echo "now: edit $(CONFIG); systemctl daemon-reload; systemctl enable --now prober"
 	@echo "after an upgrade: systemctl daemon-reload; systemctl restart prober"
 
 uninstall: ## remove what install has put there; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.systemd.service"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
 	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; still to do: systemctl daemon-reload"
 
 soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and say what grows

@@ -20,9 +20,9 @@ from prober.model.monitor import Model
 from prober.model.option import Outside
 from prober.state.heartbeat import HUNG
 from prober.web.routes import ROUTES
+from tests import ROOT
 from tests.running import daemon, free_port
 
-ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -129,12 +129,12 @@ def test_the_document_names_what_make_installs_where() -> None:
     )
     paths = [path for (path,) in table("path | is")]
     assert [path for path in paths if f'"{path}"' not in done.stdout] == ["/var/lib/prober"]
-    assert "StateDirectory=prober" in (ROOT / "systemd/prober.systemd.service").read_text()
+    assert "StateDirectory=prober" in (ROOT / "systemd/prober.service").read_text()
 
 
 def test_the_document_says_how_long_the_unit_may_hang() -> None:
     (seconds,) = re.findall(
-        r"^WatchdogSec=(\d+)$", (ROOT / "systemd/prober.systemd.service").read_text(), re.MULTILINE
+        r"^WatchdogSec=(\d+)$", (ROOT / "systemd/prober.service").read_text(), re.MULTILINE
     )
     assert f"hangs for {seconds} s (`WatchdogSec`)" in INSTALL
     assert f"not advanced for {HUNG:g} s" in INSTALL.replace("\n", " ")

@@ -23,9 +23,9 @@ from prober.web.api.service_discovery import meta_labels
 from prober.web.server.auth import OPEN_PATHS
 from prober.web.server.client_limits import BODY_LIMIT, Limits
 from prober.web.server.login_limits import BURST, REFILL
+from tests import ROOT
 from tests.running import prober
 
-ROOT = Path(__file__).parent.parent
 STATUSES = (ROOT / "docs/statuses.md").read_text()
 README = (ROOT / "README.md").read_text()
 

@@ -4,13 +4,13 @@ import re
 import shutil
 import subprocess
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-UNIT = ROOT / "systemd/prober.systemd.service"
+from tests import ROOT
+
+UNIT = ROOT / "systemd/prober.service"
 EXPOSURE_LIMIT = 15  # tenths
 DISTRIBUTION = re.compile(r"^([a-z0-9-]+)==(\S+)")
 HASH = re.compile(r"--hash=(sha256:\w+)")
@@ -63,7 +63,7 @@ def test_the_unit_exposes_next_to_nothing() -> None:
     command = ["systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE_LIMIT}"]
     done = subprocess.run([*command, str(UNIT)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "Overall exposure level for prober.systemd.service" in done.stdout
+    assert "Overall exposure level for prober.service" in done.stdout
 
 
 def test_the_unit_is_of_a_type_that_every_systemd_knows() -> None:

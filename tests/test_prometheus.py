@@ -19,10 +19,10 @@ import pytest
 import trustme
 import yaml
 
+from tests import ROOT
 from tests.blackbox.targets import site
 from tests.running import PATIENCE, Daemon, daemon, free_port, program
 
-ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "deploy/prometheus"
 RULES = yaml.safe_load((SHIPPED / "rules.yml").read_text())
 DASHBOARD = json.loads((ROOT / "deploy/grafana/prober.json").read_text())

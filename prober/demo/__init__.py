@@ -1,0 +1,1 @@
+"""The demonstration: a configuration and the loopback targets that it probes; opens sockets."""

@@ -1,0 +1,1 @@
+"""systemd: readiness, status line, watchdog; touches the notify socket."""

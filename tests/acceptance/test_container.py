@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.acceptance.base_image import NoBaseError, write_base
 from tests.running import PATIENCE
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[2]
 IMAGE = "localhost/prober"
 HARDENED = (
     *("--network=none", "--read-only", "--read-only-tmpfs=false", "--cap-drop=all"),

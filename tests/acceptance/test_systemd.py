@@ -10,12 +10,12 @@ from subprocess import DEVNULL
 
 import pytest
 
+from tests import ROOT
 from tests.acceptance.machine import Machine, NoMachineError, machine
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[2]
-UNIT = "prober.systemd.service"
+UNIT = "prober.service"
 PROBER = "/usr/local/bin/prober"
 PYTHON = "/usr/bin/python3"
 ERROR = 3
@@ -78,7 +78,7 @@ class Installed:
 
     def __init__(self, running: Machine) -> None:
         self.machine = running
-        self._drop_in = running.root / "run/systemd/system/prober.systemd.service.d/test.conf"
+        self._drop_in = running.root / "run/systemd/system/prober.service.d/test.conf"
         self._seen = 0
 
     def configure(self, *monitors: object, drop_in: str = "") -> None:
@@ -214,7 +214,7 @@ def test_a_secret_comes_by_way_of_systemd(service: Installed) -> None:
     secret = service.machine.root / "etc/prober/token"
     secret.write_text("Bearer hunter2")
     secret.chmod(0o600)
-    header = {"Authorization": {"file": "/run/credentials/prober.systemd.service/token"}}
+    header = {"Authorization": {"file": "/run/credentials/prober.service/token"}}
     service.configure({**WEB, "headers": header}, drop_in="LoadCredential=token:/etc/prober/token")
     service.start()
     service.wait_for_status("1 OK, probing 1 check")

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -21,11 +20,11 @@ from prober.model.option import options_of, show_options
 from prober.model.pool import Backend, Pool
 from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
+from tests import ROOT
 
 Read = Callable[..., Config]
 Said = Callable[..., list[str]]
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config/prober.yaml"
 FULL: dict[str, dict[str, object]] = {
     "TCP": {"send": {"hex": "00ff"}, "expect": {"text": "ok"}},

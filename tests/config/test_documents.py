@@ -2,7 +2,6 @@
 
 import json
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +11,9 @@ from prober.config.document import read_document
 from prober.config.problem import ConfigError, Problem
 from prober.config.reader import load, parse
 from prober.model.option import Outside, in_words
+from tests import ROOT
 
 NOTHING = Outside("", lambda path: (_ for _ in ()).throw(FileNotFoundError(2, path)), {})
-ROOT = Path(__file__).parents[2]
 
 
 def refused(text: str) -> str:

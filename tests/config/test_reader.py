@@ -13,13 +13,13 @@ from prober.model.monitor import Monitor
 from prober.model.option import Complaint, show_options
 from prober.model.probe import Target
 from prober.probes.http import HttpProbe
+from tests import ROOT
 
 Read = Callable[..., Config]
 Said = Callable[..., list[str]]
 Write = Callable[..., None]
 
 WEB = "{name: web, type: HTTP, targets: ['192.0.2.1:80']}"
-ROOT = Path(__file__).parents[2]
 HOST_PORT = "host:port, an IPv6 address in brackets"
 ONE_TYPE = "one of TCP, UDP_CONNECT, HTTP, HTTPS, TLS, GRPC"
 CODES = "codes from 100 to 599 such as 200, 200,202 or 200-204,301"

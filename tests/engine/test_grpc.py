@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,10 @@ from prober.model.kinds import Codes
 from prober.model.status import Fact, Reason, Result
 from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
+from tests import ROOT
 from tests.engine.conftest import Certificates, Serve
 from tests.engine.targets import answers, close, find, hold, phases
 
-ROOT = Path(__file__).parent.parent.parent
 UP = {"grpc_status_code": 0, "grpc_serving_status": "SERVING"}
 
 

@@ -4,7 +4,8 @@ import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 TEXT = (ROOT / "docs/reliability.md").read_text()
 NAMED = re.findall(r"\| `(tests/[\w/]+\.py)::(\w+)` \|$", TEXT, re.MULTILINE)
 

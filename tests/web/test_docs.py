@@ -1,16 +1,16 @@
 """The tables for operators name what there is, and nothing more."""
 
 import re
-from pathlib import Path
 
 from prober.state.events import CAPACITY
 from prober.web.api.native import EVENTS_PAGE, PAGE
 from prober.web.app import HEARTBEAT
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.routes import ROUTES
+from tests import ROOT
 from tests.web.world import World
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 def rows(name: str, heading: str) -> list[list[str]]:

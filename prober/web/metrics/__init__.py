@@ -1,0 +1,1 @@
+"""`/metrics`: the state as Prometheus text; touches nothing but request and state."""

@@ -1,0 +1,1 @@
+"""Oracle's two load balancer services: one set of handlers, two forms."""

@@ -1,7 +1,6 @@
 """Oracle's words stand in the documents as in the code, and in the clients' own models."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,9 @@ from prober.web.dialects.oracle.checker import (
 from prober.web.dialects.oracle.ledger import KEPT, TOKEN_SECONDS
 from prober.web.dialects.oracle.requests import CODES, PAGE
 from prober.web.server.signatures import ORACLE_SKEW
+from tests import ROOT
 
-TEXT = (Path(__file__).parents[3] / "docs/clouds/oracle.md").read_text()
+TEXT = (ROOT / "docs/clouds/oracle.md").read_text()
 
 
 def rows(heading: str) -> list[tuple[str, ...]]:
