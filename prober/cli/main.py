@@ -103,19 +103,19 @@ def _run(options: Namespace, environment: Environment) -> int:
     """Serve what the configuration says until a signal ends it."""
     import structlog
 
-    from prober.daemon.serve import launch
+    from prober.daemon import launch
 
     launch.import_aiohttp()
     from prober.config.disk import Disk
     from prober.config.problem import ConfigError
+    from prober.daemon import serve
     from prober.daemon.loading import Source
-    from prober.daemon.serve import serve as daemon
-    from prober.logs.setup import setup as logs
+    from prober.logs import setup
 
-    logs.configure(
+    setup.configure(
         format=options.log_format,
         level=options.log_level,
-        journal=logs.is_journal(sys.stderr, environment),
+        journal=setup.is_journal(sys.stderr, environment),
     )
     source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
     disk = Disk()
@@ -125,7 +125,7 @@ def _run(options: Namespace, environment: Environment) -> int:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
         return USAGE
-    served = daemon.run(
+    served = serve.run(
         config,
         source=source,
         traces=disk.traces,
@@ -146,22 +146,22 @@ def _demo(options: Namespace, _: Environment) -> int:
     """Serve a model whose targets live in this very process."""
     from contextlib import AsyncExitStack
 
-    from prober.daemon.serve import launch
+    from prober.daemon import launch
 
     launch.import_aiohttp()
-    from prober.daemon.serve import serve as daemon
-    from prober.demo.embedded import embedded as demo
-    from prober.logs.setup import setup as logs
+    from prober.daemon import serve
+    from prober.demo import embedded
+    from prober.logs import setup
 
     by_itself = "console" if sys.stderr.isatty() else "json"
-    logs.configure(format=options.log_format or by_itself, level=options.log_level)
+    setup.configure(format=options.log_format or by_itself, level=options.log_level)
 
-    async def serve() -> int:
+    async def probe_the_targets() -> int:
         async with AsyncExitStack() as stack:
-            config = await demo.start(stack)
-            return await daemon.run(config, listen=options.listen or ())
+            config = await embedded.start(stack)
+            return await serve.run(config, listen=options.listen or ())
 
-    return launch.serve(serve())
+    return launch.serve(probe_the_targets())
 
 
 def _check(options: Namespace, environment: Environment) -> int:
@@ -193,8 +193,8 @@ def _plan(options: Namespace, environment: Environment) -> int:
     """Tell what a reload of a running daemon would do."""
     import json
 
+    from prober.cli import plan
     from prober.cli.client import Unanswered, token_in
-    from prober.cli.main import plan
     from prober.config.problem import ConfigError
     from prober.model.wording import clean
 
@@ -237,7 +237,7 @@ def _probe(options: Namespace, environment: Environment) -> int:
     """Probe once, with the engine of the daemon, and tell each step."""
     import asyncio
 
-    from prober.cli.main import single_probe as trial
+    from prober.cli import single_probe
     from prober.cli.terminal import EXIT_CODES, wants_colour
     from prober.config.problem import ConfigError
     from prober.engine.once import probe_once
@@ -255,7 +255,7 @@ def _probe(options: Namespace, environment: Environment) -> int:
             print(clean(str(problem)), file=sys.stderr)
         return _UNKNOWN
     colour = wants_colour(sys.stdout, environment)
-    status = asyncio.run(trial.run(checks, probe_once, _print_at_once, colour=colour))
+    status = asyncio.run(single_probe.run(checks, probe_once, _print_at_once, colour=colour))
     return EXIT_CODES[status]
 
 
@@ -266,14 +266,14 @@ def _print_at_once(line: str) -> None:
 def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Check]":
     from pathlib import Path
 
-    from prober.cli.main import single_probe as trial
+    from prober.cli import single_probe
     from prober.config.monitors import Defaults, read_monitor
     from prober.engine.handshake import vet
     from prober.model.monitor import Monitor
     from prober.model.option import Outside, Rejected
 
     if options.type is None:
-        return trial.named_checks(_load(options, environment).model, options.monitor)
+        return single_probe.named_checks(_load(options, environment).model, options.monitor)
 
     outside = Outside("", lambda path: Path(path).read_text("utf-8"), environment)
 
@@ -283,28 +283,28 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
             raise Rejected(*complaints)
         return monitor
 
-    given = trial.settings(options.set or ())
-    return trial.checks_of(options.type, options.target, given, read)
+    given = single_probe.settings(options.set or ())
+    return single_probe.checks_of(options.type, options.target, given, read)
 
 
 def _status(options: Namespace, environment: Environment) -> int:
     """Show the checks of a running daemon, the worst first."""
     import time
 
+    from prober.cli import status_view
     from prober.cli.client import Unanswered, token_in
-    from prober.cli.main import status_view as overview
     from prober.cli.terminal import EXIT_CODES, wants_colour
     from prober.model.wording import clean
 
     query = {name: getattr(options, name) for name in ("pool", "monitor") if getattr(options, name)}
     colour = wants_colour(sys.stdout, environment)
-    screen = overview.Screen(sys.stdout, colour=colour, as_json=options.json, wall=time.time)
+    screen = status_view.Screen(sys.stdout, colour=colour, as_json=options.json, wall=time.time)
 
-    def look() -> overview.View:
-        return overview.look(options.url, query, token_in(options.token_file))
+    def look() -> status_view.View:
+        return status_view.look(options.url, query, token_in(options.token_file))
 
     if options.watch:
-        return EXIT_CODES[overview.watch(look, screen, interval=options.interval)]
+        return EXIT_CODES[status_view.watch(look, screen, interval=options.interval)]
     try:
         view = look()
     except Unanswered as unanswered:

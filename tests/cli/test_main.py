@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from prober import __version__
+from prober.cli import flags
+from prober.cli import main as cli
 from prober.cli.flags import Flag
-from prober.cli.main import flags
-from prober.cli.main import main as cli
 from tests.running import prober
 
 # Flags and variables

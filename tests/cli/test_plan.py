@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from prober.cli import plan
 from prober.cli.client import Unanswered
-from prober.cli.main import plan
 from prober.daemon.loading import Source
 from tests.running import daemon, free_port, prober
 

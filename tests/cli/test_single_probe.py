@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prober.cli.main import single_probe as trial
+from prober.cli import single_probe
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
@@ -42,12 +42,12 @@ ESC = "\x1b"
     ],
 )
 def test_a_setting_is_a_scalar_as_in_yaml_or_json(text: str, value: object) -> None:
-    assert trial.setting_value(text) == value
+    assert single_probe.setting_value(text) == value
 
 
 def test_dots_in_a_setting_go_deeper() -> None:
     pairs = ["tls.verify=true", "headers.X-Token=a=b", "tls.alpn=[h2]", "rise=1"]
-    assert trial.settings(pairs) == {
+    assert single_probe.settings(pairs) == {
         "tls": {"verify": True, "alpn": ["h2"]},
         "headers": {"X-Token": "a=b"},
         "rise": 1,
@@ -57,7 +57,7 @@ def test_dots_in_a_setting_go_deeper() -> None:
 @pytest.mark.parametrize("pairs", [["rise"], ["=1"], ["tls.=1"], [".a=1"], ["tls=1", "tls.a=1"]])
 def test_what_is_no_setting_is_refused(pairs: list[str]) -> None:
     with pytest.raises(Rejected):
-        trial.settings(pairs)
+        single_probe.settings(pairs)
 
 
 def refusing(*complaints: Complaint) -> Any:
@@ -90,7 +90,7 @@ def test_complaints_say_where_on_the_command_line_they_belong(
     kind: str, target: str, complaint: Complaint, message: str
 ) -> None:
     with pytest.raises(Rejected) as rejected:
-        trial.checks_of(kind, target, {}, refusing(complaint))
+        single_probe.checks_of(kind, target, {}, refusing(complaint))
     assert str(rejected.value) == message
 
 
@@ -101,7 +101,7 @@ def test_the_command_line_is_read_as_a_monitor_of_the_configuration() -> None:
         given.append(value)
         return a_monitor()
 
-    [check] = trial.checks_of("TCP", "10.0.0.3:80", {"rise": 1}, read)
+    [check] = single_probe.checks_of("TCP", "10.0.0.3:80", {"rise": 1}, read)
     target = "10.0.0.3:80"
     assert given == [{"name": f"TCP {target}", "type": "TCP", "targets": [target], "rise": 1}]
     assert str(check.target) == "10.0.0.3:80"
@@ -122,9 +122,9 @@ def test_a_monitor_is_found_by_its_name() -> None:
     pool = Pool(name="web", backends=backends)
     monitors = (a_monitor(name="web-tcp", targets=(), pool="web"), a_monitor())
     model = Model(monitors, (pool, Pool(name="m", backends=backends[:1])))
-    assert [check.backend for check in trial.named_checks(model, "web-tcp")] == [*backends]
+    assert [check.backend for check in single_probe.named_checks(model, "web-tcp")] == [*backends]
     with pytest.raises(Rejected, match="did you mean 'web-tcp'"):
-        trial.named_checks(model, "webtcp")
+        single_probe.named_checks(model, "webtcp")
 
 
 def an_outcome(reason: Reason, **facts: Fact) -> Outcome:
@@ -150,11 +150,11 @@ def an_outcome(reason: Reason, **facts: Fact) -> Outcome:
 def test_one_probe_is_judged_by_itself(
     outcome: Outcome, changes: dict[str, Any], status: Status
 ) -> None:
-    assert trial.judge(a_monitor(**changes), outcome)[0] is status
+    assert single_probe.judge(a_monitor(**changes), outcome)[0] is status
 
 
 async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:
-    async def probe(_: Check, trace: trial.Trace) -> Outcome:
+    async def probe(_: Check, trace: single_probe.Trace) -> Outcome:
         trace("resolve", 0.0, "10.0.0.3 (literal)")
         trace("first_byte", 0.012345, f"x{ESC}")
         trace("send", 1.5, "")
@@ -163,7 +163,7 @@ async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:
     monitor = a_monitor()
     check = Check(monitor, Pool(name="m"), monitor.targets[0])
     written: list[str] = []
-    assert await trial.run([check], probe, written.append, colour=False) is Status.CRITICAL
+    assert await single_probe.run([check], probe, written.append, colour=False) is Status.CRITICAL
     assert written == [
         "    0.000 ms  resolve     10.0.0.3 (literal)",
         "   12.345 ms  first byte  x\\x1b",
@@ -173,13 +173,13 @@ async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:
 
 
 async def test_of_several_backends_the_worst_counts() -> None:
-    async def probe(check: Check, _: trial.Trace) -> Outcome:
+    async def probe(check: Check, _: single_probe.Trace) -> Outcome:
         return an_outcome(Reason.OK if check.backend.port == 80 else Reason.REFUSED)
 
     backends = [Backend(address="10.0.0.3", port=port) for port in (80, 81)]
     checks = [Check(a_monitor(), Pool(name="m"), backend) for backend in backends]
     written: list[str] = []
-    assert await trial.run(checks, probe, written.append, colour=True) is Status.CRITICAL
+    assert await single_probe.run(checks, probe, written.append, colour=True) is Status.CRITICAL
     assert written[0] == "m on 10.0.0.3:80"
     assert written[1].startswith(f"{ESC}[32mOK{ESC}[0m  found ok, in ")
     assert written[3].startswith(f"{ESC}[1;31mCRITICAL{ESC}[0m  CONNECT_FAILED (refused): ")

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from prober.cli import main as cli
+from prober.cli import status_view
 from prober.cli.client import Unanswered
-from prober.cli.main import main as cli
-from prober.cli.main import status_view as overview
 from prober.cli.terminal import columns, cut, table, wants_colour
 from prober.model.status import Reason, Status
 from prober.model.wording import clean, progress, result_words, span, took
@@ -258,7 +258,7 @@ def test_the_last_result_is_written_as_haproxy_writes_it(
     last: dict[str, Any] | None, text: str
 ) -> None:
     check = a_check("m", last=last and {"duration_seconds": 0.0121, **last})
-    assert overview.row(check, NOW).last.startswith(text)
+    assert status_view.row(check, NOW).last.startswith(text)
 
 
 @pytest.mark.parametrize(
@@ -279,15 +279,15 @@ def test_progress_is_how_far_a_check_is_on_its_way(
     assert progress(online=online, streak=streak, rise=2, fall=3) == text
 
 
-def a_view(*checks: dict[str, Any]) -> overview.View:
-    return overview.View("vantage-1, prober 0.1.0", checks)
+def a_view(*checks: dict[str, Any]) -> status_view.View:
+    return status_view.View("vantage-1, prober 0.1.0", checks)
 
 
 def test_nothing_from_outside_reaches_the_terminal_raw() -> None:
     nasty = f"a{ESC}[2J\x07\n\x7f\x9b\u2028\u202eb"
     last = {"reason": f"x{ESC}c", "duration_seconds": 1.0}
     view = a_view(a_check(nasty, backend=nasty, last=last))
-    shown = overview.lines(view, now=NOW, width=None, colour=False)
+    shown = status_view.lines(view, now=NOW, width=None, colour=False)
     assert all(line.isprintable() for line in shown)
     assert "a\\x1b[2J\\x07\\n\\x7f\\x9b\\u2028\\u202eb" in shown[-1]
 
@@ -295,7 +295,7 @@ def test_nothing_from_outside_reaches_the_terminal_raw() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_table_fits_the_width_and_keeps_statuses_whole(width: int) -> None:
     view = a_view(a_check("m" * 255, "CRITICAL", backend="h" * 253 + ":80"), a_check("n" * 40))
-    shown = overview.lines(view, now=NOW, width=width, colour=False)
+    shown = status_view.lines(view, now=NOW, width=width, colour=False)
     assert max(map(columns, shown)) <= width
     assert " CRITICAL " in shown[-2]
     assert "…" in shown[-2]
@@ -305,7 +305,7 @@ def test_what_was_found_is_cut_before_what_it_was_found_of() -> None:
     backend = "name-of-some-length.example:8080"
     check = a_check("web-http", backend=backend, last=a_check("a")["last"])
     check["last"] |= {"reason": "x" * 40}
-    narrow = overview.lines(a_view(check), now=NOW, width=85, colour=False)[-1]
+    narrow = status_view.lines(a_view(check), now=NOW, width=85, colour=False)[-1]
     assert narrow.startswith(f"web-http  {backend}  OK ")
     assert "…" in narrow
 
@@ -318,7 +318,7 @@ def test_wide_characters_keep_their_columns() -> None:
 
 def test_a_status_has_its_colour_and_stays_a_word() -> None:
     view = a_view(a_check("m", "CRITICAL"))
-    shown = overview.lines(view, now=NOW, width=None, colour=True)
+    shown = status_view.lines(view, now=NOW, width=None, colour=True)
     assert shown[0].startswith(f"{ESC}[1;31mCRITICAL{ESC}[0m  1 CRITICAL")
     assert f"{ESC}[1;31mCRITICAL{ESC}[0m" in shown[-1]
 
@@ -382,9 +382,9 @@ def watch(out: io.StringIO, *looks: object, as_json: bool = False) -> Status:
     remaining = iter(looks)
     slept: list[float] = []
 
-    def look() -> overview.View:
+    def look() -> status_view.View:
         found = next(remaining)
-        if isinstance(found, overview.View):
+        if isinstance(found, status_view.View):
             return found
         raise Unanswered(str(found))
 
@@ -393,8 +393,8 @@ def watch(out: io.StringIO, *looks: object, as_json: bool = False) -> Status:
         if len(slept) == len(looks):
             raise KeyboardInterrupt
 
-    screen = overview.Screen(out, colour=False, as_json=as_json, wall=lambda: NOW)
-    status = overview.watch(look, screen, interval=1.5, sleep=sleep)
+    screen = status_view.Screen(out, colour=False, as_json=as_json, wall=lambda: NOW)
+    status = status_view.watch(look, screen, interval=1.5, sleep=sleep)
     assert set(slept) == {1.5}
     return status
 

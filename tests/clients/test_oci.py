@@ -320,7 +320,7 @@ async def test_errors_reach_the_client_with_their_words(prober: Prober) -> None:
 
 
 async def test_a_stranger_is_refused(prober: Prober) -> None:
-    stranger = prober.cli.client(lb.LoadBalancerClient, new_key())
+    stranger = prober.client(lb.LoadBalancerClient, new_key())
     error = await error_of(stranger.get_load_balancer, "lb")
     assert (error.status, error.code) == (401, "NotAuthenticated")
     assert error.message == "the signature is not that of this request and key"

@@ -15,7 +15,7 @@ import pytest
 import trustme
 import yaml
 
-from prober.cli.main import main as cli
+from prober.cli import main as cli
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.daemon.access import connection_limits

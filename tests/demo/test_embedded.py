@@ -13,12 +13,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from prober.config.advice import surprises
+from prober.demo import demo_targets
 from prober.demo.demo_targets import alternating, certificate, flapping
-from prober.demo.embedded import demo_targets
 from prober.probes import PROBE_TYPES
 
 if find_spec("prober.config"):
-    from prober.demo.embedded import embedded as demo
+    from prober.demo import embedded
 
 ready = pytest.mark.skipif(
     find_spec("prober.config") is None, reason="the configuration floor is not there yet"
@@ -169,7 +169,7 @@ async def test_every_target_of_the_demonstration_behaves_as_its_name_says(
     stack: AsyncExitStack,
 ) -> None:
     clock = Clock()
-    ports = await demo.open_targets(stack, clock)
+    ports = await embedded.open_targets(stack, clock)
     request = b"GET /healthz HTTP/1.1\r\n\r\n"
     seen: Mapping[str, list[bytes]] = {
         name: [(await talk(ports[name], request))[9:12] for _ in "ab"]
@@ -183,7 +183,7 @@ async def test_every_target_of_the_demonstration_behaves_as_its_name_says(
         "failing": [b"503", b"503"],
         "undecided": [b"200", b"503"],
     }
-    clock.now += demo.GOOD_SECONDS + 1
+    clock.now += embedded.GOOD_SECONDS + 1
     assert (await talk(ports["flapping"], request))[9:12] == b"503"
     assert b"status: up" in await talk(ports["tls"], request, trusting())
 
@@ -192,7 +192,7 @@ async def test_every_target_of_the_demonstration_behaves_as_its_name_says(
 async def test_the_demonstration_has_every_probe_type_and_two_load_balancers(
     stack: AsyncExitStack,
 ) -> None:
-    config = await demo.start(stack)
+    config = await embedded.start(stack)
     assert {monitor.type for monitor in config.model.monitors} == set(PROBE_TYPES)
     assert {pool.load_balancer for pool in config.model.pools} == {"edge", "inside"}
     assert [*surprises(config.model)] == []
@@ -202,12 +202,12 @@ async def test_the_demonstration_has_every_probe_type_and_two_load_balancers(
 async def test_what_is_slow_and_what_expires_goes_beyond_what_is_allowed(
     stack: AsyncExitStack,
 ) -> None:
-    config = await demo.start(stack)
+    config = await embedded.start(stack)
     monitors = {monitor.name: monitor for monitor in config.model.monitors}
     slow = monitors["shop-http"].slow
     tls = monitors["account-tls"].tls
     assert slow is not None
-    assert slow < demo.SLOW_SECONDS < monitors["shop-http"].timeout
+    assert slow < embedded.SLOW_SECONDS < monitors["shop-http"].timeout
     assert tls is not None
     assert tls.expires_within is not None
-    assert demo.VALID_FOR.total_seconds() < tls.expires_within
+    assert embedded.VALID_FOR.total_seconds() < tls.expires_within

@@ -81,7 +81,7 @@ class Life:
             self.edits = Standing(config, prober.saved_edits, journal=prober.journal, note=note)
             prober.config = self.edits.edited.config
             prober.save_more = self.edits.save_all
-            stack.enter_context(prober.daemon.probing())
+            stack.enter_context(prober.probing())
             self.edits.start()
             self._running = stack.pop_all()
 

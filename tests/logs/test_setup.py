@@ -15,8 +15,8 @@ from typing import IO, TextIO
 import pytest
 import structlog
 
+from prober.logs import setup
 from prober.logs.nonblocking import KEPT
-from prober.logs.setup import setup as logs
 from prober.model.kinds import Secret
 from prober.model.probe import Target
 from prober.model.status import Status
@@ -50,7 +50,7 @@ def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
 
 def test_a_json_line_begins_with_time_level_and_event() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     structlog.get_logger().info("listening", address="127.0.0.1:7762", **{"from": Status.OK})
     [line] = lines_of(stream)
     assert list(line) == ["timestamp", "level", "event", "address", "from"]
@@ -61,7 +61,7 @@ def test_a_json_line_begins_with_time_level_and_event() -> None:
 
 def test_the_time_is_utc_with_milliseconds() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     structlog.get_logger().info("stopping")
     written = str(lines_of(stream)[0]["timestamp"])
     assert len(written) == len("2026-01-31T12:00:00.000Z")
@@ -69,24 +69,24 @@ def test_the_time_is_utc_with_milliseconds() -> None:
     assert datetime.fromisoformat(written).utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize("level", logs.LEVELS)
+@pytest.mark.parametrize("level", setup.LEVELS)
 def test_what_is_below_the_level_is_not_written(level: str) -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level=level, stream=stream)
-    for each in logs.LEVELS:
+    setup.configure(format="json", level=level, stream=stream)
+    for each in setup.LEVELS:
         getattr(structlog.get_logger(), each)("said")
         logging.getLogger("aiohttp.server").log(getattr(logging, each.upper()), "said")
-    wanted = logs.LEVELS[logs.LEVELS.index(level) :]
+    wanted = setup.LEVELS[setup.LEVELS.index(level) :]
     assert [line["level"] for line in lines_of(stream)] == [each for each in wanted for _ in "ab"]
 
 
-@pytest.mark.parametrize("format_name", logs.FORMATS)
+@pytest.mark.parametrize("format_name", setup.FORMATS)
 @pytest.mark.parametrize("nested", [False, True])
 def test_nothing_that_moves_a_cursor_or_forges_a_line_is_written(
     format_name: str, nested: bool
 ) -> None:
     stream = Terminal()
-    logs.configure(format=format_name, level="info", stream=stream)
+    setup.configure(format=format_name, level="info", stream=stream)
     fact: object = {"labels": [NASTY]} if nested else NASTY
     structlog.get_logger().info("status_changed", cause=fact)
     logging.getLogger("asyncio").warning("%s", NASTY)
@@ -97,7 +97,7 @@ def test_nothing_that_moves_a_cursor_or_forges_a_line_is_written(
 
 def test_json_keeps_every_character_of_a_fact() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     structlog.get_logger().info("status_changed", cause=NASTY, lone="\udc80")
     [line] = lines_of(stream)
     assert line["cause"] == NASTY
@@ -105,10 +105,10 @@ def test_json_keeps_every_character_of_a_fact() -> None:
     assert stream.getvalue().isascii()
 
 
-@pytest.mark.parametrize("format_name", logs.FORMATS)
+@pytest.mark.parametrize("format_name", setup.FORMATS)
 def test_secrets_are_masked_wherever_they_stand(format_name: str) -> None:
     stream = io.StringIO()
-    logs.configure(format=format_name, level="info", stream=stream)
+    setup.configure(format=format_name, level="info", stream=stream)
     secret, plain = Secret("hunter2", masked=True), Secret("hunter3", masked=False)
     structlog.get_logger().info("probed", a=secret, b={"c": [secret, (plain,)]})
     assert "hunter" not in stream.getvalue()
@@ -117,7 +117,7 @@ def test_secrets_are_masked_wherever_they_stand(format_name: str) -> None:
 
 def test_facts_that_json_does_not_know_are_written_as_text() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     structlog.get_logger().info(
         "said", a=Target("::1", 80), b=float("inf"), c=b"\x00", d={1}, e=OSError("gone"), f=1.5
     )
@@ -128,7 +128,7 @@ def test_facts_that_json_does_not_know_are_written_as_text() -> None:
 @pytest.mark.parametrize("how", ["exception", "instance", "library"])
 def test_an_exception_is_one_field(how: str) -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     try:
         int("first\nsecond")
     except ValueError as error:
@@ -149,7 +149,7 @@ def test_an_exception_is_one_field(how: str) -> None:
 
 def test_the_console_keeps_a_traceback_indented_below_its_line() -> None:
     stream = io.StringIO()
-    logs.configure(format="console", level="info", stream=stream)
+    setup.configure(format="console", level="info", stream=stream)
     error = ValueError("x\n2026-01-01T00:00:00.000Z info     listening\x1b[2J")
     structlog.get_logger().error("internal_error", exc_info=error)
     first, *others = stream.getvalue().splitlines()
@@ -160,7 +160,7 @@ def test_the_console_keeps_a_traceback_indented_below_its_line() -> None:
 
 def test_the_console_writes_simple_facts_bare_and_others_in_quotes() -> None:
     stream = io.StringIO()
-    logs.configure(format="console", level="info", stream=stream)
+    setup.configure(format="console", level="info", stream=stream)
     structlog.get_logger().info(
         "said", a="10.0.0.3:80", b="two words", c='x" y=1', d=3, e="", f="é"
     )
@@ -169,14 +169,14 @@ def test_the_console_writes_simple_facts_bare_and_others_in_quotes() -> None:
 
 @pytest.mark.parametrize(("stream", "coloured"), [(io.StringIO(), False), (Terminal(), True)])
 def test_the_console_is_coloured_on_a_terminal_only(stream: io.StringIO, coloured: bool) -> None:
-    logs.configure(format="console", level="info", stream=stream)
+    setup.configure(format="console", level="info", stream=stream)
     structlog.get_logger().error("said")
     assert ("\x1b[31m" in stream.getvalue()) is coloured
 
 
 def test_libraries_and_warnings_speak_in_the_same_format() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     logging.getLogger("aiohttp.server").warning("odd %s", "request")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -191,7 +191,7 @@ def test_libraries_and_warnings_speak_in_the_same_format() -> None:
 
 def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds() -> None:
     stream, now = io.StringIO(), [1000.0]
-    logs.configure(format="json", level="info", stream=stream, clock=lambda: now[0])
+    setup.configure(format="json", level="info", stream=stream, clock=lambda: now[0])
     library = logging.getLogger("asyncio")
     for _ in range(1000):
         library.error("no descriptor for %s", "7762")
@@ -211,14 +211,14 @@ def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds() -> None:
 
 def test_a_library_message_that_does_not_fit_its_arguments_is_still_written() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     logging.getLogger("asyncio").log(35, "%d apples", "no")
     assert lines_of(stream)[0]["message"] == "%d apples"
 
 
 def test_a_crash_is_a_line_of_the_log() -> None:
     stream = io.StringIO()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     sys.excepthook(ValueError, ValueError("bug"), None)
 
     def crash() -> None:
@@ -233,7 +233,7 @@ def test_a_crash_is_a_line_of_the_log() -> None:
     assert str(second["exception"]).count("KeyError")
 
 
-@pytest.mark.parametrize("format_name", logs.FORMATS)
+@pytest.mark.parametrize("format_name", setup.FORMATS)
 @pytest.mark.parametrize(
     ("level", "priority"),
     [("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)],
@@ -242,7 +242,7 @@ def test_the_journal_is_told_the_priority_of_every_line(
     format_name: str, level: str, priority: int
 ) -> None:
     stream = io.StringIO()
-    logs.configure(format=format_name, level="debug", stream=stream, journal=True)
+    setup.configure(format=format_name, level="debug", stream=stream, journal=True)
     getattr(structlog.get_logger(), level)("said", exc_info=ValueError("x"), cause="<0>\n<0>")
     lines = stream.getvalue().splitlines()
     assert len(lines) == 1 if format_name == "json" else len(lines) > 1
@@ -251,7 +251,7 @@ def test_the_journal_is_told_the_priority_of_every_line(
 
 def test_the_console_leaves_the_time_to_the_journal() -> None:
     stream = io.StringIO()
-    logs.configure(format="console", level="info", stream=stream, journal=True)
+    setup.configure(format="console", level="info", stream=stream, journal=True)
     structlog.get_logger().info("listening", address="127.0.0.1:7762")
     assert stream.getvalue() == "<6>info     listening address=127.0.0.1:7762\n"
 
@@ -260,11 +260,11 @@ def test_a_stream_is_the_journal_if_systemd_has_named_that_very_one(tmp_path: Pa
     with (tmp_path / "journal").open("w") as stream, (tmp_path / "file").open("w") as other:
         found = os.fstat(stream.fileno())
         environment = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        assert logs.is_journal(stream, environment)
-        assert not logs.is_journal(other, environment)
-        assert not logs.is_journal(stream, {})
-    assert not logs.is_journal(stream, environment)  # closed
-    assert not logs.is_journal(io.StringIO(), environment)
+        assert setup.is_journal(stream, environment)
+        assert not setup.is_journal(other, environment)
+        assert not setup.is_journal(stream, {})
+    assert not setup.is_journal(stream, environment)  # closed
+    assert not setup.is_journal(io.StringIO(), environment)
 
 
 class Gone(io.StringIO):
@@ -277,10 +277,10 @@ class Gone(io.StringIO):
 
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     stream = Gone()
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     structlog.get_logger().info("listening")
     closed = io.StringIO()
-    logs.configure(format="json", level="info", stream=closed)
+    setup.configure(format="json", level="info", stream=closed)
     closed.close()
     structlog.get_logger().info("listening")
     assert stream.getvalue() == ""
@@ -297,7 +297,7 @@ def test_a_reader_that_hangs_is_not_waited_for_and_told_what_it_missed(
     pipe: tuple[IO[bytes], TextIO],
 ) -> None:
     reader, stream = pipe
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     said = 4000
     for number in range(said):
         structlog.get_logger().info("repeated", number=number, padding="x" * 80)
@@ -317,7 +317,7 @@ def test_a_burst_reaches_its_reader_without_a_further_line(
     pipe: tuple[IO[bytes], TextIO],
 ) -> None:
     reader, stream = pipe
-    logs.configure(format="json", level="info", stream=stream)
+    setup.configure(format="json", level="info", stream=stream)
     for number in range(1000):
         structlog.get_logger().info("repeated", number=number, padding="x" * 80)
     assert [json.loads(reader.readline())["number"] for _ in range(1000)] == list(range(1000))

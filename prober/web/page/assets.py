@@ -26,7 +26,7 @@ class Asset(NamedTuple):
 @cache
 def asset(name: str) -> Asset:
     """Return a file, read when it is first asked for."""
-    content = files("prober.web").joinpath("static", name).read_bytes()
+    content = files("prober.web.page").joinpath("static", name).read_bytes()
     return Asset(content, blake2b(content, digest_size=6).hexdigest())
 
 
