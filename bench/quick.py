@@ -24,7 +24,7 @@ import structlog
 from bench.targets import addresses
 from prober.config.reader import Config, parse
 from prober.daemon.probing import Prober
-from prober.model.option import Outside
+from prober.model.option import ReadContext
 
 CHECKS = 400
 INTERVAL = 0.1
@@ -76,7 +76,7 @@ def configuration(kind: str, port: int) -> Config:
       pools: [{{name: bench, backends: [{backends}]}}]
       monitors: [{{name: bench, type: {kind}, pool: bench, interval: {INTERVAL}}}]
     """
-    outside = Outside(str(Path.cwd()), lambda name: Path(name).read_text(), {})
+    outside = ReadContext(str(Path.cwd()), lambda name: Path(name).read_text(), {})
     return parse(text, source="bench", outside=outside)
 
 

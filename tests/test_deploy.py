@@ -17,7 +17,7 @@ from prober import __version__
 from prober.cli.main import COMMANDS
 from prober.config.reader import parse
 from prober.model.monitor import Model
-from prober.model.option import Outside
+from prober.model.option import ReadContext
 from prober.state.heartbeat import HUNG
 from prober.web.routes import ROUTES
 from tests import ROOT
@@ -36,7 +36,7 @@ def documents(path: Path) -> list[Document]:
 
 
 def model_of(text: str) -> Model:
-    outside = Outside("", lambda name: Path(name).read_text(), {})
+    outside = ReadContext("", lambda name: Path(name).read_text(), {})
     return parse(text, source="test", outside=outside).model
 
 

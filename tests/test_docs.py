@@ -14,7 +14,7 @@ from prober.engine.resolver import USABLE
 from prober.engine.scheduler import REFUSAL_HOLD
 from prober.model.kinds import Frozen
 from prober.model.monitor import UDP_PACE, Check, Monitor
-from prober.model.option import Outside
+from prober.model.option import ReadContext
 from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
@@ -44,7 +44,7 @@ def test_the_figures_in_prose_are_those_of_the_code() -> None:
 
 def test_the_configuration_in_the_readme_is_valid() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    outside = Outside("", lambda name: Path(name).read_text(), {})
+    outside = ReadContext("", lambda name: Path(name).read_text(), {})
     config = parse(text, source="README.md", outside=outside)
     assert len(config.model.checks()) == 3
     assert yaml.safe_load(text)["monitors"][0]["name"] in README
@@ -63,7 +63,7 @@ def test_the_monitors_in_the_pages_on_prometheus_are_valid(name: str) -> None:
     texts = re.findall(r"```yaml\n(monitors:.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
     assert texts
     for text in texts:
-        outside = Outside("", lambda _: "secret", {})
+        outside = ReadContext("", lambda _: "secret", {})
         assert parse(text, source=name, outside=outside).model.monitors
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from prober import __version__
 from prober.blackbox.exchange import BODY_LIMIT, Reply, exchange, request_bytes
 from prober.blackbox.judge import judge
-from prober.blackbox.runner import Run, Runner
+from prober.blackbox.runner import ModuleRunner, Run
 from prober.config.blackbox.modules import BasicAuth, HttpModule
 from prober.model.kinds import Secret
 from prober.model.probe import StartTls, Target, TlsSession
@@ -60,7 +60,9 @@ def parse_url(url: str) -> Place:
     )
 
 
-async def probe_http(runner: Runner, module: HttpModule, target: str, hostname: str | None) -> bool:
+async def probe_http(
+    runner: ModuleRunner, module: HttpModule, target: str, hostname: str | None
+) -> bool:
     """Probe a URL and return whether it is good; the findings say the rest."""
     findings = runner.findings
     for phase in _PHASES:
@@ -88,7 +90,7 @@ async def probe_http(runner: Runner, module: HttpModule, target: str, hostname: 
 class _Journey:
     """One probe from its first request to its last reply."""
 
-    def __init__(self, runner: Runner, module: HttpModule, hostname: str | None) -> None:
+    def __init__(self, runner: ModuleRunner, module: HttpModule, hostname: str | None) -> None:
         self._runner = runner
         self._findings = runner.findings
         self._module = module

@@ -2,7 +2,7 @@
 
 from prober.blackbox.dialogue import Course, dialogue
 from prober.blackbox.http_module import parse_url
-from prober.blackbox.runner import Runner
+from prober.blackbox.runner import ModuleRunner
 from prober.config.blackbox.modules import GrpcModule, TcpModule
 from prober.model.option import Rejected
 from prober.model.pool import parse_target
@@ -15,7 +15,9 @@ SERVING_STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _DEADLINE_EXCEEDED, _UNAVAILABLE = 4, 14  # the codes that a gRPC client gives by itself
 
 
-async def probe_tcp(runner: Runner, module: TcpModule, target: str, hostname: str | None) -> bool:
+async def probe_tcp(
+    runner: ModuleRunner, module: TcpModule, target: str, hostname: str | None
+) -> bool:
     """Probe `host:port` and return whether it is good."""
     findings = runner.findings
     findings.set("probe_failed_due_to_regex", 0)
@@ -38,7 +40,7 @@ async def probe_tcp(runner: Runner, module: TcpModule, target: str, hostname: st
     return _told(runner, run.outcome)
 
 
-async def probe_grpc(runner: Runner, module: GrpcModule, target: str) -> bool:
+async def probe_grpc(runner: ModuleRunner, module: GrpcModule, target: str) -> bool:
     """Ask the health service at `host:port` and return whether it serves."""
     findings = runner.findings
     findings.set("probe_grpc_duration_seconds", 0, phase="resolve")
@@ -78,7 +80,7 @@ def _names_port(netloc: str) -> bool:
     return netloc.rpartition(":")[2].isdigit() and not netloc.endswith("]")
 
 
-def _told(runner: Runner, outcome: Outcome) -> bool:
+def _told(runner: ModuleRunner, outcome: Outcome) -> bool:
     """Log an outcome that is bad; return whether it is good."""
     if outcome.result is not Result.OK:
         runner.findings.log(outcome.reason.sentence, "error", err=outcome.detail)

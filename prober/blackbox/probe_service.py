@@ -11,7 +11,7 @@ import yaml
 from prober.blackbox.findings import Findings
 from prober.blackbox.http_module import probe_http
 from prober.blackbox.other_modules import probe_grpc, probe_tcp
-from prober.blackbox.runner import OwnTrouble, Runner, look_up_all
+from prober.blackbox.runner import ModuleRunner, OwnTrouble, look_up_all
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
@@ -101,7 +101,7 @@ class ProbeService:
         self, request: ProbeRequest, name: str, module: Module, deadline: float
     ) -> ProbeAnswer:
         findings = Findings(time.time, module=name, target=request.target)
-        runner = Runner(
+        runner = ModuleRunner(
             self._engine, self._resolver, findings, clock=time.monotonic, deadline=deadline
         )
         started = time.monotonic()
@@ -121,7 +121,7 @@ class ProbeService:
         self._resolver.close()
 
 
-async def _run(runner: Runner, module: Module, request: ProbeRequest) -> bool:
+async def _run(runner: ModuleRunner, module: Module, request: ProbeRequest) -> bool:
     hostname = request.hostname or None
     if module.prober == "http":
         return await probe_http(runner, module.http, request.target, hostname)

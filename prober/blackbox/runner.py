@@ -49,7 +49,7 @@ def look_up_all(name: str) -> Addresses:
     return tuple(dict.fromkeys(addresses))
 
 
-class Runner:
+class ModuleRunner:
     """One probe on demand.
 
     Args:

@@ -270,12 +270,12 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
     from prober.config.monitors import Defaults, read_monitor
     from prober.engine.handshake import vet
     from prober.model.monitor import Monitor
-    from prober.model.option import Outside, Rejected
+    from prober.model.option import ReadContext, Rejected
 
     if options.type is None:
         return single_probe.named_checks(_load(options, environment).model, options.monitor)
 
-    outside = Outside("", lambda path: Path(path).read_text("utf-8"), environment)
+    outside = ReadContext("", lambda path: Path(path).read_text("utf-8"), environment)
 
     def read(given: object) -> Monitor:
         monitor = read_monitor(given, Defaults(), outside)
@@ -300,7 +300,7 @@ def _status(options: Namespace, environment: Environment) -> int:
     colour = wants_colour(sys.stdout, environment)
     screen = status_view.Screen(sys.stdout, colour=colour, as_json=options.json, wall=time.time)
 
-    def look() -> status_view.View:
+    def look() -> status_view.StatusView:
         return status_view.look(options.url, query, token_in(options.token_file))
 
     if options.watch:

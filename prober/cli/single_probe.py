@@ -8,7 +8,7 @@ import yaml
 
 from prober.cli.terminal import paint
 from prober.model.aggregate import worst
-from prober.model.health import RESERVED, reserve
+from prober.model.health import DEGRADED, degrade
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
@@ -117,12 +117,12 @@ def named_checks(model: Model, name: str) -> list[Check]:
 def judge(monitor: Monitor, outcome: Outcome) -> tuple[Status, Outcome]:
     """Return the status that this one probe speaks for, and the outcome with its reservation."""
     expires_within = monitor.tls.expires_within if monitor.tls else None
-    outcome = reserve(outcome, slow=monitor.slow, expires_within=expires_within)
+    outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
     if outcome.result is Result.UNKNOWN:
         return Status.UNKNOWN, outcome
     if outcome.result is not Result.OK:
         return Status.CRITICAL, outcome
-    return Status.WARNING if outcome.reason in RESERVED else Status.OK, outcome
+    return Status.WARNING if outcome.reason in DEGRADED else Status.OK, outcome
 
 
 async def run(

@@ -30,7 +30,7 @@ class Row(NamedTuple):
     since: str
 
 
-class View(NamedTuple):
+class StatusView(NamedTuple):
     """What the daemon said at one moment; the checks are as the API gives them."""
 
     title: str
@@ -44,7 +44,7 @@ class View(NamedTuple):
         return worst(Status(each["status"]) for each in self.checks if not _is_disabled(each))
 
 
-def look(url: str, query: Mapping[str, str], token: str | None = None) -> View:
+def look(url: str, query: Mapping[str, str], token: str | None = None) -> StatusView:
     """Ask a daemon for its checks, or raise `Unanswered`."""
     summary = ask_json(url, "/api/v1/status", token=token)
     checks = all_checks(url, query, token=token)
@@ -56,7 +56,7 @@ def look(url: str, query: Mapping[str, str], token: str | None = None) -> View:
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
     asked = "".join(f" of {key} {value!r}" for key, value in query.items())
-    return View(clean(title), checks, clean(asked))
+    return StatusView(clean(title), checks, clean(asked))
 
 
 def _is_disabled(check: Mapping[str, Any]) -> bool:
@@ -90,7 +90,7 @@ def _last(last: Mapping[str, Any] | None) -> str:
     return result_words(last["reason"], last, last["duration_seconds"])
 
 
-def lines(view: View, *, now: float, width: int | None, colour: bool) -> list[str]:
+def lines(view: StatusView, *, now: float, width: int | None, colour: bool) -> list[str]:
     """Return the lines that show a view: a summary, then a table if there are checks."""
     statuses = Counter(Status(check["status"]) for check in view.checks if not _is_disabled(check))
     counts = ", ".join(f"{statuses[status]} {status}" for status in _ORDER)
@@ -126,12 +126,12 @@ class Screen:
         self._as_json = as_json
         self._wall = wall
 
-    def show(self, view: View) -> None:
+    def show(self, view: StatusView) -> None:
         """Show a view once."""
         width = shutil.get_terminal_size().columns if self._out.isatty() else None
         self._write("\n".join(self._lines(view, width)) + "\n")
 
-    def show_again(self, view: View | None, trouble: str) -> None:
+    def show_again(self, view: StatusView | None, trouble: str) -> None:
         """Show the latest view in place of the one before, and why there is none newer."""
         size = shutil.get_terminal_size() if self._out.isatty() else None
         shown = self._lines(view, size.columns if size else None) if view else []
@@ -151,7 +151,7 @@ class Screen:
         if not self._as_json:
             self._write("\x1b[0m\x1b[?7h\n" if self._out.isatty() else "\n")
 
-    def _lines(self, view: View, width: int | None) -> list[str]:
+    def _lines(self, view: StatusView, width: int | None) -> list[str]:
         if self._as_json:  # a DEL is the one control character that JSON does not escape
             return [json.dumps({"checks": view.checks}).replace("\x7f", "\\u007f")]
         return lines(view, now=self._wall(), width=width, colour=self._colour)
@@ -166,14 +166,14 @@ class Screen:
 
 
 def watch(
-    look_again: Callable[[], View],
+    look_again: Callable[[], StatusView],
     screen: Screen,
     *,
     interval: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
     """Show what the daemon says every `interval` seconds until Ctrl-C; return the last status."""
-    view: View | None = None
+    view: StatusView | None = None
     with suppress(KeyboardInterrupt):
         while True:
             trouble = ""

@@ -10,7 +10,7 @@ SIZE_LIMIT = 256 * 1024 * 1024
 """Bytes of one file."""
 
 
-class Traces(NamedTuple):
+class FileHashes(NamedTuple):
     """What a reading looked at, so that a later look can tell whether anything differs.
 
     `prints` has a hash of each file's content, None for a file that could not be read; `listings`
@@ -33,7 +33,7 @@ class Disk:
     """
 
     def __init__(self, budget: int | None = None) -> None:
-        self.traces = Traces({}, {})
+        self.traces = FileHashes({}, {})
         self._budget = budget
 
     def read_text(self, path: str) -> str:
@@ -60,7 +60,7 @@ def list_files(pattern: str, directory: str) -> tuple[str, ...]:
 
 
 def fingerprint(path: str) -> str | None:
-    """Return the hash of a file's content as in `Traces`, None if it cannot be read."""
+    """Return the hash of a file's content as in `FileHashes`, None if it cannot be read."""
     try:
         return _print(_content(path, None))
     except OSError:

@@ -9,7 +9,7 @@ from prober.model.kinds import Frozen, choice
 from prober.model.monitor import Monitor
 from prober.model.option import (
     Complaint,
-    Outside,
+    ReadContext,
     Rejected,
     build,
     mapping,
@@ -55,17 +55,17 @@ class Defaults:
     of_type: Mapping[str, Mapping[str, Any]] = Frozen()
 
 
-class Kept(NamedTuple):
+class EarlierValues(NamedTuple):
     """Values that were read before, for keys that are not given: a monitor's and its probe's."""
 
     common: Mapping[str, Any] = Frozen()
     probe: Mapping[str, Any] = Frozen()
 
 
-_NOTHING_KEPT = Kept()
+_NOTHING_KEPT = EarlierValues()
 
 
-def read_defaults(value: object, outside: Outside) -> tuple[Defaults, list[Complaint]]:
+def read_defaults(value: object, outside: ReadContext) -> tuple[Defaults, list[Complaint]]:
     """Read the `defaults` section: those that are right, and what is wrong with the others."""
     try:
         given = mapping(value)
@@ -93,7 +93,7 @@ def read_defaults(value: object, outside: Outside) -> tuple[Defaults, list[Compl
 
 
 def read_monitor(
-    value: object, defaults: Defaults, outside: Outside, kept: Kept = _NOTHING_KEPT
+    value: object, defaults: Defaults, outside: ReadContext, kept: EarlierValues = _NOTHING_KEPT
 ) -> Monitor:
     """Read one monitor, or raise `Rejected`."""
     given = mapping(value)
@@ -119,7 +119,7 @@ def read_monitor(
     return build(Monitor, {**defaults.common, **own, "probe": probe}, complaints)
 
 
-def _wrong_type(given: Mapping[str, object], outside: Outside) -> list[Complaint]:
+def _wrong_type(given: Mapping[str, object], outside: ReadContext) -> list[Complaint]:
     if "type" in given:
         try:
             _TYPE.read(given["type"], outside)

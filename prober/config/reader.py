@@ -13,7 +13,7 @@ from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
-from prober.config.settings import Page, Server
+from prober.config.settings import PageSection, Server
 from prober.config.targets import read_targets
 from prober.edits.edit import MONITOR, POOL, Named
 from prober.model.endpoint import Endpoint
@@ -22,8 +22,8 @@ from prober.model.monitor import Model, Monitor
 from prober.model.option import (
     Complaint,
     Kind,
-    Outside,
     Path,
+    ReadContext,
     Rejected,
     did_you_mean,
     in_words,
@@ -42,7 +42,7 @@ INCLUDED_KEYS = ("pools", "monitors")
 """Those that an included file may have."""
 
 T = TypeVar("T")
-Read = Callable[[object, Outside], T]
+Read = Callable[[object, ReadContext], T]
 Vet = Callable[[Monitor], Iterable[Complaint]]
 """Says what is wrong with a monitor on this machine."""
 Matches = Callable[[str, str], list[str]]
@@ -50,7 +50,7 @@ Matches = Callable[[str, str], list[str]]
 
 _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
-_PAGE = section(Page).read
+_PAGE = section(PageSection).read
 _POOL = section(Pool).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
@@ -58,7 +58,7 @@ _IN_ORDER = json.JSONEncoder(sort_keys=True, default=str)
 _SUGGESTIONS = 20  # to look for a near miss among thousands of pools takes its time
 
 
-class Written(NamedTuple):
+class FileDefinition(NamedTuple):
     """What stands in a file for one monitor or pool: a digest of it, and the keys it gives."""
 
     digest: str
@@ -89,9 +89,9 @@ class Config:
     files: tuple[str, ...]
     digest: str
     endpoint: Endpoint = Endpoint()
-    page: Page = Page()
+    page: PageSection = PageSection()
     defaults: Defaults = Defaults()
-    written: Mapping[Named, Written] = field(default_factory=dict)
+    written: Mapping[Named, FileDefinition] = field(default_factory=dict)
     modules: "Modules | None" = None
 
 
@@ -113,7 +113,7 @@ def load(
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
-    outside = Outside(dirname(path), disk.read_text, environment)
+    outside = ReadContext(dirname(path), disk.read_text, environment)
     return parse(
         content,
         source=path,
@@ -128,7 +128,7 @@ def parse(
     content: str,
     *,
     source: str,
-    outside: Outside,
+    outside: ReadContext,
     vet: Vet = lambda _: (),
     vet_server: VetServer = NOT_VETTED,
     matches: Matches | None = None,
@@ -192,13 +192,15 @@ class _Entry(Generic[T]):
 class _Reading:
     """A configuration while it is read."""
 
-    def __init__(self, outside: Outside, vet: Vet, vet_server: VetServer, matches: Matches) -> None:
+    def __init__(
+        self, outside: ReadContext, vet: Vet, vet_server: VetServer, matches: Matches
+    ) -> None:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
         self.digest = sha256()
         self.defaults = Defaults()
         self.endpoint = Endpoint()
-        self.page = Page()
+        self.page = PageSection()
         self.modules: Modules | None = None
         self._outside = outside
         self._vet = vet
@@ -242,15 +244,15 @@ class _Reading:
         monitors = tuple(entry.value for entry in self._monitors if entry.value)
         return Model(monitors, tuple(pools))
 
-    def written(self) -> dict[Named, Written]:
+    def written(self) -> dict[Named, FileDefinition]:
         """Return what was read for each monitor and pool, in short."""
         shared: dict[frozenset[str], frozenset[str]] = {}  # most monitors give the same keys
-        found: dict[Named, Written] = {}
+        found: dict[Named, FileDefinition] = {}
         for kind, entries in ((POOL, self._pools), (MONITOR, self._monitors)):
             for entry in entries:
                 if entry.value and isinstance(entry.given, dict):
                     keys = frozenset(entry.given)
-                    found[kind, entry.value.id] = Written(
+                    found[kind, entry.value.id] = FileDefinition(
                         _digest(entry.given), shared.setdefault(keys, keys)
                     )
         return found
@@ -267,7 +269,9 @@ class _Reading:
         self.files[path] = None
         return content
 
-    def _open(self, name: str, outside: Outside, asker: Document, path: Path) -> Document | None:
+    def _open(
+        self, name: str, outside: ReadContext, asker: Document, path: Path
+    ) -> Document | None:
         try:
             return self._document(read_file(name, outside), outside.locate(name))
         except Rejected as rejected:
@@ -284,7 +288,7 @@ class _Reading:
         )
 
     def _attempt(
-        self, document: Document, path: Path, read: Read[T], value: object, outside: Outside
+        self, document: Document, path: Path, read: Read[T], value: object, outside: ReadContext
     ) -> T | None:
         try:
             return read(value, outside)
@@ -293,7 +297,7 @@ class _Reading:
             return None
 
     def _sections(
-        self, document: Document, keys: tuple[str, ...], outside: Outside
+        self, document: Document, keys: tuple[str, ...], outside: ReadContext
     ) -> dict[str, object]:
         given = self._attempt(
             document, (), lambda value, _: mapping(value), document.value, outside
@@ -307,7 +311,7 @@ class _Reading:
         self._complain(document, (), strange)
         return {key: given[key] for key in keys if key in given}
 
-    def _entries(self, document: Document, given: dict[str, object], outside: Outside) -> None:
+    def _entries(self, document: Document, given: dict[str, object], outside: ReadContext) -> None:
         for path, value in self._listed_in(document, given, "pools", outside):
             pool = self._attempt(document, path, _POOL, value, outside)
             self._pools.append(_Entry(document, path, value, pool))
@@ -319,18 +323,20 @@ class _Reading:
                 self._read_target_list(monitor.targets_from.file, outside, document, asker)
 
     def _listed_in(
-        self, document: Document, given: dict[str, object], key: str, outside: Outside
+        self, document: Document, given: dict[str, object], key: str, outside: ReadContext
     ) -> Iterator[tuple[Path, object]]:
         values = self._attempt(document, (key,), _LIST, given.get(key, []), outside) or ()
         return (((key, i), value) for i, value in enumerate(values))
 
-    def _read_monitor(self, value: object, outside: Outside) -> Monitor:
+    def _read_monitor(self, value: object, outside: ReadContext) -> Monitor:
         monitor = read_monitor(value, self.defaults, outside)
         if complaints := list(self._vet(monitor)):
             raise Rejected(*complaints)
         return monitor
 
-    def _read_target_list(self, file: str, outside: Outside, asker: Document, path: Path) -> None:
+    def _read_target_list(
+        self, file: str, outside: ReadContext, asker: Document, path: Path
+    ) -> None:
         if file in self._listed:
             return
         self._listed[file] = ()
@@ -339,7 +345,7 @@ class _Reading:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
 
-    def _read_modules(self, file: str, outside: Outside, asker: Document) -> None:
+    def _read_modules(self, file: str, outside: ReadContext, asker: Document) -> None:
         place = outside._replace(directory="")
         document = self._open(file, place, asker, ("server", "blackbox_modules"))
         if document:
@@ -349,7 +355,7 @@ class _Reading:
             self.modules, problems = read_modules(document, inside)
             self.problems += problems
 
-    def _read_endpoint(self, server: object, outside: Outside, asker: Document) -> None:
+    def _read_endpoint(self, server: object, outside: ReadContext, asker: Document) -> None:
         """Read the web file, even if something else in the `server` section is wrong."""
         name = server.get("web_config_file") if isinstance(server, dict) else None
         if not isinstance(name, str) or not name:
@@ -363,7 +369,7 @@ class _Reading:
             self.endpoint = endpoint
             self._complain(document, (), self._vet_server.endpoint(endpoint))
 
-    def _include(self, document: Document, value: object, outside: Outside) -> None:
+    def _include(self, document: Document, value: object, outside: ReadContext) -> None:
         patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()
         seen = {normpath(document.source)}
         for i, pattern in enumerate(patterns):
@@ -373,7 +379,7 @@ class _Reading:
                     seen.add(place)
                     self._include_file(document, ("include", i), name, outside)
 
-    def _include_file(self, asker: Document, path: Path, name: str, outside: Outside) -> None:
+    def _include_file(self, asker: Document, path: Path, name: str, outside: ReadContext) -> None:
         document = self._open(name, outside, asker, path)
         if document:
             inside = outside._replace(directory=dirname(outside.locate(name)))

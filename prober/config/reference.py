@@ -22,7 +22,7 @@ from prober.config.blackbox.modules import (
     TcpModule,
     TlsConfig,
 )
-from prober.config.settings import Page, Server
+from prober.config.settings import PageSection, Server
 from prober.config.targets import TargetGroup
 from prober.model.access import Auth, HuaweiKey, OracleKey, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
@@ -45,7 +45,7 @@ _SECTIONS = {
     "tls_server_config": TlsServer,
     "http_server_config": HttpServer,
     "rate_limit": RateLimit,
-    "page": Page,
+    "page": PageSection,
     "pool": Pool,
     "backend": Backend,
     "monitor": Monitor,

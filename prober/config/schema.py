@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from prober.config.monitors import NO_DEFAULT, TYPES_OF, WHERE
-from prober.config.settings import Page, Server
+from prober.config.settings import PageSection, Server
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
@@ -21,7 +21,7 @@ def json_schema() -> Schema:
         "additionalProperties": False,
         "properties": {
             "server": schema_of(Server),
-            "page": schema_of(Page),
+            "page": schema_of(PageSection),
             "defaults": _defaults_schema(),
             "pools": {"type": "array", "items": schema_of(Pool)},
             "monitors": {

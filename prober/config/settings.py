@@ -83,7 +83,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageSection:
     """The options of the status page."""
 
     title: str = option(text(1, 255), default="", doc="what it is called; default the host's name")

@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from prober.config.document import read_document
 from prober.config.problem import ConfigError
 from prober.model.kinds import LABELS, Frozen, list_of
-from prober.model.option import Complaint, Kind, Outside, Rejected, mapping, option, section
+from prober.model.option import Complaint, Kind, ReadContext, Rejected, mapping, option, section
 from prober.model.pool import Backend, parse_target
 
 
-def _read_address(value: object, _: Outside) -> Backend:
+def _read_address(value: object, _: ReadContext) -> Backend:
     target = parse_target(value)
     return Backend(address=target.host, port=target.port)
 
 
-def _read_labels(value: object, outside: Outside) -> Frozen[str]:
+def _read_labels(value: object, outside: ReadContext) -> Frozen[str]:
     given = mapping(value)
     return LABELS.read({k: v for k, v in given.items() if not k.startswith("__")}, outside)
 
@@ -34,7 +34,7 @@ class TargetGroup:
 _GROUPS = list_of(section(TargetGroup))
 
 
-def read_targets(value: object, outside: Outside) -> tuple[Backend, ...]:
+def read_targets(value: object, outside: ReadContext) -> tuple[Backend, ...]:
     """Return the backends of a file_sd list, or raise `Rejected`."""
     backends: dict[str, Backend] = {}
     repeated = []
@@ -55,7 +55,7 @@ def parse_targets(content: str, source: str) -> tuple[Backend, ...]:
     problems = list(document.problems)
     backends: tuple[Backend, ...] = ()
     try:
-        backends = read_targets(document.value, Outside("", str, {}))
+        backends = read_targets(document.value, ReadContext("", str, {}))
     except Rejected as rejected:
         problems += (
             document.problem(*each)

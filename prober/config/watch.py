@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from prober.config.disk import Traces, fingerprint, list_files
+from prober.config.disk import FileHashes, fingerprint, list_files
 
 Stamp = tuple[int, int, int, int] | None
 """What tells without reading that a file may have changed; None if it is not there."""
@@ -19,7 +19,7 @@ def stamp(path: str) -> Stamp:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
-class Eyes(NamedTuple):
+class FileReader(NamedTuple):
     """How files are looked at."""
 
     stamp: Callable[[str], Stamp] = stamp
@@ -34,13 +34,13 @@ class Watcher:
     file that is being written, or is away for a moment, is left alone.
     """
 
-    def __init__(self, eyes: Eyes | None = None) -> None:
-        self._eyes = eyes or Eyes()
-        self._read = Traces({}, {})
+    def __init__(self, eyes: FileReader | None = None) -> None:
+        self._eyes = eyes or FileReader()
+        self._read = FileHashes({}, {})
         self._stamps: object = None
-        self._changed: Traces | None = None
+        self._changed: FileHashes | None = None
 
-    def follow(self, traces: Traces) -> None:
+    def follow(self, traces: FileHashes) -> None:
         """Begin from what a reading found, whether it was of use or not."""
         self._read, self._stamps, self._changed = traces, None, None
 
@@ -50,7 +50,7 @@ class Watcher:
         stamps = {path: self._eyes.stamp(path) for path in self._read.prints}, listings
         if stamps == self._stamps and self._changed is None:
             return False
-        found = Traces({path: self._eyes.fingerprint(path) for path in stamps[0]}, listings)
+        found = FileHashes({path: self._eyes.fingerprint(path) for path in stamps[0]}, listings)
         before, self._stamps, self._changed = (self._stamps, self._changed), stamps, None
         if found == self._read:
             return False

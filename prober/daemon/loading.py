@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import prober
-from prober.config.disk import Disk, OverBudgetError, Traces
+from prober.config.disk import Disk, FileHashes, OverBudgetError
 from prober.config.problem import ConfigError, Problem
 from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
@@ -56,7 +56,7 @@ class Reading(NamedTuple):
 
     config: Config | None
     problems: tuple[str, ...] = ()
-    traces: Traces | None = None
+    traces: FileHashes | None = None
 
 
 def read(source: Source, budget: int | None = None) -> Reading:

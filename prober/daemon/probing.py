@@ -17,7 +17,7 @@ from prober.config.reader import Config
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
-from prober.engine.target_policy import Guard
+from prober.engine.target_policy import TargetPolicy
 from prober.engine.ticker import Ticker
 from prober.model.health import Health
 from prober.model.monitor import Check
@@ -31,7 +31,7 @@ from prober.state.journal import Journal, read_saved
 from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
 from prober.web.server.pace import Pace
-from prober.web.server.services import Front
+from prober.web.server.services import PageSettings
 
 if TYPE_CHECKING:
     from prober.blackbox.probe_service import ProbeService
@@ -87,7 +87,7 @@ class Prober:
             config_loaded_at=time.time(),
             count_in_flight=lambda: self._engine.in_flight,
         )
-        self.guard = Guard(config.server.api_targets)
+        self.guard = TargetPolicy(config.server.api_targets)
         self.save_more: Callable[[], None] = lambda: None
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         self._database = self._open(state_dir) if state_dir else None
@@ -196,9 +196,9 @@ class Prober:
         """Let a check be probed now; see `Scheduler.probe_now`."""
         return self._scheduler.probe_now(key, tell)
 
-    def front(self) -> Front:
+    def front(self) -> PageSettings:
         """Return how the page is to show itself."""
-        return Front(self.config.page.title, self.config.page.public)
+        return PageSettings(self.config.page.title, self.config.page.public)
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from prober.config.changes import Changes, changes
-from prober.config.disk import Traces
+from prober.config.disk import FileHashes
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
@@ -36,7 +36,7 @@ Note = Callable[[str, str], None]
 """Takes the kind of an event, `reload` or `reload_rejected`, and its cause."""
 
 
-class Live(Protocol):
+class ReloadTarget(Protocol):
     """What runs with a configuration and can be given another."""
 
     config: Config
@@ -46,7 +46,7 @@ class Live(Protocol):
         """Take over a configuration that differs so from the one before."""
 
 
-class Edits(Protocol):
+class EditsOverFile(Protocol):
     """The edits that were made over the API, which a reload leaves standing."""
 
     @property
@@ -112,12 +112,12 @@ class Reloader:
 
     def __init__(
         self,
-        live: Live,
+        live: ReloadTarget,
         *,
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
         note: Note,
-        edits: Edits | None = None,
+        edits: EditsOverFile | None = None,
         busy: asyncio.Lock | None = None,
         lists: Lists | None = None,
         adopted: Callable[[Config], None] = lambda _: None,
@@ -145,7 +145,7 @@ class Reloader:
         self._worker: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
-    def start(self, traces: Traces | None) -> None:
+    def start(self, traces: FileHashes | None) -> None:
         """Begin to watch the files that the configuration was read from, if that is wanted."""
         if traces is not None:
             self._watcher.follow(traces)

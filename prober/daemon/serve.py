@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from aiohttp import web
 
-from prober.config.disk import Traces
+from prober.config.disk import FileHashes
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
 from prober.daemon.access import Entrance, connection_limits
@@ -22,11 +22,11 @@ from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
 from prober.discovery.lists import Discovery
 from prober.edits.editor import Editing
-from prober.edits.kept import Standing
+from prober.edits.kept import KeptEdits
 from prober.engine.handshake import vet
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
-from prober.systemd.service import Service
+from prober.systemd.service import SystemdService
 from prober.web.api.on_demand import OnDemand
 from prober.web.app import end_streams, make_app
 from prober.web.server.listener import Listener
@@ -43,7 +43,7 @@ async def run(
     config: Config,
     *,
     source: Source | None = None,
-    traces: Traces | None = None,
+    traces: FileHashes | None = None,
     listen: Iterable[Target] = (),
     allow_shrink: bool = False,
 ) -> int:
@@ -89,7 +89,7 @@ class _Daemon:
         busy, note = asyncio.Lock(), prober.store.note
         self._lists = Discovery(vitals=prober.vitals, note=note, state_dir=config.server.state_dir)
         config = self._lists.begin(config)
-        self._edits = Standing(config, prober.saved_edits, journal=prober.journal, note=note)
+        self._edits = KeptEdits(config, prober.saved_edits, journal=prober.journal, note=note)
         prober.config = self._edits.edited.config
         prober.save_more = self._edits.save_all
         self._editing = Editing(
@@ -102,7 +102,7 @@ class _Daemon:
             also_locked=lambda: why_locked(prober.config, addresses),
         )
         self._entrance = Entrance(config, addresses, ended=lambda: end_streams(self._app))
-        self._service = Service.of(os.environ, prober.store, prober.vitals)
+        self._service = SystemdService.of(os.environ, prober.store, prober.vitals)
         self.reloader = Reloader(
             prober,
             read=partial(read_aside, source) if source else None,
@@ -134,7 +134,7 @@ class _Daemon:
             front=prober.front,
         )
 
-    async def serve(self, traces: Traces | None, stop: asyncio.Event) -> int:
+    async def serve(self, traces: FileHashes | None, stop: asyncio.Event) -> int:
         """Probe and serve until `stop` is set; return the exit status."""
         runner = web.AppRunner(self._app, shutdown_timeout=STOP_SECONDS)
         await runner.setup()
@@ -156,7 +156,7 @@ class _Daemon:
             await runner.cleanup()
         return 0
 
-    async def _work(self, traces: Traces | None, stop: asyncio.Event) -> None:
+    async def _work(self, traces: FileHashes | None, stop: asyncio.Event) -> None:
         vitals = self._prober.vitals
         vitals.ready = True
         _free_the_collector()

@@ -26,7 +26,7 @@ from prober.demo.demo_targets import (
     serve_echo,
     tls_context,
 )
-from prober.model.option import Outside
+from prober.model.option import ReadContext
 
 SLOW_SECONDS = 0.25
 """What the slow target takes; its monitor allows 100 ms."""
@@ -92,7 +92,7 @@ async def start(stack: AsyncExitStack, clock: Callable[[], float] = time.monoton
     """Serve the targets until the stack is left; return the configuration that probes them."""
     ports = await open_targets(stack, clock)
     text = CONFIGURATION.substitute(ports)
-    return parse(text, source="demo", outside=Outside("", _read_no_file, {}))
+    return parse(text, source="demo", outside=ReadContext("", _read_no_file, {}))
 
 
 def _read_no_file(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from prober.config.disk import Traces
+from prober.config.disk import FileHashes
 from prober.config.reader import Config
 from prober.config.shrink import SHRINK_WINDOW
 from prober.config.watch import Watcher
@@ -154,7 +154,7 @@ class Discovery:
 
     async def _watch(self, files: list[TargetList]) -> None:
         watcher = Watcher()
-        watcher.follow(Traces({str(each): None for each in files}, {}))  # as if never read
+        watcher.follow(FileHashes({str(each): None for each in files}, {}))  # as if never read
         while True:
             if await asyncio.to_thread(watcher.look):
                 for each in files:

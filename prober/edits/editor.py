@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
-from prober.config.reader import Config, Written
+from prober.config.reader import Config, FileDefinition
 from prober.daemon.loading import yielding
 from prober.edits.edit import MONITOR, POOL, Edit, Named
-from prober.edits.kept import Standing
+from prober.edits.kept import KeptEdits
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import (
     Content,
@@ -32,7 +32,7 @@ Item = TypeVar("Item", Monitor, Pool)
 OFF = "edits over the API are off; `server.writable: true` in the configuration turns them on"
 
 
-class Live(Protocol):
+class RunningConfig(Protocol):
     """What runs with a configuration and can be given another."""
 
     config: Config
@@ -59,8 +59,8 @@ class Editing:
 
     def __init__(
         self,
-        live: Live,
-        standing: Standing,
+        live: RunningConfig,
+        standing: KeptEdits,
         *,
         busy: asyncio.Lock,
         vet: Callable[[Monitor], Iterable[Complaint]],
@@ -149,7 +149,7 @@ class Editing:
 
     # How an edit is made
 
-    def _written(self, item: Monitor | Pool) -> Written | None:
+    def _written(self, item: Monitor | Pool) -> FileDefinition | None:
         return self._standing.edited.file.written.get(_named(item))
 
     def _reject_stale(self, item: Monitor | Pool) -> None:

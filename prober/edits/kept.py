@@ -26,7 +26,7 @@ class Note(Protocol):
         """Add the event."""
 
 
-class Standing:
+class KeptEdits:
     """The edits that stand over what the files say.
 
     Args:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn, cast
 
-from prober.config.monitors import ALL_KEYS, WHERE, Defaults, Kept, read_monitor
+from prober.config.monitors import ALL_KEYS, WHERE, Defaults, EarlierValues, read_monitor
 from prober.edits.edit import Origin
 from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Monitor
 from prober.model.option import (
     Complaint,
-    Outside,
+    ReadContext,
     Rejected,
     build,
     options_of,
@@ -70,7 +70,7 @@ def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defa
     given = {key: value for key, value in patch.items() if value is not None}
     stay = frozenset(keys) - patch.keys()
     common = {key: getattr(monitor, key) for key in options_of(Monitor) if key in stay}
-    kept = Kept(
+    kept = EarlierValues(
         {**common, "id": monitor.id},
         {
             key: getattr(monitor.probe, key)
@@ -164,7 +164,7 @@ def _reject_lists(content: Content) -> None:
         raise Rejected(Complaint(("targets_from",), _NOT_HERE))
 
 
-def _outside(readable: frozenset[str] = frozenset()) -> Outside:
+def _outside(readable: frozenset[str] = frozenset()) -> ReadContext:
     """Return a world with nothing to read but PEM files that the file names already."""
 
     def read_file(path: str) -> str:
@@ -172,7 +172,7 @@ def _outside(readable: frozenset[str] = frozenset()) -> Outside:
             return "-----BEGIN "  # it was found good when the file was read
         raise Rejected(_NOT_HERE)
 
-    return Outside("", read_file, _NoEnvironment())
+    return ReadContext("", read_file, _NoEnvironment())
 
 
 def _pem_files(monitor: Monitor) -> frozenset[str]:

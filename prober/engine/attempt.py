@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from prober.engine.resolver import Answer, Endpoint, endpoints, literal
+from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
 from prober.engine.target_policy import Objection
 from prober.engine.wire import REPLY_LIMIT, Wire
 from prober.model.probe import Begin, StartTls, Steps, Target, TlsSession, Trouble
@@ -54,7 +54,7 @@ class Job:
         self.source_due = 0.0
 
 
-def _endpoints(target: Target) -> tuple[Endpoint, ...]:
+def _endpoints(target: Target) -> tuple[ResolvedTarget, ...]:
     """Return where an address leads; nowhere yet for a name."""
     found = endpoints(literal(target.host), target.port)
     if len(found) == 1 and found[0].address == target:
@@ -121,7 +121,7 @@ class Attempt:
         self.endpoints = job.endpoints  # those that are left to try
         self.finished = False
         self.waiting: int = Waiting.CONNECTION
-        self.endpoint: Endpoint | None = None
+        self.endpoint: ResolvedTarget | None = None
         self.on_answer: Callable[[Answer], None] | None = None
         self.failure: Trouble | None = None
         self.sock: socket.SocketType | None = None

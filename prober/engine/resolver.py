@@ -41,17 +41,19 @@ class Address(NamedTuple):
 Addresses = tuple[Address, ...]
 
 
-class Endpoint(NamedTuple):
+class ResolvedTarget(NamedTuple):
     """Where a socket connects to, as connect() takes it."""
 
     family: int
     address: tuple[str, int] | tuple[str, int, int, int]
 
 
-def endpoints(addresses: Addresses, port: int) -> tuple[Endpoint, ...]:
+def endpoints(addresses: Addresses, port: int) -> tuple[ResolvedTarget, ...]:
     """Return the endpoints with this port at these addresses."""
     return tuple(
-        Endpoint(family, (host, port, 0, scope) if family == socket.AF_INET6 else (host, port))
+        ResolvedTarget(
+            family, (host, port, 0, scope) if family == socket.AF_INET6 else (host, port)
+        )
         for family, host, scope in addresses
     )
 

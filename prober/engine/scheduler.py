@@ -49,7 +49,7 @@ class Watched(Protocol):
 S = TypeVar("S", bound=Watched)
 
 
-class Runner(Protocol):
+class ProbeRunner(Protocol):
     """What runs probes: the engine, or a test's stand-in."""
 
     in_flight: int
@@ -145,7 +145,7 @@ class Scheduler(Generic[S]):
         self,
         *,
         ticker: Ticker,
-        engine: Runner,
+        engine: ProbeRunner,
         record: Callable[[S, Outcome], Health],
         limit: int,
         review: Callable[[S], None] = lambda _: None,

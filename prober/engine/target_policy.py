@@ -12,7 +12,7 @@ Objection = Callable[[str, int], str | None]
 """Takes an address and a port; returns why they may not be probed, or None."""
 
 
-class Guard:
+class TargetPolicy:
     """Knows the operator's rules, and where prober itself listens; both may change."""
 
     def __init__(self, rules: TargetRules) -> None:

@@ -19,7 +19,7 @@ LAST_WAIT: Final = 1.0
 _AT_ONCE: Final = select.PIPE_BUF  # what a pipe takes at least, once it is writable
 
 
-class Lines:
+class NonBlockingStream:
     """A stream that takes lines. One that cannot be written is lost, and the program goes on.
 
     What a reader does not take at once is handed on by a thread, which lives as long as there is

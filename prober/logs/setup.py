@@ -21,7 +21,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from prober.logs.nonblocking import Lines
+from prober.logs.nonblocking import NonBlockingStream
 from prober.model.kinds import Secret
 from prober.model.wording import clean
 
@@ -56,7 +56,7 @@ def configure(
         clock: Gives monotonic seconds.
     """
     stream = stream or sys.stderr
-    lines = Lines(stream)
+    lines = NonBlockingStream(stream)
     threshold = getattr(logging, level.upper())
     render: Processor = _render_json
     if format == "console":
@@ -87,7 +87,7 @@ def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
 class _Output:
     """What structlog writes to, by level."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: NonBlockingStream) -> None:
         self._lines = lines
 
     def msg(self, line: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from prober.model.kinds import SECRET, Secret, choice, list_of, one_of, read_file, text
-from prober.model.option import Complaint, Kind, Outside, Rejected, expected, option, section
+from prober.model.option import Complaint, Kind, ReadContext, Rejected, expected, option, section
 
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -22,11 +22,11 @@ class Role(StrEnum):
         return self is Role.WRITE or needed is Role.READ
 
 
-def _read_role(value: object, outside: Outside) -> Role:
+def _read_role(value: object, outside: ReadContext) -> Role:
     return Role(_ROLE_NAME.read(value, outside))
 
 
-def _read_credential(value: object, outside: Outside) -> Secret:
+def _read_credential(value: object, outside: ReadContext) -> Secret:
     if not isinstance(value, dict):
         what = "a text" if isinstance(value, str) else "something else"  # it is not repeated
         raise Rejected(f"expected {{file: PATH}} or {{env: NAME}}, got {what}")
@@ -39,7 +39,7 @@ def _read_credential(value: object, outside: Outside) -> Secret:
     return secret
 
 
-def _read_public_key(value: object, outside: Outside) -> str:
+def _read_public_key(value: object, outside: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("the path of a PEM file", value)
     content = read_file(value, outside)

@@ -17,7 +17,7 @@ from prober.model.kinds import (
     mapping_of,
     text,
 )
-from prober.model.option import Complaint, Kind, Outside, Rejected, option, section
+from prober.model.option import Complaint, Kind, ReadContext, Rejected, option, section
 
 CERTIFICATE_REQUIRED = "RequireAndVerifyClientCert"
 CERTIFICATE_WELCOME = "VerifyClientCertIfGiven"
@@ -57,7 +57,7 @@ _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
 def _no_pem(key: str) -> Kind[None]:
-    def read(_: object, __: Outside) -> None:
+    def read(_: object, __: ReadContext) -> None:
         raise Rejected(f"put the PEM text into a file and name that with {key}_file")
 
     return Kind(read, {"not": {}})
@@ -75,13 +75,13 @@ def _wrong_user(name: str) -> str | None:
     return "expected the name of a user, without a colon"
 
 
-def _read_hash(value: object, _: Outside) -> str:
+def _read_hash(value: object, _: ReadContext) -> str:
     if not isinstance(value, str) or not _BCRYPT.fullmatch(value):
         raise Rejected("expected a password's bcrypt hash such as $2y$10$...")  # not repeated
     return value
 
 
-def _read_interval(value: object, outside: Outside) -> float:
+def _read_interval(value: object, outside: ReadContext) -> float:
     if isinstance(value, int | float) and value != 0:
         raise Rejected("expected a unit as well, such as 100ms; or 0: no limit")
     return _INTERVAL.read(value, outside)

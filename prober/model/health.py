@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from prober.model.status import Outcome, Reason, Result, Status
 
-RESERVED = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
+DEGRADED = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
 """Good results that leave a reservation: an online check that has one is WARNING."""
 
 
@@ -44,12 +44,12 @@ def _health(online: bool | None, streak: int) -> Health:  # noqa: FBT001  (lru_c
     return Health(online, streak)
 
 
-def status_of(health: Health, *, reserved: bool, stale: bool, enabled: bool = True) -> Status:
+def status_of(health: Health, *, degraded: bool, stale: bool, enabled: bool = True) -> Status:
     """Return the status of a check.
 
     Args:
         health: What rise and fall say.
-        reserved: The last good result had a reservation (slow, certificate about to expire).
+        degraded: The last good result had a reservation (slow, certificate about to expire).
         stale: There was no conclusive result for too long (`Monitor.stale_after`).
         enabled: The monitor is probed at all.
     """
@@ -57,7 +57,7 @@ def status_of(health: Health, *, reserved: bool, stale: bool, enabled: bool = Tr
         return Status.UNKNOWN
     if not health.online:
         return Status.CRITICAL
-    return Status.WARNING if reserved or health.streak < 0 else _OK
+    return Status.WARNING if degraded or health.streak < 0 else _OK
 
 
 def is_changing(health: Health) -> bool:
@@ -69,7 +69,7 @@ def is_changing(health: Health) -> bool:
     return online is not (streak > 0)  # None, undecided, is neither
 
 
-def reserve(outcome: Outcome, *, slow: float | None, expires_within: float | None) -> Outcome:
+def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | None) -> Outcome:
     """Return the outcome, with the reservation that a plain good result deserves.
 
     Args:

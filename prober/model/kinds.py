@@ -11,7 +11,7 @@ from uuid import UUID
 from prober.model.option import (
     Complaint,
     Kind,
-    Outside,
+    ReadContext,
     Rejected,
     did_you_mean,
     expected,
@@ -35,7 +35,7 @@ _OWN_LABELS = frozenset({"monitor", "pool", "target", "kind", "le", "quantile"})
 def text(shortest: int = 0, longest: int = 65536) -> Kind[str]:
     """Return the kind of one line of text without control characters."""
 
-    def read(value: object, _: Outside) -> str:
+    def read(value: object, _: ReadContext) -> str:
         if not isinstance(value, str):
             raise expected("text", value)
         if _CONTROL.search(value):
@@ -58,7 +58,7 @@ def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
     """Return the kind of text that a pattern matches whole; `what` describes it."""
     whole = re.compile(pattern)
 
-    def read(value: object, _: Outside) -> str:
+    def read(value: object, _: ReadContext) -> str:
         if not isinstance(value, str) or not whole.fullmatch(value):
             raise expected(what, value)
         if len(value) > longest:
@@ -69,7 +69,7 @@ def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
     return Kind(read, {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest})
 
 
-def _read_boolean(value: object, _: Outside) -> bool:
+def _read_boolean(value: object, _: ReadContext) -> bool:
     if not isinstance(value, bool):
         raise expected("true or false", value)
     return value
@@ -81,7 +81,7 @@ BOOLEAN = Kind(_read_boolean, {"type": "boolean"})
 def integer(low: int, high: int) -> Kind[int]:
     """Return the kind of whole numbers from `low` to `high`."""
 
-    def read(value: object, _: Outside) -> int:
+    def read(value: object, _: ReadContext) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise expected(f"a whole number from {low} to {high}", value)
         return value
@@ -93,7 +93,7 @@ def choice(*words: str) -> Kind[str]:
     """Return the kind of a word out of a closed set; YAML reads a bare `1.1` as a number."""
     numbers = {float(word): word for word in words if _NUMBER.fullmatch(word)}
 
-    def read(value: object, _: Outside) -> str:
+    def read(value: object, _: ReadContext) -> str:
         if isinstance(value, float) and value in numbers:
             return numbers[value]
         if value not in words:
@@ -108,7 +108,7 @@ def duration(low: float, high: float) -> Kind[float]:
     """Return the kind of time spans: seconds as a number, or text such as `500ms`, `5s`, `2m`."""
     limits = f"a duration from {in_units(low)} to {in_units(high)}"
 
-    def read(value: object, _: Outside) -> float:
+    def read(value: object, _: ReadContext) -> float:
         if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
             seconds = float(found[1]) * _UNITS[found[2]]
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -137,7 +137,7 @@ def in_units(seconds: float) -> str:
 def list_of(kind: Kind[T], shortest: int = 0) -> Kind[tuple[T, ...]]:
     """Return the kind of lists."""
 
-    def read(value: object, outside: Outside) -> tuple[T, ...]:
+    def read(value: object, outside: ReadContext) -> tuple[T, ...]:
         if not isinstance(value, list):
             raise expected("a list", value)
         if len(value) < shortest:
@@ -165,7 +165,7 @@ class Frozen(dict[str, T]):
 def mapping_of(kind: Kind[T], key: Callable[[str], str | None]) -> Kind[Frozen[T]]:
     """Return the kind of mappings; `key` says what is wrong with a key, or None."""
 
-    def read(value: object, outside: Outside) -> Frozen[T]:
+    def read(value: object, outside: ReadContext) -> Frozen[T]:
         given = mapping(value)
 
         def item(name: str) -> T:
@@ -193,7 +193,7 @@ def _wrong_label(name: str) -> str | None:
 LABELS = mapping_of(text(longest=1024), _wrong_label)
 
 
-def _read_uuid(value: object, _: Outside) -> str:
+def _read_uuid(value: object, _: ReadContext) -> str:
     try:
         return str(UUID(cast("str", value)))
     except (ValueError, TypeError, AttributeError):
@@ -215,7 +215,7 @@ def codes(low: int, high: int) -> Kind[Codes]:
     part = re.compile(r"\s*([0-9]{1,3})\s*(?:-\s*([0-9]{1,3})\s*)?")
     what = f"codes from {low} to {high} such as 200, 200,202 or 200-204,301"
 
-    def read(value: object, _: Outside) -> Codes:
+    def read(value: object, _: ReadContext) -> Codes:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return Codes(str(value), frozenset({value}))
         if not isinstance(value, str):
@@ -253,7 +253,7 @@ def _payload_parts(value: object, names: Sequence[str]) -> tuple[str, str]:
 _HEX = re.compile(r"(\s*[0-9A-Fa-f]{2})*\s*", re.ASCII)
 
 
-def _read_payload(value: object, _: Outside) -> bytes:
+def _read_payload(value: object, _: ReadContext) -> bytes:
     how, content = _payload_parts(value, ("text", "hex", "base64"))
     try:
         if how == "text":
@@ -304,7 +304,7 @@ class Secret:
         return "<secret>" if self.masked else self.content
 
 
-def _read_secret(value: object, outside: Outside) -> Secret:
+def _read_secret(value: object, outside: ReadContext) -> Secret:
     if isinstance(value, str):
         reject_surrogates(value)
         return Secret(value, masked=False)
@@ -321,7 +321,7 @@ def _read_secret(value: object, outside: Outside) -> Secret:
     return Secret(content, masked=True)
 
 
-def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> str:
+def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ()) -> str:
     """Return the text of a file that the configuration names, or raise `Rejected`."""
     try:
         return outside.read_file(outside.locate(name))
@@ -337,7 +337,7 @@ def read_file(name: str, outside: Outside, path: tuple[str | int, ...] = ()) -> 
 SECRET = Kind(_read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str)
 
 
-def _read_file_name(value: object, outside: Outside) -> str:
+def _read_file_name(value: object, outside: ReadContext) -> str:
     return outside.locate(_FILE_NAME.read(value, outside))
 
 
@@ -346,7 +346,7 @@ FILE = Kind(_read_file_name, _FILE_NAME.schema)
 """The path of a file or directory; relative ones start at the configuration file's directory."""
 
 
-def _read_pem_file(value: object, outside: Outside) -> str:
+def _read_pem_file(value: object, outside: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("the path of a PEM file", value)
     if "-----BEGIN " not in read_file(value, outside):

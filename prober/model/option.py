@@ -51,7 +51,7 @@ class Rejected(ValueError):  # noqa: N818  (reads as what happened to the value)
         super().__init__("; ".join(each.message for each in self.complaints))
 
 
-class Outside(NamedTuple):
+class ReadContext(NamedTuple):
     """What a configuration may refer to beyond itself.
 
     `directory` is the configuration file's: relative paths start there. `read_file` returns a
@@ -75,7 +75,7 @@ class Kind(Generic[T]):
     `schema` is the JSON schema of what `read` accepts.
     """
 
-    read: Callable[[object, Outside], T]
+    read: Callable[[object, ReadContext], T]
     schema: Mapping[str, object]
     show: Callable[[T], object] = lambda value: value
 
@@ -172,7 +172,7 @@ def mapping(value: object) -> dict[str, object]:
 
 
 def read_options(
-    cls: type, given: Mapping[str, object], outside: Outside, kept: Mapping[str, Any] = _NOTHING
+    cls: type, given: Mapping[str, object], outside: ReadContext, kept: Mapping[str, Any] = _NOTHING
 ) -> tuple[dict[str, Any], list[Complaint]]:
     """Read the keys of a dataclass: the values that are right, and what is wrong with the rest.
 
@@ -215,7 +215,7 @@ def build(cls: type[T], values: Mapping[str, Any], complaints: list[Complaint]) 
 def section(cls: type[T]) -> Kind[T]:
     """Return the kind of a mapping whose keys are the options of a dataclass."""
 
-    def read(value: object, outside: Outside) -> T:
+    def read(value: object, outside: ReadContext) -> T:
         given = mapping(value)
         values, complaints = read_options(cls, given, outside)
         return build(cls, values, unknown_keys(given, options_of(cls)) + complaints)

@@ -10,7 +10,7 @@ from prober.model.kinds import IDENTIFIER, LABELS, Frozen, integer, list_of, tex
 from prober.model.option import (
     Complaint,
     Kind,
-    Outside,
+    ReadContext,
     Rejected,
     expected,
     option,
@@ -67,7 +67,7 @@ def parse_target(value: object) -> Target:
     return Target(host, int(found[3]))
 
 
-def _read_host(value: object, _: Outside) -> str:
+def _read_host(value: object, _: ReadContext) -> str:
     host = normal_host(value) if isinstance(value, str) else None
     if host is None:
         raise expected("an IP address or a host name", value)
@@ -99,7 +99,7 @@ class Backend:
 _AS_MAPPING = section(Backend)
 
 
-def _read_backend(value: object, outside: Outside) -> Backend:
+def _read_backend(value: object, outside: ReadContext) -> Backend:
     if isinstance(value, dict):
         return _AS_MAPPING.read(value, outside)
     target = parse_target(value)

@@ -18,7 +18,7 @@ from ipaddress import (
 )
 
 from prober.model.kinds import list_of
-from prober.model.option import Kind, Outside, expected, option
+from prober.model.option import Kind, ReadContext, expected, option
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -44,7 +44,7 @@ _COMPATIBLE = IPv6Network("::/96")
 _REMEMBERED = 8192
 
 
-def _read_network(value: object, _: Outside) -> Network:
+def _read_network(value: object, _: ReadContext) -> Network:
     if not isinstance(value, str):
         raise expected("a network such as 10.0.0.0/8", value)
     try:

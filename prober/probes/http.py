@@ -25,7 +25,7 @@ from prober.model.kinds import (
 from prober.model.option import (
     Complaint,
     Kind,
-    Outside,
+    ReadContext,
     Rejected,
     expected,
     in_words,
@@ -72,7 +72,7 @@ SECRET_HEADERS = re.compile(
 )
 
 
-def _read_method(value: object, outside: Outside) -> str:
+def _read_method(value: object, outside: ReadContext) -> str:
     if value == "CONNECT":
         raise Rejected("CONNECT asks a proxy for a tunnel and is not probed; TCP probes its port")
     return _METHOD.read(value, outside)
@@ -90,7 +90,7 @@ def _wrong_header(name: str) -> str | None:
     return None
 
 
-def _read_header(value: object, outside: Outside) -> Secret:
+def _read_header(value: object, outside: ReadContext) -> Secret:
     secret = SECRET.read(value, outside)
     if re.search(r"[\r\n\x00]", secret.content):
         raise Rejected("a header value cannot hold line ends")
@@ -108,7 +108,7 @@ _HEADERS_READ = mapping_of(Kind(_read_header, SECRET.schema, str), _wrong_header
 HEADERS = Kind(_HEADERS_READ.read, _HEADERS_READ.schema, _show_headers)
 
 
-def _read_pattern(value: object, _: Outside) -> str:
+def _read_pattern(value: object, _: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("a regular expression", value)
     if _size_compiled(value) > REGEX_SIZE:

@@ -33,7 +33,7 @@ class SavedCheck(NamedTuple):
     health: Health
     status: Status
     since: float
-    reserved: bool
+    degraded: bool
     last: Outcome | None
 
 
@@ -46,13 +46,13 @@ class Saved(NamedTuple):
     edits: tuple[Edit, ...] = ()
 
 
-class Kept(Protocol):
+class SavableState(Protocol):
     """What is written of a check's state."""
 
     health: Health
     status: Status
     since: float
-    reserved: bool
+    degraded: bool
     last: Outcome | None
 
 
@@ -67,9 +67,9 @@ class Journal:
     def __init__(self, database: Database, *, wall: Callable[[], float]) -> None:
         self._database = database
         self._wall = wall
-        self._changed: dict[tuple[str, str], Kept] = {}
+        self._changed: dict[tuple[str, str], SavableState] = {}
 
-    def saw(self, key: tuple[str, str], state: Kept) -> None:
+    def saw(self, key: tuple[str, str], state: SavableState) -> None:
         """Note that a check's state is to be written."""
         self._changed[key] = state
 
@@ -99,10 +99,10 @@ class Journal:
         self._database.put(LIFE, (1,), (self._wall(),))
 
 
-def _check_row(state: Kept) -> tuple[object, ...]:
+def _check_row(state: SavableState) -> tuple[object, ...]:
     last = json.dumps(state.last) if state.last else None
     online, streak = state.health
-    return online, streak, state.status, state.since, state.reserved, last
+    return online, streak, state.status, state.since, state.degraded, last
 
 
 def read_saved(database: Database) -> Saved:
@@ -137,10 +137,10 @@ def read_saved(database: Database) -> Saved:
 
 
 def _saved_check(row: tuple[Any, ...]) -> tuple[tuple[str, str], SavedCheck]:
-    monitor, backend, online, streak, status, since, reserved, last = row
+    monitor, backend, online, streak, status, since, degraded, last = row
     health = Health(None if online is None else bool(online), whole(streak))
     outcome = or_none(_outcome, last)
-    saved = SavedCheck(health, Status(status), moment(since), bool(reserved), outcome)
+    saved = SavedCheck(health, Status(status), moment(since), bool(degraded), outcome)
     return (text(monitor), text(backend)), saved
 
 

@@ -31,7 +31,7 @@ Values = tuple[Any, ...]
 """Seconds of each of PHASES, seconds of the whole, the status code; None for what is not there."""
 
 
-class Past(NamedTuple):
+class PastResult(NamedTuple):
     """One remembered result; durations are kept to three digits, times to 10 ms."""
 
     at: float
@@ -151,7 +151,7 @@ class Recent:
         good = (row for row in rows if row[1] in _GOOD)
         return [row[other] if math.isnan(row[place]) else row[place] for row in good]
 
-    def newest_first(self) -> Iterator[Past]:
+    def newest_first(self) -> Iterator[PastResult]:
         """Yield what is remembered, the newest first."""
         rows = list(self._unpacked())
         newest = rows[self._next - 1][0][0] if rows else 0
@@ -160,7 +160,7 @@ class Recent:
             *phases, seconds, code = values
             seconds = phases[_CONNECT] if math.isnan(seconds) else seconds
             era = self._era - (at > newest + _ERA // 2)
-            yield Past(
+            yield PastResult(
                 (era * _ERA + at) / 100,
                 _REASONS[number],
                 None if code == _ABSENT[_CODE] else code,

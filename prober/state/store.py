@@ -7,7 +7,7 @@ from sys import intern
 from typing import NamedTuple
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
-from prober.model.health import PENDING, RESERVED, Health, advance, reserve, status_of
+from prober.model.health import DEGRADED, PENDING, Health, advance, degrade, status_of
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.status import PHASES, Outcome, Reason, Status
@@ -66,13 +66,13 @@ class CheckState:
         "check",
         "conclusive_at",
         "counters",
+        "degraded",
         "health",
         "held_up",
         "label_text",
         "last",
         "next_due",
         "recent",
-        "reserved",
         "running",
         "saved_at",
         "since",
@@ -86,7 +86,7 @@ class CheckState:
         self.status = Status.UNKNOWN
         self.since = at
         self.last: Outcome | None = None
-        self.reserved = False
+        self.degraded = False
         self.saved_at = 0.0
         self.conclusive_at = now
         self.next_due: float | None = None
@@ -106,7 +106,7 @@ class CheckState:
         return self.status is Status.UNKNOWN and self.health.online is not None
 
 
-class Standing(NamedTuple):
+class BackendState(NamedTuple):
     """One backend of a pool: its `address:port`, its checks and what they add up to.
 
     Disabled checks are among `checks`, but have no part in `status`.
@@ -196,7 +196,7 @@ class Store:
                 state.running = self._history.follow(check.key, state.status)
             return state
         if not (state.check.monitor.enabled and check.monitor.enabled):
-            state.health, state.reserved = PENDING, False
+            state.health, state.degraded = PENDING, False
         state.check = check
         state.label_text = None
         state.counters.kind = check.monitor.type
@@ -215,9 +215,9 @@ class Store:
         state.last = saved.last
         if age <= state.check.monitor.stale_after:
             state.health, state.status = saved.health, saved.status
-            state.since, state.reserved = saved.since, saved.reserved
+            state.since, state.degraded = saved.since, saved.degraded
             if not state.check.monitor.enabled:
-                state.health, state.reserved = PENDING, False
+                state.health, state.degraded = PENDING, False
             state.conclusive_at -= age
             if state.is_stale:
                 state.conclusive_at -= state.check.monitor.stale_after + 1
@@ -275,7 +275,7 @@ class Store:
         monitor = state.check.monitor
         if monitor.slow or monitor.tls:
             expires_within = monitor.tls.expires_within if monitor.tls else None
-            outcome = reserve(outcome, slow=monitor.slow, expires_within=expires_within)
+            outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
         reason = outcome.reason
         state.last = outcome
         state.recent.add(outcome)
@@ -289,7 +289,7 @@ class Store:
                 state.health, reason.result, rise=monitor.rise, fall=monitor.fall
             )
             if reason.is_good:
-                state.reserved = reason in RESERVED
+                state.degraded = reason in DEGRADED
         else:
             self.local_errors[reason] += 1
         changed = self._settle(state, outcome, now)
@@ -308,7 +308,7 @@ class Store:
         monitor = state.check.monitor
         status = status_of(
             state.health,
-            reserved=state.reserved,
+            degraded=state.degraded,
             stale=now - state.conclusive_at > state.stale_after,
             enabled=monitor.enabled,
         )
@@ -356,20 +356,20 @@ class Store:
         states = self._states
         return [state for name in monitors if (state := states.get((name, backend)))]
 
-    def standings(self, pool: Pool) -> Iterator[Standing]:
+    def backend_states(self, pool: Pool) -> Iterator[BackendState]:
         """Yield how each backend of a pool stands, one at a time so that a caller can pause."""
         monitors = self._monitors_of.get(pool.name, ())
         for backend in pool.backends:
             key = backend.key
             checks = self._found(monitors, key)
             counted = [state.status for state in checks if state.check.monitor.enabled]
-            yield Standing(key, backend, checks, backend_status(counted))
+            yield BackendState(key, backend, checks, backend_status(counted))
 
     def statuses(self) -> "Statuses":
         """Return the statuses of all backends, pools and load balancers as they are now."""
         statuses = Statuses()
-        for pool, standing in statuses.gather(self):
-            statuses.backends[pool.name, standing.key] = standing.status
+        for pool, backend_state in statuses.gather(self):
+            statuses.backends[pool.name, backend_state.key] = backend_state.status
         return statuses
 
 
@@ -395,7 +395,7 @@ class Statuses:
         self.load_balancers: dict[str, Status] = {}
         self.counts: dict[str, Counter[Status]] = {}
 
-    def gather(self, store: Store) -> Iterator[tuple[Pool, Standing]]:
+    def gather(self, store: Store) -> Iterator[tuple[Pool, BackendState]]:
         """Work them out, one backend at a time so that the caller can pause.
 
         The backends, which may be many, are the caller's to keep.
@@ -404,12 +404,12 @@ class Statuses:
         for pool in store.model.pools:
             counts = self.counts[pool.name] = Counter()
             statuses = []
-            for standing in store.standings(pool):
-                statuses.append(standing.status)
-                for state in standing.checks:
+            for backend_state in store.backend_states(pool):
+                statuses.append(backend_state.status)
+                for state in backend_state.checks:
                     if state.check.monitor.enabled:
                         counts[state.status] += 1
-                yield pool, standing
+                yield pool, backend_state
             self.pools[pool.name] = pool_status(statuses)
             members.setdefault(pool.load_balancer, []).append(self.pools[pool.name])
         for name, found in members.items():

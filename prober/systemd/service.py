@@ -38,7 +38,7 @@ def status_line(counts: Mapping[Status, int], *, config_ok: bool = True) -> str:
     return line if config_ok else f"{line}; the last reload was rejected"
 
 
-class Service:
+class SystemdService:
     """Tells systemd how the daemon is. Without systemd nothing is said and nothing wakes up.
 
     Args:
@@ -70,7 +70,7 @@ class Service:
         self._status = ""
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], store: Store, vitals: Vitals) -> "Service":
+    def of(cls, environment: Mapping[str, str], store: Store, vitals: Vitals) -> "SystemdService":
         """Return the service that systemd has described in the environment."""
         return cls(
             Notifier(environment.get("NOTIFY_SOCKET")),

@@ -38,8 +38,8 @@ from prober.web.server.services import (
     VITALS,
     Clocks,
     Facade,
-    Front,
     Lifecycle,
+    PageSettings,
     Past,
     Probing,
 )
@@ -74,7 +74,7 @@ def make_app(
     access: Access | None = None,
     allows_reload: Callable[[], bool] = lambda: True,
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None,
-    front: Callable[[], Front] = Front,
+    front: Callable[[], PageSettings] = PageSettings,
 ) -> web.Application:
     """Return the application that shows this state.
 

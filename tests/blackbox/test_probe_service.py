@@ -19,7 +19,7 @@ from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Address, literal
-from prober.model.option import Outside
+from prober.model.option import ReadContext
 from prober.web.api.on_demand import ProbeRequest
 from tests.blackbox.targets import silent, site
 from tests.running import PATIENCE, Daemon, daemon, listener
@@ -189,7 +189,7 @@ def test_the_hash_of_an_address_is_fnv() -> None:
     ],
 )
 def test_groups_of_a_match_are_put_where_they_are_named(template: str, text: str) -> None:
-    found = RE2.read("(?P<name>one)(two)?", Outside("", str, {})).compiled().search("a one")
+    found = RE2.read("(?P<name>one)(two)?", ReadContext("", str, {})).compiled().search("a one")
     assert expand(template, found) == text
 
 

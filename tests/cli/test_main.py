@@ -214,7 +214,7 @@ print(sorted(strange), sorted(own), file=sys.stderr)
 """)
     strange, own = done.stderr.splitlines()[-1].split("] [")
     assert strange == "["
-    allowed = {"", ".cli", ".client", ".flags", ".terminal"}
+    allowed = {"", ".cli", ".cli.main", ".cli.client", ".cli.flags", ".cli.terminal"}
     allowed |= {".model", ".model.status", ".model.wording"}
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
 

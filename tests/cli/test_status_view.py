@@ -279,8 +279,8 @@ def test_progress_is_how_far_a_check_is_on_its_way(
     assert progress(online=online, streak=streak, rise=2, fall=3) == text
 
 
-def a_view(*checks: dict[str, Any]) -> status_view.View:
-    return status_view.View("vantage-1, prober 0.1.0", checks)
+def a_view(*checks: dict[str, Any]) -> status_view.StatusView:
+    return status_view.StatusView("vantage-1, prober 0.1.0", checks)
 
 
 def test_nothing_from_outside_reaches_the_terminal_raw() -> None:
@@ -382,9 +382,9 @@ def watch(out: io.StringIO, *looks: object, as_json: bool = False) -> Status:
     remaining = iter(looks)
     slept: list[float] = []
 
-    def look() -> status_view.View:
+    def look() -> status_view.StatusView:
         found = next(remaining)
-        if isinstance(found, status_view.View):
+        if isinstance(found, status_view.StatusView):
             return found
         raise Unanswered(str(found))
 

@@ -7,18 +7,18 @@ import pytest
 
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, Vet, parse
-from prober.model.option import Outside
+from prober.model.option import ReadContext
 
 Read = Callable[..., Config]
 
 
-def _outside(files: Mapping[str, str], environment: Mapping[str, str]) -> Outside:
+def _outside(files: Mapping[str, str], environment: Mapping[str, str]) -> ReadContext:
     def read_file(path: str) -> str:
         if path not in files:
             raise FileNotFoundError(2, "No such file or directory")
         return files[path]
 
-    return Outside("", read_file, environment)
+    return ReadContext("", read_file, environment)
 
 
 @pytest.fixture

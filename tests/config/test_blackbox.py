@@ -12,9 +12,9 @@ from prober.config.blackbox.modules import HttpModule, Module
 from prober.config.blackbox.re2 import RE2, Pattern
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, load
-from prober.model.option import Outside, Rejected, show_options
+from prober.model.option import ReadContext, Rejected, show_options
 
-NOTHING = Outside("", str, {})
+NOTHING = ReadContext("", str, {})
 
 
 def read(folder: Path, modules: object) -> Config:

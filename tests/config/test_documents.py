@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from prober.config.document import read_document
 from prober.config.problem import ConfigError, Problem
 from prober.config.reader import load, parse
-from prober.model.option import Outside, in_words
+from prober.model.option import ReadContext, in_words
 from tests import ROOT
 
-NOTHING = Outside("", lambda path: (_ for _ in ()).throw(FileNotFoundError(2, path)), {})
+NOTHING = ReadContext("", lambda path: (_ for _ in ()).throw(FileNotFoundError(2, path)), {})
 
 
 def refused(text: str) -> str:

@@ -18,11 +18,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from prober.config.changes import Changes, changes
-from prober.config.disk import Disk, Traces
+from prober.config.disk import Disk, FileHashes
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import SHRINK_WINDOW, Ask, ShrinkGuard, Step
-from prober.config.watch import Eyes, Watcher
+from prober.config.watch import FileReader, Watcher
 from prober.daemon.loading import Reading, Source, read, read_aside, read_in_child
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
@@ -159,8 +159,8 @@ class Files:
         self.content: dict[str, str] = content
         self.dates: dict[str, int] = dict.fromkeys(content, 0)
         self.reads = 0
-        self.watcher = Watcher(Eyes(self._stamp, self._fingerprint, self._list))
-        self.watcher.follow(Traces(dict[str, str | None](content), {("*", ""): tuple(content)}))
+        self.watcher = Watcher(FileReader(self._stamp, self._fingerprint, self._list))
+        self.watcher.follow(FileHashes(dict[str, str | None](content), {("*", ""): tuple(content)}))
 
     def _stamp(self, path: str) -> tuple[int, int, int, int] | None:
         if path not in self.content:

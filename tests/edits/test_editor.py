@@ -26,7 +26,7 @@ from prober.daemon.loading import Source, read_aside
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
 from prober.edits.editor import Editing
-from prober.edits.kept import Standing
+from prober.edits.kept import KeptEdits
 from prober.engine.handshake import vet
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
@@ -62,7 +62,7 @@ class World:
         self.prober = Prober(self.source.load(), loop=loop, limit=0)
         busy = asyncio.Lock()
         self.store = self.prober.store
-        self.edits = Standing(self.prober.config, (), journal=None, note=self.store.note)
+        self.edits = KeptEdits(self.prober.config, (), journal=None, note=self.store.note)
         self.editing = Editing(
             self.prober,
             self.edits,

@@ -12,7 +12,7 @@ from prober.edits.edit import MONITOR, POOL, Edit, Origin
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import created_monitor, created_pool, hidden, patched, unknown_secrets
 from prober.model.monitor import Monitor
-from prober.model.option import Outside, Rejected, dotted, show_options
+from prober.model.option import ReadContext, Rejected, dotted, show_options
 from prober.model.pool import Pool, derived_id
 from prober.probes.http import HttpProbe
 from tests.config.conftest import Read
@@ -45,7 +45,7 @@ def file(read: Read) -> Config:
 @cache
 def parsed() -> Config:
     """Read the file once for many examples."""
-    outside = Outside("", FILES.__getitem__, {"KEY": "secret"})
+    outside = ReadContext("", FILES.__getitem__, {"KEY": "secret"})
     return parse(FILE, source="prober.yaml", outside=outside)
 
 

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from prober.engine.resolver import Address
-from prober.engine.target_policy import Guard
+from prober.engine.target_policy import TargetPolicy
 from prober.model.monitor import Check
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Target
@@ -24,7 +24,7 @@ MAPPED = Address(socket.AF_INET6, "::ffff:169.254.169.254")
 HERE = Address(socket.AF_INET, "127.0.0.1")
 
 
-def probed(by_hand: ByHand, port: int, guard: Guard, host: str = "a.example") -> Outcome:
+def probed(by_hand: ByHand, port: int, guard: TargetPolicy, host: str = "a.example") -> Outcome:
     """Return what a guarded probe finds."""
     by_hand.outcomes.clear()
     if by_hand.start(port, host=host, objection=guard.objection).on_answer:
@@ -35,7 +35,7 @@ def probed(by_hand: ByHand, port: int, guard: Guard, host: str = "a.example") ->
 @pytest.mark.parametrize("address", [METADATA, MAPPED])
 def test_a_name_is_judged_by_the_address_that_it_has(address: Address) -> None:
     with probing(lambda _: (address,)) as by_hand:
-        outcome = probed(by_hand, 80, Guard(TargetRules()))
+        outcome = probed(by_hand, 80, TargetPolicy(TargetRules()))
     assert outcome.reason is Reason.NOT_PERMITTED
     assert "169.254.169.254" in outcome.detail
     assert "link-local" in outcome.detail
@@ -44,12 +44,12 @@ def test_a_name_is_judged_by_the_address_that_it_has(address: Address) -> None:
 def test_of_several_addresses_those_that_are_allowed_are_tried(serve: Serve) -> None:
     port = serve(hold)
     with probing(lambda _: (METADATA, HERE)) as by_hand:
-        assert probed(by_hand, port, Guard(TargetRules())).reason is Reason.OK
+        assert probed(by_hand, port, TargetPolicy(TargetRules())).reason is Reason.OK
 
 
 def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
     port = serve(hold)
-    guard = Guard(TargetRules())
+    guard = TargetPolicy(TargetRules())
     with probing(lambda _: (HERE,)) as by_hand:
         assert probed(by_hand, port, guard).reason is Reason.OK
         guard.rules = TargetRules(deny=(ip_network("127.0.0.0/8"),))
@@ -72,14 +72,14 @@ def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
     ],
 )
 def test_prober_does_not_probe_itself_for_the_api(listener: str, host: str, refused: bool) -> None:
-    guard = Guard(TargetRules(allow=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
+    guard = TargetPolicy(TargetRules(allow=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
     guard.listeners = [Target(listener, 7762)]
     assert bool(guard.objection(host, 7762)) is refused
     assert guard.objection(host, 7763) is None
 
 
 def test_an_address_of_this_host_leads_to_a_listener_on_all_of_them() -> None:
-    guard = Guard(TargetRules())
+    guard = TargetPolicy(TargetRules())
     guard.listeners = [Target("0.0.0.0", 7762)]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:

@@ -8,7 +8,7 @@ from prober.config.advice import surprises
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, parse
 from prober.config.targets import parse_targets, write_targets
-from prober.model.option import Outside, show_options
+from prober.model.option import ReadContext, show_options
 from tests.fuzz.subject import Feed, Subject
 
 MAIN = "prober.yaml"
@@ -36,7 +36,7 @@ def _read(files: Mapping[str, str]) -> None:
             raise FileNotFoundError(2, "No such file or directory")
         return files[path]
 
-    outside = Outside("", read_file, {"TOKEN": "hush"})
+    outside = ReadContext("", read_file, {"TOKEN": "hush"})
     try:
         config = parse(
             files[MAIN], source=MAIN, outside=outside, matches=lambda pattern, _: [pattern]

@@ -10,8 +10,8 @@ from unittest.mock import patch
 from prober.config.changes import changes
 from prober.config.reader import Config, parse
 from prober.daemon.probing import Prober
-from prober.edits.kept import Standing
-from prober.model.option import Outside
+from prober.edits.kept import KeptEdits
+from prober.model.option import ReadContext
 from tests.simulation import START, WALL, Clock
 
 LIMIT = 1000
@@ -24,7 +24,7 @@ def configuration(
     """Return the configuration of these definitions, read as a file would be."""
     server = {"state_dir": state_dir} if state_dir else {}
     text = json.dumps({"server": server, "pools": pools, "monitors": monitors})
-    return parse(text, source="prober.json", outside=Outside("", str, {}))
+    return parse(text, source="prober.json", outside=ReadContext("", str, {}))
 
 
 class Loop:
@@ -58,7 +58,7 @@ class Life:
         self.state_dir = state_dir
         self.prober: Prober
         self.loop: Loop
-        self.edits: Standing
+        self.edits: KeptEdits
         self._engine = engine
         self._running: ExitStack | None = None
 
@@ -78,7 +78,7 @@ class Life:
             loop: Any = self.loop
             prober = Prober(config, loop=loop, limit=LIMIT, state_dir=config.server.state_dir)
             self.prober, note = prober, prober.store.note
-            self.edits = Standing(config, prober.saved_edits, journal=prober.journal, note=note)
+            self.edits = KeptEdits(config, prober.saved_edits, journal=prober.journal, note=note)
             prober.config = self.edits.edited.config
             prober.save_more = self.edits.save_all
             stack.enter_context(prober.probing())

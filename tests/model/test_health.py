@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.model.health import (
+    DEGRADED,
     PENDING,
-    RESERVED,
     Health,
     advance,
+    degrade,
     explain,
     is_changing,
-    reserve,
     status_of,
 )
 from prober.model.status import Outcome, Reason, Result, Status
@@ -33,7 +33,7 @@ def replay(results: str, *, rise: int = 2, fall: int = 3, start: Health = PENDIN
 
 
 def status(health: Health) -> Status:
-    return status_of(health, reserved=False, stale=False)
+    return status_of(health, degraded=False, stale=False)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_it_equals_two_plain_counters(results: list[Result], rise: int, fall: in
 
 
 @pytest.mark.parametrize(
-    ("results", "reserved", "stale", "enabled", "expected"),
+    ("results", "degraded", "stale", "enabled", "expected"),
     [
         ("gg", True, False, True, WARNING),
         ("ggb", True, False, True, WARNING),
@@ -151,9 +151,9 @@ def test_it_equals_two_plain_counters(results: list[Result], rise: int, fall: in
     ],
 )
 def test_reservations_staleness_and_switching_off_show_in_the_status(
-    results: str, reserved: bool, stale: bool, enabled: bool, expected: Status
+    results: str, degraded: bool, stale: bool, enabled: bool, expected: Status
 ) -> None:
-    found = status_of(replay(results), reserved=reserved, stale=stale, enabled=enabled)
+    found = status_of(replay(results), degraded=degraded, stale=stale, enabled=enabled)
     assert found is expected
 
 
@@ -229,12 +229,12 @@ def outcome(reason: Reason = Reason.OK, seconds: float = 0.5, not_after: object 
 def test_a_good_result_is_reserved_when_it_is_slow_or_its_certificate_ends(
     found: Outcome, slow: float | None, expires_within: float | None, reason: Reason, detail: str
 ) -> None:
-    reserved = reserve(found, slow=slow, expires_within=expires_within)
-    assert reserved == found._replace(reason=reason, detail=detail)
+    degraded = degrade(found, slow=slow, expires_within=expires_within)
+    assert degraded == found._replace(reason=reason, detail=detail)
 
 
 def test_a_reservation_is_a_good_result() -> None:
-    assert {reason.result for reason in RESERVED} == {Result.OK}
+    assert {reason.result for reason in DEGRADED} == {Result.OK}
 
 
 FALLS_IN_3 = "3 bad in a row make it CRITICAL"

@@ -29,7 +29,7 @@ from prober.model.kinds import (
     text,
 )
 from prober.model.monitor import INTERVAL
-from prober.model.option import Kind, Outside, Rejected
+from prober.model.option import Kind, ReadContext, Rejected
 from prober.model.pool import BACKENDS, HOST, NAME, PORT
 
 FILES = {"/etc/prober/token": "t0p\r\n", "/ca.pem": "-----BEGIN CERTIFICATE-----\n"}
@@ -45,7 +45,9 @@ def read_file(path: str) -> str:
     return FILES[path]
 
 
-OUTSIDE = Outside("/etc/prober", read_file, {"KEY": "s3cret", "EMPTY": "", "LATIN": "caf\udce9"})
+OUTSIDE = ReadContext(
+    "/etc/prober", read_file, {"KEY": "s3cret", "EMPTY": "", "LATIN": "caf\udce9"}
+)
 
 METHOD = choice("GET", "HEAD")
 VERSION = choice("1.0", "1.1")

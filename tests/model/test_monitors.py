@@ -6,7 +6,7 @@ import pytest
 
 from prober.model.kinds import Frozen
 from prober.model.monitor import UDP_PACE, Check, Model, Monitor, TargetList, probe_rate
-from prober.model.option import Complaint, Outside, Rejected, section
+from prober.model.option import Complaint, ReadContext, Rejected, section
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.probe import Probe, Target
 from prober.model.tls_settings import TlsSettings
@@ -153,14 +153,14 @@ def test_the_probe_rate_counts_what_is_enabled() -> None:
 def test_tls_settings_that_are_rejected(
     given: dict[str, object], complaints: list[Complaint]
 ) -> None:
-    outside = Outside("/", lambda _: "-----BEGIN X-----", {})
+    outside = ReadContext("/", lambda _: "-----BEGIN X-----", {})
     with pytest.raises(Rejected) as rejected:
         section(TlsSettings).read(given, outside)
     assert list(rejected.value.complaints) == complaints
 
 
 def test_tls_settings_that_are_accepted() -> None:
-    outside = Outside("/etc", lambda _: "-----BEGIN X-----", {})
+    outside = ReadContext("/etc", lambda _: "-----BEGIN X-----", {})
     given = {
         "verify": True,
         "ca_file": "ca.pem",

@@ -7,7 +7,7 @@ import pytest
 from prober.model.kinds import SECRET, Secret, integer, list_of, text
 from prober.model.option import (
     Complaint,
-    Outside,
+    ReadContext,
     Rejected,
     build,
     did_you_mean,
@@ -21,7 +21,7 @@ from prober.model.option import (
     show_options,
 )
 
-OUTSIDE = Outside("/etc/prober", str, {"KEY": "s3cret"})
+OUTSIDE = ReadContext("/etc/prober", str, {"KEY": "s3cret"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

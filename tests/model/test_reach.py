@@ -4,10 +4,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from prober.model.option import Outside, Rejected, section
+from prober.model.option import ReadContext, Rejected, section
 from prober.model.reach import DENIED, TargetRules, objection_to
 
-NOTHING = Outside("", str, {})
+NOTHING = ReadContext("", str, {})
 
 
 def rules(*, allow: tuple[str, ...] = (), deny: tuple[str, ...] = ()) -> TargetRules:

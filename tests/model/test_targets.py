@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.model.kinds import Frozen
-from prober.model.option import Outside, Rejected, section, show_options
+from prober.model.option import ReadContext, Rejected, section, show_options
 from prober.model.pool import (
     BACKEND,
     Backend,
@@ -18,7 +18,7 @@ from prober.model.pool import (
 )
 from prober.model.probe import Target
 
-OUTSIDE = Outside("/", str, {})
+OUTSIDE = ReadContext("/", str, {})
 LABEL_63 = "a" * 63
 NAME_253 = ".".join([LABEL_63, LABEL_63, LABEL_63, "a" * 61])
 EXPECTED = "expected host:port, an IPv6 address in brackets"

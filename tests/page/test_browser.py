@@ -13,7 +13,7 @@ import pytest
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.store import Key
-from prober.web.server.services import Front
+from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve
 from tests.page.serving import Served
 from tests.page.showcase import showcase
@@ -45,7 +45,7 @@ PICTURE = {"width": 1280, "height": 800}
 @pytest.fixture
 def shown(kept_world: World, serve: Serve) -> Served:
     """Serve the world of the pictures."""
-    served = serve(kept_world, front=lambda: Front("shop.example"))
+    served = serve(kept_world, front=lambda: PageSettings("shop.example"))
     served.do(lambda: showcase(kept_world))
     return served
 
@@ -268,7 +268,7 @@ def test_the_page_for_everybody_is_alive_without_the_stream(
     world: World, serve: Serve, open_page: Open
 ) -> None:
     world.configure(monitor("web", "10.0.0.1:80"))
-    served = serve(world, front=lambda: Front(public=True))
+    served = serve(world, front=lambda: PageSettings(public=True))
     page = open_page(served.url)
     link(page, "live")
     served.do(lambda: world.record("web", "10.0.0.1:80", times=2))

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober import __version__
-from prober.model.option import Outside, Rejected, section
+from prober.model.option import ReadContext, Rejected, section
 from prober.model.probe import RECEIVE, Send, Target
 from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
@@ -43,7 +43,7 @@ NOT_SERVING = Reason.NOT_SERVING
 UNEXPECTED = Reason.UNEXPECTED_STATUS
 
 TARGET = Target("10.0.0.3", 50051)
-NOWHERE = Outside("/", str, {})
+NOWHERE = ReadContext("/", str, {})
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20

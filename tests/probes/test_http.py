@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober import __version__
-from prober.model.option import Outside, Rejected, section, show_options
+from prober.model.option import ReadContext, Rejected, section, show_options
 from prober.model.probe import Target, TlsSession
 from prober.model.status import Reason, Result
 from prober.probes.http import HEAD_LIMIT, HEADERS_LIMIT, METHODS, HttpProbe, HttpsProbe
@@ -33,7 +33,7 @@ MISMATCH = Reason.PAYLOAD_MISMATCH
 UNEXPECTED = Reason.UNEXPECTED_STATUS
 
 TARGET = Target("10.0.0.3", 8080)
-OUTSIDE = Outside("/etc/prober", {"/etc/prober/token": "t0p\n"}.__getitem__, {"KEY": "s3cret"})
+OUTSIDE = ReadContext("/etc/prober", {"/etc/prober/token": "t0p\n"}.__getitem__, {"KEY": "s3cret"})
 A_PATH = "a path that starts with / and holds no spaces"
 READ = section(HttpProbe).read
 

@@ -6,12 +6,12 @@ import pickle
 
 import pytest
 
-from prober.model.option import Outside, options_of, schema_of, section, show_options
+from prober.model.option import ReadContext, options_of, schema_of, section, show_options
 from prober.model.probe import Probe, Steps, Target
 from prober.model.status import Verdict
 from prober.probes import PROBE_TYPES
 
-OUTSIDE = Outside("/", str, {})
+OUTSIDE = ReadContext("/", str, {})
 TARGET = Target("example.org", 8443)
 
 every_type = pytest.mark.parametrize("cls", PROBE_TYPES.values(), ids=PROBE_TYPES)

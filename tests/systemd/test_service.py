@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from prober.model.status import Reason, Status
 from prober.systemd.notify import Notifier
-from prober.systemd.service import Service, status_line
+from prober.systemd.service import SystemdService, status_line
 from tests.running import PATIENCE, daemon, free_port, listener
 from tests.web.world import World, monitor
 
@@ -177,9 +177,11 @@ def test_in_the_journal_every_line_has_its_priority(tmp_path: Path, form: str) -
 
 
 @contextmanager
-def served(systemd: Systemd, world: World, watchdog: float | None = None) -> Iterator[Service]:
+def served(
+    systemd: Systemd, world: World, watchdog: float | None = None
+) -> Iterator[SystemdService]:
     notifier = Notifier(systemd.address)
-    yield Service(notifier, world.store, world.vitals, watchdog=watchdog, status_every=0.0)
+    yield SystemdService(notifier, world.store, world.vitals, watchdog=watchdog, status_every=0.0)
     notifier.close()
 
 

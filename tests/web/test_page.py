@@ -17,8 +17,8 @@ from prober.model.status import Reason
 from prober.probes.tls import TlsProbe
 from prober.state.load import Overload
 from prober.web.page.survey import ROWS
-from prober.web.page.view import View, read_view
-from prober.web.server.services import Front
+from prober.web.page.view import PageView, read_view
+from prober.web.server.services import PageSettings
 from tests.running import daemon
 from tests.web.conftest import Client
 from tests.web.reading import Reading
@@ -167,7 +167,7 @@ async def test_what_the_address_cannot_mean_is_left_out(
 
 
 def test_a_view_is_found_again_from_its_address() -> None:
-    view = View(frozenset({"OK", "DISABLED"}), "a&b=ü %", HOSTILE, "lb", "-since", 3, 30)
+    view = PageView(frozenset({"OK", "DISABLED"}), "a&b=ü %", HOSTILE, "lb", "-since", 3, 30)
     assert read_view(make_mocked_request("GET", view.href())) == view
 
 
@@ -268,7 +268,7 @@ async def test_the_reader_chooses_the_theme(mixed: World, client: Client) -> Non
 
 
 async def test_in_public_there_are_names_and_statuses_only(mixed: World, connect: Connect) -> None:
-    client = await connect(front=lambda: Front("Our doors", public=True))
+    client = await connect(front=lambda: PageSettings("Our doors", public=True))
     mixed.vitals.name = "secret-host"
     response = await client.get("/")
     text = await response.text()
@@ -285,7 +285,7 @@ async def test_in_public_there_are_names_and_statuses_only(mixed: World, connect
 async def test_in_public_an_address_cannot_be_guessed_by_searching(
     mixed: World, connect: Connect
 ) -> None:
-    client = await connect(front=lambda: Front(public=True))
+    client = await connect(front=lambda: PageSettings(public=True))
     assert (await read(client, "/?q=10.0.0.2")).rows() == []
     assert (await read(client, "/?q=bad")).rows() == ["bad 1"]
 

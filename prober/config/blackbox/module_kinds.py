@@ -16,7 +16,7 @@ from prober.model.kinds import (
     read_file,
     reject_surrogates,
 )
-from prober.model.option import Kind, Outside, Rejected, expected
+from prober.model.option import Kind, ReadContext, Rejected, expected
 from prober.probes.http import SECRET_HEADERS
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
@@ -28,13 +28,13 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110, section 5.6.2)
 _ELSEWHERE = ("icmp", "dns", "unix", "websocket")
 
 
-def _read_duration(value: object, _: Outside) -> float:
+def _read_duration(value: object, _: ReadContext) -> float:
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise expected("a duration such as 5s, 500ms or 1m30s", value)
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
 
 
-def _read_size(value: object, _: Outside) -> int:
+def _read_size(value: object, _: ReadContext) -> int:
     found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
     if not found or isinstance(value, bool):
         raise expected("a size such as 10MB or 512KiB", value)
@@ -45,7 +45,7 @@ def _read_size(value: object, _: Outside) -> int:
 def refusing(reason: str) -> Kind[Any]:
     """Return the kind of a key that asks for what cannot be done."""
 
-    def read(_: object, __: Outside) -> Any:
+    def read(_: object, __: ReadContext) -> Any:
         raise unsupported(reason)
 
     return Kind(read, {"not": {}})
@@ -54,7 +54,7 @@ def refusing(reason: str) -> Kind[Any]:
 def off(reason: str) -> Kind[bool]:
     """Return the kind of a switch that can only stay off."""
 
-    def read(value: object, outside: Outside) -> bool:
+    def read(value: object, outside: ReadContext) -> bool:
         if BOOLEAN.read(value, outside):
             raise unsupported(reason)
         return False
@@ -62,26 +62,26 @@ def off(reason: str) -> Kind[bool]:
     return Kind(read, BOOLEAN.schema)
 
 
-def _read_secret(value: object, outside: Outside) -> Secret:
+def _read_secret(value: object, outside: ReadContext) -> Secret:
     return Secret(_read_text(value, outside), masked=True)
 
 
-def _read_secret_file(value: object, outside: Outside) -> Secret:
+def _read_secret_file(value: object, outside: ReadContext) -> Secret:
     return Secret(_read_text_file(value, outside).strip(), masked=True)
 
 
-def _read_text(value: object, _: Outside) -> str:
+def _read_text(value: object, _: ReadContext) -> str:
     if not isinstance(value, str):
         raise expected("text", value)
     reject_surrogates(value)
     return value
 
 
-def _read_text_file(value: object, outside: Outside) -> str:
+def _read_text_file(value: object, outside: ReadContext) -> str:
     return read_file(_read_text(value, outside), outside)
 
 
-def _read_header_value(value: object, outside: Outside) -> str:
+def _read_header_value(value: object, outside: ReadContext) -> str:
     content = _read_text(value, outside)
     if re.search(r"[\r\n\x00]", content):
         raise Rejected("a header value cannot hold line ends")
@@ -99,13 +99,13 @@ def _show_headers(headers: Frozen[str]) -> dict[str, str]:
     }
 
 
-def _read_method(value: object, outside: Outside) -> str:
+def _read_method(value: object, outside: ReadContext) -> str:
     if value == "CONNECT":
         raise unsupported("CONNECT asks a proxy for a tunnel")
     return _METHOD.read(value, outside)
 
 
-def _read_prober(value: object, outside: Outside) -> str:
+def _read_prober(value: object, outside: ReadContext) -> str:
     if value in _ELSEWHERE:
         raise unsupported(f"prober does not probe {value}")
     return _PROBER.read(value, outside)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from prober.config.blackbox.unsupported import unsupported
-from prober.model.option import Kind, Outside, Rejected, expected
+from prober.model.option import Kind, ReadContext, Rejected, expected
 
 _FLAGS = re.compile(r"\(\?([a-zA-Z-]+)([:)])")
 _NAMED = re.compile(r"\(\?P?<([A-Za-z_]\w*)>", re.ASCII)
@@ -42,7 +42,7 @@ def _compiled(translated: str) -> Any:
     return regex.compile(translated, regex.ASCII | regex.VERSION0)
 
 
-def _read_pattern(value: object, _: Outside) -> Pattern:
+def _read_pattern(value: object, _: ReadContext) -> Pattern:
     if not isinstance(value, str):
         raise expected("a regular expression", value)
     import regex  # noqa: PLC0415  (as above)

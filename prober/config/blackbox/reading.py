@@ -10,7 +10,7 @@ from prober.config.blackbox.modules import Module
 from prober.config.blackbox.unsupported import Unsupported
 from prober.config.document import Document
 from prober.config.problem import Problem
-from prober.model.option import Complaint, Outside, Path, Rejected, mapping, section
+from prober.model.option import Complaint, Path, ReadContext, Rejected, mapping, section
 
 
 class Modules(NamedTuple):
@@ -20,7 +20,7 @@ class Modules(NamedTuple):
     refused: dict[str, str]
 
 
-def read_modules(document: Document, outside: Outside) -> tuple[Modules, list[Problem]]:
+def read_modules(document: Document, outside: ReadContext) -> tuple[Modules, list[Problem]]:
     """Read a modules file: what can be used, what is refused, and what is wrong with it."""
     modules = Modules({}, {})
     problems = list(document.problems)

@@ -11,7 +11,7 @@ from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
-from prober.state.store import CheckState, Standing, Statuses, Store
+from prober.state.store import BackendState, CheckState, Statuses, Store
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.render import (
     backend_json,
@@ -25,7 +25,7 @@ from prober.web.api.render import (
     status_json,
 )
 from prober.web.server.errors import Refused
-from prober.web.server.json_answer import Written, document, json_response, written
+from prober.web.server.json_answer import JsonText, document, json_response, written
 from prober.web.server.lookup import check_of
 from prober.web.server.pace import Pace
 from prober.web.server.query import (
@@ -160,18 +160,20 @@ async def get_pool(request: web.Request) -> web.Response:
     return json_response(await written_pool(request.app[STORE], pool_of(request), Pace()))
 
 
-async def written_pool(store: Store, pool: Pool, pace: Pace) -> Written:
+async def written_pool(store: Store, pool: Pool, pace: Pace) -> JsonText:
     """Return a pool as JSON text, with the statuses of its backends."""
-    standings = await _standings(store, pool, pace)
-    return await written(pool_json(pool, standings), pace, backends=map(backend_json, standings))
+    backend_states = await _backend_states(store, pool, pace)
+    return await written(
+        pool_json(pool, backend_states), pace, backends=map(backend_json, backend_states)
+    )
 
 
-async def _standings(store: Store, pool: Pool, pace: Pace) -> list[Standing]:
-    standings = []
-    for standing in store.standings(pool):
-        standings.append(standing)
+async def _backend_states(store: Store, pool: Pool, pace: Pace) -> list[BackendState]:
+    backend_states = []
+    for backend_state in store.backend_states(pool):
+        backend_states.append(backend_state)
         await pace.pause()
-    return standings
+    return backend_states
 
 
 def pool_of(request: web.Request) -> Pool:
@@ -220,8 +222,8 @@ async def get_gate(request: web.Request) -> web.Response:
     """
     asked = read_query(request, *GATE_QUERY)["min_healthy"]
     pool = pool_of(request)
-    standings = await _standings(request.app[STORE], pool, Pace())
-    gate = gate_json(pool, standings, 1 if asked is None else asked)
+    backend_states = await _backend_states(request.app[STORE], pool, Pace())
+    gate = gate_json(pool, backend_states, 1 if asked is None else asked)
     return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
 
 

@@ -13,10 +13,10 @@ from prober.model.option import schema_of
 from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
 from prober.web.api.schemas import ORIGIN, SCHEMAS
-from prober.web.server.json_answer import Json, Written, json_response, json_text
+from prober.web.server.json_answer import Json, JsonText, json_response, json_text
 from prober.web.server.query import Parameter, read_query
 
-OPENAPI = web.AppKey("OPENAPI", Written)
+OPENAPI = web.AppKey("OPENAPI", JsonText)
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SECURITY = {  # how a token is sent, where one is asked for
@@ -67,12 +67,12 @@ class Route(NamedTuple):
     body: str | None = None
 
 
-def describe(routes: Iterable[Route], version: str) -> Written:
+def describe(routes: Iterable[Route], version: str) -> JsonText:
     """Return the description of these routes and of the monitors of all types."""
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    return Written(
+    return JsonText(
         json_text(
             {
                 "openapi": "3.1.0",

@@ -14,9 +14,9 @@ from prober.model.pool import Pool
 from prober.model.status import PHASES, Fact, Outcome, Phases, Reason, Result, Status
 from prober.state.archive import Uptime
 from prober.state.events import Event
-from prober.state.recent import Past
+from prober.state.recent import PastResult
 from prober.state.slots import STATUSES, Slot
-from prober.state.store import CheckState, Standing, Statuses
+from prober.state.store import BackendState, CheckState, Statuses
 from prober.state.vitals import Vitals
 from prober.web.server.json_answer import Json
 from prober.web.server.services import Moment
@@ -121,7 +121,7 @@ def result_json(outcome: Outcome) -> Json:
     }
 
 
-def past_json(past: Past) -> Json:
+def past_json(past: PastResult) -> Json:
     """Return a RESULT as it is remembered: in short."""
     shown = {
         "result": past.reason.result,
@@ -193,7 +193,7 @@ def edit_json(edit: Mapping[str, Any]) -> Json:
     return {**edit, "at": time_text(edit["at"])}
 
 
-def pool_json(pool: Pool, standings: Sequence[Standing]) -> Json:
+def pool_json(pool: Pool, backend_states: Sequence[BackendState]) -> Json:
     """Return a pool and how it stands, without its list of backends."""
     return {
         "name": pool.name,
@@ -201,38 +201,38 @@ def pool_json(pool: Pool, standings: Sequence[Standing]) -> Json:
         "load_balancer": pool.load_balancer,
         "project_id": pool.project_id,
         **_origin_json(pool.origin),
-        "status": pool_status(standing.status for standing in standings),
+        "status": pool_status(backend_state.status for backend_state in backend_states),
         "counts": counts_json(
             Counter(
                 state.status
-                for standing in standings
-                for state in standing.checks
+                for backend_state in backend_states
+                for state in backend_state.checks
                 if state.check.monitor.enabled
             )
         ),
     }
 
 
-def backend_json(standing: Standing) -> Json:
+def backend_json(backend_state: BackendState) -> Json:
     """Return a backend of a pool, with its checks in short."""
     return {
-        "backend": standing.key,
-        "name": standing.backend.name,
-        "status": standing.status,
+        "backend": backend_state.key,
+        "name": backend_state.backend.name,
+        "status": backend_state.status,
         "checks": [
             {
                 "monitor": state.check.monitor.name,
                 "type": state.check.monitor.type,
                 "status": state.status,
             }
-            for state in standing.checks
+            for state in backend_state.checks
         ],
     }
 
 
-def gate_json(pool: Pool, standings: Iterable[Standing], min_healthy: int) -> Json:
+def gate_json(pool: Pool, backend_states: Iterable[BackendState], min_healthy: int) -> Json:
     """Return how many backends of a pool are healthy, and how many are asked for."""
-    statuses = [standing.status for standing in standings]
+    statuses = [backend_state.status for backend_state in backend_states]
     return {
         "pool": pool.name,
         "status": pool_status(statuses),

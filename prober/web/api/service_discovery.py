@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from prober.model.monitor import Check
-from prober.web.server.json_answer import Written, json_response, json_text
+from prober.web.server.json_answer import JsonText, json_response, json_text
 from prober.web.server.pace import Pace
 from prober.web.server.query import any_text, read_query
 from prober.web.server.services import STORE
@@ -35,7 +35,7 @@ async def get_sd(request: web.Request) -> web.Response:
     for labels, targets in groups.items():
         texts.append(json_text({"targets": targets, "labels": dict(labels)}))
         await pace.pause()
-    return json_response(Written(f"[{', '.join(texts)}]"))
+    return json_response(JsonText(f"[{', '.join(texts)}]"))
 
 
 def _passes(name: str, wanted: frozenset[str]) -> bool:

@@ -148,9 +148,11 @@ class Metrics:
         yield _group_head("backend")
         escaped = {pool.name: _escaped(pool.name) for pool in self._store.model.pools}
         lines: list[str] = []
-        for pool, standing in statuses.gather(self._store):
-            labels = f'pool="{escaped[pool.name]}",target="{_escaped(standing.key)}"'
-            lines.append(f"prober_backend_status{{{labels}}} {_STATUS_TEXT[standing.status]}\n")
+        for pool, backend_state in statuses.gather(self._store):
+            labels = f'pool="{escaped[pool.name]}",target="{_escaped(backend_state.key)}"'
+            lines.append(
+                f"prober_backend_status{{{labels}}} {_STATUS_TEXT[backend_state.status]}\n"
+            )
             if len(lines) == _TURN:
                 yield "".join(lines)
                 lines.clear()

@@ -28,8 +28,8 @@ async def get_pool_badge(request: web.Request) -> web.Response:
     if pool is None:
         raise Refused(404, f"there is no pool {name!r}")
     statuses = []
-    for standing in store.standings(pool):
-        statuses.append(standing.status)
+    for backend_state in store.backend_states(pool):
+        statuses.append(backend_state.status)
         await pace.pause()
     return _answer(name, pool_status(statuses))
 

@@ -6,9 +6,9 @@ Strokes differ in height as well as in colour: good ones are low, bad ones high.
 from collections.abc import Iterable
 from itertools import groupby, islice
 
-from prober.model.health import RESERVED
+from prober.model.health import DEGRADED
 from prober.model.status import Reason, Result
-from prober.state.recent import Past, Recent
+from prober.state.recent import PastResult, Recent
 from prober.web.page.html import Html, tag
 from prober.web.page.words import clock_words, reason_words
 
@@ -47,22 +47,22 @@ def bar(recent: Recent, *, public: bool) -> Html:
 
 def look_of(reason: Reason) -> str:
     """Return what a result looks like: `good`, `fair`, `bad`, or `moot` where it proves nothing."""
-    if reason in RESERVED:
+    if reason in DEGRADED:
         return "fair"
     if reason.result is Result.OK:
         return "good"
     return "moot" if reason.result is Result.UNKNOWN else "bad"
 
 
-def _look(past: Past) -> str:
+def _look(past: PastResult) -> str:
     return look_of(past.reason)
 
 
-def _fine_look(past: Past) -> tuple[Reason, int | None]:
+def _fine_look(past: PastResult) -> tuple[Reason, int | None]:
     return past.reason, past.code
 
 
-def _words(run: list[Past], *, public: bool) -> str:
+def _words(run: list[PastResult], *, public: bool) -> str:
     first, last = run[0], run[-1]
     what = _look(first) if public else reason_words(first.reason)
     if first.code is not None and not public:
@@ -73,7 +73,7 @@ def _words(run: list[Past], *, public: bool) -> str:
     return f"{count}, {clock_words(first.at)} to {clock_words(last.at)} UTC"
 
 
-def _summary(pasts: Iterable[Past]) -> str:
+def _summary(pasts: Iterable[PastResult]) -> str:
     looks = [_look(past) for past in pasts]
     bad = looks.count("bad")
     moot = looks.count("moot")

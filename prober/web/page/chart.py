@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from prober.model.status import PHASES, Result
-from prober.state.recent import CAPACITY, Past
+from prober.state.recent import CAPACITY, PastResult
 from prober.web.page.bar import look_of
 from prober.web.page.html import NOTHING, Html, tag
 from prober.web.page.words import clock_words, fine_took
@@ -28,7 +28,7 @@ class _Scale(NamedTuple):
         return _FLOOR - min(seconds / self.top, 1.0) * (_FLOOR - _TOP)
 
 
-def chart(newest_first: Sequence[Past]) -> Html:
+def chart(newest_first: Sequence[PastResult]) -> Html:
     """Return the chart with its legend, nothing without results."""
     pasts = newest_first[::-1]
     if not pasts:
@@ -57,7 +57,7 @@ def chart(newest_first: Sequence[Past]) -> Html:
     )
 
 
-def _scale_of(pasts: Sequence[Past]) -> _Scale:
+def _scale_of(pasts: Sequence[PastResult]) -> _Scale:
     """Return a scale that nearly all good results fit into, without any nearly all results."""
     good = [past.seconds for past in pasts if past.reason.result is Result.OK]
     seconds = sorted(good or [past.seconds for past in pasts])
@@ -83,7 +83,7 @@ def _axis(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:.6g} ms"
 
 
-def _columns(pasts: Sequence[Past], scale: _Scale, first: int) -> list[Html]:
+def _columns(pasts: Sequence[PastResult], scale: _Scale, first: int) -> list[Html]:
     """Return one path for each phase that occurs: all its pieces of columns."""
     pieces: dict[str, list[str]] = {}
     for place, past in enumerate(pasts, first):
@@ -97,7 +97,7 @@ def _columns(pasts: Sequence[Past], scale: _Scale, first: int) -> list[Html]:
     return [tag("path", d="".join(path), class_=name) for name, path in pieces.items()]
 
 
-def _parts(past: Past) -> list[tuple[str, float]]:
+def _parts(past: PastResult) -> list[tuple[str, float]]:
     """Return what a result's time was spent on, in order."""
     named = zip(PHASES, past.phases, strict=True)
     parts = [(name, seconds) for name, seconds in named if seconds]
@@ -105,7 +105,7 @@ def _parts(past: Past) -> list[tuple[str, float]]:
     return [*parts, (_OTHER, rest)] if rest > 0 else parts
 
 
-def _marks(pasts: Sequence[Past], first: int) -> list[Html]:
+def _marks(pasts: Sequence[PastResult], first: int) -> list[Html]:
     """Return a cross under each bad result, a dot under each that proves nothing."""
     drawn: dict[str, list[str]] = {}
     for place, past in enumerate(pasts, first):
@@ -117,7 +117,7 @@ def _marks(pasts: Sequence[Past], first: int) -> list[Html]:
     return [tag("path", d="".join(path), class_=f"mark {look}") for look, path in drawn.items()]
 
 
-def _times(pasts: Sequence[Past], first: int) -> list[Html]:
+def _times(pasts: Sequence[PastResult], first: int) -> list[Html]:
     start = tag(
         "text", clock_words(pasts[0].at), x=f"{_LEFT + first * _STEP:.0f}", y=str(_HEIGHT - 6)
     )
@@ -127,7 +127,7 @@ def _times(pasts: Sequence[Past], first: int) -> list[Html]:
     return [start, end] if first < CAPACITY * 0.7 else [end]
 
 
-def _legend(pasts: Sequence[Past]) -> Html:
+def _legend(pasts: Sequence[PastResult]) -> Html:
     spent: dict[str, list[float]] = {}
     for past in pasts:
         for name, seconds in _parts(past):

@@ -10,7 +10,7 @@ from prober.model.status import PHASES, Status
 from prober.model.wording import span
 from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
-from prober.state.recent import Past
+from prober.state.recent import PastResult
 from prober.state.store import CheckState
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.probe_now import probe_now
@@ -20,7 +20,7 @@ from prober.web.page.chart import chart
 from prober.web.page.frame import Scene, answer, document, mark, scene_of
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.table import path_of
-from prober.web.page.view import View, word_of
+from prober.web.page.view import PageView, word_of
 from prober.web.page.words import (
     NONE,
     ago,
@@ -116,7 +116,7 @@ async def _transitions(request: web.Request, state: CheckState, pace: Pace) -> l
 def _headline(state: CheckState, word: str, *, can_probe: bool) -> Html:
     check = state.check
     monitor, backend = check.key
-    pool = View(pool=check.pool.name, load_balancer=check.pool.load_balancer)
+    pool = PageView(pool=check.pool.name, load_balancer=check.pool.load_balancer)
     form = tag(
         "form",
         tag("button", "Probe now", class_="main"),
@@ -224,7 +224,7 @@ async def _results(state: CheckState, pace: Pace) -> Content:
     )
 
 
-def _result(past: Past, shown: Sequence[str]) -> Html:
+def _result(past: PastResult, shown: Sequence[str]) -> Html:
     phases = dict(zip(PHASES, past.phases, strict=True))
     look = look_of(past.reason)
     at = tag("time", clock_words(past.at), datetime=time_text(past.at))

@@ -12,7 +12,7 @@ from prober.web.page.assets import SCRIPT, STYLE, address_of
 from prober.web.page.html import Content, Html, html, tag
 from prober.web.page.view import DISABLED
 from prober.web.page.words import NONE, ago, clock_words
-from prober.web.server.services import CLOCKS, FACADE, VITALS, Front, Moment
+from prober.web.server.services import CLOCKS, FACADE, VITALS, Moment, PageSettings
 
 STREAM = "/api/v1/events/stream"
 THEMES = ("light", "dark")
@@ -46,7 +46,7 @@ class Scene(NamedTuple):
 
     vitals: Vitals
     now: Moment
-    front: Front
+    front: PageSettings
     theme: str
 
     @property

@@ -15,7 +15,7 @@ from prober.web.page.frame import (
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.survey import ROWS, Survey, last_page, sections, survey
 from prober.web.page.table import body, head, places_of, row
-from prober.web.page.view import DISABLED, REFRESH, View, read_view
+from prober.web.page.view import DISABLED, REFRESH, PageView, read_view
 from prober.web.server.pace import Pace
 from prober.web.server.services import STORE
 
@@ -60,7 +60,7 @@ def _headline(found: Survey) -> str:
     return f"{count} {found.worst}" if count and found.worst is not Status.OK else str(found.worst)
 
 
-def _glance(found: Survey, view: View) -> Html:
+def _glance(found: Survey, view: PageView) -> Html:
     """Return the counts, which are links that select."""
     words = [*Status, *([DISABLED] if found.counts[DISABLED] or DISABLED in view.status else [])]
     items = [
@@ -81,14 +81,14 @@ def _glance(found: Survey, view: View) -> Html:
     return tag("nav", tag("ul", items), id="glance", aria_label="Checks by status")
 
 
-def _search(view: View) -> Html:
+def _search(view: PageView) -> Html:
     kept = [
         tag("input", type="hidden", name=name, value=value)
         for name, value in (
             *(("status", word) for word in sorted(view.status)),
             ("pool", view.pool),
             ("load_balancer", view.load_balancer),
-            ("sort", "" if view.sort == View().sort else view.sort),
+            ("sort", "" if view.sort == PageView().sort else view.sort),
         )
         if value
     ]
@@ -114,14 +114,14 @@ def _search(view: View) -> Html:
         if value
     ]
     if view.selects:
-        chips.append(tag("a", "Show all", href=View(sort=view.sort).href(), class_="chip"))
+        chips.append(tag("a", "Show all", href=PageView(sort=view.sort).href(), class_="chip"))
     form = tag(
         "form", kept, field, tag("button", "Search"), role="search", action="/", method="get"
     )
     return tag("div", form, tag("p", chips, id="chips"), class_="tools")
 
 
-def _table(scene: Scene, found: Survey, view: View, bodies: list[Html]) -> Html:
+def _table(scene: Scene, found: Survey, view: PageView, bodies: list[Html]) -> Html:
     total = len(found.found)
     if not bodies:
         nothing = (
@@ -135,7 +135,7 @@ def _table(scene: Scene, found: Survey, view: View, bodies: list[Html]) -> Html:
     return tag("section", wide, _pages(view, total), _again(view), id="checks")
 
 
-def _pages(view: View, total: int) -> Html:
+def _pages(view: PageView, total: int) -> Html:
     last = last_page(total)
     first_row = (view.page - 1) * ROWS + 1
     where = tag("span", f"{first_row:,}–{min(total, view.page * ROWS):,} of {total:,}")
@@ -153,14 +153,14 @@ def _pages(view: View, total: int) -> Html:
     return tag("nav", where, links, sheet, class_="pages", aria_label="Pages")
 
 
-def _refresh(view: View) -> Html:
+def _refresh(view: PageView) -> Html:
     if not view.refresh:
         return NOTHING
     again = tag("meta", http_equiv="refresh", content=str(view.refresh))
     return tag("noscript", again)
 
 
-def _again(view: View) -> Html:
+def _again(view: PageView) -> Html:
     """Return what a reader without JavaScript needs: to say how often the page comes again."""
     choices = [
         tag("a", f"{seconds} s", href=view._replace(refresh=seconds).href()) for seconds in REFRESH

@@ -9,7 +9,7 @@ from prober.model.aggregate import pool_status
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.store import CheckState, Store
-from prober.web.page.view import PROBLEMS, RANK, View, word_of
+from prober.web.page.view import PROBLEMS, RANK, PageView, word_of
 from prober.web.server.pace import Pace
 
 ROWS = 100
@@ -39,7 +39,7 @@ class Section(NamedTuple):
     checks: list[CheckState]
 
 
-async def survey(store: Store, view: View, pace: Pace, *, addresses: bool) -> Survey:
+async def survey(store: Store, view: PageView, pace: Pace, *, addresses: bool) -> Survey:
     """Look at all checks."""
     counts, found = Counter[str](), list[CheckState]()
     for state in tuple(store):
@@ -56,7 +56,7 @@ def _worst(counts: Counter[str]) -> Status:
     return words[0] if words else Status.UNKNOWN
 
 
-async def _sorted(found: list[CheckState], view: View, pace: Pace) -> list[CheckState]:
+async def _sorted(found: list[CheckState], view: PageView, pace: Pace) -> list[CheckState]:
     key = _KEYS.get(view.order, _by_name)
     if view.order == PROBLEMS:
         ranks: dict[Group, int] = {}
@@ -141,7 +141,9 @@ def expiry_of(state: CheckState) -> float | None:
     return float(expiry) if isinstance(expiry, int | float) else None
 
 
-async def sections(store: Store, found: list[CheckState], view: View, pace: Pace) -> list[Section]:
+async def sections(
+    store: Store, found: list[CheckState], view: PageView, pace: Pace
+) -> list[Section]:
     """Return the checks of the page that is looked at."""
     first = (view.page - 1) * ROWS
     shown = found[first : first + ROWS]
@@ -153,8 +155,8 @@ async def sections(store: Store, found: list[CheckState], view: View, pace: Pace
 async def _section(store: Store, checks: list[CheckState], pace: Pace) -> Section:
     pool = checks[0].check.pool
     statuses = []
-    for standing in store.standings(pool):
-        statuses.append(standing.status)
+    for backend_state in store.backend_states(pool):
+        statuses.append(backend_state.status)
         await pace.pause()
     return Section(pool, pool_status(statuses), checks)
 

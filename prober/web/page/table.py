@@ -7,7 +7,7 @@ from prober.web.page.bar import bar
 from prober.web.page.frame import Scene, mark
 from prober.web.page.html import Content, Html, tag
 from prober.web.page.survey import Section
-from prober.web.page.view import View, word_of
+from prober.web.page.view import PageView, word_of
 from prober.web.page.words import (
     ago,
     certificate_words,
@@ -51,7 +51,7 @@ def places_of(section: Section) -> dict[tuple[str, str], int]:
     }
 
 
-def head(view: View, *, public: bool) -> Html:
+def head(view: PageView, *, public: bool) -> Html:
     """Return the heading of the table, whose links sort it."""
     cells = []
     for name, text, sort in _COLUMNS:
@@ -70,12 +70,12 @@ def head(view: View, *, public: bool) -> Html:
     return tag("thead", tag("tr", cells))
 
 
-def body(section: Section, scene: Scene, rows: list[Html], view: View) -> Html:
+def body(section: Section, scene: Scene, rows: list[Html], view: PageView) -> Html:
     """Return a section of the table around its rows."""
     if section.pool is None or section.status is None:
         return tag("tbody", rows)
     pool = section.pool
-    everything = View(sort=view.sort)
+    everything = PageView(sort=view.sort)
     heading = tag(
         "th",
         tag(

@@ -50,7 +50,7 @@ VIEW_QUERY = (
 """What the address may hold; `read_view` reads it."""
 
 
-class View(NamedTuple):
+class PageView(NamedTuple):
     """A selection of the checks; sets and texts that are empty allow all.
 
     `refresh` is the number of seconds after which a page without JavaScript comes again, or 0.
@@ -79,13 +79,13 @@ class View(NamedTuple):
         """Whether anything is left out."""
         return bool(self.status or self.q or self.pool or self.load_balancer)
 
-    def toggled(self, word: str) -> "View":
+    def toggled(self, word: str) -> "PageView":
         """Return the first page of this view with a status looked for or not, by turns."""
         return self._replace(status=self.status ^ {word}, page=1)
 
     def href(self, path: str = "/") -> str:
         """Return the address of this view."""
-        default = View()
+        default = PageView()
         fields = [("status", word) for word in WORDS if word in self.status]
         fields += [
             (name, str(value))
@@ -116,13 +116,13 @@ class View(NamedTuple):
         return all(word in text for word in self.q.casefold().split())
 
 
-def read_view(request: web.Request) -> View:
+def read_view(request: web.Request) -> PageView:
     """Return what the address of the page asks for."""
     query = request.query
     sort = query.get("sort", PROBLEMS)
     page = query.get("page", "")
     refresh = query.get("refresh", "")
-    return View(
+    return PageView(
         status=frozenset(query.getall("status", [])) & frozenset(WORDS),
         q=query.get("q", "").strip()[:_LONGEST],
         pool=query.get("pool", ""),

@@ -6,7 +6,7 @@ from prober.model.kinds import in_units
 from prober.model.schedule import interval_for
 from prober.model.status import Reason, Result
 from prober.model.wording import progress, result_words, span, took
-from prober.state.recent import Past
+from prober.state.recent import PastResult
 from prober.state.store import CheckState
 from prober.web.api.render import time_text
 from prober.web.page.html import Html, tag
@@ -31,7 +31,7 @@ def last_words(state: CheckState, *, public: bool) -> str:
     return result_words(last.reason, last.facts or {}, last.seconds)
 
 
-def past_words(past: Past) -> str:
+def past_words(past: PastResult) -> str:
     """Write a remembered result the same way."""
     if past.code is None:
         return result_words(past.reason, {}, past.seconds)

@@ -22,7 +22,7 @@ from prober.model.endpoint import Endpoint
 from prober.web.server.client_limits import read_body
 from prober.web.server.dialect import SPOKEN, Dialect, dialect_of
 from prober.web.server.errors import Refused
-from prober.web.server.login_limits import Attempts, Bucket, peer_of
+from prober.web.server.login_limits import Bucket, LoginLimits, peer_of
 from prober.web.server.origin import SAFE, why_foreign
 from prober.web.server.passwords import Passwords
 from prober.web.server.services import CLOCKS, FACADE
@@ -70,7 +70,7 @@ class Access:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
-        self.attempts = Attempts(clock)
+        self.attempts = LoginLimits(clock)
         self.adopt(auth, endpoint or Endpoint())
 
     def adopt(self, auth: Auth | None, endpoint: Endpoint) -> None:

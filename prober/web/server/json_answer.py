@@ -12,7 +12,7 @@ Json = dict[str, Any]
 """A JSON object on its way out."""
 
 
-class Written(str):
+class JsonText(str):
     """A value that is JSON text already."""
 
     __slots__ = ()
@@ -20,12 +20,12 @@ class Written(str):
 
 def json_text(value: object) -> str:
     """Return a value as JSON on one line."""
-    if isinstance(value, Written):
+    if isinstance(value, JsonText):
         return value
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> Written:
+async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> JsonText:
     """Return an object of the members of `head` and of these lists; items are written in turn."""
     members = [f"{json_text(name)}: {json_text(value)}" for name, value in head.items()]
     for name, items in lists.items():
@@ -34,7 +34,7 @@ async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> Written:
             texts.append(json_text(item))
             await pace.pause()
         members.append(f"{json_text(name)}: [{', '.join(texts)}]")
-    return Written(f"{{{', '.join(members)}}}")
+    return JsonText(f"{{{', '.join(members)}}}")
 
 
 async def document(head: Json, **lists: Iterable[object]) -> web.Response:

@@ -30,7 +30,7 @@ class Bucket:
         self._full_at = max(self._full_at, now) + self.interval
 
 
-class Attempts:
+class LoginLimits:
     """Who showed wrong credentials of late.
 
     A peer that has guessed wrong too often has to wait, except with credentials that were right

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from prober.model.kinds import duration, in_units
-from prober.model.option import Outside, Rejected, did_you_mean
+from prober.model.option import ReadContext, Rejected, did_you_mean
 from prober.model.pool import parse_target
 from prober.state.slots import WIDTH
 from prober.web.server.errors import Refused
@@ -20,7 +20,7 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 _PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # a + that nobody percent-encoded arrives as a space
 
 _SPAN = duration(WIDTH, 3650 * 86400.0)
-_NOTHING = Outside("", str, {})
+_NOTHING = ReadContext("", str, {})
 
 
 class Parameter(NamedTuple):

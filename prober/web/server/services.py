@@ -45,7 +45,7 @@ class Probing(NamedTuple):
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None
 
 
-class Front(NamedTuple):
+class PageSettings(NamedTuple):
     """How the page shows itself: its title, and whether everybody may see it.
 
     What everybody sees has no addresses, details, errors or configuration in it.
@@ -58,7 +58,7 @@ class Front(NamedTuple):
 class Facade(NamedTuple):
     """Where the page's settings come from: a reload may change them."""
 
-    front: Callable[[], Front]
+    front: Callable[[], PageSettings]
 
 
 class Past(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 from prober.config.problem import ConfigError
 from prober.config.reader import parse
 from prober.model.monitor import Model, Monitor
-from prober.model.option import Complaint, Outside, Rejected, options_of
+from prober.model.option import Complaint, ReadContext, Rejected, options_of
 from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
 from prober.web.server.editing import Conflict, Definition
@@ -77,7 +77,7 @@ class FakeEditor:
         self._document = document
 
     def _adopt(self, document: Document) -> None:
-        read = parse(json.dumps(document), source="test.json", outside=Outside("", str, {}))
+        read = parse(json.dumps(document), source="test.json", outside=ReadContext("", str, {}))
         model: Model = read.model
         own = {monitor.pool_name for monitor in model.monitors if not monitor.pool}
         pools = tuple(pool for pool in model.pools if pool.name not in own)

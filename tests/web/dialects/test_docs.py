@@ -14,7 +14,7 @@ from prober.web.dialects.lbaas.status_names import (
     OPENSTACK,
     REASON_CODES,
     TIMEOUT_CODES,
-    Words,
+    StatusNames,
 )
 from prober.web.dialects.openstack import octavia
 from tests.web.test_docs import DOCS, rows
@@ -36,7 +36,7 @@ def test_every_field_stands_in_the_table_with_its_key(name: str, vocabulary: Voc
 
 
 @pytest.mark.parametrize(("name", "words"), [("octavia", OPENSTACK), ("huawei", HUAWEI)])
-def test_every_status_stands_in_the_table(name: str, words: Words) -> None:
+def test_every_status_stands_in_the_table(name: str, words: StatusNames) -> None:
     expected = [(str(status), words.by_status[status]) for status in Status]
     if words.undecided not in words.by_status.values():
         expected.append((UNDECIDED, words.undecided))

@@ -20,7 +20,7 @@ from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import json_response
 from prober.web.server.login_limits import BURST
 from prober.web.server.origin import SAFE
-from prober.web.server.services import Front
+from prober.web.server.services import PageSettings
 from prober.web.server.signatures import BadSignature, SignedRequest
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
@@ -193,7 +193,7 @@ async def test_another_method_of_an_open_path_is_not_open(guarded: Connect) -> N
 
 async def test_a_public_page_is_open_and_nothing_else(world: World, connect: Connect) -> None:
     world.configure(monitor("web", "10.0.0.1:80"))
-    client = await connect(access=Access(AUTH), front=lambda: Front(public=True))
+    client = await connect(access=Access(AUTH), front=lambda: PageSettings(public=True))
     for path in ("/", "/badge/monitor/web.svg", "/badge/pool/web.svg", "/static/style.css"):
         assert (await client.get(path)).status == 200, path
     public = {(each.method, each.path) for each in ROUTES if each.public}

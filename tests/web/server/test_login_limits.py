@@ -3,7 +3,7 @@
 import pytest
 
 from prober.web.server import login_limits as attempts
-from prober.web.server.login_limits import BURST, REFILL, Attempts, Bucket, peer_of
+from prober.web.server.login_limits import BURST, REFILL, Bucket, LoginLimits, peer_of
 
 GOOD, OTHER = b"good", b"other"
 
@@ -37,7 +37,7 @@ def test_a_bucket_lets_a_burst_through_and_then_one_by_one() -> None:
 
 
 def test_who_guesses_on_has_to_wait(clock: Clock) -> None:
-    guesses = Attempts(clock)
+    guesses = LoginLimits(clock)
     for _ in range(BURST):
         assert guesses.wait("1.2.3.4", OTHER) == 0
         guesses.failed("1.2.3.4")
@@ -48,7 +48,7 @@ def test_who_guesses_on_has_to_wait(clock: Clock) -> None:
 
 
 def test_credentials_that_were_right_from_there_never_wait(clock: Clock) -> None:
-    guesses = Attempts(clock)
+    guesses = LoginLimits(clock)
     guesses.succeeded("1.2.3.4", GOOD)
     for _ in range(10 * BURST):
         guesses.failed("1.2.3.4")
@@ -60,7 +60,7 @@ def test_credentials_that_were_right_from_there_never_wait(clock: Clock) -> None
 
 def test_memory_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "REMEMBERED", 5)
-    guesses = Attempts(clock)
+    guesses = LoginLimits(clock)
     for number in range(100):
         guesses.failed(f"10.0.0.{number}")
         guesses.succeeded(f"10.0.0.{number}", GOOD)

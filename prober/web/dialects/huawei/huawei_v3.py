@@ -27,12 +27,12 @@ from prober.web.dialects.lbaas.listing import (
     read_page,
 )
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3
-from prober.web.dialects.lbaas.project_view import estate_of
+from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json, document, json_response
 from prober.web.server.query import Parameter
 
-MANNER = edits.Manner(healthmonitor_json, HUAWEI_V3, lenient=True)
+FORMAT = edits.MonitorFormat(healthmonitor_json, HUAWEI_V3, lenient=True)
 LONGEST_PAGE = 2000
 ALL_PROJECTS = ("0", "all_granted_eps")
 """The default enterprise project, in which everything is here, and Huawei's word for all."""
@@ -63,68 +63,70 @@ MEMBER_FILTERS = (
 
 async def get_healthmonitors(request: web.Request) -> web.Response:
     """List health monitors."""
-    found = (healthmonitor_json(*each) for each in estate_of(request).monitors())
+    found = (healthmonitor_json(*each) for each in project_view_of(request).monitors())
     return await _listed(request, "healthmonitors", found, HEALTHMONITOR_FILTERS)
 
 
 async def get_healthmonitor(request: web.Request) -> web.Response:
     """Show one health monitor."""
-    found = estate_of(request).monitor(request.match_info["id"])
+    found = project_view_of(request).monitor(request.match_info["id"])
     return _answer(request, healthmonitor=healthmonitor_json(*found))
 
 
 async def post_healthmonitor(request: web.Request) -> web.Response:
     """Create a health monitor for a pool that has none."""
-    made = await edits.create_monitor(request, MANNER)
+    made = await edits.create_monitor(request, FORMAT)
     return _answer(request, HTTPStatus.CREATED, healthmonitor=healthmonitor_json(*made))
 
 
 async def put_healthmonitor(request: web.Request) -> web.Response:
     """Change what is named of a health monitor."""
-    changed = await edits.update_monitor(request, MANNER)
+    changed = await edits.update_monitor(request, FORMAT)
     return _answer(request, healthmonitor=healthmonitor_json(*changed))
 
 
 async def delete_healthmonitor(request: web.Request) -> web.Response:
     """Delete a health monitor."""
-    await edits.delete_monitor(request, MANNER)
+    await edits.delete_monitor(request, FORMAT)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 async def get_pools(request: web.Request) -> web.Response:
     """List pools."""
-    estate = estate_of(request)
-    found = (pool_json(estate, pool) for pool in estate.pools())
+    visible = project_view_of(request)
+    found = (pool_json(visible, pool) for pool in visible.pools())
     return await _listed(request, "pools", found, POOL_FILTERS)
 
 
 async def get_pool(request: web.Request) -> web.Response:
     """Show one pool."""
-    estate = estate_of(request)
-    return _answer(request, pool=pool_json(estate, estate.pool(request.match_info["id"])))
+    visible = project_view_of(request)
+    return _answer(request, pool=pool_json(visible, visible.pool(request.match_info["id"])))
 
 
 async def get_members(request: web.Request) -> web.Response:
     """List the members of a pool, with what the probes say of each."""
-    estate = estate_of(request)
-    pool = estate.pool(request.match_info["pool_id"])
-    found = [member_json(pool, standing) async for standing in estate.standings(pool)]
+    visible = project_view_of(request)
+    pool = visible.pool(request.match_info["pool_id"])
+    found = [
+        member_json(pool, backend_state) async for backend_state in visible.backend_states(pool)
+    ]
     return await _listed(request, "members", found, MEMBER_FILTERS)
 
 
 async def get_member(request: web.Request) -> web.Response:
     """Show one member of a pool."""
-    estate = estate_of(request)
-    pool = estate.pool(request.match_info["pool_id"])
-    found = member_json(pool, estate.member(pool, request.match_info["id"]))
+    visible = project_view_of(request)
+    pool = visible.pool(request.match_info["pool_id"])
+    found = member_json(pool, visible.member(pool, request.match_info["id"]))
     return _answer(request, member=found)
 
 
 async def get_statuses(request: web.Request) -> web.Response:
     """Show the statuses of a load balancer and of all that belongs to it."""
-    estate = estate_of(request)
-    found = estate.load_balancer(request.match_info["id"])
-    tree = await statuses_json(estate, found)
+    visible = project_view_of(request)
+    found = visible.load_balancer(request.match_info["id"])
+    tree = await statuses_json(visible, found)
     return _answer(request, statuses={"loadbalancer": tree})
 
 

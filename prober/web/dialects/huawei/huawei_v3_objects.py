@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
-from prober.state.store import Standing
+from prober.state.store import BackendState
 from prober.web.dialects.lbaas.monitor_edits import protocol_of
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
-from prober.web.dialects.lbaas.project_view import Estate, LoadBalancer, member_id
+from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, member_id
 from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     failure_json,
@@ -31,9 +31,9 @@ def healthmonitor_json(monitor: Monitor, pool: Pool) -> Json:
     }
 
 
-def pool_json(estate: Estate, pool: Pool) -> Json:
+def pool_json(visible: ProjectView, pool: Pool) -> Json:
     """Return a pool."""
-    monitors = estate.monitors_of(pool)
+    monitors = visible.monitors_of(pool)
     return {
         "id": pool.id,
         "name": pool.name,
@@ -50,9 +50,9 @@ def pool_json(estate: Estate, pool: Pool) -> Json:
     }
 
 
-def member_json(pool: Pool, standing: Standing) -> Json:
+def member_json(pool: Pool, backend_state: BackendState) -> Json:
     """Return a member: a backend of a pool, and while it is OFFLINE why."""
-    backend = standing.backend
+    backend = backend_state.backend
     return {
         "id": member_id(pool, backend),
         "name": backend.name or "",
@@ -64,9 +64,11 @@ def member_json(pool: Pool, standing: Standing) -> Json:
         "member_type": "ip",
         "subnet_cidr_id": None,
         "weight": 1,
-        "operating_status": member_status(standing, HUAWEI),
+        "operating_status": member_status(backend_state, HUAWEI),
         "status": [],
-        "reason": failure_json(standing.checks) if standing.status is Status.CRITICAL else None,
+        "reason": failure_json(backend_state.checks)
+        if backend_state.status is Status.CRITICAL
+        else None,
     }
 
 
@@ -77,27 +79,27 @@ def _ip_version(address: str) -> str | None:
         return None
 
 
-async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
+async def statuses_json(visible: ProjectView, load_balancer: LoadBalancer) -> Json:
     """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
     return {
         "id": load_balancer.id,
         "name": load_balancer.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": HUAWEI.by_status[await estate.load_balancer_status(load_balancer)],
+        "operating_status": HUAWEI.by_status[await visible.load_balancer_status(load_balancer)],
         "listeners": [],
-        "pools": [await _pool_in_tree(estate, pool) for pool in load_balancer.pools],
+        "pools": [await _pool_in_tree(visible, pool) for pool in load_balancer.pools],
     }
 
 
-async def _pool_in_tree(estate: Estate, pool: Pool) -> Json:
-    monitors = estate.monitors_of(pool)
+async def _pool_in_tree(visible: ProjectView, pool: Pool) -> Json:
+    monitors = visible.monitors_of(pool)
     return {
         "id": pool.id,
         "name": pool.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": await pool_status(estate, pool, HUAWEI),
+        "operating_status": await pool_status(visible, pool, HUAWEI),
         "healthmonitor": _monitor_in_tree(monitors[0]) if monitors else None,
-        "members": [_member_in_tree(pool, each) async for each in estate.standings(pool)],
+        "members": [_member_in_tree(pool, each) async for each in visible.backend_states(pool)],
     }
 
 
@@ -110,11 +112,11 @@ def _monitor_in_tree(monitor: Monitor) -> Json:
     }
 
 
-def _member_in_tree(pool: Pool, standing: Standing) -> Json:
+def _member_in_tree(pool: Pool, backend_state: BackendState) -> Json:
     return {
-        "id": member_id(pool, standing.backend),
-        "address": standing.backend.address,
-        "protocol_port": standing.backend.port,
+        "id": member_id(pool, backend_state.backend),
+        "address": backend_state.backend.address,
+        "protocol_port": backend_state.backend.port,
         "provisioning_status": "ACTIVE",
-        "operating_status": member_status(standing, HUAWEI),
+        "operating_status": member_status(backend_state, HUAWEI),
     }

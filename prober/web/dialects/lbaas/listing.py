@@ -93,7 +93,7 @@ MARKER = Parameter("marker", _read_marker, {}, "the last item of the page before
 PAGE_REVERSE = Parameter("page_reverse", a_boolean, {}, "true: the page before the marker")
 
 
-class Page(NamedTuple):
+class ListPage(NamedTuple):
     """One page, and whether there is something `before` and `after` it."""
 
     items: list[Json]
@@ -109,7 +109,7 @@ async def read_page(
     least: int = 0,
     longest: int = 10**9,
     default: int | None = None,
-) -> tuple[Page, int | None]:
+) -> tuple[ListPage, int | None]:
     """Return the page of the objects that a request asks for, and its limit, None for all.
 
     `marker` and `page_reverse` have an effect together with `limit` only, as the documents say.
@@ -140,7 +140,7 @@ async def read_page(
 
 def _cut(
     found: list[tuple[int, Json]], limit: int | None, place: int | None, *, backwards: bool
-) -> Page:
+) -> ListPage:
     """Return the page after the object at a place, or before it; without one from the end."""
     if backwards:
         last = sum(index < place for index, _ in found) if place is not None else len(found)
@@ -148,4 +148,4 @@ def _cut(
     else:
         first = sum(index <= place for index, _ in found) if place is not None else 0
         last = len(found) if limit is None else min(len(found), first + limit)
-    return Page([shown for _, shown in found[first:last]], first > 0, last < len(found))
+    return ListPage([shown for _, shown in found[first:last]], first > 0, last < len(found))

@@ -15,7 +15,7 @@ from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words, mapping
 from prober.model.pool import Pool
 from prober.web.dialects.lbaas.monitor_format import Vocabulary, has_key, unused_name
-from prober.web.dialects.lbaas.project_view import Estate, estate_of, normal_id
+from prober.web.dialects.lbaas.project_view import ProjectView, normal_id, project_view_of
 from prober.web.server.editing import Conflict, Definition, editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
@@ -26,7 +26,7 @@ _OWNERS = ("project_id", "tenant_id")
 _NAME_LENGTH = 240
 
 
-class Manner(NamedTuple):
+class MonitorFormat(NamedTuple):
     """How a cloud shows a health monitor, and how it reads one.
 
     A cloud that is `lenient` takes fields that have no meaning for the type, without effect.
@@ -37,40 +37,40 @@ class Manner(NamedTuple):
     lenient: bool
 
 
-async def create_monitor(request: web.Request, manner: Manner) -> tuple[Monitor, Pool]:
+async def create_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
     """Create the health monitor that the body describes."""
     editor = editor_of(request)
     given = await _read_body(request)
-    estate = estate_of(request)
-    definition, pool = new_monitor(given, manner, estate)
-    return await _edited(editor.create_monitor(definition), manner), pool
+    visible = project_view_of(request)
+    definition, pool = new_monitor(given, form, visible)
+    return await _edited(editor.create_monitor(definition), form), pool
 
 
-async def update_monitor(request: web.Request, manner: Manner) -> tuple[Monitor, Pool]:
+async def update_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
     """Change a health monitor as the body says."""
     editor = editor_of(request)
     given = await _read_body(request)
-    estate = estate_of(request)
-    monitor, pool = estate.monitor(request.match_info["id"])
-    patch = patch_of(given, manner, estate, monitor, pool)
+    visible = project_view_of(request)
+    monitor, pool = visible.monitor(request.match_info["id"])
+    patch = patch_of(given, form, visible, monitor, pool)
     if patch:
-        monitor = await _edited(editor.change_monitor(monitor, patch), manner)
-    return monitor, estate.store.pools.get(monitor.pool_name, pool)
+        monitor = await _edited(editor.change_monitor(monitor, patch), form)
+    return monitor, visible.store.pools.get(monitor.pool_name, pool)
 
 
-async def delete_monitor(request: web.Request, manner: Manner) -> None:
+async def delete_monitor(request: web.Request, form: MonitorFormat) -> None:
     """Delete a health monitor."""
     editor = editor_of(request)
-    monitor, _ = estate_of(request).monitor(request.match_info["id"])
-    await _edited(editor.delete_monitor(monitor), manner)
+    monitor, _ = project_view_of(request).monitor(request.match_info["id"])
+    await _edited(editor.delete_monitor(monitor), form)
 
 
-async def _edited(edit: Awaitable[T], manner: Manner) -> T:
+async def _edited(edit: Awaitable[T], form: MonitorFormat) -> T:
     """Wait for an edit; say what is wrong with it in the words of the client."""
     try:
         return await edit
     except Rejected as rejected:
-        names = {field.key: name for name, field in manner.vocabulary.items()} | {"pool": "pool_id"}
+        names = {field.key: name for name, field in form.vocabulary.items()} | {"pool": "pool_id"}
         complaints = [
             Complaint((names.get(str(path[0]), path[0]), *path[1:]) if path else path, message)
             for path, message in rejected.complaints
@@ -96,46 +96,50 @@ async def _read_body(request: web.Request) -> dict[str, object]:
 
 
 def new_monitor(
-    given: Mapping[str, object], manner: Manner, estate: Estate
+    given: Mapping[str, object], form: MonitorFormat, visible: ProjectView
 ) -> tuple[Definition, Pool]:
     """Return the definition of the health monitor that a client wants, and its pool.
 
     Raises `Refused` for what cannot be.
     """
-    required = [name for name, field in manner.vocabulary.items() if field.required]
+    required = [name for name, field in form.vocabulary.items() if field.required]
     missing = [name for name in ("pool_id", *required) if given.get(name) is None]
     if missing:
         raise _refused(*(Complaint((name,), "missing, and required") for name in missing))
-    pool = _pool_of(given["pool_id"], estate)
+    pool = _pool_of(given["pool_id"], visible)
     complaints = [
         Complaint((name,), f"the pool belongs to {pool.project_id!r}, not to {in_words(owner)}")
         for name in _OWNERS
         if (owner := given.get(name)) not in (None, pool.project_id)
     ]
-    type_name = _type_of(given["type"], manner)
+    type_name = _type_of(given["type"], form)
     left = {name: value for name, value in given.items() if name not in ("pool_id", *_OWNERS)}
-    values, wrong = _read_fields(left, manner, type_name)
+    values, wrong = _read_fields(left, form, type_name)
     if complaints or wrong:
         raise _refused(*complaints, *wrong)
-    if monitors := estate.monitors_of(pool):
+    if monitors := visible.monitors_of(pool):
         there = f"{monitors[0].name!r} ({monitors[0].id})"
         raise Refused(409, f"pool {pool.name!r} already has a health monitor, {there}")
     values = {key: value for key, value in values.items() if value is not None}
-    name = values.get("name") or _made_up_name(pool, type_name, estate.store.monitors)
+    name = values.get("name") or _made_up_name(pool, type_name, visible.store.monitors)
     return {**values, "name": name, "type": type_name, "pool": pool.name}, pool
 
 
 def patch_of(
-    given: Mapping[str, object], manner: Manner, estate: Estate, monitor: Monitor, pool: Pool
+    given: Mapping[str, object],
+    form: MonitorFormat,
+    visible: ProjectView,
+    monitor: Monitor,
+    pool: Pool,
 ) -> Definition:
     """Return the configuration keys that an update changes, or raise `Refused`."""
     shown = {
         **dict.fromkeys(_OWNERS, pool.project_id),
         "pool_id": pool.id,
-        **manner.show(monitor, pool),
+        **form.show(monitor, pool),
     }
     named = {name: value for name, value in given.items() if not _is_shown(name, value, shown)}
-    fixed = [name for name in named if name in shown and name not in manner.vocabulary]
+    fixed = [name for name in named if name in shown and name not in form.vocabulary]
     complaints = [
         Complaint((name,), f"cannot be changed, got {in_words(named[name])}")
         for name in fixed
@@ -144,13 +148,13 @@ def patch_of(
     named = {name: value for name, value in named.items() if name not in fixed}
     type_name = monitor.type
     if named.get("type") is not None:
-        type_name = _type_of(named["type"], manner)
-        complaints += _misfits(type_name, monitor, pool, estate)
-    values, wrong = _read_fields(named, manner, type_name)
+        type_name = _type_of(named["type"], form)
+        complaints += _misfits(type_name, monitor, pool, visible)
+    values, wrong = _read_fields(named, form, type_name)
     if complaints or wrong:
         raise _refused(*complaints, *wrong)
     if "name" in values:
-        others = estate.store.monitors.keys() - {monitor.name}
+        others = visible.store.monitors.keys() - {monitor.name}
         name = values["name"] or _made_up_name(pool, type_name, others)
         values |= {"name": name, "id": monitor.id}  # an id that follows from the name would change
     return values
@@ -160,9 +164,9 @@ def _is_shown(name: str, value: object, shown: Json) -> bool:
     return name in shown and shown[name] == value and type(shown[name]) is type(value)
 
 
-def _misfits(type_name: str, monitor: Monitor, pool: Pool, estate: Estate) -> list[Complaint]:
+def _misfits(type_name: str, monitor: Monitor, pool: Pool, visible: ProjectView) -> list[Complaint]:
     """Complain of a type that does not fit the protocol of the pool."""
-    protocol = protocol_of(estate.monitors_of(pool))
+    protocol = protocol_of(visible.monitors_of(pool))
     if type_name == monitor.type or (protocol == "UDP") == (type_name == "UDP_CONNECT"):
         return []
     allowed = "only UDP_CONNECT" if protocol == "UDP" else "every type but UDP_CONNECT"
@@ -178,18 +182,18 @@ def protocol_of(monitors: list[Monitor]) -> str:
 
 
 def _read_fields(
-    given: Mapping[str, object], manner: Manner, type_name: str
+    given: Mapping[str, object], form: MonitorFormat, type_name: str
 ) -> tuple[dict[str, object], list[Complaint]]:
     """Return the configuration keys that the fields mean, and what is wrong with the others."""
     values: dict[str, object] = {}
     complaints = []
     for name, value in given.items():
-        field = manner.vocabulary.get(name)
+        field = form.vocabulary.get(name)
         if field is None:
-            near = did_you_mean(name, manner.vocabulary)
+            near = did_you_mean(name, form.vocabulary)
             complaints.append(Complaint((name,), f"there is no such field{near}"))
         elif not has_key(type_name, field.key):
-            if value is not None and not manner.lenient:
+            if value is not None and not form.lenient:
                 complaints.append(Complaint((name,), f"has no meaning for the type {type_name}"))
         elif value is None and field.required:
             complaints.append(Complaint((name,), "cannot be null"))
@@ -201,17 +205,17 @@ def _read_fields(
     return values, complaints
 
 
-def _type_of(value: object, manner: Manner) -> str:
+def _type_of(value: object, form: MonitorFormat) -> str:
     try:
-        return str(manner.vocabulary["type"].read(value))
+        return str(form.vocabulary["type"].read(value))
     except Rejected as rejected:
         raise _refused(Complaint(("type",), str(rejected))) from None
 
 
-def _pool_of(value: object, estate: Estate) -> Pool:
+def _pool_of(value: object, visible: ProjectView) -> Pool:
     if not isinstance(value, str) or not normal_id(value):
         raise _refused(Complaint(("pool_id",), f"expected the id of a pool, got {in_words(value)}"))
-    return estate.pool(value)
+    return visible.pool(value)
 
 
 def _made_up_name(pool: Pool, type_name: str, taken: Iterable[str]) -> str:

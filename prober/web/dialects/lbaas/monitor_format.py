@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from prober.model.kinds import BOOLEAN, LABELS, choice, integer, list_of, matching, text
 from prober.model.monitor import Monitor
-from prober.model.option import Kind, Outside, Rejected, options_of
+from prober.model.option import Kind, ReadContext, Rejected, options_of
 from prober.model.pool import PORT
 from prober.probes import PROBE_TYPES
 from prober.web.server.json_answer import Json
@@ -21,7 +21,7 @@ NOT_PROBED = {
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")
 """Those that the documents list; the configuration says why CONNECT is refused."""
 
-_OUTSIDE = Outside("", str, {})
+_OUTSIDE = ReadContext("", str, {})
 _TYPE = choice(*PROBE_TYPES)
 
 
@@ -51,11 +51,11 @@ def type_called(name: str) -> str:
     return _TYPE.read(SPELLINGS.get(name, name), _OUTSIDE)
 
 
-def _read_type(value: object, outside: Outside) -> str:
+def _read_type(value: object, outside: ReadContext) -> str:
     return type_called(value) if isinstance(value, str) else _TYPE.read(value, outside)
 
 
-def _read_tags(value: object, outside: Outside) -> object:
+def _read_tags(value: object, outside: ReadContext) -> object:
     labels = {}
     for tag in _TAGS.read(value, outside):
         name, sign, content = tag.partition("=")

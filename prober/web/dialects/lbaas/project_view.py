@@ -11,7 +11,7 @@ from prober.model.aggregate import load_balancer_status, pool_status
 from prober.model.monitor import Monitor
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.status import Status
-from prober.state.store import Standing, Store
+from prober.state.store import BackendState, Store
 from prober.web.server.errors import Refused
 from prober.web.server.pace import Pace
 from prober.web.server.services import STORE
@@ -42,7 +42,7 @@ def normal_id(text: str) -> str | None:
         return None
 
 
-class Estate:
+class ProjectView:
     """What a request may see: everything, or what belongs to the project in its path.
 
     The configuration is the one of the beginning, though a reload may come while it is read.
@@ -112,36 +112,38 @@ class Estate:
                 return load_balancer
         raise _absent("load balancer", text)
 
-    def member(self, pool: Pool, text: str) -> Standing:
+    def member(self, pool: Pool, text: str) -> BackendState:
         """Return the backend of a pool with this id, or raise `Refused`."""
         wanted = normal_id(text)
-        for standing in self.store.standings(pool):
-            if member_id(pool, standing.backend) == wanted:
-                return standing
+        for backend_state in self.store.backend_states(pool):
+            if member_id(pool, backend_state.backend) == wanted:
+                return backend_state
         raise _absent("member", text)
 
     def monitors_of(self, pool: Pool) -> list[Monitor]:
         """Return the monitors of a pool, in the order of the configuration."""
         return self._by_pool.get(pool.name, [])
 
-    async def standings(self, pool: Pool) -> AsyncIterator[Standing]:
+    async def backend_states(self, pool: Pool) -> AsyncIterator[BackendState]:
         """Yield how each backend of a pool stands, in slices."""
-        for standing in self.store.standings(pool):
-            yield standing
+        for backend_state in self.store.backend_states(pool):
+            yield backend_state
             await self.pace.pause()
 
     async def pool_status(self, pool: Pool) -> Status:
         """Return the status of a pool."""
-        return pool_status([standing.status async for standing in self.standings(pool)])
+        return pool_status(
+            [backend_state.status async for backend_state in self.backend_states(pool)]
+        )
 
     async def load_balancer_status(self, load_balancer: LoadBalancer) -> Status:
         """Return the status of a load balancer."""
         return load_balancer_status([await self.pool_status(each) for each in load_balancer.pools])
 
 
-def estate_of(request: web.Request) -> Estate:
+def project_view_of(request: web.Request) -> ProjectView:
     """Return what a request may see."""
-    return Estate(request.app[STORE], request.match_info.get("project_id"))
+    return ProjectView(request.app[STORE], request.match_info.get("project_id"))
 
 
 def _absent(what: str, text: str) -> Refused:

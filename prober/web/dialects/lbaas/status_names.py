@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
-from prober.state.store import CheckState, Standing
-from prober.web.dialects.lbaas.project_view import Estate
+from prober.state.store import BackendState, CheckState
+from prober.web.dialects.lbaas.project_view import ProjectView
 from prober.web.server.json_answer import Json
 
 
-class Words(NamedTuple):
+class StatusNames(NamedTuple):
     """A cloud's words for an operating_status.
 
     `undecided` is said of a member before rise or fall have decided for the first time.
@@ -20,7 +20,7 @@ class Words(NamedTuple):
     undecided: str
 
 
-OPENSTACK = Words(
+OPENSTACK = StatusNames(
     {
         Status.OK: "ONLINE",
         Status.WARNING: "DEGRADED",
@@ -29,7 +29,7 @@ OPENSTACK = Words(
     },
     undecided="OFFLINE",
 )
-HUAWEI = Words(
+HUAWEI = StatusNames(
     {
         Status.OK: "ONLINE",
         Status.WARNING: "ONLINE",
@@ -73,21 +73,23 @@ TIMEOUT_CODES: Mapping[str, str] = {
 """The reason_code of a timeout, by the phase in which it came."""
 
 
-def member_status(standing: Standing, words: Words) -> str:
+def member_status(backend_state: BackendState, words: StatusNames) -> str:
     """Return the operating_status of a backend."""
-    enabled = [state for state in standing.checks if state.check.monitor.enabled]
+    enabled = [state for state in backend_state.checks if state.check.monitor.enabled]
     if not enabled:
         return NO_MONITOR
-    if standing.status is Status.UNKNOWN and any(each.health.online is None for each in enabled):
+    if backend_state.status is Status.UNKNOWN and any(
+        each.health.online is None for each in enabled
+    ):
         return words.undecided
-    return words.by_status[standing.status]
+    return words.by_status[backend_state.status]
 
 
-async def pool_status(estate: Estate, pool: Pool, words: Words) -> str:
+async def pool_status(visible: ProjectView, pool: Pool, words: StatusNames) -> str:
     """Return the operating_status of a pool."""
-    if not any(monitor.enabled for monitor in estate.monitors_of(pool)):
+    if not any(monitor.enabled for monitor in visible.monitors_of(pool)):
         return NO_MONITOR
-    return words.by_status[await estate.pool_status(pool)]
+    return words.by_status[await visible.pool_status(pool)]
 
 
 def failure_json(checks: Iterable[CheckState]) -> Json | None:

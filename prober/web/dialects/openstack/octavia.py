@@ -15,7 +15,7 @@ from prober.web.dialects.lbaas.answers import error_code, request_id
 from prober.web.dialects.lbaas.listing import (
     MONITOR_FILTERS,
     Filter,
-    Page,
+    ListPage,
     a_boolean,
     a_number,
     an_id,
@@ -23,7 +23,7 @@ from prober.web.dialects.lbaas.listing import (
     read_page,
 )
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
-from prober.web.dialects.lbaas.project_view import estate_of
+from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.openstack.octavia_objects import (
     healthmonitor_json,
     load_balancer_json,
@@ -36,7 +36,7 @@ from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json, document, json_response
 from prober.web.server.query import Parameter
 
-MANNER = edits.Manner(healthmonitor_json, OCTAVIA, lenient=False)
+FORMAT = edits.MonitorFormat(healthmonitor_json, OCTAVIA, lenient=False)
 PREFIXES = ("/v2.0/lbaas", "/v2/lbaas", "/v2/{project_id}/elb")
 
 
@@ -90,83 +90,86 @@ MEMBER_FILTERS = (*NAMED_FILTERS, having("address"), having("protocol_port", a_n
 
 async def get_healthmonitors(request: web.Request) -> web.Response:
     """List health monitors."""
-    found = (healthmonitor_json(*each) for each in estate_of(request).monitors())
+    found = (healthmonitor_json(*each) for each in project_view_of(request).monitors())
     return await _listed(request, "healthmonitors", found, HEALTHMONITOR_FILTERS)
 
 
 async def get_healthmonitor(request: web.Request) -> web.Response:
     """Show one health monitor."""
-    found = estate_of(request).monitor(request.match_info["id"])
+    found = project_view_of(request).monitor(request.match_info["id"])
     return json_response({"healthmonitor": healthmonitor_json(*found)})
 
 
 async def post_healthmonitor(request: web.Request) -> web.Response:
     """Create a health monitor for a pool that has none."""
-    made = await edits.create_monitor(request, MANNER)
+    made = await edits.create_monitor(request, FORMAT)
     return json_response({"healthmonitor": healthmonitor_json(*made)}, HTTPStatus.CREATED)
 
 
 async def put_healthmonitor(request: web.Request) -> web.Response:
     """Change what is named of a health monitor; null takes a field back to its default."""
-    changed = await edits.update_monitor(request, MANNER)
+    changed = await edits.update_monitor(request, FORMAT)
     return json_response({"healthmonitor": healthmonitor_json(*changed)})
 
 
 async def delete_healthmonitor(request: web.Request) -> web.Response:
     """Delete a health monitor."""
-    await edits.delete_monitor(request, MANNER)
+    await edits.delete_monitor(request, FORMAT)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 async def get_pools(request: web.Request) -> web.Response:
     """List pools."""
-    estate = estate_of(request)
-    found = [await pool_json(estate, pool) for pool in estate.pools()]
+    visible = project_view_of(request)
+    found = [await pool_json(visible, pool) for pool in visible.pools()]
     return await _listed(request, "pools", found, POOL_FILTERS)
 
 
 async def get_pool(request: web.Request) -> web.Response:
     """Show one pool."""
-    estate = estate_of(request)
-    return json_response({"pool": await pool_json(estate, estate.pool(request.match_info["id"]))})
+    visible = project_view_of(request)
+    return json_response({"pool": await pool_json(visible, visible.pool(request.match_info["id"]))})
 
 
 async def get_members(request: web.Request) -> web.Response:
     """List the members of a pool, with what the probes say of each."""
-    estate = estate_of(request)
-    pool = estate.pool(request.match_info["pool_id"])
-    words = words_of(estate)
-    found = [member_json(pool, standing, words) async for standing in estate.standings(pool)]
+    visible = project_view_of(request)
+    pool = visible.pool(request.match_info["pool_id"])
+    words = words_of(visible)
+    found = [
+        member_json(pool, backend_state, words)
+        async for backend_state in visible.backend_states(pool)
+    ]
     return await _listed(request, "members", found, MEMBER_FILTERS)
 
 
 async def get_member(request: web.Request) -> web.Response:
     """Show one member of a pool."""
-    estate = estate_of(request)
-    pool = estate.pool(request.match_info["pool_id"])
-    standing = estate.member(pool, request.match_info["id"])
-    return json_response({"member": member_json(pool, standing, words_of(estate))})
+    visible = project_view_of(request)
+    pool = visible.pool(request.match_info["pool_id"])
+    backend_state = visible.member(pool, request.match_info["id"])
+    return json_response({"member": member_json(pool, backend_state, words_of(visible))})
 
 
 async def get_load_balancers(request: web.Request) -> web.Response:
     """List load balancers."""
-    estate = estate_of(request)
-    found = [await load_balancer_json(estate, each) for each in estate.load_balancers()]
+    visible = project_view_of(request)
+    found = [await load_balancer_json(visible, each) for each in visible.load_balancers()]
     return await _listed(request, "loadbalancers", found, NAMED_FILTERS)
 
 
 async def get_load_balancer(request: web.Request) -> web.Response:
     """Show one load balancer."""
-    estate = estate_of(request)
-    found = estate.load_balancer(request.match_info["id"])
-    return json_response({"loadbalancer": await load_balancer_json(estate, found)})
+    visible = project_view_of(request)
+    found = visible.load_balancer(request.match_info["id"])
+    return json_response({"loadbalancer": await load_balancer_json(visible, found)})
 
 
 async def get_statuses(request: web.Request) -> web.Response:
     """Show the statuses of a load balancer and of all that belongs to it."""
-    estate = estate_of(request)
-    found = estate.load_balancer(request.match_info["id"])
-    return json_response({"statuses": {"loadbalancer": await statuses_json(estate, found)}})
+    visible = project_view_of(request)
+    found = visible.load_balancer(request.match_info["id"])
+    return json_response({"statuses": {"loadbalancer": await statuses_json(visible, found)}})
 
 
 async def _listed(
@@ -178,7 +181,7 @@ async def _listed(
     return await document(head, **{noun: page.items})
 
 
-def links(request: web.Request, page: Page) -> list[Json]:
+def links(request: web.Request, page: ListPage) -> list[Json]:
     """Return where the next and the previous page are, as far as there are such."""
     found = []
     if page.items and page.after:

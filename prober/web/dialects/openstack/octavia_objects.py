@@ -5,14 +5,14 @@ prober has no listeners, addresses or times of creation: such members are empty 
 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.state.store import Standing
+from prober.state.store import BackendState
 from prober.web.dialects.lbaas.monitor_edits import protocol_of
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of
-from prober.web.dialects.lbaas.project_view import Estate, LoadBalancer, member_id
+from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, member_id
 from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     OPENSTACK,
-    Words,
+    StatusNames,
     member_status,
     pool_status,
 )
@@ -44,9 +44,9 @@ def healthmonitor_json(monitor: Monitor, pool: Pool) -> Json:
     }
 
 
-async def pool_json(estate: Estate, pool: Pool) -> Json:
+async def pool_json(visible: ProjectView, pool: Pool) -> Json:
     """Return a pool."""
-    monitors = estate.monitors_of(pool)
+    monitors = visible.monitors_of(pool)
     return {
         "id": pool.id,
         "name": pool.name,
@@ -55,7 +55,7 @@ async def pool_json(estate: Estate, pool: Pool) -> Json:
         "lb_algorithm": "ROUND_ROBIN",
         "session_persistence": None,
         "admin_state_up": True,
-        **owned(pool.project_id, await pool_status(estate, pool, words_of(estate))),
+        **owned(pool.project_id, await pool_status(visible, pool, words_of(visible))),
         "healthmonitor_id": monitors[0].id if monitors else None,
         "loadbalancers": [{"id": LoadBalancer(pool.load_balancer, []).id}],
         "listeners": [],
@@ -64,14 +64,14 @@ async def pool_json(estate: Estate, pool: Pool) -> Json:
     }
 
 
-def words_of(estate: Estate) -> Words:
+def words_of(visible: ProjectView) -> StatusNames:
     """Return the words for statuses: Huawei's where the project in the path says it is Huawei's."""
-    return HUAWEI if estate.project else OPENSTACK
+    return HUAWEI if visible.project else OPENSTACK
 
 
-def member_json(pool: Pool, standing: Standing, words: Words) -> Json:
+def member_json(pool: Pool, backend_state: BackendState, words: StatusNames) -> Json:
     """Return a member: a backend of a pool."""
-    backend = standing.backend
+    backend = backend_state.backend
     return {
         "id": member_id(pool, backend),
         "name": backend.name or "",
@@ -83,14 +83,14 @@ def member_json(pool: Pool, standing: Standing, words: Words) -> Json:
         "subnet_id": None,
         "monitor_address": None,
         "monitor_port": None,
-        **owned(pool.project_id, member_status(standing, words)),
+        **owned(pool.project_id, member_status(backend_state, words)),
         "tags": [f"{name}={value}" for name, value in backend.labels.items()],
     }
 
 
-async def load_balancer_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
+async def load_balancer_json(visible: ProjectView, load_balancer: LoadBalancer) -> Json:
     """Return a load balancer."""
-    status = words_of(estate).by_status[await estate.load_balancer_status(load_balancer)]
+    status = words_of(visible).by_status[await visible.load_balancer_status(load_balancer)]
     return {
         "id": load_balancer.id,
         "name": load_balancer.name,
@@ -109,29 +109,30 @@ async def load_balancer_json(estate: Estate, load_balancer: LoadBalancer) -> Jso
     }
 
 
-async def statuses_json(estate: Estate, load_balancer: LoadBalancer) -> Json:
+async def statuses_json(visible: ProjectView, load_balancer: LoadBalancer) -> Json:
     """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
-    status = await estate.load_balancer_status(load_balancer)
+    status = await visible.load_balancer_status(load_balancer)
     return {
         "id": load_balancer.id,
         "name": load_balancer.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": words_of(estate).by_status[status],
+        "operating_status": words_of(visible).by_status[status],
         "listeners": [],
-        "pools": [await _pool_in_tree(estate, pool) for pool in load_balancer.pools],
+        "pools": [await _pool_in_tree(visible, pool) for pool in load_balancer.pools],
     }
 
 
-async def _pool_in_tree(estate: Estate, pool: Pool) -> Json:
-    monitors = estate.monitors_of(pool)
+async def _pool_in_tree(visible: ProjectView, pool: Pool) -> Json:
+    monitors = visible.monitors_of(pool)
     return {
         "id": pool.id,
         "name": pool.name,
         "provisioning_status": "ACTIVE",
-        "operating_status": await pool_status(estate, pool, words_of(estate)),
+        "operating_status": await pool_status(visible, pool, words_of(visible)),
         "health_monitor": _monitor_in_tree(monitors[0]) if monitors else None,
         "members": [
-            _member_in_tree(pool, each, words_of(estate)) async for each in estate.standings(pool)
+            _member_in_tree(pool, each, words_of(visible))
+            async for each in visible.backend_states(pool)
         ],
     }
 
@@ -146,8 +147,8 @@ def _monitor_in_tree(monitor: Monitor) -> Json:
     }
 
 
-def _member_in_tree(pool: Pool, standing: Standing, words: Words) -> Json:
-    shown = member_json(pool, standing, words)
+def _member_in_tree(pool: Pool, backend_state: BackendState, words: StatusNames) -> Json:
+    shown = member_json(pool, backend_state, words)
     kept = (
         "id",
         "name",

@@ -16,7 +16,7 @@ from prober.model.monitor import Monitor
 from prober.model.option import (
     Complaint,
     Kind,
-    Outside,
+    ReadContext,
     Rejected,
     expected,
     in_words,
@@ -33,7 +33,7 @@ PAYLOAD_LIMIT = 1024
 
 _HTTP = frozenset({"HTTP", "HTTPS"})
 _RAW = frozenset({"TCP", "UDP_CONNECT"})
-_OUTSIDE = Outside("", str, {})
+_OUTSIDE = ReadContext("", str, {})
 _TOLD = 10  # unknown members of a request, at most: a near miss of each is looked for
 
 
@@ -158,7 +158,7 @@ def _regex(otherwise: str | None) -> Callable[[Monitor], object]:
     return _of_http(lambda probe: probe.body_regex or "", otherwise)
 
 
-def _read_regex(value: object, outside: Outside) -> str:
+def _read_regex(value: object, outside: ReadContext) -> str:
     return "" if value == "" else PATTERN.read(value, outside)
 
 
@@ -170,7 +170,7 @@ def _payload(name: str) -> Callable[[Monitor], object]:
     return show
 
 
-def _read_payload(value: object, _: Outside) -> bytes:
+def _read_payload(value: object, _: ReadContext) -> bytes:
     if not isinstance(value, str):
         raise expected("text in base64", value)
     try:
@@ -182,7 +182,7 @@ def _read_payload(value: object, _: Outside) -> bytes:
     return payload
 
 
-def _read_dns(value: object, _: Outside) -> object:
+def _read_dns(value: object, _: ReadContext) -> object:
     raise Rejected(f"DNS questions are not asked here, got {in_words(value)}")
 
 
@@ -283,7 +283,7 @@ def _nlb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
     return monitor.type if protocol == shown else _TYPES[protocol]
 
 
-def _read_protocol(value: object, outside: Outside) -> str:
+def _read_protocol(value: object, outside: ReadContext) -> str:
     if value == "DNS":
         raise Rejected(f"DNS questions are not asked here; expected one of {', '.join(_TYPES)}")
     return _PROTOCOL.read(value, outside)

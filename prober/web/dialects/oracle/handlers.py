@@ -46,7 +46,7 @@ from prober.web.server.pace import Pace
 from prober.web.server.services import CLOCKS, STORE, VITALS
 
 
-class Shapes(NamedTuple):
+class ServiceSpec(NamedTuple):
     """How one service says what both have; paths are below `root`.
 
     `paged` tells whether lists of backend sets and of backends come in pages, `edited` is the
@@ -76,10 +76,10 @@ class _Remembered(NamedTuple):
     versions: Versions
 
 
-class Service:
+class OracleService:
     """The handlers of one service."""
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: ServiceSpec) -> None:
         self._shapes = shapes
         self._key = web.AppKey(shapes.name, _Remembered)
 
@@ -174,8 +174,8 @@ class Service:
         pool, pace = pool_of(request), Pace()
         etag = await self._version(request, pool.load_balancer)
         named = []
-        for standing in request.app[STORE].standings(pool):
-            named.append((standing.key, standing.status))
+        for backend_state in request.app[STORE].backend_states(pool):
+            named.append((backend_state.key, backend_state.status))
             await pace.pause()
         status = pool_status(status for _, status in named)
         return await answer(group_json(status, named, "Backend"), etag=etag)
@@ -296,7 +296,7 @@ class Service:
 
 async def _status(request: web.Request, pool: Pool, pace: Pace) -> Status:
     statuses = []
-    for standing in request.app[STORE].standings(pool):
-        statuses.append(standing.status)
+    for backend_state in request.app[STORE].backend_states(pool):
+        statuses.append(backend_state.status)
         await pace.pause()
     return pool_status(statuses)

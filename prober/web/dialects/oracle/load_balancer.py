@@ -4,7 +4,7 @@ from prober.model.pool import Backend, Pool
 from prober.web.api.render import time_text
 from prober.web.dialects.oracle.backend_health import lb_result_json
 from prober.web.dialects.oracle.checker import LB_CHECKER
-from prober.web.dialects.oracle.handlers import Service, Shapes
+from prober.web.dialects.oracle.handlers import OracleService, ServiceSpec
 from prober.web.dialects.oracle.ledger import WorkRequest
 from prober.web.dialects.oracle.places import Balancer
 from prober.web.server.json_answer import Json
@@ -69,8 +69,8 @@ def _work_json(work: WorkRequest) -> Json:
     }
 
 
-DIALECT = Service(
-    Shapes(
+DIALECT = OracleService(
+    ServiceSpec(
         name="oracle-lb",
         root="/20170115",
         balancers="/loadBalancers",

@@ -11,8 +11,8 @@ from prober.model.option import Rejected
 from prober.probes import PROBE_TYPES
 from prober.web.dialects.lbaas.monitor_edits import new_monitor, patch_of
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
-from prober.web.dialects.lbaas.project_view import Estate
-from prober.web.dialects.openstack.octavia import MANNER
+from prober.web.dialects.lbaas.project_view import ProjectView
+from prober.web.dialects.openstack.octavia import FORMAT
 from prober.web.server.editing import Conflict
 from prober.web.server.errors import Refused
 from tests.web.conftest import Client
@@ -382,10 +382,10 @@ FIELDS = st.sampled_from([*OCTAVIA, "id", "pool_id", "pools", "project_id", "str
 def test_whatever_an_update_holds_it_is_taken_or_refused_whole(fields: dict[str, object]) -> None:
     world = World()
     editor = FakeEditor(world, DOCUMENT)
-    before, estate = world.store.model, Estate(world.store, None)
-    monitor, pool = estate.monitor(HTTP_ID)
+    before, visible = world.store.model, ProjectView(world.store, None)
+    monitor, pool = visible.monitor(HTTP_ID)
     try:
-        patch = patch_of(fields, MANNER, estate, monitor, pool)
+        patch = patch_of(fields, FORMAT, visible, monitor, pool)
         asyncio.run(editor.change_monitor(monitor, patch))
     except (Refused, Rejected):
         assert world.store.model is before
@@ -397,10 +397,10 @@ def test_whatever_a_creation_holds_it_is_taken_or_refused_whole(
 ) -> None:
     world = World()
     editor = FakeEditor(world, DOCUMENT)
-    before, estate = world.store.model, Estate(world.store, None)
+    before, visible = world.store.model, ProjectView(world.store, None)
     needed = {"type": type_name, "pool_id": pool_id(world, "spare"), "delay": 1, "timeout": 1}
     try:
-        definition, _ = new_monitor({"max_retries": 1, **fields, **needed}, MANNER, estate)
+        definition, _ = new_monitor({"max_retries": 1, **fields, **needed}, FORMAT, visible)
         asyncio.run(editor.create_monitor(definition))
     except (Refused, Rejected, Conflict):
         assert world.store.model is before

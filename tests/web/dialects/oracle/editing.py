@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from prober.config.monitors import Defaults, keys_of, read_monitor
 from prober.model.monitor import Monitor
-from prober.model.option import Outside, section
+from prober.model.option import ReadContext, section
 from prober.model.pool import Pool
 from prober.web.server.editing import Conflict, Definition
 from tests.web.world import World
 
-_OUTSIDE = Outside("", lambda name: "canary", {"SECRET": "canary"})
+_OUTSIDE = ReadContext("", lambda name: "canary", {"SECRET": "canary"})
 _POOL = section(Pool)
 
 
