@@ -15,7 +15,7 @@ from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
 from prober.config.settings import PageSection, Server
 from prober.config.targets import read_targets
-from prober.edits.edit import MONITOR, POOL, Named
+from prober.model.definition import MONITOR, POOL, Named
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import list_of, read_file, text
 from prober.model.monitor import Model, Monitor

@@ -15,8 +15,7 @@ from aiohttp import web
 from prober.config.disk import FileHashes
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
-from prober.daemon.access import Entrance, connection_limits
-from prober.daemon.exposure import allows_reload, why_locked
+from prober.daemon.access import Entrance, allows_reload, connection_limits, why_locked
 from prober.daemon.loading import Source, read_aside
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader

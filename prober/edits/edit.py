@@ -1,22 +1,9 @@
-"""Edits: what was made, changed or deleted over the API, and how a definition shows it."""
+"""An edit: a definition that was made, changed or deleted over the API."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
-MONITOR, POOL = "monitor", "pool"
-"""What an edit can be of."""
-
-Named = tuple[str, str]
-"""What identifies a definition: MONITOR or POOL, and its id."""
-
-
-class Origin(StrEnum):
-    """Where a monitor or a pool comes from."""
-
-    FILE = "file"
-    EDITED = "edited"
-    API = "api"
+from prober.model.definition import Named
 
 
 class Edit(NamedTuple):

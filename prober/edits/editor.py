@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 from prober.config.changes import Changes, changes
 from prober.config.reader import Config, FileDefinition
 from prober.daemon.loading import yielding
-from prober.edits.edit import MONITOR, POOL, Edit, Named
+from prober.edits.contract import Conflict
+from prober.edits.edit import Edit
 from prober.edits.kept import KeptEdits
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import (
@@ -22,10 +23,10 @@ from prober.edits.patches import (
     unknown_secrets,
     whole,
 )
+from prober.model.definition import MONITOR, POOL, Named
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, options_of
 from prober.model.pool import Pool
-from prober.web.server.editing import Conflict
 
 Item = TypeVar("Item", Monitor, Pool)
 

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import structlog
 
 from prober.config.reader import Config
-from prober.edits.edit import Edit, Named
+from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import hidden
+from prober.model.definition import Named
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected, show_options
 from prober.state.journal import Journal

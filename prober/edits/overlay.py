@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from prober.config.reader import Config
-from prober.edits.edit import MONITOR, POOL, Edit, Named, Origin
+from prober.edits.edit import Edit
 from prober.edits.patches import changed_monitor, changed_pool, created_monitor, created_pool
+from prober.model.definition import MONITOR, POOL, Named, Origin
 from prober.model.monitor import Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words
 from prober.model.pool import Pool

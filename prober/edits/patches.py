@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, NoReturn, cast
 
 from prober.config.monitors import ALL_KEYS, WHERE, Defaults, EarlierValues, read_monitor
-from prober.edits.edit import Origin
+from prober.model.definition import Origin
 from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Monitor
 from prober.model.option import (

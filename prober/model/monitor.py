@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from prober.edits.edit import Origin
+from prober.model.definition import Origin
 from prober.model.kinds import (
     BOOLEAN,
     FILE,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from uuid import UUID, uuid5
 
-from prober.edits.edit import Origin
+from prober.model.definition import Origin
 from prober.model.kinds import IDENTIFIER, LABELS, Frozen, integer, list_of, text
 from prober.model.option import (
     Complaint,

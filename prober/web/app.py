@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from prober.edits.contract import Editor, Edits
 from prober.state.history import History
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
@@ -26,7 +27,7 @@ from prober.web.server.auth import (
 )
 from prober.web.server.client_limits import BODY_LIMIT, guarded
 from prober.web.server.dialect import SPOKEN, dialect_of
-from prober.web.server.editing import EDITOR, EDITS, Editor, Edits, warn_of_loss
+from prober.web.server.editing import EDITOR, EDITS, warn_of_loss
 from prober.web.server.errors import errors_as_json
 from prober.web.server.services import (
     CLOCKS,

@@ -18,8 +18,7 @@ import yaml
 from prober.cli import main as cli
 from prober.config.reader import Config
 from prober.config.settings import Server
-from prober.daemon.access import connection_limits
-from prober.daemon.exposure import allows_reload, is_exposed, why_locked
+from prober.daemon.access import allows_reload, connection_limits, is_exposed, why_locked
 from prober.model.access import Auth, Role, Token
 from prober.model.endpoint import CERTIFICATE_REQUIRED, Endpoint, TlsServer
 from prober.model.kinds import Frozen, Secret

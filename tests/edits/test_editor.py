@@ -25,6 +25,7 @@ from prober.config.shrink import ShrinkGuard
 from prober.daemon.loading import Source, read_aside
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
+from prober.edits.contract import Conflict
 from prober.edits.editor import Editing
 from prober.edits.kept import KeptEdits
 from prober.engine.handshake import vet
@@ -33,7 +34,6 @@ from prober.probes.http import HttpProbe
 from prober.state.store import CheckState
 from prober.web.app import make_app
 from prober.web.server.client_limits import BODY_LIMIT
-from prober.web.server.editing import Conflict
 from tests.running import PATIENCE, Daemon, daemon, free_port, listener, prober
 from tests.web.conftest import Client
 

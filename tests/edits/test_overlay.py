@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.config.reader import Config, parse
-from prober.edits.edit import MONITOR, POOL, Edit, Origin
+from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import created_monitor, created_pool, hidden, patched, unknown_secrets
+from prober.model.definition import MONITOR, POOL, Origin
 from prober.model.monitor import Monitor
 from prober.model.option import ReadContext, Rejected, dotted, show_options
 from prober.model.pool import Pool, derived_id

@@ -8,12 +8,13 @@ from typing import NoReturn
 
 from aiohttp import hdrs, web
 
+from prober.edits.contract import Conflict, Editor
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected, dotted, options_of
 from prober.model.pool import Pool
 from prober.web.api.native import monitor_of, pool_of, written_pool
 from prober.web.api.render import ORIGIN_KEYS, edit_json, monitor_json
-from prober.web.server.editing import EDITS, Conflict, Editor, editor_of
+from prober.web.server.editing import EDITS, editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import document, json_response
 from prober.web.server.pace import Pace

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from prober.edits.edit import Origin
 from prober.model.aggregate import pool_status, worst
+from prober.model.definition import Origin
 from prober.model.health import explain
 from prober.model.monitor import Monitor
 from prober.model.option import show_options

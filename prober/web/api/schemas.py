@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prober.edits.edit import MONITOR, POOL
+from prober.model.definition import MONITOR, POOL
 from prober.model.status import PHASES, Reason, Result, Status
 from prober.state.archive import WINDOWS
 from prober.state.events import EVENT_KINDS

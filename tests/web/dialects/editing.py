@@ -6,11 +6,11 @@ from typing import Any
 
 from prober.config.problem import ConfigError
 from prober.config.reader import parse
+from prober.edits.contract import Conflict, Definition
 from prober.model.monitor import Model, Monitor
 from prober.model.option import Complaint, ReadContext, Rejected, options_of
 from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
-from prober.web.server.editing import Conflict, Definition
 from tests.web.world import World
 
 Document = dict[str, list[dict[str, Any]]]

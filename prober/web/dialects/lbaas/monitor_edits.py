@@ -11,12 +11,13 @@ from typing import NamedTuple, TypeVar
 
 from aiohttp import web
 
+from prober.edits.contract import Conflict, Definition
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words, mapping
 from prober.model.pool import Pool
 from prober.web.dialects.lbaas.monitor_format import Vocabulary, has_key, unused_name
 from prober.web.dialects.lbaas.project_view import ProjectView, normal_id, project_view_of
-from prober.web.server.editing import Conflict, Definition, editor_of
+from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
+from prober.edits.contract import Conflict
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
 from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool
@@ -39,7 +40,7 @@ from prober.web.dialects.oracle.requests import (
     retry_token,
 )
 from prober.web.server.dialect import Dialect, DialectRoute
-from prober.web.server.editing import Conflict, editor_of
+from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 from prober.web.server.pace import Pace

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prober.edits.contract import Conflict
 from prober.model.option import Rejected
 from prober.probes import PROBE_TYPES
 from prober.web.dialects.lbaas.monitor_edits import new_monitor, patch_of
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
 from prober.web.dialects.lbaas.project_view import ProjectView
 from prober.web.dialects.openstack.octavia import FORMAT
-from prober.web.server.editing import Conflict
 from prober.web.server.errors import Refused
 from tests.web.conftest import Client
 from tests.web.dialects.conftest import (

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from prober.config.monitors import Defaults, keys_of, read_monitor
+from prober.edits.contract import Conflict, Definition
 from prober.model.monitor import Monitor
 from prober.model.option import ReadContext, section
 from prober.model.pool import Pool
-from prober.web.server.editing import Conflict, Definition
 from tests.web.world import World
 
 _OUTSIDE = ReadContext("", lambda name: "canary", {"SECRET": "canary"})
