@@ -11,8 +11,8 @@ from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.model.monitor import Model
 from prober.model.option import Rejected
+from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.model.wording import clean
-from prober.web.api.render import ORIGIN_KEYS, monitor_json
 
 Json = dict[str, Any]
 Name = tuple[str, ...]

@@ -26,7 +26,7 @@ from prober.web.server.auth import (
     open_routes,
 )
 from prober.web.server.client_limits import BODY_LIMIT, guarded
-from prober.web.server.dialect import SPOKEN, dialect_of
+from prober.web.server.dialect import SPOKEN, dialect_of, root_of
 from prober.web.server.editing import EDITOR, EDITS, warn_of_loss
 from prober.web.server.errors import errors_as_json
 from prober.web.server.services import (
@@ -114,7 +114,8 @@ def make_app(
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
     for route in ROUTES:
-        _add_route(app, route.method, route.path, route.handler)
+        handler = _or_discovery(route.handler) if route.path == "/" else route.handler
+        _add_route(app, route.method, route.path, handler)
     for dialect in DIALECTS:
         dialect.begin(app)
         for each in dialect.routes:
@@ -122,6 +123,15 @@ def make_app(
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     return app
+
+
+def _or_discovery(page: Handler) -> Handler:
+    """Return the handler of `/`: the page, but the API's versions for a cloud's client."""
+
+    async def get(request: web.Request) -> web.StreamResponse:
+        return await (root_of(request) or page)(request)
+
+    return get
 
 
 def _add_route(app: web.Application, method: str, path: str, handler: Handler) -> None:

@@ -12,8 +12,9 @@ from prober.edits.contract import Conflict, Editor
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected, dotted, options_of
 from prober.model.pool import Pool
+from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.web.api.native import monitor_of, pool_of, written_pool
-from prober.web.api.render import ORIGIN_KEYS, edit_json, monitor_json
+from prober.web.api.render import edit_json
 from prober.web.server.editing import EDITS, editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import document, json_response

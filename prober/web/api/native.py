@@ -8,6 +8,7 @@ from aiohttp import web
 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
+from prober.model.shown import monitor_json
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
@@ -19,7 +20,6 @@ from prober.web.api.render import (
     check_json,
     event_json,
     gate_json,
-    monitor_json,
     pool_in_short_json,
     pool_json,
     status_json,

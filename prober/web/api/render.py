@@ -6,11 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prober.model.aggregate import pool_status, worst
-from prober.model.definition import Origin
 from prober.model.health import explain
-from prober.model.monitor import Monitor
-from prober.model.option import show_options
 from prober.model.pool import Pool
+from prober.model.shown import origin_json
 from prober.model.status import PHASES, Fact, Outcome, Phases, Reason, Result, Status
 from prober.state.archive import Uptime
 from prober.state.events import Event
@@ -21,8 +19,6 @@ from prober.state.vitals import Vitals
 from prober.web.server.json_answer import Json
 from prober.web.server.services import Moment
 
-ORIGIN_KEYS = ("origin", "edited")
-"""What a monitor or a pool is shown with beside its definition: where it comes from."""
 _DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
 
 
@@ -178,16 +174,6 @@ def event_json(event: Event) -> Json:
     }
 
 
-def monitor_json(monitor: Monitor) -> Json:
-    """Return a monitor's effective configuration, secrets masked."""
-    return {**show_options(monitor), **show_options(monitor.probe), **_origin_json(monitor.origin)}
-
-
-def _origin_json(origin: Origin) -> Json:
-    source = Origin.API if origin is Origin.API else Origin.FILE
-    return dict(zip(ORIGIN_KEYS, (source, origin is Origin.EDITED), strict=True))
-
-
 def edit_json(edit: Mapping[str, Any]) -> Json:
     """Return an edit that stands."""
     return {**edit, "at": time_text(edit["at"])}
@@ -200,7 +186,7 @@ def pool_json(pool: Pool, backend_states: Sequence[BackendState]) -> Json:
         "id": pool.id,
         "load_balancer": pool.load_balancer,
         "project_id": pool.project_id,
-        **_origin_json(pool.origin),
+        **origin_json(pool.origin),
         "status": pool_status(backend_state.status for backend_state in backend_states),
         "counts": counts_json(
             Counter(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from aiohttp import hdrs, web
 
 from prober.model.kinds import in_units
+from prober.model.shown import monitor_json
 from prober.model.status import PHASES, Status
 from prober.model.wording import span
 from prober.state.archive import WINDOWS, Uptime
@@ -14,7 +15,7 @@ from prober.state.recent import PastResult
 from prober.state.store import CheckState
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.probe_now import probe_now
-from prober.web.api.render import explanation, monitor_json, time_text
+from prober.web.api.render import explanation, time_text
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.frame import Scene, answer, document, mark, scene_of

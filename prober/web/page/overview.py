@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.web.dialects.openstack.discovery_and_tokens import versions, wants_discovery
 from prober.web.page.frame import (
     Scene,
     alarms,
@@ -21,9 +20,7 @@ from prober.web.server.services import STORE
 
 
 async def get_page(request: web.Request) -> web.Response:
-    """The status page: all checks, problems first; the API's versions for OpenStack's clients."""
-    if wants_discovery(request):
-        return versions(request)
+    """The status page: all checks, problems first."""
     scene, store, pace = scene_of(request), request.app[STORE], Pace()
     public = scene.front.public
     view = read_view(request)

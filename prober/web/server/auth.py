@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler
 from prober.model.access import Auth, Role
 from prober.model.endpoint import Endpoint
 from prober.web.server.client_limits import read_body
-from prober.web.server.dialect import SPOKEN, Dialect, dialect_of
+from prober.web.server.dialect import Dialect, dialect_of, root_of
 from prober.web.server.errors import Refused
 from prober.web.server.login_limits import Bucket, LoginLimits, peer_of
 from prober.web.server.origin import SAFE, why_foreign
@@ -204,8 +204,7 @@ def _is_open(request: web.Request) -> bool:
         return True
     if (method, path) in request.app[PUBLIC_ROUTES] and request.app[FACADE].front().public:
         return True
-    looks = method == hdrs.METH_GET
-    return looks and any(dialect.opens(request) for dialect in request.app[SPOKEN])
+    return method == hdrs.METH_GET and root_of(request) is not None
 
 
 def _keep_to_the_rate(access: Access) -> None:

@@ -23,8 +23,8 @@ class Dialect(NamedTuple):
     `paths` matches the beginning of every path that is answered in its form, errors such as 404
     and 401 included. `error` renders an error: status, message, and what `Refused.more` holds.
     `prepare` puts its headers, such as a request id, on every answer. `begin` puts into a new
-    application what it remembers between requests. `opens` tells of requests for other paths,
-    such as `/`, that are answered without authentication for its sake.
+    application what it remembers between requests. `root` answers requests for
+    `/` that `asks_root` tells to be of its clients, without authentication.
     """
 
     name: str
@@ -33,7 +33,8 @@ class Dialect(NamedTuple):
     error: Callable[[web.Request, int, str, Mapping[str, object]], web.Response]
     prepare: Callable[[web.Request, web.StreamResponse], None]
     begin: Callable[[web.Application], None] = lambda _: None
-    opens: Callable[[web.Request], bool] = lambda _: False
+    asks_root: Callable[[web.Request], bool] = lambda _: False
+    root: Handler | None = None
 
 
 SPOKEN = web.AppKey("SPOKEN", tuple[Dialect, ...])
@@ -44,3 +45,10 @@ def dialect_of(request: web.Request) -> Dialect | None:
     """Return the dialect that a request is answered in, None for the native API."""
     spoken = request.app[SPOKEN]
     return next((dialect for dialect in spoken if dialect.paths.match(request.path)), None)
+
+
+def root_of(request: web.Request) -> Handler | None:
+    """Return what answers `/` for the client of a cloud API, None for everybody else."""
+    if request.path != "/":
+        return None
+    return next((each.root for each in request.app[SPOKEN] if each.asks_root(request)), None)

@@ -69,7 +69,8 @@ FAKE = Dialect(
     ),
     error=fake_error,
     prepare=lambda _, __: None,
-    opens=lambda request: request.path == "/" and "discover" in request.query,
+    asks_root=lambda request: "discover" in request.query,
+    root=greet,
 )
 EVERY_ROUTE = sorted(
     {

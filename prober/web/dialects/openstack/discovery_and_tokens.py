@@ -40,8 +40,8 @@ def wants_discovery(request: web.Request) -> bool:
     return "application/json" in accepted and "text/html" not in accepted
 
 
-def versions(request: web.Request) -> web.Response:
-    """Answer with the versions of the load-balancing API.
+async def get_versions(request: web.Request) -> web.Response:
+    """The versions of the load-balancing API.
 
     Keystone's is not among them: a client that found it here would look for pools there.
     """
@@ -176,5 +176,6 @@ DIALECT = Dialect(
     ),
     error=error,
     prepare=prepare,
-    opens=lambda request: request.path == "/" and wants_discovery(request),
+    asks_root=wants_discovery,
+    root=get_versions,
 )

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from prober.model.monitor import Model
 from prober.model.option import show_options
-from prober.web.api.render import monitor_json
+from prober.model.shown import monitor_json
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
 from prober.web.server.pace import Pace
