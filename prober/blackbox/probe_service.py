@@ -11,13 +11,13 @@ import yaml
 from prober.blackbox.findings import Findings
 from prober.blackbox.http_module import probe_http
 from prober.blackbox.other_modules import probe_grpc, probe_tcp
+from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.blackbox.runner import ModuleRunner, OwnTrouble, look_up_all
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.model.option import show_options
-from prober.web.api.on_demand import ProbeAnswer, ProbeRequest
 
 log = structlog.get_logger()
 

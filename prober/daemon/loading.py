@@ -5,12 +5,10 @@ loop for too long, so a process of its own reads it and sends back what it made 
 """
 
 import asyncio
-import gc
 import os
 import pickle
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +18,7 @@ from prober.config.disk import Disk, FileHashes, OverBudgetError
 from prober.config.problem import ConfigError, Problem
 from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
+from prober.config.yielding import yielding
 from prober.daemon.local_checks import VET_SERVER
 from prober.engine.handshake import vet
 
@@ -27,7 +26,6 @@ SMALL = 32 * 1024
 """Bytes of configuration that are read in a thread."""
 CHILD_SECONDS = 120.0
 """Time that reading in a process of its own may take."""
-_TURN = 0.0002  # seconds that a thread may keep the interpreter from the event loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,17 +122,3 @@ def _environment() -> dict[str, str]:
 def _unpickle(answer: bytes) -> Reading:
     reading: Reading = pickle.loads(answer)  # noqa: S301  (our own child wrote it)
     return reading
-
-
-@contextmanager
-def yielding() -> Iterator[None]:
-    """Make threads let the event loop in quickly, and the collector wait until they are done."""
-    interval, collects = sys.getswitchinterval(), gc.isenabled()
-    sys.setswitchinterval(_TURN)
-    gc.disable()
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-        if collects:
-            gc.enable()

@@ -16,7 +16,8 @@ from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
 from prober.config.watch import Watcher
-from prober.daemon.loading import Reading, yielding
+from prober.config.yielding import yielding
+from prober.daemon.loading import Reading
 from prober.edits.overlay import Edited, overlay
 from prober.state.vitals import Vitals
 

@@ -8,7 +8,7 @@ from typing import Any
 from prober import __version__
 from prober.config.disk import Disk
 from prober.config.problem import ConfigError
-from prober.daemon.loading import yielding
+from prober.config.yielding import yielding
 from prober.discovery.known import Listed, parse
 from prober.model.monitor import LIST_INTERVAL, TargetList
 

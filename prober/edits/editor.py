@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
 from prober.config.reader import Config, FileDefinition
-from prober.daemon.loading import yielding
+from prober.config.yielding import yielding
 from prober.edits.contract import Conflict
 from prober.edits.edit import Edit
 from prober.edits.kept import KeptEdits

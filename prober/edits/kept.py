@@ -13,9 +13,18 @@ from prober.edits.patches import hidden
 from prober.model.definition import Named
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected, show_options
-from prober.state.journal import Journal
 
 log = structlog.get_logger()
+
+
+class EditJournal(Protocol):
+    """Writes edits down."""
+
+    def keep_edit(self, edit: Edit) -> None:
+        """Write an edit, in the place of an earlier one of the same definition."""
+
+    def drop_edit(self, kind: str, identifier: str) -> None:
+        """Write that there is no edit of this definition."""
 
 
 class Note(Protocol):
@@ -40,7 +49,7 @@ class KeptEdits:
     """
 
     def __init__(
-        self, file: Config, saved: Iterable[Edit], *, journal: Journal | None, note: Note
+        self, file: Config, saved: Iterable[Edit], *, journal: EditJournal | None, note: Note
     ) -> None:
         self.edited = overlay(file, saved)
         self._journal = journal

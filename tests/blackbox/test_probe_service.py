@@ -13,6 +13,7 @@ import yaml
 from prober.blackbox.dialogue import expand
 from prober.blackbox.http_module import parse_url
 from prober.blackbox.probe_service import ProbeService, probe_seconds
+from prober.blackbox.request import ProbeRequest
 from prober.blackbox.runner import address_hash, choose
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.re2 import RE2
@@ -20,7 +21,6 @@ from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Address, literal
 from prober.model.option import ReadContext
-from prober.web.api.on_demand import ProbeRequest
 from tests.blackbox.targets import silent, site
 from tests.running import PATIENCE, Daemon, daemon, listener
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.web.server.query import Parameter
 
 _TEXT = {"type": "string"}
@@ -15,23 +16,6 @@ PROBE_QUERY = (
     Parameter("debug", str, _TEXT, "`true`: the log of the probe, its metrics and its module"),
 )
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
-
-
-class ProbeRequest(NamedTuple):
-    """What is asked for; text that was not given is empty."""
-
-    target: str
-    module: str
-    hostname: str
-    debug: bool
-    scrape_timeout: str | None
-
-
-class ProbeAnswer(NamedTuple):
-    """The status of the answer and its text."""
-
-    status: int
-    text: str
 
 
 class OnDemand(NamedTuple):
