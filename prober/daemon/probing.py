@@ -28,9 +28,9 @@ from prober.state.database import FLUSH_SECONDS, Database
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
+from prober.state.pace import Pace
 from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
-from prober.web.server.pace import Pace
 from prober.web.server.services import PageSettings
 
 if TYPE_CHECKING:

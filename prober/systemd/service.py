@@ -13,11 +13,11 @@ import structlog
 from prober.model.status import Status
 from prober.state.events import Event
 from prober.state.heartbeat import examine
+from prober.state.pace import Pace
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.systemd import notify
 from prober.systemd.notify import Notifier
-from prober.web.server.pace import Pace
 
 log = structlog.get_logger()
 

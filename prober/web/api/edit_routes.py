@@ -13,12 +13,12 @@ from prober.model.monitor import Monitor
 from prober.model.option import Rejected, dotted, options_of
 from prober.model.pool import Pool
 from prober.model.shown import ORIGIN_KEYS, monitor_json
+from prober.state.pace import Pace
 from prober.web.api.native import monitor_of, pool_of, written_pool
 from prober.web.api.render import edit_json
 from prober.web.server.editing import EDITS, editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import document, json_response
-from prober.web.server.pace import Pace
 from prober.web.server.query import read_query
 from prober.web.server.services import STORE
 

@@ -12,6 +12,7 @@ from prober.model.shown import monitor_json
 from prober.model.status import Status
 from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
+from prober.state.pace import Pace
 from prober.state.store import BackendState, CheckState, Statuses, Store
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.render import (
@@ -27,7 +28,6 @@ from prober.web.api.render import (
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import JsonText, document, json_response, written
 from prober.web.server.lookup import check_of
-from prober.web.server.pace import Pace
 from prober.web.server.query import (
     Since,
     any_text,

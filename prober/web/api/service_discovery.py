@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from prober.model.monitor import Check
+from prober.state.pace import Pace
 from prober.web.server.json_answer import JsonText, json_response, json_text
-from prober.web.server.pace import Pace
 from prober.web.server.query import any_text, read_query
 from prober.web.server.services import STORE
 

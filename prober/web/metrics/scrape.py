@@ -10,8 +10,8 @@ from aiohttp import ClientConnectionError, hdrs, web
 from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from prober.state.pace import Pace
 from prober.web.metrics.check_metrics import Metrics
-from prober.web.server.pace import Pace
 from prober.web.server.services import STORE
 
 _PLAIN = plain.CONTENT_TYPE_PLAIN_0_0_4

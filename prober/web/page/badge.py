@@ -5,9 +5,9 @@ from aiohttp import web
 from prober.model.aggregate import pool_status
 from prober.model.status import Status
 from prober.model.wording import clean
+from prober.state.pace import Pace
 from prober.web.page.html import html, tag
 from prober.web.server.errors import Refused
-from prober.web.server.pace import Pace
 from prober.web.server.services import STORE
 
 _COLOURS = {

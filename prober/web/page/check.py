@@ -11,6 +11,7 @@ from prober.model.status import PHASES, Status
 from prober.model.wording import span
 from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
+from prober.state.pace import Pace
 from prober.state.recent import PastResult
 from prober.state.store import CheckState
 from prober.web.api.past import older_events, uptime_of
@@ -37,7 +38,6 @@ from prober.web.page.words import (
 )
 from prober.web.server.errors import Refused
 from prober.web.server.lookup import check_of
-from prober.web.server.pace import Pace
 from prober.web.server.services import PROBING, STORE
 
 TRANSITIONS = 50

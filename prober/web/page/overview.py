@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from prober.model.status import Status
+from prober.state.pace import Pace
 from prober.web.page.frame import (
     Scene,
     alarms,
@@ -15,7 +16,6 @@ from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.survey import ROWS, Survey, last_page, sections, survey
 from prober.web.page.table import body, head, places_of, row
 from prober.web.page.view import DISABLED, REFRESH, PageView, read_view
-from prober.web.server.pace import Pace
 from prober.web.server.services import STORE
 
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from prober.model.aggregate import pool_status
 from prober.model.pool import Pool
 from prober.model.status import Status
+from prober.state.pace import Pace
 from prober.state.store import CheckState, Store
 from prober.web.page.view import PROBLEMS, RANK, PageView, word_of
-from prober.web.server.pace import Pace
 
 ROWS = 100
 """Checks on a page."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from prober.web.server.pace import Pace
+from prober.state.pace import Pace
 
 Json = dict[str, Any]
 """A JSON object on its way out."""

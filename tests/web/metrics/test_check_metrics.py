@@ -377,7 +377,7 @@ async def test_other_work_goes_on_during_a_scrape(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.configure(many())
-    monkeypatch.setattr("prober.web.server.pace.SLICE", 0)
+    monkeypatch.setattr("prober.state.pace.SLICE", 0)
     turns = 0
 
     async def other() -> None:

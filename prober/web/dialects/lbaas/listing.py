@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from prober.model.option import Rejected
+from prober.state.pace import Pace
 from prober.web.dialects.lbaas.monitor_format import type_called
 from prober.web.dialects.lbaas.project_view import normal_id
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
-from prober.web.server.pace import Pace
 from prober.web.server.query import Parameter, read_query, whole_number
 
 Wanted = frozenset[Any]

@@ -16,6 +16,7 @@ from prober.model.aggregate import backend_status, load_balancer_status, pool_st
 from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import Status
+from prober.state.pace import Pace
 from prober.state.store import Statuses
 from prober.web.dialects.oracle.backend_health import ResultJson, group_json
 from prober.web.dialects.oracle.checker import CheckerForm
@@ -43,7 +44,6 @@ from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
-from prober.web.server.pace import Pace
 from prober.web.server.services import CLOCKS, STORE, VITALS
 
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 from prober.model.monitor import Model
 from prober.model.option import show_options
 from prober.model.shown import monitor_json
+from prober.state.pace import Pace
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
-from prober.web.server.pace import Pace
 
 KEPT = 1000
 """Work requests, and retry tokens, that are remembered."""

@@ -8,10 +8,10 @@ from aiohttp import hdrs, web
 
 from prober.model.option import Rejected, options_of
 from prober.model.pool import Pool
+from prober.state.pace import Pace
 from prober.web.dialects.oracle.ledger import new_id
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response, json_text
-from prober.web.server.pace import Pace
 from prober.web.server.query import marker, marker_of, whole_number
 
 PAGE = 1000
