@@ -1,4 +1,4 @@
-"""Imports only point down, and what decides is pure."""
+"""Rooms and what each may import: imports only point down, and what decides is pure."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -8,15 +8,37 @@ import pytest
 
 from tests import ROOT
 
-BELOW = {
-    "model": {"model"},
-    "probes": {"model", "probes"},
-    "config": {"model", "probes", "config"},
-    "engine": {"model", "probes", "engine"},
-    "state": {"model", "probes", "state"},
-    "web": {"model", "probes", "state", "web"},
+PROBER = ROOT / "prober"
+FACE = {"__init__.py", "__main__.py", "py.typed"}
+"""The files beside the rooms."""
+ROOMS = {
+    "model": set[str](),
+    "probes": {"model"},
+    "config": {"model", "probes"},
+    "edits": {"model", "probes", "config"},
+    "engine": {"model", "probes"},
+    "state": {"model", "probes", "edits"},
+    "discovery": {"model", "config", "state"},
+    "blackbox": {"model", "probes", "config", "engine"},
+    "logs": {"model"},
+    "systemd": {"model", "state"},
+    "demo": {"model", "config"},
+    "web.server": {"model", "edits", "state"},
+    "web.api": {"model", "probes", "edits", "state", "blackbox", "web.server"},
+    "web.metrics": {"model", "probes", "state", "web.server"},
+    "web.page": {"model", "probes", "state", "web.server", "web.api"},
+    "web.dialects": {"model", "probes", "edits", "state", "web.server", "web.api"},
+    "web": {
+        *("edits", "state", "web.server", "web.api", "web.metrics", "web.page", "web.dialects"),
+    },
+    "daemon": {
+        *("model", "probes", "config", "edits", "engine", "state", "discovery", "blackbox"),
+        *("systemd", "web", "web.server", "web.api"),
+    },
+    "cli": {"model", "probes", "config", "edits", "engine", "logs", "demo", "daemon"},
+    "__main__": {"cli"},
 }
-"""The floors that each floor may import from; what is not named here is the top: it may all."""
+"""Every room, and the rooms that it may import from; of `web`, each room of its own."""
 IMPURE = {"asyncio", "socket", "ssl", "time", "random", "os"}
 NOT_IN_THE_MODEL = IMPURE | {"logging", "aiohttp", "structlog"}
 
@@ -37,24 +59,40 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {name_of(path): imports(path) for path in sorted((ROOT / "prober").rglob("*.py"))}
+def room_of(module: str) -> str:
+    """Return the room that a module is in."""
+    parts = module.split(".")[1:]
+    return next(name for end in (2, 1) if (name := ".".join(parts[:end])) in ROOMS)
+
+
+MODULES = {name_of(path): imports(path) for path in sorted(PROBER.rglob("*.py"))}
 
 
 def inside(names: set[str]) -> set[str]:
-    """Return the modules of prober that these names stand in."""
+    """Return the modules of prober that these names are in."""
     parents = {name.rpartition(".")[0] for name in names - MODULES.keys()}
     return (names & MODULES.keys()) | (parents & MODULES.keys())
 
 
-@pytest.mark.parametrize("floor", BELOW)
-def test_no_module_imports_a_higher_floor(floor: str) -> None:
-    for module in (name for name in MODULES if f"{name}.".startswith(f"prober.{floor}.")):
-        above = {
-            name
-            for name in inside(MODULES[module])
-            if name != "prober" and name.split(".")[1] not in BELOW[floor]
-        }
-        assert not above, f"{module} imports {above}"
+def test_beside_the_rooms_there_is_only_the_package() -> None:
+    assert {path.name for path in PROBER.iterdir() if path.is_file()} == FACE
+    folders = {path.name for path in PROBER.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == {room.split(".")[0] for room in ROOMS} - {"__main__"}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"prober"}))
+def test_a_module_imports_only_what_its_room_may(module: str) -> None:
+    room = room_of(module)
+    used = {room_of(name) for name in inside(MODULES[module]) if name != "prober"}
+    assert used <= ROOMS[room] | {room}, f"{module} imports {used - ROOMS[room] - {room}}"
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS.keys() - {"__main__"}))
+def test_each_room_says_in_a_sentence_what_is_in_it(room: str) -> None:
+    path = PROBER / room.replace(".", "/") / "__init__.py"
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert said
+    assert said.splitlines()[0].endswith(".")
 
 
 def test_the_package_itself_imports_nothing() -> None:
@@ -63,13 +101,29 @@ def test_the_package_itself_imports_nothing() -> None:
 
 def test_no_imports_run_in_a_circle() -> None:
     TopologicalSorter({name: inside(MODULES[name]) - {name} for name in MODULES}).prepare()
+    TopologicalSorter(ROOMS).prepare()
 
 
 @pytest.mark.parametrize(
-    ("floor", "banned"), [("model", NOT_IN_THE_MODEL), ("probes", IMPURE)], ids=["model", "probes"]
+    ("room", "banned"), [("model", NOT_IN_THE_MODEL), ("probes", IMPURE)], ids=["model", "probes"]
 )
-def test_what_decides_reads_no_clock_and_opens_no_socket(floor: str, banned: set[str]) -> None:
-    checked = [name for name in MODULES if name.startswith(f"prober.{floor}.")]
+def test_what_decides_reads_no_clock_and_opens_no_socket(room: str, banned: set[str]) -> None:
+    checked = [name for name in MODULES if name.startswith(f"prober.{room}.")]
     assert checked
     for module in checked:
         assert not {name.split(".")[0] for name in MODULES[module]} & banned, module
+
+
+def test_no_two_modules_have_one_name() -> None:
+    names = [path.stem for path in PROBER.rglob("*.py") if path.stem != "__init__"]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    names = [
+        node.name
+        for path in PROBER.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert {name for name in names if names.count(name) > 1} == set()
