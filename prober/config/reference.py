@@ -24,7 +24,7 @@ from prober.config.blackbox.modules import (
 )
 from prober.config.settings import PageSection, Server
 from prober.config.targets import TargetGroup
-from prober.model.access import Auth, HuaweiKey, OracleKey, Token
+from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
 from prober.model.kinds import in_units
 from prober.model.monitor import Monitor, TargetList

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from prober.model.access import AUTH, Auth
+from prober.model.auth_settings import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
 from prober.model.option import Kind, Rejected, expected, option, section
 from prober.model.pool import normal_host

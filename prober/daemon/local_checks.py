@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from prober.config.reader import VetServer
 from prober.config.settings import Server
-from prober.model.access import OracleKey
+from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
 from prober.model.option import Complaint
 from prober.web.server.serving_tls import make_context, unusable

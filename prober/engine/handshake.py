@@ -3,8 +3,8 @@
 import ssl
 from collections.abc import Iterator
 
-from prober.engine.errors import from_tls
 from prober.engine.leaf import not_after
+from prober.engine.os_errors import from_tls
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint
 from prober.model.probe import StartTls, TlsSession, Trouble

@@ -13,9 +13,9 @@ from sys import intern
 from typing import Final
 
 from prober.engine.attempt import Attempt, Done, Job, Waiting
-from prober.engine.errors import at_once
 from prober.engine.handshake import TlsContexts, TlsStream
 from prober.engine.link import Links
+from prober.engine.os_errors import at_once
 from prober.engine.resolver import Address, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import BEAT, STALL, Ticker

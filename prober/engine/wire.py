@@ -7,8 +7,8 @@ from contextlib import suppress
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
-from prober.engine.errors import at_once, from_network
 from prober.engine.handshake import TlsStream
+from prober.engine.os_errors import at_once, from_network
 from prober.model.probe import Trouble
 from prober.model.status import Reason
 

@@ -12,7 +12,7 @@ from prober.config.problem import ConfigError
 from prober.config.reader import Config, load
 from prober.config.schema import json_schema
 from prober.daemon.local_checks import VET_SERVER
-from prober.model.access import Role
+from prober.model.auth_settings import Role
 from prober.model.endpoint import Endpoint, RateLimit
 
 Read = Callable[..., Config]

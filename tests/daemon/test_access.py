@@ -19,7 +19,7 @@ from prober.cli import main as cli
 from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.daemon.access import allows_reload, connection_limits, is_exposed, why_locked
-from prober.model.access import Auth, Role, Token
+from prober.model.auth_settings import Auth, Role, Token
 from prober.model.endpoint import CERTIFICATE_REQUIRED, Endpoint, TlsServer
 from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Model

@@ -18,7 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from prober.model.access import Auth, HuaweiKey, OracleKey, Role, Token
+from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.kinds import Secret
 from prober.model.status import Reason
 from prober.state.database import Database

@@ -9,8 +9,8 @@ from itertools import groupby, islice
 from prober.model.health import DEGRADED
 from prober.model.status import Reason, Result
 from prober.state.recent import PastResult, Recent
+from prober.web.page.check_words import clock_words, reason_words
 from prober.web.page.html import Html, tag
-from prober.web.page.words import clock_words, reason_words
 
 RESULTS = 60
 _STEP = 4  # units of a stroke with its gap

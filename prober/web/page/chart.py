@@ -7,8 +7,8 @@ from typing import NamedTuple
 from prober.model.status import PHASES, Result
 from prober.state.recent import CAPACITY, PastResult
 from prober.web.page.bar import look_of
+from prober.web.page.check_words import clock_words, fine_took
 from prober.web.page.html import NOTHING, Html, tag
-from prober.web.page.words import clock_words, fine_took
 
 _WIDTH, _HEIGHT = 900, 210
 _LEFT, _TOP, _BOTTOM = 64, 12, 28

@@ -19,11 +19,7 @@ from prober.web.api.probe_now import probe_now
 from prober.web.api.render import explanation, time_text
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
-from prober.web.page.frame import Scene, answer, document, mark, scene_of
-from prober.web.page.html import NOTHING, Content, Html, tag
-from prober.web.page.table import path_of
-from prober.web.page.view import PageView, word_of
-from prober.web.page.words import (
+from prober.web.page.check_words import (
     NONE,
     ago,
     certificate_words,
@@ -36,6 +32,10 @@ from prober.web.page.words import (
     past_words,
     progress_words,
 )
+from prober.web.page.frame import Scene, answer, document, mark, scene_of
+from prober.web.page.html import NOTHING, Content, Html, tag
+from prober.web.page.table import path_of
+from prober.web.page.view import PageView, word_of
 from prober.web.server.errors import Refused
 from prober.web.server.lookup import check_of
 from prober.web.server.services import PROBING, STORE

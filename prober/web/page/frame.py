@@ -9,9 +9,9 @@ from prober.model.wording import span
 from prober.state.vitals import Vitals
 from prober.web.api.render import time_text
 from prober.web.page.assets import SCRIPT, STYLE, address_of
+from prober.web.page.check_words import NONE, ago, clock_words
 from prober.web.page.html import Content, Html, html, tag
 from prober.web.page.view import DISABLED
-from prober.web.page.words import NONE, ago, clock_words
 from prober.web.server.services import CLOCKS, FACADE, VITALS, Moment, PageSettings
 
 STREAM = "/api/v1/events/stream"

@@ -8,10 +8,10 @@ from aiohttp import web
 from prober.state.pace import Pace
 from prober.state.store import CheckState
 from prober.web.api.render import time_text
+from prober.web.page.check_words import last_words
 from prober.web.page.frame import Scene, scene_of
 from prober.web.page.survey import latency_of, survey
 from prober.web.page.view import read_view, word_of
-from prober.web.page.words import last_words
 from prober.web.server.services import STORE
 
 OPEN_COLUMNS = ("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95")

@@ -4,11 +4,7 @@ from urllib.parse import quote
 
 from prober.state.store import CheckState
 from prober.web.page.bar import bar
-from prober.web.page.frame import Scene, mark
-from prober.web.page.html import Content, Html, tag
-from prober.web.page.survey import Section
-from prober.web.page.view import PageView, word_of
-from prober.web.page.words import (
+from prober.web.page.check_words import (
     ago,
     certificate_words,
     interval_words,
@@ -17,6 +13,10 @@ from prober.web.page.words import (
     next_words,
     progress_words,
 )
+from prober.web.page.frame import Scene, mark
+from prober.web.page.html import Content, Html, tag
+from prober.web.page.survey import Section
+from prober.web.page.view import PageView, word_of
 
 _COLUMNS = (
     ("state", "Status", "problems"),

@@ -17,7 +17,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from prober.model.access import Auth, Role
+from prober.model.auth_settings import Auth, Role
 from prober.model.endpoint import Endpoint
 from prober.web.server.client_limits import read_body
 from prober.web.server.dialect import Dialect, dialect_of, root_of

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from prober.model.access import Auth, HuaweiKey, OracleKey, Role, Token
+from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit
 from prober.model.kinds import Frozen, Secret
 from prober.web import app as app_module

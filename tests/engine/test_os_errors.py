@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from prober.engine.errors import at_once, from_network, from_tls
+from prober.engine.os_errors import at_once, from_network, from_tls
 from prober.model.status import Reason, Result
 
 OURS = Result.UNKNOWN
