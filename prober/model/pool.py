@@ -22,7 +22,21 @@ from prober.model.probe import Target
 from prober.model.tls_settings import HOST_NAME
 
 PORT = integer(1, 65535)
-NAME = text(1, 255)
+_LINE = text(1, 255)
+
+
+def _read_name(value: object, outside: ReadContext) -> str:
+    name = _LINE.read(value, outside)
+    if name in _DOTS:
+        raise Rejected(
+            f"{name!r} is not a usable name: browsers and proxies drop it from the path of a URL"
+        )
+    return name
+
+
+_DOTS = (".", "..")  # RFC 3986, section 5.2.4
+NAME = Kind(_read_name, {**_LINE.schema, "pattern": r"^(?!\.\.?$)"})
+"""What something is called; it may stand as one segment of a URL's path."""
 _NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
 _TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _WHAT = "host:port, an IPv6 address in brackets"

@@ -418,6 +418,17 @@ def test_names_are_taken_once(file: Config) -> None:
     assert list(idle(result).values()) == ["the name 'n' is taken"]
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_an_edit_cannot_give_a_name_that_no_path_can_hold(file: Config, name: str) -> None:
+    """A browser and most proxies drop such a segment from a path (RFC 3986, section 5.2.4)."""
+    result = overlay(file, [creation(name, type="TCP", targets=["h:1"]), creation(name, POOL)])
+    assert len(idle(result)) == 1
+    assert "is not a usable name" in idle(result)[name]
+    assert result.config.model == file.model
+    with pytest.raises(Rejected, match="is not a usable name"):
+        created_pool({"name": name})
+
+
 # What is not touched stays the very same
 
 
