@@ -224,7 +224,7 @@ def test_the_daemon_starts_without_the_authorities_of_this_system() -> None:
 import os
 os.environ["SSL_CERT_FILE"] = "/somewhere"
 before = dict(os.environ)
-from prober import cli
+from prober.cli import main as cli
 assert cli.main(["run", "--config", "/nowhere"], {}) == 2
 assert os.environ == before
 from aiohttp import connector
