@@ -38,47 +38,49 @@ class Server:
     listen: tuple[Target, ...] = option(
         list_of(ADDRESS, shortest=1),
         default=(Target("127.0.0.1", 7762),),
-        doc="addresses of the API and the page; port 0: any that is free",
+        doc="addresses of the API and the status page; port 0 picks a free port",
     )
     state_dir: str | None = option(
-        FILE, default=None, doc="where the state is kept; without it, in memory only"
+        FILE,
+        default=None,
+        doc="directory for the state; without it, state is kept in memory only",
     )
     keep_history: float = option(
         duration(DAY, 3650 * DAY),
         default=90 * DAY,
-        doc="how long events and the history of checks are kept, if there is a `state_dir`",
+        doc="how long events and check history are kept; needs `state_dir`",
     )
     keep_fine_history: float = option(
         duration(DAY, 90 * DAY),
         default=2 * DAY,
-        doc="how long the history is kept in slots of 5 minutes; older than that, in hours",
+        doc="how long history is kept in 5-minute slots; older history has hourly slots",
     )
     writable: bool = option(
-        BOOLEAN, default=False, doc="the API may make, change and delete monitors and pools"
+        BOOLEAN, default=False, doc="allow the API to create, change and delete monitors and pools"
     )
     api_targets: TargetRules = option(
         section(TargetRules),
         default=TargetRules(),
-        doc="what targets that are named over the API may be",
+        doc="which addresses may be targets when they are set over the API",
     )
     lifecycle: bool | None = option(
         BOOLEAN,
         default=None,
-        doc="`POST /-/reload` works; default: unless everybody could call it",
+        doc="enable `POST /-/reload`; default: enabled unless anyone could call it",
     )
     watch_config: bool = option(
-        BOOLEAN, default=False, doc="reload when a file of the configuration changes"
+        BOOLEAN, default=False, doc="reload when a configuration file changes"
     )
     blackbox_modules: str | None = option(
         FILE,
         default=None,
-        doc="a file of blackbox_exporter modules: `GET /probe` then probes whatever it is asked to",
+        doc="a blackbox_exporter module file; enables `GET /probe`, which probes any target",
     )
     auth: Auth | None = option(
-        AUTH, default=None, doc="who may use the API; without it, everybody who reaches it"
+        AUTH, default=None, doc="who may use the API; without it, anyone who can reach it"
     )
     web_config_file: str | None = option(
-        FILE, default=None, doc="TLS, users and headers, in the format of Prometheus exporters"
+        FILE, default=None, doc="TLS, users and headers, in the format of the Prometheus exporters"
     )
 
 
@@ -86,7 +88,7 @@ class Server:
 class PageSection:
     """The options of the status page."""
 
-    title: str = option(text(1, 255), default="", doc="what it is called; default the host's name")
+    title: str = option(text(1, 255), default="", doc="title of the page; default: the host name")
     public: bool = option(
-        BOOLEAN, default=False, doc="show no addresses, details, errors or configuration"
+        BOOLEAN, default=False, doc="hide addresses, details, errors and configuration"
     )

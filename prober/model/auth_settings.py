@@ -57,7 +57,7 @@ CREDENTIAL = Kind(_read_credential, one_of("file", "env"), str)
 PUBLIC_KEY = Kind(_read_public_key, {"type": "string", "minLength": 1}, lambda _: "<public key>")
 """What a PEM file holds that the configuration names."""
 
-_ROLE_DOC = "`read`: may look; `write`: may also edit and reload"
+_ROLE_DOC = "`read`: read only; `write`: may also edit and reload"
 _NAME = text(1, 255)
 
 
@@ -65,9 +65,9 @@ _NAME = text(1, 255)
 class Token:
     """One token."""
 
-    name: str = option(_NAME, doc="what the log calls who uses it; unique")
+    name: str = option(_NAME, doc="name of the caller in the log; unique")
     role: Role = option(ROLE, doc=_ROLE_DOC)
-    token: Secret = option(CREDENTIAL, doc="where the token stands")
+    token: Secret = option(CREDENTIAL, doc="where to read the token from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class HuaweiKey:
 
     access_key: str = option(_NAME, doc="`Access` of the signatures")
     role: Role = option(ROLE, doc=_ROLE_DOC)
-    secret_key: Secret = option(CREDENTIAL, doc="where the secret key stands")
+    secret_key: Secret = option(CREDENTIAL, doc="where to read the secret key from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +100,12 @@ class Auth:
     oracle_keys: tuple[OracleKey, ...] = option(
         list_of(section(OracleKey), shortest=1),
         default=(),
-        doc="signed requests of Oracle's clients",
+        doc="keys of Oracle clients, which sign their requests",
     )
     huawei_keys: tuple[HuaweiKey, ...] = option(
         list_of(section(HuaweiKey), shortest=1),
         default=(),
-        doc="signed requests of Huawei's clients",
+        doc="keys of Huawei clients, which sign their requests",
     )
 
     def __post_init__(self) -> None:

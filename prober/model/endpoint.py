@@ -98,35 +98,35 @@ _NO_ONE: Frozen[str] = Frozen()
 class TlsServer:
     """How the endpoint speaks TLS."""
 
-    cert_file: str = option(PEM_FILE, doc="certificate, followed by those that vouch for it")
-    key_file: str = option(PEM_FILE, doc="its private key")
+    cert_file: str = option(PEM_FILE, doc="certificate, followed by its intermediate certificates")
+    key_file: str = option(PEM_FILE, doc="private key of the certificate")
     client_auth_type: str = option(
         choice("NoClientCert", CERTIFICATE_WELCOME, CERTIFICATE_REQUIRED),
         default="NoClientCert",
-        doc="whether clients show a certificate",
+        doc="whether clients must present a certificate",
     )
     client_ca_file: str | None = option(
-        PEM_FILE, default=None, doc="authorities that vouch for certificates of clients"
+        PEM_FILE, default=None, doc="certificate authorities for client certificates"
     )
     client_allowed_sans: tuple[str, ...] = option(
         list_of(text(1, 2048)),
         default=(),
-        doc="a client's certificate must have one of these names: DNS, IP, e-mail or URI",
+        doc="a client certificate must have one of these names (DNS, IP, e-mail or URI)",
     )
-    min_version: str = option(choice(*VERSIONS), default="TLS12", doc="the least version of TLS")
-    max_version: str = option(choice(*VERSIONS), default="TLS13", doc="the highest one")
+    min_version: str = option(choice(*VERSIONS), default="TLS12", doc="lowest TLS version")
+    max_version: str = option(choice(*VERSIONS), default="TLS13", doc="highest TLS version")
     cipher_suites: tuple[str, ...] = option(
         list_of(_SUITE),
         default=(),
-        doc="suites of TLS 1.2, by the names that Go has for them; those of TLS 1.3 are always on",
+        doc="TLS 1.2 cipher suites, by their Go names; TLS 1.3 suites are always enabled",
     )
     prefer_server_cipher_suites: bool = option(
-        BOOLEAN, default=True, doc="the order of `cipher_suites` decides, not that of the client"
+        BOOLEAN, default=True, doc="use the order of `cipher_suites`, not that of the client"
     )
     curve_preferences: tuple[str, ...] = option(
         list_of(choice(*CURVES)),
         default=(),
-        doc="the one curve to use; a list of several is refused, as Python sets but one",
+        doc="the curve to use; Python can set only one, so a longer list is refused",
     )
     cert: None = option(_no_pem("cert"), default=None, doc="not supported: use `cert_file`")
     key: None = option(_no_pem("key"), default=None, doc="not supported: use `key_file`")
@@ -159,9 +159,9 @@ class HttpServer:
     """What is said in HTTP."""
 
     http2: bool = option(
-        BOOLEAN, default=True, doc="accepted, without effect: the endpoint speaks HTTP/1.1"
+        BOOLEAN, default=True, doc="accepted but has no effect: the endpoint speaks HTTP/1.1"
     )
-    headers: Frozen[str] = option(_HEADERS, default=Frozen(), doc="headers of every answer")
+    headers: Frozen[str] = option(_HEADERS, default=Frozen(), doc="headers of every response")
 
     def __post_init__(self) -> None:
         complaints = [
@@ -182,7 +182,7 @@ class RateLimit:
         default=0.0,
         doc="time between two requests; 0: no limit",
     )
-    burst: int = option(integer(0, 10**6), default=0, doc="requests that may come at once")
+    burst: int = option(integer(0, 10**6), default=0, doc="requests allowed at once")
 
     def __post_init__(self) -> None:
         if self.interval and not self.burst:
@@ -197,14 +197,12 @@ class Endpoint:
         section(TlsServer), default=None, doc="serve HTTPS"
     )
     http_server_config: HttpServer | None = option(
-        section(HttpServer), default=None, doc="headers of every answer"
+        section(HttpServer), default=None, doc="headers of every response"
     )
     basic_auth_users: Frozen[str] = option(
         _USERS, default=_NO_ONE, doc="users and the bcrypt hashes of their passwords"
     )
-    rate_limit: RateLimit | None = option(
-        section(RateLimit), default=None, doc="how many requests are answered"
-    )
+    rate_limit: RateLimit | None = option(section(RateLimit), default=None, doc="limit on requests")
 
     @property
     def requires_certificates(self) -> bool:

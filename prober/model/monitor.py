@@ -41,17 +41,15 @@ _LIST_URL = matching(
 class TargetList:
     """Where backends are listed outside the configuration; such a list is kept up to date."""
 
-    file: str | None = option(FILE, default=None, doc="a Prometheus file_sd list")
-    url: str | None = option(
-        _LIST_URL, default=None, doc="where a Prometheus http_sd list is to be had"
-    )
+    file: str | None = option(FILE, default=None, doc="path of a Prometheus file_sd list")
+    url: str | None = option(_LIST_URL, default=None, doc="URL of a Prometheus http_sd list")
     interval: float | None = option(
-        duration(1, 86400), default=None, doc="how often the `url` is asked; default 60s"
+        duration(1, 86400), default=None, doc="how often to fetch the `url`; default: 60s"
     )
     token: Secret | None = option(
         Kind(SECRET.read, SECRET.schema, lambda _: "<secret>"),
         default=None,
-        doc="sent to the `url` as a bearer token; may be `{file: …}` or `{env: …}`",
+        doc="bearer token for the `url`; may be `{file: …}` or `{env: …}`",
     )
 
     def __post_init__(self) -> None:
@@ -78,34 +76,36 @@ class Monitor:
     """How the backends of a pool are probed; what the probe type adds is in `probe`."""
 
     name: str = option(NAME, doc="unique name, 1 to 255 characters")
-    id: str = option(IDENTIFIER, default="", doc="UUID; default derived from the name")
-    type: str = option(text(1), doc="the probe type")
+    id: str = option(IDENTIFIER, default="", doc="UUID; default: derived from the name")
+    type: str = option(text(1), doc="probe type")
     pool: str = option(NAME, default="", doc="the pool whose backends are probed")
     targets: tuple[Backend, ...] = option(
-        TARGETS, default=(), doc="shorthand for a pool of the monitor's own name"
+        TARGETS, default=(), doc="shorthand for a pool with the name of the monitor"
     )
     targets_from: TargetList | None = option(
-        section(TargetList), default=None, doc="the same, from a Prometheus file_sd or http_sd list"
+        section(TargetList),
+        default=None,
+        doc="like `targets`, from a Prometheus file_sd or http_sd list",
     )
     enabled: bool = option(BOOLEAN, default=True, doc="false: not probed, status UNKNOWN")
     interval: float = option(INTERVAL, default=5.0, doc="start to start, on a fixed grid")
     fast_interval: float = option(
         INTERVAL,
         default=0.0,
-        doc="used while undecided or changing; default the smaller of interval and 1s",
+        doc="used while undecided or changing; default: the smaller of `interval` and 1s",
     )
     down_interval: float = option(
-        INTERVAL, default=0.0, doc="used while CRITICAL; default interval"
+        INTERVAL, default=0.0, doc="used while CRITICAL; default: `interval`"
     )
     timeout: float = option(
         duration(0.05, 3600), default=2.0, doc="one deadline for the whole probe"
     )
-    rise: int = option(integer(1, 100), default=2, doc="good results in a row until OK")
-    fall: int = option(integer(1, 100), default=3, doc="bad results in a row until CRITICAL")
+    rise: int = option(integer(1, 100), default=2, doc="good results in a row that make it OK")
+    fall: int = option(integer(1, 100), default=3, doc="bad results in a row that make it CRITICAL")
     port: int | None = option(PORT, default=None, doc="probe this port instead of the backend's")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     slow: float | None = option(
-        duration(0.001, 3600), default=None, doc="a good probe slower than this means WARNING"
+        duration(0.001, 3600), default=None, doc="WARNING when a good probe takes longer than this"
     )
     probe: Probe = field()
     origin: Origin = Origin.FILE

@@ -98,7 +98,7 @@ class Backend:
 
     address: str = option(HOST, doc="IP address or host name")
     port: int = option(PORT, doc="port, 1 to 65535")
-    name: str | None = option(NAME, default=None, doc="a name for people")
+    name: str | None = option(NAME, default=None, doc="display name")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     guarded: bool = False
     """Whether it was named over the API, so that not every address may be probed."""
@@ -130,10 +130,10 @@ class Pool:
     """A named set of backends, belonging to a load balancer."""
 
     name: str = option(NAME, doc="unique name")
-    id: str = option(IDENTIFIER, default="", doc="UUID; default derived from the name")
-    load_balancer: str = option(NAME, default="default", doc="the load balancer it belongs to")
+    id: str = option(IDENTIFIER, default="", doc="UUID; default: derived from the name")
+    load_balancer: str = option(NAME, default="default", doc="the load balancer of the pool")
     project_id: str = option(NAME, default="default", doc="owner, for the cloud APIs")
-    backends: tuple[Backend, ...] = option(BACKENDS, default=(), doc="what is probed")
+    backends: tuple[Backend, ...] = option(BACKENDS, default=(), doc="the backends to probe")
     origin: Origin = Origin.FILE
 
     def __post_init__(self) -> None:

@@ -63,10 +63,12 @@ class TargetRules:
     """What the operator says of the addresses; where both lists match, the narrower network."""
 
     allow: tuple[Network, ...] = option(
-        NETWORKS, default=(), doc="networks that may be probed though they are denied by default"
+        NETWORKS,
+        default=(),
+        doc="networks that may be probed although they are denied by default",
     )
     deny: tuple[Network, ...] = option(
-        NETWORKS, default=(), doc="further networks that may not be probed"
+        NETWORKS, default=(), doc="additional networks that may not be probed"
     )
 
 

@@ -69,40 +69,56 @@ class Reason(StrEnum):
     PAYLOAD_MISMATCH = (
         "payload_mismatch",
         Result.HEALTH_PAYLOAD_MISMATCH,
-        "the reply does not hold what is expected",
+        "the reply does not contain what is expected",
     )
-    NOT_SERVING = "not_serving", Result.HEALTH_PAYLOAD_MISMATCH, "the service says it is not up"
-    BAD_RESPONSE = "bad_response", Result.HEALTH_PAYLOAD_MISMATCH, "the reply breaks its protocol"
+    NOT_SERVING = (
+        "not_serving",
+        Result.HEALTH_PAYLOAD_MISMATCH,
+        "the service reports that it is not serving",
+    )
+    BAD_RESPONSE = "bad_response", Result.HEALTH_PAYLOAD_MISMATCH, "the reply violates its protocol"
     REGEX_TIMEOUT = (
         "regex_timeout",
         Result.HEALTH_PAYLOAD_MISMATCH,
-        "body_regex ran out of its time",
+        "body_regex exceeded its time limit",
     )
 
-    REFUSED = "refused", Result.CONNECT_FAILED, "the target refused"
-    UNREACHABLE = "unreachable", Result.CONNECT_FAILED, "the network says there is no way there"
+    REFUSED = "refused", Result.CONNECT_FAILED, "the target refused the connection"
+    UNREACHABLE = (
+        "unreachable",
+        Result.CONNECT_FAILED,
+        "the network reports the target as unreachable",
+    )
     CLOSED = "closed", Result.CONNECT_FAILED, "the connection was closed before the verdict"
     RESET = "reset", Result.CONNECT_FAILED, "the connection was reset before the verdict"
     DNS_NOT_FOUND = "dns_not_found", Result.CONNECT_FAILED, "the name has no address"
-    TLS_EXPIRED = "tls_expired", Result.CONNECT_FAILED, "the certificate is not valid now"
+    TLS_EXPIRED = (
+        "tls_expired",
+        Result.CONNECT_FAILED,
+        "the certificate has expired or is not valid yet",
+    )
     TLS_HOSTNAME = "tls_hostname", Result.CONNECT_FAILED, "the certificate is for another name"
     TLS_UNTRUSTED = "tls_untrusted", Result.CONNECT_FAILED, "the certificate is not trusted"
-    TLS_ALERT = "tls_alert", Result.CONNECT_FAILED, "the target ended TLS with an alert"
+    TLS_ALERT = "tls_alert", Result.CONNECT_FAILED, "the target aborted TLS with an alert"
     TLS_HANDSHAKE = "tls_handshake", Result.CONNECT_FAILED, "the TLS handshake failed"
 
     WEAK_SILENCE = (
         "weak_silence",
         Result.UNKNOWN,
-        "silent so soon after a refusal that it proves nothing",
+        "no reply so soon after a refusal that it proves nothing",
     )
     DNS_UNAVAILABLE = "dns_unavailable", Result.UNKNOWN, "the resolver fails or does not answer"
-    NO_DESCRIPTORS = "no_descriptors", Result.UNKNOWN, "no file descriptor left"
-    NO_PORTS = "no_ports", Result.UNKNOWN, "no local port left"
-    NO_MEMORY = "no_memory", Result.UNKNOWN, "no socket memory left"
-    NO_ROUTE = "no_route", Result.UNKNOWN, "this host has no route there"
-    NOT_PERMITTED = "not_permitted", Result.UNKNOWN, "this host or its operator does not let it out"
-    STALLED = "stalled", Result.UNKNOWN, "the prober itself stood still during the probe"
-    INTERNAL = "internal", Result.UNKNOWN, "a bug in the prober"
+    NO_DESCRIPTORS = "no_descriptors", Result.UNKNOWN, "prober has no file descriptor left"
+    NO_PORTS = "no_ports", Result.UNKNOWN, "this host has no local port left"
+    NO_MEMORY = "no_memory", Result.UNKNOWN, "this host has no socket memory left"
+    NO_ROUTE = "no_route", Result.UNKNOWN, "this host has no route to the target"
+    NOT_PERMITTED = (
+        "not_permitted",
+        Result.UNKNOWN,
+        "blocked locally (firewall, route or api_targets)",
+    )
+    STALLED = "stalled", Result.UNKNOWN, "prober itself was paused or too slow during the probe"
+    INTERNAL = "internal", Result.UNKNOWN, "a bug in prober"
     DISABLED = "disabled", Result.UNKNOWN, "the monitor is disabled"
 
 

@@ -15,19 +15,21 @@ class TlsSettings:
     """The options of TLS; the certificate is not verified unless `verify` says so."""
 
     verify: bool = option(
-        BOOLEAN, default=False, doc="check the certificate's chain, name and dates"
+        BOOLEAN, default=False, doc="verify the certificate's chain, name and dates"
     )
     ca_file: str | None = option(
-        PEM_FILE, default=None, doc="trust these authorities instead of the system's; needs verify"
+        PEM_FILE,
+        default=None,
+        doc="trust these authorities instead of the system's; needs `verify`",
     )
     cert_file: str | None = option(PEM_FILE, default=None, doc="client certificate to present")
     key_file: str | None = option(
-        PEM_FILE, default=None, doc="its private key, when cert_file does not hold it"
+        PEM_FILE, default=None, doc="private key of the client certificate, if in another file"
     )
     server_name: str | None = option(
         matching(HOST_NAME, "a host name"),
         default=None,
-        doc="SNI and the name to verify; default domain_name, then the target's host",
+        doc="SNI and the name to verify; default: `domain_name`, then the target's host",
     )
     alpn: tuple[str, ...] | None = option(
         list_of(matching(r"[!-~]{1,255}", "the name of a protocol"), shortest=1),

@@ -42,16 +42,18 @@ class GrpcProbe:
 
     datagram: ClassVar[bool] = False
 
-    service: str = option(text(longest=255), default="", doc="the service asked for; empty: all")
+    service: str = option(
+        text(longest=255), default="", doc="service to ask about; empty: the whole server"
+    )
     authority: str | None = option(
         matching(r"[A-Za-z0-9._\[\]:-]+", "a host, or host:port", longest=255),
         default=None,
-        doc="the :authority header; default the target",
+        doc="the :authority header; default: the target",
     )
     expected_codes: Codes = option(
         codes(0, 99), default=Codes("0", frozenset({0})), doc="gRPC status codes that are good"
     )
-    tls: TlsSettings | None = option(TLS, default=None, doc="speak TLS, and how")
+    tls: TlsSettings | None = option(TLS, default=None, doc="TLS settings; without them, no TLS")
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return what starts one probe of this target."""

@@ -157,21 +157,25 @@ class HttpProbe:
     expected_codes: Codes = option(
         codes(100, 599),
         default=Codes("200", frozenset({200})),
-        doc="statuses that are good: `200`, `200,202`, `200-204,301`",
+        doc="status codes that are good: `200`, `200,202`, `200-204,301`",
     )
     domain_name: str | None = option(
-        DOMAIN_NAME, default=None, doc="Host header and SNI; default the target's host"
+        DOMAIN_NAME, default=None, doc="Host header and SNI; default: the target's host"
     )
     headers: Frozen[Secret] = option(
-        HEADERS, default=Frozen(), doc="further headers; values may be `{file: …}` or `{env: …}`"
+        HEADERS, default=Frozen(), doc="request headers; values may be `{file: …}` or `{env: …}`"
     )
-    body: Secret | None = option(SECRET, default=None, doc="body of the request")
-    http_version: str = option(choice("1.0", "1.1"), default="1.1", doc="version of the request")
+    body: Secret | None = option(SECRET, default=None, doc="request body")
+    http_version: str = option(
+        choice("1.0", "1.1"), default="1.1", doc="HTTP version of the request"
+    )
     body_regex: str | None = option(
-        PATTERN, default=None, doc="must be found in the first body_limit bytes of the body"
+        PATTERN,
+        default=None,
+        doc="must match somewhere in the first `body_limit` bytes of the body",
     )
     body_limit: int = option(
-        integer(1, 1048576), default=65536, doc="bytes of the body that are read for body_regex"
+        integer(1, 1048576), default=65536, doc="bytes of the body that `body_regex` searches"
     )
 
     def __post_init__(self) -> None:
@@ -241,7 +245,7 @@ class HttpsProbe(HttpProbe):
 
     default_port: ClassVar[int] = 443
 
-    tls: TlsSettings = option(TLS, default=TlsSettings(), doc="how TLS is spoken")
+    tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
 
     def _start_tls(self, target: Target) -> StartTls:
         return handshake(self.tls, self.domain_name or target.host, ("http/1.1",))

@@ -20,8 +20,8 @@ class TcpProbe:
 
     datagram: ClassVar[bool] = False
 
-    send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send once connected")
-    expect: bytes | None = option(PAYLOAD, default=None, doc="bytes to be found in the reply")
+    send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send after connecting")
+    expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that the reply must contain")
 
     def bind(self, _: Target) -> Begin:
         """Return what starts one probe, or what a connection alone says."""

@@ -32,9 +32,9 @@ class TlsProbe:
     datagram: ClassVar[bool] = False
 
     domain_name: str | None = option(
-        DOMAIN_NAME, default=None, doc="SNI; default the target's host, if that is a name"
+        DOMAIN_NAME, default=None, doc="SNI; default: the target's host, if it is a name"
     )
-    tls: TlsSettings = option(TLS, default=TlsSettings(), doc="how TLS is spoken")
+    tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return what starts one probe of this target."""

@@ -24,8 +24,8 @@ class UdpProbe:
 
     datagram: ClassVar[bool] = True
 
-    send: bytes | None = option(PAYLOAD, default=None, doc="the datagram to send")
-    expect: bytes | None = option(PAYLOAD, default=None, doc="bytes to be found in a reply")
+    send: bytes | None = option(PAYLOAD, default=None, doc="payload of the datagram")
+    expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that a reply must contain")
 
     def bind(self, _: Target) -> Callable[[], Steps]:
         """Return what starts one probe."""

@@ -142,7 +142,7 @@ class HttpModule:
     valid_http_versions: tuple[str, ...] = option(
         list_of(TEXT),
         default=(),
-        doc="HTTP/1.1 is asked for, so it must be among them",
+        doc="must include HTTP/1.1, the version that is used",
     )
     preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
     ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
@@ -176,7 +176,7 @@ class HttpModule:
     compression: str = option(
         choice("gzip", "deflate", "identity", "br"),
         default="",
-        doc="all but `br`, which is refused",
+        doc="the same, except that `br` is refused",
     )
     tls_config: TlsConfig = option(section(TlsConfig), default=TlsConfig(), doc="see below")
     basic_auth: BasicAuth | None = option(section(BasicAuth), default=None, doc="the same")
@@ -185,7 +185,7 @@ class HttpModule:
     )
     bearer_token: Secret | None = option(SECRET, default=None, doc="the same")
     bearer_token_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
-    enable_http2: bool = option(BOOLEAN, default=True, doc="no effect: HTTP/1.1 is spoken")
+    enable_http2: bool = option(BOOLEAN, default=True, doc="no effect: HTTP/1.1 is used")
     enable_http3: bool = option(off("HTTP/3 is not spoken"), default=False, doc="refused if true")
     oauth2: None = option(refusing("OAuth 2 is not spoken"), default=None, doc="refused")
     proxy_url: None = option(refusing(_PROXY), default=None, doc="refused")

@@ -144,7 +144,7 @@ async def test_a_check_in_full_has_its_last_hundred_results_newest_first(
         "gRPC code 0",
         "HTTP 503",
         "HTTP 200",
-        "the target refused",
+        "the target refused the connection",
     ]
     assert recent[0]["grpc_status_code"] == 0
     assert recent[0]["at"] == "2027-01-15T08:00:01.250Z"
@@ -457,7 +457,7 @@ async def test_events_come_newest_first_with_both_statuses_and_the_cause(
         "to": "WARNING",
         "result": "CONNECT_FAILED",
         "reason": "refused",
-        "cause": "1 bad in a row, last CONNECT_FAILED (refused): the target refused",
+        "cause": "1 bad in a row, last CONNECT_FAILED (refused): the target refused the connection",
     }
     assert (oldest["id"], oldest["from"], oldest["to"]) == (1, "UNKNOWN", "OK")
 
