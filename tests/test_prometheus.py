@@ -33,7 +33,7 @@ VARIABLES = {
     "$monitor": ".*",
     "$__rate_interval": "1m",
 }
-MAY_BE_EMPTY = {"Own trouble"}
+MAY_BE_EMPTY = {"Local errors"}
 """Panels that show nothing as long as all is well with the prober."""
 METRIC = re.compile(r"\b(?:prober|probe|process)_[a-z_]+\b(?!:)")
 
