@@ -10,7 +10,7 @@ from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.model.monitor import Model
-from prober.model.option import Rejected
+from prober.model.option import HIDDEN, Rejected
 from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.model.wording import clean
 
@@ -21,7 +21,6 @@ Name = tuple[str, ...]
 Picture = dict[Name, Json]
 """Everything that is configured, with the keys that it has."""
 
-_SECRET = "<secret>"  # noqa: S105  (what stands in place of one)
 _POOL_KEYS = ("id", "load_balancer", "project_id")
 _MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from", *ORIGIN_KEYS)
 _WIDEST = 60  # characters of a value that are repeated
@@ -179,7 +178,7 @@ def _follows(change: Change, told: set[Name]) -> bool:
 
 def _hidden(now: Json, then: Json) -> Iterator[str]:
     for key in sorted(now.keys() & then.keys()):
-        if now[key] == then[key] == _SECRET:
+        if now[key] == then[key] == HIDDEN:
             yield key
         elif isinstance(now[key], dict) and isinstance(then[key], dict):
             yield from (f"{key}.{inner}" for inner in _hidden(now[key], then[key]))

@@ -1,10 +1,12 @@
 """What a valid configuration may do that its author did not mean: advice, not problems."""
 
 from collections.abc import Iterator
+from itertools import chain
 
-from prober.model.kinds import in_units
+from prober.model.kinds import Secret, in_units
 from prober.model.monitor import UDP_PACE, Model
-from prober.probes.http import SECRET_HEADERS, HttpProbe
+from prober.model.option import dotted
+from prober.model.secret import secrets_of
 
 
 def surprises(model: Model) -> Iterator[str]:
@@ -47,12 +49,12 @@ def _bounds_never_met(model: Model) -> Iterator[str]:
 
 def _secrets_in_clear(model: Model) -> Iterator[str]:
     for monitor in model.monitors:
-        headers = monitor.probe.headers if isinstance(monitor.probe, HttpProbe) else {}
-        for name, value in headers.items():
-            if SECRET_HEADERS.fullmatch(name) and not value.masked:
+        for path, option, value in chain(secrets_of(monitor), secrets_of(monitor.probe)):
+            in_clear = not (isinstance(value, Secret) and value.masked)
+            if in_clear and option.hides(str(path[-1])):
                 yield (
-                    f"monitor {monitor.name!r}: header {name} stands in the file in clear; "
-                    "{file: PATH} or {env: NAME} keeps it out"
+                    f"monitor {monitor.name!r}: {dotted(path)} is a secret in plain text; "
+                    "{file: PATH} or {env: NAME} keeps it out of the configuration"
                 )
 
 

@@ -8,7 +8,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import Field, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 from prober.config.blackbox.modules import (
@@ -28,13 +28,13 @@ from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
 from prober.model.kinds import in_units
 from prober.model.monitor import Monitor, TargetList
-from prober.model.option import is_required, options_of
+from prober.model.option import FIRST_VERSION, Option, options_of
 from prober.model.pool import Backend, Pool
 from prober.model.reach import TargetRules
 from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
 
-_SECTIONS = {
+SECTIONS = {
     "server": Server,
     "api_targets": TargetRules,
     "auth": Auth,
@@ -83,11 +83,15 @@ def table(name: str) -> str:
     if name == "probe":
         heads.insert(1, "types")
         for (key, _), types in _probe_keys().items():
-            field = options_of(PROBE_TYPES[types[0]])[key]
-            rows.append([f"`{key}`", ", ".join(types), *_row(field)])
+            option = options_of(PROBE_TYPES[types[0]])[key]
+            rows.append([f"`{key}`", ", ".join(types), *_row(option)])
     else:
-        for key, field in options_of(_SECTIONS[name]).items():
-            rows.append([f"`{key}`", *_row(field)])
+        options = options_of(SECTIONS[name])
+        rows = [[f"`{key}`", *_row(option)] for key, option in options.items()]
+        if not all(option.live for option in options.values()):
+            heads.append("takes effect")
+            for row, option in zip(rows, options.values(), strict=True):
+                row.append("on reload" if option.live else "on restart")
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -96,30 +100,45 @@ def _probe_keys() -> dict[tuple[str, str], list[str]]:
     """Return the types that mean the same by a key, by the key and what it means."""
     types: dict[tuple[str, str], list[str]] = {}
     for name, probe in PROBE_TYPES.items():
-        for key, field in options_of(probe).items():
-            types.setdefault((key, field.metadata["doc"]), []).append(name)
+        for key, option in options_of(probe).items():
+            types.setdefault((key, option.doc), []).append(name)
     return types
 
 
-def _row(field: Field[Any]) -> list[str]:
-    kind = field.metadata["kind"]
-    return [in_words(kind.schema), _default(field), field.metadata["doc"]]
+def _row(option: Option) -> list[str]:
+    return [_values(option), _default(option), _meaning(option)]
 
 
-def _default(field: Field[Any]) -> str:
-    if is_required(field):
+def _values(option: Option) -> str:
+    words = in_words(option.kind.schema)
+    return words if option.unit in ("", option.kind.unit) else f"{words} {option.unit}"
+
+
+def _meaning(option: Option) -> str:
+    words = [option.doc]
+    if callable(option.secret):
+        words.append("never shown if the name suggests a secret, such as `Authorization`")
+    elif option.secret:
+        words.append("never shown")
+    if option.since != FIRST_VERSION:
+        words.append(f"since {option.since}")
+    return "; ".join(words)
+
+
+def _default(option: Option) -> str:
+    default: Any = option.default
+    if option.is_required:
         return "required"
-    if not field.default and field.default is not False:
+    if not default and default is not False:
         return ""  # nothing, or what the meaning says
-    if isinstance(field.default, TlsSettings):
+    if isinstance(default, TlsSettings):
         return "`verify: false`"
-    if is_dataclass(field.default):
+    if is_dataclass(default):
         return ""
-    shown = field.metadata["kind"].show(field.default)
+    shown = option.show(default)
     if not shown and isinstance(shown, dict):
         return ""
-    is_duration = isinstance(shown, float)
-    return f"`{in_units(shown) if is_duration else json.dumps(shown)}`"
+    return f"`{in_units(shown) if isinstance(shown, float) else json.dumps(shown)}`"
 
 
 def in_words(schema: Mapping[str, Any]) -> str:

@@ -38,21 +38,25 @@ class Server:
     listen: tuple[Target, ...] = option(
         list_of(ADDRESS, shortest=1),
         default=(Target("127.0.0.1", 7762),),
+        live=False,
         doc="addresses of the API and the status page; port 0 picks a free port",
     )
     state_dir: str | None = option(
         FILE,
         default=None,
+        live=False,
         doc="directory for the state; without it, state is kept in memory only",
     )
     keep_history: float = option(
         duration(DAY, 3650 * DAY),
         default=90 * DAY,
+        live=False,
         doc="how long events and check history are kept; needs `state_dir`",
     )
     keep_fine_history: float = option(
         duration(DAY, 90 * DAY),
         default=2 * DAY,
+        live=False,
         doc="how long history is kept in 5-minute slots; older history has hourly slots",
     )
     writable: bool = option(
@@ -74,6 +78,7 @@ class Server:
     blackbox_modules: str | None = option(
         FILE,
         default=None,
+        live=False,
         doc="a blackbox_exporter module file; enables `GET /probe`, which probes any target",
     )
     auth: Auth | None = option(

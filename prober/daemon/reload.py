@@ -5,7 +5,7 @@ import gc
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -19,6 +19,7 @@ from prober.config.watch import Watcher
 from prober.config.yielding import yielding
 from prober.daemon.loading import Reading
 from prober.edits.overlay import Edited, overlay
+from prober.model.option import options_of
 from prober.state.vitals import Vitals
 
 log = structlog.get_logger()
@@ -27,10 +28,6 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 QUIET = 1.0
 """Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
-_AT_ONCE = (  # keys that need no restart
-    *("watch_config", "writable", "api_targets"),
-    *("lifecycle", "auth", "web_config_file"),
-)
 _NOTED = 3  # problems that an event tells of; the log tells of all
 
 Note = Callable[[str, str], None]
@@ -304,7 +301,7 @@ class Reloader:
 def _fixed_keys(before: Server, after: Server) -> list[str]:
     """Return the keys of `server` that differ and are only read at the start."""
     return [
-        f"server.{each.name}"
-        for each in fields(Server)
-        if each.name not in _AT_ONCE and getattr(before, each.name) != getattr(after, each.name)
+        f"server.{key}"
+        for key, each in options_of(Server).items()
+        if not each.live and getattr(before, key) != getattr(after, key)
     ]

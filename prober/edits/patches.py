@@ -7,14 +7,15 @@ comes over the API may name what is read on this machine.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from prober.config.monitors import ALL_KEYS, WHERE, Defaults, EarlierValues, read_monitor
 from prober.model.definition import Origin
-from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Monitor
 from prober.model.option import (
+    HIDDEN,
     Complaint,
+    Path,
     ReadContext,
     Rejected,
     build,
@@ -25,15 +26,13 @@ from prober.model.option import (
 )
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
+from prober.model.secret import files_of, is_hidden, secrets_of, with_secrets
 from prober.probes import PROBE_TYPES
 
 Content = Mapping[str, object]
 """Keys as in the configuration, and values as JSON has them; None: back to the default."""
 Keys = Iterable[str]
 
-HIDDEN = "<secret>"
-"""What is shown in place of a secret; given back, it means the secret that there is."""
-_SECRET_KEYS = ("headers", "body")
 _NOT_HERE = "the API may not name what is read on this machine"
 
 
@@ -78,10 +77,10 @@ def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defa
             if key in stay
         },
     )
-    new = read_monitor(given, defaults, _outside(_pem_files(monitor)), kept)
+    new = read_monitor(given, defaults, _outside(files_of(monitor.probe)), kept)
     return replace(
         new,
-        probe=_with_secrets_of(monitor.probe, new.probe),
+        probe=with_secrets(new.probe, _secrets_by_path(monitor.probe)),
         targets=_marked(new.targets, monitor.targets),
         origin=Origin.EDITED,
         guarded=(new.pool, new.port) != (monitor.pool, monitor.port),
@@ -121,9 +120,8 @@ def patched(before: Content, patch: Content, of: Monitor | Pool) -> dict[str, ob
             after = {**dict.fromkeys(WHERE), **after}
         stay = _carried(of.type, after.get("type", of.type)) | options_of(Monitor).keys()
         before = {key: value for key, value in before.items() if key in stay}
-        for key in _SECRET_KEYS:
-            if key in after and key in before:
-                after[key] = _unhidden(after[key], before[key])
+        for key in _hiding_keys() & after.keys() & before.keys():
+            after[key] = _unhidden(after[key], before[key])
     return {**before, **after}
 
 
@@ -140,23 +138,23 @@ def replacing(content: Content, keys: Keys) -> dict[str, object]:
 def unknown_secrets(probe: Probe) -> list[Complaint]:
     """Return a complaint for each secret that was to stay as it is and does not exist."""
     message = f"{HIDDEN!r} stands for a secret that is kept, and there is none"
-    return [
-        Complaint(path, message) for path, secret in _secrets(probe) if secret.content == HIDDEN
-    ]
+    return [Complaint(path, message) for path, _, leaf in secrets_of(probe) if is_hidden(leaf)]
 
 
 def hidden(content: Content, shown: Content) -> dict[str, object]:
     """Return a content with the secrets of it masked as they are `shown` in the definition."""
-    masked = {**content}
-    for key in _SECRET_KEYS:
-        given, seen = content.get(key), shown.get(key)
-        if isinstance(given, dict):
-            masked[key] = dict.fromkeys(given, HIDDEN)
-            if isinstance(seen, dict):
-                masked[key] = {name: seen.get(name, HIDDEN) for name in given}
-        elif given is not None:
-            masked[key] = seen if seen == given else HIDDEN
-    return masked
+    keys = _hiding_keys() & content.keys()
+    return {**content, **{key: _masked(content[key], shown.get(key)) for key in keys}}
+
+
+def _masked(given: object, seen: object) -> object:
+    """Return a value with all masked that is not shown in the definition, either."""
+    if isinstance(given, dict):
+        known = seen if isinstance(seen, dict) else {}
+        return {name: _masked(value, known.get(name)) for name, value in given.items()}
+    if isinstance(given, list):
+        return [_masked(value, None) for value in given]
+    return given if given is None or given == seen else HIDDEN
 
 
 def _reject_lists(content: Content) -> None:
@@ -175,18 +173,20 @@ def _outside(readable: frozenset[str] = frozenset()) -> ReadContext:
     return ReadContext("", read_file, _NoEnvironment())
 
 
-def _pem_files(monitor: Monitor) -> frozenset[str]:
-    tls = monitor.tls
-    return frozenset(filter(None, (tls.ca_file, tls.cert_file, tls.key_file) if tls else ()))
+@cache
+def _hiding_keys() -> frozenset[str]:
+    """Return the keys of monitors, of whatever type, that may hold a secret."""
+    types: tuple[type, ...] = (Monitor, *PROBE_TYPES.values())
+    return frozenset(
+        key for each in types for key, option in options_of(each).items() if option.can_hide
+    )
 
 
 @cache
 def _carried_over(old: str, new: str) -> frozenset[str]:
     before, after = options_of(PROBE_TYPES[old]), options_of(PROBE_TYPES[new])
     return frozenset(
-        key
-        for key, field in after.items()
-        if key in before and before[key].metadata["kind"] is field.metadata["kind"]
+        key for key, option in after.items() if key in before and before[key].kind is option.kind
     )
 
 
@@ -212,25 +212,5 @@ def _unhidden(given: object, before: object) -> object:
     return before if given == HIDDEN and isinstance(before, str) else given
 
 
-def _with_secrets_of(old: Probe, new: Probe) -> Probe:
-    """Return a probe with the secrets put back that it only stands for."""
-    kept = dict(_secrets(old))
-    values: dict[str, Any] = {}
-    for path, secret in _secrets(new):
-        (key, *names), value = path, kept.get(path, secret) if secret.content == HIDDEN else secret
-        if names:
-            values.setdefault(key, {})[names[0]] = value
-        else:
-            values[key] = value
-    changes = {key: Frozen(each) if type(each) is dict else each for key, each in values.items()}
-    return cast("Probe", replace(cast("Any", new), **changes))
-
-
-def _secrets(probe: Probe) -> Iterator[tuple[tuple[str, ...], Secret]]:
-    """Yield the values that may be secret, and where in a probe's options they are."""
-    for key in _SECRET_KEYS:
-        value = getattr(probe, key, None)
-        if isinstance(value, Secret):
-            yield (key,), value
-        for name, each in value.items() if isinstance(value, Frozen) else ():
-            yield (key, name), each
+def _secrets_by_path(probe: Probe) -> dict[Path, Any]:
+    return {path: leaf for path, _, leaf in secrets_of(probe)}

@@ -19,11 +19,15 @@ KEPT: Final = 256
 _EVENTS: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 _STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-Option = tuple[int, int, int | bytes]
+SocketOption = tuple[int, int, int | bytes]
 
-_RESET_ON_CLOSE: Final[Option] = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-_ACK_LATER: Final[Option] = (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
-_RECVERR: Final[dict[int, Option]] = {  # <linux/in.h>, <linux/in6.h>: report ICMP errors
+_RESET_ON_CLOSE: Final[SocketOption] = (
+    socket.SOL_SOCKET,
+    socket.SO_LINGER,
+    struct.pack("ii", 1, 0),
+)
+_ACK_LATER: Final[SocketOption] = (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+_RECVERR: Final[dict[int, SocketOption]] = {  # <linux/in.h>, <linux/in6.h>: report ICMP errors
     socket.AF_INET: (socket.IPPROTO_IP, 11, 1),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25, 1),
 }
@@ -67,7 +71,7 @@ class Sockets:
         """Return a socket for UDP that is told of ICMP errors."""
         return self._opened(socket.SocketType(family, _DATAGRAM), _RECVERR[family])
 
-    def _opened(self, sock: socket.SocketType, *options: Option) -> socket.SocketType:
+    def _opened(self, sock: socket.SocketType, *options: SocketOption) -> socket.SocketType:
         try:
             for option in options:
                 sock.setsockopt(*option)

@@ -23,6 +23,7 @@ from structlog.typing import EventDict, Processor
 
 from prober.logs.nonblocking import NonBlockingStream
 from prober.model.kinds import Secret
+from prober.model.option import HIDDEN
 from prober.model.wording import clean
 
 FORMATS: Final = ("json", "console")
@@ -192,7 +193,7 @@ def _exception(exc_info: Any) -> dict[str, str] | None:
 def _plain(fact: object) -> object:
     match fact:
         case Secret():
-            return "<secret>"
+            return HIDDEN
         case None | bool() | int() | str():
             return fact
         case float():

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from prober.model.kinds import SECRET, Secret, choice, list_of, one_of, read_file, text
@@ -52,7 +52,7 @@ def _read_public_key(value: object, outside: ReadContext) -> str:
 
 _ROLE_NAME = choice(*Role)
 ROLE = Kind(_read_role, _ROLE_NAME.schema)
-CREDENTIAL = Kind(_read_credential, one_of("file", "env"), str)
+CREDENTIAL = Kind(_read_credential, one_of("file", "env"), str, holds_secrets=True)
 """A secret that never stands in the configuration itself."""
 PUBLIC_KEY = Kind(_read_public_key, {"type": "string", "minLength": 1}, lambda _: "<public key>")
 """What a PEM file holds that the configuration names."""
@@ -67,7 +67,7 @@ class Token:
 
     name: str = option(_NAME, doc="name of the caller in the log; unique")
     role: Role = option(ROLE, doc=_ROLE_DOC)
-    token: Secret = option(CREDENTIAL, doc="where to read the token from")
+    token: Secret = option(CREDENTIAL, secret=True, doc="where to read the token from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class HuaweiKey:
 
     access_key: str = option(_NAME, doc="`Access` of the signatures")
     role: Role = option(ROLE, doc=_ROLE_DOC)
-    secret_key: Secret = option(CREDENTIAL, doc="where to read the secret key from")
+    secret_key: Secret = option(CREDENTIAL, secret=True, doc="where to read the secret key from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,5 +130,5 @@ def _repeated(key: str, of: str, values: Sequence[str]) -> Iterator[Complaint]:
 
 
 _AUTH = section(Auth)
-AUTH = Kind(_AUTH.read, {**_AUTH.schema, "minProperties": 1}, _AUTH.show)
+AUTH = replace(_AUTH, schema={**_AUTH.schema, "minProperties": 1})
 """The section as a whole, which is not empty: an open door is none that is believed closed."""

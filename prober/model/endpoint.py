@@ -90,7 +90,7 @@ def _read_interval(value: object, outside: ReadContext) -> float:
 _SUITE = Kind(choice(*CIPHER_SUITES, *_ALWAYS_ON).read, {"type": "string"})
 _INTERVAL = duration(0, 3600)
 _HEADERS = mapping_of(text(0, 8000), _wrong_header)
-_USERS = mapping_of(Kind(_read_hash, {"type": "string"}, lambda _: "<secret>"), _wrong_user)
+_USERS = mapping_of(Kind(_read_hash, {"type": "string"}), _wrong_user)
 _NO_ONE: Frozen[str] = Frozen()
 
 
@@ -200,7 +200,10 @@ class Endpoint:
         section(HttpServer), default=None, doc="headers of every response"
     )
     basic_auth_users: Frozen[str] = option(
-        _USERS, default=_NO_ONE, doc="users and the bcrypt hashes of their passwords"
+        _USERS,
+        default=_NO_ONE,
+        secret=True,
+        doc="users and the bcrypt hashes of their passwords",
     )
     rate_limit: RateLimit | None = option(section(RateLimit), default=None, doc="limit on requests")
 

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from prober.model.option import (
+    HIDDEN,
     Complaint,
     Kind,
     ReadContext,
@@ -123,7 +124,7 @@ def duration(low: float, high: float) -> Kind[float]:
         {"type": "number", "minimum": low, "maximum": high},
         {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
     ]
-    return Kind(read, {"oneOf": accepts})
+    return Kind(read, {"oneOf": accepts}, unit="seconds")
 
 
 def in_units(seconds: float) -> str:
@@ -150,7 +151,13 @@ def list_of(kind: Kind[T], shortest: int = 0) -> Kind[tuple[T, ...]]:
     def show(values: tuple[T, ...]) -> list[object]:
         return [kind.show(each) for each in values]
 
-    return Kind(read, {"type": "array", "items": kind.schema, "minItems": shortest}, show)
+    return Kind(
+        read,
+        {"type": "array", "items": kind.schema, "minItems": shortest},
+        show,
+        holds_secrets=kind.holds_secrets,
+        names_files=kind.names_files,
+    )
 
 
 class Frozen(dict[str, T]):
@@ -179,7 +186,13 @@ def mapping_of(kind: Kind[T], key: Callable[[str], str | None]) -> Kind[Frozen[T
     def show(values: Frozen[T]) -> dict[str, object]:
         return {name: kind.show(each) for name, each in values.items()}
 
-    return Kind(read, {"type": "object", "additionalProperties": kind.schema}, show)
+    return Kind(
+        read,
+        {"type": "object", "additionalProperties": kind.schema},
+        show,
+        holds_secrets=kind.holds_secrets,
+        names_files=kind.names_files,
+    )
 
 
 def _wrong_label(name: str) -> str | None:
@@ -301,7 +314,7 @@ class Secret:
 
     def __str__(self) -> str:
         """Return the text, or `<secret>`."""
-        return "<secret>" if self.masked else self.content
+        return HIDDEN if self.masked else self.content
 
 
 def _read_secret(value: object, outside: ReadContext) -> Secret:
@@ -334,7 +347,9 @@ def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ())
     raise Rejected(Complaint(path, message))
 
 
-SECRET = Kind(_read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str)
+SECRET = Kind(
+    _read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str, holds_secrets=True
+)
 
 
 def _read_file_name(value: object, outside: ReadContext) -> str:
@@ -354,5 +369,5 @@ def _read_pem_file(value: object, outside: ReadContext) -> str:
     return outside.locate(value)
 
 
-PEM_FILE = Kind(_read_pem_file, {"type": "string", "minLength": 1})
+PEM_FILE = Kind(_read_pem_file, {"type": "string", "minLength": 1}, names_files=True)
 """The path of a PEM file that can be read."""

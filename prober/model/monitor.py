@@ -17,7 +17,7 @@ from prober.model.kinds import (
     matching,
     text,
 )
-from prober.model.option import Complaint, Kind, Rejected, option, section
+from prober.model.option import Complaint, Rejected, option, section
 from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
 from prober.model.probe import Probe, Target
 from prober.model.schedule import spread
@@ -47,8 +47,9 @@ class TargetList:
         duration(1, 86400), default=None, doc="how often to fetch the `url`; default: 60s"
     )
     token: Secret | None = option(
-        Kind(SECRET.read, SECRET.schema, lambda _: "<secret>"),
+        SECRET,
         default=None,
+        secret=True,
         doc="bearer token for the `url`; may be `{file: …}` or `{env: …}`",
     )
 

@@ -1,9 +1,9 @@
-"""How configuration values are read: each option of a dataclass says its kind, default and use.
+"""How configuration values are read: each option of a dataclass declares all that is known of it.
 
 A `Kind` turns what YAML, JSON, a command line or a cloud API gives into what the code uses, and
 back. `option` attaches one to a dataclass field, `section` makes a kind of a whole dataclass.
-The configuration reader, the effective configuration, the JSON schema and the documentation all
-follow from these declarations, so that a rule stands in one place.
+The configuration reader, the effective configuration, what is masked, what needs a restart, the
+JSON schema and the documentation all follow from these declarations.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import difflib
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -20,6 +20,14 @@ T = TypeVar("T")
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _SHOWN = 100  # characters of a wrong value that are repeated to the person who wrote it
+
+HIDDEN = "<secret>"
+"""What is shown in place of a secret; given back over the API, it means the secret as it is."""
+FIRST_VERSION = "0.1.0"
+"""The version since which an option exists that names no other."""
+
+Secrecy = bool | Callable[[str], bool]
+"""Whether a value is a secret; of a mapping, a function may tell it by each name."""
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys and indexes from the top."""
@@ -72,33 +80,98 @@ class Kind(Generic[T]):
     """One sort of value.
 
     `read` returns the value or raises `Rejected`; `show` gives it back as JSON (secrets masked);
-    `schema` is the JSON schema of what `read` accepts.
+    `schema` is the JSON schema of what `read` accepts. `unit` is that of a bare number.
+    `holds_secrets` tells that a value can come from a file or the environment, and is then
+    masked; `names_files` that it is the path of a file which was read and found good.
     """
 
     read: Callable[[object, ReadContext], T]
     schema: Mapping[str, object]
     show: Callable[[T], object] = lambda value: value
+    unit: str = ""
+    holds_secrets: bool = False
+    names_files: bool = False
 
 
-def option(kind: Kind[T], default: Any = dataclasses.MISSING, *, doc: str) -> Any:
-    """Declare a dataclass field that is a configuration key; without a default it is required."""
-    return dataclasses.field(default=default, metadata={"kind": kind, "doc": doc})
+@dataclass(frozen=True, slots=True)
+class Option:
+    """All that is known of a configuration key.
+
+    `live` keys take effect on a reload, others when the daemon starts. A `secret` value is masked
+    wherever it is shown, however it was given. `unit` is that of a bare number, `since` the
+    version that introduced the key.
+    """
+
+    kind: Kind[Any]
+    default: Any
+    doc: str
+    live: bool
+    secret: Secrecy
+    unit: str
+    since: str
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the key must be given."""
+        return self.default is MISSING
+
+    @property
+    def can_hide(self) -> bool:
+        """Whether a value may be masked where it is shown."""
+        return self.kind.holds_secrets or bool(self.secret)
+
+    def hides(self, name: str) -> bool:
+        """Return whether a value is a secret; of a mapping, the one of this name."""
+        return self.secret(name) if callable(self.secret) else self.secret
+
+    def show(self, content: Any) -> object:
+        """Return a value as JSON, secrets masked."""
+        shown = self.kind.show(content)
+        if not self.secret:
+            return shown
+        if isinstance(shown, dict):
+            return {name: HIDDEN if self.hides(name) else each for name, each in shown.items()}
+        return HIDDEN
+
+    def schema(self) -> dict[str, object]:
+        """Return the JSON schema of the key, with what else is known of it as annotations."""
+        return {
+            **self.kind.schema,
+            "description": self.doc,
+            "x-takes-effect": "on reload" if self.live else "on restart",
+            **({"x-secret": True} if self.secret is True else {}),
+            **({"x-unit": self.unit} if self.unit else {}),
+            "x-since": self.since,
+        }
 
 
-def options_of(cls: type) -> dict[str, dataclasses.Field[Any]]:
-    """Return the fields of a dataclass that are configuration keys, by name."""
+def option(
+    kind: Kind[T],
+    default: Any = MISSING,
+    *,
+    doc: str,
+    live: bool = True,
+    secret: Secrecy = False,
+    unit: str = "",
+    since: str = FIRST_VERSION,
+) -> Any:
+    """Declare a dataclass field that is a configuration key; without a default it is required.
+
+    The other arguments are those of `Option`; `unit` is the kind's own if it is left out.
+    """
+    known = Option(kind, default, doc, live, secret, unit or kind.unit, since)
+    return dataclasses.field(default=default, metadata={"option": known})
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """Return the configuration keys of a dataclass, by name."""
     return _options_of(cls)
 
 
 @cache
-def _options_of(cls: Any) -> dict[str, dataclasses.Field[Any]]:
-    fields = dataclasses.fields(cls)
-    return {field.name: field for field in fields if "kind" in field.metadata}
-
-
-def is_required(field: dataclasses.Field[Any]) -> bool:
-    """Tell whether a configuration key must be given."""
-    return field.default is dataclasses.MISSING
+def _options_of(cls: Any) -> dict[str, Option]:
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return {field.name: field.metadata["option"] for field in fields if "option" in field.metadata}
 
 
 def gather(readings: Iterable[tuple[Path, Callable[[], T]]]) -> list[T]:
@@ -181,15 +254,15 @@ def read_options(
     """
     values: dict[str, Any] = {}
     complaints: list[Complaint] = []
-    for name, field in options_of(cls).items():
+    for name, each in options_of(cls).items():
         if name not in given:
             if name in kept:
                 values[name] = kept[name]
-            elif is_required(field):
+            elif each.is_required:
                 complaints.append(Complaint((), f"missing key {name!r}"))
             continue
         try:
-            values[name] = field.metadata["kind"].read(given[name], outside)
+            values[name] = each.kind.read(given[name], outside)
         except Rejected as rejected:
             complaints += [Complaint((name, *c.path), c.message) for c in rejected.complaints]
     return values, complaints
@@ -220,16 +293,23 @@ def section(cls: type[T]) -> Kind[T]:
         values, complaints = read_options(cls, given, outside)
         return build(cls, values, unknown_keys(given, options_of(cls)) + complaints)
 
-    return Kind(read, schema_of(cls), show_options)
+    options = options_of(cls).values()
+    return Kind(
+        read,
+        schema_of(cls),
+        show_options,
+        holds_secrets=any(each.can_hide for each in options),
+        names_files=any(each.kind.names_files for each in options),
+    )
 
 
 def show_options(value: Any) -> dict[str, object]:
     """Return the effective options of a dataclass as JSON, without those that are not set."""
     shown = {}
-    for name, field in options_of(type(value)).items():
+    for name, each in options_of(type(value)).items():
         content = getattr(value, name)
         if content not in (None, "", ()):
-            shown[name] = field.metadata["kind"].show(content)
+            shown[name] = each.show(content)
     return shown
 
 
@@ -239,9 +319,6 @@ def schema_of(cls: type) -> dict[str, object]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {
-            name: {**field.metadata["kind"].schema, "description": field.metadata["doc"]}
-            for name, field in options.items()
-        },
-        "required": [name for name, field in options.items() if is_required(field)],
+        "properties": {name: each.schema() for name, each in options.items()},
+        "required": [name for name, each in options.items() if each.is_required],
     }

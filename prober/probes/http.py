@@ -6,7 +6,7 @@ where every client is (bare line feeds). Redirects are not followed: a 3xx is a 
 
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, NamedTuple
 
@@ -41,6 +41,7 @@ from prober.model.probe import (
     Target,
     Trouble,
 )
+from prober.model.secret import names_a_secret
 from prober.model.status import Fact, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
@@ -67,9 +68,6 @@ _FRAMING = re.compile(
 _LENGTH = re.compile(rb"[ \t]*\d{1,18}[ \t]*")
 _REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # of a group or not; how often
 _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
-SECRET_HEADERS = re.compile(
-    r".*(?:authorization|cookie|token|secret|password|api[-_]?key).*", re.IGNORECASE
-)
 
 
 def _read_method(value: object, outside: ReadContext) -> str:
@@ -97,15 +95,7 @@ def _read_header(value: object, outside: ReadContext) -> Secret:
     return secret
 
 
-def _show_headers(headers: Frozen[Secret]) -> dict[str, str]:
-    return {
-        name: "<secret>" if SECRET_HEADERS.fullmatch(name) else str(value)
-        for name, value in headers.items()
-    }
-
-
-_HEADERS_READ = mapping_of(Kind(_read_header, SECRET.schema, str), _wrong_header)
-HEADERS = Kind(_HEADERS_READ.read, _HEADERS_READ.schema, _show_headers)
+HEADERS = mapping_of(replace(SECRET, read=_read_header), _wrong_header)
 
 
 def _read_pattern(value: object, _: ReadContext) -> str:
@@ -163,7 +153,10 @@ class HttpProbe:
         DOMAIN_NAME, default=None, doc="Host header and SNI; default: the target's host"
     )
     headers: Frozen[Secret] = option(
-        HEADERS, default=Frozen(), doc="request headers; values may be `{file: …}` or `{env: …}`"
+        HEADERS,
+        default=Frozen(),
+        secret=names_a_secret,
+        doc="request headers; values may be `{file: …}` or `{env: …}`",
     )
     body: Secret | None = option(SECRET, default=None, doc="request body")
     http_version: str = option(
@@ -175,7 +168,10 @@ class HttpProbe:
         doc="must match somewhere in the first `body_limit` bytes of the body",
     )
     body_limit: int = option(
-        integer(1, 1048576), default=65536, doc="bytes of the body that `body_regex` searches"
+        integer(1, 1048576),
+        default=65536,
+        unit="bytes",
+        doc="how much of the body `body_regex` searches",
     )
 
     def __post_init__(self) -> None:

@@ -40,7 +40,10 @@ def with_header(name: str, *, masked: bool) -> Monitor:
         ([tcp(timeout=6.0, interval=5.0)], ["'m': timeout 6s is longer than interval 5s"]),
         ([tcp(slow=1.9, timeout=2.0)], []),
         ([tcp(slow=2.0, timeout=2.0)], ["'m': slow 2s is not shorter than timeout 2s"]),
-        ([with_header("X-Api-Key", masked=False)], ["header X-Api-Key stands in the"]),
+        (
+            [with_header("X-Api-Key", masked=False)],
+            ["'m': headers.X-Api-Key is a secret"],
+        ),
         ([with_header("X-Api-Key", masked=True)], []),
         ([with_header("X-Shop", masked=False)], []),
         ([tcp(enabled=False)], ["pool 'm' is probed by no enabled monitor"]),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -11,12 +12,13 @@ import yaml
 
 from prober.config.monitors import NO_DEFAULT, TYPES_OF, keys_of
 from prober.config.reader import KEYS, Config, load
-from prober.config.reference import with_tables
+from prober.config.reference import SECTIONS, table, with_tables
 from prober.config.schema import json_schema, monitor_schema
 from prober.config.search import PLACES, find_config
 from prober.config.settings import Server
+from prober.model.kinds import integer, text
 from prober.model.monitor import Monitor
-from prober.model.option import options_of, show_options
+from prober.model.option import option, options_of, show_options
 from prober.model.pool import Backend, Pool
 from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
@@ -117,6 +119,31 @@ def test_the_tables_of_the_documentation_are_those_of_the_options() -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     for type_name in PROBE_TYPES:
         assert documented >= set(keys_of(type_name))
+
+
+def test_only_keys_of_server_need_a_restart() -> None:
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert "All other sections take effect on reload." in page
+    for name, section in SECTIONS.items():
+        fixed = [key for key, option in options_of(section).items() if not option.live]
+        assert not fixed or name == "server", name
+    for probe in PROBE_TYPES.values():
+        assert all(option.live for option in options_of(probe).values())
+
+
+def test_a_table_says_since_when_a_key_exists_its_unit_and_that_it_is_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclass(frozen=True)
+    class Section:
+        size: int = option(integer(1, 9), default=5, doc="how large", unit="bytes", since="0.2.0")
+        key: str = option(text(), default="", doc="what opens it", secret=True, live=False)
+
+    monkeypatch.setitem(SECTIONS, "made up", Section)
+    assert table("made up").splitlines()[2:] == [
+        "| `size` | 1 to 9 bytes | `5` | how large; since 0.2.0 | on reload |",
+        "| `key` | text |  | what opens it; never shown | on restart |",
+    ]
 
 
 def test_an_outdated_table_is_replaced() -> None:

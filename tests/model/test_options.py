@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from prober.model.kinds import SECRET, Secret, integer, list_of, text
+from prober.model.kinds import SECRET, Secret, duration, integer, list_of, text
 from prober.model.option import (
     Complaint,
     ReadContext,
@@ -12,7 +12,6 @@ from prober.model.option import (
     build,
     did_you_mean,
     gather,
-    is_required,
     option,
     options_of,
     read_options,
@@ -131,35 +130,48 @@ def test_options_that_are_not_set_are_not_shown() -> None:
 
 
 def test_the_schema_says_what_is_accepted() -> None:
+    known = {"x-takes-effect": "on reload", "x-since": "0.1.0"}
+    size = {"type": "integer", "minimum": 1, "maximum": 9}
     inner = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {
-            "size": {"type": "integer", "minimum": 1, "maximum": 9, "description": "how large"}
-        },
+        "properties": {"size": {**size, "description": "how large", **known}},
         "required": [],
     }
     schema = schema_of(Outer)
     properties = schema["properties"]
     assert isinstance(properties, dict)
     assert schema["required"] == ["name"]
-    assert properties["inner"] == inner | {"description": "what is in it"}
+    assert properties["inner"] == {**inner, "description": "what is in it", **known}
     assert properties["many"] == {
         "type": "array",
         "items": inner,
         "minItems": 0,
         "description": "more of them",
+        **known,
     }
+
+
+def test_the_schema_says_what_else_is_known_of_an_option() -> None:
+    known = option(
+        integer(1, 9), doc="how large", live=False, secret=True, unit="bytes", since="0.2.0"
+    ).metadata["option"]
+    assert known.schema() == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 9,
+        "description": "how large",
+        "x-takes-effect": "on restart",
+        "x-secret": True,
+        "x-unit": "bytes",
+        "x-since": "0.2.0",
+    }
+    assert option(duration(1, 9), doc="how long").metadata["option"].unit == "seconds"
 
 
 def test_only_options_are_options() -> None:
     assert list(options_of(Outer)) == ["name", "inner", "many", "key"]
-    assert [is_required(field) for field in options_of(Outer).values()] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    assert [each.is_required for each in options_of(Outer).values()] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def test_a_type_is_a_documented_frozen_dataclass(cls: type[Probe]) -> None:
 def test_every_field_is_an_option_with_a_default_and_a_description(cls: type[Probe]) -> None:
     options = options_of(cls)
     assert [field.name for field in dataclasses.fields(cls)] == list(options)  # type: ignore[arg-type]  # it is one
-    for field in options.values():
-        assert field.metadata["doc"].strip()
-        assert field.default is not dataclasses.MISSING
+    for option in options.values():
+        assert option.doc.strip()
+        assert not option.is_required
 
 
 @every_type

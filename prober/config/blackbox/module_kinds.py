@@ -7,7 +7,6 @@ from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.unsupported import unsupported
 from prober.model.kinds import (
     BOOLEAN,
-    Frozen,
     Secret,
     choice,
     list_of,
@@ -17,7 +16,6 @@ from prober.model.kinds import (
     reject_surrogates,
 )
 from prober.model.option import Kind, ReadContext, Rejected, expected
-from prober.probes.http import SECRET_HEADERS
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
@@ -92,13 +90,6 @@ def _wrong_header_name(name: str) -> str | None:
     return None if re.fullmatch(_TOKEN, name) else "expected a header name"
 
 
-def _show_headers(headers: Frozen[str]) -> dict[str, str]:
-    return {
-        name: "<secret>" if SECRET_HEADERS.fullmatch(name) else value
-        for name, value in headers.items()
-    }
-
-
 def _read_method(value: object, outside: ReadContext) -> str:
     if value == "CONNECT":
         raise unsupported("CONNECT asks a proxy for a tunnel")
@@ -117,8 +108,8 @@ _PROBER = choice("http", "tcp", "grpc")
 
 TEXT = Kind(_read_text, _STRING)
 TEXT_FILE = Kind(_read_text_file, _STRING)
-SECRET = Kind(_read_secret, _STRING, lambda _: "<secret>")
-SECRET_FILE = Kind(_read_secret_file, _STRING, lambda _: "<secret>")
+SECRET = Kind(_read_secret, _STRING, str, holds_secrets=True)
+SECRET_FILE = Kind(_read_secret_file, _STRING, str, holds_secrets=True)
 DURATION = Kind(_read_duration, _STRING, lambda seconds: f"{seconds:g}s")
 SIZE = Kind(_read_size, _STRING)
 PATTERNS = list_of(RE2)
@@ -128,6 +119,5 @@ PROBER = Kind(_read_prober, _PROBER.schema)
 TLS_VERSION = choice("TLS10", "TLS11", "TLS12", "TLS13")
 HEADER_NAME = matching(_TOKEN, "a header name", 256)
 HEADER_VALUE = Kind(_read_header_value, _STRING)
-_HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name)
-HEADERS = Kind(_HEADERS.read, _HEADERS.schema, _show_headers)
+HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name)
 IGNORED: Kind[object] = Kind(lambda value, _: value, {"type": "object"})

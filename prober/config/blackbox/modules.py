@@ -40,6 +40,7 @@ from prober.model.kinds import (
     text,
 )
 from prober.model.option import Complaint, Rejected, option, section
+from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings
 
 _PROXY = "probes do not go through proxies"
@@ -108,8 +109,8 @@ class BasicAuth:
     """The `basic_auth` of a module."""
 
     username: str = option(HEADER_VALUE, default="", doc="the same")
-    password: Secret | None = option(SECRET, default=None, doc="the same")
-    password_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
+    password: Secret | None = option(SECRET, default=None, secret=True, doc="the same")
+    password_file: Secret | None = option(SECRET_FILE, default=None, secret=True, doc="the same")
 
     def header(self) -> Secret:
         """Return the value of the header."""
@@ -123,8 +124,8 @@ class Authorization:
     """The `authorization` of a module."""
 
     type: str = option(HEADER_VALUE, default="Bearer", doc="the same")
-    credentials: Secret | None = option(SECRET, default=None, doc="the same")
-    credentials_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
+    credentials: Secret | None = option(SECRET, default=None, secret=True, doc="the same")
+    credentials_file: Secret | None = option(SECRET_FILE, default=None, secret=True, doc="the same")
 
     def header(self) -> Secret:
         """Return the value of the header."""
@@ -151,7 +152,7 @@ class HttpModule:
         default="GET",
         doc="the same",
     )
-    headers: Frozen[str] = option(HEADERS, default=Frozen(), doc="the same")
+    headers: Frozen[str] = option(HEADERS, default=Frozen(), secret=names_a_secret, doc="the same")
     body: str = option(TEXT, default="", doc="the same")
     body_file: str = option(
         TEXT_FILE,
@@ -183,8 +184,10 @@ class HttpModule:
     authorization: Authorization | None = option(
         section(Authorization), default=None, doc="the same"
     )
-    bearer_token: Secret | None = option(SECRET, default=None, doc="the same")
-    bearer_token_file: Secret | None = option(SECRET_FILE, default=None, doc="the same")
+    bearer_token: Secret | None = option(SECRET, default=None, secret=True, doc="the same")
+    bearer_token_file: Secret | None = option(
+        SECRET_FILE, default=None, secret=True, doc="the same"
+    )
     enable_http2: bool = option(BOOLEAN, default=True, doc="no effect: HTTP/1.1 is used")
     enable_http3: bool = option(off("HTTP/3 is not spoken"), default=False, doc="refused if true")
     oauth2: None = option(refusing("OAuth 2 is not spoken"), default=None, doc="refused")

@@ -212,7 +212,7 @@ _SHARED = {
         native=_seconds,
     ),
     "urlPath": Member(
-        options_of(HttpProbe)["url_path"].metadata["kind"],
+        options_of(HttpProbe)["url_path"].kind,
         _path(None),
         key="url_path",
         types=_HTTP,
