@@ -3,7 +3,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --quiet install
+PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
+# Nothing is installed that a lock does not name with its hash, what builds the package included.
+LOCKED := install --require-hashes --requirement
+ALONE := --no-deps --no-index --no-build-isolation
 
 # Where `make install` puts things; DESTDIR is for those who make packages.
 PREFIX ?= /usr/local
@@ -14,7 +17,7 @@ STAGE := $(DESTDIR)$(APP).new
 CONFIG := $(SYSCONFDIR)/prober/prober.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz acceptance lint format types bench bench-quick soak lock install uninstall clean
+.PHONY: help run test fuzz acceptance lint format types bench bench-quick soak lock audit install uninstall clean
 
 help: ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,23 +53,38 @@ bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before a
 	$(BIN)/python -m bench.quick
 
 # What is installed as a service or an image can do all that a configuration may ask for.
-EXPORT := --quiet --frozen --no-emit-project --no-header --no-annotate --format requirements-txt \
-    --extra web --extra oci
+EXPORT := uv export --quiet --frozen --no-emit-project --no-header --no-annotate \
+    --format requirements-txt
+EXTRAS := --extra web --extra oci
 
 lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
 	uv lock
-	uv export $(EXPORT) --output-file requirements.lock
+	$(EXPORT) $(EXTRAS) --output-file requirements.lock
+	$(EXPORT) --only-group build --output-file requirements-build.lock
+	$(EXPORT) $(EXTRAS) --extra dev --group build --output-file requirements-dev.lock
+	$(EXPORT) $(EXTRAS) --extra dev --extra browser --extra clients --group build \
+	    --output-file requirements-clients.lock
+	$(EXPORT) --only-group audit --output-file requirements-audit.lock
+
+audit: $(VENV)/audit/bin/pip-audit ## look for known vulnerabilities in what the locks pin
+	.ci/audit $(VENV)/audit/bin/pip-audit
+
+$(VENV)/audit/bin/pip-audit: requirements-audit.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)/audit
+	$(PIP) --python $(VENV)/audit/bin/python $(LOCKED) requirements-audit.lock
 
 install: ## install under PREFIX, for systemd (as root)
 	@case "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root/*|/home/*) \
 	    echo "$(PYTHON) is in a home directory, which a service cannot see;" \
 	        "try: make install PYTHON=/usr/bin/python3" >&2; exit 1;; esac
 	rm -rf "$(STAGE)"
+	$(PYTHON) -m venv --without-pip "$(STAGE)/build"
+	$(PIP) --python "$(STAGE)/build/bin/python" $(LOCKED) requirements-build.lock
+	$(PIP) --python "$(STAGE)/build/bin/python" wheel $(ALONE) --wheel-dir "$(STAGE)/build" .
 	$(PYTHON) -m venv --without-pip "$(STAGE)"
-	$(PYTHON) -m pip --python "$(STAGE)/bin/python" --disable-pip-version-check --quiet install \
-	    --require-hashes --requirement requirements.lock
-	$(PYTHON) -m pip --python "$(STAGE)/bin/python" --disable-pip-version-check --quiet install \
-	    --no-deps .
+	$(PIP) --python "$(STAGE)/bin/python" $(LOCKED) requirements.lock
+	$(PIP) --python "$(STAGE)/bin/python" install --no-deps --no-index "$(STAGE)"/build/*.whl
+	rm -rf "$(STAGE)/build"
 	sed -i 's|$(STAGE)|$(APP)|' "$(STAGE)/bin/prober"
 	chmod -R a+rX "$(STAGE)"
 	rm -rf "$(DESTDIR)$(APP)"
@@ -95,10 +113,16 @@ clean: ## remove the virtual environment and all caches
 $(BIN)/python:
 	$(PYTHON) -m venv --without-pip $(VENV)
 
-$(VENV)/run: pyproject.toml | $(BIN)/python
-	$(PIP) --editable .
+$(VENV)/run: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	$(PIP) --python $(BIN)/python $(LOCKED) requirements.lock --requirement requirements-build.lock
+	$(PIP) --python $(BIN)/python install $(ALONE) --editable .
 	@touch $@
 
-$(VENV)/dev: pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+$(VENV)/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(PIP) --python $(BIN)/python $(LOCKED) requirements-dev.lock
+	$(PIP) --python $(BIN)/python install $(ALONE) --editable .
 	@touch $@ $(VENV)/run
+
+$(VENV)/clients: requirements-clients.lock | $(VENV)/dev
+	$(PIP) --python $(BIN)/python $(LOCKED) requirements-clients.lock
+	@touch $@

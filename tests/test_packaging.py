@@ -21,41 +21,113 @@ def locked() -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
 
 
-def needed(packages: dict[str, dict[str, Any]]) -> set[str]:
-    """Return what prober needs to run with its exported extras, all the way down."""
+NAME = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
+RECIPES = re.sub(r"\\\n\s*", "", (ROOT / "Makefile").read_text())
+EXPORTED = {
+    lock: re.findall(r"--(extra|group|only-group) (\w+)", options.replace("$(EXTRAS)", EXTRAS))
+    for EXTRAS in re.findall(r"^EXTRAS := (.*)", RECIPES, re.MULTILINE)
+    for options, lock in re.findall(r"\$\(EXPORT\) (.*?)\s*--output-file (\S+)", RECIPES)
+}
+"""Each lock file, and the extras and groups that `make lock` exports to it."""
+
+
+def needed(packages: dict[str, dict[str, Any]], lock: str) -> set[str]:
+    """Return what a lock file must pin, all the way down."""
     found: set[str] = set()
-    asked = [*packages["prober"]["dependencies"]]
-    for extra in re.findall(r"--extra (\w+)", (ROOT / "Makefile").read_text()):
-        asked += packages["prober"]["optional-dependencies"].get(extra, ())
+    ours, exported = packages[NAME], EXPORTED[lock]
+    only_groups = all(sort == "only-group" for sort, _ in exported)
+    asked = [] if only_groups else [*ours["dependencies"]]
+    for sort, name in exported:
+        part = "optional-dependencies" if sort == "extra" else "dev-dependencies"
+        asked += ours[part].get(name, ())
+    seen = set()
     while asked:
-        name = asked.pop()["name"]
-        if name not in found:
-            found.add(name)
-            asked += packages[name].get("dependencies", ())
+        wanted = asked.pop()
+        key = wanted["name"], *wanted.get("extra", ())
+        if key in seen:
+            continue
+        seen.add(key)
+        found.add(wanted["name"])
+        package = packages[wanted["name"]]
+        asked += package.get("dependencies", ())
+        for extra in wanted.get("extra", ()):
+            asked += package["optional-dependencies"][extra]
     return found
 
 
-def test_the_pinned_requirements_are_those_of_the_lock() -> None:
+@pytest.mark.parametrize("lock", sorted(path.name for path in ROOT.glob("requirements*.lock")))
+def test_the_pinned_requirements_are_those_of_the_lock(lock: str) -> None:
     packages = locked()
     pinned: dict[str, tuple[str, set[str]]] = {}
-    for entry in re.split(r"\n(?! )", (ROOT / "requirements.lock").read_text().strip()):
+    for entry in re.split(r"\n(?! )", (ROOT / lock).read_text().strip()):
         found = DISTRIBUTION.match(entry)
         assert found, entry
         pinned[found[1]] = found[2], set(HASH.findall(entry))
-    assert pinned.keys() == needed(packages), "run `make lock`"
+    assert pinned.keys() == needed(packages, lock), "run `make lock`"
     for name, (version, hashes) in pinned.items():
         package = packages[name]
-        files = [package["sdist"], *package["wheels"]]
+        files = [*filter(None, [package.get("sdist")]), *package.get("wheels", ())]
         assert (version, hashes) == (package["version"], {file["hash"] for file in files}), name
 
 
 def test_the_lock_is_of_these_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    (entry,) = (each for each in locked().values() if each["name"] == "prober")
-    asked = {each["name"]: each["specifier"] for each in entry["metadata"]["requires-dist"]}
-    for requirement in project["dependencies"]:
+    asked = {
+        (each["name"], each.get("marker", "")): each["specifier"]
+        for each in locked()[NAME]["metadata"]["requires-dist"]
+    }
+    wanted = [(requirement, "") for requirement in project["dependencies"]]
+    for extra, requirements in project["optional-dependencies"].items():
+        wanted += [(requirement, f"extra == '{extra}'") for requirement in requirements]
+    for requirement, marker in wanted:
         name, specifier = re.match(r"([\w-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
-        assert asked[name] == specifier, "run `make lock`"
+        assert asked[name, marker] == specifier, "run `make lock`"
+
+
+def test_what_builds_the_package_is_what_its_lock_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["build-system"]["requires"] == project["dependency-groups"]["build"]
+    (requirement,) = project["build-system"]["requires"]
+    assert requirement in (ROOT / "requirements-build.lock").read_text()
+
+
+INSTALLS = re.compile(r"\b(?:pip|PIP\)?)\b[^\n&|;]*\s(?:install|wheel)\s[^\n&|;]*")
+
+
+@pytest.mark.parametrize("name", ["Makefile", "Dockerfile", ".ci/run", "bench/install"])
+def test_every_step_that_installs_takes_only_what_has_the_right_hash(name: str) -> None:
+    text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
+    for variable, value in re.findall(r"^(\w+) := (.*)", text, re.MULTILINE):
+        text = text.replace(f"$({variable})", value)
+    steps = [step for step in INSTALLS.findall(text) if "apt-get" not in step]
+    assert steps or name == "bench/install"
+    for step in steps:
+        assert "--require-hashes" in step or {"--no-deps", "--no-index"} <= {*step.split()}, step
+
+
+SAID = [
+    path
+    for pattern in ("*.md", "docs/**/*.md", "prober/**/*.py", "deploy/**/*", "systemd/*")
+    for path in ROOT.glob(pattern)
+    if path.is_file() and path.suffix not in (".png", ".svg")
+]
+
+
+def test_no_instruction_fetches_what_somebody_else_has_put_on_the_index() -> None:
+    """The index's `prober` is a stranger's, and ours is not there: only a clone can be installed."""
+    for path in SAID:
+        for asked in re.findall(r"\b(?:pip|pipx|uv) (?:pip )?install ([^`\n]*)", path.read_text()):
+            names = re.findall(r"[\w.-]+(?=[\[,'\" ]|$)", asked)
+            assert not {"prober", NAME} & set(names), f"{path}: {asked}"
+
+
+@pytest.mark.parametrize("path", ["Dockerfile", "deploy/compose.yaml"])
+def test_images_are_named_by_digest(path: str) -> None:
+    text = (ROOT / path).read_text()
+    images = re.findall(r"\b(?:docker\.io|quay\.io|ghcr\.io)/\S+", text)
+    assert images
+    for image in images:
+        assert re.fullmatch(r"\S+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")

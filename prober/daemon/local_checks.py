@@ -1,5 +1,6 @@
 """What only this machine can tell about the server's part of a configuration."""
 
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -16,8 +17,7 @@ def _vet_server(server: Server) -> Iterator[Complaint]:
     if not keys:
         return
     if find_spec("cryptography") is None:
-        message = "needs the package cryptography: pip install 'prober[oci]'"
-        yield Complaint(("auth", "oracle_keys"), message)
+        yield Complaint(("auth", "oracle_keys"), _missing("cryptography"))
         return
     for i, key in enumerate(keys):
         if problem := _wrong_key(key):
@@ -38,13 +38,18 @@ def _wrong_key(key: OracleKey) -> str | None:
 
 def _vet_endpoint(endpoint: Endpoint) -> Iterator[Complaint]:
     if endpoint.basic_auth_users and find_spec("bcrypt") is None:
-        message = "needs the package bcrypt: pip install 'prober[web]'"
-        yield Complaint(("basic_auth_users",), message)
+        yield Complaint(("basic_auth_users",), _missing("bcrypt"))
     if endpoint.tls_server_config:
         try:
             make_context(endpoint.tls_server_config)
         except (OSError, ValueError) as error:
             yield Complaint(("tls_server_config",), unusable(error))
+
+
+def _missing(package: str) -> str:
+    """Return what is missing and a command that works however prober was installed."""
+    command = f"python3 -m pip --python {sys.executable} install {package}"
+    return f"needs the package {package}: {command}"
 
 
 VET_SERVER = VetServer(_vet_server, _vet_endpoint)
