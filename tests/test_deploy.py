@@ -66,6 +66,33 @@ def named(kind: str) -> Document:
     return found
 
 
+# Who may reach it
+
+
+def test_only_named_pods_reach_the_service() -> None:
+    policy, service = named("NetworkPolicy")["spec"], named("Service")["spec"]
+    assert policy["podSelector"]["matchLabels"] == service["selector"]
+    assert policy["policyTypes"] == ["Ingress"]
+    (rule,) = policy["ingress"]
+    assert all("podSelector" in source for source in rule["from"])
+    (port,) = service["ports"]
+    assert [each["port"] for each in rule["ports"]] == [port["targetPort"]]
+    assert service.get("type", "ClusterIP") == "ClusterIP"
+
+
+def test_the_policy_is_applied_with_the_rest() -> None:
+    assert "networkpolicy.yaml" in named("Kustomization")["resources"]
+
+
+def test_nothing_of_the_compose_file_has_a_password_that_everybody_knows() -> None:
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    environment = compose["services"]["grafana"]["environment"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"].startswith("${GRAFANA_PASSWORD:?")
+    for service in compose["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
 # The image
 
 

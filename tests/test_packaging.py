@@ -114,7 +114,7 @@ SAID = [
 
 
 def test_no_instruction_fetches_what_somebody_else_has_put_on_the_index() -> None:
-    """The index's `prober` is a stranger's, and ours is not there: only a clone can be installed."""
+    """The index has a stranger's `prober`, and none of ours: only a clone can be installed."""
     for path in SAID:
         for asked in re.findall(r"\b(?:pip|pipx|uv) (?:pip )?install ([^`\n]*)", path.read_text()):
             names = re.findall(r"[\w.-]+(?=[\[,'\" ]|$)", asked)
