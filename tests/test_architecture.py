@@ -13,19 +13,20 @@ FACE = {"__init__.py", "__main__.py", "py.typed"}
 """The files beside the rooms."""
 ROOMS = {
     "model": set[str](),
-    "probes": {"model"},
+    "protocols": {"model"},
+    "probes": {"model", "protocols"},
     "config": {"model", "probes"},
     "edits": {"model", "probes", "config"},
-    "engine": {"model", "probes"},
+    "engine": {"model", "protocols", "probes"},
     "state": {"model", "probes", "edits"},
     "discovery": {"model", "config", "state"},
-    "blackbox": {"model", "probes", "config", "engine"},
+    "blackbox": {"model", "protocols", "probes", "config", "engine"},
     "logs": {"model"},
     "systemd": {"model", "state"},
-    "demo": {"model", "config"},
+    "demo": {"model", "protocols", "config"},
     "web.server": {"model", "edits", "state"},
     "web.api": {"model", "probes", "edits", "state", "blackbox", "web.server"},
-    "web.metrics": {"model", "probes", "state", "web.server"},
+    "web.metrics": {"model", "protocols", "probes", "state", "web.server"},
     "web.page": {"model", "probes", "state", "web.server", "web.api"},
     "web.dialects": {"model", "probes", "edits", "state", "web.server", "web.api"},
     "web": {
@@ -105,7 +106,9 @@ def test_no_imports_run_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "banned"), [("model", NOT_IN_THE_MODEL), ("probes", IMPURE)], ids=["model", "probes"]
+    ("room", "banned"),
+    [("model", NOT_IN_THE_MODEL), ("protocols", IMPURE), ("probes", IMPURE)],
+    ids=["model", "protocols", "probes"],
 )
 def test_what_decides_reads_no_clock_and_opens_no_socket(room: str, banned: set[str]) -> None:
     checked = [name for name in MODULES if name.startswith(f"prober.{room}.")]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from prober.engine.leaf import not_after, read_value
+from prober.protocols.der import not_after, read_value
 
 _OBJECT_ID, _BOOLEAN, _OCTETS, _VERSION, _EXTENSIONS = 0x06, 0x01, 0x04, 0xA0, 0xA3
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")

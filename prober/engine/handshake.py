@@ -3,13 +3,13 @@
 import ssl
 from collections.abc import Iterator
 
-from prober.engine.leaf import not_after
 from prober.engine.os_errors import from_tls
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
+from prober.protocols.der import not_after
 
 READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: its type, a version, its length in two bytes

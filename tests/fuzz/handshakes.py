@@ -9,10 +9,10 @@ import trustme
 from cryptography import x509
 
 from prober.engine.handshake import TlsStream, make_context
-from prober.engine.leaf import not_after
 from prober.model.probe import Trouble
 from prober.model.status import Result, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.protocols.der import not_after
 from tests.fuzz.subject import Feed, Subject
 
 FLIGHTS = 6

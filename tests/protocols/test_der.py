@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.engine.leaf import not_after
-from tests.engine.conftest import Certificates
+from prober.protocols.der import not_after
 
+AUTHORITY = trustme.CA()
 END = datetime(2040, 5, 6, 7, 8, 9, tzinfo=UTC)
 WRITTEN = b"400506070809Z"
 
@@ -22,8 +22,8 @@ def der(leaf: trustme.LeafCert) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def certificate(certificates: Certificates) -> bytes:
-    return der(certificates.issue("localhost", not_after=END))
+def certificate() -> bytes:
+    return der(AUTHORITY.issue_cert("localhost", not_after=END))
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def certificate(certificates: Certificates) -> bytes:
         datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),  # "no well-defined expiration date"
     ],
 )
-def test_it_is_what_another_reader_finds(certificates: Certificates, end: datetime) -> None:
+def test_it_is_what_another_reader_finds(end: datetime) -> None:
     start = datetime(1999, 1, 1, tzinfo=UTC)
-    content = der(certificates.issue("localhost", not_before=start, not_after=end))
+    content = der(AUTHORITY.issue_cert("localhost", not_before=start, not_after=end))
     assert x509.load_der_x509_certificate(content).not_valid_after_utc == end
     assert not_after(content) == end.timestamp()
 

@@ -1,0 +1,1 @@
+"""Readers and writers of formats, each at its own door."""
