@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from prober.model.probe import RECEIVE, Send, StartTls, Steps, Trouble
 from prober.model.status import Reason, Verdict
-from prober.probes.http import ChunkedBody, PlainBody, read_head
+from prober.protocols.http1 import ChunkedBody, PlainBody, read_head
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a body that are read, whatever the module says."""
