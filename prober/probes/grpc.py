@@ -9,7 +9,7 @@ Sources: RFC 9113 (HTTP/2); grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from prober import __version__
@@ -19,13 +19,26 @@ from prober.model.probe import RECEIVE, Send, StartTls, Steps, Target, Trouble
 from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import TLS, handshake
+from prober.protocols.http2 import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_LIMIT,
+    GOAWAY,
+    HEADERS,
+    PING,
+    PREFACE,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    Frame,
+    unpadded,
+    write_frame,
+)
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PUSH_PROMISE = 0, 1, 3, 4, 5
-_PING, _GOAWAY, _CONTINUATION = 6, 7, 9
-_END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
-_OF_A_CALL = (_DATA, _HEADERS, _RST_STREAM, _CONTINUATION)
-_FRAME_LIMIT = 16384  # the largest frame that may be sent to a client that asked for nothing else
+_OF_A_CALL = (DATA, HEADERS, RST_STREAM, CONTINUATION)
 _REPLY_LIMIT = 65536
 _FRAMES_LIMIT = 1024
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
@@ -80,10 +93,10 @@ class GrpcProbe:
         body = struct.pack(">BI", 0, len(message)) + message
         return b"".join(
             (
-                _PREFACE,
-                _frame(_SETTINGS, 0, 0, b"\x00\x02\x00\x00\x00\x00"),  # ENABLE_PUSH 0
-                _frame(_HEADERS, _END_HEADERS, 1, headers),
-                _frame(_DATA, _END_STREAM, 1, body),
+                PREFACE,
+                write_frame(SETTINGS, 0, 0, b"\x00\x02\x00\x00\x00\x00"),  # ENABLE_PUSH 0
+                write_frame(HEADERS, END_HEADERS, 1, headers),
+                write_frame(DATA, END_STREAM, 1, body),
             )
         )
 
@@ -128,35 +141,12 @@ def _broken(what: str) -> Trouble:
     return Trouble(Reason.BAD_RESPONSE, f"not a valid gRPC reply: {what}")
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
 def _varint(number: int) -> bytes:
     digits = bytearray()
     while number > 0x7F:
         digits.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes((*digits, number))
-
-
-class _Frame(NamedTuple):
-    kind: int
-    flags: int
-    stream: int
-    payload: bytes
-
-
-def _unpadded(frame: _Frame) -> bytes:
-    """Return the payload of DATA or HEADERS without padding and priority (RFC 9113, 6.1, 6.2)."""
-    start, end = 0, len(frame.payload)
-    if frame.flags & _PADDED:
-        start, end = 1, end - frame.payload[0] if frame.payload else -1
-    if frame.kind == _HEADERS and frame.flags & _PRIORITY:
-        start += 5
-    if start > end:
-        raise _broken("its padding is longer than the frame")
-    return frame.payload[start:end]
 
 
 @dataclass(slots=True)
@@ -179,7 +169,7 @@ class _Reply:
         """Take bytes from the server; return what must be sent in answer to its frames."""
         return b"".join(self._take(frame) for frame in self._frames(content))
 
-    def _frames(self, content: bytes) -> Iterator[_Frame]:
+    def _frames(self, content: bytes) -> Iterator[Frame]:
         content = self._buffer + content
         position = 0
         if not self._greeted and content[0]:  # the frame would be longer than the limit
@@ -187,9 +177,9 @@ class _Reply:
         while len(content) - position >= 9 and not self.ended:
             length = int.from_bytes(content[position : position + 3])
             kind, flags, stream = struct.unpack_from(">BBI", content, position + 3)
-            if length > _FRAME_LIMIT:
+            if length > FRAME_LIMIT:
                 raise _broken(f"a frame of {length} bytes")
-            if not self._greeted and kind != _SETTINGS:
+            if not self._greeted and kind != SETTINGS:
                 raise _broken("its first frame is not SETTINGS")
             if len(content) - position < 9 + length:
                 break
@@ -199,54 +189,54 @@ class _Reply:
                 raise _broken(f"more than {_FRAMES_LIMIT} frames")
             payload = content[position + 9 : position + 9 + length]
             position += 9 + length
-            yield _Frame(kind, flags, stream & 0x7FFFFFFF, payload)
+            yield Frame(kind, flags, stream & 0x7FFFFFFF, payload)
         self._buffer = content[position:]
 
-    def _take(self, frame: _Frame) -> bytes:
+    def _take(self, frame: Frame) -> bytes:
         self._check(frame)
         kind = frame.kind
-        if kind == _SETTINGS and not frame.flags & _ACK:
-            return _frame(_SETTINGS, _ACK, 0, b"")
-        if kind == _PING and not frame.flags & _ACK:
-            return _frame(_PING, _ACK, 0, frame.payload)
-        if kind in (_HEADERS, _CONTINUATION):
+        if kind == SETTINGS and not frame.flags & ACK:
+            return write_frame(SETTINGS, ACK, 0, b"")
+        if kind == PING and not frame.flags & ACK:
+            return write_frame(PING, ACK, 0, frame.payload)
+        if kind in (HEADERS, CONTINUATION):
             self._take_headers(frame)
-        elif kind == _DATA:
+        elif kind == DATA:
             self._take_message(frame)
-        elif kind == _RST_STREAM:
+        elif kind == RST_STREAM:
             code = int.from_bytes(frame.payload[:4])
             raise Trouble(Reason.RESET, f"the server reset the call, HTTP/2 error {code}")
-        elif kind == _GOAWAY:
+        elif kind == GOAWAY:
             last, code = struct.unpack(">II", frame.payload[:8].ljust(8, b"\xff"))
             if code or not last & 0x7FFFFFFF:
                 raise Trouble(Reason.CLOSED, f"the server sent GOAWAY, HTTP/2 error {code}")
         return b""
 
-    def _check(self, frame: _Frame) -> None:
+    def _check(self, frame: Frame) -> None:
         """Raise `Trouble` if the frame cannot come here."""
-        if self._block is not None and frame.kind != _CONTINUATION:
+        if self._block is not None and frame.kind != CONTINUATION:
             raise _broken("a header block is not finished")
-        if self._block is None and frame.kind == _CONTINUATION:
+        if self._block is None and frame.kind == CONTINUATION:
             raise _broken("a CONTINUATION frame without HEADERS")
         if frame.kind in _OF_A_CALL and frame.stream != 1:
             raise _broken(f"a frame for call {frame.stream}, which was not made")
-        if frame.kind == _PUSH_PROMISE:
+        if frame.kind == PUSH_PROMISE:
             raise _broken("it pushes although that was declined")
 
-    def _take_message(self, frame: _Frame) -> None:
-        self.message += _unpadded(frame)
+    def _take_message(self, frame: Frame) -> None:
+        self.message += unpadded(frame)
         if len(self.message) > _REPLY_LIMIT:
             raise _broken(f"its message is longer than {_REPLY_LIMIT} bytes")
-        self.ended = bool(frame.flags & _END_STREAM)
+        self.ended = bool(frame.flags & END_STREAM)
 
-    def _take_headers(self, frame: _Frame) -> None:
-        if frame.kind == _HEADERS:
-            block, self._block_ends = _unpadded(frame), bool(frame.flags & _END_STREAM)
+    def _take_headers(self, frame: Frame) -> None:
+        if frame.kind == HEADERS:
+            block, self._block_ends = unpadded(frame), bool(frame.flags & END_STREAM)
         else:
             block = (self._block or b"") + frame.payload
         if len(block) > _REPLY_LIMIT:
             raise _broken(f"its headers are longer than {_REPLY_LIMIT} bytes")
-        self._block = None if frame.flags & _END_HEADERS else block
+        self._block = None if frame.flags & END_HEADERS else block
         if self._block is not None:
             return
         for name, value in self._decode(block):
