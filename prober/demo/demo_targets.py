@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from datetime import datetime
 from itertools import cycle
@@ -14,13 +14,25 @@ from weakref import WeakSet
 
 from hpack import Encoder
 
+from prober.protocols.http2 import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PREFACE,
+    SETTINGS,
+    Frame,
+    FrameReader,
+    Http2Error,
+    write_frame,
+)
+
 HTTP_END = b"\r\n\r\n"
 """What ends a request without a body."""
 
 _REQUEST_LIMIT = 65536
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, section 3.4
-_DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
-_END_STREAM, _ACK, _END_HEADERS = 0x1, 0x1, 0x4
 _SERVING = b"\x08\x01"  # HealthCheckResponse with field 1, status, SERVING
 
 Holder = AsyncExitStack | ExitStack
@@ -97,35 +109,28 @@ class GrpcHealth(Talking):
     """Answers every gRPC call with SERVING: the few HTTP/2 frames that a health check needs."""
 
     def __init__(self) -> None:
-        self._received = b""
-        self._greeted = False
+        self._frames = FrameReader(preface=PREFACE)
         self._encoder = Encoder()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the settings, with which a server begins."""
         super().connection_made(transport)
-        self.transport.write(_frame(_SETTINGS, 0, 0))
+        self.transport.write(write_frame(SETTINGS))
 
     def data_received(self, data: bytes) -> None:
-        """Answer what needs an answer."""
-        self._received += data
-        self.transport.writelines([*self._answers()])
+        """Answer what needs an answer; hang up on what is not HTTP/2."""
+        try:
+            for frame in self._frames.feed(data):
+                self.transport.write(self._answer(frame))
+        except Http2Error:
+            self.transport.abort()
 
-    def _answers(self) -> Iterator[bytes]:
-        if not self._greeted and len(self._received) >= len(_PREFACE):
-            self._greeted = True
-            self._received = self._received.removeprefix(_PREFACE)
-        while self._greeted and len(self._received) >= 9:
-            length = int.from_bytes(self._received[:3])
-            kind, flags, stream = struct.unpack_from(">BBI", self._received, 3)
-            if len(self._received) < 9 + length:
-                return
-            payload = self._received[9 : 9 + length]
-            self._received = self._received[9 + length :]
-            if kind in (_SETTINGS, _PING) and not flags & _ACK:
-                yield _frame(kind, _ACK, 0, payload if kind == _PING else b"")
-            elif kind in (_DATA, _HEADERS) and flags & _END_STREAM:
-                yield self._serving(stream)
+    def _answer(self, frame: Frame) -> bytes:
+        if frame.kind in (SETTINGS, PING) and not frame.flags & ACK:
+            return write_frame(frame.kind, ACK, 0, frame.payload if frame.kind == PING else b"")
+        if frame.kind in (DATA, HEADERS) and frame.flags & END_STREAM:
+            return self._serving(frame.stream)
+        return b""
 
     def _serving(self, stream: int) -> bytes:
         head = self._encoder.encode([(":status", "200"), ("content-type", "application/grpc")])
@@ -133,15 +138,11 @@ class GrpcHealth(Talking):
         trailers = self._encoder.encode([("grpc-status", "0")])
         return b"".join(
             (
-                _frame(_HEADERS, _END_HEADERS, stream, head),
-                _frame(_DATA, 0, stream, message),
-                _frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, trailers),
+                write_frame(HEADERS, END_HEADERS, stream, head),
+                write_frame(DATA, 0, stream, message),
+                write_frame(HEADERS, END_HEADERS | END_STREAM, stream, trailers),
             )
         )
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 class Echo(asyncio.DatagramProtocol):

@@ -1,15 +1,12 @@
 """GRPC: good when grpc.health.v1.Health/Check answers with an expected code, and SERVING.
 
-The few HTTP/2 frames that one call needs are read and written here; header compression is the
-`hpack` library's. A full HTTP/2 stack costs several times as much per probe.
-
-Sources: RFC 9113 (HTTP/2); grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking.md.
+Sources: grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking.md.
 """
 
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from prober import __version__
@@ -20,27 +17,14 @@ from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import TLS, handshake
 from prober.protocols.http2 import (
-    ACK,
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    FRAME_LIMIT,
-    GOAWAY,
-    HEADERS,
-    PING,
-    PREFACE,
-    PUSH_PROMISE,
-    RST_STREAM,
-    SETTINGS,
-    Frame,
-    unpadded,
-    write_frame,
+    Call,
+    GoAwayError,
+    Http2Error,
+    StreamResetError,
+    read_code,
+    write_call,
 )
 
-_OF_A_CALL = (DATA, HEADERS, RST_STREAM, CONTINUATION)
-_REPLY_LIMIT = 65536
-_FRAMES_LIMIT = 1024
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _SERVING = 1
 
@@ -75,63 +59,67 @@ class GrpcProbe:
         return lambda: self._converse(start, request)
 
     def _request(self, target: Target) -> bytes:
-        from hpack import Encoder  # noqa: PLC0415  (only a configuration with GRPC pays for it)
-
-        headers = Encoder().encode(
-            [
-                (":method", "POST"),
-                (":scheme", "https" if self.tls else "http"),
-                (":path", "/grpc.health.v1.Health/Check"),
-                (":authority", self.authority or str(target)),
-                ("te", "trailers"),
-                ("content-type", "application/grpc"),
-                ("user-agent", f"prober/{__version__}"),
-            ]
-        )
+        headers = [
+            (":method", "POST"),
+            (":scheme", "https" if self.tls else "http"),
+            (":path", "/grpc.health.v1.Health/Check"),
+            (":authority", self.authority or str(target)),
+            ("te", "trailers"),
+            ("content-type", "application/grpc"),
+            ("user-agent", f"prober/{__version__}"),
+        ]
         service = self.service.encode()
         message = b"\x0a" + _varint(len(service)) + service if service else b""
-        body = struct.pack(">BI", 0, len(message)) + message
-        return b"".join(
-            (
-                PREFACE,
-                write_frame(SETTINGS, 0, 0, b"\x00\x02\x00\x00\x00\x00"),  # ENABLE_PUSH 0
-                write_frame(HEADERS, END_HEADERS, 1, headers),
-                write_frame(DATA, END_STREAM, 1, body),
-            )
-        )
+        return write_call(headers, struct.pack(">BI", 0, len(message)) + message)
 
     def _converse(self, start: StartTls | None, request: Send) -> Steps:
         if start is not None:
             yield start
         yield request
-        reply = _Reply()
-        while not reply.ended:
-            content: bytes = yield RECEIVE
-            if not content:
-                return Verdict(Reason.CLOSED, "closed before the call was answered")
-            answers = reply.feed(content)
-            if answers and not reply.ended:
-                yield Send(answers)
-        return self._judge(reply)
+        call = Call()
+        try:
+            while not call.ended:
+                content: bytes = yield RECEIVE
+                if not content:
+                    return Verdict(Reason.CLOSED, "closed before the call was answered")
+                answers = call.feed(content)
+                if answers and not call.ended:
+                    yield Send(answers)
+            return self._judge(call)
+        except Http2Error as error:
+            raise _broken(str(error)) from None
+        except StreamResetError as error:
+            detail = f"the server reset the call, HTTP/2 error {error.code}"
+            return Verdict(Reason.RESET, detail)
+        except GoAwayError as error:
+            return Verdict(Reason.CLOSED, f"the server sent GOAWAY, HTTP/2 error {error.code}")
 
-    def _judge(self, reply: "_Reply") -> Verdict:
-        if not reply.http_status:
+    def _judge(self, call: Call) -> Verdict:
+        if not call.status:
             raise _broken("it has no :status")
-        if reply.grpc_status is None:
-            if reply.http_status != 200:
-                facts = {"http_status_code": reply.http_status}
-                detail = f"HTTP {reply.http_status} instead of a gRPC answer"
+        code, message = None, ""
+        for name, value in call.headers:
+            if name == b"grpc-status":
+                code = read_code(name, value, 2)
+            elif name == b"grpc-message":
+                words = unquote_to_bytes(value)[:200].decode(errors="replace")
+                message = "".join(c if c.isprintable() else "\ufffd" for c in words)
+        if code is None:
+            if call.status != 200:
+                facts = {"http_status_code": call.status}
+                detail = f"HTTP {call.status} instead of a gRPC answer"
                 return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
             raise _broken("the call ended without a grpc-status")
-        code = reply.grpc_status
+        return self._judge_code(code, f": {message}" if message else "", bytes(call.body))
+
+    def _judge_code(self, code: int, words: str, body: bytes) -> Verdict:
         facts = {"grpc_status_code": code}
-        words = f": {reply.grpc_message}" if reply.grpc_message else ""
         if code not in self.expected_codes.members:
             detail = f"gRPC code {code}{words}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
         if code != 0:
             return Verdict(Reason.OK, f"gRPC code {code}{words}", facts)
-        status = _serving_status(bytes(reply.message))
+        status = _serving_status(body)
         name = _SERVING_STATUS[status] if status < len(_SERVING_STATUS) else str(status)
         reason = Reason.OK if status == _SERVING else Reason.NOT_SERVING
         return Verdict(reason, f"gRPC {name}", {**facts, "grpc_serving_status": name})
@@ -147,123 +135,6 @@ def _varint(number: int) -> bytes:
         digits.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes((*digits, number))
-
-
-@dataclass(slots=True)
-class _Reply:
-    """What has come of the answer to the one call."""
-
-    ended: bool = False
-    http_status: int = 0
-    grpc_status: int | None = None
-    grpc_message: str = ""
-    message: bytearray = field(default_factory=bytearray)
-    _buffer: bytes = b""
-    _greeted: bool = False
-    _frames_left: int = _FRAMES_LIMIT
-    _block: bytes | None = None  # a header block that CONTINUATION frames go on with
-    _block_ends: bool = False
-    _decoder: Any = None
-
-    def feed(self, content: bytes) -> bytes:
-        """Take bytes from the server; return what must be sent in answer to its frames."""
-        return b"".join(self._take(frame) for frame in self._frames(content))
-
-    def _frames(self, content: bytes) -> Iterator[Frame]:
-        content = self._buffer + content
-        position = 0
-        if not self._greeted and content[0]:  # the frame would be longer than the limit
-            raise _broken(f"it starts with {content[:16]!r}")
-        while len(content) - position >= 9 and not self.ended:
-            length = int.from_bytes(content[position : position + 3])
-            kind, flags, stream = struct.unpack_from(">BBI", content, position + 3)
-            if length > FRAME_LIMIT:
-                raise _broken(f"a frame of {length} bytes")
-            if not self._greeted and kind != SETTINGS:
-                raise _broken("its first frame is not SETTINGS")
-            if len(content) - position < 9 + length:
-                break
-            self._greeted = True
-            self._frames_left -= 1
-            if self._frames_left < 0:
-                raise _broken(f"more than {_FRAMES_LIMIT} frames")
-            payload = content[position + 9 : position + 9 + length]
-            position += 9 + length
-            yield Frame(kind, flags, stream & 0x7FFFFFFF, payload)
-        self._buffer = content[position:]
-
-    def _take(self, frame: Frame) -> bytes:
-        self._check(frame)
-        kind = frame.kind
-        if kind == SETTINGS and not frame.flags & ACK:
-            return write_frame(SETTINGS, ACK, 0, b"")
-        if kind == PING and not frame.flags & ACK:
-            return write_frame(PING, ACK, 0, frame.payload)
-        if kind in (HEADERS, CONTINUATION):
-            self._take_headers(frame)
-        elif kind == DATA:
-            self._take_message(frame)
-        elif kind == RST_STREAM:
-            code = int.from_bytes(frame.payload[:4])
-            raise Trouble(Reason.RESET, f"the server reset the call, HTTP/2 error {code}")
-        elif kind == GOAWAY:
-            last, code = struct.unpack(">II", frame.payload[:8].ljust(8, b"\xff"))
-            if code or not last & 0x7FFFFFFF:
-                raise Trouble(Reason.CLOSED, f"the server sent GOAWAY, HTTP/2 error {code}")
-        return b""
-
-    def _check(self, frame: Frame) -> None:
-        """Raise `Trouble` if the frame cannot come here."""
-        if self._block is not None and frame.kind != CONTINUATION:
-            raise _broken("a header block is not finished")
-        if self._block is None and frame.kind == CONTINUATION:
-            raise _broken("a CONTINUATION frame without HEADERS")
-        if frame.kind in _OF_A_CALL and frame.stream != 1:
-            raise _broken(f"a frame for call {frame.stream}, which was not made")
-        if frame.kind == PUSH_PROMISE:
-            raise _broken("it pushes although that was declined")
-
-    def _take_message(self, frame: Frame) -> None:
-        self.message += unpadded(frame)
-        if len(self.message) > _REPLY_LIMIT:
-            raise _broken(f"its message is longer than {_REPLY_LIMIT} bytes")
-        self.ended = bool(frame.flags & END_STREAM)
-
-    def _take_headers(self, frame: Frame) -> None:
-        if frame.kind == HEADERS:
-            block, self._block_ends = unpadded(frame), bool(frame.flags & END_STREAM)
-        else:
-            block = (self._block or b"") + frame.payload
-        if len(block) > _REPLY_LIMIT:
-            raise _broken(f"its headers are longer than {_REPLY_LIMIT} bytes")
-        self._block = None if frame.flags & END_HEADERS else block
-        if self._block is not None:
-            return
-        for name, value in self._decode(block):
-            if name == b":status":
-                self.http_status = _read_code(name, value, 3)
-            elif name == b"grpc-status":
-                self.grpc_status = _read_code(name, value, 2)
-            elif name == b"grpc-message":
-                words = unquote_to_bytes(value)[:200].decode(errors="replace")
-                self.grpc_message = "".join(c if c.isprintable() else "\ufffd" for c in words)
-        self.ended = self._block_ends
-
-    def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
-        from hpack import Decoder, HPACKError  # noqa: PLC0415  (see bind)
-
-        self._decoder = self._decoder or Decoder()
-        try:
-            headers: list[tuple[bytes, bytes]] = self._decoder.decode(block, raw=True)
-        except HPACKError:
-            raise _broken("its headers cannot be read") from None
-        return headers
-
-
-def _read_code(name: bytes, value: bytes, digits: int) -> int:
-    if not value.isdigit() or len(value) > digits:
-        raise _broken(f"its {name.decode()} is {value[:16]!r}")
-    return int(value)
 
 
 def _serving_status(message: bytes) -> int:
