@@ -9,6 +9,7 @@ from prometheus_client.utils import floatToGoString
 
 from prober.blackbox.chain import Certificate, read_certificate
 from prober.model.probe import TlsSession
+from prober.protocols.exposition import write_head, write_labels
 
 HELP = {
     "probe_dns_lookup_time_seconds": "Returns the time taken for probe dns lookup in seconds",
@@ -99,9 +100,9 @@ class Findings:
 
     def _families(self) -> Iterator[str]:
         for name, samples in sorted(self._gauges.items()):
-            yield f"# HELP {name} {HELP[name]}\n# TYPE {name} gauge\n"
+            yield write_head(name, "gauge", HELP[name])
             for labels, value in sorted(samples.items()):
-                pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
+                pairs = write_labels(labels)
                 shown = f"{name}{{{pairs}}}" if pairs else name
                 yield f"{shown} {_go_string(value)}\n"
 
@@ -123,7 +124,3 @@ def _leaf_labels(leaf: Certificate) -> dict[str, str]:
 def _quoted(value: object) -> str:
     text = f"{value:.9g}" if isinstance(value, float) else str(value)
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

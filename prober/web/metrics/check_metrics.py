@@ -7,7 +7,7 @@ prometheus_client would write them. The daemon's own metrics are left to it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
@@ -17,6 +17,7 @@ from prometheus_client.utils import floatToGoString
 
 from prober.model.monitor import Check
 from prober.model.status import PHASES, Outcome, Status
+from prober.protocols.exposition import escape_label, write_head, write_labels
 from prober.state.histogram import Histogram
 from prober.state.store import MonitorCounters, Statuses, Store
 from prober.state.vitals import Vitals
@@ -146,10 +147,10 @@ class Metrics:
     def _aggregates(self) -> Iterator[str]:
         statuses = Statuses()
         yield _group_head("backend")
-        escaped = {pool.name: _escaped(pool.name) for pool in self._store.model.pools}
+        escaped = {pool.name: escape_label(pool.name) for pool in self._store.model.pools}
         lines: list[str] = []
         for pool, backend_state in statuses.gather(self._store):
-            labels = f'pool="{escaped[pool.name]}",target="{_escaped(backend_state.key)}"'
+            labels = f'pool="{escaped[pool.name]}",target="{escape_label(backend_state.key)}"'
             lines.append(
                 f"prober_backend_status{{{labels}}} {_STATUS_TEXT[backend_state.status]}\n"
             )
@@ -168,7 +169,7 @@ class Metrics:
         counters = tuple(self._store.counters.items())
         for family in MONITOR_FAMILIES:
             shown = family.name.removesuffix("_total") if as_openmetrics else family.name
-            yield _head(shown, family.type, family.help)
+            yield write_head(shown, family.type, family.help)
             for monitor, each in counters:
                 yield family.lines(monitor, each)
 
@@ -177,7 +178,7 @@ def _gauge(
     name: str, text: str, labels: Sequence[str], shown: Sequence[str | None]
 ) -> Iterator[str]:
     """Yield a gauge of each row that has a value, some lines at a time."""
-    yield _head(name, "gauge", text)
+    yield write_head(name, "gauge", text)
     for start in range(0, len(labels), _BATCH):
         batch = slice(start, start + _BATCH)
         rows = zip(labels[batch], shown[batch], strict=True)
@@ -186,7 +187,7 @@ def _gauge(
 
 def _gauge_by_type(gauge: Gauge, rows: Sequence[tuple[str, Outcome, str]]) -> Iterator[str]:
     """Yield a gauge that only some results have."""
-    yield _head(gauge.name, "gauge", gauge.help)
+    yield write_head(gauge.name, "gauge", gauge.help)
     for start in range(0, len(rows), _BATCH):
         yield "".join(
             [
@@ -199,40 +200,27 @@ def _gauge_by_type(gauge: Gauge, rows: Sequence[tuple[str, Outcome, str]]) -> It
 
 def _group_head(noun: str) -> str:
     text = f"Status of a {noun.replace('_', ' ')}: {_STATUS_HELP}"
-    return _head(f"prober_{noun}_status", "gauge", text)
+    return write_head(f"prober_{noun}_status", "gauge", text)
 
 
 def _group_line(noun: str, status: Status, **labels: str) -> str:
-    return f"prober_{noun}_status{{{_label_text(labels.items())}}} {_STATUS_TEXT[status]}\n"
+    return f"prober_{noun}_status{{{write_labels(labels.items())}}} {_STATUS_TEXT[status]}\n"
 
 
 def _check_labels(check: Check) -> str:
     monitor, target = check.key
     kind = check.monitor.type
     own = {"monitor": monitor, "pool": check.pool.name, "target": target, "kind": kind}
-    return _label_text(sorted({**check.labels, **own}.items()))
-
-
-def _label_text(labels: Iterable[tuple[str, str]]) -> str:
-    """Write labels that are in order."""
-    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels])
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _head(name: str, sort: str, text: str) -> str:
-    return f"# HELP {name} {text}\n# TYPE {name} {sort}\n"
+    return write_labels(sorted({**check.labels, **own}.items()))
 
 
 def _probes(monitor: str, counters: MonitorCounters) -> str:
-    labels = _label_text((("kind", counters.kind), ("monitor", monitor)))
+    labels = write_labels((("kind", counters.kind), ("monitor", monitor)))
     return f"prober_probes_total{{{labels}}} {_number(counters.probes)}\n"
 
 
 def _failures(monitor: str, counters: MonitorCounters) -> str:
-    labels = _label_text((("kind", counters.kind), ("monitor", monitor)))
+    labels = write_labels((("kind", counters.kind), ("monitor", monitor)))
     return "".join(
         f'prober_probe_failures_total{{{labels},reason="{reason}",result="{reason.result}"}} '
         f"{_number(count)}\n"
@@ -241,7 +229,7 @@ def _failures(monitor: str, counters: MonitorCounters) -> str:
 
 
 def _latencies(monitor: str, counters: MonitorCounters) -> str:
-    kind, name = _escaped(counters.kind), _escaped(monitor)
+    kind, name = escape_label(counters.kind), escape_label(monitor)
     return "".join(
         _histogram_text(f'kind="{kind}",', f'monitor="{name}",phase="{phase}"', histogram)
         for phase, histogram in zip((*PHASES, "total"), counters.latency, strict=True)
@@ -263,7 +251,7 @@ def _histogram_text(before: str, after: str, histogram: Histogram) -> str:
 
 
 def _transitions(monitor: str, counters: MonitorCounters) -> str:
-    name = _escaped(monitor)
+    name = escape_label(monitor)
     return "".join(
         f'prober_transitions_total{{monitor="{name}",to="{status}"}} '
         f"{_number(counters.transitions[status])}\n"
