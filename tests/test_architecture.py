@@ -13,7 +13,7 @@ FACE = {"__init__.py", "__main__.py", "py.typed"}
 """The files beside the rooms."""
 ROOMS = {
     "model": set[str](),
-    "protocols": {"model"},
+    "protocols": set[str](),
     "probes": {"model", "protocols"},
     "config": {"model", "probes"},
     "edits": {"model", "probes", "config"},

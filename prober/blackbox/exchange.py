@@ -1,20 +1,19 @@
 """One HTTP request and its reply, sans-IO: what is sent, and what is kept of what comes back."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from prober.model.probe import RECEIVE, Send, StartTls, Steps, Trouble
 from prober.model.status import Reason, Verdict
-from prober.protocols.http1 import ChunkedBody, PlainBody, read_head
+from prober.probes.http import receive_body, receive_head
+from prober.protocols.http1 import body_of
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a body that are read, whatever the module says."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
 _FIELD = re.compile(r"^([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
-_OWN = ("connection", "content-length", "transfer-encoding")
 _DONE = Verdict(Reason.OK, "replied")
 
 
@@ -52,21 +51,6 @@ class Reply:
             return None
 
 
-def request_bytes(
-    method: str, path: str, headers: Mapping[str, str], body: bytes, *, user_agent: str
-) -> bytes:
-    """Write a request; `headers` has a Host."""
-    lines = {"user-agent": f"User-Agent: {user_agent}", "connection": "Connection: close"}
-    if body or method in ("POST", "PUT", "PATCH"):
-        lines["content-length"] = f"Content-Length: {len(body)}"
-    lines |= {
-        name.lower(): f"{name}: {value}"
-        for name, value in headers.items()
-        if name.lower() not in _OWN
-    }
-    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines.values(), "", ""]).encode() + body
-
-
 def exchange(
     start: StartTls | None, request: bytes, reply: Reply, *, method: str, limit: int
 ) -> Steps:
@@ -80,27 +64,20 @@ def exchange(
     content: bytes = yield RECEIVE
     if not content:
         return Verdict(Reason.CLOSED, "closed without a reply")
-    head, rest = yield from read_head(content)
+    head, rest = yield from receive_head(content)
     reply.status = head.status
     reply.version = head.content[5:8].decode()
     reply.headers = _FIELD.findall(head.content.decode("latin-1").partition("\n")[2])
-    may_have_body = head.status not in (101, 204, 304)
-    if may_have_body:
+    if head.may_have_body:
         reply.content_length = -1 if head.length is None else head.length
     if reply.location:
         return _DONE
-    if not may_have_body or method == "HEAD":
+    if not head.may_have_body or method == "HEAD":
         reply.is_whole = True
         return _DONE
-    body = ChunkedBody(limit + 1) if head.chunked else PlainBody(limit + 1, head.length)
+    body = body_of(head, limit + 1)
     try:
-        body.feed(rest)
-        while not body.complete:
-            content = yield RECEIVE
-            if not content:
-                body.end()
-                break
-            body.feed(content)
+        yield from receive_body(body, rest)
         reply.is_whole = True
     except Trouble as trouble:
         return trouble.verdict

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from prober import __version__
-from prober.blackbox.exchange import BODY_LIMIT, Reply, exchange, request_bytes
+from prober.blackbox.exchange import BODY_LIMIT, Reply, exchange
 from prober.blackbox.judge import judge
 from prober.blackbox.runner import ModuleRunner, Run
 from prober.config.blackbox.modules import BasicAuth, HttpModule
@@ -14,6 +14,7 @@ from prober.model.kinds import Secret
 from prober.model.probe import StartTls, Target, TlsSession
 from prober.model.status import Outcome, Result
 from prober.probes.tls import handshake
+from prober.protocols.http1 import write_request
 
 REDIRECT_LIMIT = 10
 """Redirects that are followed."""
@@ -21,6 +22,7 @@ REDIRECT_LIMIT = 10
 _USER_AGENT = f"prober/{__version__} (/probe)"
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 _AS_IT_IS = "%/:=&?~+!$,;'@()*[]"
+_OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -133,8 +135,8 @@ class _Journey:
     async def _ask(self, place: Place, host: str, first: Place) -> tuple[Reply, Run]:
         """Send one request; `host` is what is connected to."""
         headers = self._headers_for(place, first)
-        request = request_bytes(
-            self._method, place.path, headers, self._body, user_agent=_USER_AGENT
+        request = write_request(
+            self._method, place.path, {"User-Agent": _USER_AGENT}, headers, self._body
         )
         limit = min(self._module.body_size_limit or BODY_LIMIT, BODY_LIMIT)
         reply = Reply()
@@ -175,7 +177,7 @@ class _Journey:
         cookies = [f"{name}={value}" for (host, name), value in jar if host == place.host]
         if cookies:
             headers["Cookie"] = "; ".join([*filter(None, [headers.get("Cookie")]), *cookies])
-        return headers
+        return {k: v for k, v in headers.items() if k.lower() not in _OWN_HEADERS}
 
     def _credentials(self, place: Place) -> Secret | None:
         if place.user is not None:

@@ -4,7 +4,7 @@ Redirects are not followed: a 3xx is a status like others.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
@@ -33,6 +33,7 @@ from prober.model.option import (
 from prober.model.probe import (
     RECEIVE,
     DeadlineReached,
+    Receive,
     Send,
     StartTls,
     Steps,
@@ -43,7 +44,17 @@ from prober.model.secret import names_a_secret
 from prober.model.status import Fact, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
-from prober.protocols.http1 import NAME, read_body, read_head
+from prober.protocols.http1 import (
+    NAME,
+    ChunkedBody,
+    CutOffError,
+    Head,
+    HeadReader,
+    Http1Error,
+    PlainBody,
+    body_of,
+    write_request,
+)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH")
 REGEX_SECONDS = 0.1
@@ -178,21 +189,20 @@ class HttpProbe:
         host = self.domain_name
         if host is None:
             host = str(target).removesuffix(f":{self.default_port}")
-        content = self.body.content.encode() if self.body else b""
-        headers = {
-            "host": f"Host: {host}",
-            "user-agent": f"User-Agent: prober/{__version__}",
-            "accept": "Accept: */*",
-            "accept-encoding": "Accept-Encoding: identity",
-            "connection": "Connection: close",
+        defaults = {
+            "Host": host,
+            "User-Agent": f"prober/{__version__}",
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
         }
-        if content or self.http_method in ("POST", "PUT", "PATCH"):
-            headers["content-length"] = f"Content-Length: {len(content)}"
-        headers |= {
-            name.lower(): f"{name}: {value.content}" for name, value in self.headers.items()
-        }
-        line = f"{self.http_method} {self.url_path} HTTP/{self.http_version}"
-        return "\r\n".join([line, *headers.values(), "", ""]).encode() + content
+        return write_request(
+            self.http_method,
+            self.url_path,
+            defaults,
+            {name: value.content for name, value in self.headers.items()},
+            self.body.content.encode() if self.body else b"",
+            version=self.http_version,
+        )
 
     def _converse(self, start: StartTls | None, request: Send, search: "Search | None") -> Steps:
         if start is not None:
@@ -202,7 +212,7 @@ class HttpProbe:
         if not content:
             return Verdict(Reason.CLOSED, "closed without a reply")
         try:
-            head, rest = yield from read_head(content)
+            head, rest = yield from receive_head(content)
         except DeadlineReached:
             if search is None:
                 raise
@@ -213,11 +223,15 @@ class HttpProbe:
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
         if search is None:
             return Verdict(Reason.OK, detail, facts)
+        body = body_of(head, self.body_limit)
         try:
-            body = yield from read_body(head, rest, self.body_limit)
+            if head.may_have_body:
+                yield from receive_body(body, rest)
+        except DeadlineReached:
+            pass
         except Trouble as trouble:
             return trouble.verdict._replace(facts=facts)
-        return search(body, detail)._replace(facts=facts)
+        return search(bytes(body.content[: self.body_limit]), detail)._replace(facts=facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +250,39 @@ class HttpsProbe(HttpProbe):
 def _found(status: int) -> tuple[str, Mapping[str, Fact]]:
     """Return the detail and the facts of a status: the same for all who found it."""
     return f"HTTP {status}", {"http_status_code": status}
+
+
+def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
+    """Read on up to the end of a final head; return it and the bytes that came after it."""
+    reader = HeadReader()
+    try:
+        while (head := reader.feed(content)) is None:
+            content = yield RECEIVE
+            if not content:
+                raise reader.end()
+    except (Http1Error, CutOffError) as error:
+        raise _trouble(error) from None
+    return head, reader.rest
+
+
+def receive_body(body: PlainBody | ChunkedBody, content: bytes) -> Generator[Receive, bytes, None]:
+    """Read on until a body is complete; `content` is what is there of it."""
+    try:
+        body.feed(content)
+        while not body.complete:
+            content = yield RECEIVE
+            if not content:
+                body.end()
+                break
+            body.feed(content)
+    except (Http1Error, CutOffError) as error:
+        raise _trouble(error) from None
+
+
+def _trouble(error: Http1Error | CutOffError) -> Trouble:
+    if isinstance(error, CutOffError):
+        return Trouble(Reason.CLOSED, str(error))
+    return Trouble(Reason.BAD_RESPONSE, f"not a valid HTTP reply: {error}")
 
 
 Search = Callable[[bytes, str], Verdict]
