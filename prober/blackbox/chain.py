@@ -1,14 +1,13 @@
 """What a certificate says of itself, in the words of Go's x509.
 
-Sources: RFC 5280, sections 4.1 and 4.2.1.6; RFC 2253, section 2; X.690, section 8.1.
+Sources: RFC 5280, sections 4.1 and 4.2.1.6; RFC 2253, section 2.
 """
 
 import re
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
-from prober.protocols.der import not_after, read_value
+from prober.protocols.der import not_after, read_value, read_values, write_object_id
 
 _OBJECT_ID, _BOOLEAN, _OCTETS, _VERSION, _EXTENSIONS = 0x06, 0x01, 0x04, 0xA0, 0xA3
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
@@ -51,7 +50,7 @@ def read_certificate(der: bytes) -> Certificate | None:
 def _read(der: bytes) -> Certificate:
     _, outer, _ = read_value(memoryview(der))
     _, content, _ = read_value(outer)
-    fields = list(_values(content))
+    fields = list(read_values(content))
     if fields[0][0] == _VERSION:
         del fields[0]
     (_, serial), _, (_, issuer), _, (_, subject) = fields[:5]
@@ -72,23 +71,16 @@ def _read(der: bytes) -> Certificate:
     )
 
 
-def _values(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield the tag and the content of each value in a row of them."""
-    while len(content):
-        tag, value, content = read_value(content)
-        yield tag, value
-
-
 def _alternative_names(
     fields: list[tuple[int, memoryview]],
 ) -> list[tuple[int, memoryview]] | None:
     for tag, wrapped in fields:
         if tag == _EXTENSIONS:
             _, extensions, _ = read_value(wrapped)
-            for _, extension in _values(extensions):
-                parts = [part for part in _values(extension) if part[0] != _BOOLEAN]
+            for _, extension in read_values(extensions):
+                parts = [part for part in read_values(extension) if part[0] != _BOOLEAN]
                 if bytes(parts[0][1]) == _SUBJECT_ALTERNATIVE_NAME:
-                    return list(_values(read_value(parts[1][1])[1]))
+                    return list(read_values(read_value(parts[1][1])[1]))
     return None
 
 
@@ -96,15 +88,15 @@ def _written(name: memoryview) -> str:
     """Write a distinguished name: known attributes in Go's order, the others behind them."""
     known: dict[bytes, list[str]] = {}
     others: list[str] = []
-    for _, parts in _values(name):
-        for _, attribute in _values(parts):
-            (_, kind), (tag, value) = _values(attribute)
+    for _, parts in read_values(name):
+        for _, attribute in read_values(parts):
+            (_, kind), (tag, value) = read_values(attribute)
             word, text = (
                 _ATTRIBUTES.get(bytes(kind)),
                 bytes(value).decode(_STRINGS.get(tag, "utf-8")),
             )
             if word is None:
-                others.insert(0, f"{_dotted(bytes(kind))}=#{_as_der(text).hex()}")
+                others.insert(0, f"{write_object_id(bytes(kind))}=#{_as_der(text).hex()}")
             else:
                 known.setdefault(bytes(kind), []).append(f"{word}={_escaped(text)}")
     ordered = ["+".join(known[kind]) for kind in _ATTRIBUTES if kind in known]
@@ -118,17 +110,6 @@ def _as_der(text: str) -> bytes:
     size = len(content)
     length = bytes([size]) if size < 0x80 else bytes([0x82, *size.to_bytes(2)])
     return bytes([tag]) + length + content
-
-
-def _dotted(kind: bytes) -> str:
-    first, *rest = kind
-    numbers, number = [*divmod(first, 40)], 0
-    for byte in rest:
-        number = number << 7 | byte & 0x7F
-        if byte < 0x80:
-            numbers.append(number)
-            number = 0
-    return ".".join(map(str, numbers))
 
 
 def _escaped(text: str) -> str:

@@ -1,8 +1,11 @@
-"""Reading when a certificate expires, which Python's ssl tells only of verified ones.
+"""DER: the values that certificates are made of, and when a certificate expires.
 
-Sources: RFC 5280, sections 4.1 and 4.1.2.5; X.690, section 8.1.
+Python's ssl tells the latter only of verified certificates.
+
+Sources: X.690, sections 8.1 and 8.19; RFC 5280, sections 4.1 and 4.1.2.5.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 0x18, 0xA0
@@ -38,7 +41,12 @@ def _not_after(der: memoryview) -> float:
 
 
 def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
-    """Return the tag and the content of the first value, and what follows it."""
+    """Return the tag and the content of the first value, and what follows it.
+
+    Raises:
+        IndexError: There is no value.
+        ValueError: It is cut off.
+    """
     tag, length, start = der[0], der[1], 2
     if length & 0x80:
         start += length & 0x7F
@@ -46,3 +54,22 @@ def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
     if start + length > len(der):
         raise ValueError("cut off")
     return tag, der[start : start + length], der[start + length :]
+
+
+def read_values(content: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield the tag and the content of each value in a row of them; raise as `read_value` does."""
+    while len(content):
+        tag, value, content = read_value(content)
+        yield tag, value
+
+
+def write_object_id(content: bytes) -> str:
+    """Write an object identifier in numbers: `2.5.4.3`."""
+    first, *rest = content
+    numbers, number = [*divmod(first, 40)], 0
+    for byte in rest:
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            numbers.append(number)
+            number = 0
+    return ".".join(map(str, numbers))
