@@ -1,9 +1,10 @@
 """Every parser that is fuzzed."""
 
-from tests.fuzz import files, handshakes, replies, requests, stored
+from tests.fuzz import files, handshakes, protocols, replies, requests, stored
 from tests.fuzz.subject import Subject
 
 SUBJECTS: tuple[Subject, ...] = (
+    *protocols.SUBJECTS,
     *replies.SUBJECTS,
     *handshakes.SUBJECTS,
     *files.SUBJECTS,

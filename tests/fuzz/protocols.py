@@ -1,0 +1,194 @@
+"""Formats at their own door: whatever comes, a value or the one error that a reader raises."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NamedTuple
+from zlib import crc32
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from prober.blackbox.chain import Certificate, read_certificate
+from prober.protocols.der import read_value, read_values, write_object_id
+from prober.protocols.exposition import write_head, write_labels
+from prober.protocols.http1 import (
+    HEAD_LIMIT,
+    CutOffError,
+    Head,
+    HeadReader,
+    Http1Error,
+    body_of,
+    write_request,
+)
+from prober.protocols.http2 import (
+    FRAME_LIMIT,
+    PREFACE,
+    REPLY_LIMIT,
+    Call,
+    Frame,
+    FrameReader,
+    GoAwayError,
+    Http2Error,
+    StreamResetError,
+    write_frame,
+)
+from tests.fuzz.subject import Feed, Subject
+from tests.probes.drive import pieces
+
+BODY_LIMIT = 1000
+MOST_PIECES = 200
+
+
+class Found(NamedTuple):
+    """What a reader made of its input: the error that it raised, or what it read."""
+
+    error: type[Exception] | None
+    value: object = None
+
+
+def in_pieces(content: bytes) -> list[bytes]:
+    """Cut an input into pieces whose size depends on it."""
+    step = max(1, len(content) // MOST_PIECES, crc32(content) % 7)
+    return pieces(content, range(step, len(content), step))
+
+
+def _twice(read: Callable[[list[bytes]], Found]) -> Callable[[], AbstractContextManager[Feed]]:
+    """Return what reads each input as a whole and in pieces, and sees that both give the same."""
+
+    def feed(content: bytes) -> None:
+        whole = read([content] if content else [])
+        again = read(in_pieces(content))
+        assert again == whole, (whole, again)
+
+    @contextmanager
+    def opened() -> Iterator[Feed]:
+        yield feed
+
+    return opened
+
+
+def _reply(parts: list[bytes]) -> Found:
+    """Read a reply of HTTP/1 up to its end."""
+    reader, left = HeadReader(), iter(parts)
+    try:
+        head = next(filter(None, map(reader.feed, left)), None)
+        if head is None:
+            assert isinstance(reader.end(), CutOffError)
+            assert len(reader.rest) <= HEAD_LIMIT
+            return Found(None)
+        return Found(None, (head, *_body(head, reader.rest, left)))
+    except Http1Error:
+        return Found(Http1Error)
+
+
+def _body(head: Head, rest: bytes, left: Iterator[bytes]) -> tuple[bytes, type[Exception] | None]:
+    assert head.is_final
+    assert len(head.content) <= HEAD_LIMIT
+    assert head.length is None or not head.chunked
+    body, error = body_of(head, BODY_LIMIT), None
+    try:
+        body.feed(rest)
+        for part in left:
+            if body.complete:
+                break
+            body.feed(part)
+        if not body.complete:
+            body.end()
+    except (Http1Error, CutOffError) as raised:
+        error = type(raised)
+    return bytes(body.content[:BODY_LIMIT]), error
+
+
+def _call(parts: list[bytes]) -> Found:
+    """Read the answer to a call of HTTP/2 up to its end."""
+    call = Call()
+    try:
+        for part in parts:
+            call.feed(part)
+            if call.ended:
+                break
+    except (Http2Error, StreamResetError, GoAwayError) as error:
+        return Found(type(error))
+    assert len(call.body) <= REPLY_LIMIT
+    return Found(None, (call.status, call.headers, bytes(call.body), call.ended))
+
+
+def _frames(parts: list[bytes]) -> Found:
+    """Read the frames of a client, and see that to write them gives what was read."""
+    reader, content, frames = FrameReader(preface=PREFACE), b"".join(parts), list[Frame]()
+    try:
+        for part in parts:
+            frames += reader.feed(part)
+    except Http2Error:
+        return Found(Http2Error)
+    assert all(len(frame.payload) <= FRAME_LIMIT for frame in frames)
+    assert all(frame.stream < 1 << 31 for frame in frames)
+    first = write_frame(*frames[0]) if frames else b""
+    assert content[len(PREFACE) + 9 :].startswith(first[9:])
+    return Found(None, frames)
+
+
+@contextmanager
+def _values() -> Iterator[Feed]:
+    """Yield what reads DER, and a certificate in it."""
+
+    def feed(content: bytes) -> None:
+        found = read_certificate(content)
+        try:
+            _, value, rest = read_value(memoryview(content))
+        except (IndexError, ValueError):
+            assert found is None
+            return
+        assert bytes(value) in content
+        assert content.endswith(bytes(rest))
+        assert found is None or isinstance(found, Certificate)
+        with suppress(IndexError, ValueError):
+            inside = list(read_values(value))
+            assert sum(len(each) + 2 for _, each in inside) <= len(value)
+        if value:
+            assert all(map(str.isdigit, write_object_id(bytes(value[:1000])).split(".")))
+
+    yield feed
+
+
+@contextmanager
+def _labels() -> Iterator[Feed]:
+    """Yield what writes labels and has another's parser read them."""
+
+    def feed(content: bytes) -> None:
+        values = content.decode(errors="replace").split("\x00")[:20]
+        labels = [(f"l{number}", value) for number, value in enumerate(values)]
+        head = write_head("up", "gauge", values[0].replace("\n", " "))
+        text = f"{head}up{{{write_labels(labels)}}} 1.0\n"
+        assert text.count("\n") == 3
+        (family,) = text_string_to_metric_families(text)
+        (sample,) = family.samples
+        assert sample.labels == dict(labels)
+
+    yield feed
+
+
+@contextmanager
+def _requests() -> Iterator[Feed]:
+    """Yield what writes a request; its head has the lines that were asked for, and the body."""
+
+    def feed(content: bytes) -> None:
+        value, _, body = content.partition(b"\r\n\r\n")
+        header = "".join(c if c.isprintable() else "?" for c in value.decode(errors="replace"))
+        written = write_request("GET", "/", {"Host": "h"}, {"X-Any": header}, body)
+        head, separator, sent = written.partition(b"\r\n\r\n")
+        assert separator
+        assert sent == body
+        assert head.count(b"\r\n") == 3 + bool(body)
+        assert f"X-Any: {header}".encode() in head.split(b"\r\n")
+
+    yield feed
+
+
+SUBJECTS = (
+    Subject("http1", _twice(_reply)),
+    Subject("http1_request", _requests),
+    Subject("http2", _twice(_call)),
+    Subject("http2_frames", _twice(_frames)),
+    Subject("der", _values),
+    Subject("exposition", _labels),
+)
