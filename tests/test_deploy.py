@@ -154,7 +154,7 @@ def test_the_document_names_what_make_installs_where() -> None:
         text=True,
         check=True,
     )
-    paths = [path for (path,) in table("path | is")]
+    paths = [path for (path,) in table("path | contents")]
     assert [path for path in paths if f'"{path}"' not in done.stdout] == ["/var/lib/prober"]
     assert "StateDirectory=prober" in (ROOT / "systemd/prober.service").read_text()
 

@@ -54,7 +54,7 @@ def test_the_keys_of_modules_stand_in_the_page_on_migration() -> None:
     page = (ROOT / "docs/migrating-from-blackbox_exporter.md").read_text()
     command = "python -m prober.config.reference docs/migrating-from-blackbox_exporter.md"
     assert with_tables(page) == page, f"the tables are out of date, run: {command}"
-    assert f"{MOST_ON_DEMAND} such probes are under way" in page
+    assert f"{MOST_ON_DEMAND} such probes are in flight" in page
     assert f"{exchange.BODY_LIMIT // 2**20} MiB of a body" in page
 
 
@@ -95,14 +95,14 @@ def test_the_limits_in_the_text_on_security_are_those_of_the_code() -> None:
     assert {name.partition(",")[0]: int(number) for name, number in rows.items()} == {
         "connections": limits.connections,
         "connections of one peer": limits.per_peer,
-        "time until the headers are there": limits.headers,
+        "time to send the headers": limits.headers,
         "time between two requests": limits.idle,
-        "time until the body is there": limits.body,
-        "time without taking anything of an answer": limits.stall,
+        "time to send the body": limits.body,
+        "time without reading any of a response": limits.stall,
         "body": BODY_LIMIT >> 20,
     }
     assert f"proxies meet, {limits.of_peer('::1')} |" in text
-    assert f"may show {BURST} wrong credentials, then one a second" in text
+    assert f"may send {BURST} wrong credentials, then one a second" in text
     assert REFILL == 1.0
     for path in OPEN_PATHS:
         assert f"`GET {path}`" in text

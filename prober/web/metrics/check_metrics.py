@@ -260,13 +260,13 @@ def _transitions(monitor: str, counters: MonitorCounters) -> str:
 
 
 MONITOR_FAMILIES = (
-    Family("prober_probes_total", "counter", "Probes that ended", _probes),
+    Family("prober_probes_total", "counter", "Completed probes", _probes),
     Family("prober_probe_failures_total", "counter", "Probes whose result was not OK", _failures),
     Family(
         "prober_probe_latency_seconds",
         "histogram",
-        "Time that probes took, by phase and as a whole (total)",
+        "Duration of probes, by phase and as a whole (total)",
         _latencies,
     ),
-    Family("prober_transitions_total", "counter", "Changes of the status of checks", _transitions),
+    Family("prober_transitions_total", "counter", "Status changes of checks", _transitions),
 )

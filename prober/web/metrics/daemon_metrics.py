@@ -40,9 +40,7 @@ class DaemonCollector(Collector):
         yield _histogram(
             "prober_loop_lag_seconds", "How late the event loop's ticks came", vitals.loop_lags
         )
-        yield _counter(
-            "prober_probes_skipped", "Slots of the schedule that were left out", vitals.skipped
-        )
+        yield _counter("prober_probes_skipped", "Schedule slots that were skipped", vitals.skipped)
         yield _counter(
             "prober_probes_late",
             "Probes that started more than half an interval late",
@@ -50,37 +48,37 @@ class DaemonCollector(Collector):
         )
         yield _counter(
             "prober_local_errors",
-            "Probes that proved nothing because the trouble was the prober's own",
+            "Inconclusive probes: the problem was on prober's side",
             {reason: self._store.local_errors[reason] for reason in _LOCAL},
         )
         yield _counter(
             "prober_state_errors",
-            "Changes of the state that could not be stored",
+            "State changes that could not be stored",
             vitals.state_errors,
         )
 
     def _gauges(self) -> Iterator[Metric]:
         vitals, store = self._vitals, self._store
-        build = GaugeMetricFamily("prober_build_info", "The version that runs", labels=["version"])
+        build = GaugeMetricFamily("prober_build_info", "The version of prober", labels=["version"])
         build.add_metric([vitals.version], 1)
         yield build
         for name, text, value in (
-            ("prober_checks", "Checks that are configured, disabled ones included", len(store)),
-            ("prober_monitors", "Monitors that are configured", len(store.model.monitors)),
-            ("prober_probes_in_flight", "Probes under way", vitals.probes_in_flight),
+            ("prober_checks", "Configured checks, including disabled ones", len(store)),
+            ("prober_monitors", "Configured monitors", len(store.model.monitors)),
+            ("prober_probes_in_flight", "Probes in flight", vitals.probes_in_flight),
             (
                 "prober_overloaded",
-                "Whether the schedule is not kept",
+                "Whether prober cannot keep its schedule",
                 vitals.load.overload is not None,
             ),
             (
                 "prober_config_last_reload_successful",
-                "Whether the last configuration that was read was taken",
+                "Whether the last read of the configuration succeeded",
                 vitals.config_ok,
             ),
             (
                 "prober_config_last_reload_success_timestamp_seconds",
-                "When a configuration was last taken, in unix time",
+                "When a configuration last took effect, in unix time",
                 vitals.config_loaded_at,
             ),
         ):
@@ -89,12 +87,12 @@ class DaemonCollector(Collector):
     def _target_lists(self) -> Iterator[Metric]:
         ok = GaugeMetricFamily(
             "prober_target_list_last_refresh_successful",
-            "Whether the last reading of the list of targets that a monitor follows is in effect",
+            "Whether the last read of the monitor's target list is in effect",
             labels=["monitor"],
         )
         at = GaugeMetricFamily(
             "prober_target_list_last_refresh_success_timestamp_seconds",
-            "When a reading of that list last was in effect, in unix time",
+            "When a read of the monitor's target list last took effect, in unix time",
             labels=["monitor"],
         )
         for monitor, health in self._vitals.target_lists.items():

@@ -19,8 +19,8 @@ from prober.web.dialects.lbaas.status_names import (
 from prober.web.dialects.openstack import octavia
 from tests.web.test_docs import DOCS, rows
 
-UNPROBED = ("nothing enabled probes it", NO_MONITOR)
-UNDECIDED = "a member that rise and fall have not decided yet"
+UNPROBED = ("not probed by any enabled monitor", NO_MONITOR)
+UNDECIDED = "a member that is still pending"
 
 
 def table(name: str, heading: str) -> list[tuple[str, str]]:
