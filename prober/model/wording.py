@@ -1,6 +1,12 @@
 """Words for people, the same on the command line and on the status page."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+
+
+def time_text(unix: float) -> str:
+    """Write a unix time in RFC 3339: UTC, with milliseconds."""
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def clean(text: str) -> str:

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from prober.model.kinds import in_units
+from prober.model.wording import time_text
 from prober.state.archive import DAY, Retention, Uptime
 from prober.state.events import Event, EventFilter
 from prober.state.slots import HOUR, WIDTH
-from prober.web.api.render import slot_json, time_text
+from prober.web.api.render import slot_json
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import document
 from prober.web.server.query import Since, moment, normal_key, read_query, span

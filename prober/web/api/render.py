@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from prober.model.aggregate import pool_status, worst
@@ -10,6 +9,7 @@ from prober.model.health import explain
 from prober.model.pool import Pool
 from prober.model.shown import origin_json
 from prober.model.status import PHASES, Fact, Outcome, Phases, Reason, Result, Status
+from prober.model.wording import time_text
 from prober.state.archive import Uptime
 from prober.state.events import Event
 from prober.state.recent import PastResult
@@ -20,11 +20,6 @@ from prober.web.server.json_answer import Json
 from prober.web.server.services import Moment
 
 _DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
-
-
-def time_text(unix: float) -> str:
-    """Write a unix time in RFC 3339: UTC, with milliseconds."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def check_json(state: CheckState, now: Moment) -> Json:

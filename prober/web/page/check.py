@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from prober.model.kinds import in_units
 from prober.model.shown import monitor_json
 from prober.model.status import PHASES, Status
-from prober.model.wording import span
+from prober.model.wording import span, time_text
 from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
@@ -16,7 +16,7 @@ from prober.state.recent import PastResult
 from prober.state.store import CheckState
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.probe_now import probe_now
-from prober.web.api.render import explanation, time_text
+from prober.web.api.render import explanation
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.check_words import (

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from prober.model.kinds import in_units
 from prober.model.schedule import interval_for
 from prober.model.status import Reason, Result
-from prober.model.wording import progress, result_words, span, took
+from prober.model.wording import progress, result_words, span, time_text, took
 from prober.state.recent import PastResult
 from prober.state.store import CheckState
-from prober.web.api.render import time_text
 from prober.web.page.html import Html, tag
 from prober.web.page.survey import expiry_of, latency_of
 from prober.web.server.services import Moment

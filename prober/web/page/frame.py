@@ -5,9 +5,8 @@ from typing import NamedTuple
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.model.wording import span
+from prober.model.wording import span, time_text
 from prober.state.vitals import Vitals
-from prober.web.api.render import time_text
 from prober.web.page.assets import SCRIPT, STYLE, address_of
 from prober.web.page.check_words import NONE, ago, clock_words
 from prober.web.page.html import Content, Html, html, tag

@@ -5,9 +5,9 @@ import io
 
 from aiohttp import web
 
+from prober.model.wording import time_text
 from prober.state.pace import Pace
 from prober.state.store import CheckState
-from prober.web.api.render import time_text
 from prober.web.page.check_words import last_words
 from prober.web.page.frame import Scene, scene_of
 from prober.web.page.survey import latency_of, survey

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from prober.model.status import Reason, Result, Status
+from prober.model.wording import time_text
 from prober.state.store import CheckState
-from prober.web.api.render import time_text
 from prober.web.server.json_answer import Json
 
 _OF_RESULT = {

@@ -1,7 +1,7 @@
 """Oracle's Load Balancer service, version 20170115."""
 
 from prober.model.pool import Backend, Pool
-from prober.web.api.render import time_text
+from prober.model.wording import time_text
 from prober.web.dialects.oracle.backend_health import lb_result_json
 from prober.web.dialects.oracle.checker import LB_CHECKER
 from prober.web.dialects.oracle.handlers import OracleService, ServiceSpec

@@ -1,7 +1,7 @@
 """Oracle's Network Load Balancer service, version 20200501."""
 
 from prober.model.pool import Backend, Pool
-from prober.web.api.render import time_text
+from prober.model.wording import time_text
 from prober.web.dialects.oracle.backend_health import nlb_result_json
 from prober.web.dialects.oracle.checker import NLB_CHECKER
 from prober.web.dialects.oracle.handlers import OracleService, ServiceSpec
