@@ -1,10 +1,10 @@
-# The image of prober: two stages of one base, of which the second gets nothing but the result.
+# The image of prober: the first stage builds, the second contains only the result.
 #
 #   podman build --format docker --tag prober .
 #   podman run --read-only --volume ./prober.yaml:/etc/prober/prober.yaml:ro prober
 #
-# (--format docker, because the other format has no HEALTHCHECK.) BASE names its image by digest, so
-# that nobody can change what is built; a newer one is a reviewed change of this line.
+# --format docker is needed because the OCI format has no HEALTHCHECK. BASE is pinned by digest, so
+# that the base image cannot change unnoticed; to update it, change this line.
 ARG BASE=docker.io/library/python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${BASE} AS build

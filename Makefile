@@ -1,14 +1,14 @@
-# Everything goes through a virtual environment of its own; Python 3.11, make and pip are enough.
+# All targets use their own virtual environment; they need only Python 3.11, make and pip.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
-# Nothing is installed that a lock does not name with its hash, what builds the package included.
+# Install only what a lock file pins with a hash, including what builds the package.
 LOCKED := install --require-hashes --requirement
 ALONE := --no-deps --no-index --no-build-isolation
 
-# Where `make install` puts things; DESTDIR is for those who make packages.
+# Where `make install` installs; DESTDIR is for packagers.
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -19,7 +19,7 @@ CONFIG := $(SYSCONFDIR)/prober/prober.yaml
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz acceptance lint format types bench bench-quick soak lock audit install uninstall clean
 
-help: ## show what there is to make
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
@@ -31,33 +31,33 @@ test: $(VENV)/dev ## run the tests
 acceptance: $(VENV)/dev ## install under a real systemd, build and run the real container (root)
 	$(BIN)/python -m pytest -m acceptance
 
-fuzz: $(VENV)/dev ## feed mutated input to every parser for five minutes, and keep what fails
+fuzz: $(VENV)/dev ## feed mutated input to every parser for five minutes, and keep failing inputs
 	$(BIN)/python -m tests.fuzz
 
 lint: $(VENV)/dev ## check style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-format: $(VENV)/dev ## put code into format
+format: $(VENV)/dev ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 types: $(VENV)/dev ## check types
 	$(BIN)/mypy
 
-bench: $(VENV)/run ## measure beside HAProxy, blackbox_exporter and a C program, and keep the results
+bench: $(VENV)/run ## compare with HAProxy, blackbox_exporter and a C program, and keep the results
 	bench/install
 	bench/alone $(BIN)/python -m bench --many --write
 
-bench-quick: $(VENV)/run ## measure CPU per probe against bare sockets, before and after a change
+bench-quick: $(VENV)/run ## compare CPU per probe with bare sockets; use it before and after a change
 	$(BIN)/python -m bench.quick
 
-# What is installed as a service or an image can do all that a configuration may ask for.
+# A service or an image includes the extras for everything that a configuration can ask for.
 EXPORT := uv export --quiet --frozen --no-emit-project --no-header --no-annotate \
     --format requirements-txt
 EXTRAS := --extra web --extra oci
 
-lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
+lock: ## resolve the dependencies again and pin them with their hashes (needs uv)
 	uv lock
 	$(EXPORT) $(EXTRAS) --output-file requirements.lock
 	$(EXPORT) --only-group build --output-file requirements-build.lock
@@ -66,7 +66,7 @@ lock: ## resolve the dependencies anew and pin them with their hashes (needs uv)
 	    --output-file requirements-clients.lock
 	$(EXPORT) --only-group audit --output-file requirements-audit.lock
 
-audit: $(VENV)/audit/bin/pip-audit ## look for known vulnerabilities in what the locks pin
+audit: $(VENV)/audit/bin/pip-audit ## look for known vulnerabilities in the pinned packages
 	.ci/audit $(VENV)/audit/bin/pip-audit
 
 $(VENV)/audit/bin/pip-audit: requirements-audit.lock | $(BIN)/python
@@ -75,7 +75,7 @@ $(VENV)/audit/bin/pip-audit: requirements-audit.lock | $(BIN)/python
 
 install: ## install under PREFIX, for systemd (as root)
 	@case "$$($(PYTHON) -c 'import sys; print(sys.base_prefix)')" in /root/*|/home/*) \
-	    echo "$(PYTHON) is in a home directory, which a service cannot see;" \
+	    echo "$(PYTHON) is in a home directory, which the service cannot read;" \
 	        "try: make install PYTHON=/usr/bin/python3" >&2; exit 1;; esac
 	rm -rf "$(STAGE)"
 	$(PYTHON) -m venv --without-pip "$(STAGE)/build"
@@ -95,21 +95,21 @@ install: ## install under PREFIX, for systemd (as root)
 	    systemd/prober.service >"$(DESTDIR)$(UNITDIR)/prober.service"
 	chmod 644 "$(DESTDIR)$(UNITDIR)/prober.service"
 	test -e "$(DESTDIR)$(CONFIG)" || install -m 644 config/minimal.yaml "$(DESTDIR)$(CONFIG)"
-	@echo "now: edit $(CONFIG); systemctl daemon-reload; systemctl enable --now prober"
+	@echo "next: edit $(CONFIG); systemctl daemon-reload; systemctl enable --now prober"
 	@echo "after an upgrade: systemctl daemon-reload; systemctl restart prober"
 
-uninstall: ## remove what install has put there; configuration and state stay
+uninstall: ## remove the installed files; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
-	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; still to do: systemctl daemon-reload"
+	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; next: systemctl daemon-reload"
 
-soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and say what grows
+soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and report what grows
 	$(BIN)/python -m bench.soak
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# Debian's venv module has no pip of its own without a further package, hence --without-pip.
+# Without the package python3-venv, Debian's venv module cannot install pip; hence --without-pip.
 $(BIN)/python:
 	$(PYTHON) -m venv --without-pip $(VENV)
 
