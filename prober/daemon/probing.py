@@ -212,7 +212,7 @@ class Prober:
         self.guard.rules = config.server.api_targets
         self.store.adopt(config.model)
         if reread:
-            self._engine.forget_contexts()
+            self._engine.reread()
         fresh = [*difference.added, *(new for _, new in difference.changed)]
         for check in fresh:
             self._schedule([check], among=len(fresh))

@@ -70,11 +70,15 @@ _FROM_THE_NETWORK = _LOCAL | {
 }
 
 
-def at_once(number: int) -> Trouble:
+def at_once(number: int, *, lacks_address: bool = False) -> Trouble:
     """Return what it means when socket(), connect() or a datagram's send() fails on the spot.
 
-    The kernel then found no way from this host: that says nothing about the target.
+    The kernel then found no way from this host: that says nothing about the target. EADDRNOTAVAIL
+    means that no port is left or, with `lacks_address`, that this host has no address to start
+    from, such as none of the target's family.
     """
+    if number == EADDRNOTAVAIL and lacks_address:
+        return Trouble(Reason.NO_ROUTE, f"no local address to start from: {_words(number)}")
     return Trouble(_AT_ONCE.get(number, Reason.INTERNAL), _words(number))
 
 

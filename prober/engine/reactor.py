@@ -5,8 +5,9 @@ on each wake-up everything that is ready is handled in one call. A probe costs n
 and no stream. What is ready is taken as ready at the moment of the look: all of it has one time.
 """
 
+import socket
 from collections.abc import Callable
-from errno import EINPROGRESS
+from errno import EADDRNOTAVAIL, EINPROGRESS
 from math import inf
 from select import EPOLLERR, EPOLLHUP, EPOLLOUT
 from sys import intern
@@ -15,6 +16,7 @@ from typing import Final
 from prober.engine.attempt import Attempt, Done, Job, Waiting
 from prober.engine.handshake import TlsContexts, TlsStream
 from prober.engine.link import Links
+from prober.engine.local_end import has_route, is_same_end, local_ports
 from prober.engine.os_errors import at_once
 from prober.engine.resolver import Address, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
@@ -34,6 +36,7 @@ _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
 _SOURCE_FRESH: Final = 60.0
 _OK: Final = Reason.OK
+_MET_ITSELF: Final = "nobody listens there: the kernel connected the probe to itself"
 _UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
 
 
@@ -45,6 +48,7 @@ class Engine:
         resolver: Answers for host names.
         wall: Gives unix time.
         report: Is told of exceptions that mean a bug of ours.
+        local_ports: Gives the ports that the kernel may give to a probe.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Engine:
         resolver: Resolver,
         wall: Callable[[], float],
         report: Callable[[Exception, Target], None],
+        local_ports: Callable[[], range] = local_ports,
     ) -> None:
         self.in_flight = 0
         self._ticker = ticker
@@ -68,6 +73,8 @@ class Engine:
         self._by_descriptor: dict[int, Attempt] = {}
         self._unread: list[int] = []  # descriptors of which more can be read, after all others
         self._deadlines: Wheel[Attempt] = Wheel(_LATE)
+        self._read_local_ports = local_ports
+        self._local_ports = local_ports()
         self._now = 0.0  # when what is being handled was noticed
 
     # What the scheduler and the event loop call
@@ -135,9 +142,10 @@ class Engine:
         if not attempt.finished:
             self._leave(attempt)
 
-    def forget_contexts(self) -> None:
-        """Read the files of TLS settings again when they are next needed."""
+    def reread(self) -> None:
+        """Look again at what is read but once: the files of TLS settings, the local ports."""
         self._contexts.clear()
+        self._local_ports = self._read_local_ports()
 
     def close(self) -> None:
         """Drop every probe without a result and give back all sockets."""
@@ -214,17 +222,34 @@ class Engine:
                 raise
             error = failed.errno
         if error not in (0, EINPROGRESS):
-            self._connect_failed(attempt, at_once(error))
+            lacks_address = error == EADDRNOTAVAIL and not has_route(attempt.endpoint)
+            self._connect_failed(attempt, at_once(error, lacks_address=lacks_address))
             return
-        if attempt.started_at >= job.source_due or attempt.failure is not None:
-            job.source_due = attempt.started_at + _SOURCE_FRESH
-            job.source_ip = intern(sock.getsockname()[0])
+        if (
+            attempt.started_at >= job.source_due or attempt.failure is not None
+        ) and self._meets_itself(attempt, sock):
+            self._connect_failed(attempt, Trouble(Reason.REFUSED, _MET_ITSELF))
+            return
         descriptor = sock.fileno()
         self._by_descriptor[descriptor] = attempt
         if job.datagram:
             self._connected(attempt, 0)
         elif not job.endpoints:
             self._share_time(attempt)
+
+    def _meets_itself(self, attempt: Attempt, sock: socket.SocketType) -> bool:
+        """Note our own end of a connection; return whether the other end is the same.
+
+        It is looked at once a minute, or each time where the port is one that we may be given.
+        """
+        job, own = attempt.job, sock.getsockname()
+        job.source_ip = intern(own[0])
+        if job.target.port not in self._local_ports:
+            job.source_due = attempt.started_at + _SOURCE_FRESH
+            return False
+        job.source_due = 0.0
+        assert attempt.endpoint is not None  # noqa: S101  (it is connected to)
+        return is_same_end(own, attempt.endpoint.address)
 
     def _share_time(self, attempt: Attempt) -> None:
         """Give each address of a name that is left its part of the time that is left."""

@@ -174,8 +174,10 @@ class Wire:
             if self.tls is not None and self.tls.is_secured:
                 self._readable = True
                 self.take()  # raises the alert that says why, if that is here already
-            meaning = at_once if self._datagram else from_network
-            raise meaning(error.errno or 0) from None
+            number = error.errno or 0
+            if self._datagram:  # it has its port
+                raise at_once(number, lacks_address=True) from None
+            raise from_network(number) from None
         self.unsent = self.unsent[sent:]
 
     def _icmp_error(self) -> Trouble | None:

@@ -7,6 +7,7 @@ from queue import SimpleQueue
 from typing import Any, ClassVar
 
 from prober.engine.attempt import Attempt, Job
+from prober.engine.local_end import local_ports
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver
 from prober.engine.target_policy import Objection
@@ -25,7 +26,9 @@ def no_names(name: str) -> tuple[()]:
 class ByHand:
     """An engine that nothing drives but the test. Close it at the end."""
 
-    def __init__(self, look_up: Lookup = no_names) -> None:
+    def __init__(
+        self, look_up: Lookup = no_names, *, local_ports: Callable[[], range] = local_ports
+    ) -> None:
         self.clock = Clock()
         self.outcomes: list[Outcome] = []
         self.bugs: list[str] = []
@@ -37,6 +40,7 @@ class ByHand:
             resolver=self.resolver,
             wall=lambda: WALL + self.clock.now - START,
             report=lambda error, target: self.bugs.append(f"{target}: {error!r}"),
+            local_ports=local_ports,
         )
         self.ticker.start(self._tick)
 

@@ -257,23 +257,6 @@ def test_nothing_wakes_up_while_nothing_is_in_flight(
     assert by_hand.clock.wakes == wakes
 
 
-def test_the_address_of_our_end_is_asked_for_once_a_minute(
-    by_hand: ByHand, listener: socket.socket
-) -> None:
-    port = listener.getsockname()[1]
-    attempt = by_hand.start(port)
-    by_hand.outcome()
-    assert by_hand.outcomes[0].source_ip == "127.0.0.1"
-    attempt.job.source_ip = "192.0.2.9"
-    by_hand.engine.start(attempt.job, by_hand.outcomes.append)
-    by_hand.drain()
-    assert by_hand.outcomes[1].source_ip == "192.0.2.9"
-    by_hand.clock.advance(61)
-    by_hand.engine.start(attempt.job, by_hand.outcomes.append)
-    by_hand.drain()
-    assert by_hand.outcomes[2].source_ip == "127.0.0.1"
-
-
 def test_one_probe_in_many_hears_only_its_own_target(by_hand: ByHand) -> None:
     """A descriptor is used again at once; what is said of the old one must not reach the new."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:

@@ -179,6 +179,31 @@ def test_few_local_ports_are_enough(tmp_path: Path) -> None:
         assert metric(running, "prober_local_errors_total", reason="no_ports") == 0
 
 
+def test_a_closed_port_that_a_probe_is_given_itself_is_refused(tmp_path: Path) -> None:
+    """Of 16 ports, a probe in 16 has the very one that it probes: TCP then connects to itself."""
+    with ExitStack() as stack:
+        here = stack.enter_context(host())
+        here.set(ip_local_port_range="40000 40015")
+        stack.enter_context(here.entered())
+        config = {"monitors": [monitor("dead", "TCP", 40008), monitor("page", "HTTP", 40009)]}
+        running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT))
+        lines = probes(running, 200)
+        assert {line["reason"] for line in lines} == {"refused"}
+
+
+def test_without_an_address_of_its_family_a_target_is_not_to_be_reached(tmp_path: Path) -> None:
+    """The kernel says of it what it says when no port is left."""
+    with ExitStack() as stack:
+        here = stack.enter_context(host())
+        stack.enter_context(here.entered())
+        Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
+        kinds = ("TCP", "UDP_CONNECT", "HTTP", "TLS")
+        config = {"monitors": [monitor(kind, kind, "[2001:db8::1]:80") for kind in kinds]}
+        running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT))
+        lines = probes(running, 3 * len(kinds))
+        assert {line["reason"] for line in lines} == {"no_route"}
+
+
 def test_without_a_local_port_it_knows_nothing_and_blames_nobody(tmp_path: Path) -> None:
     with ExitStack() as stack:
         here = stack.enter_context(host())

@@ -78,7 +78,7 @@ class _Targets:
     def _nothing(self, *_: object) -> None:
         pass
 
-    drain = expire = forget_contexts = _nothing
+    drain = expire = reread = _nothing
 
 
 def answer_of(number: int, now: float) -> tuple[Reason, float]:

@@ -1,0 +1,51 @@
+"""This host's end of a connection: its ports, its routes, and whether it is the other end as well.
+
+A socket that is not bound gets a port out of the local range when it connects. If it is given the
+very port that it connects to on its own host, it is connected to itself (RFC 9293, section 3.5:
+simultaneous open), although nobody listens there. A datagram socket then receives what it sends.
+"""
+
+import socket
+from errno import EAGAIN
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from prober.engine.resolver import ResolvedTarget
+
+_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")  # of both families
+_EVERY_PORT: Final = range(1, 65536)
+_LOOPBACK: Final = {4: ip_address("127.0.0.1"), 6: ip_address("::1")}
+
+
+def local_ports(path: Path = _RANGE) -> range:
+    """Return the ports that the kernel gives to sockets which connect; all, if it does not say."""
+    try:
+        low, high = map(int, path.read_text().split())
+    except (OSError, ValueError):
+        return _EVERY_PORT
+    return range(low, high + 1)
+
+
+def is_same_end(own: tuple[Any, ...], peer: tuple[Any, ...]) -> bool:
+    """Return whether a socket's own address, from `getsockname`, is the one it connects to."""
+    if own[1] != peer[1]:
+        return False
+    host = ip_address(peer[0].partition("%")[0])
+    if host.is_unspecified:  # the kernel takes it for its own host
+        host = _LOOPBACK[host.version]
+    return ip_address(own[0].partition("%")[0]) == host
+
+
+def has_route(endpoint: ResolvedTarget) -> bool:
+    """Return whether this host knows a way to an address, and has one of its own to start from.
+
+    A datagram socket that connects sends nothing, but goes through the same choice of route and
+    source address.
+    """
+    family, address = endpoint
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            return sock.connect_ex(address) in (0, EAGAIN)  # EAGAIN: no port left, though a route
+    except OSError:
+        return False
