@@ -12,7 +12,7 @@ from prober.blackbox.findings import Findings
 from prober.blackbox.http_module import probe_http
 from prober.blackbox.other_modules import probe_grpc, probe_tcp
 from prober.blackbox.request import ProbeAnswer, ProbeRequest
-from prober.blackbox.runner import ModuleRunner, OwnTrouble, look_up_all
+from prober.blackbox.runner import ModuleRunner, OwnTrouble
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
@@ -52,9 +52,7 @@ class ProbeService:
         self._engine = engine
         self._modules = modules
         self._slots = asyncio.Semaphore(most)
-        self._resolver = Resolver(
-            clock=time.monotonic, soon=loop.call_soon_threadsafe, look_up=look_up_all
-        )
+        self._resolver = Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe)
 
     async def answer(self, request: ProbeRequest) -> ProbeAnswer:
         """Probe, and return what to answer."""

@@ -11,7 +11,7 @@ from prober.blackbox.exchange import BODY_LIMIT
 from prober.blackbox.findings import Findings
 from prober.engine.attempt import Job
 from prober.engine.reactor import Engine
-from prober.engine.resolver import Address, Addresses, Answer, Resolver, literal
+from prober.engine.resolver import PATIENCE, Addresses, Answer, Resolver, literal
 from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Reason, Verdict
 
@@ -37,16 +37,6 @@ class Run(NamedTuple):
 
     outcome: Outcome
     session: TlsSession | None
-
-
-def look_up_all(name: str) -> Addresses:
-    """Ask the system for the addresses of a name, of both families; may block for long."""
-    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    addresses = (
-        Address(family, str(host), int(rest[-1]) if family == socket.AF_INET6 else 0)
-        for family, _, _, _, (host, *rest) in found
-    )
-    return tuple(dict.fromkeys(addresses))
 
 
 class ModuleRunner:
@@ -104,14 +94,17 @@ class ModuleRunner:
         if addresses := literal(host):
             return addresses
         told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        answer = self._resolver.resolve(host, told.set_result)
+        patience = PATIENCE * max(0.0, self.time_left)
+        answer = self._resolver.resolve(host, told.set_result, patience=patience)
         if answer is not None:
             return answer
+        wait = patience if self._resolver.kept(host) else self.time_left
         try:
-            async with asyncio.timeout(max(0.0, self.time_left)):
+            async with asyncio.timeout(max(0.0, wait)):
                 return await told
         except TimeoutError:
-            return Trouble(Reason.DNS_UNAVAILABLE, "no answer from the resolver in time")
+            trouble = Trouble(Reason.DNS_UNAVAILABLE, "no answer from the resolver in time")
+            return self._resolver.kept(host) or trouble
         finally:
             self._resolver.forget(host, told.set_result)
 

@@ -18,7 +18,7 @@ from prober.engine.handshake import TlsContexts, TlsStream
 from prober.engine.link import Links
 from prober.engine.local_end import has_route, is_same_end, local_ports
 from prober.engine.os_errors import at_once
-from prober.engine.resolver import Address, Answer, Resolver, endpoints
+from prober.engine.resolver import PATIENCE, Address, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import BEAT, STALL, Ticker
 from prober.engine.wheel import Wheel
@@ -187,15 +187,36 @@ class Engine:
             self._now = self._clock()
             self._safely(self._resolved, attempt, answer)
 
-        answer = self._resolver.resolve(attempt.job.target.host, answered)
-        if answer is None:
-            attempt.on_answer = answered
-            attempt.waiting = Waiting.ADDRESS
-        else:
+        resolver, host = self._resolver, attempt.job.target.host
+        patience = PATIENCE * attempt.job.timeout
+        answer = resolver.resolve(host, answered, patience=patience)
+        if answer is not None:
             self._resolved(attempt, answer)
+            return
+        attempt.on_answer = answered
+        attempt.waiting = Waiting.ADDRESS
+        if resolver.kept(host):
+            self._end_by(attempt, self._now + patience)
+
+    def _out_of_patience(self, attempt: Attempt) -> None:
+        """Go on with the old addresses of a name; the resolver has not answered in time."""
+        host = attempt.job.target.host
+        if kept := self._resolver.kept(host):
+            self._forget_the_question(attempt)
+            self._resolved(attempt, kept)
+        else:
+            self._end_by(attempt, attempt.deadline)
+
+    def _forget_the_question(self, attempt: Attempt) -> None:
+        """Wait for no answer of the resolver any more."""
+        if attempt.on_answer is not None:
+            self._resolver.forget(attempt.job.target.host, attempt.on_answer)
+            attempt.on_answer = None
 
     def _resolved(self, attempt: Attempt, answer: Answer) -> None:
         attempt.on_answer = None
+        if attempt.ends_by != attempt.deadline:
+            self._end_by(attempt, attempt.deadline)
         if isinstance(answer, Trouble):
             self._finish(attempt, answer.verdict)
             return
@@ -381,6 +402,9 @@ class Engine:
             attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
             self._confirmed(attempt)
             return
+        if attempt.waiting == Waiting.ADDRESS and attempt.ends_by < attempt.deadline:
+            self._out_of_patience(attempt)
+            return
         if attempt.waiting == Waiting.CONNECTION and attempt.endpoints:
             self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no connection in its time"))
             return
@@ -435,8 +459,7 @@ class Engine:
         A socket of which everything is known to be well can be kept for another probe.
         """
         if attempt.on_answer is not None:
-            self._resolver.forget(attempt.job.target.host, attempt.on_answer)
-            attempt.on_answer = None
+            self._forget_the_question(attempt)
         sock, attempt.sock = attempt.sock, None
         if sock is None:
             return

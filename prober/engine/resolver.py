@@ -1,15 +1,16 @@
 """Host names, resolved off the probe path.
 
 getaddrinfo blocks for seconds when a name server is away, and asyncio's own pool has so few
-threads that a dozen hanging names delay all others. Here are more, made when needed, one lookup
-per name at a time, answers kept and refreshed beside the probes, and old answers used when the
-resolver fails.
+threads that a dozen hanging names delay all others. Here are more, started when needed, with one
+lookup per name at a time. An answer is kept for a few seconds; then the next probe asks again, and
+goes on with the old answer only if the resolver fails or takes too long.
 """
 
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -17,9 +18,11 @@ from prober.model.probe import Trouble
 from prober.model.status import Reason
 
 FRESH = 5.0
-"""Seconds after which an answer that is used is asked for again, beside the probes."""
+"""Seconds for which an answer is used without asking again."""
 USABLE = 600.0
-"""Seconds for which an old answer is used while the resolver fails."""
+"""Seconds for which an old answer is used while the resolver fails or does not answer."""
+PATIENCE = 0.25
+"""The part of its timeout that a probe waits for a new answer before it uses the old one."""
 THREADS = 64
 """Lookups that can be under way at once."""
 FEW = 100
@@ -74,8 +77,19 @@ def literal(host: str) -> Addresses:
 
 
 def look_up(name: str) -> Addresses:
-    """Ask the system for the addresses of a name, in the system's order; may block for long."""
-    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    """Ask the system for all addresses of a name, in the system's order; may block for long.
+
+    What the name has does not depend on the addresses of this host (so no AI_ADDRCONFIG), and the
+    order puts last what this host has no route to (RFC 6724, section 6, rule 1). The name's
+    addresses of both families are two questions. If the one for IPv4 finds nothing, glibc says so
+    even where the other failed: then IPv6 is asked for by itself, to hear of the failure.
+    """
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno not in _NOT_FOUND:
+            raise
+        found = socket.getaddrinfo(name, None, socket.AF_INET6, socket.SOCK_STREAM)
     addresses = (
         Address(family, str(host), int(rest[-1]) if family == socket.AF_INET6 else 0)
         for family, _, _, _, (host, *rest) in found
@@ -84,15 +98,28 @@ def look_up(name: str) -> Addresses:
 
 
 class _Name:
-    __slots__ = ("addresses", "answered_at", "asked_at", "asking", "trouble", "waiting")
+    __slots__ = (
+        "addresses",
+        "asked_since",
+        "found_at",
+        "looked_at",
+        "trouble",
+        "used_at",
+        "waiting",
+    )
 
     def __init__(self) -> None:
-        self.addresses: Addresses = ()
-        self.answered_at = 0.0
-        self.asked_at = 0.0
-        self.trouble: Trouble | None = None
-        self.asking = False
+        self.addresses: Addresses = ()  # the last good answer
+        self.found_at = -inf  # when it came
+        self.trouble: Trouble | None = None  # what the last lookup ended with, if it was no answer
+        self.looked_at = -inf  # when the last lookup ended
+        self.asked_since: float | None = None  # when the lookup under way began
+        self.used_at = 0.0
         self.waiting: list[Callable[[Answer], None]] = []
+
+    def kept(self, now: float) -> Addresses:
+        """Return the last good answer while it may be used."""
+        return self.addresses if now - self.found_at < USABLE else ()
 
 
 class Resolver:
@@ -121,24 +148,34 @@ class Resolver:
         """Return of how many names it knows."""
         return len(self._names)
 
-    def resolve(self, name: str, answer: Callable[[Answer], None]) -> Answer | None:
-        """Return what is known of a name, or None and call `answer` once it is."""
+    def resolve(
+        self, name: str, answer: Callable[[Answer], None], *, patience: float
+    ) -> Answer | None:
+        """Return what is known of a name, or None and call `answer` once it is.
+
+        `patience` is for how many seconds a lookup may be under way before an old answer serves.
+        A caller that gets None waits for no longer than that if there is something in `kept`.
+        """
         now = self._clock()
         entry = self._names.get(name)
         if entry is None:
             self._forget_the_unused(now)
             entry = self._names[name] = _Name()
-        entry.asked_at = now
-        age = now - entry.answered_at
-        if entry.addresses and age < USABLE:
-            if age > FRESH:
-                self._ask(name, entry)
-            return entry.addresses
-        if entry.trouble and age < FRESH:
-            return entry.trouble
+        entry.used_at = now
+        kept = entry.kept(now)
+        known = kept or entry.trouble
+        if known and now - entry.looked_at < FRESH:
+            return known
+        self._ask(name, entry, now)
+        if kept and now - (entry.asked_since or now) >= patience:
+            return kept
         entry.waiting.append(answer)
-        self._ask(name, entry)
         return None
+
+    def kept(self, name: str) -> Addresses:
+        """Return the last good answer for a name while it may be used, however old."""
+        entry = self._names.get(name)
+        return entry.kept(self._clock()) if entry else ()
 
     def forget(self, name: str, answer: Callable[[Answer], None]) -> None:
         """Do not call `answer` any more."""
@@ -153,7 +190,7 @@ class Resolver:
         self._names = {
             name: entry
             for name, entry in self._names.items()
-            if entry.asking or entry.waiting or now - entry.asked_at < USABLE
+            if entry.asked_since is not None or entry.waiting or now - entry.used_at < USABLE
         }
         self._room = max(FEW, 2 * len(self._names))
 
@@ -162,9 +199,9 @@ class Resolver:
         for _ in range(self._threads):
             self._queue.put(None)
 
-    def _ask(self, name: str, entry: _Name) -> None:
-        if not entry.asking:
-            entry.asking = True
+    def _ask(self, name: str, entry: _Name, now: float) -> None:
+        if entry.asked_since is None:
+            entry.asked_since = now
             self._under_way += 1
             self._queue.put(name)
         if self._threads < min(self._under_way, THREADS):
@@ -200,14 +237,16 @@ class Resolver:
 
     def _take(self, name: str, answer: Answer) -> None:
         entry = self._names[name]
-        entry.asking = False
+        entry.asked_since = None
         self._under_way -= 1
+        entry.looked_at = now = self._clock()
         if not isinstance(answer, Trouble):
-            entry.addresses, entry.trouble, entry.answered_at = answer, None, self._clock()
-        elif answer.verdict.reason is Reason.DNS_NOT_FOUND:
-            entry.addresses, entry.trouble, entry.answered_at = (), answer, self._clock()
-        elif not entry.addresses:
-            entry.trouble, entry.answered_at = answer, self._clock()
+            entry.addresses, entry.found_at, entry.trouble = answer, now, None
+        else:
+            entry.trouble = answer
+            if answer.verdict.reason is Reason.DNS_NOT_FOUND:
+                entry.addresses = ()
+        known = entry.kept(now) or answer
         waiting, entry.waiting = entry.waiting, []
         for call in waiting:
-            call(answer)
+            call(known)

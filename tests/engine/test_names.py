@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -23,18 +24,21 @@ from prober.engine.resolver import (
     literal,
     look_up,
 )
+from prober.engine.resolver import PATIENCE as SHARE
 from prober.model.probe import Trouble
 from prober.model.status import Reason, Result
 from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe
 from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Serve
-from tests.engine.targets import PATIENCE, close, closed_port, find, hold, phases, says
+from tests.engine.targets import PATIENCE, close, closed_port, find, hold, phases
 from tests.simulation import Clock
 
+PATIENT = 0.5  # seconds
 HERE = Address(socket.AF_INET, "127.0.0.1")
 ELSEWHERE = Address(socket.AF_INET, "127.0.0.2")
 AWAY = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+NO_DATA = socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
@@ -62,7 +66,7 @@ class Office:
         self.resolver = Resolver(clock=self.clock, soon=self._calls.put, look_up=look_up)
 
     def ask(self, name: str = "a.example") -> Answer | None:
-        return self.resolver.resolve(name, self.answers.append)
+        return self.resolver.resolve(name, self.answers.append, patience=PATIENT)
 
     def take(self) -> None:
         """Wait for the end of one lookup."""
@@ -76,6 +80,31 @@ def asking(look_up: Lookup) -> Iterator[Office]:
         yield office
     finally:
         office.resolver.close()
+
+
+AtAddresses = Callable[..., ByHand]
+
+
+@pytest.fixture
+def by_hand_at() -> Iterator[AtAddresses]:
+    """Return an engine that the test drives, where every name has these addresses."""
+    with ExitStack() as stack:
+        yield lambda *addresses: stack.enter_context(probing(Book(*addresses)))
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """Return a port of HERE at which the kernel drops whoever wants to connect."""
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.socket())
+        sock.bind((HERE.host, 0))
+        sock.listen(0)
+        port = sock.getsockname()[1]
+        for _ in range(4):
+            knocker = stack.enter_context(socket.socket())
+            knocker.setblocking(False)
+            knocker.connect_ex((HERE.host, port))
+        yield port
 
 
 @contextmanager
@@ -113,21 +142,71 @@ def test_the_system_is_asked_for_localhost() -> None:
     assert HERE in look_up("localhost")
 
 
-def test_an_answer_is_kept_and_refreshed_beside_the_probes() -> None:
+def test_what_a_name_has_does_not_depend_on_the_addresses_of_this_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flags: list[int] = []
+    ask = socket.getaddrinfo
+
+    def asked(*arguments: Any, **options: Any) -> Any:
+        flags.append(options.get("flags", 0))
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    assert look_up("localhost")
+    assert flags == [0]
+
+
+@pytest.mark.parametrize(
+    ("of_ipv6", "number"),
+    [(AWAY, socket.EAI_AGAIN), (NO_DATA, socket.EAI_NODATA), (NO_NAME, socket.EAI_NONAME)],
+)
+def test_a_name_without_an_ipv4_address_whose_ipv6_address_cannot_be_had_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch, of_ipv6: socket.gaierror, number: int
+) -> None:
+    """Of the two answers, glibc tells only the one for IPv4."""
+
+    def answer(_: str, __: None, family: int = 0, *___: object, **____: object) -> Any:
+        raise of_ipv6 if family == socket.AF_INET6 else NO_DATA
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    with pytest.raises(socket.gaierror) as raised:
+        look_up("a.example")
+    assert raised.value.errno == number
+
+
+def test_an_answer_is_kept_for_a_moment_and_then_asked_for_again() -> None:
     book = Book(HERE)
     with asking(book) as office:
         assert office.ask() is None
         office.take()
         assert office.answers == [(HERE,)]
-        office.clock.advance(FRESH)
+        office.clock.advance(FRESH - 0.1)
         assert office.ask() == (HERE,)
         assert book.asked == ["a.example"]
         book.says = (ELSEWHERE,)
         office.clock.advance(0.1)
-        assert office.ask() == (HERE,)
+        assert office.ask() is None
+        assert office.resolver.kept("a.example") == (HERE,)
         office.take()
+        assert office.answers[-1] == (ELSEWHERE,)
         assert office.ask() == (ELSEWHERE,)
         assert book.asked == ["a.example"] * 2
+
+
+def test_an_old_answer_serves_while_a_lookup_takes_too_long() -> None:
+    book = Book(HERE)
+    with asking(book) as office:
+        office.ask()
+        office.take()
+        office.clock.advance(60)
+        assert office.ask() is None
+        office.clock.advance(PATIENT)
+        assert office.ask() == (HERE,)
+        office.take()
+        assert book.asked == ["a.example"] * 2
+        assert office.answers == [(HERE,)] * 2
+        assert office.resolver.kept("b.example") == ()
 
 
 def test_names_that_nobody_asks_for_any_more_are_forgotten() -> None:
@@ -139,7 +218,8 @@ def test_names_that_nobody_asks_for_any_more_are_forgotten() -> None:
                 office.take()
             office.clock.advance(USABLE / FEW)
         assert len(office.resolver) <= 2 * FEW + 1
-        assert office.ask("always.example") == (HERE,)
+        assert office.resolver.kept("always.example") == (HERE,)
+        assert office.resolver.kept("0.example") == ()
 
 
 def test_one_lookup_serves_all_who_wait_for_a_name() -> None:
@@ -160,9 +240,12 @@ def test_an_old_answer_is_used_while_the_resolver_fails() -> None:
         book.says = AWAY
         for _ in range(10):
             office.clock.advance(USABLE / 10 - 1)
-            assert office.ask() == (HERE,)
+            assert office.ask() is None
             office.take()
+            assert office.answers[-1] == (HERE,)
+            assert office.ask() == (HERE,)  # it need not fail for each probe anew
         office.clock.advance(10)
+        assert office.resolver.kept("a.example") == ()
         assert office.ask() is None
         office.take()
         assert reason_of(office.answers[-1]) is Reason.DNS_UNAVAILABLE
@@ -180,9 +263,11 @@ def test_a_name_that_was_taken_away_is_used_no_longer() -> None:
         office.take()
         book.says = NO_NAME
         office.clock.advance(FRESH + 1)
-        assert office.ask() == (HERE,)
+        assert office.ask() is None
         office.take()
+        assert reason_of(office.answers[-1]) is Reason.DNS_NOT_FOUND
         assert reason_of(office.ask()) is Reason.DNS_NOT_FOUND
+        assert office.resolver.kept("a.example") == ()
 
 
 def test_a_failure_is_remembered_for_a_moment_only() -> None:
@@ -373,20 +458,48 @@ def test_the_threads_end_with_the_resolver() -> None:
     assert threading.active_count() <= before
 
 
-def test_a_new_address_is_used_by_the_next_probe_after_the_refresh(serve: Serve) -> None:
-    port = serve(says(b"x"))
+def test_a_new_address_is_used_by_the_very_next_probe(serve: Serve) -> None:
+    port = serve(hold)
     book = Book(ELSEWHERE)
     with probing(book) as by_hand:
         by_hand.start(port, host="a.example")
         by_hand.take_answer()
         assert by_hand.outcome().reason is Reason.REFUSED
         book.says = (HERE,)
-        by_hand.clock.advance(FRESH + 0.1)
+        by_hand.clock.advance(60)
         by_hand.start(port, host="a.example")
+        by_hand.take_answer()
         while len(by_hand.outcomes) < 2:
             by_hand.drain()
-        by_hand.take_answer()
+    assert by_hand.outcomes[1].reason is Reason.OK
+
+
+@pytest.mark.parametrize("ends", ["answer", "failure", "silence"])
+def test_a_lookup_that_takes_long_leaves_most_of_the_time_to_the_old_address(
+    serve: Serve, ends: str
+) -> None:
+    book, over = Book(HERE), threading.Event()
+
+    def look_up(name: str) -> Addresses:
+        if book.asked:
+            assert over.wait(PATIENCE)
+        return book(name)
+
+    port = serve(hold)
+    with probing(look_up) as by_hand:
         by_hand.start(port, host="a.example")
-        while len(by_hand.outcomes) < 3:
+        by_hand.take_answer()
+        by_hand.outcome()
+        by_hand.clock.advance(60)
+        book.says = AWAY if ends == "failure" else (HERE,)
+        by_hand.start(port, host="a.example", timeout=2.0)
+        if ends == "silence":
+            by_hand.clock.advance(SHARE * 2.0 + 0.1)
+        over.set()
+        by_hand.take_answer()
+        while len(by_hand.outcomes) < 2:
             by_hand.drain()
-    assert [each.reason for each in by_hand.outcomes[1:]] == [Reason.REFUSED, Reason.OK]
+    found = by_hand.outcomes[1]
+    assert found.reason is Reason.OK
+    assert found.seconds < SHARE * 2.0 + 0.2
+    assert phases(found) == {"resolve", "connect"}
