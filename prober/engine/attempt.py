@@ -7,8 +7,17 @@ from typing import Final
 from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
 from prober.engine.target_policy import Objection
 from prober.engine.wire import REPLY_LIMIT, Wire
-from prober.model.probe import Begin, StartTls, Steps, Target, TlsSession, Trouble
-from prober.model.status import Outcome, Phases
+from prober.model.probe import (
+    Begin,
+    DeadlineReached,
+    Send,
+    StartTls,
+    Steps,
+    Target,
+    TlsSession,
+    Trouble,
+)
+from prober.model.status import Outcome, Phases, Reason, Verdict
 
 Done = Callable[[Outcome], None]
 
@@ -52,6 +61,25 @@ class Job:
         self.endpoints = _endpoints(target)
         self.source_ip: str | None = None
         self.source_due = 0.0
+
+    def takes_silence(self) -> bool:
+        """Return whether silence is good: what a probe says if it gets nothing but to send."""
+        if isinstance(self.begin, Verdict):
+            return False
+        steps = self.begin()
+        try:
+            step = next(steps)
+            while isinstance(step, Send):
+                step = steps.send(None)
+            steps.throw(DeadlineReached(Reason.TIMEOUT, "no reply"))
+        except StopIteration as stop:
+            verdict: Verdict = stop.value
+            return verdict.reason.is_good
+        except Trouble:
+            return False
+        finally:
+            steps.close()
+        return False
 
 
 def _endpoints(target: Target) -> tuple[ResolvedTarget, ...]:
@@ -143,6 +171,30 @@ class Attempt:
         if self.waiting == Waiting.BYTES and self.first_byte_at is None:
             return "no reply"
         return _WAITED_FOR[self.waiting]
+
+    @property
+    def may_go_elsewhere(self) -> bool:
+        """Whether another address may answer: over UDP, as long as this one has not.
+
+        A stream's address has answered once it is connected.
+        """
+        unanswered = self.job.datagram and self.first_byte_at is None
+        return unanswered and bool(self.endpoints or self.failure)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether another address of the same name has refused.
+
+        A host says so about once a second, so that silence of another of its ports means little.
+        """
+        return self.failure is not None and self.failure.verdict.reason is Reason.REFUSED
+
+    def start_over(self) -> None:
+        """Forget what was said to an address that did not answer: the next one is to hear it."""
+        if self.steps is not None:
+            self.steps.close()
+        self.steps = self.wire = self.sent_at = None
+        self.waiting = Waiting.CONNECTION
 
     def phases(self, end: float, took: float) -> Phases:
         """Return how long each of PHASES lasted; the one that did not finish lasts until `end`.

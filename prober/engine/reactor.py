@@ -172,6 +172,8 @@ class Engine:
             return
         try:
             self._troubled(attempt, error)
+        except Trouble as another:  # with the next address, so there are as many as addresses
+            self._fail(attempt, another)
         except Exception as bug:  # noqa: BLE001  (as in `_safely`)
             self._broken(attempt, bug)
 
@@ -253,10 +255,10 @@ class Engine:
             return
         descriptor = sock.fileno()
         self._by_descriptor[descriptor] = attempt
+        if not job.endpoints:
+            self._share_time(attempt)
         if job.datagram:
             self._connected(attempt, 0)
-        elif not job.endpoints:
-            self._share_time(attempt)
 
     def _meets_itself(self, attempt: Attempt, sock: socket.SocketType) -> bool:
         """Note our own end of a connection; return whether the other end is the same.
@@ -282,12 +284,34 @@ class Engine:
         self._deadlines.add(when, attempt)
         attempt.ends_by = when
 
+    def _share_is_over(self, attempt: Attempt) -> None:
+        """Go on to the next address if this one did not answer, unless that was our own doing.
+
+        Addresses to which there is no route get no share: this one gets it.
+        """
+        if not attempt.endpoints or not self._is_unanswered(attempt) or self._was_robbed(attempt):
+            self._end_by(attempt, attempt.deadline)
+            return
+        left = tuple(filter(has_route, attempt.endpoints))
+        if left == attempt.endpoints:
+            self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no answer in its time"))
+        else:
+            attempt.endpoints = left
+            self._share_time(attempt)
+
+    def _is_unanswered(self, attempt: Attempt) -> bool:
+        """Return whether an address still owes an answer; over UDP, silence may be one."""
+        if attempt.job.datagram:
+            return attempt.first_byte_at is None and not attempt.job.takes_silence()
+        return attempt.waiting == Waiting.CONNECTION
+
     def _connect_failed(self, attempt: Attempt, trouble: Trouble) -> None:
         """Go on to the next address; after the last one, a fault of the target's stands."""
         if attempt.failure is None or trouble.verdict.reason.is_conclusive:
             attempt.failure = trouble
         self._release(attempt)
         if attempt.endpoints:
+            attempt.start_over()
             self._connect(attempt)
         else:
             self._finish(attempt, attempt.failure.verdict)
@@ -381,6 +405,10 @@ class Engine:
 
     def _troubled(self, attempt: Attempt, trouble: Trouble) -> None:
         """Let the probe judge a trouble, if it has begun and not ended; else it is the verdict."""
+        if attempt.may_go_elsewhere and not isinstance(trouble, DeadlineReached):
+            trouble.__traceback__ = None  # as below
+            self._connect_failed(attempt, trouble)
+            return
         verdict = trouble.verdict
         if attempt.steps is not None:
             try:
@@ -394,6 +422,8 @@ class Engine:
                 raise RuntimeError("a probe went on after its end")
             finally:
                 trouble.__traceback__ = None  # it holds the frames that hold it, and the attempt
+        if verdict.reason is Reason.SILENT and attempt.was_refused:
+            verdict = Verdict(Reason.WEAK_SILENCE, "no reply, after another address has refused")
         self._finish(attempt, verdict)
 
     def _expired(self, attempt: Attempt) -> None:
@@ -402,14 +432,14 @@ class Engine:
             attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
             self._confirmed(attempt)
             return
-        if attempt.waiting == Waiting.ADDRESS and attempt.ends_by < attempt.deadline:
-            self._out_of_patience(attempt)
+        if attempt.ends_by < attempt.deadline:
+            if attempt.waiting == Waiting.ADDRESS:
+                self._out_of_patience(attempt)
+            else:
+                self._share_is_over(attempt)
             return
-        if attempt.waiting == Waiting.CONNECTION and attempt.endpoints:
-            self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no connection in its time"))
-            return
-        lost = self._ticker.lost - attempt.lost
-        if lost > max(STALL, STALLED_SHARE * attempt.job.timeout):
+        if self._was_robbed(attempt):
+            lost = self._ticker.lost - attempt.lost
             detail = f"the prober stood still for {lost:.2f} s meanwhile"
             self._finish(attempt, Verdict(Reason.STALLED, detail))
             return
@@ -417,6 +447,11 @@ class Engine:
         if attempt.waiting == Waiting.ADDRESS:
             raise Trouble(Reason.DNS_UNAVAILABLE, detail)
         raise DeadlineReached(Reason.TIMEOUT, detail)
+
+    def _was_robbed(self, attempt: Attempt) -> bool:
+        """Return whether our standstills took so much of its time that being late means nothing."""
+        lost = self._ticker.lost - attempt.lost
+        return lost > max(STALL, STALLED_SHARE * attempt.job.timeout)
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and hand over its outcome."""
@@ -492,8 +527,7 @@ class Engine:
         took = attempt.secured_at - (attempt.connected_at or attempt.started_at)
         attempt.waiting = Waiting.CONFIRMATION
         until = attempt.secured_at + max(CONFIRM_AT_LEAST, 2 * took)
-        if until < attempt.deadline:
-            self._end_by(attempt, until)
+        self._end_by(attempt, min(until, attempt.deadline))
         self._confirm(attempt, wire)
 
     def _confirm(self, attempt: Attempt, wire: Wire) -> None:

@@ -1,9 +1,10 @@
 """Targets by name: the resolver by itself, and under the engine."""
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,7 +30,7 @@ from prober.model.probe import Trouble
 from prober.model.status import Reason, Result
 from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe
-from tests.engine.by_hand import ByHand
+from tests.engine.by_hand import ByHand, accept
 from tests.engine.conftest import Serve
 from tests.engine.targets import PATIENCE, close, closed_port, find, hold, phases
 from tests.simulation import Clock
@@ -503,3 +504,169 @@ def test_a_lookup_that_takes_long_leaves_most_of_the_time_to_the_old_address(
     assert found.reason is Reason.OK
     assert found.seconds < SHARE * 2.0 + 0.2
     assert phases(found) == {"resolve", "connect"}
+
+
+# Several addresses
+
+
+def test_what_an_address_that_took_the_connection_then_says_has_all_the_time_that_is_left(
+    by_hand_at: AtAddresses, listener: socket.socket
+) -> None:
+    by_hand = by_hand_at(HERE, ELSEWHERE)
+    by_hand.start(listener.getsockname()[1], TcpProbe(expect=b"x"), host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    by_hand.drain()
+    with accept(listener) as connection:
+        by_hand.clock.advance(1.5)
+        assert not by_hand.outcomes
+        connection.send(b"x")
+        assert by_hand.outcome().reason is Reason.OK
+
+
+def test_an_address_without_a_route_takes_no_time_from_the_others(
+    by_hand_at: AtAddresses, full: int
+) -> None:
+    nowhere = Address(socket.AF_INET6, "fe80::1")  # without a scope: there is no way there
+    by_hand = by_hand_at(HERE, nowhere, nowhere, nowhere)
+    by_hand.start(full, host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    by_hand.clock.advance(1.9)
+    assert not by_hand.outcomes
+    by_hand.clock.advance(0.2)
+    (found,) = by_hand.outcomes
+    assert (found.reason, found.detail) == (Reason.TIMEOUT, "no connection within 2 s")
+
+
+def test_an_address_whose_time_the_prober_lost_has_not_failed(
+    by_hand_at: AtAddresses, full: int
+) -> None:
+    by_hand = by_hand_at(HERE, ELSEWHERE)  # nobody listens at the second
+    by_hand.start(full, host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    by_hand.clock.now += 1.5  # a standstill
+    by_hand.clock.advance(1.0)
+    (found,) = by_hand.outcomes
+    assert found.reason is Reason.STALLED
+
+
+class Peers:
+    """UDP sockets on one port of several addresses."""
+
+    def __init__(self, *hosts: str) -> None:
+        self.sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in hosts]
+        self.port = 0
+        for host, sock in zip(hosts, self.sockets, strict=True):
+            sock.settimeout(PATIENCE)
+            sock.bind((host, self.port))
+            self.port = sock.getsockname()[1]
+
+    def close(self) -> None:
+        for sock in self.sockets:
+            sock.close()
+
+
+@pytest.fixture
+def peers() -> Iterator[Callable[..., Peers]]:
+    with ExitStack() as stack:
+        yield lambda *addresses: stack.enter_context(
+            closing(Peers(*(address.host for address in addresses)))
+        )
+
+
+@pytest.mark.parametrize("probe", [UdpProbe(), UdpProbe(expect=b"yes")])
+def test_over_udp_the_next_address_is_tried_after_one_that_refuses(
+    by_hand_at: AtAddresses, peers: Callable[..., Peers], probe: UdpProbe
+) -> None:
+    at = peers(HERE)
+    by_hand = by_hand_at(ELSEWHERE, ELSEWHERE, HERE)
+    by_hand.start(at.port, probe, host="a.example")
+    by_hand.take_answer()
+    by_hand.drain()
+    by_hand.drain()
+    at.sockets[0].sendto(b"yes", at.sockets[0].recvfrom(100)[1])
+    found = by_hand.outcome()
+    assert (found.reason, found.detail) == (Reason.OK, "reply of 3 bytes")
+    assert phases(found) == {"resolve", "send", "first_byte", "transfer"}
+
+
+def test_over_udp_the_next_address_is_tried_after_one_that_is_silent(
+    by_hand_at: AtAddresses, peers: Callable[..., Peers]
+) -> None:
+    at = peers(ELSEWHERE, HERE)
+    by_hand = by_hand_at(ELSEWHERE, HERE)
+    by_hand.start(at.port, UdpProbe(expect=b"yes"), host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    assert at.sockets[0].recv(100)
+    by_hand.clock.advance(1.1)
+    at.sockets[1].sendto(b"yes", at.sockets[1].recvfrom(100)[1])
+    assert by_hand.outcome().reason is Reason.OK
+
+
+def test_over_udp_an_address_that_answered_wrongly_is_the_one_that_is_judged(
+    by_hand_at: AtAddresses, peers: Callable[..., Peers]
+) -> None:
+    at = peers(ELSEWHERE, HERE)
+    by_hand = by_hand_at(ELSEWHERE, HERE)
+    by_hand.start(at.port, UdpProbe(expect=b"yes"), host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    at.sockets[0].sendto(b"no", at.sockets[0].recvfrom(100)[1])
+    by_hand.drain()
+    by_hand.clock.advance(2.1)
+    assert by_hand.outcomes[0].reason is Reason.PAYLOAD_MISMATCH
+
+
+def test_over_udp_silence_that_is_good_needs_the_whole_timeout(
+    by_hand_at: AtAddresses, peers: Callable[..., Peers]
+) -> None:
+    """A refusal that comes late is still heard."""
+    at = peers(ELSEWHERE, HERE)
+    by_hand = by_hand_at(ELSEWHERE, HERE)
+    by_hand.start(at.port, UdpProbe(), host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    by_hand.clock.advance(1.9)
+    assert not by_hand.outcomes
+    by_hand.clock.advance(0.2)
+    (found,) = by_hand.outcomes
+    assert found.reason is Reason.SILENT
+    assert found.seconds == pytest.approx(2.0, abs=0.05)
+
+
+def test_over_udp_silence_after_the_refusal_of_another_address_proves_nothing(
+    by_hand_at: AtAddresses, peers: Callable[..., Peers]
+) -> None:
+    """Both may be the same host, which tells of a closed port but about once a second."""
+    at = peers(HERE)
+    by_hand = by_hand_at(ELSEWHERE, HERE)
+    by_hand.start(at.port, UdpProbe(), host="a.example", timeout=2.0)
+    by_hand.take_answer()
+    by_hand.drain()
+    assert at.sockets[0].recv(100)
+    by_hand.clock.advance(2.1)
+    (found,) = by_hand.outcomes
+    assert (found.result, found.reason) == (Result.UNKNOWN, Reason.WEAK_SILENCE)
+
+
+def test_over_udp_the_refusal_of_all_addresses_is_a_refusal(by_hand_at: AtAddresses) -> None:
+    by_hand = by_hand_at(ELSEWHERE, HERE)
+    by_hand.start(closed_port(socket.SOCK_DGRAM), UdpProbe(), host="a.example")
+    by_hand.take_answer()
+    found = by_hand.outcome()
+    assert (found.reason, found.detail) == (Reason.REFUSED, "connection refused")
+    assert phases(found) == {"resolve", "send", "first_byte"}
+
+
+@pytest.mark.parametrize("addresses", [(HERE, ELSEWHERE), (ELSEWHERE, HERE)])
+def test_over_udp_trouble_of_ours_with_one_address_does_not_hide_the_refusal_of_another(
+    by_hand_at: AtAddresses, monkeypatch: pytest.MonkeyPatch, addresses: Addresses
+) -> None:
+    class HeldBack(socket.SocketType):
+        def send(self, *content: Any) -> int:
+            if self.getpeername()[0] == ELSEWHERE.host:
+                raise PermissionError(errno.EPERM, "not let out")
+            return super().send(*content)
+
+    monkeypatch.setattr(socket, "SocketType", HeldBack)
+    by_hand = by_hand_at(*addresses)
+    by_hand.start(closed_port(socket.SOCK_DGRAM), UdpProbe(), host="a.example")
+    by_hand.take_answer()
+    assert by_hand.outcome().reason is Reason.REFUSED
