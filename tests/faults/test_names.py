@@ -103,6 +103,18 @@ def test_a_name_that_moves_is_followed(names: Names, start: Start) -> None:
     assert down["reason"] == "refused"
 
 
+def test_what_a_name_has_does_not_depend_on_the_addresses_of_this_host(
+    names: Names, start: Start
+) -> None:
+    """No interface but loopback has an IPv4 address, and one has an address of IPv6."""
+    names.here.run("ip", "link", "add", "cable", "type", "veth", "peer", "name", "other")
+    names.here.run("ip", "address", "add", "fd00::1/64", "dev", "cable", "nodad")
+    names.here.run("ip", "link", "set", "cable", "up")
+    running = start("web.example")
+    running.wait_for("status_changed", to="OK")
+    assert not blamed(running.lines)
+
+
 def test_names_that_hang_hold_up_neither_addresses_nor_known_names(
     names: Names, start: Start
 ) -> None:
