@@ -162,10 +162,12 @@ def daemon(
 
 @contextmanager
 def listener(
-    port: int = 0, serve: Callable[[socket.socket], None] = lambda _: None
+    port: int = 0,
+    serve: Callable[[socket.socket], None] = lambda _: None,
+    host: str = "127.0.0.1",
 ) -> Iterator[int]:
-    """Listen on 127.0.0.1 and hand each connection to `serve`, then close it; yield the port."""
-    server = socket.create_server(("127.0.0.1", port), backlog=64)
+    """Listen on an address and hand each connection to `serve`, then close it; yield the port."""
+    server = socket.create_server((host, port), backlog=64)
 
     def work() -> None:
         while True:

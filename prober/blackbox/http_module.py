@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from prober import __version__
 from prober.blackbox.exchange import BODY_LIMIT, Reply, exchange
 from prober.blackbox.judge import judge
+from prober.blackbox.names import checked_host
 from prober.blackbox.runner import ModuleRunner, Run
 from prober.config.blackbox.modules import BasicAuth, HttpModule
 from prober.model.kinds import Secret
@@ -43,11 +44,7 @@ def parse_url(url: str) -> Place:
     parts = urlsplit(url)
     if parts.scheme not in _PORTS:
         raise ValueError(f"unsupported protocol scheme {parts.scheme!r}")
-    host = parts.hostname or ""
-    if not host.isascii():
-        host = host.encode("idna").decode()
-    if not host or re.search(r"[\x00-\x20\x7f/\\]", host):
-        raise ValueError("no host")
+    host = checked_host(parts.hostname or "")
     path = quote(parts.path or "/", safe=_AS_IT_IS)
     if parts.query:
         path += f"?{quote(parts.query, safe=_AS_IT_IS)}"

@@ -10,6 +10,7 @@ import yaml
 
 from prober.blackbox.findings import Findings
 from prober.blackbox.http_module import probe_http
+from prober.blackbox.names import NotAHostError, check_hostname, check_target
 from prober.blackbox.other_modules import probe_grpc, probe_tcp
 from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.blackbox.runner import ModuleRunner, OwnTrouble
@@ -17,6 +18,7 @@ from prober.config.blackbox.modules import Module
 from prober.config.blackbox.reading import Modules
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
+from prober.engine.target_policy import Objection
 from prober.model.option import show_options
 
 log = structlog.get_logger()
@@ -24,6 +26,8 @@ log = structlog.get_logger()
 DEFAULT_MODULE = "http_2xx"
 SCRAPE_SECONDS = 120.0
 """Time of a probe whose scraper says none, as for blackbox_exporter."""
+LONGEST = 3600.0
+"""Time of a probe at most, whatever its scraper says: as long as the `timeout` of a monitor."""
 OFFSET_SECONDS = 0.5
 """What is left of the scraper's time for the answer's way back, as for blackbox_exporter."""
 
@@ -33,7 +37,7 @@ def probe_seconds(scrape_timeout: str | None, module: Module) -> float:
     scrape = float(scrape_timeout) if scrape_timeout else 0.0
     if not math.isfinite(scrape):
         raise ValueError(f"{scrape_timeout!r} is no number of seconds")
-    most = (scrape or SCRAPE_SECONDS) - OFFSET_SECONDS
+    most = min(scrape or SCRAPE_SECONDS, LONGEST) - OFFSET_SECONDS
     own = module.timeout or 0.0
     return own if 0 < own < most or most < 0 else most
 
@@ -45,12 +49,21 @@ class ProbeService:
         engine: The engine of the daemon.
         modules: Gives the modules of the running configuration; None where there are none.
         most: Probes under way at once; more wait for their turn.
+        objection: Says why an address and port may not be probed for a caller, or returns None.
     """
 
-    def __init__(self, engine: Engine, modules: Callable[[], Modules | None], *, most: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        modules: Callable[[], Modules | None],
+        *,
+        most: int,
+        objection: Objection | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._engine = engine
         self._modules = modules
+        self._objection = objection
         self._slots = asyncio.Semaphore(most)
         self._resolver = Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe)
 
@@ -68,7 +81,7 @@ class ProbeService:
             return ProbeAnswer(400, f"Unknown module {name!r}\n")
         if not request.target:
             return ProbeAnswer(400, "Target parameter is missing\n")
-        if trouble := _host_twice(module, request.hostname):
+        if trouble := _wrong_host(module, request):
             return ProbeAnswer(400, f"{trouble}\n")
         try:
             seconds = probe_seconds(request.scrape_timeout, module)
@@ -100,7 +113,12 @@ class ProbeService:
     ) -> ProbeAnswer:
         findings = Findings(time.time, module=name, target=request.target)
         runner = ModuleRunner(
-            self._engine, self._resolver, findings, clock=time.monotonic, deadline=deadline
+            self._engine,
+            self._resolver,
+            findings,
+            clock=time.monotonic,
+            deadline=deadline,
+            objection=self._objection,
         )
         started = time.monotonic()
         findings.log("Beginning probe", probe=module.prober, timeout_seconds=deadline - started)
@@ -126,6 +144,19 @@ async def _run(runner: ModuleRunner, module: Module, request: ProbeRequest) -> b
     if module.prober == "tcp":
         return await probe_tcp(runner, module.tcp, request.target, hostname)
     return await probe_grpc(runner, module.grpc, request.target)
+
+
+def _wrong_host(module: Module, request: ProbeRequest) -> str | None:
+    """Return what is wrong with the hosts that a caller names, or None."""
+    named = "target"
+    try:
+        check_target(request.target, is_url=module.prober != "tcp")
+        named = "hostname"
+        if request.hostname:
+            check_hostname(request.hostname)
+    except NotAHostError as error:
+        return f"parameter {named!r}: {error}"
+    return _host_twice(module, request.hostname)
 
 
 def _host_twice(module: Module, hostname: str) -> str | None:

@@ -12,6 +12,7 @@ from prober.blackbox.findings import Findings
 from prober.engine.attempt import Job
 from prober.engine.reactor import Engine
 from prober.engine.resolver import PATIENCE, Addresses, Answer, Resolver, literal
+from prober.engine.target_policy import Objection
 from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Reason, Verdict
 
@@ -48,6 +49,7 @@ class ModuleRunner:
         findings: Takes what is found.
         clock: A monotonic clock.
         deadline: When the probe must have ended, on that clock.
+        objection: Judges each address before it is connected to.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class ModuleRunner:
         *,
         clock: Callable[[], float],
         deadline: float,
+        objection: Objection | None = None,
     ) -> None:
         self._engine = engine
         self._resolver = resolver
         self.findings = findings
         self._clock = clock
         self._deadline = deadline
+        self._objection = objection
 
     @property
     def time_left(self) -> float:
@@ -118,6 +122,7 @@ class ModuleRunner:
             timeout=max(0.001, self.time_left),
             datagram=False,
             reply_limit=REPLY_LIMIT,
+            objection=self._objection,
         )
         attempt = self._engine.start(job, finished.set_result)
         try:

@@ -160,7 +160,12 @@ class Prober:
         for module, why in refused.items():
             log.warning("module_refused", module=module, reason=why)
         most = min(MOST_ON_DEMAND, max(4, limit // 8))
-        return ProbeService(self._engine, lambda: self.config.modules, most=most)
+        return ProbeService(
+            self._engine,
+            lambda: self.config.modules,
+            most=most,
+            objection=self.guard.objection,
+        )
 
     def _history(self, config: Config, database: Database) -> History:
         return History(

@@ -227,7 +227,7 @@ class Resolver:
             if error.errno in _NOT_FOUND:
                 return Trouble(Reason.DNS_NOT_FOUND, f"{name}: no such name or no address")
             return Trouble(Reason.DNS_UNAVAILABLE, f"{name}: {error.strerror}")
-        except UnicodeError:  # a label that is empty or longer than 63 characters
+        except ValueError:  # a label that is empty or longer than 63 characters, or NUL in a name
             return Trouble(Reason.DNS_NOT_FOUND, f"{name}: not a host name")
         except OSError as error:
             return Trouble(Reason.DNS_UNAVAILABLE, f"{name}: {error}")
