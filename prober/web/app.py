@@ -16,6 +16,8 @@ from prober.web.api.openapi import OPENAPI, describe
 from prober.web.dialects import DIALECTS
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import METRICS
+from prober.web.page.error_page import error_page
+from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
     ACCESS,
@@ -28,7 +30,7 @@ from prober.web.server.auth import (
 from prober.web.server.client_limits import BODY_LIMIT, guarded
 from prober.web.server.dialect import SPOKEN, dialect_of, root_of
 from prober.web.server.editing import EDITOR, EDITS, warn_of_loss
-from prober.web.server.errors import errors_as_json
+from prober.web.server.errors import ERROR_PAGES, ErrorPages, errors_as_json
 from prober.web.server.services import (
     CLOCKS,
     FACADE,
@@ -106,11 +108,14 @@ def make_app(
     app[ON_DEMAND] = on_demand or OnDemand(None)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
+    app[PULSES] = Pulses(store.events)
     app[OPENAPI] = describe(ROUTES, vitals.version)
     if editor is not None:
         app[EDITOR] = editor
     if edits is not None:
         app[EDITS] = edits
+    pages = frozenset(each.path for each in ROUTES if "text/html" in each.answers.values())
+    app[ERROR_PAGES] = ErrorPages(pages, error_page)
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
     for route in ROUTES:
@@ -154,6 +159,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 def end_streams(app: web.Application) -> None:
     """End every stream of events; who has the right to comes back."""
     app[STREAMS].end()
+    app[PULSES].end()
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -13,6 +13,7 @@ from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
 from prober.web.page.check import get_check_page, probe_from_page
 from prober.web.page.overview import get_page
+from prober.web.page.pulse import get_pulse
 from prober.web.page.sheet import get_csv
 from prober.web.page.view import VIEW_QUERY
 
@@ -95,8 +96,9 @@ ROUTES = (
         "POST",
         "/checks/{monitor}/{backend}/probe",
         probe_from_page,
-        {303: "text/html", 409: "Error"},
+        {303: "text/html", 409: "text/html"},
     ),
+    Route("GET", "/pulse", get_pulse, {200: "text/event-stream"}),
     Route("GET", "/status.csv", get_csv, {200: "text/csv"}, VIEW_QUERY),
     Route("GET", "/badge/pool/{name}.svg", get_pool_badge, {200: "image/svg+xml"}, public=True),
     Route(

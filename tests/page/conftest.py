@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prober.state.database import Database
+from prober.web.server.services import PageSettings
 from tests.page.serving import Served, serving
+from tests.page.showcase import showcase
 from tests.running import PATIENCE
 from tests.web.world import World
 
@@ -83,3 +85,11 @@ def kept_world(tmp_path: Path) -> Iterator[World]:
     database = Database(str(tmp_path / "state"), report=report)
     yield World(database)
     database.close()
+
+
+@pytest.fixture
+def shown(kept_world: World, serve: Serve) -> Served:
+    """Serve the world of the pictures."""
+    served = serve(kept_world, front=lambda: PageSettings("shop.example"))
+    served.do(lambda: showcase(kept_world))
+    return served

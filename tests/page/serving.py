@@ -17,9 +17,10 @@ T = TypeVar("T")
 class Served:
     """A served world; `requests` are the times and paths of what was asked for."""
 
-    def __init__(self, world: World, url: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, world: World, app: web.Application, loop: asyncio.AbstractEventLoop) -> None:
         self.world = world
-        self.url = url
+        self.app = app
+        self.url = ""
         self.requests: list[tuple[float, str]] = []
         self._loop = loop
 
@@ -38,13 +39,13 @@ def serving(world: World, **more: Any) -> Iterator[Served]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    served = Served(world, "", loop)
+    app = world.app(**more)
+    served = Served(world, app, loop)
 
     async def note(request: web.Request, _: web.StreamResponse) -> None:
         served.requests.append((loop.time(), request.path))
 
     async def start() -> web.AppRunner:
-        app = world.app(**more)
         app.on_response_prepare.append(note)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()

@@ -1,28 +1,20 @@
 """The page in a real browser."""
 
 import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.store import Key
-from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve
+from tests.page.looking import keys, link, without_loading
 from tests.page.serving import Served
-from tests.page.showcase import showcase
-from tests.running import PATIENCE, daemon, free_port, listener
+from tests.running import PATIENCE
 from tests.web.test_page import NAMES
 from tests.web.world import World, monitor
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import expect
@@ -40,35 +32,6 @@ WIDE = {"width": 1360, "height": 900}
 PHONE = {"width": 320, "height": 700}
 CHECK = "/checks/checkout-https/10.20.2.12:8443"
 PICTURE = {"width": 1280, "height": 800}
-
-
-@pytest.fixture
-def shown(kept_world: World, serve: Serve) -> Served:
-    """Serve the world of the pictures."""
-    served = serve(kept_world, front=lambda: PageSettings("shop.example"))
-    served.do(lambda: showcase(kept_world))
-    return served
-
-
-def keys(page: "Page") -> list[str]:
-    """Return the keys of the rows that are shown."""
-    found: list[str] = page.locator("tr[data-key]").evaluate_all(
-        "rows => rows.map(row => row.dataset.key)"
-    )
-    return found
-
-
-def link(page: "Page", state: str) -> None:
-    """Wait until the page says that it is live, lost or paused."""
-    expect(page.locator("html")).to_have_attribute("data-link", state)
-
-
-@contextmanager
-def without_loading(page: "Page") -> Iterator[None]:
-    """Assert that the page stays the same document."""
-    page.evaluate("window.stays = true")
-    yield
-    assert page.evaluate("window.stays"), "the page was loaded anew"
 
 
 # Selecting
@@ -146,134 +109,6 @@ def test_the_key_for_the_search_can_be_switched_off(shown: Served, open_page: Op
     page.check("#shortcut")
     page.locator(".brand a").press("/")
     expect(page.locator("#q")).to_be_focused()
-
-
-# Live
-
-
-def tcp(port: int) -> dict[str, Any]:
-    """Return a configuration that probes a port quickly."""
-    return {
-        "name": "door",
-        "type": "TCP",
-        "targets": [f"127.0.0.1:{port}"],
-        "interval": "100ms",
-        "rise": 2,
-        "fall": 2,
-    }
-
-
-def test_the_page_follows_a_backend_that_dies_and_returns(tmp_path: Path, open_page: Open) -> None:
-    port = free_port()
-    with daemon({"monitors": [tcp(port)]}, tmp_path) as prober:
-        page = open_page(prober.url)
-        row = page.locator("tr[data-key^=door]")
-        with without_loading(page):
-            for _ in range(2):
-                expect(row.locator(".state")).to_contain_text("CRITICAL")
-                expect(page).to_have_title("1 CRITICAL · " + page.locator(".brand").inner_text())
-                with listener(port):
-                    expect(row.locator(".state")).to_contain_text("OK")
-                    icon = page.locator("link[rel=icon]")
-                    assert "ok.svg" in (icon.get_attribute("href") or "")
-            expect(page.locator("#news")).to_contain_text(f"door 127.0.0.1:{port}: ")
-        link(page, "live")
-        page.close()
-
-
-def test_a_lost_connection_is_said_loudly_and_comes_back(tmp_path: Path, open_page: Open) -> None:
-    own = free_port()
-    with listener() as port:
-        listening = ("--listen", f"127.0.0.1:{own}")
-        config = {"monitors": [tcp(port)]}
-        with daemon(config, tmp_path, *listening) as prober:
-            page = open_page(f"http://127.0.0.1:{own}", trouble=True)
-            link(page, "live")
-            assert prober.stop() == 0
-            link(page, "lost")
-            expect(page.locator("#link")).to_have_text("Connection lost, this is the past")
-            assert page.title().startswith("(lost) ")
-        with without_loading(page):
-            config["monitors"].append({**tcp(port), "name": "second"})
-            with daemon(config, tmp_path, *listening):
-                link(page, "live")
-                expect(page.locator("tr[data-key^=second] .state")).to_contain_text("OK")
-                assert not page.title().startswith("(lost) ")
-
-
-def test_the_page_of_a_check_that_is_gone_says_so(
-    world: World, serve: Serve, open_page: Open
-) -> None:
-    def remove() -> None:
-        world.configure()
-        world.store.note("reload", "nothing is left")
-
-    world.configure(monitor("web", "10.0.0.1:80"))
-    served = serve(world)
-    page = open_page(f"{served.url}/checks/web/10.0.0.1:80", trouble=True)
-    link(page, "live")
-    served.do(remove)
-    expect(page.locator("#link")).to_have_text("The prober answers 404, this is the past")
-
-
-def test_a_pause_lets_the_page_stand_still(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
-    link(page, "live")
-    page.click("#pause")
-    link(page, "paused")
-
-    def fail() -> None:
-        for _ in range(3):
-            shown.world.record("sessions-tcp", "10.30.9.11:6379", Reason.REFUSED)
-
-    row = page.locator("tr[data-key='sessions-tcp 10.30.9.11:6379']")
-    shown.do(fail)
-    asked = len(shown.requests)
-    page.evaluate("new Promise(done => setTimeout(done, 700))")
-    assert len(shown.requests) == asked
-    expect(row).to_contain_text("OK")
-    page.click("#pause")
-    expect(row).to_contain_text("CRITICAL")
-    link(page, "live")
-
-
-def test_a_storm_of_changes_leads_to_two_refreshes_a_second(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
-    link(page, "live")
-    page.evaluate("window.seen = 0")
-    for _ in range(30):
-        shown.do(lambda: shown.world.store.note("reload", "again"))
-        page.evaluate("new Promise(done => setTimeout(done, 60))")
-    times = [at for at, path in shown.requests if path == "/"]
-    gaps = [b - a for a, b in pairwise(times[1:])]
-    assert len(gaps) >= 2
-    assert min(gaps) > 0.45
-
-
-def test_what_moves_keeps_the_focus(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
-    name = "tr[data-key='sessions-tcp 10.30.9.12:6379']"
-    page.focus(f"{name} a")
-
-    def fail() -> None:
-        for _ in range(3):
-            shown.world.record("sessions-tcp", "10.30.9.12:6379", Reason.REFUSED)
-
-    shown.do(fail)
-    expect(page.locator(name)).to_contain_text("CRITICAL")
-    expect(page.locator(f"{name} a")).to_be_focused()
-
-
-def test_the_page_for_everybody_is_alive_without_the_stream(
-    world: World, serve: Serve, open_page: Open
-) -> None:
-    world.configure(monitor("web", "10.0.0.1:80"))
-    served = serve(world, front=lambda: PageSettings(public=True))
-    page = open_page(served.url)
-    link(page, "live")
-    served.do(lambda: world.record("web", "10.0.0.1:80", times=2))
-    expect(page.locator("tr[data-key='web 1']")).to_contain_text("OK")
-    assert all(re.match(r"/$|/static/", path) for _, path in served.requests)
 
 
 # One check

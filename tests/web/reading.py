@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 VOID = {"link", "meta", "input", "br"}
 
@@ -22,11 +23,18 @@ class Element(NamedTuple):
         return self.attributes.get("class", "").split()
 
 
-class Reading(HTMLParser):
-    """All elements of a page, in order; fails on one that is closed wrongly."""
+ADDRESSES = ("href", "src", "action", "data-pulse", "data-probe", "data-root")
 
-    def __init__(self, text: str) -> None:
+
+class Reading(HTMLParser):
+    """All elements of a page, in order; fails on one that is closed wrongly.
+
+    Where it says `at` which path it is, its addresses are read as seen from there.
+    """
+
+    def __init__(self, text: str, at: str = "") -> None:
         super().__init__()
+        self._at = at
         self.elements: list[Element] = []
         self._open: list[Element] = []
         self.feed(text)
@@ -36,10 +44,16 @@ class Reading(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = [name for name, _ in attrs]
         assert len(names) == len(set(names)), f"{tag} has an attribute twice: {names}"
-        element = Element(tag, {name: value or "" for name, value in attrs}, [])
+        read = {name: self._read(name, value or "") for name, value in attrs}
+        element = Element(tag, read, [])
         self.elements.append(element)
         if tag not in VOID:
             self._open.append(element)
+
+    def _read(self, name: str, value: str) -> str:
+        if name not in ADDRESSES or value.startswith("#"):
+            return value
+        return urljoin(self._at, value)
 
     def handle_endtag(self, tag: str) -> None:
         element = self._open.pop()

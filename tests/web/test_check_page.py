@@ -20,13 +20,14 @@ from tests.web.world import HOSTILE, World, monitor
 
 Connect = Callable[..., Awaitable[Client]]
 ONE = "10.0.0.1:80"
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PHASES = (None, 0.001, None, 0.00005, 0.01, 0.0002)
 
 
 async def read(client: Client, path: str = f"/checks/web/{ONE}") -> Reading:
     response = await client.get(path)
     assert response.status == 200
-    return Reading(await response.text())
+    return Reading(await response.text(), path)
 
 
 async def test_the_results_are_shown_with_their_phases(world: World, client: Client) -> None:
@@ -94,12 +95,41 @@ async def test_secrets_are_masked(world: World, client: Client) -> None:
 
 
 async def test_a_check_that_does_not_exist_is_not_found(client: Client) -> None:
-    answer = await client.get("/checks/web/10.0.0.1:80")
+    path = "/checks/web/10.0.0.1:80"
+    answer = await client.get(path, headers={"Accept": BROWSER})
     assert (answer.status, answer.content_type) == (404, "text/html")
-    page = Reading(await answer.text())
-    assert page.all("div", "empty")[0].text == (
-        "There is no check of monitor 'web' and backend '10.0.0.1:80'.All checks"
-    )
+    page = Reading(await answer.text(), path)
+    assert "There is no check of monitor 'web' and backend '10.0.0.1:80'." in [
+        each.text for each in page.all("p")
+    ]
+    assert {each.attributes["href"] for each in page.all("a")} >= {"/"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing/here/", 404),
+        ("GET", "/check", 404),
+        ("POST", "/", 405),
+        ("GET", "/checks/web/10.0.0.1:80", 404),
+        ("POST", f"/checks/off/{ONE}/probe", 409),
+    ],
+)
+async def test_a_browser_is_shown_a_page_for_every_error_and_a_program_json(
+    world: World, client: Client, method: str, path: str, status: int
+) -> None:
+    world.configure(monitor("off", ONE, enabled=False))
+    answer = await client.request(method, path, headers={"Accept": BROWSER})
+    assert (answer.status, answer.content_type) == (status, "text/html")
+    page = Reading(await answer.text(), path)
+    assert {each.attributes["href"] for each in page.all("a")} >= {"/"}
+    for link in page.all("link"):
+        assert (await client.get(link.attributes["href"])).status == 200
+    answer = await client.request(method, path, headers={"Accept": "*/*"})
+    assert (answer.status, answer.content_type) == (status, "application/json")
+    for other in ("/api/v1/checks/web/10.0.0.1:80", "/v2.0/lbaas/healthmonitors/x"):
+        answer = await client.get(other, headers={"Accept": BROWSER})
+        assert (answer.status, answer.content_type) == (404, "application/json")
 
 
 async def test_the_form_probes_and_leads_back(world: World, connect: Connect) -> None:

@@ -37,7 +37,7 @@ NAMES = [
 async def read(client: Client, path: str = "/") -> Reading:
     response = await client.get(path)
     assert (response.status, response.content_type) == (200, "text/html")
-    return Reading(await response.text())
+    return Reading(await response.text(), path)
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ async def test_what_the_address_cannot_mean_is_left_out(
 
 def test_a_view_is_found_again_from_its_address() -> None:
     view = PageView(frozenset({"OK", "DISABLED"}), "a&b=ü %", HOSTILE, "lb", "-since", 3, 30)
-    assert read_view(make_mocked_request("GET", view.href())) == view
+    assert read_view(make_mocked_request("GET", view.href("/"))) == view
 
 
 async def test_many_checks_are_shown_page_by_page(world: World, client: Client) -> None:
@@ -219,7 +219,7 @@ async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(
         assert not page.all("style")
         for element in page.elements:
             assert not [n for n in element.attributes if n == "style" or n.startswith("on")]
-            for name in ("src", "href", "action", "data-stream"):
+            for name in ("src", "href", "action", "data-pulse"):
                 assert element.attributes.get(name, "/").startswith(("/", "#"))
                 assert not element.attributes.get(name, "/").startswith("//")
 

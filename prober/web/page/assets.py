@@ -11,7 +11,9 @@ from prober.web.server.errors import Refused
 
 STYLE, SCRIPT = "style.css", "page.js"
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_NAMES = frozenset({STYLE, SCRIPT, "ok.svg", "warning.svg", "critical.svg", "unknown.svg"})
+_PARTS = ("morph.js", "pulse.js", "times.js")
+"""What the script imports."""
+_NAMES = frozenset({STYLE, SCRIPT, *_PARTS, "ok.svg", "warning.svg", "critical.svg", "unknown.svg"})
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 
@@ -27,12 +29,21 @@ class Asset(NamedTuple):
 def asset(name: str) -> Asset:
     """Return a file, read when it is first asked for."""
     content = files("prober.web.page").joinpath("static", name).read_bytes()
+    if name == SCRIPT:
+        for part in _PARTS:
+            versioned = f"./{part}?v={asset(part).digest}"
+            content = content.replace(f"./{part}".encode(), versioned.encode())
     return Asset(content, blake2b(content, digest_size=6).hexdigest())
 
 
-def address_of(name: str) -> str:
-    """Return the address of a file, good for as long as its content is."""
-    return f"/static/{name}?v={asset(name).digest}"
+def address_of(name: str, root: str) -> str:
+    """Return the address of a file, good for as long as its content is.
+
+    Args:
+        name: The file.
+        root: Where `/` is as seen from the page.
+    """
+    return f"{root}static/{name}?v={asset(name).digest}"
 
 
 async def get_static(request: web.Request) -> web.Response:

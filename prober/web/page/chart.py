@@ -16,6 +16,8 @@ _STEP = (_WIDTH - _LEFT) / CAPACITY
 _FLOOR = _HEIGHT - _BOTTOM
 _OTHER = "other"
 _GRIDS = 4
+_BAD, _MOOT = "bad", "moot"
+_WORDS = {_BAD: "failed", _MOOT: "inconclusive"}
 
 
 class _Scale(NamedTuple):
@@ -37,11 +39,13 @@ def chart(newest_first: Sequence[PastResult]) -> Html:
     first = CAPACITY - len(pasts)
     columns = tag("g", _columns(pasts, scale, first), class_="columns")
     label = f"Time of the last {len(pasts)} results by phase, up to {fine_took(scale.top)}"
+    cut = [past.seconds for past in pasts if past.seconds > scale.top]
     drawing = tag(
         "svg",
         _grid(scale),
         columns,
         _marks(pasts, first),
+        _cuts(pasts, scale, first),
         _times(pasts, first),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
@@ -51,7 +55,7 @@ def chart(newest_first: Sequence[PastResult]) -> Html:
     return tag(
         "figure",
         drawing,
-        tag("figcaption", _legend(pasts)),
+        tag("figcaption", _legend(pasts), _note(cut, scale)),
         tabindex="0",  # where it is too narrow, it is scrolled
         aria_label="Latency",
     )
@@ -84,17 +88,26 @@ def _axis(seconds: float) -> str:
 
 
 def _columns(pasts: Sequence[PastResult], scale: _Scale, first: int) -> list[Html]:
-    """Return one path for each phase that occurs: all its pieces of columns."""
+    """Return one path for each phase that occurs: all its pieces of columns.
+
+    The phases are of good results: what a bad one spent its time on is not how fast the check is,
+    so that is one piece of its own.
+    """
     pieces: dict[str, list[str]] = {}
     for place, past in enumerate(pasts, first):
         x = _LEFT + (place + 0.5) * _STEP
         below = 0.0
-        for name, seconds in _parts(past):
+        for name, seconds in _pieces(past):
             low, high = scale.y(below), scale.y(below + seconds)
             below += seconds
             if low > high:
                 pieces.setdefault(name, []).append(f"M{x:.1f} {low:.1f}V{high:.1f}")
     return [tag("path", d="".join(path), class_=name) for name, path in pieces.items()]
+
+
+def _pieces(past: PastResult) -> list[tuple[str, float]]:
+    look = look_of(past.reason)
+    return [(look, past.seconds)] if look in (_BAD, _MOOT) else _parts(past)
 
 
 def _parts(past: PastResult) -> list[tuple[str, float]]:
@@ -110,11 +123,25 @@ def _marks(pasts: Sequence[PastResult], first: int) -> list[Html]:
     drawn: dict[str, list[str]] = {}
     for place, past in enumerate(pasts, first):
         x, look = _LEFT + (place + 0.5) * _STEP, look_of(past.reason)
-        if look == "bad":
+        if look == _BAD:
             drawn.setdefault(look, []).append(f"M{x - 2.5:.1f} {_FLOOR + 3}l5 5m-5 0 5-5")
-        elif look == "moot":
+        elif look == _MOOT:
             drawn.setdefault(look, []).append(f"M{x:.1f} {_FLOOR + 5}v1")
     return [tag("path", d="".join(path), class_=f"mark {look}") for look, path in drawn.items()]
+
+
+def _cuts(pasts: Sequence[PastResult], scale: _Scale, first: int) -> Html | None:
+    """Return an arrow over each column that is longer than there is room for."""
+    places = [place for place, past in enumerate(pasts, first) if past.seconds > scale.top]
+    arrows = [f"M{_LEFT + (place + 0.5) * _STEP - 3:.1f} {_TOP - 2}h6l-3-6z" for place in places]
+    return tag("path", d="".join(arrows), class_="cut") if arrows else None
+
+
+def _note(cut: Sequence[float], scale: _Scale) -> Html | None:
+    if not cut:
+        return None
+    words = f"▲ {len(cut)} above {_axis(scale.top)}, up to {fine_took(max(cut))}"
+    return tag("p", words, class_="quiet")
 
 
 def _times(pasts: Sequence[PastResult], first: int) -> list[Html]:
@@ -130,12 +157,12 @@ def _times(pasts: Sequence[PastResult], first: int) -> list[Html]:
 def _legend(pasts: Sequence[PastResult]) -> Html:
     spent: dict[str, list[float]] = {}
     for past in pasts:
-        for name, seconds in _parts(past):
+        for name, seconds in _pieces(past):
             spent.setdefault(name, []).append(seconds)
     entries = []
-    for name in (*PHASES, _OTHER):
+    for name in (*PHASES, _OTHER, _BAD, _MOOT):
         if name in spent:
-            words = name.replace("_", " ")
+            words = _WORDS.get(name) or name.replace("_", " ")
             key = tag("span", class_=f"key {name}")
             entries.append(tag("li", key, words, " ", tag("b", fine_took(_median(spent[name])))))
     return tag("ul", entries, class_="legend")

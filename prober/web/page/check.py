@@ -7,8 +7,8 @@ from aiohttp import hdrs, web
 
 from prober.model.kinds import in_units
 from prober.model.shown import monitor_json
-from prober.model.status import PHASES, Status
-from prober.model.wording import span, time_text
+from prober.model.status import PHASES
+from prober.model.wording import span
 from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
@@ -31,10 +31,11 @@ from prober.web.page.check_words import (
     next_words,
     past_words,
     progress_words,
+    time_tag,
 )
-from prober.web.page.frame import Scene, answer, document, mark, scene_of
+from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, tag
-from prober.web.page.table import path_of
+from prober.web.page.scene import Scene, scene_of
 from prober.web.page.view import PageView, word_of
 from prober.web.server.errors import Refused
 from prober.web.server.lookup import check_of
@@ -48,10 +49,7 @@ _NEARLY_ALL = 0.99
 async def get_check_page(request: web.Request) -> web.Response:
     """The page of one check."""
     scene, pace = _private_scene(request), Pace()
-    try:
-        state = check_of(request)
-    except Refused as refused:
-        return _nowhere(scene, refused)
+    state = check_of(request)
     monitor, backend = state.check.key
     uptime = await uptime_of(request, state.check.key)
     transitions = await _transitions(request, state, pace)
@@ -60,7 +58,7 @@ async def get_check_page(request: web.Request) -> web.Response:
     return answer(
         document(
             scene,
-            _headline(state, word, can_probe=can_probe),
+            _headline(state, word, scene, can_probe=can_probe),
             _facts(state, scene),
             _uptime(uptime),
             await _results(state, pace),
@@ -72,23 +70,12 @@ async def get_check_page(request: web.Request) -> web.Response:
     )
 
 
-def _nowhere(scene: Scene, refused: Refused) -> web.Response:
-    """Answer those who come back to a check that is gone."""
-    link = tag("p", tag("a", "All checks", href="/"))
-    words = f"{refused}."
-    said = tag("div", tag("p", words[0].upper() + words[1:]), link, class_="empty")
-    heading = f"no such check · {scene.title}"
-    response = answer(document(scene, said, heading=heading, worst=Status.UNKNOWN))
-    response.set_status(refused.status)
-    return response
-
-
 async def probe_from_page(request: web.Request) -> web.Response:
     """Probe a check now, then lead back to its page: for those without JavaScript."""
-    _private_scene(request)
+    scene = _private_scene(request)
     state = check_of(request)
     await probe_now(request, state)
-    return web.Response(status=303, headers={hdrs.LOCATION: path_of(state)})
+    return web.Response(status=303, headers={hdrs.LOCATION: scene.to_check(*state.check.key)})
 
 
 def _private_scene(request: web.Request) -> Scene:
@@ -114,7 +101,7 @@ async def _transitions(request: web.Request, state: CheckState, pace: Pace) -> l
     return found + await older_events(request, None, None, wanted, TRANSITIONS - len(found))
 
 
-def _headline(state: CheckState, word: str, *, can_probe: bool) -> Html:
+def _headline(state: CheckState, word: str, scene: Scene, *, can_probe: bool) -> Html:
     check = state.check
     monitor, backend = check.key
     pool = PageView(pool=check.pool.name, load_balancer=check.pool.load_balancer)
@@ -123,21 +110,25 @@ def _headline(state: CheckState, word: str, *, can_probe: bool) -> Html:
         tag("button", "Probe now", class_="main"),
         tag("output", data_keep=True),
         method="post",
-        action=f"{path_of(state)}/probe",
-        data_probe=f"/api/v1{path_of(state)}/probe",
+        action=scene.to("checks", monitor, backend, "probe"),
+        data_probe=scene.to("api", "v1", "checks", monitor, backend, "probe"),
     )
     return tag(
         "div",
         tag(
             "div",
-            tag("p", tag("a", "All checks", href="/")),
+            tag("p", tag("a", "All checks", href=scene.root)),
             tag("h1", mark(word), " ", monitor),
             tag(
                 "p",
                 tag("code", backend),
                 f" {check.backend.name}" if check.backend.name else None,
                 tag("span", " in ", class_="quiet"),
-                tag("a", f"{check.pool.load_balancer} / {check.pool.name}", href=pool.href()),
+                tag(
+                    "a",
+                    f"{check.pool.load_balancer} / {check.pool.name}",
+                    href=pool.href(scene.root),
+                ),
             ),
         ),
         form if can_probe else None,
@@ -203,7 +194,13 @@ async def _results(state: CheckState, pace: Pace) -> Content:
         for index, name in enumerate(PHASES)
         if any(past.phases[index] is not None for past in pasts)
     ]
-    heads = ["Time (UTC)", "Result", "Why", "Took", *(n.replace("_", " ") for n in shown)]
+    heads = [
+        ("Time (", tag("span", "UTC", data_zone=True), ")"),
+        "Result",
+        "Why",
+        "Took",
+        *(n.replace("_", " ") for n in shown),
+    ]
     rows = []
     for past in pasts:
         rows.append(_result(past, shown))
@@ -228,7 +225,7 @@ async def _results(state: CheckState, pace: Pace) -> Content:
 def _result(past: PastResult, shown: Sequence[str]) -> Html:
     phases = dict(zip(PHASES, past.phases, strict=True))
     look = look_of(past.reason)
-    at = tag("time", clock_words(past.at), datetime=time_text(past.at))
+    at = time_tag(past.at, clock_words(past.at), form="clock")
     times = [past.seconds, *(phases[name] for name in shown)]
     return tag(
         "tr",

@@ -87,7 +87,19 @@ def next_words(state: CheckState, now: Moment) -> str:
 
 def ago(at: float, now: float) -> Html:
     """Say how long ago something was; the time itself is at hand."""
-    return tag("time", span(now - at), datetime=time_text(at), title=clock_words(at, date=True))
+    return time_tag(at, span(now - at))
+
+
+def time_tag(at: float, words: str, *, form: str | None = None) -> Html:
+    """Return words about a time; the time itself, with its date, is at hand.
+
+    Args:
+        at: Unix seconds.
+        words: What is shown.
+        form: In which form of `static/times.js` the words are the time; None: they are none.
+    """
+    title = clock_words(at, date=True)
+    return tag("time", words, datetime=time_text(at), title=title, data_form=form)
 
 
 def fine_took(seconds: float) -> str:

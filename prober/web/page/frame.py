@@ -1,20 +1,16 @@
 """What every page has around it: head, header, footer, icons."""
 
-from typing import NamedTuple
-
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.model.wording import span, time_text
+from prober.model.wording import span
 from prober.state.vitals import Vitals
 from prober.web.page.assets import SCRIPT, STYLE, address_of
-from prober.web.page.check_words import NONE, ago, clock_words
+from prober.web.page.check_words import NONE, ago, clock_words, time_tag
 from prober.web.page.html import Content, Html, html, tag
+from prober.web.page.scene import Scene
 from prober.web.page.view import DISABLED
-from prober.web.server.services import CLOCKS, FACADE, VITALS, Moment, PageSettings
 
-STREAM = "/api/v1/events/stream"
-THEMES = ("light", "dark")
 _COMPRESSED_ASIDE = 1 << 15  # bytes from which compressing is left to a thread
 
 _SHAPES = {
@@ -35,30 +31,6 @@ SPRITE = tag(
     [Html(f'<symbol id="i-{w}" viewBox="0 0 16 16">{s}</symbol>') for w, s in _SHAPES.items()],
     hidden=True,
 )
-
-
-class Scene(NamedTuple):
-    """What a page is shown in: the prober, the moment, how it presents itself, the reader's theme.
-
-    `theme` is empty where the reader follows what the system prefers.
-    """
-
-    vitals: Vitals
-    now: Moment
-    front: PageSettings
-    theme: str
-
-    @property
-    def title(self) -> str:
-        """What the page is called; in public it does not tell the host's name."""
-        return self.front.title or ("Status" if self.front.public else self.vitals.name)
-
-
-def scene_of(request: web.Request) -> Scene:
-    """Return what a request's answer is shown in."""
-    app, theme = request.app, request.cookies.get("prober-theme", "")
-    front = app[FACADE].front()
-    return Scene(app[VITALS], app[CLOCKS].now(), front, theme if theme in THEMES else "")
 
 
 def icon(word: str) -> Html:
@@ -90,9 +62,14 @@ def document(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", heading),
-        tag("link", rel="icon", type="image/svg+xml", href=address_of(f"{worst.lower()}.svg")),
-        tag("link", rel="stylesheet", href=address_of(STYLE)),
-        tag("script", type="module", src=address_of(SCRIPT)),
+        tag(
+            "link",
+            rel="icon",
+            type="image/svg+xml",
+            href=address_of(f"{worst.lower()}.svg", scene.root),
+        ),
+        tag("link", rel="stylesheet", href=address_of(STYLE, scene.root)),
+        tag("script", type="module", src=address_of(SCRIPT, scene.root)),
         refresh,
     )
     body = tag(
@@ -102,7 +79,9 @@ def document(
         _header(scene),
         tag("main", *content, id="main", tabindex="-1"),
         _footer(scene),
-        data_stream=None if scene.front.public else STREAM,
+        tag("p", id="lost", role="alert", hidden=True),
+        data_root=scene.root,
+        data_pulse=None if scene.front.public else scene.to("pulse"),
     )
     return Html(
         "<!DOCTYPE html>\n" + tag("html", head, body, lang="en", data_theme=scene.theme or None)
@@ -114,31 +93,29 @@ def _header(scene: Scene) -> Html:
         "header",
         tag(
             "div",
-            tag("p", tag("a", scene.title, href="/"), class_="brand"),
+            tag("p", tag("a", scene.title, href=scene.root, data_load=True), class_="brand"),
             None if scene.front.public else tag("div", vitals_list(scene), id="vitals"),
         ),
         tag(
             "div",
             tag("p", _as_of(scene.now.wall), id="as-of"),
-            tag("p", id="link", role="status", hidden=True),
-            tag("button", "Pause", type="button", id="pause", aria_pressed="false", hidden=True),
-            tag(
-                "button",
-                "Theme",
-                type="button",
-                id="theme",
-                hidden=True,
-                aria_label="Theme: dark or light",
-            ),
+            tag("p", id="link", role="status", class_="scripted", hidden=True),
+            _button("Pause", "pause"),
+            _button("UTC", "zone", aria_label="Times in UTC or in your time zone"),
+            _button("Theme", "theme", aria_label="Theme: dark or light"),
             class_="clock",
         ),
         tag("p", id="news", class_="unseen", role="status", aria_live="polite"),
     )
 
 
+def _button(text: str, name: str, **more: str) -> Html:
+    """Return a button that the script shows and gives its use."""
+    return tag("button", text, type="button", id=name, class_="scripted", hidden=True, **more)
+
+
 def _as_of(at: float) -> Content:
-    words = f"{clock_words(at)} UTC"
-    return "as of ", tag("time", words, datetime=time_text(at), title=clock_words(at, date=True))
+    return "as of ", time_tag(at, f"{clock_words(at)} UTC", form="clock")
 
 
 def _footer(scene: Scene) -> Html:
@@ -147,16 +124,16 @@ def _footer(scene: Scene) -> Html:
         tag("input", type="checkbox", id="shortcut", checked=True),
         " The key ",
         tag("kbd", "/"),
-        " leads to the search",
-        id="shortcut-label",
+        " jumps to the search",
+        class_="scripted",
         hidden=True,
     )
     if scene.front.public:
         return tag("footer", shortcut)
     links = (
-        ("/api/v1/status", "API"),
-        ("/api/v1/openapi.json", "its description"),
-        ("/metrics", "metrics"),
+        (scene.to("api", "v1", "status"), "API"),
+        (scene.to("api", "v1", "openapi.json"), "OpenAPI"),
+        (scene.to("metrics"), "Metrics"),
     )
     return tag(
         "footer",

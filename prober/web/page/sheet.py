@@ -9,7 +9,7 @@ from prober.model.wording import time_text
 from prober.state.pace import Pace
 from prober.state.store import CheckState
 from prober.web.page.check_words import last_words
-from prober.web.page.frame import Scene, scene_of
+from prober.web.page.scene import Scene, scene_of
 from prober.web.page.survey import latency_of, survey
 from prober.web.page.view import read_view, word_of
 from prober.web.server.services import STORE

@@ -1,7 +1,5 @@
 """The table of checks: one row each, grouped by pool."""
 
-from urllib.parse import quote
-
 from prober.state.store import CheckState
 from prober.web.page.bar import bar
 from prober.web.page.check_words import (
@@ -13,8 +11,9 @@ from prober.web.page.check_words import (
     next_words,
     progress_words,
 )
-from prober.web.page.frame import Scene, mark
+from prober.web.page.frame import mark
 from prober.web.page.html import Content, Html, tag
+from prober.web.page.scene import Scene
 from prober.web.page.survey import Section
 from prober.web.page.view import PageView, word_of
 
@@ -32,12 +31,6 @@ _COLUMNS = (
 _HIDDEN_IN_PUBLIC = frozenset({"certificate", "interval", "next"})
 
 
-def path_of(state: CheckState) -> str:
-    """Return the address of the page of a check."""
-    monitor, backend = state.check.key
-    return f"/checks/{quote(monitor, safe='')}/{quote(backend, safe=':[]')}"
-
-
 def places_of(section: Section) -> dict[tuple[str, str], int]:
     """Return the number that each backend has in its pool, by the keys of the checks."""
     numbers: dict[str, dict[str, int]] = {}
@@ -51,11 +44,11 @@ def places_of(section: Section) -> dict[tuple[str, str], int]:
     }
 
 
-def head(view: PageView, *, public: bool) -> Html:
+def head(view: PageView, scene: Scene) -> Html:
     """Return the heading of the table, whose links sort it."""
     cells = []
     for name, text, sort in _COLUMNS:
-        if public and name in _HIDDEN_IN_PUBLIC:
+        if scene.front.public and name in _HIDDEN_IN_PUBLIC:
             continue
         if not sort:
             cells.append(tag("th", text, scope="col", class_=name))
@@ -63,7 +56,7 @@ def head(view: PageView, *, public: bool) -> Html:
         is_sorted, is_reversed = view.order == sort, view.sort.startswith("-")
         wanted = f"-{sort}" if is_sorted and not is_reversed else sort
         order = "descending" if is_reversed else "ascending"
-        link = tag("a", text, href=view._replace(sort=wanted, page=1).href())
+        link = tag("a", text, href=view._replace(sort=wanted, page=1).href(scene.root))
         cells.append(
             tag("th", link, scope="col", class_=name, aria_sort=order if is_sorted else None)
         )
@@ -81,10 +74,10 @@ def body(section: Section, scene: Scene, rows: list[Html], view: PageView) -> Ht
         tag(
             "a",
             pool.load_balancer,
-            href=everything._replace(load_balancer=pool.load_balancer).href(),
+            href=everything._replace(load_balancer=pool.load_balancer).href(scene.root),
         ),
         tag("span", " / ", class_="quiet"),
-        tag("a", pool.name, href=everything._replace(pool=pool.name).href()),
+        tag("a", pool.name, href=everything._replace(pool=pool.name).href(scene.root)),
         mark(section.status),
         colspan=str(len(_COLUMNS) - len(_HIDDEN_IN_PUBLIC) * scene.front.public),
         scope="rowgroup",
@@ -107,7 +100,7 @@ def row(state: CheckState, scene: Scene, *, place: int, with_pool: bool) -> Html
     last = last_words(state, public=public)
     cells: dict[str, Content] = {
         "state": (mark(word), None if public else tag("small", progress_words(state))),
-        "check": (_name(state, place, public=public, with_pool=with_pool), tag("small", last)),
+        "check": (_name(state, scene, place, with_pool=with_pool), tag("small", last)),
         "last": last,
         "past": bar(state.recent, public=public),
         "since": ago(state.since, now.wall),
@@ -128,18 +121,18 @@ def row(state: CheckState, scene: Scene, *, place: int, with_pool: bool) -> Html
     ]
     monitor, backend = state.check.key
     key = f"{monitor} {place if public else backend}"
-    return tag("tr", shown, class_=word.lower(), data_key=key)
+    return tag("tr", shown, class_=word.lower(), data_key=key, data_status=word)
 
 
-def _name(state: CheckState, place: int, *, public: bool, with_pool: bool) -> Content:
+def _name(state: CheckState, scene: Scene, place: int, *, with_pool: bool) -> Content:
     check = state.check
     monitor, address = check.key
     name = check.backend.name
-    if public:
+    if scene.front.public:
         return tag("b", monitor), tag("span", name or f"backend {place}", class_="backend")
     pool = f"{check.pool.load_balancer} / {check.pool.name}"
     return (
-        tag("a", monitor, href=path_of(state)),
+        tag("a", monitor, href=scene.to_check(monitor, address)),
         tag("span", check.monitor.type, class_="type"),
         tag("span", tag("code", address), f" {name}" if name else None, class_="backend"),
         tag("span", pool, class_="backend") if with_pool else None,

@@ -83,8 +83,8 @@ class PageView(NamedTuple):
         """Return the first page of this view with a status looked for or not, by turns."""
         return self._replace(status=self.status ^ {word}, page=1)
 
-    def href(self, path: str = "/") -> str:
-        """Return the address of this view."""
+    def href(self, path: str) -> str:
+        """Return the address of this view of the page at `path`."""
         default = PageView()
         fields = [("status", word) for word in WORDS if word in self.status]
         fields += [

@@ -1,9 +1,11 @@
 """Errors: whatever goes wrong is answered in the form of the path, never with a traceback.
 
-That form is `{"code", "message"}`, or that of the cloud API that the path belongs to.
+That form is `{"code", "message"}`, that of the cloud API that the path belongs to, or a page.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import NamedTuple
 
 import structlog
 from aiohttp import ClientConnectionError, hdrs, web
@@ -13,6 +15,19 @@ from prober.web.server.dialect import dialect_of
 from prober.web.server.json_answer import json_response
 
 _log = structlog.get_logger(__name__)
+
+
+class ErrorPages(NamedTuple):
+    """How errors are shown to people: `render` makes a page of a status and a message.
+
+    `paths` are those at which there are pages, as their routes write them.
+    """
+
+    paths: frozenset[str]
+    render: Callable[[web.Request, int, str], web.Response]
+
+
+ERROR_PAGES = web.AppKey("ERROR_PAGES", ErrorPages)
 
 
 class Refused(Exception):  # noqa: N818  (an answer, not a fault of ours)
@@ -58,7 +73,16 @@ def _answer(request: web.Request, status: int, message: str, **more: object) -> 
     dialect = dialect_of(request)
     if dialect:
         return dialect.error(request, status, message, more)
+    if _expects_a_page(request):
+        return request.app[ERROR_PAGES].render(request, status, message)
     return error_response(status, message, **more)
+
+
+def _expects_a_page(request: web.Request) -> bool:
+    """Return whether a browser asks for a page, or for something that does not exist."""
+    resource = request.match_info.route.resource
+    is_of_a_page = resource is None or resource.canonical in request.app[ERROR_PAGES].paths
+    return is_of_a_page and "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 def error_response(status: int, message: str, **more: object) -> web.Response:

@@ -44,6 +44,7 @@ async def test_an_event_is_sent_when_it_happens(world: World, client: Client) ->
     flap(world, 1)
     async with client.get(PATH) as response:
         assert response.content_type == "text/event-stream"
+        assert response.headers["X-Accel-Buffering"] == "no"
         assert await block(response) == ["retry: 2000", "id: 1"]
         flap(world, 1)
         identity, sort, content = await block(response)

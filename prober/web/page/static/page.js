@@ -1,109 +1,54 @@
 // The page, alive: it asks the server for itself again and takes over what changed. Nothing is
-// rendered here. A refresh follows a change of status, at most twice a second, and comes by itself
-// every few seconds for what changes quietly; the slower the server answers, the rarer it is asked.
+// rendered here. A refresh follows a change, at most twice a second, and comes by itself every few
+// seconds for what changes quietly; the slower the server answers, the rarer it is asked.
+
+import { morph, news } from "./morph.js";
+import { listen } from "./pulse.js";
+import { localise, zoneButton } from "./times.js";
 
 const SOONEST = 500; // milliseconds between two refreshes
 const QUIETLY = 5000; // milliseconds after which the page is refreshed although nothing was said
 const PATIENCE = 10000; // milliseconds that an answer may take
+const AGAIN = 2000; // milliseconds after which a server that did not answer is asked again
 const SHARE = 4; // for one part of time in which the server works, it rests so many
-const PARTS = ["glance", "checks", "chips", "vitals", "as-of"];
 
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
-const stream = document.body.dataset.stream;
+const pulse = document.body.dataset.pulse;
 
 let paused = false;
-let isStreaming = false;
-let isLost = false;
-let refusal = 0; // the status that the server answers with instead of a page
+let refusal = null; // the status of the last answer if that was no page, 0 if there was no answer
+let lastTook = 0; // milliseconds
 let rest = SOONEST;
 let timer = 0;
 let dueAt = Infinity;
 let underway = null;
 let isAsked = false; // for a refresh after the one under way
+let listening = { isHeard: () => true };
 
 // Taking over
 
-/** Make a node like another one, touching only what differs, so that focus and selection stay. */
-function morph(here, there) {
-  if (here.isEqualNode(there) || here.dataset?.keep !== undefined) return;
-  if (here.nodeName !== there.nodeName || here.nodeType !== Node.ELEMENT_NODE) {
-    here.replaceWith(there);
-    return;
-  }
-  for (const { name } of [...here.attributes]) {
-    if (!there.hasAttribute(name)) here.removeAttribute(name);
-  }
-  for (const { name, value } of there.attributes) {
-    if (here.getAttribute(name) !== value) here.setAttribute(name, value);
-  }
-  if (here.nodeName === "INPUT") return;
-  morphChildren(here, [...there.childNodes]);
-}
-
-function morphChildren(here, wanted) {
-  const keyed = new Map();
-  for (const child of here.children) {
-    if (child.dataset.key !== undefined) keyed.set(child.dataset.key, child);
-  }
-  let place = here.firstChild;
-  for (const child of wanted) {
-    const key = child.dataset?.key;
-    const known = key === undefined ? place : keyed.get(key);
-    if (!known || (key === undefined && known.dataset?.key !== undefined)) {
-      here.insertBefore(child, place);
-      continue;
-    }
-    if (known !== place) here.insertBefore(known, place);
-    else place = place.nextSibling;
-    keyed.delete(key);
-    if (key !== undefined && known.className !== child.className) note(known, child);
-    morph(known, child);
-  }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
-  }
-}
-
-let changes = [];
-
-/** Remember that the status of a row changes, to say so. */
-function note(row, next) {
-  changes.push(`${next.dataset.key}: ${next.className.toUpperCase()}`);
-  row.addEventListener("animationend", () => row.classList.remove("fresh"), { once: true });
-  requestAnimationFrame(() => row.classList.add("fresh"));
-}
-
-function announce() {
-  if (!changes.length) return;
-  const more = changes.length > 3 ? ` and ${changes.length - 3} more` : "";
-  $("news").textContent = changes.slice(0, 3).join(", ") + more;
-  changes = [];
-}
-
-function takeOver(text) {
-  const next = new DOMParser().parseFromString(text, "text/html");
+function takeOver(next) {
+  localise(next);
   const focused = document.activeElement;
-  for (const fresh of root.querySelectorAll("tr.fresh")) fresh.classList.remove("fresh");
-  if ($("checks") && next.getElementById("checks")) {
-    for (const id of PARTS) {
-      const [here, there] = [$(id), next.getElementById(id)];
-      if (here && there) morph(here, there);
-    }
-  } else {
-    morph($("main"), next.getElementById("main"));
-    for (const id of ["vitals", "as-of"]) if ($(id)) morph($(id), next.getElementById(id));
+  for (const fresh of root.querySelectorAll(".fresh")) fresh.classList.remove("fresh");
+  for (const id of ["main", "pages", "vitals", "as-of"]) {
+    if ($(id) && next.getElementById(id)) morph($(id), next.getElementById(id));
   }
   if (focused !== document.activeElement && focused.isConnected) {
-    focused.focus({ preventScroll: true }); // a row that moves loses it
+    focused.focus({ preventScroll: true }); // what moves loses it
   }
-  announce();
+  const said = news();
+  if (said) $("news").textContent = said;
   document.title = next.title;
   const [icon, nextIcon] = [document, next].map((d) => d.querySelector("link[rel=icon]"));
   if (icon.href !== nextIcon.href) icon.href = nextIcon.href;
-  showLink();
+}
+
+/** Return whether the server has another script by now, which may not understand this page. */
+function isOutdated(next) {
+  const [mine, theirs] = [document, next].map((d) => d.querySelector("script[src]"));
+  return mine.getAttribute("src") !== theirs?.getAttribute("src");
 }
 
 // Asking
@@ -115,16 +60,20 @@ async function refresh() {
   underway?.abort();
   const mine = (underway = new AbortController());
   const started = performance.now();
-  const { status, text } = await ask(mine.signal);
+  const { status, next } = await ask(mine.signal);
   if (mine !== underway) return;
   underway = null;
-  rest = Math.max(SOONEST, SHARE * (performance.now() - started));
-  if (!paused) refreshIn(isAsked ? 0 : QUIETLY);
+  const took = performance.now() - started;
+  rest = Math.max(SOONEST, SHARE * Math.min(took, lastTook)); // a single standstill does not count
+  lastTook = took;
+  const isPage = next?.getElementById("main") && (status === 200 || status === 404);
+  refusal = isPage ? null : status;
+  if (isPage && isOutdated(next)) return location.reload();
+  if (isPage) takeOver(next);
+  else rest = SOONEST;
+  if (!paused) refreshIn(isAsked ? 0 : isPage ? QUIETLY : AGAIN);
   isAsked = false;
-  isLost = status !== 200;
-  refusal = isLost ? status : 0;
-  if (isLost) showLink();
-  else takeOver(text);
+  showLink();
 }
 
 /** Ask for the page again; the status is 0 if there is no answer. */
@@ -132,9 +81,10 @@ async function ask(signal) {
   try {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
     const answer = await fetch(location.href, { signal: patience, headers: { Accept: "text/html" } });
-    return { status: answer.status, text: await answer.text() };
+    const text = await answer.text();
+    return { status: answer.status, next: new DOMParser().parseFromString(text, "text/html") };
   } catch {
-    return { status: 0, text: "" };
+    return { status: 0, next: null };
   }
 }
 
@@ -146,63 +96,40 @@ function refreshIn(delay) {
   timer = setTimeout(refresh, at - performance.now());
 }
 
-/** Go to another view of the checks without leaving the page. */
+/** Go to another view without leaving the page. */
 function show(address, { replace = false } = {}) {
   history[replace ? "replaceState" : "pushState"]({}, "", address);
   refresh();
 }
 
-// The stream
-
-let source = null;
-let lastId = "";
-
-function follow() {
-  source = new EventSource(lastId ? `${stream}?last_event_id=${lastId}` : stream);
-  source.onopen = () => {
-    isStreaming = true;
-    isLost = false;
-    showLink();
-    somethingHappened({});
-  };
-  source.onerror = () => {
-    isStreaming = false;
-    isLost = true;
-    showLink();
-    if (!paused) refreshIn(SOONEST);
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
-  };
-  const told = ["transition", "resync", "started", "reload", "reload_rejected"];
-  for (const kind of [...told, "overloaded", "overload_over"]) {
-    source.addEventListener(kind, somethingHappened);
-  }
-}
-
-function somethingHappened({ lastEventId }) {
-  lastId = lastEventId || lastId;
+/** Take in that the prober lives, and perhaps that something changed there. */
+function heard(isChanged) {
+  showLink();
   if (paused || document.hidden) return;
-  if (underway) isAsked = true;
-  else refreshIn(0);
+  const isWanted = isChanged || refusal !== null || !listening.isHeard();
+  if (isWanted && underway) isAsked = true;
+  else if (isWanted) refreshIn(0);
 }
 
 // What the reader sees of it
 
 function showLink() {
-  const lost = isLost || (stream && !isStreaming);
-  const state = lost ? "lost" : paused ? "paused" : "live";
-  const why = refusal ? `The prober answers ${refusal}` : "Connection lost";
-  const words = { lost: `${why}, this is the past`, paused: "Paused", live: "Live" };
+  const state =
+    refusal !== null ? "lost" : paused ? "paused" : listening.isHeard() ? "live" : "polling";
+  const words = { lost: "Lost", paused: "Paused", live: "Live", polling: "Polling" };
   root.dataset.link = state;
-  $("link").hidden = false;
   if ($("link").textContent !== words[state]) $("link").textContent = words[state];
+  $("lost").hidden = state !== "lost";
+  const why = refusal ? `The prober answers ${refusal}` : "The prober does not answer";
+  const since = $("as-of").querySelector("time")?.textContent;
+  const loud = `${why}. What you see is from ${since}.`;
+  if (state === "lost" && $("lost").textContent !== loud) $("lost").textContent = loud;
   const title = document.title.replace(/^\(lost\) /, "");
-  document.title = lost ? `(lost) ${title}` : title;
+  document.title = state === "lost" ? `(lost) ${title}` : title;
 }
 
 function setUp() {
-  for (const id of ["pause", "theme", "shortcut-label"]) {
-    if ($(id)) $(id).hidden = false;
-  }
+  for (const each of document.querySelectorAll(".scripted")) each.hidden = false;
   $("pause").onclick = () => {
     paused = !paused;
     $("pause").setAttribute("aria-pressed", paused);
@@ -215,8 +142,10 @@ function setUp() {
     const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
     const now = root.dataset.theme || (isDark ? "dark" : "light");
     root.dataset.theme = now === "dark" ? "light" : "dark";
-    document.cookie = `prober-theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax`;
+    const { pathname } = new URL(document.body.dataset.root, location.href);
+    document.cookie = `prober-theme=${root.dataset.theme};path=${pathname};max-age=31536000;samesite=lax`;
   };
+  zoneButton($("zone"), refresh);
   $("shortcut").checked = localStorage.getItem("prober-shortcut") !== "off";
   $("shortcut").onchange = () => {
     localStorage.setItem("prober-shortcut", $("shortcut").checked ? "on" : "off");
@@ -229,12 +158,12 @@ const hasModifier = (event) => event.ctrlKey || event.metaKey || event.shiftKey 
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
-  if (!link || event.button || hasModifier(event) || !$("checks")) return;
+  if (!link || event.button || hasModifier(event) || link.dataset.load !== undefined) return;
   if (link.origin !== location.origin || link.pathname !== location.pathname || link.hash) return;
   event.preventDefault();
   show(link.href);
   if (link.closest(".pages")) scrollTo(0, 0);
-  if (new URL(link.href).searchParams.get("q") === null && $("q")) $("q").value = "";
+  if ($("q")) $("q").value = new URL(link.href).searchParams.get("q") ?? "";
 });
 
 /** Return the address that the search leads to, everything else of the view kept. */
@@ -300,6 +229,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 setUp();
-if (stream) follow();
-else showLink();
+localise(document);
+if (pulse) listening = listen(pulse, heard);
+showLink();
 refreshIn(QUIETLY);

@@ -1,0 +1,66 @@
+"""What a page is shown in: the prober, the moment, its settings, and where it is itself.
+
+All addresses in a page are relative, so that it works below any path of a proxy.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+
+from prober.state.vitals import Vitals
+from prober.web.server.services import CLOCKS, FACADE, VITALS, Moment, PageSettings
+
+THEMES = ("light", "dark")
+
+
+class Scene(NamedTuple):
+    """What a page is shown in.
+
+    `theme` is empty where the reader follows what the system prefers. `root` is where `/` is as
+    seen from the page: `./`, `../`, ...
+    """
+
+    vitals: Vitals
+    now: Moment
+    front: PageSettings
+    theme: str
+    root: str
+
+    @property
+    def title(self) -> str:
+        """What the page is called; in public it does not tell the host's name."""
+        return self.front.title or ("Status" if self.front.public else self.vitals.name)
+
+    def to(self, *segments: str, query: Iterable[tuple[str, str]] = ()) -> str:
+        """Return the address of a path, as seen from the page."""
+        path = "/".join(quote(segment, safe=":[]") for segment in segments)
+        words = urlencode(list(query), errors="replace")
+        return f"{self.root}{path}?{words}" if words else f"{self.root}{path}"
+
+    def to_check(self, monitor: str, backend: str) -> str:
+        """Return the address of the page of a check."""
+        return self.to("checks", monitor, backend)
+
+
+def scene_of(request: web.Request) -> Scene:
+    """Return what a request's answer is shown in."""
+    app, theme = request.app, request.cookies.get("prober-theme", "")
+    return Scene(
+        app[VITALS],
+        app[CLOCKS].now(),
+        app[FACADE].front(),
+        theme if theme in THEMES else "",
+        _root_of(request),
+    )
+
+
+def _root_of(request: web.Request) -> str:
+    """Return where `/` is as seen from the address that was asked for.
+
+    A proxy may have decoded a `%2F` in it, so the form of the route is what counts.
+    """
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource else request.rel_url.raw_path
+    return "../" * (path.count("/") - 1) or "./"

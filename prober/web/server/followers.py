@@ -1,0 +1,99 @@
+"""Answers that never end by themselves: streams of server-sent events, and who follows them.
+
+Source: WHATWG HTML, section 9.2 (server-sent events).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+
+from aiohttp import ClientConnectionError, hdrs, web
+
+RETRY = "retry: 2000\n"
+"""The first line of a stream: milliseconds after which a browser comes back."""
+_HEADERS = {
+    hdrs.CONTENT_TYPE: "text/event-stream",
+    "X-Accel-Buffering": "no",  # nginx would else keep the events until its buffer is full
+}
+
+
+class Follower:
+    """One client of a stream, and whether its end has come.
+
+    `wake` and `sent`, the id of the last event that it was sent, are for whoever feeds it.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self.sent = 0
+        self.wake = asyncio.Event()
+        self._over = asyncio.Event()
+        self.response = web.StreamResponse(headers=_HEADERS)
+        self._request = request
+        self._writing = False
+
+    async def write(self, text: str) -> None:
+        """Send text, waiting for a client that is slow to take it."""
+        self._writing = True
+        await self.response.write(text.encode(errors="replace"))
+        self._writing = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream is over."""
+        return self._over.is_set()
+
+    async def is_woken(self, seconds: float) -> bool:
+        """Wait until something wakes it, but only so long; return whether something did."""
+        return await _is_set(self.wake, seconds)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait so long, or until the stream is over."""
+        await _is_set(self._over, seconds)
+
+    def end(self) -> None:
+        """End the stream at once, even if the client takes nothing."""
+        self._over.set()
+        self.wake.set()
+        if self._writing and self._request.transport:
+            self._request.transport.abort()
+
+
+async def _is_set(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+class Followers:
+    """All clients of one kind of stream."""
+
+    def __init__(self) -> None:
+        self._all: set[Follower] = set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Follower]:
+        return iter(self._all)
+
+    def end(self) -> None:
+        """End every stream at once; a client may come back."""
+        for follower in self._all:
+            follower.end()
+
+    async def serve(
+        self, request: web.Request, feed: Callable[[Follower], Awaitable[None]]
+    ) -> web.StreamResponse:
+        """Answer with a stream that `feed` writes until the follower has ended or left."""
+        follower = Follower(request)
+        await follower.response.prepare(request)
+        if request.method != hdrs.METH_HEAD:
+            self._all.add(follower)
+            try:
+                with suppress(ClientConnectionError):
+                    await feed(follower)
+            finally:
+                self._all.remove(follower)
+        return follower.response
