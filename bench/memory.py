@@ -20,7 +20,7 @@ from prober.engine.ticker import Ticker
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
-from prober.model.status import Fact, Outcome, Phases, Reason
+from prober.model.status import FactValue, Outcome, Phases, Reason
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
 from prober.state.database import Database
@@ -29,7 +29,7 @@ from prober.state.journal import Journal
 from prober.state.recent import CAPACITY
 from prober.state.store import CheckState, Store
 
-KINDS: dict[str, tuple[Probe, str, dict[str, Fact] | None, Phases]] = {
+KINDS: dict[str, tuple[Probe, str, dict[str, FactValue] | None, Phases]] = {
     "TCP": (TcpProbe(), "connected", None, (None, 1e-4, None, None, None, None)),
     "HTTP": (
         HttpProbe(),

@@ -8,7 +8,7 @@ from prober.model.option import Rejected
 from prober.model.pool import parse_target
 from prober.model.probe import Target
 from prober.model.status import Outcome, Reason, Result
-from prober.probes.grpc import GrpcProbe
+from prober.probes.grpc import GRPC_SERVING_STATUS, GRPC_STATUS_CODE, GrpcProbe
 from prober.probes.tls import handshake
 
 SERVING_STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
@@ -69,9 +69,9 @@ async def probe_grpc(runner: ModuleRunner, module: GrpcModule, target: str) -> b
         findings.saw_tls(run.session, chain_expiry=False)
     facts = run.outcome.facts or {}
     by_client = _DEADLINE_EXCEEDED if run.outcome.reason is Reason.TIMEOUT else _UNAVAILABLE
-    findings.set("probe_grpc_status_code", float(facts.get("grpc_status_code", by_client)))
+    findings.set("probe_grpc_status_code", float(facts.get(GRPC_STATUS_CODE.name, by_client)))
     for status in SERVING_STATUSES:
-        is_it = facts.get("grpc_serving_status") == status
+        is_it = facts.get(GRPC_SERVING_STATUS.name) == status
         findings.set("probe_grpc_healthcheck_response", is_it, serving_status=status)
     return _told(runner, run.outcome)
 

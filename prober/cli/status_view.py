@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, TextIO
 from prober.cli.client import Unanswered, all_checks, ask_json
 from prober.cli.terminal import cut, paint, table
 from prober.model.aggregate import worst
+from prober.model.fact import said
 from prober.model.status import Status
 from prober.model.wording import clean, progress, result_words, span
+from prober.probes import PROBE_TYPES
 
 _HEADINGS = ("MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE")
 _ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
@@ -71,7 +73,7 @@ def row(check: Mapping[str, Any], now: float) -> Row:
         clean(check["monitor"]),
         clean(check["backend"]),
         Status(check["status"]),
-        clean(_last(check["last"])),
+        clean(_last(check["type"], check["last"])),
         progress(
             online=check["online"],
             streak=check["streak"],
@@ -82,12 +84,14 @@ def row(check: Mapping[str, Any], now: float) -> Row:
     )
 
 
-def _last(last: Mapping[str, Any] | None) -> str:
+def _last(type_name: str, last: Mapping[str, Any] | None) -> str:
     if last is None:
         return "not probed yet"
     if last["reason"] == "disabled":
         return "disabled"
-    return result_words(last["reason"], last, last["duration_seconds"])
+    known = PROBE_TYPES.get(type_name)  # the daemon may have types that this version does not
+    facts = said(known.facts, last) if known else ""
+    return result_words(last["reason"], facts, last["duration_seconds"])
 
 
 def lines(view: StatusView, *, now: float, width: int | None, colour: bool) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from prober.engine.attempt import Job
+from prober.engine.attempt import Attempt, Job
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver, look_up
 from prober.engine.ticker import Ticker
@@ -61,17 +61,17 @@ async def probe_once(
         resolver.close()
     for bug in bugs:
         raise bug
-    _tell(outcome, attempt.endpoint.address[0] if attempt.endpoint else "", trace)
+    _tell(outcome, attempt, trace)
     return outcome
 
 
-def _tell(outcome: Outcome, address: str, trace: Trace) -> None:
-    facts = outcome.facts or {}
+def _tell(outcome: Outcome, attempt: Attempt, trace: Trace) -> None:
+    address = attempt.endpoint.address[0] if attempt.endpoint else ""
     source = f" from {outcome.source_ip}" if outcome.source_ip else ""
     details = {
         "resolve": address,
         "connect": f"{address}{source}",
-        "tls": str(facts.get("tls_version", "")),
+        "tls": attempt.session.version if attempt.session else "",
     }
     steps = [pair for pair in zip(PHASES, outcome.phases, strict=True) if pair[1] is not None]
     cut_off = outcome.result is not Result.OK or outcome.reason is Reason.SILENT

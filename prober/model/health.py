@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from prober.model.probe import certificate_end
 from prober.model.status import Outcome, Reason, Result, Status
 
 DEGRADED = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
@@ -79,9 +80,8 @@ def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | Non
     """
     if outcome.reason is not Reason.OK:
         return outcome
-    not_after = outcome.facts.get("tls_not_after") if outcome.facts else None
-    if expires_within is not None and isinstance(not_after, float | int):
-        left = not_after - outcome.at
+    if expires_within is not None and (end := certificate_end(outcome.facts)) is not None:
+        left = end - outcome.at
         if left < expires_within:
             days = abs(left) / 86400
             when = f"expires in {days:.1f} days" if left >= 0 else f"expired {days:.1f} days ago"

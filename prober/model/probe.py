@@ -1,5 +1,6 @@
-"""The contract between a probe and whatever drives it; a probe itself never touches a socket.
+"""The contract between a probe and whatever drives it, and what a probe type declares of itself.
 
+A probe itself never touches a socket.
 A probe is a generator. It yields what it wants (`Send`, `RECEIVE`, `StartTls`) and returns a
 `Verdict`; one that wants no more than a connection is a `Verdict` from the beginning. Whoever
 drives it (the engine on real sockets, a test on lists of bytes) sends back:
@@ -13,10 +14,12 @@ What goes wrong meanwhile is thrown into the generator as a `Trouble`, `Deadline
 time is up. A probe that can still judge catches it; otherwise the verdict it carries stands.
 """
 
-from collections.abc import Callable, Generator
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, ClassVar, Final, NamedTuple
 
-from prober.model.status import Reason, Verdict
+from prober.model.fact import TEXT, TIME, Fact, Gauge
+from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 
 
@@ -64,12 +67,31 @@ class TlsSession(NamedTuple):
     sent: tuple[bytes, ...] = ()
     trusted: tuple[bytes, ...] = ()
 
-    def facts(self) -> dict[str, int | float | str]:
-        """Return the facts of a verdict that speak of TLS."""
-        facts: dict[str, int | float | str] = {"tls_version": self.version}
+    def facts(self) -> dict[str, FactValue]:
+        """Return the facts of a verdict that speak of TLS: those of TLS_FACTS."""
+        facts: dict[str, FactValue] = {"tls_version": self.version}
         if self.not_after is not None:
             facts["tls_not_after"] = self.not_after
         return facts
+
+
+TLS_VERSION = Fact(name="tls_version", kind=TEXT, doc="TLS version that was spoken", said="{}")
+TLS_NOT_AFTER = Fact(
+    name="tls_not_after",
+    kind=TIME,
+    doc="when the certificate expires",
+    gauge=Gauge("probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime"),
+)
+TLS_FACTS = (TLS_VERSION, TLS_NOT_AFTER)
+"""What every probe that speaks TLS learns: the engine adds it to the verdict."""
+
+_NOT_AFTER: Final = TLS_NOT_AFTER.name
+
+
+def certificate_end(facts: Mapping[str, FactValue] | None) -> float | None:
+    """Return the unix time at which the certificate of a result expires, if one was read."""
+    end = facts.get(_NOT_AFTER) if facts else None
+    return end if isinstance(end, int | float) else None
 
 
 class Trouble(Exception):  # noqa: N818  (not an error of ours: what happened to the target)
@@ -102,12 +124,33 @@ class Target(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Probe(Protocol):
-    """The options of one probe type: a frozen dataclass whose fields are configuration keys."""
+class Probe(ABC):
+    """The options of one probe type, and everything else that is known of the type.
 
-    datagram: ClassVar[bool]
-    """Whether the probe speaks over UDP."""
+    A type is a frozen dataclass whose fields are configuration keys. What it declares beside them,
+    here with its defaults, is all that others know of it.
+    """
 
+    __slots__ = ()
+
+    good_when: ClassVar[str]
+    """When a probe is good: ends the sentence that the documentation begins."""
+    facts: ClassVar[tuple[Fact, ...]] = ()
+    """What its verdicts may tell, the most telling first."""
+    default_port: ClassVar[int | None] = None
+    """The port that its service usually has."""
+    paced: ClassVar[bool] = False
+    """Whether silence may be good, so that it must be told from a refusal that was held back.
+
+    Linux answers a closed port about once a second. So probes of one host are kept apart, and
+    silence right after a refusal proves nothing.
+    """
+
+    @property
+    def datagram(self) -> bool:
+        """Whether the probe speaks over UDP."""
+        return False
+
+    @abstractmethod
     def bind(self, target: Target) -> Begin:
         """Return what starts one probe of this target; whatever can be prepared is prepared."""
-        ...

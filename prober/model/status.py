@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-Fact = int | float | str
+FactValue = int | float | str
 
 
 class Status(StrEnum):
@@ -129,13 +129,12 @@ REASONS: Mapping[str, Reason] = {str(reason): reason for reason in Reason}
 class Verdict(NamedTuple):
     """What a probe says at its end.
 
-    `facts` are what the type learned on the way: `http_status_code`, `tls_not_after` (unix
-    seconds), `tls_version`, `grpc_status_code`, `grpc_serving_status`.
+    `facts` are what the type learned on the way, by the names that it declares.
     """
 
     reason: Reason
     detail: str
-    facts: Mapping[str, Fact] | None = None
+    facts: Mapping[str, FactValue] | None = None
 
 
 PHASES = ("resolve", "connect", "tls", "send", "first_byte", "transfer")
@@ -156,7 +155,7 @@ class Outcome(NamedTuple):
 
     reason: Reason
     detail: str
-    facts: Mapping[str, Fact] | None
+    facts: Mapping[str, FactValue] | None
     at: float
     seconds: float
     phases: Phases = NO_PHASES

@@ -1,7 +1,12 @@
 """Words for people, the same on the command line and on the status page."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
+
+from prober.model.status import REASONS, Result
+
+END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""The last unix time that `time_text` is asked to write."""
 
 
 def time_text(unix: float) -> str:
@@ -45,23 +50,21 @@ _PLAINER = {
 """Reasons that would read like a success, or like nothing at all, before a duration."""
 
 
-def result_words(reason: str, facts: Mapping[str, object], seconds: float) -> str:
-    """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`."""
+def result_words(reason: str, said: str, seconds: float) -> str:
+    """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`.
+
+    `said` is what the facts of the result say, empty if it has none.
+    """
     word = _PLAINER.get(reason) or reason.replace("_", " ")
-    code = _code(facts)
-    if code and reason not in ("ok", "unexpected_status"):
-        code = f"{code} ({word})"
-    return f"{code or word} in {took(seconds)}"
+    if said and not _says_it_all(reason):
+        said = f"{said} ({word})"
+    return f"{said or word} in {took(seconds)}"
 
 
-def _code(facts: Mapping[str, object]) -> str:
-    if "http_status_code" in facts:
-        return f"HTTP {facts['http_status_code']}"
-    if "grpc_serving_status" in facts:
-        return f"gRPC {facts['grpc_serving_status']}"
-    if "grpc_status_code" in facts:
-        return f"gRPC code {facts['grpc_status_code']}"
-    return str(facts.get("tls_version", ""))
+def _says_it_all(reason: str) -> bool:
+    """Return whether a fact makes the reason plain: the code that is good, or that is not."""
+    known = REASONS.get(reason)
+    return reason == "ok" or (known is not None and known.result is Result.INVALID_STATUS_CODE)
 
 
 def progress(*, online: bool | None, streak: int, rise: int, fall: int) -> str:

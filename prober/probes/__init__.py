@@ -1,7 +1,9 @@
 """The probe types, one file each: sans-IO generators that are also their own options."""
 
 from collections.abc import Mapping
+from functools import cache
 
+from prober.model.fact import Fact
 from prober.model.probe import Probe
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
@@ -18,3 +20,17 @@ PROBE_TYPES: Mapping[str, type[Probe]] = {
     "GRPC": GrpcProbe,
 }
 """Every probe type by its name in the configuration."""
+
+
+def declared_facts() -> Mapping[str, Fact]:
+    """Return every fact that some type declares, by its name."""
+    return _facts_of(tuple(PROBE_TYPES.values()))
+
+
+@cache
+def _facts_of(types: tuple[type[Probe], ...]) -> Mapping[str, Fact]:
+    found: dict[str, Fact] = {}
+    for cls in types:
+        for fact in cls.facts:
+            found.setdefault(fact.name, fact)
+    return found

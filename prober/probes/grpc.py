@@ -5,16 +5,27 @@ Sources: grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking.md.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from prober import __version__
+from prober.model.fact import INTEGER, TEXT, Fact, Gauge
 from prober.model.kinds import Codes, codes, matching, text
 from prober.model.option import option
-from prober.model.probe import RECEIVE, Send, StartTls, Steps, Target, Trouble
-from prober.model.status import Reason, Verdict
+from prober.model.probe import (
+    RECEIVE,
+    TLS_FACTS,
+    Probe,
+    Send,
+    StartTls,
+    Steps,
+    Target,
+    Trouble,
+)
+from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.probes.http import HTTP_STATUS_CODE
 from prober.probes.tls import TLS, handshake
 from prober.protocols.http2 import (
     Call,
@@ -29,15 +40,42 @@ _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _SERVING = 1
 
 
+GRPC_SERVING_STATUS = Fact(
+    name="grpc_serving_status",
+    kind=TEXT,
+    doc="what the health service says: `SERVING`, `NOT_SERVING`, ...",
+    said="gRPC {}",
+)
+GRPC_STATUS_CODE = Fact(
+    name="grpc_status_code",
+    kind=INTEGER,
+    doc="status code of the gRPC call",
+    said="gRPC code {}",
+    remembered=True,
+    gauge=Gauge("probe_grpc_status_code", "Response gRPC status code"),
+    expected_by="expected_codes",
+)
+_NO_GRPC = replace(HTTP_STATUS_CODE, gauge_if_absent=None)
+"""Where something answers that does not speak gRPC."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrpcProbe:
+class GrpcProbe(Probe):
     """Call grpc.health.v1.Health/Check, in the clear or, if `tls` is given, over TLS.
 
     Code 0 is good only if the answer is SERVING; other codes are compared with expected_codes
     alone.
     """
 
-    datagram: ClassVar[bool] = False
+    good_when: ClassVar[str] = (
+        "`grpc.health.v1.Health/Check` answers SERVING, or with another expected code"
+    )
+    facts: ClassVar[tuple[Fact, ...]] = (
+        GRPC_SERVING_STATUS,
+        GRPC_STATUS_CODE,
+        _NO_GRPC,
+        *TLS_FACTS,
+    )
 
     service: str = option(
         text(longest=255), default="", doc="service to ask about; empty: the whole server"
@@ -106,14 +144,14 @@ class GrpcProbe:
                 message = "".join(c if c.isprintable() else "\ufffd" for c in words)
         if code is None:
             if call.status != 200:
-                facts = {"http_status_code": call.status}
+                facts = {HTTP_STATUS_CODE.name: call.status}
                 detail = f"HTTP {call.status} instead of a gRPC answer"
                 return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
             raise _broken("the call ended without a grpc-status")
         return self._judge_code(code, f": {message}" if message else "", bytes(call.body))
 
     def _judge_code(self, code: int, words: str, body: bytes) -> Verdict:
-        facts = {"grpc_status_code": code}
+        facts: dict[str, FactValue] = {GRPC_STATUS_CODE.name: code}
         if code not in self.expected_codes.members:
             detail = f"gRPC code {code}{words}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
@@ -122,7 +160,7 @@ class GrpcProbe:
         status = _serving_status(body)
         name = _SERVING_STATUS[status] if status < len(_SERVING_STATUS) else str(status)
         reason = Reason.OK if status == _SERVING else Reason.NOT_SERVING
-        return Verdict(reason, f"gRPC {name}", {**facts, "grpc_serving_status": name})
+        return Verdict(reason, f"gRPC {name}", {**facts, GRPC_SERVING_STATUS.name: name})
 
 
 def _broken(what: str) -> Trouble:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import ClassVar
 
 from prober import __version__
+from prober.model.fact import INTEGER, Fact, Gauge
 from prober.model.kinds import (
     SECRET,
     Codes,
@@ -32,7 +33,9 @@ from prober.model.option import (
 )
 from prober.model.probe import (
     RECEIVE,
+    TLS_FACTS,
     DeadlineReached,
+    Probe,
     Receive,
     Send,
     StartTls,
@@ -41,7 +44,7 @@ from prober.model.probe import (
     Trouble,
 )
 from prober.model.secret import names_a_secret
-from prober.model.status import Fact, Reason, Verdict
+from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 from prober.protocols.http1 import (
@@ -127,12 +130,27 @@ def _size_compiled(pattern: str) -> int:
 PATTERN = Kind(_read_pattern, {"type": "string", "format": "regex", "minLength": 1})
 
 
+HTTP_STATUS_CODE = Fact(
+    name="http_status_code",
+    kind=INTEGER,
+    doc="status of the HTTP reply",
+    said="HTTP {}",
+    remembered=True,
+    gauge=Gauge("probe_http_status_code", "Response HTTP status code"),
+    gauge_if_absent=0.0,  # as blackbox_exporter's
+    expected_by="expected_codes",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpProbe:
+class HttpProbe(Probe):
     """Send a request and compare the status of the reply, and its body if `body_regex` is set."""
 
-    datagram: ClassVar[bool] = False
-    default_port: ClassVar[int] = 80
+    good_when: ClassVar[str] = (
+        "the status of the reply is in `expected_codes` and, with `body_regex`, the body matches"
+    )
+    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE,)
+    default_port: ClassVar[int | None] = 80
 
     http_method: str = option(METHOD, default="GET", doc="request method")
     url_path: str = option(
@@ -238,7 +256,8 @@ class HttpProbe:
 class HttpsProbe(HttpProbe):
     """HTTP over TLS."""
 
-    default_port: ClassVar[int] = 443
+    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE, *TLS_FACTS)
+    default_port: ClassVar[int | None] = 443
 
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
 
@@ -247,9 +266,9 @@ class HttpsProbe(HttpProbe):
 
 
 @cache
-def _found(status: int) -> tuple[str, Mapping[str, Fact]]:
+def _found(status: int) -> tuple[str, Mapping[str, FactValue]]:
     """Return the detail and the facts of a status: the same for all who found it."""
-    return f"HTTP {status}", {"http_status_code": status}
+    return f"HTTP {status}", {HTTP_STATUS_CODE.name: status}
 
 
 def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:

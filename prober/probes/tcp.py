@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from prober.model.kinds import PAYLOAD
 from prober.model.option import option
-from prober.model.probe import RECEIVE, Begin, DeadlineReached, Send, Steps, Target
+from prober.model.probe import RECEIVE, Begin, DeadlineReached, Probe, Send, Steps, Target
 from prober.model.status import Reason, Verdict
 
 REPLY_LIMIT = 65536
@@ -15,10 +15,12 @@ _CONNECTED = Verdict(Reason.OK, "connected")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TcpProbe:
+class TcpProbe(Probe):
     """Open a connection; then send `send` and wait for `expect`, if they are given."""
 
-    datagram: ClassVar[bool] = False
+    good_when: ClassVar[str] = (
+        "the connection opens and, with `expect`, the reply holds what is expected"
+    )
 
     send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send after connecting")
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that the reply must contain")

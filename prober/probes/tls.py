@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from prober.model.fact import Fact
 from prober.model.kinds import matching
 from prober.model.option import option, section
-from prober.model.probe import StartTls, Steps, Target, TlsSession
+from prober.model.probe import TLS_FACTS, Probe, StartTls, Steps, Target, TlsSession
 from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import HOST_NAME, TlsSettings
 
@@ -26,10 +27,12 @@ def handshake(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsProbe:
+class TlsProbe(Probe):
     """Do a full TLS handshake and read the certificate; nothing is sent afterwards."""
 
-    datagram: ClassVar[bool] = False
+    good_when: ClassVar[str] = "the TLS handshake succeeds"
+    facts: ClassVar[tuple[Fact, ...]] = TLS_FACTS
+    default_port: ClassVar[int | None] = 443
 
     domain_name: str | None = option(
         DOMAIN_NAME, default=None, doc="SNI; default: the target's host, if it is a name"

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from prober.model.kinds import PAYLOAD
 from prober.model.option import option
-from prober.model.probe import RECEIVE, DeadlineReached, Send, Steps, Target
+from prober.model.probe import RECEIVE, DeadlineReached, Probe, Send, Steps, Target
 from prober.model.status import Reason, Verdict
 from prober.probes.tcp import mismatch
 
@@ -15,14 +15,18 @@ DEFAULT_PAYLOAD = b"prober health check\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UdpProbe:
+class UdpProbe(Probe):
     """Send a datagram from a connected socket, then wait for a reply or an ICMP refusal.
 
     Without `expect`, silence until the deadline is good: that is all a service that does not
     answer can show. With `expect`, a datagram that holds it must come; others are passed over.
     """
 
+    good_when: ClassVar[str] = (
+        "a reply comes or, without `expect`, nothing refuses until the timeout"
+    )
     datagram: ClassVar[bool] = True
+    paced: ClassVar[bool] = True
 
     send: bytes | None = option(PAYLOAD, default=None, doc="payload of the datagram")
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that a reply must contain")

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from prober.edits.edit import Edit
 from prober.model.health import Health
-from prober.model.status import PHASES, REASONS, Fact, Outcome, Status
+from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
+from prober.probes import declared_facts
 from prober.state.database import Database, table
 from prober.state.events import CAPACITY, Event
 from prober.state.rows import moment, number, or_none, readable, text, whole
@@ -173,10 +174,15 @@ def _outcome(content: object) -> Outcome:
     )
 
 
-def _facts(facts: object) -> Mapping[str, Fact]:
+def _facts(facts: object) -> Mapping[str, FactValue]:
+    """Return those facts that a probe type declares: another version may have had others."""
     if not isinstance(facts, dict):
         raise ValueError("not facts")  # noqa: TRY004  (to the reader it is one error)
-    return {name: fact if isinstance(fact, str) else number(fact) for name, fact in facts.items()}
+    declared = declared_facts()
+    known = {name: value for name, value in facts.items() if name in declared}
+    if not all(declared[name].kind.holds(value) for name, value in known.items()):
+        raise ValueError("not a value of the fact")
+    return known
 
 
 def event_of(row: tuple[Any, ...]) -> Event:

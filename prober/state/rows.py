@@ -5,13 +5,13 @@ the prober from starting, so it is left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+from prober.model.wording import END_OF_TIME
 
 T = TypeVar("T")
 
 _LARGEST = 2**53
-_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def readable(
@@ -45,7 +45,7 @@ def number(value: object) -> float:
 
 def moment(value: object) -> float:
     """Return a unix time that has a date, or raise ValueError."""
-    if not 0 <= number(value) <= _END_OF_TIME:
+    if not 0 <= number(value) <= END_OF_TIME:
         raise ValueError("not a time")
     return number(value)
 

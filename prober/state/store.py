@@ -7,6 +7,7 @@ from sys import intern
 from typing import NamedTuple
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
+from prober.model.fact import remembered
 from prober.model.health import DEGRADED, PENDING, Health, advance, degrade, status_of
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.pool import Backend, Pool
@@ -92,7 +93,7 @@ class CheckState:
         self.next_due: float | None = None
         self.held_up = 0.0
         self.label_text: str | None = None
-        self.recent = Recent()
+        self.recent = Recent(remembered(check.monitor.probe.facts))
         self.running: Running | None = None
 
     @property
@@ -200,6 +201,7 @@ class Store:
         state.check = check
         state.label_text = None
         state.counters.kind = check.monitor.type
+        state.recent.remember(remembered(check.monitor.probe.facts))
         if not state.is_stale:
             state.conclusive_at = self._awake()
         self._settle(state, None, self._awake(), "the configuration changed")

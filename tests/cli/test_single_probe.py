@@ -8,7 +8,7 @@ from prober.cli import single_probe
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
-from prober.model.status import Fact, Outcome, Reason, Status
+from prober.model.status import FactValue, Outcome, Reason, Status
 from prober.model.tls_settings import TlsSettings
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
@@ -127,7 +127,7 @@ def test_a_monitor_is_found_by_its_name() -> None:
         single_probe.named_checks(model, "webtcp")
 
 
-def an_outcome(reason: Reason, **facts: Fact) -> Outcome:
+def an_outcome(reason: Reason, **facts: FactValue) -> Outcome:
     return Outcome(reason, f"found {reason}", facts, at=NOW, seconds=0.25)
 
 

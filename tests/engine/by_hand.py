@@ -4,7 +4,7 @@ import select
 import socket
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, ClassVar
+from typing import Any
 
 from prober.engine.attempt import Attempt, Job
 from prober.engine.local_end import local_ports
@@ -91,10 +91,8 @@ class ByHand:
         return self.outcomes[0]
 
 
-class Scripted:
+class Scripted(Probe):
     """A probe that runs a generator of the test's."""
-
-    datagram: ClassVar[bool] = False
 
     def __init__(self, steps: Callable[[], Any]) -> None:
         self.steps = steps

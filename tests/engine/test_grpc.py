@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from prober.model.kinds import Codes
-from prober.model.status import Fact, Reason, Result
+from prober.model.status import FactValue, Reason, Result
 from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from tests import ROOT
@@ -48,7 +48,7 @@ def ports(certificates: Certificates) -> Iterator[dict[str, int]]:
     ],
 )
 async def test_the_health_service_decides(
-    ports: dict[str, int], probe: GrpcProbe, reason: Reason, facts: dict[str, Fact]
+    ports: dict[str, int], probe: GrpcProbe, reason: Reason, facts: dict[str, FactValue]
 ) -> None:
     found = await find(probe, ports["clear"])
     assert (found.reason, found.facts) == (reason, facts)

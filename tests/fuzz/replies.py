@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from zlib import crc32
 
+from prober.model.fact import remembered
 from prober.model.kinds import Codes
 from prober.model.probe import Probe, Target
 from prober.model.status import Outcome, Reason, Result, Verdict
+from prober.probes import declared_facts
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
@@ -19,7 +21,6 @@ from tests.probes.drive import DEADLINE, END, RESET, Event, Start, drive, pieces
 TARGET = Target("192.0.2.1", 80)
 ENDS: tuple[Event, ...] = (END, RESET, DEADLINE)
 DETAIL_LIMIT = 1000
-FACTS = {"http_status_code", "grpc_status_code", "grpc_serving_status"}
 MOST_PACKETS = 200
 
 _ANY = Codes("100-599", frozenset(range(100, 600)))
@@ -61,13 +62,14 @@ def _verdict(start: Start, parts: list[bytes], end: Event, *, datagrams: bool) -
     assert len(verdict.detail) < DETAIL_LIMIT, verdict
     assert verdict.detail.isprintable(), verdict
     facts = verdict.facts or {}
-    assert facts.keys() <= FACTS, verdict
+    assert facts.keys() <= declared_facts().keys(), verdict
     outcome = Outcome(verdict.reason, verdict.detail, facts, 1.8e9, 0.1)
     json.dumps(outcome, allow_nan=False).encode()
-    recent = Recent()
+    kept = remembered(declared_facts().values())
+    recent = Recent(kept)
     recent.add(outcome)
     (past,) = recent.newest_first()
-    assert past.code == next((each for each in facts.values() if isinstance(each, int)), None)
+    assert past.fact == next(((name, facts[name]) for name in kept if name in facts), None)
     return verdict
 
 

@@ -5,7 +5,7 @@ from random import Random
 
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
-from prober.model.status import Fact, Outcome, Phases, Reason
+from prober.model.status import FactValue, Outcome, Phases, Reason
 from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
@@ -76,7 +76,7 @@ def _outcome(world: World, state: CheckState, slot: int, chance: Random) -> Outc
     name, kind = str(state.check.backend.name), state.check.monitor.type
     usual = _PROBES[state.check.pool.name][2]
     seconds = usual * (1 + 0.25 * math.sin(slot / 7) + abs(chance.gauss(0, 0.18)))
-    facts: dict[str, Fact] = {}
+    facts: dict[str, FactValue] = {}
     reason, detail = Reason.OK, "as expected"
     if slot in _FAILING.get(name, ()):
         reason, detail = Reason.UNEXPECTED_STATUS, "HTTP 503, expected 200"

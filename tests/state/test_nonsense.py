@@ -14,6 +14,7 @@ from prober.state.journal import read_saved
 from prober.state.slots import HOUR
 
 GOOD = ("web", "10.0.0.1:80", 1, 5, "OK", 1.0, 0, None)
+LAST = '["ok", "", %s, 1.0, 0.1, [null, null, null, null, null, null], null, 0]'
 
 
 @pytest.fixture
@@ -55,6 +56,9 @@ def saved_keys(state: Path, said: list[str]) -> set[str]:
         ("last", "[1, 2, 3]"),
         ("last", '["no such reason", "", null, 1.0, 0.1, [], null, 0]'),
         ("last", '["ok", "", [1], 1.0, 0.1, [null, null, null, null, null, null], null, 0]'),
+        ("last", LAST % '{"tls_not_after": 1e12}'),
+        ("last", LAST % '{"http_status_code": "200"}'),
+        ("last", LAST % '{"grpc_serving_status": 1}'),
         ("last", b"\xff"),
         ("monitor", b"web"),
     ],
@@ -69,6 +73,17 @@ def test_a_row_that_makes_no_sense_is_left_out_and_said(
     wrong = column != "streak" or value != "5"  # which SQLite makes a number again
     assert saved_keys(state, said) == {"10.0.0.1:80"} | (set() if wrong else {"10.0.0.2:80"})
     assert said == ["unreadable"] * wrong
+
+
+def test_facts_of_another_version_are_left_out_alone(state: Path, said: list[str]) -> None:
+    last = LAST % '{"http_status_code": 200, "of_another_version": [1]}'
+    change(state, "INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *GOOD[:-1], last)
+    database = Database(str(state), report=lambda what, _: said.append(what))
+    (saved,) = read_saved(database).checks.values()
+    database.close()
+    assert saved.last
+    assert saved.last.facts == {"http_status_code": 200}
+    assert not said
 
 
 def test_text_with_a_wrong_byte_hides_nothing_else(state: Path, said: list[str]) -> None:

@@ -4,13 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.model.status import Outcome, Phases, Reason, Status
+from prober.model.fact import VALUES
+from prober.model.status import FactValue, Outcome, Phases, Reason, Status
+from prober.probes.grpc import GrpcProbe
+from prober.probes.http import HttpProbe
 from prober.state.recent import Recent
 from prober.state.store import CheckState, Store
 from tests.simulation import WALL, Simulation, model_of
 
 
-def outcome(reason: Reason = Reason.OK, **facts: float) -> Outcome:
+def outcome(reason: Reason = Reason.OK, **facts: FactValue) -> Outcome:
     return Outcome(reason, "as scripted", facts or None, WALL + 1, 0.01)
 
 
@@ -72,7 +75,7 @@ def test_inconclusive_results_are_counted_as_local_errors(sim: Simulation) -> No
 
 
 def test_recent_results_keep_the_last_hundred_and_what_matters_of_them(sim: Simulation) -> None:
-    (state,) = sim.watch(model_of("192.0.2.1"))
+    (state,) = sim.watch(model_of("192.0.2.1", probe=HttpProbe()))
     for i in range(250):
         found = outcome(Reason.UNEXPECTED_STATUS, http_status_code=400 + i % 100)
         phases = (None, 0.002, None, 0.0001, 0.5, None)
@@ -81,7 +84,7 @@ def test_recent_results_keep_the_last_hundred_and_what_matters_of_them(sim: Simu
     assert len(kept) == 100
     assert [round(past.at - WALL) for past in kept] == list(range(249, 149, -1))
     newest = kept[0]
-    assert (newest.reason, newest.code) == (Reason.UNEXPECTED_STATUS, 449)
+    assert (newest.reason, newest.fact) == (Reason.UNEXPECTED_STATUS, ("http_status_code", 449))
     assert newest.seconds == pytest.approx(0.749, rel=0.001)
     assert newest.phases[0] is None
     assert newest.phases[1] == pytest.approx(0.002, rel=0.001)
@@ -89,7 +92,7 @@ def test_recent_results_keep_the_last_hundred_and_what_matters_of_them(sim: Simu
 
 def test_recent_results_of_all_shapes_stand_side_by_side(sim: Simulation) -> None:
     """The first is a bare refusal; what comes later has phases and codes that it has not."""
-    (state,) = sim.watch(model_of("192.0.2.1"))
+    (state,) = sim.watch(model_of("192.0.2.1", probe=GrpcProbe()))
     phases: list[Phases] = [
         (None, 0.25, None, None, None, None),
         (0.5, None, None, None, None, None),
@@ -103,8 +106,26 @@ def test_recent_results_of_all_shapes_stand_side_by_side(sim: Simulation) -> Non
     kept = list(state.recent.newest_first())[::-1]
     assert [past.at - WALL for past in kept] == [0, 1, 2, 3]
     assert [past.phases for past in kept] == phases
-    assert [past.code for past in kept] == [None, None, 503, 0]
+    code, status = ("grpc_status_code", 0), ("http_status_code", 503)
+    assert [past.fact for past in kept] == [None, None, status, code]
     assert [past.seconds for past in kept] == [0.25, 0.5, 3.75, 0.25]
+
+
+def test_a_check_whose_type_changes_keeps_the_facts_that_it_remembers(sim: Simulation) -> None:
+    (state,) = sim.watch(model_of("192.0.2.1", probe=HttpProbe()))
+    sim.store.record(state, outcome(http_status_code=204))
+    (state,) = sim.watch(model_of("192.0.2.1", probe=GrpcProbe()))
+    sim.store.record(state, outcome(grpc_status_code=5, grpc_serving_status="SERVING"))
+    kept = [past.fact for past in state.recent.newest_first()]
+    assert kept == [("grpc_status_code", 5), ("http_status_code", 204)]
+
+
+def test_facts_of_many_values_do_not_fill_the_memory() -> None:
+    recent = Recent(("made_up",))
+    for value in range(VALUES + 1):
+        recent.add(outcome(made_up=value))
+    newest, before, *_ = recent.newest_first()
+    assert (newest.fact, before.fact) == (None, ("made_up", VALUES - 1))
 
 
 def test_a_log_follower_hears_every_event_until_it_leaves(sim: Simulation) -> None:

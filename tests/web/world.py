@@ -8,8 +8,8 @@ from aiohttp import web
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
-from prober.model.status import NO_PHASES, Fact, Outcome, Phases, Reason
-from prober.probes.http import HttpProbe
+from prober.model.status import NO_PHASES, FactValue, Outcome, Phases, Reason
+from prober.probes import PROBE_TYPES
 from prober.state.database import Database
 from prober.state.history import History
 from prober.state.journal import Journal
@@ -31,7 +31,7 @@ def backends(*keys: str) -> tuple[Backend, ...]:
 def monitor(name: str, *targets: str, probe: Probe | None = None, **more: Any) -> Monitor:
     """Return a monitor: of these targets, or of the pool in `more`."""
     kind = more.pop("type", "HTTP")
-    probe = probe or HttpProbe()
+    probe = probe or PROBE_TYPES[kind]()
     return Monitor(name=name, type=kind, targets=backends(*targets), probe=probe, **more)
 
 
@@ -72,7 +72,7 @@ class World:
         reason: Reason = Reason.OK,
         *,
         times: int = 1,
-        facts: dict[str, Fact] | None = None,
+        facts: dict[str, FactValue] | None = None,
         phases: Phases = NO_PHASES,
         detail: str = "",
     ) -> None:

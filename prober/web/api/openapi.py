@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
-from prober.probes import PROBE_TYPES
+from prober.probes import PROBE_TYPES, declared_facts
 from prober.web.api.schemas import ORIGIN, SCHEMAS
 from prober.web.server.json_answer import Json, JsonText, json_response, json_text
 from prober.web.server.query import Parameter, read_query
@@ -86,7 +86,7 @@ def describe(routes: Iterable[Route], version: str) -> JsonText:
                 "security": [{}, *({name: []} for name in _SECURITY)],
                 "paths": paths,
                 "components": {
-                    "schemas": {**SCHEMAS, **_monitor_schemas()},
+                    "schemas": {**SCHEMAS, "Result": _result_schema(), **_monitor_schemas()},
                     "securitySchemes": _SECURITY,
                 },
             }
@@ -144,6 +144,16 @@ def _answer(status: int, what: str) -> Json:
         return {"description": _DOCS[status], "content": {what: {"schema": {"type": "string"}}}}
     schema = {"$ref": f"#/components/schemas/{what}"}
     return {"description": _DOCS[status], "content": {"application/json": {"schema": schema}}}
+
+
+def _result_schema() -> Json:
+    """Return the schema of a RESULT, which may have the facts that probe types declare."""
+    result = SCHEMAS["Result"]
+    facts = {
+        fact.name: {**fact.kind.schema, "description": fact.doc}
+        for fact in declared_facts().values()
+    }
+    return {**result, "properties": {**result["properties"], **facts}}
 
 
 def _monitor_schemas() -> Json:

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from prober.model.aggregate import pool_status, worst
+from prober.model.fact import said
 from prober.model.health import explain
 from prober.model.pool import Pool
 from prober.model.shown import origin_json
-from prober.model.status import PHASES, Fact, Outcome, Phases, Reason, Result, Status
+from prober.model.status import PHASES, FactValue, Outcome, Phases, Reason, Result, Status
 from prober.model.wording import time_text
+from prober.probes import declared_facts
 from prober.state.archive import Uptime
 from prober.state.events import Event
 from prober.state.recent import PastResult
@@ -108,7 +110,7 @@ def result_json(outcome: Outcome) -> Json:
         "phases": _phases_json(outcome.phases),
         "source_ip": outcome.source_ip,
         "attempts_skipped": outcome.skipped,
-        **{name: _fact_json(name, fact) for name, fact in (outcome.facts or {}).items()},
+        **_facts_json(outcome.facts or {}),
     }
 
 
@@ -122,11 +124,11 @@ def past_json(past: PastResult) -> Json:
         "duration_seconds": past.seconds,
         "phases": _phases_json(past.phases),
     }
-    if past.code is None:
+    if past.fact is None:
         return shown
-    if past.code < 100:  # no HTTP status is that small, and every gRPC status is
-        return {**shown, "detail": f"gRPC code {past.code}", "grpc_status_code": past.code}
-    return {**shown, "detail": f"HTTP {past.code}", "http_status_code": past.code}
+    facts = dict([past.fact])
+    detail = said(declared_facts().values(), facts) or past.reason.sentence
+    return {**shown, "detail": detail, **_facts_json(facts)}
 
 
 def _phases_json(phases: Phases) -> Json:
@@ -134,8 +136,11 @@ def _phases_json(phases: Phases) -> Json:
     return {name: round(seconds, 6) for name, seconds in named if seconds is not None}
 
 
-def _fact_json(name: str, fact: Fact) -> Fact:
-    return time_text(float(fact)) if name == "tls_not_after" else fact
+def _facts_json(facts: Mapping[str, FactValue]) -> Json:
+    declared = declared_facts()
+    return {
+        name: declared[name].kind.show(value) for name, value in facts.items() if name in declared
+    }
 
 
 def explanation(state: CheckState, now: Moment) -> str:

@@ -15,8 +15,11 @@ from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.utils import floatToGoString
 
+from prober.model.fact import Gauge
 from prober.model.monitor import Check
+from prober.model.probe import Probe
 from prober.model.status import PHASES, Outcome, Status
+from prober.probes import declared_facts
 from prober.protocols.exposition import escape_label, write_head, write_labels
 from prober.state.histogram import Histogram
 from prober.state.store import MonitorCounters, Statuses, Store
@@ -32,17 +35,8 @@ _STATUS_TEXT = {
 _STATUS_HELP = "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"
 _BATCH = 250
 _TURN = 50  # checks or backends, whose turn takes as long as a batch of lines
-_HTTP = ("HTTP", "HTTPS")
 _go_string: Callable[[float], str] = floatToGoString
 _EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
-
-
-class Gauge(NamedTuple):
-    """A gauge that checks of some types have: its value, as text, of a result and the type."""
-
-    name: str
-    help: str
-    value: Callable[[Outcome, str], str | None]
 
 
 def _number(value: float) -> str:
@@ -52,29 +46,30 @@ def _number(value: float) -> str:
     return _go_string(value)
 
 
-def _fact(outcome: Outcome, name: str) -> str | None:
-    fact = outcome.facts.get(name) if outcome.facts else None
-    return None if fact is None else _number(float(fact))
+class _FactGauges:
+    """The gauges of the facts that probe types declare, gathered from check after check."""
 
+    def __init__(self) -> None:
+        facts = declared_facts().values()
+        self._rows: dict[Gauge, tuple[list[str], list[str]]] = {
+            fact.gauge: ([], []) for fact in facts if fact.gauge
+        }
 
-def _http_status_code(last: Outcome, kind: str) -> str | None:
-    """Return the code; like blackbox_exporter's, 0 when an HTTP probe got none."""
-    return _fact(last, "http_status_code") or ("0.0" if kind in _HTTP else None)
+    def add(self, labels: str, probe: Probe, outcome: Outcome) -> None:
+        """Take in what a conclusive result says."""
+        facts = outcome.facts or {}
+        for fact in probe.facts:
+            if fact.gauge:
+                value = facts.get(fact.name, fact.gauge_if_absent)
+                if value is not None:
+                    names, values = self._rows[fact.gauge]
+                    names.append(labels)
+                    values.append(_number(float(value)))
 
-
-GAUGES_BY_TYPE = (
-    Gauge("probe_http_status_code", "Response HTTP status code", _http_status_code),
-    Gauge(
-        "probe_ssl_earliest_cert_expiry",
-        "Returns last SSL chain expiry in unixtime",
-        lambda last, _: _fact(last, "tls_not_after"),
-    ),
-    Gauge(
-        "probe_grpc_status_code",
-        "Response gRPC status code",
-        lambda last, _: _fact(last, "grpc_status_code"),
-    ),
-)
+    def pieces(self) -> Iterator[str]:
+        """Yield the gauges."""
+        for gauge, (labels, values) in self._rows.items():
+            yield from _gauge(gauge.name, gauge.help, labels, values)
 
 
 class Family(NamedTuple):
@@ -115,7 +110,7 @@ class Metrics:
         probed: list[str] = []
         success: list[str] = []
         seconds: list[str] = []
-        spoken: list[tuple[str, Outcome, str]] = []
+        by_fact = _FactGauges()
         for number, state in enumerate(tuple(self._store)):
             if state.label_text is None:
                 state.label_text = _check_labels(state.check)
@@ -129,16 +124,14 @@ class Metrics:
                 probed.append(labels)
                 success.append("1.0" if last.reason.is_good else "0.0")
                 seconds.append(f"{last.seconds:.6f}")
-                if last.facts or monitor.type in _HTTP:
-                    spoken.append((labels, last, monitor.type))
+                by_fact.add(labels, monitor.probe, last)
             if number % _TURN == 0:
                 yield ""
         text = "Displays whether or not the probe was a success"
         yield from _gauge("probe_success", text, probed, success)
         text = "Returns how long the probe took to complete in seconds"
         yield from _gauge("probe_duration_seconds", text, probed, seconds)
-        for gauge in GAUGES_BY_TYPE:
-            yield from _gauge_by_type(gauge, spoken)
+        yield from by_fact.pieces()
         text = f"Status of a check: {_STATUS_HELP}"
         yield from _gauge("prober_check_status", text, known, statuses)
         text = "Start of the last probe of a check, in unix time"
@@ -183,19 +176,6 @@ def _gauge(
         batch = slice(start, start + _BATCH)
         rows = zip(labels[batch], shown[batch], strict=True)
         yield "".join([f"{name}{{{row}}} {value}\n" for row, value in rows if value is not None])
-
-
-def _gauge_by_type(gauge: Gauge, rows: Sequence[tuple[str, Outcome, str]]) -> Iterator[str]:
-    """Yield a gauge that only some results have."""
-    yield write_head(gauge.name, "gauge", gauge.help)
-    for start in range(0, len(rows), _BATCH):
-        yield "".join(
-            [
-                f"{gauge.name}{{{labels}}} {value}\n"
-                for labels, last, kind in rows[start : start + _BATCH]
-                if (value := gauge.value(last, kind)) is not None
-            ]
-        )
 
 
 def _group_head(noun: str) -> str:

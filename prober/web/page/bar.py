@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import groupby, islice
 
 from prober.model.health import DEGRADED
-from prober.model.status import Reason, Result
+from prober.model.status import FactValue, Reason, Result
 from prober.state.recent import PastResult, Recent
 from prober.web.page.check_words import clock_words, reason_words
 from prober.web.page.html import Html, tag
@@ -58,15 +58,15 @@ def _look(past: PastResult) -> str:
     return look_of(past.reason)
 
 
-def _fine_look(past: PastResult) -> tuple[Reason, int | None]:
-    return past.reason, past.code
+def _fine_look(past: PastResult) -> tuple[Reason, tuple[str, FactValue] | None]:
+    return past.reason, past.fact
 
 
 def _words(run: list[PastResult], *, public: bool) -> str:
     first, last = run[0], run[-1]
     what = _look(first) if public else reason_words(first.reason)
-    if first.code is not None and not public:
-        what += f" {first.code}"
+    if first.fact is not None and not public:
+        what += f" {first.fact[1]}"
     count = f"{len(run)} × {what}"
     if len(run) == 1:
         return f"{what}, {clock_words(first.at)} UTC"

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+from prober.model.fact import said
 from prober.model.kinds import in_units
 from prober.model.schedule import interval_for
 from prober.model.status import Reason, Result
 from prober.model.wording import progress, result_words, span, time_text, took
+from prober.probes import declared_facts
 from prober.state.recent import PastResult
 from prober.state.store import CheckState
 from prober.web.page.html import Html, tag
@@ -27,15 +29,14 @@ def last_words(state: CheckState, *, public: bool) -> str:
     if public:
         good = last.result is Result.OK
         return f"good in {took(last.seconds)}" if good else "not good"
-    return result_words(last.reason, last.facts or {}, last.seconds)
+    facts = said(state.check.monitor.probe.facts, last.facts or {})
+    return result_words(last.reason, facts, last.seconds)
 
 
 def past_words(past: PastResult) -> str:
     """Write a remembered result the same way."""
-    if past.code is None:
-        return result_words(past.reason, {}, past.seconds)
-    name = "grpc_status_code" if past.code < 100 else "http_status_code"
-    return result_words(past.reason, {name: past.code}, past.seconds)
+    facts = said(declared_facts().values(), dict([past.fact] if past.fact else ()))
+    return result_words(past.reason, facts, past.seconds)
 
 
 def progress_words(state: CheckState) -> str:

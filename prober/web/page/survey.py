@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from prober.model.aggregate import pool_status
 from prober.model.pool import Pool
+from prober.model.probe import certificate_end
 from prober.model.status import Status
 from prober.state.pace import Pace
 from prober.state.store import CheckState, Store
@@ -136,9 +137,7 @@ def latency_of(state: CheckState) -> Latency | None:
 
 def expiry_of(state: CheckState) -> float | None:
     """Return the unix time at which the certificate of the last result expires."""
-    facts = state.last.facts if state.last else None
-    expiry = facts.get("tls_not_after") if facts else None
-    return float(expiry) if isinstance(expiry, int | float) else None
+    return certificate_end(state.last.facts) if state.last else None
 
 
 async def sections(

@@ -9,7 +9,7 @@ import pytest
 from prober.model.kinds import Frozen, Secret
 from prober.model.pool import Backend, Pool
 from prober.model.schedule import Delay
-from prober.model.status import Fact, Reason
+from prober.model.status import FactValue, Reason
 from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
@@ -58,7 +58,7 @@ async def test_a_result_shows_its_phases_and_what_its_type_found(
     world: World, client: Client
 ) -> None:
     world.configure(monitor("web", ONE))
-    facts: dict[str, Fact] = {
+    facts: dict[str, FactValue] = {
         "http_status_code": 503,
         "tls_not_after": 1_900_000_000.0,
         "tls_version": "TLSv1.3",
@@ -132,7 +132,7 @@ async def test_the_next_probe_is_told_in_wall_time(world: World, client: Client)
 async def test_a_check_in_full_has_its_last_hundred_results_newest_first(
     world: World, client: Client
 ) -> None:
-    world.configure(monitor("web", ONE))
+    world.configure(monitor("web", ONE, type="GRPC"))
     world.record("web", ONE, Reason.REFUSED, times=98)
     world.record("web", ONE, facts={"http_status_code": 200}, phases=(None, 0.25) + (None,) * 4)
     world.record("web", ONE, Reason.UNEXPECTED_STATUS, facts={"http_status_code": 503})

@@ -18,8 +18,6 @@ from prober.model.kinds import Frozen
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Reason
-from prober.probes.grpc import GrpcProbe
-from prober.probes.tcp import TcpProbe
 from prober.state.vitals import ListHealth
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import prefers_openmetrics
@@ -73,8 +71,8 @@ def busy(world: World) -> None:
     """Let the world have something of everything, in names and numbers of every sort."""
     world.configure(
         monitor("web", ONE, TWO, labels=Frozen(team=HOSTILE, a="1", zone="ü")),
-        monitor(HOSTILE, "[2001:db8::7]:80", type="GRPC", probe=GrpcProbe()),
-        monitor("tls", pool="p", type="TCP", probe=TcpProbe()),
+        monitor(HOSTILE, "[2001:db8::7]:80", type="GRPC"),
+        monitor("tls", pool="p", type="TLS"),
         monitor("off", ONE, enabled=False),
         pools=(Pool(name="p", load_balancer="lb\\n", backends=backends(ONE)), Pool(name="empty")),
     )

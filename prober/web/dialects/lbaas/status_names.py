@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from prober.model.option import show_options
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
 from prober.state.store import BackendState, CheckState
@@ -115,10 +116,14 @@ def _codes_json(state: CheckState, outcome: Outcome, code: str) -> Json:
     """Return the codes that were expected and found; the document has them for a mismatch only."""
     if code != "RESPONSE_MISMATCH" or outcome.result is not Result.INVALID_STATUS_CODE:
         return {"expected_response": None, "healthcheck_response": None}
-    facts = outcome.facts or {}
-    found = facts.get("http_status_code", facts.get("grpc_status_code"))
-    expected = getattr(state.check.monitor.probe, "expected_codes", None)
+    facts, probe = outcome.facts or {}, state.check.monitor.probe
+    judged = [fact for fact in probe.facts if fact.expected_by and fact.name in facts]
+    wanted = show_options(probe).get(judged[0].expected_by) if judged else None
     return {
-        "expected_response": expected and expected.written,
-        "healthcheck_response": None if found is None else str(found),
+        "expected_response": None if wanted is None else _as_text(wanted),
+        "healthcheck_response": str(facts[judged[0].name]) if judged else None,
     }
+
+
+def _as_text(option: object) -> str:
+    return ",".join(map(str, option)) if isinstance(option, list) else str(option)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prober.model.status import Fact, Reason
+from prober.model.status import FactValue, Reason
 from prober.web.dialects.lbaas.project_view import LoadBalancer
 from tests.web.conftest import Client
 from tests.web.dialects.conftest import HTTP_ID, WEB_ID, ask, monitor_id, pool_id, refused
@@ -200,7 +200,7 @@ async def test_a_pool_of_another_project_is_not_there(edited: Client, world: Wor
 async def test_members_say_how_they_are_and_why(world: World, edited: Client) -> None:
     world.record("web-http", "10.0.0.1:80", times=3)
     world.record("web-http", "10.0.0.1:80", Reason.TIMEOUT)
-    facts: dict[str, Fact] = {"http_status_code": 503}
+    facts: dict[str, FactValue] = {"http_status_code": 503}
     world.record("web-http", "10.0.0.2:80", Reason.UNEXPECTED_STATUS, times=5, facts=facts)
     world.record("web-http", "[2001:db8::3]:80", Reason.REFUSED, times=5)
     answer = await ask(edited, "GET", f"{P1}/pools/{WEB_ID}/members")
