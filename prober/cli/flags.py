@@ -93,7 +93,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def listen_address(text: str) -> "Target":
     """Read HOST:PORT, an IPv6 address in brackets; port 0 lets the system pick one."""
-    from prober.config.settings import read_address
+    from prober.model.listen_address import read_address
     from prober.model.option import Rejected
 
     try:

@@ -35,8 +35,9 @@ from prober.model.pool import Backend, Pool
 
 if TYPE_CHECKING:
     from prober.config.blackbox.reading import Modules
+    from prober.outputs.output import Output
 
-KEYS = ("server", "page", "defaults", "pools", "monitors", "include")
+KEYS = ("server", "page", "defaults", "pools", "monitors", "outputs", "include")
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
 """Those that an included file may have."""
@@ -93,6 +94,7 @@ class Config:
     defaults: Defaults = Defaults()
     written: Mapping[Named, FileDefinition] = field(default_factory=dict)
     modules: "Modules | None" = None
+    outputs: "tuple[Output, ...]" = ()
 
 
 def load(
@@ -153,6 +155,7 @@ def parse(
             defaults=reading.defaults,
             written=reading.written(),
             modules=reading.modules,
+            outputs=tuple(reading.outputs),
         )
 
 
@@ -202,6 +205,7 @@ class _Reading:
         self.endpoint = Endpoint()
         self.page = PageSection()
         self.modules: Modules | None = None
+        self.outputs: list[Output] = []
         self._outside = outside
         self._vet = vet
         self._vet_server = vet_server
@@ -228,6 +232,8 @@ class _Reading:
             self.defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)
         self._entries(document, given, outside)
+        if "outputs" in given:
+            self._read_outputs(document, given, outside)
         if "include" in given:
             self._include(document, given["include"], outside)
         if server and server.blackbox_modules:
@@ -344,6 +350,23 @@ class _Reading:
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
+
+    def _read_outputs(
+        self, document: Document, given: dict[str, object], outside: ReadContext
+    ) -> None:
+        from prober.config.output_section import read_output, repeated  # noqa: PLC0415  (few want it)
+
+        found: list[tuple[int, Output]] = []
+        for path, value in self._listed_in(document, given, "outputs", outside):
+            output = self._attempt(document, path, read_output, value, outside)
+            if output:
+                found.append((len(found), output))
+        self._complain(
+            document,
+            (),
+            (each._replace(path=("outputs", *each.path)) for each in repeated(found)),
+        )
+        self.outputs = [output for _, output in found]
 
     def _read_modules(self, file: str, outside: ReadContext, asker: Document) -> None:
         place = outside._replace(directory="")

@@ -32,6 +32,8 @@ from prober.model.option import FIRST_VERSION, Option, options_of
 from prober.model.pool import Backend, Pool
 from prober.model.reach import TargetRules
 from prober.model.tls_settings import TlsSettings
+from prober.outputs.output import Output
+from prober.outputs.output_types import OUTPUT_TYPES
 from prober.probes import PROBE_TYPES
 
 SECTIONS = {
@@ -52,6 +54,8 @@ SECTIONS = {
     "targets_from": TargetList,
     "target_group": TargetGroup,
     "tls": TlsSettings,
+    "output": Output,
+    **{f"output {name}": cls for name, cls in OUTPUT_TYPES.items()},
     "module": Module,
     "module http": HttpModule,
     "module tcp": TcpModule,
@@ -138,7 +142,8 @@ def _default(option: Option) -> str:
     shown = option.show(default)
     if not shown and isinstance(shown, dict):
         return ""
-    return f"`{in_units(shown) if isinstance(shown, float) else json.dumps(shown)}`"
+    is_duration = isinstance(shown, float) and "oneOf" in option.kind.schema
+    return f"`{in_units(shown) if is_duration else json.dumps(shown)}`"
 
 
 def in_words(schema: Mapping[str, Any]) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from prober.config.monitors import NO_DEFAULT, TYPES_OF, WHERE
+from prober.config.output_section import output_schema
 from prober.config.settings import PageSection, Server
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
+from prober.outputs.output_types import OUTPUT_TYPES
 from prober.probes import PROBE_TYPES
 
 Schema = Mapping[str, object]
@@ -27,6 +29,10 @@ def json_schema() -> Schema:
             "monitors": {
                 "type": "array",
                 "items": {"anyOf": list(map(monitor_schema, PROBE_TYPES))},
+            },
+            "outputs": {
+                "type": "array",
+                "items": {"anyOf": list(map(output_schema, OUTPUT_TYPES))},
             },
             "include": {"type": "array", "items": {"type": "string"}},
         },

@@ -1,34 +1,15 @@
 """The `server` section: how the daemon itself runs."""
 
-import re
 from dataclasses import dataclass
 
 from prober.model.auth_settings import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
-from prober.model.option import Kind, Rejected, expected, option, section
-from prober.model.pool import normal_host
+from prober.model.listen_address import ADDRESS
+from prober.model.option import option, section
 from prober.model.probe import Target
 from prober.model.reach import TargetRules
 
 DAY = 86400.0
-
-_ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
-
-
-def read_address(value: object) -> Target:
-    """Read an address to listen on, `HOST:PORT`; port 0 means any that is free."""
-    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if not found:
-        raise expected("HOST:PORT, an IPv6 address in brackets", value)
-    host = normal_host(found[1] or found[2])
-    if host is None or bool(found[1]) != (":" in host):
-        raise Rejected(f"{found[1] or found[2]!r} is neither an IP address nor a host name")
-    if int(found[3]) > 65535:
-        raise Rejected(f"expected a port from 0 to 65535, got {found[3]}")
-    return Target(host, int(found[3]))
-
-
-ADDRESS = Kind(lambda value, _: read_address(value), {"type": "string"}, str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from prober.state.database import FLUSH_SECONDS, Database
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
+from prober.state.last_known import LastKnown
 from prober.state.pace import Pace
 from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
@@ -102,6 +103,13 @@ class Prober:
             saved=saved,
             history=self.history,
         )
+        self.known = LastKnown(
+            self.store,
+            wall=time.time,
+            saved=saved.known if saved else None,
+            journal=self.journal,
+        )
+        self.told = saved.told if saved else {}
         self._scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self._ticker,
             engine=self._engine,
@@ -126,6 +134,8 @@ class Prober:
             self.store.adopt(self.config.model)
             self._schedule(self.config.model.checks())
             self.store.forget_the_absent()
+            for _ in self.known.renew():
+                pass
             self.store.note("started", f"prober {__version__} started")
             self._save_later()
             try:
@@ -230,6 +240,8 @@ class Prober:
         for check in difference.removed:
             self._scheduler.remove(check.key)
             self.store.remove(check.key)
+            await pace.pause()
+        for _ in self.known.renew():
             await pace.pause()
 
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:

@@ -17,6 +17,7 @@ from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
 from prober.daemon.access import Entrance, allows_reload, connection_limits, why_locked
 from prober.daemon.loading import Source, read_aside
+from prober.daemon.output_service import OutputService
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
 from prober.discovery.lists import Discovery
@@ -90,7 +91,7 @@ class _Daemon:
         config = self._lists.begin(config)
         self._edits = KeptEdits(config, prober.saved_edits, journal=prober.journal, note=note)
         prober.config = self._edits.edited.config
-        prober.save_more = self._edits.save_all
+        prober.save_more = self._save_more
         self._editing = Editing(
             prober,
             self._edits,
@@ -101,6 +102,15 @@ class _Daemon:
             also_locked=lambda: why_locked(prober.config, addresses),
         )
         self._entrance = Entrance(config, addresses, ended=lambda: end_streams(self._app))
+        self._outputs = OutputService(
+            prober.store,
+            prober.known,
+            prober.vitals,
+            told=prober.told,
+            journal=prober.journal,
+            wall=time.time,
+            base_url=self._base_url,
+        )
         self._service = SystemdService.of(os.environ, prober.store, prober.vitals)
         self.reloader = Reloader(
             prober,
@@ -110,10 +120,24 @@ class _Daemon:
             edits=self._edits,
             busy=busy,
             lists=self._lists,
-            adopted=self._entrance.adopt,
+            adopted=self._adopt,
             around=self._service.reloading,
         )
         self._app = self._make_app()
+
+    def _save_more(self) -> None:
+        self._edits.save_all()
+        self._prober.known.save_all()
+        self._outputs.save_all()
+
+    def _adopt(self, config: Config) -> None:
+        self._entrance.adopt(config)
+        self._outputs.adopt(config.outputs)
+
+    def _base_url(self) -> str:
+        scheme = "https" if self._entrance.tls else "http"
+        bound = self._prober.guard.listeners or self._addresses
+        return f"{scheme}://{bound[0]}"
 
     def _make_app(self) -> web.Application:
         prober = self._prober
@@ -131,6 +155,8 @@ class _Daemon:
             allows_reload=lambda: allows_reload(prober.config, self._addresses),
             probe_now=prober.probe_now,
             front=prober.front,
+            known=prober.known,
+            discovery=lambda: self._outputs.discovery,
         )
 
     async def serve(self, traces: FileHashes | None, stop: asyncio.Event) -> int:
@@ -164,10 +190,12 @@ class _Daemon:
         log.info("ready", checks=len(self._prober.store))
         self.reloader.start(traces)
         self._lists.start(self.reloader)
+        self._outputs.adopt(self._prober.config.outputs)
         async with self._service.running():
             await stop.wait()
         log.info("stopping", probes_in_flight=vitals.probes_in_flight)
         vitals.ready = False
+        await self._outputs.close()
         await self._lists.close()
         await self.reloader.close()
 

@@ -71,6 +71,18 @@ MIGRATIONS = (
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE known (
+        pool TEXT NOT NULL, backend TEXT NOT NULL,
+        status TEXT NOT NULL, degraded INTEGER NOT NULL, reason TEXT, cause TEXT NOT NULL,
+        since REAL NOT NULL,
+        PRIMARY KEY (pool, backend)
+    ) WITHOUT ROWID;
+    CREATE TABLE told (
+        output TEXT NOT NULL, subject TEXT NOT NULL, content TEXT NOT NULL,
+        PRIMARY KEY (output, subject)
+    ) WITHOUT ROWID;
+    """,
 )
 """What leads from each version of the schema to the next; never changed, only added to."""
 

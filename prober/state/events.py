@@ -22,6 +22,7 @@ EVENT_KINDS = (
     "edit",
     "edit_idle",
     "edit_superseded",
+    "output_held",
     OVERLOADED,
     OVERLOAD_OVER,
 )

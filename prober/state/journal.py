@@ -3,10 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from prober.edits.edit import Edit
 from prober.model.health import Health
+from prober.model.known_status import KnownStatus
 from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
 from prober.state.database import Database, table
@@ -26,6 +28,8 @@ EVENTS = table("events", ("id",), Event._fields[1:])
 EVENT_COLUMNS = ", ".join(Event._fields)
 """The columns of `events`, named as the fields of `Event`, in the order of `event_of`."""
 EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
+KNOWN = table("known", ("pool", "backend"), KnownStatus._fields)
+TOLD = table("told", ("output", "subject"), ("content",))
 
 
 class SavedCheck(NamedTuple):
@@ -45,6 +49,8 @@ class Saved(NamedTuple):
     checks: dict[tuple[str, str], SavedCheck]
     events: list[Event]
     edits: tuple[Edit, ...] = ()
+    known: Mapping[tuple[str, str], KnownStatus] = MappingProxyType({})
+    told: Mapping[tuple[str, str], Any] = MappingProxyType({})
 
 
 class SavableState(Protocol):
@@ -92,6 +98,15 @@ class Journal:
         """Delete an edit, as when the file's own definition has won."""
         self._database.put(EDITS, (kind, identifier), None)
 
+    def knew(self, key: tuple[str, str], known: KnownStatus | None) -> None:
+        """Write what is known of a backend of a pool, or that nothing is."""
+        self._database.put(KNOWN, key, None if known is None else tuple(known))
+
+    def remember(self, output: str, subject: str, content: object) -> None:
+        """Write what an output remembers about a subject; None forgets it."""
+        row = None if content is None else (json.dumps(content),)
+        self._database.put(TOLD, (output, subject), row)
+
     def flush(self) -> None:
         """Hand over what was noted, and that the process lives; to be called every second."""
         for key, state in self._changed.items():
@@ -120,11 +135,17 @@ def read_saved(database: Database) -> Saved:
             (CAPACITY,),
         )
         edits = connection.execute("SELECT kind, id, content, base, at FROM edits ORDER BY at")
+        known = connection.execute(
+            "SELECT pool, backend, status, degraded, reason, cause, since FROM known"
+        )
+        told = connection.execute("SELECT output, subject, content FROM told")
         return Saved(
             next(readable(alive, lambda row: moment(row[0]), spoilt.append), 0.0),
             dict(readable(checks, _saved_check, spoilt.append)),
             list(readable(events, event_of, spoilt.append))[::-1],
             tuple(readable(edits, _edit_of, spoilt.append)),
+            dict(readable(known, _known_of, spoilt.append)),
+            dict(readable(told, _told_of, spoilt.append)),
         )
 
     try:
@@ -149,6 +170,25 @@ def _edit_of(row: tuple[Any, ...]) -> Edit:
     kind, identifier, content, base, at = row
     definition = or_none(_definition, content)
     return Edit(text(kind), text(identifier), definition, or_none(text, base), moment(at))
+
+
+def _known_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], KnownStatus]:
+    pool, backend, status, degraded, reason, cause, since = row
+    known = KnownStatus(
+        Status(status),
+        bool(degraded),
+        REASONS[reason] if reason else None,
+        text(cause),
+        moment(since),
+    )
+    if known.status is Status.UNKNOWN:
+        raise ValueError("nothing is known")
+    return (text(pool), text(backend)), known
+
+
+def _told_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], object]:
+    output, subject, content = row
+    return (text(output), text(subject)), json.loads(text(content))
 
 
 def _definition(content: object) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from prober.outputs.counters import OutputCounters
 from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
 
@@ -32,7 +33,7 @@ class Vitals:
     other UDP probes of the host came first). `load` says whether the schedule is kept.
     `overdue` tells for how many seconds something that the schedule owes has been left undone.
     `state_errors` counts what could not be stored, by reason. `target_lists` is about the lists
-    of targets, by the name of the monitor.
+    of targets, by the name of the monitor; `outputs` counts for each output, by its name.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Vitals:
     skipped: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SKIPS, 0)))
     state_errors: Counter[str] = field(default_factory=Counter)
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
+    outputs: dict[str, OutputCounters] = field(default_factory=dict)
 
     @property
     def probes_in_flight(self) -> int:

@@ -7,9 +7,12 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from prober.edits.contract import Editor, Edits
+from prober.outputs.envoy_eds import EndpointDiscovery
 from prober.state.history import History
+from prober.state.last_known import LastKnown
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
+from prober.web.api.envoy_discovery import DISCOVERY, DiscoverySource
 from prober.web.api.event_stream import STREAMS, Streams
 from prober.web.api.on_demand import ON_DEMAND, OnDemand
 from prober.web.api.openapi import OPENAPI, describe
@@ -21,6 +24,7 @@ from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
     ACCESS,
+    LOOKING_ROUTES,
     OPEN_ROUTES,
     PUBLIC_ROUTES,
     Access,
@@ -35,6 +39,7 @@ from prober.web.server.services import (
     CLOCKS,
     FACADE,
     HISTORY,
+    KNOWN,
     LIFECYCLE,
     PROBING,
     STORE,
@@ -78,6 +83,8 @@ def make_app(
     allows_reload: Callable[[], bool] = lambda: True,
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None,
     front: Callable[[], PageSettings] = PageSettings,
+    discovery: Callable[[], EndpointDiscovery | None] = lambda: None,
+    known: LastKnown | None = None,
 ) -> web.Application:
     """Return the application that shows this state.
 
@@ -97,6 +104,8 @@ def make_app(
         allows_reload: Whether reloading over HTTP is on at the moment.
         probe_now: Lets a check be probed now (`Scheduler.probe_now`); None where nothing is probed.
         front: How the page shows itself, as it is configured now.
+        discovery: What answers Envoy at the moment, if anything does.
+        known: What is known of each backend; None: what the store says from now on.
     """
     middlewares = [guarded, errors_as_json, authorize]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
@@ -106,6 +115,8 @@ def make_app(
     app[HISTORY] = Past(history)
     app[PROBING], app[FACADE] = Probing(probe_now), Facade(front)
     app[ON_DEMAND] = on_demand or OnDemand(None)
+    app[DISCOVERY] = DiscoverySource(discovery)
+    app[KNOWN] = known or LastKnown(store, wall=wall)
     app[METRICS] = Metrics(store, vitals)
     app[STREAMS] = Streams(store.events, heartbeat=heartbeat)
     app[PULSES] = Pulses(store.events)
@@ -118,6 +129,7 @@ def make_app(
     app[ERROR_PAGES] = ErrorPages(pages, error_page)
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
+    app[LOOKING_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.looks)
     for route in ROUTES:
         handler = _or_discovery(route.handler) if route.path == "/" else route.handler
         _add_route(app, route.method, route.path, handler)

@@ -2,6 +2,7 @@
 
 from prober.web.api import edit_routes as edits
 from prober.web.api import native
+from prober.web.api.envoy_discovery import discover_endpoints
 from prober.web.api.event_stream import STREAM_QUERY, get_stream
 from prober.web.api.on_demand import PROBE_QUERY, get_probe
 from prober.web.api.openapi import Route, get_openapi
@@ -84,6 +85,26 @@ ROUTES = (
         native.get_gate,
         {200: "Gate", 503: "Gate"},
         native.GATE_QUERY,
+    ),
+    Route(
+        "GET",
+        "/health/backends/{pool}/{backend}",
+        native.get_backend_gate,
+        {200: "BackendGate", 503: "BackendGate"},
+    ),
+    Route(
+        "GET",
+        "/health/checks/{monitor}/{backend}",
+        native.get_check_gate,
+        {200: "CheckGate", 503: "CheckGate"},
+    ),
+    Route(
+        "POST",
+        "/v3/discovery:endpoints",
+        discover_endpoints,
+        {200: "DiscoveryResponse", 304: "", 404: "Error"},
+        body="DiscoveryRequest",
+        looks=True,
     ),
     Route("GET", "/-/healthy", native.get_healthy, {200: "text/plain", 503: "text/plain"}),
     Route("GET", "/-/ready", native.get_ready, {200: "text/plain", 503: "text/plain"}),

@@ -18,7 +18,7 @@ Connect = Callable[..., Awaitable[Client]]
 
 PATHS = sorted(
     {
-        route.path.format(monitor="web", backend="10.0.0.1:80", name="web")
+        route.path.format(monitor="web", pool="web", backend="10.0.0.1:80", name="web")
         for route in ROUTES
         if route.method == "GET"
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from prober.model.aggregate import backend_status
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.shown import monitor_json
@@ -26,7 +27,7 @@ from prober.web.api.render import (
     status_json,
 )
 from prober.web.server.errors import Refused
-from prober.web.server.json_answer import JsonText, document, json_response, written
+from prober.web.server.json_answer import Json, JsonText, document, json_response, written
 from prober.web.server.lookup import check_of
 from prober.web.server.query import (
     Since,
@@ -34,12 +35,13 @@ from prober.web.server.query import (
     backend,
     marker,
     marker_of,
+    normal_key,
     one_of,
     read_query,
     since,
     whole_number,
 )
-from prober.web.server.services import CLOCKS, LIFECYCLE, STORE, VITALS
+from prober.web.server.services import CLOCKS, KNOWN, LIFECYCLE, STORE, VITALS
 
 PAGE = 1000
 """Checks on a page, if nothing else is asked for, and at most."""
@@ -225,6 +227,50 @@ async def get_gate(request: web.Request) -> web.Response:
     backend_states = await _backend_states(request.app[STORE], pool, Pace())
     gate = gate_json(pool, backend_states, 1 if asked is None else asked)
     return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
+
+
+async def get_backend_gate(request: web.Request) -> web.Response:
+    """A gate for one backend: 200 while it is in service.
+
+    OK and WARNING are in service. While the status is UNKNOWN the last known one holds, with the
+    header `X-Prober-Held: true`; a backend that never had one is not in service.
+    """
+    read_query(request)
+    name, key = request.match_info["pool"], normal_key(request.match_info["backend"])
+    pool = request.app[STORE].pools.get(name)
+    backends = pool.backends if pool else ()
+    backend = next((each for each in backends if key in (each.key, each.name)), None)
+    if pool is None or backend is None:
+        raise Refused(404, f"there is no backend {key!r} in a pool {name!r}")
+    checks = request.app[STORE].checks_of(pool, backend)
+    status = backend_status(each.status for each in checks if each.check.monitor.enabled)
+    known = request.app[KNOWN].of(pool, backend)
+    shown = {"pool": name, "backend": backend.key, "status": status}
+    return _gate_response(shown, status, known=known and known.status.in_service)
+
+
+async def get_check_gate(request: web.Request) -> web.Response:
+    """A gate for one check: 200 while it is OK or WARNING.
+
+    While the status is UNKNOWN the last known one holds, with the header `X-Prober-Held: true`;
+    503 if there never was one.
+    """
+    read_query(request)
+    state = check_of(request)
+    monitor, backend = state.check.key
+    shown = {"monitor": monitor, "backend": backend, "status": state.status}
+    return _gate_response(shown, state.status, known=state.health.online)
+
+
+def _gate_response(shown: Json, status: Status, *, known: bool | None) -> web.Response:
+    held = status is Status.UNKNOWN and known is not None
+    in_service = bool(known) if status is Status.UNKNOWN else status.in_service
+    response = json_response(
+        {**shown, "in_service": in_service, "held": held}, 200 if in_service else 503
+    )
+    if held:
+        response.headers["X-Prober-Held"] = "true"
+    return response
 
 
 async def get_healthy(request: web.Request) -> web.Response:

@@ -25,6 +25,7 @@ _SECURITY = {  # how a token is sent, where one is asked for
     "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
 }
 _PATH_DOCS = {
+    "pool": "name of the pool; a `/` in it is written `%2F`",
     "name": "its name; a `/` in it is written `%2F`",
     "monitor": "name of the monitor; a `/` in it is written `%2F`",
     "backend": "`address:port`, an IPv6 address in brackets",
@@ -53,7 +54,8 @@ class Route(NamedTuple):
     """One route. `answers` names, for each status, a schema or the media type of what is no JSON.
 
     An empty name stands for an answer without a body. `body` is the schema of what is to be sent.
-    `public` ones are answered without authentication where `page.public` is set.
+    `public` ones are answered without authentication where `page.public` is set. One that `looks`
+    changes nothing whatever its method, so the role `read` is enough.
     What each route with parameters or a name in its path may also answer (400, 404) is not
     repeated there.
     """
@@ -65,6 +67,7 @@ class Route(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     public: bool = False
     body: str | None = None
+    looks: bool = False
 
 
 def describe(routes: Iterable[Route], version: str) -> JsonText:

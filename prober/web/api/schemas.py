@@ -256,6 +256,34 @@ SCHEMAS: Mapping[str, Json] = {
             "min_healthy": _COUNT,
         }
     ),
+    "BackendGate": _object(
+        {
+            "pool": _TEXT,
+            "backend": _BACKEND,
+            "status": _ref("Status"),
+            "in_service": {"type": "boolean"},
+            "held": {"type": "boolean"},
+        },
+        doc="`held`: the status is UNKNOWN, and the last known one holds",
+    ),
+    "CheckGate": _object(
+        {
+            "monitor": _TEXT,
+            "backend": _BACKEND,
+            "status": _ref("Status"),
+            "in_service": {"type": "boolean"},
+            "held": {"type": "boolean"},
+        },
+        doc="`held`: the status is UNKNOWN, and the last known one holds",
+    ),
+    "DiscoveryRequest": {
+        "type": "object",
+        "description": "envoy.service.discovery.v3.DiscoveryRequest in JSON",
+    },
+    "DiscoveryResponse": {
+        "type": "object",
+        "description": "envoy.service.discovery.v3.DiscoveryResponse in JSON",
+    },
     "Reloaded": _object({"config_hash": _TEXT}),
     "TargetGroups": _list(_object({"targets": _list(_BACKEND), "labels": _LABELS})),
     "ReloadFailed": _object({"code": _TEXT, "message": _TEXT, "problems": _list(_TEXT)}),

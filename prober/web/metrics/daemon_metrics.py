@@ -33,6 +33,7 @@ class DaemonCollector(Collector):
         """Yield the metrics of this moment."""
         yield from self._gauges()
         yield from self._target_lists()
+        yield from self._outputs()
         vitals = self._vitals
         yield _histogram(
             "prober_schedule_lag_seconds", "How late probes started", vitals.schedule_lags
@@ -100,6 +101,40 @@ class DaemonCollector(Collector):
             if health.read_at is not None:
                 at.add_metric([monitor], health.read_at)
         yield from (ok, at)
+
+    def _outputs(self) -> Iterator[Metric]:
+        """Yield what is counted of each output."""
+        sent = CounterMetricFamily("prober_output_sent", "What an output sent", labels=["output"])
+        errors = CounterMetricFamily(
+            "prober_output_errors",
+            "What an output could not send, by reason",
+            labels=["output", "reason"],
+        )
+        dropped = CounterMetricFamily(
+            "prober_output_dropped", "What an output gave up", labels=["output"]
+        )
+        held = GaugeMetricFamily(
+            "prober_output_held",
+            "Backends that an output keeps in service, to keep the share of their pool",
+            labels=["output"],
+        )
+        queue = GaugeMetricFamily(
+            "prober_output_queue", "What waits to be sent by an output", labels=["output"]
+        )
+        success = GaugeMetricFamily(
+            "prober_output_last_success_timestamp_seconds",
+            "When an output last sent something, in unix time; 0: never",
+            labels=["output"],
+        )
+        for name, counters in self._vitals.outputs.items():
+            sent.add_metric([name], counters.sent)
+            for reason, count in counters.errors.items():
+                errors.add_metric([name, reason], count)
+            dropped.add_metric([name], counters.dropped)
+            held.add_metric([name], sum(counters.held.values()))
+            queue.add_metric([name], counters.queue())
+            success.add_metric([name], counters.last_success)
+        yield from (sent, errors, dropped, held, queue, success)
 
 
 def _counter(name: str, text: str, counts: Mapping[str, int]) -> Metric:

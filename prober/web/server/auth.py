@@ -144,6 +144,8 @@ OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that answer everybody; HEAD goes with GET."""
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 """Those that do so while the page is public."""
+LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
+"""Those that change nothing although their method says otherwise."""
 
 
 def open_routes(dialects: Iterable[Dialect]) -> frozenset[tuple[str, str]]:
@@ -183,7 +185,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         raise Refused(403, foreign)
     if access.asks and not is_open:
         caller = await _caller(request, access)
-        needed = Role.READ if request.method in SAFE else Role.WRITE
+        needed = Role.READ if _looks(request) else Role.WRITE
         if not caller.role.may(needed):
             raise Refused(403, f"this needs the role {needed}, the caller has {caller.role}")
         if needed is Role.WRITE:
@@ -191,6 +193,13 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
             _log.info("authorized", caller=caller.name, method=request.method, path=path)
     await read_body(request)
     return await handler(request)
+
+
+def _looks(request: web.Request) -> bool:
+    """Return whether a request changes nothing."""
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource else ""
+    return request.method in SAFE or (request.method, path) in request.app[LOOKING_ROUTES]
 
 
 def _is_open(request: web.Request) -> bool:

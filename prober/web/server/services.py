@@ -6,6 +6,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from prober.state.history import History
+from prober.state.last_known import LastKnown
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
 
@@ -74,3 +75,4 @@ LIFECYCLE = web.AppKey("LIFECYCLE", Lifecycle)
 PROBING = web.AppKey("PROBING", Probing)
 FACADE = web.AppKey("FACADE", Facade)
 HISTORY = web.AppKey("HISTORY", Past)
+KNOWN = web.AppKey("KNOWN", LastKnown)

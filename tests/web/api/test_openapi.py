@@ -43,6 +43,8 @@ ROUTES = {
     "/api/v1/openapi.json": "/api/v1/openapi.json",
     "/sd": "/sd",
     "/health/pools/{name}": "/health/pools/p?min_healthy=0",
+    "/health/backends/{pool}/{backend}": f"/health/backends/p/{ONE}",
+    "/health/checks/{monitor}/{backend}": f"/health/checks/http/{ONE}",
 }
 
 
@@ -151,8 +153,8 @@ async def test_real_answers_are_as_described(
 ) -> None:
     busy(world)
     response = await client.get(ROUTES[path])
-    assert response.status == 200
-    validator(description, path, 200).validate(await response.json())
+    assert response.status == 200 or path.startswith("/health/")  # which may say no
+    validator(description, path, response.status).validate(await response.json())
 
 
 @pytest.mark.parametrize("path", ROUTES)

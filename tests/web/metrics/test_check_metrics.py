@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -18,6 +19,7 @@ from prober.model.kinds import Frozen
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Reason
+from prober.outputs.counters import OutputCounters
 from prober.state.vitals import ListHealth
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import prefers_openmetrics
@@ -63,6 +65,12 @@ CONTRACT = {
     "prober_config_last_reload_success_timestamp_seconds": ("gauge", set()),
     "prober_target_list_last_refresh_successful": ("gauge", {"monitor"}),
     "prober_target_list_last_refresh_success_timestamp_seconds": ("gauge", {"monitor"}),
+    "prober_output_sent": ("counter", {"output"}),
+    "prober_output_errors": ("counter", {"output", "reason"}),
+    "prober_output_dropped": ("counter", {"output"}),
+    "prober_output_held": ("gauge", {"output"}),
+    "prober_output_queue": ("gauge", {"output"}),
+    "prober_output_last_success_timestamp_seconds": ("gauge", {"output"}),
     "prober_build_info": ("gauge", {"version"}),
 }
 
@@ -86,6 +94,7 @@ def busy(world: World) -> None:
     world.vitals.schedule_lags.observe(7.0)
     world.vitals.saw_skips("overrun", 2)
     world.vitals.state_errors["full"] = 1
+    world.vitals.outputs[HOSTILE] = OutputCounters(errors=Counter({"connect": 2}))
     world.vitals.config_loaded_at = WALL
 
 

@@ -184,7 +184,7 @@ _PATHS = (
 
 DIALECT = Dialect(
     name="huawei_v3",
-    paths=re.compile(r"/v3/(?!auth(?:/|$))."),
+    paths=re.compile(r"/v3/(?!auth(?:/|$)|discovery:)."),
     routes=tuple(
         DialectRoute(method, f"/v3/{{project_id}}/elb{path}", handler)
         for method, path, handler in _PATHS

@@ -1,0 +1,160 @@
+"""Runs the outputs that are configured, and restarts those that a reload has changed."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from prober import __version__
+from prober.model.known_status import ServedPool
+from prober.outputs.counters import OutputCounters
+from prober.outputs.envoy_eds import EndpointDiscovery
+from prober.outputs.output import Desk, Output
+from prober.state.journal import Journal
+from prober.state.last_known import LastKnown
+from prober.state.store import Store
+from prober.state.vitals import Vitals
+
+log = structlog.get_logger()
+
+AGAIN = 5.0
+"""Seconds after which an output that failed for a bug of ours is started again."""
+
+
+class OutputService:
+    """The outputs.
+
+    Args:
+        store: What is configured.
+        known: What is judged.
+        vitals: Where each output's counters are shown.
+        told: What outputs have remembered, by output and subject.
+        journal: Where they remember it; None: until the process ends.
+        wall: Unix time.
+        base_url: Where people find the page.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        known: LastKnown,
+        vitals: Vitals,
+        *,
+        told: Mapping[tuple[str, str], Any],
+        journal: Journal | None,
+        wall: Callable[[], float],
+        base_url: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._known = known
+        self._vitals = vitals
+        self._told = dict(told)
+        self._journal = journal
+        self._wall = wall
+        self._base_url = base_url
+        self._running: dict[str, tuple[Output, asyncio.Task[None]]] = {}
+        self.discovery: EndpointDiscovery | None = None
+
+    def adopt(self, outputs: Iterable[Output]) -> None:
+        """Run these outputs from now on; those that are as before go on undisturbed."""
+        wanted = {output.name: output for output in outputs}
+        for name, (output, task) in list(self._running.items()):
+            if wanted.get(name) != output:
+                task.cancel()
+                del self._running[name]
+                self._vitals.outputs.pop(name, None)
+        for name, output in wanted.items():
+            if name not in self._running:
+                counters = self._vitals.outputs[name] = OutputCounters()
+                self._running[name] = output, asyncio.create_task(self._run(output, counters))
+        for key in [key for key in self._told if key[0] not in wanted]:
+            self.remember(key[0], key[1], None)
+
+    async def close(self) -> None:
+        """Stop all of them; nothing is withdrawn from receivers."""
+        tasks = [task for _, task in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def save_all(self) -> None:
+        """Have everything that is remembered written again."""
+        for (output, subject), content in self._told.items():
+            self.remember(output, subject, content)
+
+    async def _run(self, output: Output, counters: OutputCounters) -> None:
+        while True:
+            try:
+                async with output.settings.run(self._desk(output, counters)):
+                    await asyncio.Event().wait()
+            except Exception:
+                counters.errors["internal"] += 1
+                log.exception("internal_error", output=output.name)
+                await asyncio.sleep(AGAIN)
+
+    def _desk(self, output: Output, counters: OutputCounters) -> Desk:
+        return Desk(
+            output,
+            source=_JudgedPools(self._store, self._known),
+            counters=counters,
+            memory=_Memory(self, output.name),
+            wall=self._wall,
+            say=_say,
+            note=lambda kind, cause, pool: self._store.note(kind, cause, pool=pool),
+            answers_discovery=self._set_discovery,
+            base_url=self._base_url(),
+            prober_name=self._vitals.name,
+            version=__version__,
+        )
+
+    def _set_discovery(self, discovery: EndpointDiscovery | None) -> None:
+        self.discovery = discovery
+
+    def recall(self, output: str) -> dict[str, Any]:
+        """Return what an output remembers, by subject."""
+        return {subject: each for (name, subject), each in self._told.items() if name == output}
+
+    def remember(self, output: str, subject: str, content: Any) -> None:
+        """Remember something about a subject for an output; None forgets it."""
+        if content is None:
+            self._told.pop((output, subject), None)
+        else:
+            self._told[output, subject] = content
+        if self._journal is not None:
+            self._journal.remember(output, subject, content)
+
+
+class _JudgedPools:
+    """What is judged, as outputs see it."""
+
+    def __init__(self, store: Store, known: LastKnown) -> None:
+        self._store = store
+        self._known = known
+
+    def pool_names(self) -> Iterable[str]:
+        return list(self._store.pools)
+
+    def served(self, name: str) -> ServedPool | None:
+        return self._known.served(name)
+
+    def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
+        return self._known.follow(follower)
+
+
+class _Memory:
+    """What one output remembers."""
+
+    def __init__(self, service: OutputService, output: str) -> None:
+        self._service = service
+        self._output = output
+
+    def recall(self) -> Mapping[str, Any]:
+        return self._service.recall(self._output)
+
+    def remember(self, subject: str, content: Any) -> None:
+        self._service.remember(self._output, subject, content)
+
+
+def _say(level: str, event: str, **facts: object) -> None:
+    getattr(log, level)(event, **facts)

@@ -1,0 +1,21 @@
+"""What is counted of an output."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class OutputCounters:
+    """What is counted of one output; `last_success` is in unix seconds, 0 before the first.
+
+    `held` has, for each pool, how many backends are told as before to keep its share.
+    """
+
+    sent: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    held: dict[str, int] = field(default_factory=dict)
+    queue: Callable[[], int] = lambda: 0
+    dropped: int = 0
+    last_success: float = 0.0
+    last_error: str = ""

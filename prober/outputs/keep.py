@@ -1,0 +1,116 @@
+"""Never the last one: how many backends of a pool an output takes out of service at most."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from prober.model.known_status import ServedBackend, ServedPool
+from prober.model.status import Status
+
+_ROUNDING = 1e-9
+
+
+class Told(NamedTuple):
+    """What a receiver was last told of each backend, by key: the backend as it was then.
+
+    `held` are the backends that are known to be out and are told as before, so that the pool keeps
+    its share.
+    """
+
+    backends: Mapping[str, ServedBackend]
+    held: frozenset[str] = frozenset()
+
+
+NOTHING_TOLD = Told({})
+
+
+def leaves_enough(in_service: int, backends: int, keep: float) -> bool:
+    """Return whether so many of a pool's backends in service are at least the share to keep."""
+    return in_service >= keep * backends - _ROUNDING
+
+
+def tell_pool(pool: ServedPool, told: Told, keep: float) -> Told | None:
+    """Return what a receiver of whole pools is told next.
+
+    Backends come back at once. They go out in the order in which they failed, as long as the share
+    `keep` of the pool stays in service; what an operator decided is never held, and neither counts
+    in the pool what is in maintenance. A backend of which nothing is known is told as before. None
+    is returned as long as a pool of which nothing was told has such a backend: half a pool is not
+    told.
+    """
+    if not told.backends and any(each.in_service is None for each in pool.backends):
+        return None
+    answer: dict[str, ServedBackend] = {}
+    leaving: list[ServedBackend] = []
+    for each in pool.backends:
+        before = told.backends.get(each.key)
+        if each.in_service is None:
+            if before is not None:
+                answer[each.key] = before
+        elif each.in_service or each.admin is not None or (before and before.in_service is False):
+            answer[each.key] = each
+        else:
+            leaving.append(each)
+    staying, held = _take_out(leaving, _count_in_service(answer.values()), pool.backends, keep)
+    answer.update({each.key: each for each in staying})
+    for each in held:
+        answer[each.key] = _as_before(each, told)
+    ordered = {each.key: answer[each.key] for each in pool.backends if each.key in answer}
+    return Told(ordered, frozenset(each.key for each in held))
+
+
+def _count_in_service(backends: Iterable[ServedBackend]) -> int:
+    """Return how many of these are in service."""
+    return sum(each.in_service is True for each in backends)
+
+
+def tell_backend(pool: ServedPool, key: str, told: Told, keep: float) -> Told:
+    """Return what a receiver that asks for one backend is told next; `told` holds its answers.
+
+    A backend of which nothing is known keeps what was told of it, if anything was. One that fails
+    is held while the others that the receiver was told to be in service are not enough.
+    """
+    backend = next((each for each in pool.backends if each.key == key), None)
+    if backend is None or backend.in_service is None:
+        return told
+    others = (each for name, each in told.backends.items() if name != key)
+    before = told.backends.get(key)
+    goes_out = backend.in_service is False and not (before and before.in_service is False)
+    if goes_out and backend.admin is None:
+        there = {each.key for each in pool.backends}
+        left = _count_in_service(each for each in others if each.key in there)
+        if not leaves_enough(left, _counted(pool.backends), keep):
+            return told._replace(held=told.held | {key})
+    return Told({**told.backends, key: backend}, told.held - {key})
+
+
+def _counted(backends: Iterable[ServedBackend]) -> int:
+    """Return of how many backends the share is taken: those that are not in maintenance."""
+    return sum(each.admin is None or each.admin.counts for each in backends)
+
+
+def _take_out(
+    leaving: Sequence[ServedBackend],
+    in_service: int,
+    backends: Sequence[ServedBackend],
+    keep: float,
+) -> tuple[list[ServedBackend], list[ServedBackend]]:
+    """Return which of those that fail go out now, and which are held."""
+    counted = _counted(backends)
+    in_order = sorted(leaving, key=lambda each: each.known.since if each.known else 0.0)
+    left = in_service + len(in_order)
+    out: list[ServedBackend] = []
+    for each in in_order:
+        if not leaves_enough(left - 1, counted, keep):
+            break
+        out.append(each)
+        left -= 1
+    return out, list(in_order[len(out) :])
+
+
+def _as_before(backend: ServedBackend, told: Told) -> ServedBackend:
+    """Return a backend as the receiver knows it; one that it does not know yet is in service."""
+    before = told.backends.get(backend.key)
+    if before is not None:
+        return before._replace(backend=backend.backend)
+    assert backend.known is not None  # noqa: S101  (what leaves is known)
+    return backend._replace(known=backend.known._replace(status=Status.OK, degraded=False))

@@ -1,0 +1,77 @@
+"""Posting JSON to a receiver; the HTTP client is imported only where an output needs it."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+from prober import __version__
+
+_REPEATED = 200  # characters of an answer that are told
+_TOO_MANY, _ERRORS, _SERVER = 429, 400, 500
+
+
+class PostFailed(Exception):  # noqa: N818  (what happened to the post)
+    """A post that was not taken; `final` ones are not worth another try.
+
+    `reason` is one of `timeout`, `connect`, `status` and `refused`.
+    """
+
+    def __init__(self, reason: str, detail: str, *, final: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.final = final
+
+
+class Poster:
+    """Posts as long as the context lasts, each with the same timeout in seconds."""
+
+    def __init__(self, *, timeout: float) -> None:
+        self._timeout = timeout
+        self._session: ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the client."""
+        from aiohttp import ClientSession, ClientTimeout  # noqa: PLC0415  (only where needed)
+
+        self._session = ClientSession(
+            timeout=ClientTimeout(total=self._timeout),
+            headers={"User-Agent": f"prober/{__version__}", "Content-Type": "application/json"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the client."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(
+        self,
+        url: str,
+        body: Any,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send a body, bytes or what becomes JSON; raise `PostFailed` unless it was taken."""
+        from aiohttp import ClientError  # noqa: PLC0415  (only where needed)
+
+        assert self._session is not None  # noqa: S101  (for the type checker: it is open)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            async with self._session.request(
+                method, url, data=content, headers=headers, allow_redirects=False
+            ) as response:
+                if 200 <= response.status < 300:
+                    return
+                said = (await response.content.read(_REPEATED)).decode(errors="replace")
+        except TimeoutError:
+            raise PostFailed("timeout", f"no answer within {self._timeout:g} s") from None
+        except (ClientError, OSError, ValueError) as error:
+            raise PostFailed("connect", f"{type(error).__name__}: {error}") from None
+        status = response.status
+        final = status < _SERVER and status != _TOO_MANY
+        detail = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+        raise PostFailed("refused" if final else "status", detail, final=final)

@@ -1,0 +1,276 @@
+"""Webhooks: what changed in a pool, as JSON, signed, and tried again until it is taken."""
+
+import asyncio
+import hmac
+import json
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from prober.model.kinds import SECRET, Frozen, Secret, choice, duration, mapping_of
+from prober.model.known_status import ServedPool
+from prober.model.option import Kind, option
+from prober.model.status import Status
+from prober.outputs.alertmanager import HTTP_URL
+from prober.outputs.output import Desk, Feed
+from prober.outputs.posting import Poster, PostFailed
+
+GIVE_UP = 3600.0
+"""Seconds after which a body that is never taken is dropped."""
+LONGEST_DELAY = 300.0
+"""Seconds between two tries at most."""
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+
+Json = dict[str, Any]
+
+
+def _wrong_header(name: str) -> str | None:
+    if not _TOKEN.fullmatch(name):
+        return "expected the name of a header"
+    return "this header is set by the client" if name.lower() in _OWN else None
+
+
+HEADERS = mapping_of(SECRET, _wrong_header)
+ALWAYS_SECRET = Kind(SECRET.read, SECRET.schema, lambda _: "<secret>")
+
+
+class StatusChange(NamedTuple):
+    """What a receiver is told of one subject: a backend, or the pool itself."""
+
+    subject: str
+    kind: str
+    backend: str | None
+    before: str
+    after: Status
+    reason: str | None
+    cause: str
+    since: float | None
+
+
+def changes_of(pool: ServedPool, told: Mapping[str, str]) -> Iterator[StatusChange]:
+    """Yield what is not as it was told, by what is known; `told` has statuses by subject.
+
+    What was never told of and is OK is no change. Backends about which an operator decided are
+    left out.
+    """
+    for each in pool.backends:
+        if each.known is None or each.admin is not None:
+            continue
+        known, subject = each.known, f"backend {pool.name}/{each.key}"
+        before = told.get(subject)
+        if known.status != before and (before or known.status is not Status.OK):
+            yield StatusChange(
+                subject,
+                "backend",
+                each.key,
+                before or Status.UNKNOWN,
+                known.status,
+                known.reason,
+                known.cause,
+                known.since,
+            )
+    status = pool.known_status
+    before = told.get(f"pool {pool.name}")
+    if status not in (None, Status.UNKNOWN, before) and (before or status is not Status.OK):
+        assert status is not None  # noqa: S101  (for the type checker)
+        yield StatusChange(
+            f"pool {pool.name}", "pool", None, before or "UNKNOWN", status, None, "", None
+        )
+
+
+def first_statuses(pool: ServedPool, told: Mapping[str, str]) -> dict[str, str]:
+    """Return what is OK from the beginning: it is taken as told, and not sent."""
+    found = {
+        f"backend {pool.name}/{each.key}": str(each.known.status)
+        for each in pool.backends
+        if each.known and each.known.status is Status.OK
+    }
+    if pool.known_status is Status.OK:
+        found[f"pool {pool.name}"] = str(Status.OK)
+    return {subject: status for subject, status in found.items() if subject not in told}
+
+
+def sentence(pool: ServedPool, changes: list[StatusChange]) -> str:
+    """Say what changed, for the chat tools."""
+    lines = [f"{pool.name}: {pool.known_status or pool.status}"]
+    lines += [
+        f"{each.backend} {each.before} -> {each.after}" + (f": {each.cause}" if each.cause else "")
+        for each in changes
+        if each.backend
+    ]
+    return "\n".join(lines)
+
+
+FORMATS: Mapping[str, Callable[[str], Json] | None] = {
+    "json": None,
+    "slack": lambda said: {"text": said},
+    "mattermost": lambda said: {"text": said},
+    "teams": lambda said: {"text": said},
+    "discord": lambda said: {"content": said[:2000]},
+}
+"""What is posted: prober's own JSON, or the least that a chat tool's incoming webhook takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookOutput:
+    """Post what changes in a pool."""
+
+    url: str = option(HTTP_URL, doc="where it is posted")
+    method: str = option(choice("POST", "PUT"), default="POST", doc="the method")
+    headers: Frozen[Secret] = option(HEADERS, default=Frozen(), doc="added; values may be secrets")
+    secret: Secret | None = option(
+        ALWAYS_SECRET,
+        default=None,
+        doc="signs the body: `X-Prober-Signature: sha256=<hex HMAC>`",
+    )
+    format: str = option(
+        choice(*FORMATS), default="json", doc="prober's JSON, or the least that a chat tool takes"
+    )
+    group_wait: float = option(
+        duration(0, 3600), default=5.0, doc="how long changes of a pool are gathered"
+    )
+    timeout: float = option(duration(0.1, 60), default=5.0, doc="how long the receiver has")
+
+    @asynccontextmanager
+    async def run(self, desk: Desk) -> AsyncIterator[None]:
+        """Post as long as the context lasts."""
+        feed = Feed()
+        async with Poster(timeout=self.timeout) as poster:
+            hook = Webhook(self, desk, poster)
+            unfollow = desk.follow(feed)
+            task = asyncio.create_task(hook.follow(feed))
+            try:
+                yield
+            finally:
+                unfollow()
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                await hook.close()
+
+
+class Webhook:
+    """One receiver, and what it was told."""
+
+    def __init__(self, settings: WebhookOutput, desk: Desk, poster: Poster) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._poster = poster
+        self._told: dict[str, str] = {
+            subject: str(status) for subject, status in desk.memory.recall().items()
+        }
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._one_by_one = asyncio.Semaphore(4)
+        desk.counters.queue = lambda: len(self._sending)
+
+    async def follow(self, feed: Feed) -> None:
+        """Take in changes until the task is cancelled."""
+        while True:
+            for name in await feed.take():
+                pool = self._desk.served(name)
+                if pool is None or name in self._sending:
+                    continue
+                self._learn(first_statuses(pool, self._told))
+                if any(changes_of(pool, self._told)):
+                    self._sending[name] = asyncio.create_task(self._send_soon(name))
+
+    async def close(self) -> None:
+        """Give up what is under way; what was not taken is sent after the next start."""
+        tasks = list(self._sending.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _learn(self, told: Mapping[str, str]) -> None:
+        for subject, status in told.items():
+            self._told[subject] = status
+            self._desk.memory.remember(subject, status)
+
+    async def _send_soon(self, name: str) -> None:
+        """Send what a pool's changes amount to after `group_wait`, until it is taken."""
+        try:
+            await asyncio.sleep(self._settings.group_wait)
+            delay, began = 1.0, self._desk.wall()
+            while not await self._send(name, final=self._desk.wall() - began > GIVE_UP):
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, LONGEST_DELAY)
+        finally:
+            self._sending.pop(name, None)
+
+    async def _send(self, name: str, *, final: bool) -> bool:
+        """Send what is not as told; return whether there is nothing left to do."""
+        pool = self._desk.served(name)
+        changes = list(changes_of(pool, self._told)) if pool else []
+        if pool is None or not changes:
+            return True
+        content = json.dumps(self._body(pool, changes)).encode()
+        async with self._one_by_one:
+            try:
+                await self._poster.post(
+                    self._settings.url,
+                    content,
+                    method=self._settings.method,
+                    headers=self._headers(content),
+                )
+            except PostFailed as failed:
+                self._desk.failed(failed.reason, str(failed))
+                if not (failed.final or final):
+                    return False
+                self._desk.counters.dropped += 1
+            else:
+                self._desk.succeeded()
+        self._learn({each.subject: str(each.after) for each in changes})
+        return not any(changes_of(self._desk.served(name) or pool, self._told))
+
+    def _headers(self, content: bytes) -> dict[str, str]:
+        headers = {name: value.content for name, value in self._settings.headers.items()}
+        if self._settings.secret is not None:
+            key = self._settings.secret.content.encode()
+            headers["X-Prober-Signature"] = f"sha256={hmac.new(key, content, sha256).hexdigest()}"
+        return headers
+
+    def _body(self, pool: ServedPool, changes: list[StatusChange]) -> Json:
+        chat = FORMATS[self._settings.format]
+        if chat is not None:
+            return chat(sentence(pool, changes))
+        now = self._desk.wall()
+        counts = Counter(str(each.known.status) for each in pool.backends if each.known)
+        return {
+            "version": 1,
+            "prober": {
+                "name": self._desk.prober_name,
+                "version": self._desk.version,
+                "cluster": None,
+            },
+            "group": {"pool": pool.name, "load_balancer": pool.load_balancer},
+            "status": pool.known_status or pool.status,
+            "changes": [_change_json(pool, each, now) for each in changes],
+            "counts": {str(status): counts[status] for status in Status},
+            "url": f"{self._desk.base_url}/?pool={quote(pool.name, safe='')}",
+        }
+
+
+def _change_json(pool: ServedPool, change: StatusChange, now: float) -> Json:
+    return {
+        "kind": change.kind,
+        "pool": pool.name,
+        "backend": change.backend,
+        "monitor": pool.monitors[0] if change.backend and len(pool.monitors) == 1 else None,
+        "from": change.before,
+        "to": change.after,
+        "reason": change.reason,
+        "cause": change.cause,
+        "at": _time(now),
+        "since": _time(now if change.since is None else change.since),
+    }
+
+
+def _time(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -1,0 +1,120 @@
+"""The last known status of every backend: what others are told while a check proves nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from prober.model.aggregate import pool_status
+from prober.model.known_status import (
+    CheckStatus,
+    KnownStatus,
+    ServedBackend,
+    ServedPool,
+    known_status,
+)
+from prober.model.pool import Backend, Pool
+from prober.state.events import TRANSITION, Event
+from prober.state.store import Store
+
+Key = tuple[str, str]
+
+
+class KnownJournal(Protocol):
+    """Writes down what is known."""
+
+    def knew(self, key: Key, known: KnownStatus | None) -> None:
+        """Write what is known of a backend of a pool, or that nothing is."""
+
+
+class LastKnown:
+    """Follows the store, and remembers what was known of each backend.
+
+    Args:
+        store: The states of all checks.
+        wall: Unix time.
+        saved: What an earlier process knew, by pool and `address:port`.
+        journal: Where it is written down; None: it ends with the process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        wall: Callable[[], float],
+        saved: Mapping[Key, KnownStatus] | None = None,
+        journal: KnownJournal | None = None,
+    ) -> None:
+        self._store = store
+        self._wall = wall
+        self._known = dict(saved or {})
+        self._journal = journal
+        self._followers: list[Callable[[str], None]] = []
+        store.events.follow(self._saw)
+
+    def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
+        """Call `follower` with the name of each pool that may have changed; return what ends it."""
+        self._followers.append(follower)
+        return lambda: self._followers.remove(follower)
+
+    def of(self, pool: Pool, backend: Backend) -> KnownStatus | None:
+        """Return what is known of a backend, None if it never had a conclusive status."""
+        key = (pool.name, backend.key)
+        before = self._known.get(key)
+        known = known_status(self._checks(pool, backend), before, now=self._wall())
+        if known is not None and known != before:
+            self._known[key] = known
+            if self._journal is not None:
+                self._journal.knew(key, known)
+        return known
+
+    def served(self, name: str) -> ServedPool | None:
+        """Return a pool as others are told of it, None if there is none of this name."""
+        pool = self._store.pools.get(name)
+        if pool is None:
+            return None
+        backends = tuple(ServedBackend(each, self.of(pool, each)) for each in pool.backends)
+        status = pool_status(each.status for each in self._store.backend_states(pool))
+        monitors = tuple(each.name for each in self._store.monitors_of(pool) if each.enabled)
+        return ServedPool(name, pool.load_balancer, status, backends, monitors)
+
+    def renew(self) -> Iterator[None]:
+        """Look at every backend, a step each, and forget those that are not configured any more.
+
+        To be called after a configuration was taken over.
+        """
+        configured = set()
+        for pool in self._store.model.pools:
+            for backend in pool.backends:
+                configured.add((pool.name, backend.key))
+                self.of(pool, backend)
+                yield
+        for key in self._known.keys() - configured:
+            del self._known[key]
+            if self._journal is not None:
+                self._journal.knew(key, None)
+        for pool in self._store.model.pools:
+            self._tell(pool.name)
+
+    def save_all(self) -> None:
+        """Have everything written again."""
+        if self._journal is not None:
+            for key, known in self._known.items():
+                self._journal.knew(key, known)
+
+    def _checks(self, pool: Pool, backend: Backend) -> Iterator[CheckStatus]:
+        for state in self._store.checks_of(pool, backend):
+            if state.check.monitor.enabled:
+                last = state.last
+                reason, detail = (last.reason, last.detail) if last else (None, "")
+                yield CheckStatus(state.status, state.health, reason, detail)
+
+    def _saw(self, event: Event) -> None:
+        if event.kind != TRANSITION or event.pool is None or event.monitor is None:
+            return
+        state = self._store.get((event.monitor, event.backend or ""))
+        if state is not None:
+            self.of(state.check.pool, state.check.backend)
+            self._tell(event.pool)
+
+    def _tell(self, pool: str) -> None:
+        for follower in tuple(self._followers):
+            follower(pool)

@@ -1,0 +1,41 @@
+"""`POST /v3/discovery:endpoints`: what Envoy asks, where an output of type `envoy_eds` is set."""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aiohttp import web
+
+from prober.outputs.envoy_eds import DiscoveryRefused, EndpointDiscovery
+from prober.web.server.errors import Refused
+from prober.web.server.json_answer import json_response
+from prober.web.server.query import read_query
+
+
+class DiscoverySource(NamedTuple):
+    """What answers Envoy; None while no output of this type is configured."""
+
+    current: Callable[[], EndpointDiscovery | None]
+
+
+DISCOVERY = web.AppKey("DISCOVERY", DiscoverySource)
+
+
+async def discover_endpoints(request: web.Request) -> web.Response:
+    """Envoy's endpoint discovery (REST xDS, version 3): pools as ClusterLoadAssignments.
+
+    The body is a DiscoveryRequest in JSON. While nothing changed for its `version_info` the answer
+    waits for up to 30 s, then it is 304.
+    """
+    read_query(request)
+    discovery = request.app[DISCOVERY].current()
+    if discovery is None:
+        raise Refused(404, "no output of type envoy_eds is configured")
+    try:
+        given = json.loads(await request.text())
+        response = await discovery.answer(given)
+    except DiscoveryRefused as refused:
+        raise Refused(400, str(refused)) from None
+    except (ValueError, RecursionError):
+        raise Refused(400, "the body is not JSON") from None
+    return json_response(response) if response else web.Response(status=304)

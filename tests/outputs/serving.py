@@ -1,0 +1,108 @@
+"""Pools as outputs see them, and a desk without a daemon."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prober.model.admin import AdminState
+from prober.model.known_status import KnownStatus, ServedBackend, ServedPool
+from prober.model.pool import Backend
+from prober.model.status import Reason, Status
+from prober.outputs.counters import OutputCounters
+from prober.outputs.output import Desk, Output, OutputType
+
+WORDS = {
+    "ok": KnownStatus(Status.OK, False, None, "", 0.0),
+    "warning": KnownStatus(Status.WARNING, False, Reason.TIMEOUT, "no answer", 0.0),
+    "slow": KnownStatus(Status.WARNING, True, Reason.SLOW, "took 2 s", 0.0),
+    "critical": KnownStatus(Status.CRITICAL, False, Reason.REFUSED, "connection refused", 0.0),
+}
+
+
+def backend(number: int, word: str, since: float = 0.0) -> ServedBackend:
+    """Return backend 10.0.0.NUMBER:80: `ok`, `warning`, `slow`, `critical`, `unknown`, or admin."""
+    place = Backend(address=f"10.0.0.{number}", port=80, name=f"b{number}")
+    measured, _, admin = word.partition("+")
+    known = WORDS.get(measured)
+    if known is not None and known.status is Status.CRITICAL:
+        known = known._replace(since=since)
+    return ServedBackend(place, known, AdminState(admin) if admin else None)
+
+
+def pool(*words: str, name: str = "web", since: Iterable[float] = ()) -> ServedPool:
+    """Return a pool of backends that are so."""
+    times = [*since, *([0.0] * len(words))]
+    backends = tuple(backend(i, each, times[i]) for i, each in enumerate(words))
+    return ServedPool(name, "lb", Status.UNKNOWN, backends, ("m",))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let everything else go on until something holds."""
+    while not holds():  # noqa: ASYNC110  (what is waited for sets no event)
+        await asyncio.sleep(0.001)
+
+
+class Pools:
+    """What is judged, changed by hand."""
+
+    def __init__(self, *pools: ServedPool) -> None:
+        self.pools = {each.name: each for each in pools}
+        self.followers: list[Callable[[str], None]] = []
+
+    def pool_names(self) -> Iterable[str]:
+        return list(self.pools)
+
+    def served(self, name: str) -> ServedPool | None:
+        return self.pools.get(name)
+
+    def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
+        self.followers.append(follower)
+        return lambda: self.followers.remove(follower)
+
+    def put(self, changed: ServedPool) -> None:
+        self.pools[changed.name] = changed
+        for each in self.followers:
+            each(changed.name)
+
+
+class Remembered:
+    """What outputs remember."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, Any] = {}
+
+    def recall(self) -> dict[str, Any]:
+        return dict(self.content)
+
+    def remember(self, subject: str, content: Any) -> None:
+        self.content.pop(subject, None)
+        if content is not None:
+            self.content[subject] = content
+
+
+class World:
+    """A desk, and all that it is given."""
+
+    def __init__(self, settings: OutputType, *pools: ServedPool) -> None:
+        self.source = Pools(*pools)
+        self.counters = OutputCounters()
+        self.memory = Remembered()
+        self.wall = 1_800_000_000.0
+        self.said: list[tuple[str, str, dict[str, Any]]] = []
+        self.noted: list[tuple[str, str, str]] = []
+        self.settings = settings
+
+    def desk(self) -> Desk:
+        """Return a desk; one after another is a restart."""
+        return Desk(
+            Output(name="out", type="x", settings=self.settings),
+            source=self.source,
+            counters=self.counters,
+            memory=self.memory,
+            wall=lambda: self.wall,
+            say=lambda level, event, **facts: self.said.append((level, event, facts)),
+            note=lambda kind, cause, pool: self.noted.append((kind, cause, pool)),
+            base_url="http://prober",
+            prober_name="here",
+            version="1",
+        )

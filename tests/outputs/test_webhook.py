@@ -1,0 +1,123 @@
+"""Webhooks: what is sent, when, and what becomes of what is not taken."""
+
+import asyncio
+import hmac
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from prober.model.kinds import Secret
+from prober.outputs.output import Feed
+from prober.outputs.posting import Poster, PostFailed
+from prober.outputs.webhook import Webhook, WebhookOutput
+from tests.outputs.serving import World, pool, until
+
+SETTINGS = WebhookOutput(url="http://127.0.0.1:1/hook", group_wait=0.0)
+
+
+class Posts(Poster):
+    """Takes posts, or fails as it is told to."""
+
+    def __init__(self, *failures: PostFailed) -> None:
+        super().__init__(timeout=1.0)
+        self.failures = list(failures)
+        self.bodies: list[Any] = []
+        self.headers: list[Any] = []
+
+    async def post(self, _: str, body: Any, **how: Any) -> None:  # type: ignore[override]
+        if self.failures:
+            raise self.failures.pop(0)
+        self.bodies.append(json.loads(body))
+        self.headers.append(how["headers"])
+
+
+async def send(world: World, posts: Posts, settings: WebhookOutput = SETTINGS) -> Webhook:
+    hook = Webhook(settings, world.desk(), posts)
+    await hook._send("web", final=False)
+    return hook
+
+
+async def test_what_is_well_from_the_beginning_is_not_sent() -> None:
+    world, posts = World(SETTINGS, pool("ok", "ok")), Posts()
+    feed = Feed()
+    hook = Webhook(SETTINGS, world.desk(), posts)
+    following = asyncio.create_task(hook.follow(feed))
+    feed.add("web")
+    await until(lambda: len(world.memory.content) == 3)
+    world.source.put(pool("ok", "critical"))
+    feed.add("web")
+    await until(lambda: bool(posts.bodies))
+    following.cancel()
+    await hook.close()
+    (body,) = posts.bodies
+    assert body["group"] == {"pool": "web", "load_balancer": "lb"}
+    assert [(c["kind"], c["from"], c["to"]) for c in body["changes"]] == [
+        ("backend", "OK", "CRITICAL"),
+        ("pool", "OK", "WARNING"),
+    ]
+    assert body["changes"][0]["reason"] == "refused"
+    assert body["changes"][0]["cause"] == "connection refused"
+    assert body["counts"] == {"OK": 1, "WARNING": 0, "CRITICAL": 1, "UNKNOWN": 0}
+    assert body["status"] == "WARNING"
+
+
+async def test_after_a_restart_nothing_is_sent_twice_and_nothing_is_forgotten() -> None:
+    world, posts = World(SETTINGS, pool("critical", "ok")), Posts()
+    await send(world, posts)
+    await send(world, posts)
+    assert len(posts.bodies) == 1
+    world.source.put(pool("ok", "ok"))
+    await send(world, posts)
+    assert [c["to"] for c in posts.bodies[1]["changes"]] == ["OK", "OK"]
+
+
+async def test_unknown_changes_nothing() -> None:
+    world, posts = World(SETTINGS, pool("critical", "ok")), Posts()
+    await send(world, posts)
+    world.source.put(pool("unknown", "unknown"))
+    await send(world, posts)
+    assert len(posts.bodies) == 1
+
+
+async def test_what_is_not_taken_is_tried_again_with_the_newest_state() -> None:
+    world = World(SETTINGS, pool("critical", "ok"))
+    posts = Posts(PostFailed("status", "HTTP 503"))
+    hook = Webhook(SETTINGS, world.desk(), posts)
+    assert not await hook._send("web", final=False)
+    world.source.put(pool("critical", "critical"))
+    assert await hook._send("web", final=False)
+    assert len(posts.bodies[0]["changes"]) == 3
+    assert world.counters.errors == {"status": 1}
+
+
+@pytest.mark.parametrize("final", [False, True])
+async def test_what_is_refused_or_too_old_is_dropped(final: bool) -> None:
+    world = World(SETTINGS, pool("critical", "ok"))
+    posts = Posts(PostFailed("refused", "HTTP 400", final=not final))
+    hook = Webhook(SETTINGS, world.desk(), posts)
+    assert await hook._send("web", final=final)
+    assert world.counters.dropped == 1
+    assert not posts.bodies
+
+
+async def test_a_body_is_signed() -> None:
+    settings = WebhookOutput(url=SETTINGS.url, secret=Secret("s3cret", masked=True))
+    world, posts = World(settings, pool("critical")), Posts()
+    await send(world, posts, settings)
+    content = json.dumps(posts.bodies[0]).encode()
+    expected = hmac.new(b"s3cret", content, sha256).hexdigest()
+    assert posts.headers[0]["X-Prober-Signature"] == f"sha256={expected}"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("slack", "text"), ("mattermost", "text"), ("teams", "text"), ("discord", "content")],
+)
+async def test_chat_tools_get_the_least_that_they_take(name: str, key: str) -> None:
+    settings = WebhookOutput(url=SETTINGS.url, format=name)
+    world, posts = World(settings, pool("critical", "ok")), Posts()
+    await send(world, posts, settings)
+    said = "web: WARNING\n10.0.0.0:80 UNKNOWN -> CRITICAL: connection refused"
+    assert posts.bodies == [{key: said}]
