@@ -142,8 +142,9 @@ def _default(option: Option) -> str:
     shown = option.show(default)
     if not shown and isinstance(shown, dict):
         return ""
-    is_duration = isinstance(shown, float) and "oneOf" in option.kind.schema
-    return f"`{in_units(shown) if is_duration else json.dumps(shown)}`"
+    if isinstance(shown, float) and "oneOf" in option.kind.schema:
+        return f"`{in_units(shown)}`"  # a duration
+    return f"`{json.dumps(shown)}`"
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
