@@ -1,6 +1,8 @@
 """Words for people, the same on the command line and on the status page."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import modf
 from typing import Final
 
 from prober.model.status import REASONS, Result
@@ -11,7 +13,14 @@ END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 def time_text(unix: float) -> str:
     """Write a unix time in RFC 3339: UTC, with milliseconds."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    part, second = modf(unix)
+    carried, microseconds = divmod(round(part * 1e6), 1_000_000)
+    return f"{_second_text(second + carried)}.{microseconds // 1000:03}Z"
+
+
+@lru_cache(1024)  # an answer with many checks has the same few seconds again and again
+def _second_text(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat()[:-6]
 
 
 def clean(text: str) -> str:

@@ -18,7 +18,8 @@ from prober.state.archive import Due, Retention, read_events, read_slots, read_u
 from prober.state.database import FILE, Database, StateUnusableError
 from prober.state.events import EventFilter
 from prober.state.slots import HOUR
-from prober.web.api.render import check_in_full_json, event_json, slot_json
+from prober.web.api.check_shapes import CHECK_IN_FULL, SLOT, CheckAt, SlotAt
+from prober.web.api.event_shapes import EDIT, EVENT
 from prober.web.server.services import Moment
 from tests.fuzz.life import Life
 from tests.fuzz.subject import Feed, Subject
@@ -152,21 +153,21 @@ def _look(life: Life) -> None:
     """Ask for all that the API shows of it."""
     store, now = life.prober.store, Moment(WALL, life.clock.now)
     for state in store:
-        _show(check_in_full_json(state, now, None))
+        _show(CHECK_IN_FULL.render(CheckAt(state, now)))
     for event in store.events.newest_first():
-        _show(event_json(event))
+        _show(EVENT.render(event))
     for edit in life.edits.shown():
-        _show(dict(edit))
+        _show(EDIT.render(edit))
     database = life.prober._database
     assert database is not None
     for event in read_events(
         database, before=LARGEST - 1, after=0, since=None, wanted=EventFilter(), limit=1000
     ):
-        _show(event_json(event))
+        _show(EVENT.render(event))
     for number in (1, 2):
         read_uptime(database, number, WALL)
         for slot in read_slots(database, number, NOW - 86400, NOW + HOUR, HOUR):
-            _show(slot_json(slot, HOUR, WALL))
+            _show(SLOT.render(SlotAt(slot, HOUR, WALL)))
     with closing(sqlite3.connect(Path(str(life.state_dir)) / FILE)) as connection:
         for _ in upkeep(connection, Retention(), Due(WALL, WALL, 0)):
             pass

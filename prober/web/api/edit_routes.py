@@ -14,11 +14,11 @@ from prober.model.option import Rejected, dotted, options_of
 from prober.model.pool import Pool
 from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.state.pace import Pace
+from prober.web.api.event_shapes import EDITS as EDITS_SHAPE
 from prober.web.api.native import monitor_of, pool_of, written_pool
-from prober.web.api.render import edit_json
 from prober.web.server.editing import EDITS, editor_of
 from prober.web.server.errors import Refused
-from prober.web.server.json_answer import document, json_response
+from prober.web.server.json_answer import json_response
 from prober.web.server.query import read_query
 from prober.web.server.services import STORE
 
@@ -103,7 +103,7 @@ async def get_edits(request: web.Request) -> web.Response:
     """The edits that stand beside the configuration file; secrets are masked."""
     read_query(request)
     edits = request.app.get(EDITS)
-    return await document({}, edits=map(edit_json, edits.edits() if edits else ()))
+    return await EDITS_SHAPE.document(None, edits=edits.edits() if edits else ())
 
 
 async def delete_edit(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ import asyncio
 from aiohttp import web
 
 from prober.state.events import CAPACITY, Event, EventLog
-from prober.web.api.render import event_json
+from prober.web.api.event_shapes import EVENT
 from prober.web.server.followers import RETRY, Follower, Followers
 from prober.web.server.json_answer import json_text
 from prober.web.server.query import read_query, whole_number
@@ -78,7 +78,7 @@ class Streams:
 
 
 def _event_text(event: Event) -> str:
-    return f"id: {event.id}\nevent: {event.kind}\ndata: {json_text(event_json(event))}\n\n"
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {json_text(EVENT.render(event))}\n\n"
 
 
 STREAMS = web.AppKey("STREAMS", Streams)

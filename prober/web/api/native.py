@@ -15,19 +15,26 @@ from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
 from prober.state.pace import Pace
 from prober.state.store import BackendState, CheckState, Statuses, Store
+from prober.web.api.check_shapes import CHECK_IN_FULL, CHECKS, CheckAt
+from prober.web.api.event_shapes import EVENTS
 from prober.web.api.past import older_events, uptime_of
-from prober.web.api.render import (
-    backend_json,
-    check_in_full_json,
-    check_json,
-    event_json,
-    gate_json,
-    pool_in_short_json,
-    pool_json,
-    status_json,
+from prober.web.api.pool_shapes import (
+    BACKEND_GATE,
+    CHECK_GATE,
+    GATE,
+    MONITORS,
+    OVERVIEW,
+    POOL,
+    POOLS,
+    RELOADED,
+    GatedOne,
+    GatedPool,
+    Glance,
+    PoolInShort,
+    PoolState,
 )
 from prober.web.server.errors import Refused
-from prober.web.server.json_answer import Json, JsonText, document, json_response, written
+from prober.web.server.json_answer import Json, JsonText, json_response
 from prober.web.server.lookup import check_of
 from prober.web.server.query import (
     Since,
@@ -76,12 +83,10 @@ async def get_status(request: web.Request) -> web.Response:
     model = store.model
     for _ in statuses.gather(store):
         await pace.pause()
-    return await document(
-        status_json(statuses, request.app[VITALS], checks=len(store)),
-        load_balancers=(
-            {"name": name, "status": status} for name, status in statuses.load_balancers.items()
-        ),
-        pools=(pool_in_short_json(pool, statuses) for pool in model.pools),
+    return await OVERVIEW.document(
+        Glance(statuses, request.app[VITALS], checks=len(store)),
+        load_balancers=statuses.load_balancers.items(),
+        pools=(PoolInShort(pool, statuses) for pool in model.pools),
     )
 
 
@@ -91,8 +96,8 @@ async def get_checks(request: web.Request) -> web.Response:
     limit = query["limit"] or PAGE
     found = await _select(request.app[STORE], query, limit + 1)
     now = request.app[CLOCKS].now()
-    head = {"next_marker": marker_of(*found[limit - 1].check.key) if found[limit:] else None}
-    return await document(head, checks=(check_json(state, now) for state in found[:limit]))
+    next_marker = marker_of(*found[limit - 1].check.key) if found[limit:] else None
+    return await CHECKS.document(next_marker, checks=(CheckAt(s, now) for s in found[:limit]))
 
 
 async def _select(store: Store, query: dict[str, Any], limit: int) -> list[CheckState]:
@@ -124,13 +129,13 @@ async def get_check(request: web.Request) -> web.Response:
     read_query(request)
     state = check_of(request)
     uptime = await uptime_of(request, state.check.key)
-    return json_response(check_in_full_json(state, request.app[CLOCKS].now(), uptime))
+    return json_response(CHECK_IN_FULL.render(CheckAt(state, request.app[CLOCKS].now(), uptime)))
 
 
 async def get_monitors(request: web.Request) -> web.Response:
     """The effective configuration of all monitors; secrets are masked."""
     read_query(request)
-    return await document({}, monitors=map(monitor_json, request.app[STORE].model.monitors))
+    return await MONITORS.document(None, monitors=request.app[STORE].model.monitors)
 
 
 async def get_monitor(request: web.Request) -> web.Response:
@@ -153,7 +158,7 @@ async def get_pools(request: web.Request) -> web.Response:
     read_query(request)
     store, pace = request.app[STORE], Pace()
     pools = [await written_pool(store, pool, pace) for pool in store.model.pools]
-    return await document({}, pools=pools)
+    return await POOLS.document(None, pools=pools)
 
 
 async def get_pool(request: web.Request) -> web.Response:
@@ -164,10 +169,8 @@ async def get_pool(request: web.Request) -> web.Response:
 
 async def written_pool(store: Store, pool: Pool, pace: Pace) -> JsonText:
     """Return a pool as JSON text, with the statuses of its backends."""
-    backend_states = await _backend_states(store, pool, pace)
-    return await written(
-        pool_json(pool, backend_states), pace, backends=map(backend_json, backend_states)
-    )
+    state = PoolState(pool, await _backend_states(store, pool, pace))
+    return await POOL.written(state, pace, backends=state.backends)
 
 
 async def _backend_states(store: Store, pool: Pool, pace: Pace) -> list[BackendState]:
@@ -205,8 +208,8 @@ async def get_events(request: web.Request) -> web.Response:
     if len(found) <= limit:
         (before,) = query["marker"] or (None,)
         found += await older_events(request, before, start, wanted, limit + 1 - len(found))
-    head = {"next_marker": marker_of(found[limit - 1].id) if found[limit:] else None}
-    return await document(head, events=map(event_json, found[:limit]))
+    next_marker = marker_of(found[limit - 1].id) if found[limit:] else None
+    return await EVENTS.document(next_marker, events=found[:limit])
 
 
 def _is_since(event: Event, start: Since | None) -> bool:
@@ -224,9 +227,9 @@ async def get_gate(request: web.Request) -> web.Response:
     """
     asked = read_query(request, *GATE_QUERY)["min_healthy"]
     pool = pool_of(request)
-    backend_states = await _backend_states(request.app[STORE], pool, Pace())
-    gate = gate_json(pool, backend_states, 1 if asked is None else asked)
-    return json_response(gate, 200 if gate["healthy"] >= gate["min_healthy"] else 503)
+    state = PoolState(pool, await _backend_states(request.app[STORE], pool, Pace()))
+    gated = GatedPool(state, 1 if asked is None else asked)
+    return json_response(GATE.render(gated), 200 if gated.healthy >= gated.min_healthy else 503)
 
 
 async def get_backend_gate(request: web.Request) -> web.Response:
@@ -245,8 +248,8 @@ async def get_backend_gate(request: web.Request) -> web.Response:
     checks = request.app[STORE].checks_of(pool, backend)
     status = backend_status(each.status for each in checks if each.check.monitor.enabled)
     known = request.app[KNOWN].of(pool, backend)
-    shown = {"pool": name, "backend": backend.key, "status": status}
-    return _gate_response(shown, status, known=known and known.status.in_service)
+    gated = GatedOne(name, backend.key, status, known=known and known.status.in_service)
+    return _gate_response(BACKEND_GATE.render(gated), gated)
 
 
 async def get_check_gate(request: web.Request) -> web.Response:
@@ -257,18 +260,13 @@ async def get_check_gate(request: web.Request) -> web.Response:
     """
     read_query(request)
     state = check_of(request)
-    monitor, backend = state.check.key
-    shown = {"monitor": monitor, "backend": backend, "status": state.status}
-    return _gate_response(shown, state.status, known=state.health.online)
+    gated = GatedOne(*state.check.key, state.status, known=state.health.online)
+    return _gate_response(CHECK_GATE.render(gated), gated)
 
 
-def _gate_response(shown: Json, status: Status, *, known: bool | None) -> web.Response:
-    held = status is Status.UNKNOWN and known is not None
-    in_service = bool(known) if status is Status.UNKNOWN else status.in_service
-    response = json_response(
-        {**shown, "in_service": in_service, "held": held}, 200 if in_service else 503
-    )
-    if held:
+def _gate_response(shown: Json, gated: GatedOne) -> web.Response:
+    response = json_response(shown, 200 if gated.in_service else 503)
+    if gated.held:
         response.headers["X-Prober-Held"] = "true"
     return response
 
@@ -302,4 +300,4 @@ async def reload(request: web.Request) -> web.Response:
     problems = await lifecycle.reload()
     if problems:
         raise Refused(500, "the old configuration is kept", code="reload_failed", problems=problems)
-    return json_response({"config_hash": request.app[VITALS].config_hash})
+    return json_response(RELOADED.render(request.app[VITALS]))

@@ -11,8 +11,9 @@ from aiohttp.typedefs import Handler
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
-from prober.probes import PROBE_TYPES, declared_facts
-from prober.web.api.schemas import ORIGIN, SCHEMAS
+from prober.probes import PROBE_TYPES
+from prober.web.api.pool_shapes import ORIGIN
+from prober.web.api.schemas import schemas
 from prober.web.server.json_answer import Json, JsonText, json_response, json_text
 from prober.web.server.query import Parameter, read_query
 
@@ -89,7 +90,7 @@ def describe(routes: Iterable[Route], version: str) -> JsonText:
                 "security": [{}, *({name: []} for name in _SECURITY)],
                 "paths": paths,
                 "components": {
-                    "schemas": {**SCHEMAS, "Result": _result_schema(), **_monitor_schemas()},
+                    "schemas": {**schemas(), **_monitor_schemas()},
                     "securitySchemes": _SECURITY,
                 },
             }
@@ -149,19 +150,9 @@ def _answer(status: int, what: str) -> Json:
     return {"description": _DOCS[status], "content": {"application/json": {"schema": schema}}}
 
 
-def _result_schema() -> Json:
-    """Return the schema of a RESULT, which may have the facts that probe types declare."""
-    result = SCHEMAS["Result"]
-    facts = {
-        fact.name: {**fact.kind.schema, "description": fact.doc}
-        for fact in declared_facts().values()
-    }
-    return {**result, "properties": {**result["properties"], **facts}}
-
-
 def _monitor_schemas() -> Json:
     """Return the schema of a monitor, and one for each probe type with the options it adds."""
-    shared = schema_of(Monitor)
+    shared, origin = schema_of(Monitor), ORIGIN.schema()
     refs = {name: f"#/components/schemas/Monitor_{name}" for name in PROBE_TYPES}
     schemas: Json = {
         "Monitor": {
@@ -174,8 +165,8 @@ def _monitor_schemas() -> Json:
         properties = {**_properties(shared), "type": {"const": name}, **_properties(own)}
         schemas[f"Monitor_{name}"] = {
             **shared,
-            "properties": {**properties, **ORIGIN},
-            "required": ["name", "type", *ORIGIN],
+            "properties": {**properties, **origin["properties"]},
+            "required": ["name", "type", *origin["properties"]],
         }
         schemas[f"MonitorDefinition_{name}"] = {
             **shared,

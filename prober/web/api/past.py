@@ -10,9 +10,9 @@ from prober.model.wording import time_text
 from prober.state.archive import DAY, Retention, Uptime
 from prober.state.events import Event, EventFilter
 from prober.state.slots import HOUR, WIDTH
-from prober.web.api.render import slot_json
+from prober.web.api.check_shapes import HISTORY as HISTORY_SHAPE
+from prober.web.api.check_shapes import Extent, SlotAt
 from prober.web.server.errors import Refused
-from prober.web.server.json_answer import document
 from prober.web.server.query import Since, moment, normal_key, read_query, span
 from prober.web.server.services import CLOCKS, HISTORY, STORE
 
@@ -56,8 +56,9 @@ async def get_history(request: web.Request) -> web.Response:
         slots = await history.slots(key, start, end, step)
     except sqlite3.Error as error:
         raise Refused(503, f"the history cannot be read: {error}") from None
-    head = {"from": time_text(start), "to": time_text(min(end, now)), "step": step}
-    return await document(head, slots=(slot_json(slot, step, now) for slot in slots))
+    return await HISTORY_SHAPE.document(
+        Extent(start, min(end, now), step), slots=(SlotAt(slot, step, now) for slot in slots)
+    )
 
 
 def range_of(query: dict[str, Any], now: float, retention: Retention) -> Range:

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from prober.state.store import CheckState
-from prober.web.api.render import result_json
+from prober.web.api.check_shapes import RESULT
 from prober.web.server.errors import Refused, error_response
 from prober.web.server.json_answer import json_response
 from prober.web.server.lookup import check_of
@@ -25,7 +25,7 @@ async def probe(request: web.Request) -> web.Response:
     read_query(request)
     state = check_of(request)
     if await probe_now(request, state) and state.last:
-        return json_response(result_json(state.last))
+        return json_response(RESULT.render(state.last))
     return error_response(202, "the probe waits for its turn; its result will be in `recent`")
 
 

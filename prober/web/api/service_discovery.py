@@ -4,6 +4,7 @@ from aiohttp import web
 
 from prober.model.monitor import Check
 from prober.state.pace import Pace
+from prober.web.api.shape import ADDRESS, LABELS, Shape, listed, member
 from prober.web.server.json_answer import JsonText, json_response, json_text
 from prober.web.server.query import any_text, read_query
 from prober.web.server.services import STORE
@@ -14,6 +15,12 @@ SD_QUERY = (
 )
 
 Labels = tuple[tuple[str, str], ...]
+
+TARGET_GROUP: Shape[tuple[Labels, list[str]]] = Shape(
+    "",
+    member("targets", listed(ADDRESS), lambda group: group[1]),
+    member("labels", LABELS, lambda group: dict(group[0])),
+)
 
 
 async def get_sd(request: web.Request) -> web.Response:
@@ -32,8 +39,8 @@ async def get_sd(request: web.Request) -> web.Response:
             groups.setdefault(meta_labels(check), []).append(check.backend.key)
         await pace.pause()
     texts = []
-    for labels, targets in groups.items():
-        texts.append(json_text({"targets": targets, "labels": dict(labels)}))
+    for group in groups.items():
+        texts.append(json_text(TARGET_GROUP.render(group)))
         await pace.pause()
     return json_response(JsonText(f"[{', '.join(texts)}]"))
 

@@ -14,9 +14,9 @@ from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
 from prober.state.recent import PastResult
 from prober.state.store import CheckState
+from prober.web.api.check_shapes import explanation
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.probe_now import probe_now
-from prober.web.api.render import explanation
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.check_words import (

@@ -12,6 +12,9 @@ Json = dict[str, Any]
 """A JSON object on its way out."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 class JsonText(str):
     """A value that is JSON text already."""
 
@@ -22,7 +25,7 @@ def json_text(value: object) -> str:
     """Return a value as JSON on one line."""
     if isinstance(value, JsonText):
         return value
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> JsonText:

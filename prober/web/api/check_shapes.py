@@ -1,0 +1,272 @@
+"""Checks, their results and their history, as the API shows them."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from prober.model.fact import said
+from prober.model.health import explain
+from prober.model.status import PHASES, Outcome, Phases, Reason, Result, Status
+from prober.probes import declared_facts
+from prober.state.archive import WINDOWS, Uptime
+from prober.state.recent import PastResult
+from prober.state.slots import STATUSES, WIDTH, Slot
+from prober.state.store import CheckState
+from prober.web.api.shape import (
+    ADDRESS,
+    COUNT,
+    INTEGER,
+    LABELS,
+    MARKER,
+    SECONDS,
+    STATUS,
+    TEXT,
+    TIME,
+    FurtherMembers,
+    JsonType,
+    Shape,
+    keyed,
+    listed,
+    member,
+    nullable,
+    one_word_of,
+)
+from prober.web.server.json_answer import Json
+from prober.web.server.services import Moment
+
+_SPENT: JsonType[float] = JsonType(SECONDS.schema, lambda seconds: round(seconds, 3))
+
+
+class CheckAt(NamedTuple):
+    """A check at a moment, and its uptime by the names of its windows, if that is known."""
+
+    state: CheckState
+    now: Moment
+    uptime: Mapping[str, Uptime] | None = None
+
+
+class SlotAt(NamedTuple):
+    """A slot of `step` seconds at a moment; the last one may not have ended."""
+
+    slot: Slot
+    step: int
+    now: float
+
+    @property
+    def seconds(self) -> float:
+        """How much of it is over."""
+        return min(self.slot.start + self.step, self.now) - self.slot.start
+
+
+def _phases_json(phases: Phases) -> Json:
+    named = zip(PHASES, phases, strict=True)
+    return {name: round(seconds, 6) for name, seconds in named if seconds is not None}
+
+
+_PHASES: JsonType[Phases] = JsonType(keyed(PHASES, SECONDS, optional=True).schema, _phases_json)
+
+
+def _facts_json(outcome: Outcome) -> Json:
+    if not outcome.facts:
+        return {}
+    declared = declared_facts()
+    return {
+        name: declared[name].kind.show(value)
+        for name, value in outcome.facts.items()
+        if name in declared
+    }
+
+
+def _fact_schemas() -> Json:
+    facts = declared_facts().values()
+    return {fact.name: {**fact.kind.schema, "description": fact.doc} for fact in facts}
+
+
+_FACTS: FurtherMembers[Outcome] = FurtherMembers(_fact_schemas, _facts_json)
+
+IN_SHORT: Shape[Outcome] = Shape(
+    "Result",
+    member("result", one_word_of(Result), lambda outcome: outcome.result),
+    member("reason", one_word_of(Reason), lambda outcome: outcome.reason),
+    member("detail", TEXT, lambda outcome: outcome.detail, optional=True),
+    member("at", TIME, lambda outcome: outcome.at, "when the probe began", optional=True),
+    member("duration_seconds", SECONDS, lambda outcome: outcome.seconds, optional=True),
+    member("phases", _PHASES, lambda outcome: outcome.phases, optional=True),
+    further=_FACTS,
+)
+"""What is remembered of a result."""
+RESULT: Shape[Outcome] = Shape(
+    "Result",
+    *IN_SHORT.members,
+    member("source_ip", nullable(TEXT), lambda outcome: outcome.source_ip, optional=True),
+    member("attempts_skipped", COUNT, lambda outcome: outcome.skipped, optional=True),
+    doc="what one probe found; of a disabled check only `result` and `reason` are given",
+    further=_FACTS,
+)
+_DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
+
+
+def _past_json(past: PastResult) -> Json:
+    """Return a RESULT as it is remembered."""
+    facts = dict([past.fact]) if past.fact else {}
+    detail = said(declared_facts().values(), facts) or past.reason.sentence
+    return IN_SHORT.render(Outcome(past.reason, detail, facts, past.at, past.seconds, past.phases))
+
+
+def _last_json(state: CheckState) -> Json | None:
+    if not state.check.monitor.enabled:
+        return dict(_DISABLED)
+    return RESULT.render(state.last) if state.last else None
+
+
+def explanation(state: CheckState, now: Moment) -> str:
+    """Say what would change the status of a check, and when it is probed next."""
+    monitor, health = state.check.monitor, state.health
+    if not monitor.enabled:
+        return "disabled: it is not probed"
+    if state.status is Status.UNKNOWN and health.online is not None:
+        wanted = f"stale: no conclusive result for {monitor.stale_after:g} s, the next decides"
+    else:
+        wanted = explain(health, state.status, rise=monitor.rise, fall=monitor.fall)
+    if state.next_due is None:
+        return f"{wanted}; a probe is under way or not yet planned"
+    return f"{wanted}; next probe in {max(0.0, state.next_due - now.clock):.1f} s"
+
+
+def _next_probe_at(check: CheckAt) -> float | None:
+    due = check.state.next_due if check.state.check.monitor.enabled else None
+    return None if due is None else check.now.wall + due - check.now.clock
+
+
+CHECK: Shape[CheckAt] = Shape(
+    "Check",
+    member("monitor", TEXT, lambda at: at.state.check.monitor.name),
+    member("pool", TEXT, lambda at: at.state.check.pool.name),
+    member("load_balancer", TEXT, lambda at: at.state.check.pool.load_balancer),
+    member("backend", ADDRESS, lambda at: at.state.check.backend.key),
+    member("type", TEXT, lambda at: at.state.check.monitor.type),
+    member("status", STATUS, lambda at: at.state.status),
+    member(
+        "online",
+        JsonType[bool | None]({"type": ["boolean", "null"]}),
+        lambda at: at.state.health.online if at.state.check.monitor.enabled else None,
+        "what rise and fall have decided; null while undecided or disabled",
+    ),
+    member(
+        "streak",
+        INTEGER,
+        lambda at: at.state.health.streak,
+        "equal results in a row: positive for good ones, negative for bad ones",
+    ),
+    member("rise", COUNT, lambda at: at.state.check.monitor.rise),
+    member("fall", COUNT, lambda at: at.state.check.monitor.fall),
+    member("since", TIME, lambda at: at.state.since, "when the status last changed"),
+    member("next_probe_at", nullable(TIME), _next_probe_at, "null for a disabled check"),
+    member("labels", LABELS, lambda at: at.state.check.labels),
+    member(
+        "last",
+        JsonType[Json | None](nullable(RESULT.type).schema),
+        lambda at: _last_json(at.state),
+    ),
+)
+CHECKS: Shape[str | None] = Shape(
+    "Checks", member("next_marker", MARKER, lambda marker: marker), lists={"checks": CHECK.type}
+)
+
+UPTIME: Shape[Uptime] = Shape(
+    "Uptime",
+    member(
+        "uptime",
+        JsonType[float | None](
+            {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+            lambda share: None if share is None else round(share, 7),
+        ),
+        lambda uptime: uptime.share,
+        "the part of the known time in OK or WARNING; null if there is none",
+    ),
+    member(
+        "known_seconds",
+        _SPENT,
+        lambda uptime: uptime.known,
+        "time in OK, WARNING or CRITICAL",
+    ),
+)
+CHECK_IN_FULL: Shape[CheckAt] = Shape(
+    "CheckInFull",
+    *CHECK.members,
+    member(
+        "recent",
+        listed(JsonType[PastResult](IN_SHORT.type.schema, _past_json)),
+        lambda at: at.state.recent.newest_first(),
+        "newest first, in short",
+    ),
+    member(
+        "explain", TEXT, lambda at: explanation(at.state, at.now), "what would change the status"
+    ),
+    member(
+        "uptime",
+        nullable(keyed(WINDOWS, UPTIME.type)),
+        lambda at: at.uptime,
+        "null if no state is kept",
+    ),
+)
+
+
+def _latency(slot: Slot) -> dict[str, float] | None:
+    if not slot.good:
+        return None
+    mean = slot.total / slot.good
+    quantiles = {f"p{share}": slot.quantile(share / 100) for share in _QUANTILES}
+    return {"min": slot.least, "mean": mean, "max": slot.most, **quantiles}
+
+
+_QUANTILES = (50, 95, 99)
+_LATENCY = keyed(("min", "mean", "max", *(f"p{share}" for share in _QUANTILES)), SECONDS)
+
+SLOT: Shape[SlotAt] = Shape(
+    "Slot",
+    member("start", TIME, lambda at: at.slot.start),
+    member("seconds", _SPENT, lambda at: at.seconds, "its length; the last may not have ended"),
+    member("probes", COUNT, lambda at: at.slot.probes),
+    member("good", COUNT, lambda at: at.slot.good),
+    member("bad", COUNT, lambda at: at.slot.bad),
+    member("inconclusive", COUNT, lambda at: at.slot.probes - at.slot.good - at.slot.bad),
+    member(
+        "latency",
+        nullable(_LATENCY),
+        lambda at: _latency(at.slot),
+        "of the good probes; the quantiles are estimates out of buckets",
+    ),
+    member(
+        "status_seconds",
+        keyed(STATUSES, _SPENT),
+        lambda at: dict(zip(STATUSES, at.slot.seconds, strict=True)),
+    ),
+    member(
+        "not_running_seconds",
+        _SPENT,
+        lambda at: max(0.0, at.seconds - sum(at.slot.seconds)),
+        "time in which nobody kept the history of this check",
+    ),
+)
+
+
+class Extent(NamedTuple):
+    """From when to when a history goes, in unix time, and the seconds of its slots."""
+
+    start: float
+    end: float
+    step: int
+
+
+HISTORY: Shape[Extent] = Shape(
+    "History",
+    member("from", TIME, lambda of: of.start),
+    member("to", TIME, lambda of: of.end),
+    member(
+        "step",
+        JsonType[int]({"type": "integer", "minimum": WIDTH}),
+        lambda of: of.step,
+        "seconds",
+    ),
+    lists={"slots": SLOT.type},
+)

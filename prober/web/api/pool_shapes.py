@@ -1,0 +1,216 @@
+"""Monitors, pools, backends and the whole at a glance, as the API shows them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from prober.model.aggregate import pool_status, worst
+from prober.model.pool import Pool
+from prober.model.shown import monitor_json, origin_json
+from prober.model.status import Status
+from prober.state.store import BackendState, CheckState, Statuses
+from prober.state.vitals import Vitals
+from prober.web.api.shape import (
+    ADDRESS,
+    BOOLEAN,
+    COUNT,
+    SECONDS,
+    STATUS,
+    TEXT,
+    TIME,
+    UUID,
+    JsonMember,
+    JsonType,
+    Shape,
+    listed,
+    member,
+    nullable,
+    one_word_of,
+    ref,
+    through,
+)
+
+
+class PoolState(NamedTuple):
+    """A pool and the states of its backends."""
+
+    pool: Pool
+    backends: Sequence[BackendState]
+
+    @property
+    def statuses(self) -> list[Status]:
+        """The statuses of its backends."""
+        return [each.status for each in self.backends]
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """How many of its enabled checks have each status."""
+        checks = (state for each in self.backends for state in each.checks)
+        return Counter(state.status for state in checks if state.check.monitor.enabled)
+
+
+class GatedPool(NamedTuple):
+    """A pool, and how many healthy backends are asked for."""
+
+    state: PoolState
+    min_healthy: int
+
+    @property
+    def healthy(self) -> int:
+        """How many of its backends are in service."""
+        return sum(status.in_service for status in self.state.statuses)
+
+
+class GatedOne(NamedTuple):
+    """A backend of a pool, or of a check; `of` is the name of that pool or of its monitor.
+
+    `known` tells whether it was in service when its status was last known; None if it never was.
+    """
+
+    of: str
+    backend: str
+    status: Status
+    known: bool | None
+
+    @property
+    def held(self) -> bool:
+        """Whether the last known status holds."""
+        return self.status is Status.UNKNOWN and self.known is not None
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it is, or was when that was last known."""
+        return bool(self.known) if self.status is Status.UNKNOWN else self.status.in_service
+
+
+class Glance(NamedTuple):
+    """All statuses, and how the prober itself is."""
+
+    statuses: Statuses
+    vitals: Vitals
+    checks: int
+
+
+class PoolInShort(NamedTuple):
+    """A pool of the overview."""
+
+    pool: Pool
+    statuses: Statuses
+
+
+def _summed(counts: Iterable[Counter[Status]]) -> dict[Status, int]:
+    found = list(counts)
+    return {status: sum(each[status] for each in found) for status in Status}
+
+
+COUNTS: JsonType[Iterable[Counter[Status]]] = JsonType(ref("Counts"), _summed)
+"""How many checks have each status, summed; none is left out."""
+
+ORIGIN: Shape[Mapping[str, Any]] = Shape(
+    "",
+    member(
+        "origin", one_word_of(("file", "api")), itemgetter("origin"), "where it was defined first"
+    ),
+    member("edited", BOOLEAN, itemgetter("edited"), "whether it is other than the file has it"),
+)
+"""What is told of a monitor or a pool beside its definition: `origin_json`."""
+
+MONITORS: Shape[None] = Shape(
+    "Monitors", lists={"monitors": JsonType(ref("Monitor"), monitor_json)}
+)
+
+_CHECK_IN_SHORT: Shape[CheckState] = Shape(
+    "",
+    member("monitor", TEXT, lambda state: state.check.monitor.name),
+    member("type", TEXT, lambda state: state.check.monitor.type),
+    member("status", STATUS, lambda state: state.status),
+)
+BACKEND: Shape[BackendState] = Shape(
+    "Backend",
+    member("backend", ADDRESS, lambda state: state.key),
+    member("name", nullable(TEXT), lambda state: state.backend.name),
+    member("status", STATUS, lambda state: state.status),
+    member("checks", listed(_CHECK_IN_SHORT.type), lambda state: state.checks),
+)
+_ORIGIN_OF_POOL: list[JsonMember[PoolState]] = through(
+    lambda state: origin_json(state.pool.origin), ORIGIN
+)
+POOL: Shape[PoolState] = Shape(
+    "Pool",
+    member("name", TEXT, lambda state: state.pool.name),
+    member("id", UUID, lambda state: state.pool.id),
+    member("load_balancer", TEXT, lambda state: state.pool.load_balancer),
+    member("project_id", TEXT, lambda state: state.pool.project_id),
+    *_ORIGIN_OF_POOL,
+    member("status", STATUS, lambda state: pool_status(state.statuses)),
+    member("counts", COUNTS, lambda state: [state.counts]),
+    doc="`counts` are of its enabled checks",
+    lists={"backends": BACKEND.type},
+)
+POOLS: Shape[None] = Shape("Pools", lists={"pools": JsonType(ref("Pool"))})
+
+GATE: Shape[GatedPool] = Shape(
+    "Gate",
+    member("pool", TEXT, lambda gated: gated.state.pool.name),
+    member("status", STATUS, lambda gated: pool_status(gated.state.statuses)),
+    member("healthy", COUNT, lambda gated: gated.healthy),
+    member("backends", COUNT, lambda gated: len(gated.state.backends)),
+    member("min_healthy", COUNT, lambda gated: gated.min_healthy),
+)
+
+_GATED: tuple[JsonMember[GatedOne], ...] = (
+    member("backend", ADDRESS, lambda gated: gated.backend),
+    member("status", STATUS, lambda gated: gated.status),
+    member("in_service", BOOLEAN, lambda gated: gated.in_service),
+    member("held", BOOLEAN, lambda gated: gated.held),
+)
+_HELD = "`held`: the status is UNKNOWN, and the last known one holds"
+BACKEND_GATE: Shape[GatedOne] = Shape(
+    "BackendGate", member("pool", TEXT, lambda gated: gated.of), *_GATED, doc=_HELD
+)
+CHECK_GATE: Shape[GatedOne] = Shape(
+    "CheckGate", member("monitor", TEXT, lambda gated: gated.of), *_GATED, doc=_HELD
+)
+
+_PROBER: Shape[Glance] = Shape(
+    "",
+    member("name", TEXT, lambda glance: glance.vitals.name),
+    member("version", TEXT, lambda glance: glance.vitals.version),
+    member("started_at", TIME, lambda glance: glance.vitals.started_at),
+    member("config_hash", TEXT, lambda glance: glance.vitals.config_hash),
+    member("checks", COUNT, lambda glance: glance.checks),
+    member("probes_in_flight", COUNT, lambda glance: glance.vitals.probes_in_flight),
+    member("loop_lag_seconds", SECONDS, lambda glance: glance.vitals.loop_lag),
+    member("overloaded", BOOLEAN, lambda glance: glance.vitals.load.overload is not None),
+    member(
+        "overload",
+        nullable(TEXT),
+        lambda glance: glance.vitals.load.overload and glance.vitals.load.overload.sentence,
+        "how far the schedule is not kept, and why",
+    ),
+)
+_LOAD_BALANCER: Shape[tuple[str, Status]] = Shape(
+    "",
+    member("name", TEXT, lambda item: item[0]),
+    member("status", STATUS, lambda item: item[1]),
+)
+_POOL_IN_SHORT: Shape[PoolInShort] = Shape(
+    "",
+    member("name", TEXT, lambda short: short.pool.name),
+    member("load_balancer", TEXT, lambda short: short.pool.load_balancer),
+    member("status", STATUS, lambda short: short.statuses.pools[short.pool.name]),
+    member("counts", COUNTS, lambda short: [short.statuses.counts[short.pool.name]]),
+)
+OVERVIEW: Shape[Glance] = Shape(
+    "Overview",
+    member("status", STATUS, lambda glance: worst(glance.statuses.load_balancers.values())),
+    member("counts", COUNTS, lambda glance: glance.statuses.counts.values()),
+    member("prober", _PROBER.type, lambda glance: glance),
+    doc="`status` is the worst of the load balancers'; `counts` are of the enabled checks",
+    lists={"load_balancers": _LOAD_BALANCER.type, "pools": _POOL_IN_SHORT.type},
+)
+
+RELOADED: Shape[Vitals] = Shape(
+    "Reloaded", member("config_hash", TEXT, lambda vitals: vitals.config_hash)
+)
