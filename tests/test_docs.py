@@ -21,8 +21,9 @@ from prober.probes.tcp import TcpProbe
 from prober.state.recent import CAPACITY
 from prober.web.api.service_discovery import meta_labels
 from prober.web.server.auth import OPEN_PATHS
-from prober.web.server.client_limits import BODY_LIMIT, Limits
+from prober.web.server.client_limits import Limits
 from prober.web.server.login_limits import BURST, REFILL
+from prober.web.server.request_body import BODY_LIMIT
 from tests import ROOT
 from tests.running import prober
 

@@ -31,10 +31,11 @@ from prober.web.server.auth import (
     authorize,
     open_routes,
 )
-from prober.web.server.client_limits import BODY_LIMIT, guarded
+from prober.web.server.client_limits import guarded
 from prober.web.server.dialect import SPOKEN, dialect_of, root_of
 from prober.web.server.editing import EDITOR, EDITS, warn_of_loss
 from prober.web.server.errors import ERROR_PAGES, ErrorPages, errors_as_json
+from prober.web.server.request_body import BODY_LIMIT
 from prober.web.server.services import (
     CLOCKS,
     FACADE,

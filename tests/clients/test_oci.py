@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from prober.model.status import Reason
 from prober.web.server.errors import Refused
-from prober.web.server.signatures import BadSignature, SignedRequest, verify_oracle
+from prober.web.server.signatures import BadSignature, SignedRequest, claim_oracle
 from tests.web.dialects.oracle.conftest import oracle_world
 from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import World
@@ -63,9 +63,11 @@ class Prober:
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             headers = {name.lower(): value for name, value in request.headers.items()}
             body = await request.read()
-            signed = SignedRequest(request.method, request.raw_path, headers, body)
+            signed = SignedRequest(request.method, request.raw_path, headers, has_body=bool(body))
             try:
-                assert verify_oracle(signed, {KEY_ID: PUBLIC.decode()}, time.time()) == KEY_ID
+                claim = claim_oracle(signed, {KEY_ID: PUBLIC.decode()}, time.time())
+                claim.prove(body)
+                assert claim.key_id == KEY_ID
             except BadSignature as bad:
                 raise Refused(401, str(bad)) from None
             self.asked.append(signed)

@@ -33,7 +33,7 @@ from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
 from prober.state.store import CheckState
 from prober.web.app import make_app
-from prober.web.server.client_limits import BODY_LIMIT
+from prober.web.server.request_body import BODY_LIMIT
 from tests.running import PATIENCE, Daemon, daemon, free_port, listener, prober
 from tests.web.conftest import Client
 

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from prober.web.routes import ROUTES
-from prober.web.server.client_limits import BODY_LIMIT
+from prober.web.server.request_body import BODY_LIMIT
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
 
@@ -60,7 +60,7 @@ async def test_a_body_that_is_too_large_is_refused(world: World) -> None:
         assert response.status == 413
         assert await response.json() == {
             "code": "request_entity_too_large",
-            "message": "the body of the request is too large",
+            "message": f"the body of the request is too large: the limit is {BODY_LIMIT} bytes",
         }
 
 

@@ -19,14 +19,27 @@ from aiohttp.typedefs import Handler
 
 from prober.model.auth_settings import Auth, Role
 from prober.model.endpoint import Endpoint
-from prober.web.server.client_limits import read_body
+from prober.web.server.client_limits import limits_of
 from prober.web.server.dialect import Dialect, dialect_of, root_of
 from prober.web.server.errors import Refused
 from prober.web.server.login_limits import Bucket, LoginLimits, peer_of
 from prober.web.server.origin import SAFE, why_foreign
 from prober.web.server.passwords import Passwords
+from prober.web.server.request_body import (
+    BODY_LIMIT,
+    OPEN_BODY_LIMIT,
+    check_expectation,
+    has_body,
+    read_body,
+)
 from prober.web.server.services import CLOCKS, FACADE
-from prober.web.server.signatures import BadSignature, SignedRequest, verify_huawei, verify_oracle
+from prober.web.server.signatures import (
+    BadSignature,
+    Claim,
+    SignedRequest,
+    claim_huawei,
+    claim_oracle,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -49,7 +62,7 @@ class Caller(NamedTuple):
 class _Signers(NamedTuple):
     """Keys that sign in one cloud's way, and their roles, by the ids of the keys."""
 
-    verify: Callable[[SignedRequest, Mapping[str, str], float], str]
+    judge: Callable[[SignedRequest, Mapping[str, str], float], Claim]
     keys: Mapping[str, str]
     roles: Mapping[str, Role]
 
@@ -82,12 +95,12 @@ class Access:
         ]
         oracle, huawei = (auth.oracle_keys, auth.huawei_keys) if auth else ((), ())
         self._oracle = _Signers(
-            verify_oracle,
+            claim_oracle,
             {each.key_id: each.public_key for each in oracle},
             {each.key_id: each.role for each in oracle},
         )
         self._huawei = _Signers(
-            verify_huawei,
+            claim_huawei,
             {each.access_key: each.secret_key.content for each in huawei},
             {each.access_key: each.role for each in huawei},
         )
@@ -160,23 +173,31 @@ def _digest(token: str) -> bytes:
 
 
 async def _by_signature(request: web.Request, value: str, signers: _Signers) -> Caller | None:
+    """Return who signed a request; its body is read last, when nothing else is wrong."""
     if not any(key_id in value for key_id in signers.keys):
-        return None  # before its body is read
-    headers = {name.lower(): content for name, content in request.headers.items()}
-    body = await read_body(request)
-    signed = SignedRequest(request.method, request.raw_path, headers, body)
+        return None
+    names = [name.lower() for name in request.headers]
+    signed = SignedRequest(
+        request.method,
+        request.raw_path,
+        {name: request.headers[name] for name in names},
+        repeated=frozenset(name for name in names if names.count(name) > 1),
+        has_body=has_body(request),
+    )
     try:
-        key_id = signers.verify(signed, signers.keys, request.app[CLOCKS].wall())
+        claim = signers.judge(signed, signers.keys, request.app[CLOCKS].wall())
+        claim.prove(await read_body(request, seconds=limits_of(request).body))
     except BadSignature as bad:
         _log.debug("signature_refused", reason=str(bad), peer=request.remote)
         return None
-    return Caller(key_id, signers.roles[key_id])
+    return Caller(claim.key_id, signers.roles[claim.key_id])
 
 
 @web.middleware
 async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request through if whoever sends it may do what it asks for."""
     access, is_open = request.app[ACCESS], _is_open(request)
+    check_expectation(request)
     if not is_open:
         _keep_to_the_rate(access)
     host = request.headers.get(hdrs.HOST, "")
@@ -191,7 +212,9 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         if needed is Role.WRITE:
             path = request.rel_url.raw_path
             _log.info("authorized", caller=caller.name, method=request.method, path=path)
-    await read_body(request)
+    if request.match_info.http_exception is None:  # else nobody wants it
+        limit = OPEN_BODY_LIMIT if is_open else BODY_LIMIT
+        await read_body(request, seconds=limits_of(request).body, limit=limit)
     return await handler(request)
 
 

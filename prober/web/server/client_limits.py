@@ -12,10 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from prober.web.server.errors import Refused, error_response
-
-BODY_LIMIT = 1 << 20
-"""Bytes of a request's body."""
+from prober.web.server.errors import error_response
 
 _LINGER = 2.0  # seconds in which the rest of a body that nobody wants is taken and thrown away
 _SHOWN = 100  # characters of a parser's complaint
@@ -98,6 +95,7 @@ class GuardedConnection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
             keepalive_timeout=limits.idle,
             lingering_time=_LINGER,
+            auto_decompress=False,
         )
         self.limits = limits
         self.peer = peer
@@ -203,18 +201,7 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-async def read_body(request: web.Request) -> bytes:
-    """Return the body of a request, which handlers then find read; raise `Refused`."""
-    if not request.can_read_body:
-        return b""
+def limits_of(request: web.BaseRequest) -> Limits:
+    """Return what the client that sent a request may hold."""
     protocol = request.protocol
-    limits = protocol.limits if isinstance(protocol, GuardedConnection) else Limits()
-    try:
-        async with asyncio.timeout(limits.body):
-            return await request.read()
-    except TimeoutError:
-        raise Refused(408, f"the body did not come within {limits.body:g} s") from None
-    except (web.RequestPayloadError, HttpProcessingError):
-        raise Refused(400, "the body of the request is not valid") from None
-    except ConnectionError:  # nobody will read this
-        raise Refused(400, "the client has left before its body came") from None
+    return protocol.limits if isinstance(protocol, GuardedConnection) else Limits()

@@ -18,6 +18,7 @@ from aiohttp import web
 from prober.model.probe import Target
 from prober.web.server.client_limits import GuardedConnection, Limits
 from prober.web.server.login_limits import peer_of
+from prober.web.server.request_body import asks_later
 from prober.web.server.serving_tls import RenewedContext, has_allowed_name
 
 _log = structlog.get_logger(__name__)
@@ -68,6 +69,7 @@ class Listener:
         limits: Limits = Limits(),  # noqa: B008  (a value)
         tls: Callable[[], RenewedContext | None] = lambda: None,
     ) -> None:
+        server.request_factory = asks_later(server.request_factory)
         self._server = server
         self._limits = limits
         self._tls = tls

@@ -10,10 +10,10 @@ import hashlib
 import hmac
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -41,16 +41,29 @@ class BadSignature(Exception):  # noqa: N818  (an answer, not a fault of ours)
 
 
 class SignedRequest(NamedTuple):
-    """A request as it came: `target` is path and query on the wire, `headers` in lower case."""
+    """The head of a request as it came: `target` is path and query on the wire.
+
+    The names of `headers` are in lower case, those that came more than once are also in `repeated`.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
-    body: bytes
+    repeated: frozenset[str] = frozenset()
+    has_body: bool = False
 
 
-def verify_oracle(request: SignedRequest, keys: Mapping[str, str], now: float) -> str:
-    """Return the id of the key that signed a request as Oracle's clients do.
+class Claim(NamedTuple):
+    """Who has signed a request, provided that `prove` takes its body; else it raises."""
+
+    key_id: str
+    prove: Callable[[bytes], None]
+
+
+def claim_oracle(request: SignedRequest, keys: Mapping[str, str], now: float) -> Claim:
+    """Return who signed a request as Oracle's clients do.
+
+    The signature is verified here; it covers a digest of the body, which `prove` compares.
 
     Args:
         request: The request.
@@ -64,17 +77,20 @@ def verify_oracle(request: SignedRequest, keys: Mapping[str, str], now: float) -
     if given.get("version") != "1" or given.get("algorithm") != "rsa-sha256":
         raise BadSignature('expected version="1" and algorithm="rsa-sha256"')
     names = given.get("headers", "").lower().split()
-    has_body = bool(request.body) or request.method in ("POST", "PUT", "PATCH")
+    has_body = request.has_body or request.method in ("POST", "PUT", "PATCH")
     _reject_unsigned((*_ORACLE_ALWAYS, *(_ORACLE_BODY if has_body else ())), names)
-    _reject_late(_oracle_time(request.headers, names), now, ORACLE_SKEW)
-    if has_body:
-        _reject_other_body(request)
+    _reject_late(_oracle_time(request, names), now, ORACLE_SKEW)
     key_id = given.get("keyid", "")
     if key_id not in keys:
         raise BadSignature(f"unknown key {key_id[:200]!r}")
     signed = "\n".join(f"{name}: {_oracle_value(request, name)}" for name in names)
     _reject_forged(keys[key_id], given.get("signature", ""), _octets(signed))
-    return key_id
+    return Claim(key_id, partial(_reject_other_body, request) if has_body else _reject_body)
+
+
+def _reject_body(body: bytes) -> None:
+    if body:
+        raise BadSignature("the signature does not cover a body")
 
 
 def _oracle_parameters(header: str) -> dict[str, str]:
@@ -88,15 +104,16 @@ def _oracle_parameters(header: str) -> dict[str, str]:
     return given
 
 
-def _oracle_time(headers: Mapping[str, str], names: list[str]) -> float:
+def _oracle_time(request: SignedRequest, names: list[str]) -> float:
     """Return when a request was signed; browsers cannot set `date` and sign `x-date` instead."""
     name = "x-date" if "x-date" in names else "date"
     _reject_unsigned((name,), names)
+    text = _header(request, name) if name in request.headers else ""
     try:
-        signed_at = parsedate_to_datetime(headers.get(name, ""))
+        signed_at = parsedate_to_datetime(text)
         return (signed_at if signed_at.tzinfo else signed_at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise BadSignature(f"expected a date in {name}, got {headers.get(name, '')!r}") from None
+        raise BadSignature(f"expected a date in {name}, got {text!r}") from None
 
 
 def _oracle_value(request: SignedRequest, name: str) -> str:
@@ -105,11 +122,11 @@ def _oracle_value(request: SignedRequest, name: str) -> str:
     return _header(request, name)
 
 
-def _reject_other_body(request: SignedRequest) -> None:
-    digest = b64encode(hashlib.sha256(request.body).digest()).decode()
+def _reject_other_body(request: SignedRequest, body: bytes) -> None:
+    digest = b64encode(hashlib.sha256(body).digest()).decode()
     if not _equal(_header(request, "x-content-sha256"), digest):
         raise BadSignature("x-content-sha256 is not that of the body")
-    if _header(request, "content-length") != str(len(request.body)):
+    if _header(request, "content-length") != str(len(body)):
         raise BadSignature("content-length is not that of the body")
 
 
@@ -143,8 +160,10 @@ def _public_key(pem: str) -> "RSAPublicKey":
     return key
 
 
-def verify_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float) -> str:
-    """Return the access key that signed a request as Huawei's clients do.
+def claim_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float) -> Claim:
+    """Return who signed a request as Huawei's clients do.
+
+    The signature covers a digest of the body, which it does not tell: `prove` verifies it.
 
     Args:
         request: The request.
@@ -166,12 +185,18 @@ def verify_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float
     _reject_late(_huawei_time(signed_at), now, HUAWEI_SKEW)
     if access_key not in secrets:
         raise BadSignature(f"unknown access key {access_key[:200]!r}")
-    canonical = hashlib.sha256(_octets(_huawei_canonical(request, names))).hexdigest()
-    text = f"SDK-HMAC-SHA256\n{signed_at}\n{canonical}"
-    expected = hmac.new(secrets[access_key].encode(), text.encode(), hashlib.sha256).hexdigest()
-    if not _equal(signature, expected):
-        raise BadSignature("the signature is not that of this request and key")
-    return access_key
+    canonical = _huawei_canonical(request, names)
+    key = secrets[access_key].encode()
+
+    def prove(body: bytes) -> None:
+        whole = f"{canonical}\n{hashlib.sha256(body).hexdigest()}"
+        digest = hashlib.sha256(_octets(whole)).hexdigest()
+        text = f"SDK-HMAC-SHA256\n{signed_at}\n{digest}"
+        expected = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        if not _equal(signature, expected):
+            raise BadSignature("the signature is not that of this request and key")
+
+    return Claim(access_key, prove)
 
 
 def _huawei_time(text: str) -> float:
@@ -182,11 +207,15 @@ def _huawei_time(text: str) -> float:
 
 
 def _huawei_canonical(request: SignedRequest, names: list[str]) -> str:
-    """Return what is signed; the body always counts, so that none can be sent unsigned."""
+    """Return what is signed but for the digest of the body.
+
+    Path and query are read as they are routed: a slash that is written `%2F` is part of a name,
+    and a plus is a space. Huawei's clients send neither.
+    """
     path, _, query = request.target.partition("?")
-    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    pairs = [pair.replace("+", "%20").partition("=") for pair in query.split("&") if pair]
     pairs.sort(key=lambda pair: _decoded(pair[0]))  # values keep the order that the client chose
-    path = "/".join(map(_encoded, _decoded(path).split("/")))
+    path = "/".join(map(_reencoded, path.split("/")))
     return "\n".join(
         (
             request.method.upper(),
@@ -195,7 +224,6 @@ def _huawei_canonical(request: SignedRequest, names: list[str]) -> str:
             *(f"{name}:{_header(request, name).strip()}" for name in names),
             "",
             ";".join(names),
-            hashlib.sha256(request.body).hexdigest(),
         )
     )
 
@@ -215,6 +243,8 @@ def _reencoded(text: str) -> str:
 def _header(request: SignedRequest, name: str) -> str:
     if name not in request.headers:
         raise BadSignature(f"the signature covers {name[:200]!r}, which the request has not")
+    if name in request.repeated:  # which of them would count is not for us to guess
+        raise BadSignature(f"the signature covers {name[:200]!r}, which the request has twice")
     return request.headers[name]
 
 

@@ -21,7 +21,7 @@ from prober.web.server.json_answer import json_response
 from prober.web.server.login_limits import BURST
 from prober.web.server.origin import SAFE
 from prober.web.server.services import PageSettings
-from prober.web.server.signatures import BadSignature, SignedRequest
+from prober.web.server.signatures import BadSignature, Claim, SignedRequest
 from tests.web.conftest import Client
 from tests.web.world import World, monitor
 
@@ -254,25 +254,26 @@ async def test_a_signature_says_who_calls(
     guarded: Connect, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[SignedRequest, object, float]] = []
+    bodies: list[bytes] = []
 
-    def verify(request: SignedRequest, keys: dict[str, str], now: float) -> str:
+    def judge(request: SignedRequest, keys: dict[str, str], now: float) -> Claim:
         seen.append((request, keys, now))
-        if request.body == b"forged":
-            raise BadSignature("not what was signed")
-        return next(iter(keys))
+        return Claim(next(iter(keys)), prove)
 
-    monkeypatch.setattr("prober.web.server.auth.verify_oracle", verify)
-    monkeypatch.setattr("prober.web.server.auth.verify_huawei", verify)
+    def prove(body: bytes) -> None:
+        bodies.append(body)
+        if body == b"forged":
+            raise BadSignature("not what was signed")
+
+    monkeypatch.setattr("prober.web.server.auth.claim_oracle", judge)
+    monkeypatch.setattr("prober.web.server.auth.claim_huawei", judge)
     client = await guarded()
     oracle = {"Authorization": 'Signature version="1",keyId="t/u/f"', "X-Some": "Thing"}
     response = await client.put("/fake/things/a%2Fb?c=%20", data=b"body", headers=oracle)
     assert (response.status, await response.read()) == (200, b"body")
     request, keys, now = seen.pop()
-    assert (request.method, request.target, request.body) == (
-        "PUT",
-        "/fake/things/a%2Fb?c=%20",
-        b"body",
-    )
+    assert (request.method, request.target) == ("PUT", "/fake/things/a%2Fb?c=%20")
+    assert (request.has_body, bodies.pop()) == (True, b"body")
     assert (request.headers["x-some"], keys, now) == ("Thing", {"t/u/f": "PEM"}, world.wall)
     assert (await client.put("/fake/things/1", data=b"forged", headers=oracle)).status == 401
     huawei = {"Authorization": "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host, Signature=00"}

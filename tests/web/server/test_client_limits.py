@@ -13,8 +13,9 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from prober.model.probe import Target
-from prober.web.server.client_limits import BODY_LIMIT, Limits
+from prober.web.server.client_limits import Limits
 from prober.web.server.listener import Crowd, Listener, room_for
+from prober.web.server.request_body import BODY_LIMIT
 from tests.web.world import World, monitor
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

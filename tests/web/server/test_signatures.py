@@ -1,11 +1,13 @@
 """Signatures, made by the signers of the clouds' own SDKs and then tampered with."""
 
+import hmac
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import partial
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -22,15 +24,42 @@ from prober.web.server.signatures import (
     HUAWEI_SKEW,
     ORACLE_SKEW,
     BadSignature,
+    Claim,
     SignedRequest,
-    verify_huawei,
-    verify_oracle,
+    claim_huawei,
+    claim_oracle,
 )
 
 NOW = 1_800_000_000.0
 KEY_ID = "ocid1.tenancy.oc1..x/ocid1.user.oc1..x/" + ":".join(["ab"] * 16)
 HOST = "prober.example:7762"
 BODY = b'{"port": 80}'
+
+
+class Sent(NamedTuple):
+    """A request with its body."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def verified(
+    judge: Callable[[SignedRequest, Mapping[str, str], float], Claim],
+    sent: Sent,
+    keys: Mapping[str, str],
+    now: float,
+    repeated: frozenset[str] = frozenset(),
+) -> str:
+    head = SignedRequest(sent.method, sent.target, sent.headers, repeated, bool(sent.body))
+    claim = judge(head, keys, now)
+    claim.prove(sent.body)
+    return claim.key_id
+
+
+verify_oracle = partial(verified, claim_oracle)
+verify_huawei = partial(verified, claim_huawei)
 
 
 class Pair(NamedTuple):
@@ -54,7 +83,7 @@ def pair() -> Pair:
     return Pair(private.decode(), public.decode())
 
 
-Sign = Callable[..., SignedRequest]
+Sign = Callable[..., Sent]
 
 
 @pytest.fixture
@@ -70,13 +99,13 @@ def sign_oracle(pair: Pair) -> Sign:
         target: str = "/20170115/loadBalancers/lb/health?limit=2",
         body: bytes | None = None,
         **headers: str,
-    ) -> SignedRequest:
+    ) -> Sent:
         headers.setdefault("date", formatdate(NOW, usegmt=True))
         request = requests.Request(
             method, f"http://{HOST}{target}", data=body, headers=headers, auth=auth
         ).prepare()
         names = {name.lower(): str(value) for name, value in request.headers.items()}
-        return SignedRequest(method, request.path_url, names, body or b"")
+        return Sent(method, request.path_url, names, body or b"")
 
     return sign
 
@@ -106,7 +135,7 @@ def test_what_oracles_sdk_signs_with_a_body_is_accepted(
     assert verify_oracle(request, {KEY_ID: pair.public}, NOW) == KEY_ID
 
 
-def changed(request: SignedRequest, **headers: str | None) -> SignedRequest:
+def changed(request: Sent, **headers: str | None) -> Sent:
     """Return the request with some headers changed, or without those that are None."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     merged = {**request.headers, **names}
@@ -123,7 +152,7 @@ def changed(request: SignedRequest, **headers: str | None) -> SignedRequest:
         (lambda r: changed(r, date=formatdate(NOW - 1, usegmt=True)), "not that of this request"),
         (lambda r: r._replace(body=b'{"port": 81}'), "x-content-sha256 is not that of the body"),
         (lambda r: r._replace(body=b""), "x-content-sha256 is not that of the body"),
-        (lambda r: changed(r, content_length="13"), "content-length is not that of the body"),
+        (lambda r: changed(r, content_length="13"), "not that of this request"),
         (lambda r: changed(r, content_type=None), "which the request has not"),
         (lambda r: changed(r, date=None), "expected a date in date"),
         (lambda r: changed(r, authorization=None), "expected Authorization: Signature"),
@@ -132,7 +161,7 @@ def changed(request: SignedRequest, **headers: str | None) -> SignedRequest:
 def test_a_request_that_was_changed_on_the_way_is_refused(
     pair: Pair,
     sign_oracle: Sign,
-    tamper: Callable[[SignedRequest], SignedRequest],
+    tamper: Callable[[Sent], Sent],
     message: str,
 ) -> None:
     request = tamper(sign_oracle("PUT", body=BODY))
@@ -192,7 +221,7 @@ def test_a_signature_that_proves_too_little_is_refused(
 ) -> None:
     headers = {"date": formatdate(NOW), "host": HOST, "authorization": header}
     with pytest.raises(BadSignature, match=message):
-        verify_oracle(SignedRequest(method, "/", headers, b""), {KEY_ID: pair.public}, NOW)
+        verify_oracle(Sent(method, "/", headers, b""), {KEY_ID: pair.public}, NOW)
 
 
 def test_a_body_must_be_signed_whatever_the_method(pair: Pair, sign_oracle: Sign) -> None:
@@ -209,7 +238,7 @@ def test_a_date_that_is_none_is_refused(pair: Pair, date: str) -> None:
         "authorization": oracle_header("date (request-target) host"),
     }
     with pytest.raises(BadSignature, match="expected a date in date"):
-        verify_oracle(SignedRequest("GET", "/", headers, b""), {KEY_ID: pair.public}, NOW)
+        verify_oracle(Sent("GET", "/", headers, b""), {KEY_ID: pair.public}, NOW)
 
 
 def test_browsers_sign_x_date(pair: Pair) -> None:
@@ -219,7 +248,7 @@ def test_browsers_sign_x_date(pair: Pair) -> None:
     assert isinstance(key, rsa.RSAPrivateKey)
     signature = b64encode(key.sign(signed.encode(), PKCS1v15(), SHA256())).decode()
     header = oracle_header("(request-target) host x-date", signature=signature)
-    request = SignedRequest("GET", "/", {**headers, "authorization": header}, b"")
+    request = Sent("GET", "/", {**headers, "authorization": header}, b"")
     assert verify_oracle(request, {KEY_ID: pair.public}, NOW) == KEY_ID
     with pytest.raises(BadSignature, match="not that of this request"):
         verify_oracle(changed(request, x_date=formatdate(NOW + 1)), {KEY_ID: pair.public}, NOW)
@@ -270,7 +299,7 @@ def sign_huawei() -> Sign:
         query: list[tuple[str, Any]] | None = None,
         body: str | None = None,
         **headers: str,
-    ) -> SignedRequest:
+    ) -> Sent:
         moment = datetime.fromtimestamp(NOW, UTC)
         request = sdk_request.SdkRequest(
             method=method,
@@ -285,7 +314,7 @@ def sign_huawei() -> Sign:
             name.lower(): value.encode("iso-8859-1").decode()
             for name, value in signed.header_params.items()
         }
-        return SignedRequest(method, signed.uri, names, (body or "").encode())
+        return Sent(method, signed.uri, names, (body or "").encode())
 
     return sign
 
@@ -349,10 +378,60 @@ def test_whatever_huaweis_sdk_signs_is_accepted(
     ],
 )
 def test_a_huawei_request_that_was_changed_on_the_way_is_refused(
-    sign_huawei: Sign, tamper: Callable[[SignedRequest], SignedRequest], message: str
+    sign_huawei: Sign, tamper: Callable[[Sent], Sent], message: str
 ) -> None:
     with pytest.raises(BadSignature, match=message):
         verify_huawei(tamper(sign_huawei("PUT", body='{"a": 1}')), {ACCESS: SECRET}, NOW)
+
+
+TARGETS = [
+    ("/v3/p/a/b", "/v3/p/a%2Fb"),
+    ("/v3/p/a/b", "/v3/p/a%2fb"),
+    ("/v3/p/a%2Fb", "/v3/p/a/b"),
+    ("/v3/p/a%252Fb", "/v3/p/a%2Fb"),
+    ("/v3/p?name=a%2Bb", "/v3/p?name=a+b"),
+    ("/v3/p?a=1%26b", "/v3/p?a=1&b"),
+    ("/v3/p?a=1&a=2", "/v3/p?a=2&a=1"),
+    ("/v3/p%3Fa", "/v3/p?a"),
+]
+
+
+def signed_by_hand(target: str) -> Sent:
+    """Sign a request as Huawei's rules say, whatever its SDK makes of such a target."""
+    date = datetime.fromtimestamp(NOW, UTC).strftime("%Y%m%dT%H%M%SZ")
+    headers = {"host": HOST, "x-sdk-date": date}
+    path, _, query = target.partition("?")
+    pairs = "&".join(
+        sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)
+    )
+    empty = sha256(b"").hexdigest()
+    canonical = f"GET\n{path}/\n{pairs}\nhost:{HOST}\nx-sdk-date:{date}\n\nhost;x-sdk-date\n{empty}"
+    text = f"SDK-HMAC-SHA256\n{date}\n{sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.new(SECRET.encode(), text.encode(), sha256).hexdigest()
+    value = f"SDK-HMAC-SHA256 Access={ACCESS}, SignedHeaders=host;x-sdk-date, Signature={signature}"
+    return Sent("GET", target, {**headers, "authorization": value}, b"")
+
+
+@pytest.mark.parametrize(("target", "other"), TARGETS)
+def test_what_is_verified_is_what_is_routed(target: str, other: str) -> None:
+    request = signed_by_hand(target)
+    assert verify_huawei(request, {ACCESS: SECRET}, NOW) == ACCESS
+    with pytest.raises(BadSignature, match="not that of this request"):
+        verify_huawei(request._replace(target=other), {ACCESS: SECRET}, NOW)
+
+
+@pytest.mark.parametrize("name", ["host", "x-sdk-date"])
+def test_a_signed_header_comes_once(name: str) -> None:
+    request = signed_by_hand("/v3/p")
+    with pytest.raises(BadSignature, match="which the request has twice"):
+        verify_huawei(request, {ACCESS: SECRET}, NOW, frozenset({name}))
+
+
+def test_a_header_that_oracles_way_signs_comes_once(pair: Pair, sign_oracle: Sign) -> None:
+    request = sign_oracle("PUT", body=BODY)
+    for name in ("host", "date", "content-type", "content-length", "x-content-sha256"):
+        with pytest.raises(BadSignature, match="which the request has twice"):
+            verify_oracle(request, {KEY_ID: pair.public}, NOW, frozenset({name}))
 
 
 def test_a_body_that_huaweis_sdk_leaves_unsigned_is_refused(sign_huawei: Sign) -> None:
@@ -393,6 +472,6 @@ def test_nothing_that_is_sent_makes_a_verifier_fail(
         ),
         ("SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=", verify_huawei),
     ):
-        request = SignedRequest("PUT", target, {**headers, "authorization": prefix + header}, body)
+        request = Sent("PUT", target, {**headers, "authorization": prefix + header}, body)
         with pytest.raises(BadSignature):
             verify(request, {"AK": "secret"}, NOW)

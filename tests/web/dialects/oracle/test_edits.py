@@ -17,7 +17,7 @@ from prober.model.option import Complaint, Rejected
 from prober.probes import PROBE_TYPES
 from prober.web.dialects.oracle import ledger as oracle_ledger
 from prober.web.dialects.oracle.checker import LB_CHECKER, NLB_CHECKER
-from prober.web.server.client_limits import BODY_LIMIT
+from prober.web.server.request_body import BODY_LIMIT
 from tests.web.conftest import Client
 from tests.web.dialects.oracle.conftest import oracle_world
 from tests.web.dialects.oracle.editing import WorldEditor
