@@ -1,4 +1,4 @@
-"""`python -m prober` is the `prober` command."""
+"""Run `python -m prober` as the `prober` command."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""The command line: one command at a time, printing; only what a command needs is imported."""
+"""The command line: parses flags, runs one command and prints; imports only what it needs."""

@@ -1,4 +1,4 @@
-"""Asks a running daemon over HTTP, with the standard library alone: `health` must start fast."""
+"""An HTTP client for a running daemon; uses only the standard library, so `health` starts fast."""
 
 import json
 from base64 import b64encode
@@ -12,20 +12,20 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 _SECONDS = 5.0
-_LIMIT = 1 << 26  # bytes of one answer
+_LIMIT = 1 << 26  # bytes of an answer
 _HINTS = {
-    401: "; it wants a good token: name its file with --token-file",
-    403: "; what was shown is not enough for this",
+    401: "; pass a valid token with --token-file",
+    403: "; the credentials do not permit this",
 }
-_REASON_LIMIT = 200  # bytes of an answer that is an error
+_REASON_LIMIT = 200  # bytes of an error answer
 
 
-class Unanswered(Exception):  # noqa: N818  (reads as what happened to the question)
-    """The daemon could not be asked, or what answered is not one."""
+class Unanswered(Exception):  # noqa: N818  (describes what happened to the request)
+    """The daemon cannot be reached, or the answer is not one of prober's."""
 
 
 def token_in(file: str | None) -> str | None:
-    """Return the token that a file holds, None without a file; raise `Unanswered`."""
+    """Return the token in a file, or None without a file; raise `Unanswered` if it is unusable."""
     if file is None:
         return None
     try:
@@ -35,17 +35,17 @@ def token_in(file: str | None) -> str | None:
     except ValueError:
         token = ""
     if not token or not token.isprintable() or " " in token:
-        raise Unanswered(f"the token file {file!r} does not hold a token on one line")
+        raise Unanswered(f"the token file {file!r} does not contain a token on a single line")
     return token
 
 
 def ask(
     url: str, path: str, query: Mapping[str, str] | None = None, *, token: str | None = None
 ) -> bytes:
-    """Return what the daemon answers to a GET, or raise `Unanswered`.
+    """Return the daemon's answer to a GET, or raise `Unanswered`.
 
-    User and password in the URL are sent as basic authentication, unless there is a token. A proxy
-    from the environment is not used: the address is meant as it is written.
+    A user and password in the URL are sent as basic authentication, unless there is a token. Proxy
+    settings in the environment are ignored, so the request goes to exactly this address.
     """
     address, authorization = _without_password(url)
     if token is not None:
@@ -65,12 +65,12 @@ def ask(
     except (OSError, HTTPException) as error:
         raise Unanswered(f"{address}: {_why(error)}") from None
     if len(content) > _LIMIT:
-        raise Unanswered(f"{address}{path}: an answer of more than {_LIMIT} bytes")
+        raise Unanswered(f"{address}{path}: the answer is longer than {_LIMIT} bytes")
     return content
 
 
 def _without_password(url: str) -> tuple[str, str | None]:
-    """Return the URL without user and password, and these as a header's value."""
+    """Return the URL without user and password, and these as the value of a header."""
     parts = urlsplit(url)
     user, separator, host = parts.netloc.rpartition("@")
     basic = f"Basic {b64encode(unquote(user).encode()).decode()}" if separator else None
@@ -78,7 +78,7 @@ def _without_password(url: str) -> tuple[str, str | None]:
 
 
 def _reason(error: HTTPError) -> str:
-    """Return the line of text that the daemon gives as its reason, or what the status means."""
+    """Return the line of text in which the daemon gives its reason, or the reason of the status."""
     said = ""
     if error.headers.get_content_type() == "text/plain":
         with suppress(OSError, HTTPException):
@@ -96,7 +96,7 @@ def _why(error: OSError | HTTPException) -> str:
 def ask_json(
     url: str, path: str, query: Mapping[str, str] | None = None, *, token: str | None = None
 ) -> Any:
-    """Return the JSON that the daemon answers with, or raise `Unanswered`."""
+    """Return the daemon's JSON answer, or raise `Unanswered`."""
     content = ask(url, path, query, token=token)
     try:
         return json.loads(content)
@@ -107,7 +107,7 @@ def ask_json(
 def all_checks(
     url: str, query: Mapping[str, str], *, token: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return every check that matches, page by page, or raise `Unanswered`."""
+    """Return every check that matches, reading page by page, or raise `Unanswered`."""
     checks: list[dict[str, Any]] = []
     marker: str | None = None
     while True:

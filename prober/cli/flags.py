@@ -1,6 +1,7 @@
-"""Flags of the command line, each with an environment variable that is read in the same way.
+"""Flags of the command line, each with an environment variable that is read the same way.
 
-A flag beats its variable, the variable beats the default. An empty variable counts as not set.
+A flag takes precedence over its variable, and the variable over the default. An empty variable
+counts as not set.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
@@ -18,7 +19,7 @@ _YES_OR_NO = {
 
 
 def yes_or_no(text: str) -> bool:
-    """Read the variable of a switch."""
+    """Read the environment variable of a switch."""
     if text.lower() not in _YES_OR_NO:
         raise ArgumentTypeError(f"expected one of {', '.join(_YES_OR_NO)}, got {text!r}")
     return _YES_OR_NO[text.lower()]
@@ -27,8 +28,8 @@ def yes_or_no(text: str) -> bool:
 class Flag(NamedTuple):
     """One flag.
 
-    `read` makes a value of its text, or raises ArgumentTypeError; a flag that reads `yes_or_no`
-    is a switch. `several` is what separates values in the variable, if there may be several.
+    `read` turns the text into a value or raises ArgumentTypeError; a flag that reads `yes_or_no` is
+    a switch. `several` separates multiple values in the variable, if the flag can be repeated.
     """
 
     name: str
@@ -40,17 +41,17 @@ class Flag(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The name of the parsed value."""
+        """The name of the parsed value in the namespace."""
         return self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
-        """The environment variable that stands for it."""
+        """The environment variable of the flag."""
         return f"PROBER_{self.key.upper()}"
 
     def add_to(self, parser: ArgumentParser) -> None:
-        """Make a parser know it; until `complete`, a flag that was not given is None."""
-        default = "" if self.default is None else f"default {self.default}; "
+        """Add the flag to a parser; until `complete`, the value of a flag not given is None."""
+        default = "" if self.default is None else f"default: {self.default}; "
         doc = f"{self.doc} [{default}{self.variable}]".replace("%", "%%")
         name = f"--{self.name}"
         if self.read is yes_or_no:
@@ -60,7 +61,7 @@ class Flag(NamedTuple):
         parser.add_argument(name, action=action, type=self.read, metavar=self.metavar, help=doc)
 
     def without(self, environment: Mapping[str, str]) -> Any:
-        """Return the value for when the flag is not given."""
+        """Return the value for a flag that was not given."""
         text = environment.get(self.variable)
         if not text:
             return self.default
@@ -74,14 +75,14 @@ class Flag(NamedTuple):
 
 
 def complete(options: Namespace, flags: Sequence[Flag], environment: Mapping[str, str]) -> None:
-    """Fill in what was not given on the command line; raise ArgumentTypeError if it is wrong."""
+    """Fill in flags not given on the command line; raise ArgumentTypeError for wrong values."""
     for flag in flags:
         if getattr(options, flag.key) is None:
             setattr(options, flag.key, flag.without(environment))
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """Return what reads a word out of a closed set."""
+    """Return a reader for one word of a closed set."""
 
     def read(text: str) -> str:
         if text not in words:
@@ -92,7 +93,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def listen_address(text: str) -> "Target":
-    """Read HOST:PORT, an IPv6 address in brackets; port 0 lets the system pick one."""
+    """Read HOST:PORT, with an IPv6 address in brackets; port 0 lets the system pick a port."""
     from prober.model.listen_address import read_address
     from prober.model.option import Rejected
 
@@ -103,7 +104,7 @@ def listen_address(text: str) -> "Target":
 
 
 def daemon_url(text: str) -> str:
-    """Read the URL of a daemon; without a scheme it is http."""
+    """Read the URL of a daemon; the default scheme is http."""
     url = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(url)

@@ -1,7 +1,7 @@
-"""The command line: its commands, their flags, and what each of them does.
+"""The command line: its commands, their flags, and the function behind each command.
 
-What a command needs is imported when it runs: `health` and `--version` load the standard library
-and nothing else.
+Each command imports what it needs when it runs: `health` and `--version` load only the standard
+library.
 """
 
 import os
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Environment = Mapping[str, str]
 
 USAGE = 2
-"""The exit code for bad usage or a bad configuration."""
+"""The exit code for wrong usage or a bad configuration."""
 _UNKNOWN = 3
 _CHANGES = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
@@ -39,50 +39,49 @@ _STDOUT, _STDERR = 1, 2
 
 CONFIG = Flag(
     "config",
-    "configuration file; default ./config/prober.yaml, then /etc/prober/prober.yaml",
+    "configuration file; default: ./config/prober.yaml, then /etc/prober/prober.yaml",
     metavar="FILE",
 )
 LISTEN = Flag(
     "listen",
-    "serve API and page here, may be given several times (in the variable: separated by commas); "
-    "port 0 picks one; default server.listen of the configuration, else 127.0.0.1:7762",
+    "address of the API and the status page; can be repeated (in the variable: separated by "
+    "commas); port 0 picks a free port; default: server.listen in the configuration, else "
+    "127.0.0.1:7762",
     listen_address,
     metavar="HOST:PORT",
     several=",",
 )
 STATE_DIR = Flag(
     "state-dir",
-    "keep the state here; default server.state_dir of the configuration, else in memory only",
+    "directory for the state; default: server.state_dir in the configuration, else in memory only",
     metavar="DIR",
 )
-LOG_FORMAT = Flag(
-    "log-format", "format of the log", one_of("json", "console"), "json|console", "json"
-)
+LOG_FORMAT = Flag("log-format", "log format", one_of("json", "console"), "json|console", "json")
 DEMO_LOG_FORMAT = LOG_FORMAT._replace(
-    doc="format of the log; default console on a terminal, json elsewhere", default=None
+    doc="log format; default: console on a terminal, otherwise json", default=None
 )
 LOG_LEVEL = Flag(
     "log-level",
-    "least level that is logged",
+    "lowest level to log",
     one_of("debug", "info", "warning", "error", "critical"),
     "LEVEL",
     "info",
 )
 ALLOW_SHRINK = Flag(
-    "allow-shrink", "let a reload drop more than half of the checks", yes_or_no, default=False
+    "allow-shrink", "allow a reload to drop more than half of the checks", yes_or_no, default=False
 )
-URL = Flag("url", "the daemon to ask", daemon_url, "URL", "http://127.0.0.1:7762")
-TOKEN_FILE = Flag("token-file", "file with the token that the daemon wants", metavar="FILE")
-JSON = Flag("json", "print the checks as the API gives them", yes_or_no, default=False)
+URL = Flag("url", "URL of the daemon", daemon_url, "URL", "http://127.0.0.1:7762")
+TOKEN_FILE = Flag("token-file", "file with a token for the daemon", metavar="FILE")
+JSON = Flag("json", "print the checks as JSON, as in the API", yes_or_no, default=False)
 PLAN_JSON = JSON._replace(doc="print the plan as JSON")
-WATCH = Flag("watch", "show them again and again until Ctrl-C", yes_or_no, default=False)
-INTERVAL = Flag("interval", "time between two looks of --watch", seconds, "SECONDS", 1.0)
-POOL = Flag("pool", "only this pool", metavar="NAME")
-MONITOR = Flag("monitor", "only this monitor", metavar="NAME")
+WATCH = Flag("watch", "refresh until Ctrl-C", yes_or_no, default=False)
+INTERVAL = Flag("interval", "time between two refreshes of --watch", seconds, "SECONDS", 1.0)
+POOL = Flag("pool", "show only this pool", metavar="NAME")
+MONITOR = Flag("monitor", "show only this monitor", metavar="NAME")
 MONITOR_TO_PROBE = Flag("monitor", "probe each backend of this monitor", metavar="NAME")
 SET = Flag(
     "set",
-    "a key of the monitor and its value, JSON or as in YAML, may be given several times "
+    "set a key of the monitor; the value is JSON or as in YAML; can be repeated "
     "(in the variable: one per line)",
     metavar="KEY=VALUE",
     several="\n",
@@ -90,7 +89,7 @@ SET = Flag(
 
 
 class Command(NamedTuple):
-    """One sub-command: what it is called with, and what it does."""
+    """A subcommand: its name, summary, flags and notes, and the function that runs it."""
 
     name: str
     summary: str
@@ -100,7 +99,7 @@ class Command(NamedTuple):
 
 
 def _run(options: Namespace, environment: Environment) -> int:
-    """Serve what the configuration says until a signal ends it."""
+    """Run the daemon until a signal stops it."""
     import structlog
 
     from prober.daemon import launch
@@ -136,14 +135,14 @@ def _run(options: Namespace, environment: Environment) -> int:
 
 
 def _load(options: Namespace, environment: Environment) -> "Config":
-    """Read the configuration, found where it is looked for; raise `ConfigError`."""
+    """Read the configuration from the first place where there is one; raise `ConfigError`."""
     from prober.daemon.loading import Source
 
     return Source(path=options.config, environment=environment).load()
 
 
 def _demo(options: Namespace, _: Environment) -> int:
-    """Serve a model whose targets live in this very process."""
+    """Run the daemon on targets that live in this process."""
     from contextlib import AsyncExitStack
 
     from prober.daemon import launch
@@ -165,7 +164,7 @@ def _demo(options: Namespace, _: Environment) -> int:
 
 
 def _check(options: Namespace, environment: Environment) -> int:
-    """Print every problem, or what the configuration amounts to and what may surprise."""
+    """Print every problem, or a summary and warnings."""
     from prober.config.advice import surprises
     from prober.config.problem import ConfigError
     from prober.model.monitor import probe_rate
@@ -190,7 +189,7 @@ def _check(options: Namespace, environment: Environment) -> int:
 
 
 def _plan(options: Namespace, environment: Environment) -> int:
-    """Tell what a reload of a running daemon would do."""
+    """Print what a reload of a running daemon would do."""
     import json
 
     from prober.cli import plan
@@ -210,7 +209,7 @@ def _plan(options: Namespace, environment: Environment) -> int:
             print(clean(str(problem)))
         return USAGE
     except Unanswered as unanswered:
-        print(f"prober plan: cannot ask the daemon: {clean(str(unanswered))}", file=sys.stderr)
+        print(f"prober plan: cannot reach the daemon: {clean(str(unanswered))}", file=sys.stderr)
         return 1
     if options.json:
         print(json.dumps(plan.as_json(found)))
@@ -224,7 +223,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _schema(_: Namespace, __: Environment) -> int:
-    """Print what an editor needs to complete and check a configuration."""
+    """Print the JSON schema of the configuration."""
     import json
 
     from prober.config.schema import json_schema
@@ -234,7 +233,7 @@ def _schema(_: Namespace, __: Environment) -> int:
 
 
 def _probe(options: Namespace, environment: Environment) -> int:
-    """Probe once, with the engine of the daemon, and tell each step."""
+    """Probe once, with the engine of the daemon, and print each step."""
     import asyncio
 
     from prober.cli import single_probe
@@ -288,7 +287,7 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
 
 
 def _status(options: Namespace, environment: Environment) -> int:
-    """Show the checks of a running daemon, the worst first."""
+    """Show the checks of a running daemon, problems first."""
     import time
 
     from prober.cli import status_view
@@ -308,14 +307,14 @@ def _status(options: Namespace, environment: Environment) -> int:
     try:
         view = look()
     except Unanswered as unanswered:
-        print(f"prober status: cannot ask the daemon: {clean(str(unanswered))}", file=sys.stderr)
+        print(f"prober status: cannot reach the daemon: {clean(str(unanswered))}", file=sys.stderr)
         return _UNKNOWN
     screen.show(view)
     return EXIT_CODES[view.status]
 
 
 def _health(options: Namespace, _: Environment) -> int:
-    """Ask a daemon whether it is well; say something only if it is not."""
+    """Check whether a daemon is healthy; print something only if it is not."""
     from prober.cli.client import Unanswered, ask, token_in
     from prober.model.wording import clean
 
@@ -334,8 +333,8 @@ COMMANDS = (
         _run,
         (CONFIG, LISTEN, STATE_DIR, LOG_FORMAT, LOG_LEVEL, ALLOW_SHRINK),
         """\
-SIGTERM and SIGINT stop it, SIGHUP reloads the configuration.
-Exit status: 0 after a clean stop, 2 bad configuration or usage, 1 anything else.
+SIGTERM and SIGINT stop the daemon, SIGHUP reloads the configuration.
+Exit status: 0 after a clean stop, 2 for a bad configuration or wrong usage, 1 otherwise.
 
 examples:
   prober run --config /etc/prober/prober.yaml
@@ -343,12 +342,12 @@ examples:
     ),
     Command(
         "demo",
-        "run on targets of its own, to see every status within 15 s",
+        "run the daemon on its own demo targets and show every status within 15 s",
         _demo,
         (LISTEN, DEMO_LOG_FORMAT, LOG_LEVEL),
         """\
-The targets are healthy, failing, flapping, slow, undecided, with a certificate that is about to
-expire; they speak TCP, UDP, HTTP, TLS and gRPC and live in the same process on loopback addresses.
+The demo targets are healthy, failing, flapping, slow, undecided, or have a certificate that expires
+soon. They use TCP, UDP, HTTP, TLS and gRPC and run in the same process, on loopback addresses.
 
 examples:
   prober demo
@@ -356,12 +355,12 @@ examples:
     ),
     Command(
         "check",
-        "validate a configuration without starting",
+        "validate a configuration without starting the daemon",
         _check,
         (CONFIG,),
         """\
-Prints every problem as FILE:LINE: key.path: message; on success a summary, and warnings about what
-is allowed but likely not meant.
+Prints every problem as FILE:LINE: key.path: message. If there are none, prints a summary, and
+warnings about settings that are valid but probably not intended.
 Exit status: 0, or 2 if there are problems.
 
 example:
@@ -369,18 +368,17 @@ example:
     ),
     Command(
         "plan",
-        "tell what a reload of a running daemon would do",
+        "show what a reload of a running daemon would do",
         _plan,
         (CONFIG, URL, TOKEN_FILE, PLAN_JSON),
         """\
-Compares the file with what the daemon runs: + comes, - goes, ~ changes, ? cannot be compared,
-because the daemon shows no secrets, = was edited over the API, which a reload leaves alone unless
-the file says something else since.
-Monitors and pools are compared, not `server` and `page`.
-Exit status: 0 nothing to do, 3 changes, 2 bad configuration, 1 the daemon cannot be asked.
+Compares the configuration file with the running daemon. + is added, - is removed, ~ changes,
+? cannot be compared because the daemon does not show secrets, = was edited over the API; the line
+says whether the edit stays or is dropped. Compares monitors and pools, but not `server` and `page`.
+Exit status: 0 no changes, 3 changes, 2 bad configuration, 1 the daemon cannot be reached.
 
 example:
-  prober plan --config config/prober.yaml && echo nothing to do""",
+  prober plan --config config/prober.yaml && echo no changes""",
     ),
     Command(
         "schema",
@@ -388,7 +386,8 @@ example:
         _schema,
         (),
         """\
-Editors that use yaml-language-server complete and check a file whose first line is
+In editors that use yaml-language-server, start the configuration with this line to get completion
+and validation:
   # yaml-language-server: $schema=prober.schema.json
 
 example:
@@ -396,14 +395,14 @@ example:
     ),
     Command(
         "probe",
-        "probe once and print each step with its time",
+        "run one probe and print each step with its time",
         _probe,
         (SET, MONITOR_TO_PROBE, CONFIG),
         """\
-TYPE is TCP, UDP_CONNECT, HTTP, HTTPS, TLS or GRPC, TARGET is host:port, an IPv6 address in
+TYPE is TCP, UDP_CONNECT, HTTP, HTTPS, TLS or GRPC. TARGET is host:port, with an IPv6 address in
 brackets. The keys of --set are those of a monitor in the configuration.
-Exit status as of a Nagios plugin, judged on this one probe: 0 OK, 1 WARNING, 2 CRITICAL,
-3 UNKNOWN. Bad usage is 2 as well, a configuration that cannot be used 3.
+Exit status as for a Nagios plugin, judged by this one probe: 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN. Also 2 for wrong usage, and 3 for a configuration that cannot be used.
 
 examples:
   prober probe TCP 10.0.0.3:22
@@ -417,8 +416,8 @@ examples:
         _status,
         (URL, TOKEN_FILE, JSON, WATCH, INTERVAL, POOL, MONITOR),
         """\
-Exit status as of a Nagios plugin, for the worst check shown: 0 OK, 1 WARNING, 2 CRITICAL,
-3 UNKNOWN; also 3 when there is no check to show or the daemon cannot be asked.
+Exit status as for a Nagios plugin, from the worst check shown: 0 OK, 1 WARNING, 2 CRITICAL,
+3 UNKNOWN. Also 3 if there is no check to show or the daemon cannot be reached.
 
 examples:
   prober status --watch
@@ -427,18 +426,18 @@ examples:
     ),
     Command(
         "health",
-        "ask a running daemon whether it is well",
+        "check whether a running daemon is healthy",
         _health,
         (URL, TOKEN_FILE),
         """\
-Made for a container's HEALTHCHECK: says nothing if all is well.
-Exit status: 0 or 1.""",
+Meant for the HEALTHCHECK of a container: prints nothing if the daemon is healthy.
+Exit status: 0 healthy, 1 not healthy or not reachable.""",
     ),
 )
 
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Run the command line and return the exit code; bad usage raises SystemExit(2)."""
+    """Run the command line and return the exit code; wrong usage raises SystemExit(2)."""
     environment = os.environ if environment is None else environment
     _settle_streams()
     try:
@@ -448,7 +447,7 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Who read the output has gone. What is still buffered must not fail again at the exit.
+        # The reader of the output is gone. What is still buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except KeyboardInterrupt:
@@ -456,9 +455,9 @@ def main(arguments: Sequence[str] | None = None, environment: Environment | None
 
 
 def _settle_streams() -> None:
-    """Lead closed streams to nowhere; print what an encoding does not know in escapes.
+    """Redirect closed streams to /dev/null, and escape what the encoding of stdout lacks.
 
-    A socket would take the number of a closed stream, and then be written to.
+    Otherwise a socket could get the file number of a closed stream, and be written to.
     """
     while (free := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         continue
@@ -468,14 +467,14 @@ def _settle_streams() -> None:
     if sys.stderr is None:
         sys.stderr = TextIOWrapper(FileIO(_STDERR, "w", closefd=False))
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does of itself
+        sys.stdout.reconfigure(errors="backslashreplace")  # the default for stderr
 
 
 def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:
     parser = ArgumentParser(
         prog="prober",
-        description="A health-check daemon that probes backends as a load balancer would.",
-        epilog="Each flag can also be set by the environment variable named in its help.",
+        description="A health-check daemon that probes backends the way a load balancer does.",
+        epilog="Each flag has an environment variable, named in its help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"prober {__version__}")
@@ -496,7 +495,7 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
 
 
 def _forgotten_flag(command: Command, word: str) -> str:
-    """Return what to say to somebody who names the configuration without its flag."""
+    """Return a hint for someone who passes the configuration without its flag."""
     is_file = word.endswith((".yaml", ".yml", ".json"))
     return f"; did you mean --config {word}?" if is_file and CONFIG in command.flags else ""
 
@@ -519,11 +518,11 @@ def _add(by_name: "_SubParsersAction[ArgumentParser]", command: Command) -> Argu
 
 
 def _settle_what_to_probe(options: Namespace, environment: Environment) -> None:
-    """Refuse a target beside a monitor; one that the environment names gives way to a target."""
+    """Refuse a target together with --monitor; a target overrides a monitor in the environment."""
     named = options.monitor or environment.get(MONITOR.variable)
     if options.type and not options.target:
-        raise ArgumentTypeError(f"expected TYPE and TARGET, got {options.type!r} alone")
+        raise ArgumentTypeError(f"expected TYPE and TARGET, got only {options.type!r}")
     if not options.type and not named:
         raise ArgumentTypeError("expected TYPE and TARGET, or --monitor NAME")
     if options.monitor and (options.type or options.set):
-        raise ArgumentTypeError("--monitor does not go with TYPE, TARGET or --set")
+        raise ArgumentTypeError("--monitor cannot be combined with TYPE, TARGET or --set")

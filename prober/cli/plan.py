@@ -1,4 +1,4 @@
-"""What a reload of a running daemon would do, worked out from what its API tells."""
+"""What a reload of a running daemon would do, worked out from the answers of its API."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -19,15 +19,15 @@ Name = tuple[str, ...]
 """Names one thing: `("monitor", name)`, `("pool", name)`, `("backend", pool, address:port)` or
 `("check", monitor, address:port)`."""
 Picture = dict[Name, Json]
-"""Everything that is configured, with the keys that it has."""
+"""Everything that is configured, with its keys."""
 
 _POOL_KEYS = ("id", "load_balancer", "project_id")
 _MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from", *ORIGIN_KEYS)
-_WIDEST = 60  # characters of a value that are repeated
+_WIDEST = 60  # characters of a value that are shown
 
 
 class Change(NamedTuple):
-    """A key of something that has another value afterwards; None where there is no value."""
+    """A key whose value changes; None stands for no value."""
 
     of: Name
     key: str
@@ -36,10 +36,10 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What comes, goes and changes, and the same for the checks in numbers.
+    """What is added, removed and changed, and the same for checks in numbers.
 
-    `hidden` are the keys that cannot be compared because the API does not show secrets. `edits`
-    are what was edited over the API, and what becomes of that.
+    `hidden` are keys that cannot be compared because the API does not show secrets. `edits` are
+    the edits made over the API, with what becomes of each.
     """
 
     added: list[Name]
@@ -52,12 +52,12 @@ class Plan(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do, as far as can be seen."""
+        """Whether there is nothing to do, as far as the API shows."""
         return not (self.added or self.removed or self.changes)
 
     @property
     def untouched(self) -> int:
-        """The number of checks that go on as if nothing had happened."""
+        """The number of checks that the reload does not touch."""
         return self.step.before - self.step.removed - self.changed
 
 
@@ -74,31 +74,31 @@ def running(url: str, token: str | None = None) -> Picture:
             ((c["monitor"], c["backend"], c["pool"], c["labels"]) for c in checks),
         )
     except (KeyError, TypeError, AttributeError):
-        raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+        raise Unanswered(f"{url}: cannot understand the answer; is this a prober?") from None
 
 
 def with_edits(url: str, config: Config, token: str | None = None) -> Edited:
-    """Return what a configuration is with the edits of a running daemon; raise `Unanswered`."""
+    """Return a configuration combined with a running daemon's edits, or raise `Unanswered`."""
     try:
         given = [
             Edit(each["kind"], each["id"], each["content"], each["base"], 0.0)
             for each in ask_json(url, "/api/v1/edits", token=token)["edits"]
         ]
     except (KeyError, TypeError):
-        raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+        raise Unanswered(f"{url}: cannot understand the answer; is this a prober?") from None
     return overlay(config, given)
 
 
 def fates(edited: Edited) -> Iterator[tuple[Name, str]]:
-    """Yield what was edited over the API, and what becomes of it."""
+    """Yield everything that was edited over the API, and what becomes of the edit."""
     names = edited.names()
     for named, edit in edited.edits.items():
         what = f"{edit.action} over the API"
         idle = edited.idle.get(named)
-        fate = f"idle: {Rejected(*idle)}" if idle else "which stands"
+        fate = f"inactive: {Rejected(*idle)}" if idle else "kept"
         yield (edit.kind, names[named]), f"{what}, {fate}"
     for edit, name, why in edited.superseded:
-        yield (edit.kind, name), f"{edit.action} over the API, which is dropped: {why}"
+        yield (edit.kind, name), f"{edit.action} over the API, dropped: {why}"
 
 
 def planned(model: Model) -> Picture:
@@ -112,7 +112,7 @@ def planned(model: Model) -> Picture:
 
 
 def keep_lists(now: Picture, then: Picture, model: Model) -> None:
-    """Let what a daemon learned from URLs stand in what is planned: a reload asks them anew."""
+    """Add to the plan what the daemon has learned from URLs: a reload fetches them again."""
     names = {each.name for each in model.monitors if each.targets_from and each.targets_from.url}
     for name, value in now.items():
         if name[0] in ("backend", "check") and name[1] in names:
@@ -139,7 +139,7 @@ def _picture(
 
 
 def compare(now: Picture, then: Picture) -> Plan:
-    """Return what leads from one picture to the other."""
+    """Return the changes from one picture to the other."""
     common = [name for name in then if name in now]
     changes = [change for name in common for change in _changes(name, now[name], then[name])]
     changed = {change.of for change in changes}
@@ -172,7 +172,7 @@ def _changes(name: Name, now: Json, then: Json) -> Iterator[Change]:
 
 
 def _follows(change: Change, told: set[Name]) -> bool:
-    """Tell whether a check's labels only differ since its monitor's do, which is said there."""
+    """Return whether a check's labels differ only because of its monitor's, already reported."""
     return change.of[0] == "check" and change.key == "labels" and ("monitor", change.of[1]) in told
 
 
@@ -185,7 +185,7 @@ def _hidden(now: Json, then: Json) -> Iterator[str]:
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """Yield the lines that tell a plan, the sum last."""
+    """Yield the lines of a plan, with the summary last."""
     yield from (f"+ {_words(name)}" for name in plan.added)
     yield from (f"- {_words(name)}" for name in plan.removed)
     for of, key, before, after in plan.changes:
@@ -196,8 +196,8 @@ def lines(plan: Plan) -> Iterator[str]:
     before, removed, after = plan.step
     if drops_most(plan.step, before):
         yield (
-            f"warning: drops {removed} of {before} checks: refused unless asked for twice within "
-            f"{SHRINK_WINDOW:g} s, or started with --allow-shrink"
+            f"warning: drops {removed} of {before} checks: refused unless requested twice within "
+            f"{SHRINK_WINDOW:g} s or started with --allow-shrink"
         )
     yield (
         f"checks: {after - before + removed} to add, {removed} to remove, "

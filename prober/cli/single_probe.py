@@ -1,4 +1,4 @@
-"""One probe on demand, each of its steps printed: the `probe` command."""
+"""One probe on request, with each step printed: the `probe` command."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from prober.model.status import Outcome, Reason, Result, Status
 from prober.model.wording import clean
 
 Trace = Callable[[str, float, str], None]
-"""Is told each step of a probe, the seconds since its start, and what there is to say."""
+"""Receives each step of a probe, the seconds since its start, and a detail."""
 
 ProbeOnce = Callable[[Check, Trace], Awaitable[Outcome]]
 """Probes a check once, with the engine of the daemon."""
@@ -26,7 +26,7 @@ _DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443, "TLS": 443}
 
 
 def setting_value(text: str) -> Any:
-    """Read the value of a `--set`: JSON, or what YAML makes of it as a plain scalar."""
+    """Read the value of a `--set`: JSON, or a plain YAML scalar."""
     try:
         if text[:1] in ("{", "[", '"', "'"):
             return yaml.safe_load(text)
@@ -39,7 +39,7 @@ def setting_value(text: str) -> Any:
 
 
 def settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """Make the mapping that `key=value` pairs mean, dots in a key going deeper.
+    """Return the mapping that `key=value` pairs describe; dots in a key nest it.
 
     Raises `Rejected`.
     """
@@ -53,7 +53,7 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise Rejected(f"{dotted}: {parent!r} was given a value before")
+                raise Rejected(f"{dotted}: {parent!r} already has a value")
         place[key] = setting_value(value)
     return made
 
@@ -61,10 +61,10 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
 def checks_of(
     type_name: str, target: str, given: Mapping[str, Any], read: Callable[[object], Monitor]
 ) -> list[Check]:
-    """Return the checks that a command line asks for, mostly one.
+    """Return the checks that the command line asks for, usually one.
 
-    `read` reads a monitor as the configuration does. Raises `Rejected`, whose complaints say
-    where on the command line they belong.
+    `read` reads a monitor as the configuration does. Raises `Rejected` with complaints that name
+    the place on the command line.
     """
     own = {"name": f"{type_name} {target}"[:255], "type": type_name, "targets": [target]}
     try:
@@ -84,12 +84,12 @@ def _place(complaint: Complaint, type_name: str, target: str) -> str:
     if path[0] == "targets":
         return f"TARGET: {message}{_hint(type_name, target)}"
     key = ".".join(map(str, path))
-    in_quotes = f"; as text, say, --set '{key}=\"...\"'" if message.startswith(_NOT_TEXT) else ""
+    in_quotes = f"; for text, write --set '{key}=\"...\"'" if message.startswith(_NOT_TEXT) else ""
     return f"--set {key}: {message}{in_quotes}"
 
 
 def _hint(type_name: str, target: str) -> str:
-    """Say what to write instead of a URL, or of a host without a port."""
+    """Return a hint on what to write instead of a URL or of a host without a port."""
     scheme, separator, _ = target.partition("://")
     if separator:
         try:
@@ -98,24 +98,24 @@ def _hint(type_name: str, target: str) -> str:
         except ValueError:
             return ""
         path = f" --set url_path={parts.path}" if parts.path.strip("/") else ""
-        return f"; not a URL but, say, {scheme.upper()} {parts.hostname}:{port}{path}"
+        return f"; instead of a URL, write {scheme.upper()} {parts.hostname}:{port}{path}"
     port = _DEFAULT_PORTS.get(type_name, 0)
-    return f"; say, {target}:{port}" if port and ":" not in target else ""
+    return f"; for example, {target}:{port}" if port and ":" not in target else ""
 
 
 def named_checks(model: Model, name: str) -> list[Check]:
-    """Return the checks of the monitor with this name; raise `Rejected` if there is none."""
+    """Return the checks of the monitor with this name, or raise `Rejected` if there is none."""
     if not any(monitor.name == name for monitor in model.monitors):
         near = did_you_mean(name, [monitor.name for monitor in model.monitors])
-        raise Rejected(f"no monitor is called {name!r}{near}")
+        raise Rejected(f"there is no monitor {name!r}{near}")
     checks = [check for check in model.checks() if check.monitor.name == name]
     if not checks:
-        raise Rejected(f"monitor {name!r} has no targets in its file; name one: TYPE HOST:PORT")
+        raise Rejected(f"monitor {name!r} has no targets in its file; use TYPE HOST:PORT instead")
     return checks
 
 
 def judge(monitor: Monitor, outcome: Outcome) -> tuple[Status, Outcome]:
-    """Return the status that this one probe speaks for, and the outcome with its reservation."""
+    """Return the status that this one probe indicates, and the outcome, marked if degraded."""
     expires_within = monitor.tls.expires_within if monitor.tls else None
     outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
     if outcome.result is Result.UNKNOWN:
@@ -128,7 +128,7 @@ def judge(monitor: Monitor, outcome: Outcome) -> tuple[Status, Outcome]:
 async def run(
     checks: Sequence[Check], probe: ProbeOnce, write: Callable[[str], None], *, colour: bool
 ) -> Status:
-    """Probe one check after the other, writing a line for each step; return the worst status."""
+    """Run the probes one after another, write a line for each step; return the worst status."""
 
     def step(name: str, seconds: float, detail: str) -> None:
         words = f"{clean(name.replace('_', ' ')):<10}  {clean(detail)}".rstrip()

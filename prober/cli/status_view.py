@@ -1,4 +1,4 @@
-"""The table of a running daemon's checks, problems first, once or over and over."""
+"""The table of a running daemon's checks, problems first, shown once or refreshed."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ _ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
 
 
 class Row(NamedTuple):
-    """One check as the table shows it; the order of the fields is that of the columns."""
+    """One row of the table; the fields are in the order of the columns."""
 
     monitor: str
     backend: str
@@ -33,16 +33,16 @@ class Row(NamedTuple):
 
 
 class StatusView(NamedTuple):
-    """What the daemon said at one moment; the checks are as the API gives them."""
+    """The daemon's answer at one moment, with the checks as in the API."""
 
     title: str
     checks: Sequence[Mapping[str, Any]]
     asked: str = ""
-    """What was asked for, in words, if it was not all."""
+    """The filter in words, or empty."""
 
     @property
     def status(self) -> Status:
-        """The worst status of the checks that are probed."""
+        """The worst status of the enabled checks."""
         return worst(Status(each["status"]) for each in self.checks if not _is_disabled(each))
 
 
@@ -56,7 +56,7 @@ def look(url: str, query: Mapping[str, str], token: str | None = None) -> Status
         for check in checks:
             row(check, 0.0)
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise Unanswered(f"{url}: the answer cannot be read; is this a prober?") from None
+        raise Unanswered(f"{url}: cannot understand the answer; is this a prober?") from None
     asked = "".join(f" of {key} {value!r}" for key, value in query.items())
     return StatusView(clean(title), checks, clean(asked))
 
@@ -67,7 +67,7 @@ def _is_disabled(check: Mapping[str, Any]) -> bool:
 
 
 def row(check: Mapping[str, Any], now: float) -> Row:
-    """Return the row of one check of the API at a unix time."""
+    """Return the row for a check from the API at a unix time."""
     since = datetime.fromisoformat(check["since"]).timestamp()
     return Row(
         clean(check["monitor"]),
@@ -95,7 +95,7 @@ def _last(type_name: str, last: Mapping[str, Any] | None) -> str:
 
 
 def lines(view: StatusView, *, now: float, width: int | None, colour: bool) -> list[str]:
-    """Return the lines that show a view: a summary, then a table if there are checks."""
+    """Return the lines of a view: a summary, then a table if there are checks."""
     statuses = Counter(Status(check["status"]) for check in view.checks if not _is_disabled(check))
     counts = ", ".join(f"{statuses[status]} {status}" for status in _ORDER)
     if disabled := len(view.checks) - statuses.total():
@@ -108,7 +108,7 @@ def lines(view: StatusView, *, now: float, width: int | None, colour: bool) -> l
     if not view.checks:
         return [summary]
     rows = sorted((row(check, now) for check in view.checks), key=_problems_first)
-    spare = Row._fields.index("last")  # what was found may be cut before what it was found of
+    spare = Row._fields.index("last")  # cut this column first: names matter more
     return [summary, "", *table([_HEADINGS, *rows], width=width, colour=colour, spare=spare)]
 
 
@@ -117,9 +117,9 @@ def _problems_first(each: Row) -> tuple[int, str, str]:
 
 
 class Screen:
-    """Where views are shown: a terminal's width is kept, anything else gets lines in full.
+    """Shows views: fitted to the width on a terminal, in full anywhere else.
 
-    `wall` gives unix time; `as_json` shows the checks as the API gives them.
+    `wall` returns unix time; `as_json` shows the checks as in the API.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Screen:
         self._write("\n".join(self._lines(view, width)) + "\n")
 
     def show_again(self, view: StatusView | None, trouble: str) -> None:
-        """Show the latest view in place of the one before, and why there is none newer."""
+        """Replace the shown view with the latest one, and say why there is none newer."""
         size = shutil.get_terminal_size() if self._out.isatty() else None
         shown = self._lines(view, size.columns if size else None) if view else []
         if trouble:
@@ -146,22 +146,22 @@ class Screen:
             return
         if len(shown) > size.lines:
             shown = [*shown[: size.lines - 1], f"... {len(shown) - size.lines + 1} more"]
-        # From the top left, each line up to its end, then what is left below; meanwhile without
-        # wrapping. A screen that is cleared first flickers.
+        # Write from the top left, erase the rest of each line, then what is left below, without
+        # wrapping. Clearing the screen first would flicker.
         self._write("\x1b[?7l\x1b[H" + "\x1b[K\n".join(shown) + "\x1b[K\x1b[J\x1b[?7h")
 
     def leave(self) -> None:
-        """End below what was shown, even if it was interrupted half-way."""
+        """Move below what is shown, even if it was interrupted half-way."""
         if not self._as_json:
             self._write("\x1b[0m\x1b[?7h\n" if self._out.isatty() else "\n")
 
     def _lines(self, view: StatusView, width: int | None) -> list[str]:
-        if self._as_json:  # a DEL is the one control character that JSON does not escape
+        if self._as_json:  # DEL is the one control character that JSON does not escape
             return [json.dumps({"checks": view.checks}).replace("\x7f", "\\u007f")]
         return lines(view, now=self._wall(), width=width, colour=self._colour)
 
     def _trouble(self, why: str) -> str:
-        why = f"cannot ask the daemon, trying again: {clean(why)}"
+        why = f"cannot reach the daemon, retrying: {clean(why)}"
         return json.dumps({"error": why}) if self._as_json else why
 
     def _write(self, text: str) -> None:
@@ -176,7 +176,7 @@ def watch(
     interval: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
-    """Show what the daemon says every `interval` seconds until Ctrl-C; return the last status."""
+    """Show the daemon's checks every `interval` seconds until Ctrl-C; return the last status."""
     view: StatusView | None = None
     with suppress(KeyboardInterrupt):
         while True:

@@ -1,4 +1,4 @@
-"""Text for a terminal: nothing from outside reaches it raw, and tables fit its width."""
+"""Text for a terminal: escapes everything from outside, and fits tables to the width."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ COLOURS: Mapping[str, str] = {
     Status.CRITICAL: "1;31",
     Status.UNKNOWN: "35",
 }
-"""The SGR parameters that a word is painted with; a status is always a word as well."""
+"""The SGR parameters for a word's colour; a status is always written as a word too."""
 
 _GAP = "  "
-_NARROWEST = len(Status.CRITICAL)  # a column is not cut below this, so no status ever is
+_NARROWEST = len(Status.CRITICAL)  # no column is cut below this, so statuses are never cut
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
+    """Return the number of terminal columns that the text takes."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -33,7 +33,7 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """Return the text, cut with an ellipsis where it is wider."""
+    """Return the text, cut with an ellipsis if it is wider."""
     if columns(text) <= width:
         return text
     taken, kept = 0, ""
@@ -46,13 +46,13 @@ def cut(text: str, width: int) -> str:
 
 
 def paint(text: str, word: str) -> str:
-    """Return the text in the colour of a word; without one, as it is."""
+    """Return the text in the colour for a word, or as it is if there is none."""
     colour = COLOURS.get(word)
     return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Tell whether a stream is a terminal on which nobody declined colours (no-color.org)."""
+    """Return whether a stream is a terminal and colours are not disabled (no-color.org)."""
     if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
         return False
     return stream.isatty()
@@ -63,7 +63,7 @@ def table(
 ) -> list[str]:
     """Return rows of clean cells as aligned lines.
 
-    To fit a width, the `spare` column (unless told, the last) is cut first, then the widest.
+    To fit a width, cut the `spare` column first (by default the last one), then the widest.
     """
     widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     excess = 0 if width is None else sum(widths) + len(_GAP) * (len(widths) - 1) - width

@@ -24,7 +24,7 @@ HIDDEN = "? monitor b: headers.X-Key: cannot be compared (secret)"
 
 
 WARNING = (
-    "warning: drops 3 of 4 checks: refused unless asked for twice within 60 s, "
+    "warning: drops 3 of 4 checks: refused unless requested twice within 60 s "
     "or started with --allow-shrink"
 )
 
@@ -187,7 +187,7 @@ def test_a_bad_file_and_a_daemon_that_is_away_have_exit_codes_of_their_own(tmp_p
     path.write_text("monitors: []\n")
     done = prober("plan", "--config", str(path), "--url", url)
     assert done.returncode == 1
-    assert "cannot ask the daemon" in done.stderr
+    assert "cannot reach the daemon" in done.stderr
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"monitors": 1}])

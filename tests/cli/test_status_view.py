@@ -227,7 +227,7 @@ def test_what_does_not_answer_as_a_daemon_is_unknown(
 def test_a_daemon_that_is_away_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--url", "127.0.0.1:1"], {}) == 3
     assert capsys.readouterr().err == (
-        "prober status: cannot ask the daemon: http://127.0.0.1:1: connection refused\n"
+        "prober status: cannot reach the daemon: http://127.0.0.1:1: connection refused\n"
     )
 
 
@@ -416,7 +416,7 @@ def test_watching_outlives_the_daemon_and_keeps_what_it_said_last() -> None:
     out = io.StringIO()
     view = a_view(a_check("m", "WARNING"))
     assert watch(out, "connection refused", view, f"gone{ESC}") is Status.WARNING
-    away = "cannot ask the daemon, trying again: "
+    away = "cannot reach the daemon, retrying: "
     first, *seen, last = out.getvalue().split(away)
     assert first == ""
     assert seen[0].startswith("connection refused\nWARNING  0 CRITICAL, 1 WARNING")

@@ -138,14 +138,14 @@ def test_the_command_line_shows_its_token(
         assert json.loads(capsys.readouterr().out)["checks"] == []
         assert cli.main(status, {}) == 3
         assert (
-            "HTTP 401 Unauthorized; it wants a good token: name its file" in capsys.readouterr().err
+            "HTTP 401 Unauthorized; pass a valid token with --token-file" in capsys.readouterr().err
         )
         assert cli.main([*status, "--token-file", str(tmp_path / "none")], {}) == 3
         assert "none': No such file or directory" in capsys.readouterr().err
         secret.write_text("two lines\nof text")
         assert cli.main([*status, "--token-file", str(secret)], {}) == 3
         said = capsys.readouterr().err
-        assert "does not hold a token on one line" in said
+        assert "does not contain a token on a single line" in said
         assert "two lines" not in said
 
 

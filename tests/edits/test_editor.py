@@ -586,10 +586,10 @@ def test_a_plan_says_that_edits_stand_and_which_the_file_wins_over(tmp_path: Pat
         assert (done.returncode, done.stderr) == (0, "")
         lines = done.stdout.splitlines()
         assert lines[-5:] == [
-            "= monitor n: created over the API, which stands",
-            "= monitor a: changed over the API, which stands",
-            "= monitor b: changed over the API, which stands",
-            "= monitor c: deleted over the API, which stands",
+            "= monitor n: created over the API, kept",
+            "= monitor a: changed over the API, kept",
+            "= monitor b: changed over the API, kept",
+            "= monitor c: deleted over the API, kept",
             "checks: 0 to add, 0 to remove, 0 to change, 3 untouched",
         ]
         changed = writable(tcp("a", port), tcp("b", port, fall=7), tcp("c", port))
@@ -601,7 +601,7 @@ def test_a_plan_says_that_edits_stand_and_which_the_file_wins_over(tmp_path: Pat
         assert {
             "~ monitor b: fall: 3 -> 7",
             "~ monitor b: rise: 9 -> 2",
-            f"= monitor b: changed over the API, which is dropped: {why}",
+            f"= monitor b: changed over the API, dropped: {why}",
             "checks: 0 to add, 0 to remove, 1 to change, 2 untouched",
         } <= set(lines)
         assert running.get("/-/reload", "POST")[0] == 200
