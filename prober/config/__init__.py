@@ -1,1 +1,1 @@
-"""The configuration floor: files become a model, and every mistake in them is named at once."""
+"""Reads configuration files into a model and reports all mistakes in them at once."""

@@ -1,4 +1,4 @@
-"""What a valid configuration may do that its author did not mean: advice, not problems."""
+"""Warnings about a valid configuration that probably does not do what its author intended."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -10,7 +10,7 @@ from prober.model.secret import secrets_of
 
 
 def surprises(model: Model) -> Iterator[str]:
-    """Yield a sentence for each thing that is allowed but likely not meant."""
+    """Yield a sentence for each setting that is valid but probably not intended."""
     yield from _idle_pools(model)
     yield from _long_timeouts(model)
     yield from _bounds_never_met(model)
@@ -23,9 +23,9 @@ def _idle_pools(model: Model) -> Iterator[str]:
     asked_for = {m.name for m in model.monitors if m.targets_from and m.targets_from.url}
     for pool in model.pools:
         if not pool.backends and pool.name not in asked_for:
-            yield f"pool {pool.name!r} has no backends: its status will be UNKNOWN"
+            yield f"pool {pool.name!r} has no backends, so its status is UNKNOWN"
         elif pool.name not in probed:
-            yield f"pool {pool.name!r} is probed by no enabled monitor: its status will be UNKNOWN"
+            yield f"pool {pool.name!r} is not probed by any enabled monitor: its status is UNKNOWN"
 
 
 def _long_timeouts(model: Model) -> Iterator[str]:
@@ -34,7 +34,7 @@ def _long_timeouts(model: Model) -> Iterator[str]:
             yield (
                 f"monitor {monitor.name!r}: timeout {in_units(monitor.timeout)} is longer than "
                 f"interval {in_units(monitor.interval)}: a probe that takes longer than the "
-                "interval makes the next ones be skipped"
+                "interval causes the next ones to be skipped"
             )
 
 
@@ -43,7 +43,7 @@ def _bounds_never_met(model: Model) -> Iterator[str]:
         if monitor.slow is not None and monitor.slow >= monitor.timeout:
             yield (
                 f"monitor {monitor.name!r}: slow {in_units(monitor.slow)} is not shorter than "
-                f"timeout {in_units(monitor.timeout)}: no probe can be that slow and good"
+                f"timeout {in_units(monitor.timeout)}, so it can never take effect"
             )
 
 
@@ -54,12 +54,12 @@ def _secrets_in_clear(model: Model) -> Iterator[str]:
             if in_clear and option.hides(str(path[-1])):
                 yield (
                     f"monitor {monitor.name!r}: {dotted(path)} is a secret in plain text; "
-                    "{file: PATH} or {env: NAME} keeps it out of the configuration"
+                    "use {file: PATH} or {env: NAME} to keep it out of the configuration"
                 )
 
 
 def _crowded_udp_hosts(model: Model) -> Iterator[str]:
-    """Compare what is asked of each host with the pace at which it is probed over UDP."""
+    """Compare the configured rate for each host with the pace of UDP probes."""
     wanted: dict[str, list[float]] = {}
     for check in model.checks():
         if check.monitor.probe.datagram and check.monitor.enabled:
@@ -67,7 +67,7 @@ def _crowded_udp_hosts(model: Model) -> Iterator[str]:
     for host, rates in wanted.items():
         if sum(rates) * UDP_PACE > 1 + 1e-9:
             yield (
-                f"host {host}: {sum(rates):.3g} UDP probes per second are asked for, but UDP "
+                f"host {host}: {sum(rates):.3g} UDP probes per second are configured, but UDP "
                 f"probes of one host are kept {UDP_PACE} s apart: with {len(rates)} "
                 f"check{'s' * (len(rates) > 1)} each is probed about every "
                 f"{len(rates) * UDP_PACE:.3g} s"

@@ -1,4 +1,4 @@
-"""What a reload would do: two models compared, check by check."""
+"""What a reload does: compares two models, check by check."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -9,10 +9,10 @@ from prober.model.pool import Pool
 
 
 class Changes(NamedTuple):
-    """The checks of two models; of a changed one, what it was and what it is to be.
+    """The differences between the checks of two models; changed checks with their old version.
 
-    `same` is the number of those that stand in no list, because their monitor and their pool are
-    the very same objects in both.
+    `same` counts checks that are in no list, because their monitor and their pool are identical
+    objects in both models.
     """
 
     added: list[Check]
@@ -23,7 +23,7 @@ class Changes(NamedTuple):
 
 
 def changes(old: Model, new: Model) -> Changes:
-    """Compare what is probed and shown; that a pool gains a backend changes none of the others."""
+    """Compare two models; a backend added to a pool does not change the pool's other checks."""
     old, new, same = _without_the_same(old, new)
     before = {check.key: check for check in old.checks()}
     same_monitors = _common(map(_policy, old.monitors), map(_policy, new.monitors))
@@ -49,7 +49,7 @@ def changes(old: Model, new: Model) -> Changes:
 def _without_the_same(old: Model, new: Model) -> tuple[Model, Model, int]:
     """Leave out monitors that are the same object with the same pool; return their checks' number.
 
-    An edit of one monitor among thousands is so no comparison of them all.
+    This way, an edit of one monitor among thousands does not compare all of them.
     """
     old_pools = {pool.name: pool for pool in old.pools}
     new_pools = {pool.name: pool for pool in new.pools}
@@ -67,14 +67,14 @@ def _without_the_same(old: Model, new: Model) -> tuple[Model, Model, int]:
 
 
 def _rest(model: Model, pools: dict[str, Pool], alike: set[str]) -> Model:
-    """Return a model without some monitors, and the pools that the others need."""
+    """Return a model without some monitors and without the pools that only those need."""
     monitors = tuple(monitor for monitor in model.monitors if monitor.name not in alike)
     names = dict.fromkeys(monitor.pool_name for monitor in monitors)
     return Model(monitors, tuple(pools[name] for name in names))
 
 
 def _policy(monitor: Monitor) -> tuple[Any, ...]:
-    """Return what a monitor says of each of its checks, its name first."""
+    """Return the settings of a monitor that affect its checks, with its name first."""
     where = ("name", "pool", "targets", "targets_from", "origin")
     rest = (getattr(monitor, each.name) for each in fields(monitor) if each.name not in where)
     return monitor.name, *rest
@@ -85,6 +85,6 @@ def _belonging(pool: Pool) -> tuple[Any, ...]:
 
 
 def _common(old: Iterable[tuple[Any, ...]], new: Iterable[tuple[Any, ...]]) -> set[str]:
-    """Return the names of what is equal in both."""
+    """Return the names of the items that are equal in both."""
     before = {each[0]: each for each in old}
     return {each[0] for each in new if before.get(each[0]) == each}

@@ -1,4 +1,4 @@
-"""The files that a configuration is read from, and the traces of what was found in them."""
+"""Reads configuration files, and remembers hashes of what it found."""
 
 import errno
 import pathlib
@@ -7,14 +7,14 @@ from hashlib import sha256
 from typing import NamedTuple
 
 SIZE_LIMIT = 256 * 1024 * 1024
-"""Bytes of one file."""
+"""Maximum bytes of one file."""
 
 
 class FileHashes(NamedTuple):
-    """What a reading looked at, so that a later look can tell whether anything differs.
+    """What was read, so that a later look can detect differences.
 
-    `prints` has a hash of each file's content, None for a file that could not be read; `listings`
-    has, for each pattern and the directory it starts at, the files that it named.
+    `prints` has a hash of each file's content, or None for an unreadable file; `listings` has the
+    matching files for each pattern and the directory that it is relative to.
     """
 
     prints: dict[str, str | None]
@@ -22,14 +22,14 @@ class FileHashes(NamedTuple):
 
 
 class OverBudgetError(Exception):
-    """More is to be read than the reader wanted to read here."""
+    """There is more to read than the budget allows."""
 
 
 class Disk:
-    """Reads files and remembers their traces.
+    """Reads files and remembers their hashes.
 
     Args:
-        budget: Bytes to read altogether; beyond them, `OverBudgetError`.
+        budget: The total number of bytes to read; beyond it, raise `OverBudgetError`.
     """
 
     def __init__(self, budget: int | None = None) -> None:
@@ -46,7 +46,7 @@ class Disk:
         return content.decode()
 
     def matches(self, pattern: str, directory: str) -> list[str]:
-        """Return the files that a pattern names; without wildcards it names one, there or not."""
+        """Return the files that match a pattern; a name without wildcards is returned as it is."""
         if not has_magic(pattern):
             return [pattern]
         found = list_files(pattern, directory)
@@ -55,12 +55,12 @@ class Disk:
 
 
 def list_files(pattern: str, directory: str) -> tuple[str, ...]:
-    """Return the files that match a pattern that starts at a directory, in order."""
+    """Return the files that match a pattern relative to a directory, in order."""
     return tuple(sorted(glob(pattern, root_dir=directory or None, recursive=True)))  # noqa: PTH207  (Path.glob takes no absolute pattern)
 
 
 def fingerprint(path: str) -> str | None:
-    """Return the hash of a file's content as in `FileHashes`, None if it cannot be read."""
+    """Return the hash of a file's content as in `FileHashes`, or None if it cannot be read."""
     try:
         return _print(_content(path, None))
     except OSError:

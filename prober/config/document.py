@@ -1,4 +1,4 @@
-"""Documents: the text of a YAML or JSON file as plain values, and the line of each of them."""
+"""Documents: the text of a YAML or JSON file as plain values, with the line of each value."""
 
 import re
 from collections.abc import Callable
@@ -13,11 +13,11 @@ _JSON = re.compile(r"\s*[\[{][\[{\s]*[\"\]}]")
 
 
 class Document(NamedTuple):
-    """A file's values, and what is wrong with it as YAML or JSON.
+    """The values of a file, and its mistakes as YAML or JSON.
 
-    `place` gives the line of the value at a path (of a missing one: of what should hold it), and
-    a hint if the file's format may have misled who wrote the value. `mistaken` are the paths that
-    the problems are about: what stands there is not judged any further.
+    `place` returns the line of the value at a path (for a missing value, of the object that should
+    contain it), and a hint if the file format may have misled the author. `mistaken` are the paths
+    of the problems; their values are not validated any further.
     """
 
     source: str
@@ -27,7 +27,7 @@ class Document(NamedTuple):
     mistaken: frozenset[Path]
 
     def line(self, path: Path) -> int:
-        """Return the line on which a value stands."""
+        """Return the line of a value."""
         return self.place(path, "")[0]
 
     def problem(self, path: Path, message: str) -> Problem:

@@ -1,4 +1,4 @@
-"""JSON: read by the standard library, far faster than YAML; lines are found only on demand."""
+"""Reads JSON with the standard library, which is fast; looks for lines only when needed."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def _line(text: str, position: int) -> int:
 
 
 class _Place:
-    """Where a JSON value stands, and those in it."""
+    """The line of a JSON value, and those of the values inside it."""
 
     __slots__ = ("inside", "line")
 
@@ -60,13 +60,13 @@ class _Place:
 
 
 class _JsonPlaces:
-    """The lines of the values in a valid JSON text, found out only when one is asked for."""
+    """The lines of the values in a valid JSON text, computed when first needed."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def place(self, path: Path, _: str) -> tuple[int, str]:
-        """Return the line of the value at a path, or else of what should hold it."""
+        """Return the line of the value at a path, or of the object that should contain it."""
         place = self._found[0]
         for step in path:
             if step not in place.inside:
@@ -76,7 +76,7 @@ class _JsonPlaces:
 
     @property
     def mistakes(self) -> list[Mistake]:
-        """The keys that stand twice."""
+        """The duplicate keys."""
         return self._found[1]
 
     @cached_property
@@ -96,7 +96,7 @@ class _JsonPlaces:
             elif has_keys and key is None:
                 key, key_line = json.loads(piece), line
                 if key in holder.inside:
-                    message = f"this key stands here twice, first on line {holder.inside[key].line}"
+                    message = f"duplicate key; first defined on line {holder.inside[key].line}"
                     mistakes.append(Mistake(line, (*path[1:], key), message))
             else:
                 step, start = (len(holder.inside), line) if key is None else (key, key_line)

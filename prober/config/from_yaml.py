@@ -1,7 +1,7 @@
-"""YAML: read as PyYAML's safe loader reads it, with the line of every value.
+"""Reads YAML like PyYAML's safe loader, and records the line of every value.
 
-What a configuration has no use for (dates, sets, tags of one's own, keys that are not text) and
-what is surely a mistake (a key that stands twice) is a problem.
+What a configuration cannot use (dates, sets, custom tags, keys that are not text) and what must be
+a mistake (a duplicate key) is a problem.
 """
 
 import re
@@ -17,9 +17,9 @@ from prober.config.problem import Mistake, UnreadableError
 from prober.model.option import Path, in_words
 
 EXPANSION_LIMIT = 1_000_000
-"""Values that a document may grow to by its aliases; ten times what is written is always fine."""
+"""Maximum number of values after expanding aliases; ten times the written values always fits."""
 DEPTH_LIMIT = 200
-"""Collections within collections."""
+"""Maximum depth of nested collections."""
 
 Place = Callable[[Path, str], tuple[int, str]]
 
@@ -49,7 +49,7 @@ def read_yaml(text: str) -> tuple[object, Place, list[Mistake]]:
 
 
 def _may_be_deep(text: str) -> bool:
-    """Tell cheaply whether nesting may be deep, counting brackets even in text and comments."""
+    """Return quickly whether nesting may be deep; counts brackets in text and comments too."""
     depth = 0
     for bracket in re.findall(r"[\[\]{}]", text):
         depth = max(0, depth + (1 if bracket in "[{" else -1))
@@ -82,7 +82,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> UnreadableError:
 
 
 class _YamlValues:
-    """Makes plain values of YAML nodes, noting what a configuration cannot hold."""
+    """Turns YAML nodes into plain values, and notes what a configuration cannot contain."""
 
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []
@@ -112,7 +112,7 @@ class _YamlValues:
             self._expand(node, size)
             return value
         if identity in self._open:
-            raise UnreadableError(_line(node), "this value holds an alias of itself")
+            raise UnreadableError(_line(node), "this value contains an alias of itself")
         self._open.add(identity)
         before = self._expanded
         self._written += 1
@@ -127,7 +127,7 @@ class _YamlValues:
     def _expand(self, node: yaml.Node, size: int) -> None:
         self._expanded += size
         if self._expanded > max(EXPANSION_LIMIT, 10 * self._written):
-            message = f"aliases make this more than {EXPANSION_LIMIT} values"
+            message = f"aliases expand this to more than {EXPANSION_LIMIT} values"
             raise UnreadableError(_line(node), message)
 
     def _mistake(self, node: yaml.Node, message: str, *steps: str) -> None:
@@ -154,7 +154,7 @@ class _YamlValues:
                 continue
             name = key.value
             if name in lines:
-                self._mistake(key, f"this key stands here twice, first on line {lines[name]}", name)
+                self._mistake(key, f"duplicate key; first defined on line {lines[name]}", name)
             lines[name] = _line(key)
             self._path.append(name)
             values[name] = self.of(content)
@@ -175,7 +175,7 @@ class _YamlValues:
     def _scalar(self, node: yaml.ScalarNode) -> object:
         construct = self._scalars.get(node.tag)
         if node.tag == _PREFIX + "timestamp" and not node.style:
-            quote = "put it in quotes to keep it text"
+            quote = "put it in quotes to keep it as text"
             self._mistake(node, f"YAML reads the plain {node.value} as a date; {quote}")
         elif construct is None:
             self._mistake(node, f"the YAML tag {_tag(node)} is not supported")
@@ -214,11 +214,11 @@ def _place(root: yaml.Node, path: Path, message: str) -> tuple[int, str]:
 
 
 def _children(node: yaml.Node, step: str | int) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Yield what stands for a key or an index: the node that shows its line, and its content."""
+    """Yield what matches a key or an index: the node that gives the line, and its content."""
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         yield from ((each, each) for each in node.value[step : step + 1])
     elif isinstance(node, yaml.MappingNode):
-        pairs = node.value[::-1]  # of a key that stands twice, the last is the one that was read
+        pairs = node.value[::-1]  # of duplicate keys, the last one was read
         yield from (pair for pair in pairs if pair[0].value == step and pair[0].tag == _TEXT)
         for key, content in node.value:
             if key.tag == _MERGE:
@@ -227,7 +227,7 @@ def _children(node: yaml.Node, step: str | int) -> Iterator[tuple[yaml.Node, yam
 
 
 def _hint(node: yaml.Node | None, message: str) -> str:
-    """Say what YAML made of a plain scalar, if that is not what stands there."""
+    """Return a hint on what YAML made of a plain scalar, if it differs from the written text."""
     if not isinstance(node, yaml.ScalarNode) or node.style or node.tag == _TEXT:
         return ""
     if ", got " not in message or not node.value:

@@ -1,4 +1,4 @@
-"""One entry of `monitors`, and the `defaults` that stand in for the keys it leaves out."""
+"""Reads one entry of `monitors`, and the `defaults` for keys that it leaves out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from prober.model.option import (
 from prober.probes import PROBE_TYPES
 
 NO_DEFAULT = ("name", "id", "type", "pool", "targets", "targets_from")
-"""Keys that are a monitor's own."""
+"""Keys that have no default because each monitor needs its own."""
 
 WHERE = ("pool", "targets", "targets_from")
 _TYPE = choice(*PROBE_TYPES)
@@ -37,7 +37,7 @@ def _types_by_key() -> dict[str, list[str]]:
 
 
 TYPES_OF = _types_by_key()
-"""The probe types that have a key of their own."""
+"""The probe types that have each key."""
 ALL_KEYS = (*_MONITOR_KEYS, *TYPES_OF)
 
 
@@ -49,14 +49,14 @@ def keys_of(type_name: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What monitors that do not say otherwise have; `of_type` holds the keys of each probe type."""
+    """Defaults of all monitors; `of_type` has the keys of each probe type."""
 
     common: Mapping[str, Any] = Frozen()
     of_type: Mapping[str, Mapping[str, Any]] = Frozen()
 
 
 class EarlierValues(NamedTuple):
-    """Values that were read before, for keys that are not given: a monitor's and its probe's."""
+    """Values from an earlier reading, for keys that are not given: a monitor's and its probe's."""
 
     common: Mapping[str, Any] = Frozen()
     probe: Mapping[str, Any] = Frozen()
@@ -66,13 +66,13 @@ _NOTHING_KEPT = EarlierValues()
 
 
 def read_defaults(value: object, outside: ReadContext) -> tuple[Defaults, list[Complaint]]:
-    """Read the `defaults` section: those that are right, and what is wrong with the others."""
+    """Read the `defaults` section: return the valid ones, and what is wrong with the others."""
     try:
         given = mapping(value)
     except Rejected as rejected:
         return Defaults(), list(rejected.complaints)
     complaints = [
-        Complaint((key,), "cannot have a default, it belongs in each monitor")
+        Complaint((key,), "cannot have a default; set it in each monitor")
         for key in given
         if key in NO_DEFAULT
     ]
@@ -105,7 +105,7 @@ def read_monitor(
         complaints.append(Complaint((), f"expected exactly one of {', '.join(WHERE)}"))
     name = given.get("type", kept.common.get("type"))
     if isinstance(name, str) and name not in PROBE_TYPES:
-        name = nearest(name, PROBE_TYPES)  # what else is wrong, is told by what is likely meant
+        name = nearest(name, PROBE_TYPES)  # validate the rest by the type that is likely meant
     if not isinstance(name, str):
         raise Rejected(*complaints, *unknown_keys(given, ALL_KEYS))
     of_type, wrong = read_options(PROBE_TYPES[name], given, outside, kept.probe)

@@ -6,7 +6,7 @@ from prober.model.option import Path, dotted
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a file; `line` counts from 1, 0 means the file as a whole."""
+    """One problem in a file; `line` counts from 1, and 0 means the file as a whole."""
 
     source: str
     line: int
@@ -20,7 +20,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used, with everything that is wrong with it."""
+    """A configuration that cannot be used, with all its problems."""
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
@@ -28,7 +28,7 @@ class ConfigError(ValueError):
 
 
 class Mistake(NamedTuple):
-    """A problem of a file that does not know its own name."""
+    """A problem in a file, from a reader that does not know the name of the file."""
 
     line: int
     path: Path
@@ -36,7 +36,7 @@ class Mistake(NamedTuple):
 
 
 class UnreadableError(Exception):
-    """A text that cannot be read at all, because of what stands on this line."""
+    """A text that cannot be read at all, with the line that is at fault."""
 
     def __init__(self, line: int, message: str) -> None:
         self.line = line

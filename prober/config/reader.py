@@ -1,4 +1,4 @@
-"""The configuration as a whole: files in, one model out, or every problem that they have."""
+"""Reads the configuration as a whole: files in, one model out, or all of their problems."""
 
 import gc
 import json
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 KEYS = ("server", "page", "defaults", "pools", "monitors", "outputs", "include")
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
-"""Those that an included file may have."""
+"""The sections that an included file may have."""
 
 T = TypeVar("T")
 Read = Callable[[object, ReadContext], T]
 Vet = Callable[[Monitor], Iterable[Complaint]]
-"""Says what is wrong with a monitor on this machine."""
+"""Returns what is wrong with a monitor on this machine."""
 Matches = Callable[[str, str], list[str]]
-"""Returns the files that a pattern names, starting at a directory."""
+"""Returns the files that match a pattern relative to a directory."""
 
 _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
@@ -56,18 +56,18 @@ _POOL = section(Pool).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
 _IN_ORDER = json.JSONEncoder(sort_keys=True, default=str)
-_SUGGESTIONS = 20  # to look for a near miss among thousands of pools takes its time
+_SUGGESTIONS = 20  # looking for a near miss among thousands of pools takes time
 
 
 class FileDefinition(NamedTuple):
-    """What stands in a file for one monitor or pool: a digest of it, and the keys it gives."""
+    """A monitor's or pool's definition in a file: a digest of it, and the keys that it sets."""
 
     digest: str
     keys: frozenset[str]
 
 
 class VetServer(NamedTuple):
-    """Says what is wrong on this machine with the `server` section, and with its web file."""
+    """Returns what is wrong on this machine with the `server` section and with its web file."""
 
     server: Callable[[Server], Iterable[Complaint]] = lambda _: ()
     endpoint: Callable[[Endpoint], Iterable[Complaint]] = lambda _: ()
@@ -78,11 +78,10 @@ NOT_VETTED = VetServer()
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration without problems; `digest` is a hash of what its files say.
+    """A configuration without problems; `digest` is a hash of the contents of its files.
 
-    `written` tells of each monitor and pool what stands for it there; the pools that follow from
-    a monitor's own targets are not in it. `modules` are those for probing on demand; None: there
-    are none.
+    `written` has the definition of each monitor and pool in the files, without the pools that
+    follow from a monitor's own targets. `modules` are those for probing on request, or None.
     """
 
     server: Server
@@ -105,7 +104,7 @@ def load(
     vet_server: VetServer = NOT_VETTED,
     disk: Disk | None = None,
 ) -> Config:
-    """Read a configuration file and all that it names; raise `ConfigError` with every problem."""
+    """Read a configuration file and the files it uses; raise `ConfigError` with all problems."""
     disk = disk or Disk()
     try:
         content = disk.read_text(path)
@@ -135,7 +134,7 @@ def parse(
     vet_server: VetServer = NOT_VETTED,
     matches: Matches | None = None,
 ) -> Config:
-    """Read the text of a configuration; raise `ConfigError` with every problem."""
+    """Read the text of a configuration; raise `ConfigError` with all problems."""
     with _without_collecting():
         reading = _Reading(outside, vet, vet_server, matches or Disk().matches)
         server = reading.main_file(content, source)
@@ -161,7 +160,7 @@ def parse(
 
 @contextmanager
 def _without_collecting() -> Iterator[None]:
-    """Keep the garbage collector from walking a growing heap again and again."""
+    """Keep the garbage collector from scanning a growing heap repeatedly."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -173,7 +172,7 @@ def _without_collecting() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[T]):
-    """A pool or a monitor where it stands; `value` is None if it has problems."""
+    """A pool or monitor with its place in a file; `value` is None if it has problems."""
 
     document: Document
     path: Path
@@ -181,19 +180,19 @@ class _Entry(Generic[T]):
     value: T | None
 
     def text(self, key: str) -> str | None:
-        """Return what was written for a key, if it is text."""
+        """Return the written value of a key, if it is text."""
         content = self.given.get(key) if isinstance(self.given, dict) else None
         return content if isinstance(content, str) else None
 
     def place(self, reader: Document) -> str:
-        """Say where it stands to the reader of a document."""
+        """Return where the entry is, for a reader of the given document."""
         line = self.document.line(self.path)
         here = self.document.source == reader.source
         return f"on line {line}" if here else f"in {self.document.source}:{line}"
 
 
 class _Reading:
-    """A configuration while it is read."""
+    """The state of reading one configuration."""
 
     def __init__(
         self, outside: ReadContext, vet: Vet, vet_server: VetServer, matches: Matches
@@ -215,7 +214,7 @@ class _Reading:
         self._listed: dict[str, tuple[Backend, ...]] = {}
 
     def main_file(self, content: str, source: str) -> Server:
-        """Read the main file and those that it includes."""
+        """Read the main file and the files that it includes."""
         document = self._document(content, source)
         outside = self._outside._replace(read_file=self._read_file)
         given = self._sections(document, KEYS, outside)
@@ -241,7 +240,7 @@ class _Reading:
         return server or Server()
 
     def model(self) -> Model:
-        """Return the model of what was read, noting what does not fit together."""
+        """Return the model of what was read, and note what does not fit together."""
         self._reject_repeated(self._pools)
         self._reject_repeated(self._monitors)
         pools = [entry.value for entry in self._pools if entry.value]
@@ -251,8 +250,8 @@ class _Reading:
         return Model(monitors, tuple(pools))
 
     def written(self) -> dict[Named, FileDefinition]:
-        """Return what was read for each monitor and pool, in short."""
-        shared: dict[frozenset[str], frozenset[str]] = {}  # most monitors give the same keys
+        """Return the definition of each monitor and pool as read."""
+        shared: dict[frozenset[str], frozenset[str]] = {}  # most monitors set the same keys
         found: dict[Named, FileDefinition] = {}
         for kind, entries in ((POOL, self._pools), (MONITOR, self._monitors)):
             for entry in entries:
@@ -372,7 +371,7 @@ class _Reading:
         place = outside._replace(directory="")
         document = self._open(file, place, asker, ("server", "blackbox_modules"))
         if document:
-            from prober.config.blackbox.reading import read_modules  # noqa: PLC0415  (few want it)
+            from prober.config.blackbox.reading import read_modules  # noqa: PLC0415  (rarely used)
 
             inside = outside._replace(directory=dirname(file))
             self.modules, problems = read_modules(document, inside)
@@ -420,7 +419,7 @@ class _Reading:
                 key, word = "id", entry.value.id
                 first = ids.setdefault(entry.value.id, entry)
             if first is not entry:
-                message = f"{word!r} stands here twice, first {first.place(entry.document)}"
+                message = f"duplicate {word!r}; first defined {first.place(entry.document)}"
                 self._complain(entry.document, entry.path, [Complaint((key,), message)])
 
     def _own_pools(self, configured: dict[str | None, _Entry[Pool]]) -> Iterator[Pool]:
@@ -432,7 +431,9 @@ class _Reading:
             listed = monitor.targets_from
             if monitor.name in configured:
                 place = configured[monitor.name].place(entry.document)
-                message = f"its targets would be a second pool {monitor.name!r}, first {place}"
+                message = (
+                    f"the targets would create a second pool {monitor.name!r}, defined {place}"
+                )
                 key = "targets_from" if listed else "targets"
                 self._complain(entry.document, entry.path, [Complaint((key,), message)])
             backends = self._listed.get(listed.file or "", ()) if listed else monitor.targets
@@ -457,6 +458,6 @@ class _Reading:
 
 
 def _digest(given: object) -> str:
-    """Return a short hash of a definition as it is written, whatever the order of its keys."""
+    """Return a short hash of a definition as written, independent of the order of its keys."""
     written = _IN_ORDER.encode(given).encode(errors="surrogatepass")
     return blake2b(written, digest_size=12).hexdigest()

@@ -1,6 +1,6 @@
-"""The tables of keys in the documents: `python -m prober.config.reference docs/configuration.md`.
+"""Tables of keys for the documentation: `python -m prober.config.reference docs/configuration.md`.
 
-They stand between `<!-- keys: NAME -->` and `<!-- end -->` and say what the options declare.
+They replace what is between `<!-- keys: NAME -->` and `<!-- end -->`, and follow from the options.
 """
 
 import json
@@ -77,12 +77,12 @@ _TABLE = re.compile(r"(<!-- keys: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def with_tables(page: str) -> str:
-    """Return a page with its tables brought up to date."""
+    """Return a page with updated tables."""
     return _TABLE.sub(lambda found: f"{found[1]}{table(found[2])}{found[3]}", page)
 
 
 def table(name: str) -> str:
-    """Return the table of one section's keys; `probe` holds those of the probe types."""
+    """Return the table of one section's keys; `probe` has the keys of the probe types."""
     heads, rows = ["key", "values", "default", "meaning"], []
     if name == "probe":
         heads.insert(1, "types")
@@ -101,7 +101,7 @@ def table(name: str) -> str:
 
 
 def _probe_keys() -> dict[tuple[str, str], list[str]]:
-    """Return the types that mean the same by a key, by the key and what it means."""
+    """Return the probe types that share each key and its meaning."""
     types: dict[tuple[str, str], list[str]] = {}
     for name, probe in PROBE_TYPES.items():
         for key, option in options_of(probe).items():
@@ -134,7 +134,7 @@ def _default(option: Option) -> str:
     if option.is_required:
         return "required"
     if not default and default is not False:
-        return ""  # nothing, or what the meaning says
+        return ""  # none, or given in the meaning
     if isinstance(default, TlsSettings):
         return "`verify: false`"
     if is_dataclass(default):
@@ -148,7 +148,7 @@ def _default(option: Option) -> str:
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """Say in a few words what a JSON schema of ours accepts."""
+    """Describe in a few words what one of our JSON schemas accepts."""
     match schema:
         case {"enum": words}:
             return ", ".join(f"`{word}`" for word in words if isinstance(word, str))

@@ -1,4 +1,4 @@
-"""The JSON schema of the configuration file, for editors and for the API's description."""
+"""The JSON schema of the configuration file, for editors and the OpenAPI description."""
 
 from collections.abc import Mapping
 
@@ -67,5 +67,5 @@ def _defaults_schema() -> Schema:
 
 def _properties(cls: type) -> dict[str, object]:
     properties = schema_of(cls)["properties"]
-    assert isinstance(properties, dict)  # noqa: S101  (for the type checker: schema_of says so)
+    assert isinstance(properties, dict)  # noqa: S101  (for the type checker)
     return properties

@@ -1,9 +1,9 @@
-"""Where the configuration is looked for."""
+"""Finds the configuration file."""
 
 from collections.abc import Callable, Mapping
 
 PLACES = ("config/prober.yaml", "/etc/prober/prober.yaml")
-"""The files that are tried, in this order, when none is named."""
+"""The files to try, in this order, if none is given."""
 
 
 def find_config(

@@ -1,4 +1,4 @@
-"""The `server` section: how the daemon itself runs."""
+"""The `server` and `page` sections: settings of the daemon and the status page."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ DAY = 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """The options of the daemon."""
+    """The settings of the daemon."""
 
     listen: tuple[Target, ...] = option(
         list_of(ADDRESS, shortest=1),
@@ -72,7 +72,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSection:
-    """The options of the status page."""
+    """The settings of the status page."""
 
     title: str = option(text(1, 255), default="", doc="title of the page; default: the host name")
     public: bool = option(

@@ -1,26 +1,27 @@
-"""How many checks a reload may drop without being asked twice.
+"""Limits how many checks a reload may drop without a second request.
 
-A file that was cut short, at whatever byte, is often still valid and only lacks checks. Two rules
-together keep it from emptying a daemon:
+A truncated file is often still valid and only lacks some checks. Two rules together keep it from
+emptying a daemon:
 
-- one reload may drop at most half of the checks, counted by name: a check that is renamed is
-  dropped, so that a name that was cut off counts as well;
-- what remains may not be less than half of the most checks that there were within the last
-  minute: otherwise a file that is cut again and again would halve them each time.
+- a single reload may drop at most half of the checks. Checks are counted by name: a renamed check
+  counts as dropped, so a truncated name counts too;
+- the remaining checks must be at least half of the highest number within the last minute.
+  Otherwise a file that is truncated repeatedly would halve them each time.
 
-Beyond that the same content must be asked for twice within a minute, the second time after the
-first was refused. What only watches files asks for nothing: it is never the second.
+To go beyond these limits, the same content must be requested twice within a minute, the second time
+after the first was refused. A change that is only noticed by watching files is not a request, so it
+never counts as the second one.
 """
 
 from collections import deque
 from typing import NamedTuple
 
 SHRINK_WINDOW = 60.0
-"""Seconds that a refusal and the number of checks before a reload are remembered."""
+"""Seconds for which a refusal and the number of checks before a reload are remembered."""
 
 
 class Step(NamedTuple):
-    """A reload in numbers: the checks there are, those it drops, and those there would be."""
+    """A reload in numbers: the checks before it, those it drops, and those after it."""
 
     before: int
     removed: int
@@ -28,9 +29,9 @@ class Step(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """A wish to reload: what the files say, and when a person or a program asked for it.
+    """A reload: the digest of the files, and when a person or a program requested it.
 
-    `asked_at` is None if nobody asked: the files changed, and that was noticed.
+    `asked_at` is None if nobody requested it and a change of the files was noticed.
     """
 
     digest: str
@@ -38,12 +39,12 @@ class Ask(NamedTuple):
 
 
 def drops_most(step: Step, most: int) -> bool:
-    """Tell whether a reload drops more than half of what there was; see the rules above."""
+    """Return whether a reload drops more than half of the checks, by the rules above."""
     return 2 * step.removed > step.before or 2 * step.after < most
 
 
 class ShrinkGuard:
-    """Judges reloads one after another; `allow` lets everything pass."""
+    """Decides about one reload after another; with `allow`, it permits everything."""
 
     def __init__(self, *, allow: bool) -> None:
         self._allow = allow
@@ -51,7 +52,7 @@ class ShrinkGuard:
         self._refused: tuple[str, float] | None = None
 
     def objection(self, step: Step, ask: Ask, now: float) -> str | None:
-        """Return why a reload is refused; if it is not, take it as done."""
+        """Return why a reload is refused, or None; in that case, record it as done."""
         recent = [size for until, size in self._sizes if now - until < SHRINK_WINDOW]
         most = max([step.before, *recent])
         refused, self._refused = self._refused, None
@@ -59,7 +60,7 @@ class ShrinkGuard:
             if not _is_second(ask, refused, now):
                 self._refused = ask.digest, now
                 return _objection(step, most)
-            self._sizes.clear()  # it was meant; what follows is measured by what it left
+            self._sizes.clear()  # it was intentional: measure later reloads from its result
             return None
         while self._sizes and now - self._sizes[0][0] >= SHRINK_WINDOW:
             self._sizes.popleft()
@@ -77,8 +78,8 @@ def _is_second(ask: Ask, refused: tuple[str, float] | None, now: float) -> bool:
 
 def _objection(step: Step, most: int) -> str:
     if 2 * step.removed > step.before:
-        what = f"it would drop {step.removed} of {step.before} checks"
+        what = f"this would drop {step.removed} of {step.before} checks"
     else:
-        what = f"it would leave {step.after} of the {most} checks of the last minute"
-    again = f"reload it again within {SHRINK_WINDOW:g} s, or start with --allow-shrink"
-    return f"{what}; {again}"
+        what = f"this would leave {step.after} of the {most} checks of the last minute"
+    again = f"request the same reload again within {SHRINK_WINDOW:g} s"
+    return f"{what}; if this is intentional, {again}, or start prober with --allow-shrink"

@@ -1,4 +1,4 @@
-"""Prometheus file_sd and http_sd lists: backends that something else writes down."""
+"""Prometheus file_sd and http_sd lists: backends that another program maintains."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ def _read_labels(value: object, outside: ReadContext) -> Frozen[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetGroup:
-    """One entry of a file_sd list; labels that start with `__` are Prometheus's own."""
+    """One entry of a file_sd list; labels that start with `__` are internal to Prometheus."""
 
     targets: tuple[Backend, ...] = option(
         list_of(Kind(_read_address, {"type": "string"})), doc="host:port of each backend"
@@ -41,7 +41,7 @@ def read_targets(value: object, outside: ReadContext) -> tuple[Backend, ...]:
     for i, group in enumerate(_GROUPS.read(value, outside)):
         for j, backend in enumerate(group.targets):
             if backend.key in backends:
-                repeated.append(Complaint((i, "targets", j), f"{backend.key} stands here twice"))
+                repeated.append(Complaint((i, "targets", j), f"duplicate target {backend.key}"))
             labels = group.labels
             backends[backend.key] = replace(backend, labels=labels) if labels else backend
     if repeated:
@@ -50,7 +50,7 @@ def read_targets(value: object, outside: ReadContext) -> tuple[Backend, ...]:
 
 
 def parse_targets(content: str, source: str) -> tuple[Backend, ...]:
-    """Return the backends that the text of a list names, or raise `ConfigError`."""
+    """Return the backends in the text of a list, or raise `ConfigError`."""
     document = read_document(content, source)
     problems = list(document.problems)
     backends: tuple[Backend, ...] = ()
@@ -68,7 +68,7 @@ def parse_targets(content: str, source: str) -> tuple[Backend, ...]:
 
 
 def write_targets(backends: tuple[Backend, ...]) -> list[dict[str, object]]:
-    """Return the list that names these backends, as JSON."""
+    """Return the list of these backends as JSON."""
     groups: dict[Frozen[str], list[str]] = {}
     for backend in backends:
         groups.setdefault(backend.labels, []).append(backend.key)

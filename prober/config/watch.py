@@ -1,4 +1,4 @@
-"""Notices that the files of a configuration have changed, and have come to rest."""
+"""Notices when the files of a configuration have changed and are complete."""
 
 import os
 from collections.abc import Callable
@@ -7,20 +7,20 @@ from typing import NamedTuple
 from prober.config.disk import FileHashes, fingerprint, list_files
 
 Stamp = tuple[int, int, int, int] | None
-"""What tells without reading that a file may have changed; None if it is not there."""
+"""File attributes that show without reading whether a file may have changed; None if missing."""
 
 
 def stamp(path: str) -> Stamp:
-    """Return the stamp of a file, or of what a link leads to."""
+    """Return the attributes of a file, or of the target of a symlink."""
     try:
-        found = os.stat(path)  # noqa: PTH116  (many of them, every other second)
+        found = os.stat(path)  # noqa: PTH116  (called for many files every other second)
     except (OSError, ValueError):
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
 class FileReader(NamedTuple):
-    """How files are looked at."""
+    """The functions that look at files."""
 
     stamp: Callable[[str], Stamp] = stamp
     fingerprint: Callable[[str], str | None] = fingerprint
@@ -28,10 +28,10 @@ class FileReader(NamedTuple):
 
 
 class Watcher:
-    """Compares the files with what was last read from them.
+    """Compares files with what was last read from them.
 
-    Content counts, not dates. A change counts when two looks in a row find the same, so that a
-    file that is being written, or is away for a moment, is left alone.
+    Only contents count, not dates. A change counts when two consecutive looks find the same, so
+    that a file that is being written or is briefly missing has no effect.
     """
 
     def __init__(self, eyes: FileReader | None = None) -> None:
@@ -41,11 +41,11 @@ class Watcher:
         self._changed: FileHashes | None = None
 
     def follow(self, traces: FileHashes) -> None:
-        """Begin from what a reading found, whether it was of use or not."""
+        """Start from the result of a reading, whether it was usable or not."""
         self._read, self._stamps, self._changed = traces, None, None
 
     def look(self) -> bool:
-        """Look once; tell whether the files rest on something that was not read yet."""
+        """Look once; return whether the files have settled on contents that were not read yet."""
         listings = {key: self._eyes.list_files(*key) for key in self._read.listings}
         stamps = {path: self._eyes.stamp(path) for path in self._read.prints}, listings
         if stamps == self._stamps and self._changed is None:

@@ -1,16 +1,16 @@
-"""Long work in a thread that lets the event loop in."""
+"""Lets the event loop run while a thread does long work."""
 
 import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TURN = 0.0002  # seconds that a thread may keep the interpreter from the event loop
+_TURN = 0.0002  # seconds for which a thread may keep the interpreter from the event loop
 
 
 @contextmanager
 def yielding() -> Iterator[None]:
-    """Make threads let the event loop in quickly, and the collector wait until they are done."""
+    """Make threads yield to the event loop quickly, and pause the collector until they finish."""
     interval, collects = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(_TURN)
     gc.disable()

@@ -1,1 +1,1 @@
-"""The pure floor: values and the functions that decide. No clock, no socket, no asyncio."""
+"""Values, and the pure functions that decide: no clock, no socket, no asyncio, no I/O."""

@@ -1,4 +1,4 @@
-"""From checks to backends, pools and load balancers: the rules for groups."""
+"""The status rules for groups: backends from checks, pools from backends, balancers from pools."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from prober.model.status import Status
 
 
 def backend_status(checks: Iterable[Status]) -> Status:
-    """Return the status of a backend from those of its checks; without any it is UNKNOWN."""
+    """Return the status of a backend from those of its checks; without checks, UNKNOWN."""
     found = set(checks)
     if len(found) == 1:
         return found.pop()
@@ -48,5 +48,5 @@ _WORST_FIRST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """Return the status that wants attention most; of nothing, UNKNOWN."""
+    """Return the status that needs attention most; without statuses, UNKNOWN."""
     return min(statuses, key=_WORST_FIRST.index, default=Status.UNKNOWN)

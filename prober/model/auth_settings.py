@@ -1,4 +1,4 @@
-"""Who may use the API: the `server.auth` section, and the two roles that there are."""
+"""Who may use the API: the `server.auth` section and the two roles."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ _SENDABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Role(StrEnum):
-    """What a caller may do: `read` looks, `write` looks and changes."""
+    """What a caller may do: `read` may only read, `write` may also make changes."""
 
     READ = "read"
     WRITE = "write"
 
     def may(self, needed: "Role") -> bool:
-        """Tell whether this role is enough where another is needed."""
+        """Return whether this role is sufficient where `needed` is required."""
         return self is Role.WRITE or needed is Role.READ
 
 
@@ -28,13 +28,13 @@ def _read_role(value: object, outside: ReadContext) -> Role:
 
 def _read_credential(value: object, outside: ReadContext) -> Secret:
     if not isinstance(value, dict):
-        what = "a text" if isinstance(value, str) else "something else"  # it is not repeated
+        what = "text" if isinstance(value, str) else "something else"  # do not repeat the value
         raise Rejected(f"expected {{file: PATH}} or {{env: NAME}}, got {what}")
     secret = SECRET.read(value, outside)
     if not secret.content:
         raise Rejected(Complaint((next(iter(value)),), "the secret is empty"))
     if not _SENDABLE.fullmatch(secret.content):
-        message = "expected one line of ASCII characters without spaces in it"
+        message = "expected a single line of ASCII characters without spaces"
         raise Rejected(Complaint((next(iter(value)),), message))
     return secret
 
@@ -44,18 +44,18 @@ def _read_public_key(value: object, outside: ReadContext) -> str:
         raise expected("the path of a PEM file", value)
     content = read_file(value, outside)
     if "PRIVATE KEY-----" in content:
-        raise Rejected(f"{value!r} holds a private key; only its public half belongs here")
+        raise Rejected(f"{value!r} contains a private key; use the public key instead")
     if not re.search(r"-----BEGIN (RSA )?PUBLIC KEY-----", content):
-        raise Rejected(f"{value!r} does not hold a public key in PEM")
+        raise Rejected(f"{value!r} does not contain a public key in PEM format")
     return content
 
 
 _ROLE_NAME = choice(*Role)
 ROLE = Kind(_read_role, _ROLE_NAME.schema)
 CREDENTIAL = Kind(_read_credential, one_of("file", "env"), str, holds_secrets=True)
-"""A secret that never stands in the configuration itself."""
+"""A secret that must come from a file or the environment."""
 PUBLIC_KEY = Kind(_read_public_key, {"type": "string", "minLength": 1}, lambda _: "<public key>")
-"""What a PEM file holds that the configuration names."""
+"""The content of the PEM file at a configured path."""
 
 _ROLE_DOC = "`read`: read only; `write`: may also edit and reload"
 _NAME = text(1, 255)
@@ -63,7 +63,7 @@ _NAME = text(1, 255)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """One token."""
+    """A token."""
 
     name: str = option(_NAME, doc="name of the caller in the log; unique")
     role: Role = option(ROLE, doc=_ROLE_DOC)
@@ -72,7 +72,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleKey:
-    """The public half of a key that signs requests as Oracle's clients do."""
+    """The public half of a key that signs requests in the manner of Oracle clients."""
 
     key_id: str = option(_NAME, doc="`keyId` of the signatures: tenancy/user/fingerprint")
     role: Role = option(ROLE, doc=_ROLE_DOC)
@@ -81,7 +81,7 @@ class OracleKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuaweiKey:
-    """A key pair that signs requests as Huawei's clients do (SDK-HMAC-SHA256)."""
+    """A key pair that signs requests in the manner of Huawei clients (SDK-HMAC-SHA256)."""
 
     access_key: str = option(_NAME, doc="`Access` of the signatures")
     role: Role = option(ROLE, doc=_ROLE_DOC)
@@ -122,13 +122,13 @@ class Auth:
 
 
 def _repeated(key: str, of: str, values: Sequence[str]) -> Iterator[Complaint]:
-    """Yield a complaint for each value that stands before it already; it is not repeated."""
+    """Yield a complaint for each duplicate value, without repeating the value."""
     for i, value in enumerate(values):
         first = values.index(value)
         if first != i:
-            yield Complaint((key, i, of), f"the same as that of {key}[{first}]")
+            yield Complaint((key, i, of), f"duplicate of {key}[{first}].{of}")
 
 
 _AUTH = section(Auth)
 AUTH = replace(_AUTH, schema={**_AUTH.schema, "minProperties": 1})
-"""The section as a whole, which is not empty: an open door is none that is believed closed."""
+"""The section as a whole. It must not be empty: that would look protected and be open to anyone."""

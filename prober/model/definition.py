@@ -1,4 +1,4 @@
-"""What identifies a definition, and where it comes from."""
+"""What identifies a definition, and where the definition comes from."""
 
 from enum import StrEnum
 

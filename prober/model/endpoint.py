@@ -1,6 +1,6 @@
 """The file of `server.web_config_file`: TLS, headers and users, in exporter-toolkit's format.
 
-What of that format cannot be kept here is refused: to ignore it would be to promise safety.
+Settings of that format that prober does not support are refused: ignoring them would be unsafe.
 """
 
 import re
@@ -36,7 +36,7 @@ CIPHER_SUITES = {
     for key in _KINDS_OF_KEY
     for suite, openssl in _SUITES.items()
 }
-"""What OpenSSL calls the cipher suites that may be chosen; those of TLS 1.3 are always on."""
+"""OpenSSL's names of the cipher suites that can be chosen; TLS 1.3 suites are always enabled."""
 _ALWAYS_ON = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 CURVES = {
     "CurveP256": "prime256v1",
@@ -44,7 +44,7 @@ CURVES = {
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
-"""What OpenSSL calls the curves."""
+"""OpenSSL's names of the curves."""
 
 _HEADER_VALUES = {
     "Content-Security-Policy": (),
@@ -58,7 +58,7 @@ _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 def _no_pem(key: str) -> Kind[None]:
     def read(_: object, __: ReadContext) -> None:
-        raise Rejected(f"put the PEM text into a file and name that with {key}_file")
+        raise Rejected(f"write the PEM text to a file and set {key}_file to its path")
 
     return Kind(read, {"not": {}})
 
@@ -66,24 +66,24 @@ def _no_pem(key: str) -> Kind[None]:
 def _wrong_header(name: str) -> str | None:
     if name in _HEADER_VALUES:
         return None
-    return f"this header cannot be set here, only {', '.join(_HEADER_VALUES)}"
+    return f"cannot set this header; expected one of {', '.join(_HEADER_VALUES)}"
 
 
 def _wrong_user(name: str) -> str | None:
     if name and ":" not in name and name.isprintable():
         return None
-    return "expected the name of a user, without a colon"
+    return "expected a user name without a colon"
 
 
 def _read_hash(value: object, _: ReadContext) -> str:
     if not isinstance(value, str) or not _BCRYPT.fullmatch(value):
-        raise Rejected("expected a password's bcrypt hash such as $2y$10$...")  # not repeated
+        raise Rejected("expected a bcrypt hash such as $2y$10$...")  # do not repeat the value
     return value
 
 
 def _read_interval(value: object, outside: ReadContext) -> float:
     if isinstance(value, int | float) and value != 0:
-        raise Rejected("expected a unit as well, such as 100ms; or 0: no limit")
+        raise Rejected("expected a duration with a unit, such as 100ms, or 0 for no limit")
     return _INTERVAL.read(value, outside)
 
 
@@ -96,7 +96,7 @@ _NO_ONE: Frozen[str] = Frozen()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsServer:
-    """How the endpoint speaks TLS."""
+    """The TLS settings of the endpoint."""
 
     cert_file: str = option(PEM_FILE, doc="certificate, followed by its intermediate certificates")
     key_file: str = option(PEM_FILE, doc="private key of the certificate")
@@ -156,7 +156,7 @@ class TlsServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpServer:
-    """What is said in HTTP."""
+    """The HTTP settings of the endpoint."""
 
     http2: bool = option(
         BOOLEAN, default=True, doc="accepted but has no effect: the endpoint speaks HTTP/1.1"
@@ -175,7 +175,7 @@ class HttpServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """How many requests are answered, all clients together."""
+    """The rate limit for all clients together."""
 
     interval: float = option(
         Kind(_read_interval, _INTERVAL.schema),
@@ -186,12 +186,12 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         if self.interval and not self.burst:
-            raise Rejected(Complaint(("burst",), "expected at least 1, or nothing would be let in"))
+            raise Rejected(Complaint(("burst",), "expected at least 1 if interval is set"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """How the endpoint is secured; by default, not at all."""
+    """The security settings of the endpoint; by default, it is not secured."""
 
     tls_server_config: TlsServer | None = option(
         section(TlsServer), default=None, doc="serve HTTPS"
@@ -209,6 +209,6 @@ class Endpoint:
 
     @property
     def requires_certificates(self) -> bool:
-        """Whether nobody gets in without a certificate."""
+        """Whether every client must present a certificate."""
         tls = self.tls_server_config
         return tls is not None and tls.client_auth_type == CERTIFICATE_REQUIRED

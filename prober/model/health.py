@@ -1,4 +1,4 @@
-"""Rise and fall: everything that decides the status of one check lives here."""
+"""Rise and fall: everything that decides the status of a check."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -94,7 +94,7 @@ def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | Non
 
 
 def explain(health: Health, status: Status, *, rise: int, fall: int) -> str:
-    """Say in a sentence what would change the status of a check."""
+    """Return a sentence that says what would change the status of a check."""
     good, bad = max(health.streak, 0), max(-health.streak, 0)
     rises = f"{max(rise - good, 1)} more good in a row make it OK"
     falls = f"{max(fall - bad, 1)} more bad in a row make it CRITICAL"
@@ -102,12 +102,12 @@ def explain(health: Health, status: Status, *, rise: int, fall: int) -> str:
         return f"undecided: {rises}, {falls}"
     if status is Status.UNKNOWN:
         was = "online" if health.online else "offline"
-        return f"no recent result, last {was}: the next conclusive one makes it known again"
+        return f"no recent conclusive result, last {was}: the next conclusive one ends UNKNOWN"
     if not health.online:
         return f"offline: {rises}"
     if bad:
         return f"online, failing {bad}/{fall}: {falls}, one good result makes it OK"
     end = f"{fall} bad in a row make it CRITICAL"
     if status is Status.WARNING:
-        return f"online with a reservation: a good result without it makes it OK, {end}"
+        return f"online, degraded: a result neither slow nor expiring soon makes it OK, {end}"
     return f"online: {end}"

@@ -1,4 +1,4 @@
-"""The sorts of values that configuration keys take: durations, codes, payloads, secrets, ..."""
+"""The kinds of values that configuration keys accept: durations, codes, payloads, secrets, ..."""
 
 import re
 from base64 import b64decode
@@ -25,7 +25,7 @@ from prober.model.option import (
 T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")  # what bytes that are not UTF-8 become; cannot be sent
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # from bytes that are not UTF-8; cannot be sent
 _DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
 _NUMBER = re.compile(r"[0-9]+\.[0-9]+")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -34,7 +34,7 @@ _OWN_LABELS = frozenset({"monitor", "pool", "target", "kind", "le", "quantile"})
 
 
 def text(shortest: int = 0, longest: int = 65536) -> Kind[str]:
-    """Return the kind of one line of text without control characters."""
+    """Return the kind for one line of text without control characters."""
 
     def read(value: object, _: ReadContext) -> str:
         if not isinstance(value, str):
@@ -50,13 +50,13 @@ def text(shortest: int = 0, longest: int = 65536) -> Kind[str]:
 
 
 def reject_surrogates(value: str) -> None:
-    """Raise `Rejected` for text that UTF-8 cannot hold, such as an argument in Latin-1."""
+    """Raise `Rejected` for text that UTF-8 cannot encode, such as an argument in Latin-1."""
     if _SURROGATE.search(value):
         raise Rejected("not UTF-8 text")
 
 
 def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
-    """Return the kind of text that a pattern matches whole; `what` describes it."""
+    """Return the kind for text that fully matches a pattern; `what` describes it."""
     whole = re.compile(pattern)
 
     def read(value: object, _: ReadContext) -> str:
@@ -80,7 +80,7 @@ BOOLEAN = Kind(_read_boolean, {"type": "boolean"})
 
 
 def integer(low: int, high: int) -> Kind[int]:
-    """Return the kind of whole numbers from `low` to `high`."""
+    """Return the kind for whole numbers from `low` to `high`."""
 
     def read(value: object, _: ReadContext) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -91,7 +91,7 @@ def integer(low: int, high: int) -> Kind[int]:
 
 
 def choice(*words: str) -> Kind[str]:
-    """Return the kind of a word out of a closed set; YAML reads a bare `1.1` as a number."""
+    """Return the kind for one word of a closed set; YAML reads a bare `1.1` as a number."""
     numbers = {float(word): word for word in words if _NUMBER.fullmatch(word)}
 
     def read(value: object, _: ReadContext) -> str:
@@ -106,7 +106,7 @@ def choice(*words: str) -> Kind[str]:
 
 
 def duration(low: float, high: float) -> Kind[float]:
-    """Return the kind of time spans: seconds as a number, or text such as `500ms`, `5s`, `2m`."""
+    """Return the kind for durations: seconds as a number, or text such as `500ms`, `5s`, `2m`."""
     limits = f"a duration from {in_units(low)} to {in_units(high)}"
 
     def read(value: object, _: ReadContext) -> float:
@@ -116,7 +116,7 @@ def duration(low: float, high: float) -> Kind[float]:
             seconds = value
         else:
             raise expected("a duration such as 5, 0.5, 500ms, 5s, 2m, 1h or 7d", value)
-        if not low <= seconds <= high:  # as not a number is not, either
+        if not low <= seconds <= high:  # also false for NaN
             raise expected(limits, value)
         return float(seconds)
 
@@ -128,7 +128,7 @@ def duration(low: float, high: float) -> Kind[float]:
 
 
 def in_units(seconds: float) -> str:
-    """Write a time span as the configuration would: `100ms`, `5s`, `1d`."""
+    """Format a duration as in the configuration: `100ms`, `5s`, `1d`."""
     for unit in ("d", "h", "m", "s"):
         if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
             return f"{seconds / _UNITS[unit]:g}{unit}"
@@ -136,7 +136,7 @@ def in_units(seconds: float) -> str:
 
 
 def list_of(kind: Kind[T], shortest: int = 0) -> Kind[tuple[T, ...]]:
-    """Return the kind of lists."""
+    """Return the kind for lists."""
 
     def read(value: object, outside: ReadContext) -> tuple[T, ...]:
         if not isinstance(value, list):
@@ -161,7 +161,7 @@ def list_of(kind: Kind[T], shortest: int = 0) -> Kind[tuple[T, ...]]:
 
 
 class Frozen(dict[str, T]):
-    """A mapping that is not changed after it was read, so that it can be hashed and compared."""
+    """A mapping that does not change after it was read, so it can be hashed and compared."""
 
     __slots__ = ()
 
@@ -170,7 +170,7 @@ class Frozen(dict[str, T]):
 
 
 def mapping_of(kind: Kind[T], key: Callable[[str], str | None]) -> Kind[Frozen[T]]:
-    """Return the kind of mappings; `key` says what is wrong with a key, or None."""
+    """Return the kind for mappings; `key` returns what is wrong with a key, or None."""
 
     def read(value: object, outside: ReadContext) -> Frozen[T]:
         given = mapping(value)
@@ -199,7 +199,7 @@ def _wrong_label(name: str) -> str | None:
     if not _LABEL.fullmatch(name) or name.startswith("__"):
         return "expected a Prometheus label name: letters, digits and _, not starting with __"
     if name in _OWN_LABELS:
-        return f"this label is prober's own; others are {', '.join(sorted(_OWN_LABELS))}"
+        return f"this label name is reserved; prober sets {', '.join(sorted(_OWN_LABELS))}"
     return None
 
 
@@ -217,14 +217,14 @@ IDENTIFIER = Kind(_read_uuid, {"type": "string", "format": "uuid"})
 
 
 class Codes(NamedTuple):
-    """A set of status codes, with the text that it was written as."""
+    """A set of status codes, with the text that defined it."""
 
     written: str
     members: frozenset[int]
 
 
 def codes(low: int, high: int) -> Kind[Codes]:
-    """Return the kind of code lists: `200`, `200,202`, `200-204`, or these mixed."""
+    """Return the kind for code lists: `200`, `200,202`, `200-204`, or a mix of these."""
     part = re.compile(r"\s*([0-9]{1,3})\s*(?:-\s*([0-9]{1,3})\s*)?")
     what = f"codes from {low} to {high} such as 200, 200,202 or 200-204,301"
 
@@ -277,7 +277,7 @@ def _read_payload(value: object, _: ReadContext) -> bytes:
             payload = bytes.fromhex(content)
         else:
             payload = b64decode(content, validate=True)
-    except ValueError as error:  # as is binascii.Error, and Rejected
+    except ValueError as error:  # includes binascii.Error and Rejected
         raise Rejected(Complaint((how,), f"not valid {how}: {error}")) from None
     if not 1 <= len(payload) <= 65507:
         raise Rejected(Complaint((how,), f"expected 1 to 65507 bytes, got {len(payload)}"))
@@ -291,7 +291,7 @@ def _show_payload(payload: bytes) -> dict[str, str]:
 
 
 def one_of(*names: str) -> dict[str, object]:
-    """Return the JSON schema of a mapping with exactly one of these keys, a string."""
+    """Return the JSON schema for a mapping with exactly one of these keys and a string value."""
     return {
         "type": "object",
         "properties": {name: {"type": "string"} for name in names},
@@ -307,7 +307,7 @@ PAYLOAD = Kind(_read_payload, one_of("text", "hex", "base64"), _show_payload)
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Text that may come from a file or the environment, and then is never shown."""
+    """Text that may come from a file or the environment, and is then never shown."""
 
     content: str = field(repr=False)
     masked: bool
@@ -335,14 +335,14 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
 
 
 def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ()) -> str:
-    """Return the text of a file that the configuration names, or raise `Rejected`."""
+    """Return the text of a file at a configured path, or raise `Rejected`."""
     try:
         return outside.read_file(outside.locate(name))
     except OSError as error:
         message = f"cannot read {name!r}: {error.strerror or error}"
     except UnicodeDecodeError:
         message = f"cannot read {name!r}: it is not UTF-8 text"
-    except ValueError as error:  # the path holds what no path can
+    except ValueError as error:  # the path contains what no path can
         message = f"cannot read {name!r}: {error}"
     raise Rejected(Complaint(path, message))
 
@@ -358,7 +358,7 @@ def _read_file_name(value: object, outside: ReadContext) -> str:
 
 _FILE_NAME = text(1, 4096)
 FILE = Kind(_read_file_name, _FILE_NAME.schema)
-"""The path of a file or directory; relative ones start at the configuration file's directory."""
+"""The path of a file or directory; relative paths start at the configuration file's directory."""
 
 
 def _read_pem_file(value: object, outside: ReadContext) -> str:
@@ -370,4 +370,4 @@ def _read_pem_file(value: object, outside: ReadContext) -> str:
 
 
 PEM_FILE = Kind(_read_pem_file, {"type": "string", "minLength": 1}, names_files=True)
-"""The path of a PEM file that can be read."""
+"""The path of a readable PEM file."""

@@ -1,4 +1,4 @@
-"""Monitors: the policy of a probe, and the check that it becomes for each backend."""
+"""Monitors: how to probe the backends of a pool, and the check for each backend."""
 
 import re
 from dataclasses import dataclass, field
@@ -25,11 +25,11 @@ from prober.model.tls_settings import TlsSettings
 
 INTERVAL = duration(0.1, 86400)
 UDP_PACE = 1.1
-"""Seconds between two UDP probes of one host: Linux answers a closed port about once a second."""
+"""Seconds between UDP probes of one host: Linux reports a closed port about once a second."""
 
 
 LIST_INTERVAL = 60.0
-"""Seconds between two requests for a list of targets, if nothing else is said."""
+"""Seconds between two fetches of a target list, by default."""
 
 _LIST_URL = matching(
     r"https?://[^/?#@\x00-\x20\x7f]+(?:[/?#][^\x00-\x20\x7f]*)?",
@@ -39,7 +39,7 @@ _LIST_URL = matching(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetList:
-    """Where backends are listed outside the configuration; such a list is kept up to date."""
+    """The source of a target list outside the configuration; prober follows its changes."""
 
     file: str | None = option(FILE, default=None, doc="path of a Prometheus file_sd list")
     url: str | None = option(_LIST_URL, default=None, doc="URL of a Prometheus http_sd list")
@@ -54,7 +54,7 @@ class TargetList:
     )
 
     def __post_init__(self) -> None:
-        """Reject what has no meaning together."""
+        """Reject settings that make no sense together."""
         if bool(self.file) == bool(self.url):
             raise Rejected("expected exactly one of file, url")
         complaints = [
@@ -68,13 +68,13 @@ class TargetList:
             raise Rejected(*complaints)
 
     def __str__(self) -> str:
-        """Write where the list is."""
+        """Return the path or URL of the list."""
         return str(self.file or self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
-    """How the backends of a pool are probed; what the probe type adds is in `probe`."""
+    """How to probe the backends of a pool; the keys of the probe type are in `probe`."""
 
     name: str = option(NAME, doc="unique name, 1 to 255 characters")
     id: str = option(IDENTIFIER, default="", doc="UUID; default: derived from the name")
@@ -111,14 +111,14 @@ class Monitor:
     probe: Probe = field()
     origin: Origin = Origin.FILE
     guarded: bool = False
-    """Whether where it goes was chosen over the API, so that not every address may be probed."""
+    """Whether the API chose where the probe goes, so that not every address is allowed."""
     tls: TlsSettings | None = field(init=False, repr=False, compare=False)
-    """The TLS settings of the probe, if it has any."""
+    """The TLS settings of the probe, or None."""
     stale_after: float = field(init=False, repr=False, compare=False)
     """Seconds without a conclusive result after which the status is UNKNOWN.
 
-    Three of the longest of its intervals and one timeout: the contract's rule, in a form that does
-    not call a check stale between two probes of a long `down_interval`.
+    Three times the longest of its intervals plus one timeout, so that a check with a long
+    `down_interval` does not become stale between two probes.
     """
 
     def __post_init__(self) -> None:
@@ -141,7 +141,7 @@ class Monitor:
 
     @property
     def pool_name(self) -> str:
-        """The name of the pool that is probed, the monitor's own if it names none."""
+        """The name of the pool to probe; the monitor's own if it names none."""
         return self.pool or self.name
 
 
@@ -153,36 +153,36 @@ class Check:
     pool: Pool
     backend: Backend
     key: tuple[str, str] = field(init=False, repr=False, compare=False)
-    """What identifies it: the monitor's name and the backend's `address:port`."""
+    """What identifies the check: the monitor's name and the backend's `address:port`."""
 
     def __post_init__(self) -> None:
-        """Work out the key once: much is found by it."""
+        """Compute the key once, because it is looked up often."""
         object.__setattr__(self, "key", (self.monitor.name, self.backend.key))
 
     @property
     def target(self) -> Target:
-        """Where the probe goes."""
+        """The target of the probe."""
         return Target(self.backend.address, self.monitor.port or self.backend.port)
 
     @property
     def guarded(self) -> bool:
-        """Whether the address must be judged before each probe: the API had a say in it."""
+        """Whether to check the address before each probe, because the API chose a part of it."""
         return self.monitor.guarded or self.backend.guarded
 
     @property
     def spread(self) -> int:
-        """The number that decides its phases."""
+        """The number from which the phases follow."""
         return spread(*self.key)
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels of monitor and backend; where both have one, the backend's."""
+        """The labels of the monitor and the backend; for the same name, the backend's."""
         return {**self.monitor.labels, **self.backend.labels}
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything that is to be probed; the names of monitors and of pools are unique."""
+    """Everything to probe; the names of monitors and of pools are unique."""
 
     monitors: tuple[Monitor, ...] = ()
     pools: tuple[Pool, ...] = ()
@@ -198,5 +198,5 @@ class Model:
 
 
 def probe_rate(checks: list[Check]) -> float:
-    """Return the probes per second that these checks mean while all are OK."""
+    """Return the probes per second of these checks while all of them are OK."""
     return sum(1 / check.monitor.interval for check in checks if check.monitor.enabled)

@@ -1,9 +1,9 @@
-"""How configuration values are read: each option of a dataclass declares all that is known of it.
+"""Options: each field of a configuration dataclass declares everything that is known about its key.
 
-A `Kind` turns what YAML, JSON, a command line or a cloud API gives into what the code uses, and
-back. `option` attaches one to a dataclass field, `section` makes a kind of a whole dataclass.
-The configuration reader, the effective configuration, what is masked, what needs a restart, the
-JSON schema and the documentation all follow from these declarations.
+A `Kind` converts the values of YAML, JSON, a command line or a cloud API to those in the code, and
+back. `option` attaches a kind to a dataclass field; `section` makes a kind of a whole dataclass.
+The configuration reader, the effective configuration, masking, what needs a restart, the JSON
+schema and the documentation all follow from these declarations.
 """
 
 import dataclasses
@@ -19,22 +19,22 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 T = TypeVar("T")
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_SHOWN = 100  # characters of a wrong value that are repeated to the person who wrote it
+_SHOWN = 100  # characters of a wrong value that a message repeats
 
 HIDDEN = "<secret>"
-"""What is shown in place of a secret; given back over the API, it means the secret as it is."""
+"""What is shown in place of a secret; sent back over the API, it stands for the existing secret."""
 FIRST_VERSION = "0.1.0"
-"""The version since which an option exists that names no other."""
+"""The version that introduced all options without a `since` of their own."""
 
 Secrecy = bool | Callable[[str], bool]
-"""Whether a value is a secret; of a mapping, a function may tell it by each name."""
+"""Whether a value is a secret; for a mapping, a function can decide by the name of each item."""
 
 Path = tuple[str | int, ...]
-"""Where a value stands: keys and indexes from the top."""
+"""The place of a value: keys and indexes from the top."""
 
 
 def dotted(path: Path) -> str:
-    """Write a path as `monitors[0].labels.rack`."""
+    """Format a path as `monitors[0].labels.rack`."""
     steps = (
         f".{step}" if isinstance(step, str) and re.fullmatch(r"[\w-]+", step) else f"[{step!r}]"
         for step in path
@@ -43,13 +43,13 @@ def dotted(path: Path) -> str:
 
 
 class Complaint(NamedTuple):
-    """One thing that is wrong, and where; the path is relative to the value that was read."""
+    """One problem and its place; the path is relative to the value that was read."""
 
     path: Path
     message: str
 
 
-class Rejected(ValueError):  # noqa: N818  (reads as what happened to the value)
+class Rejected(ValueError):  # noqa: N818  (describes what happened to the value)
     """A value that cannot be used, with everything that is wrong with it."""
 
     def __init__(self, *complaints: Complaint | str) -> None:
@@ -60,10 +60,10 @@ class Rejected(ValueError):  # noqa: N818  (reads as what happened to the value)
 
 
 class ReadContext(NamedTuple):
-    """What a configuration may refer to beyond itself.
+    """The environment in which a configuration is read.
 
-    `directory` is the configuration file's: relative paths start there. `read_file` returns a
-    file's text and raises OSError or UnicodeDecodeError; `environment` holds the variables.
+    `directory` is that of the configuration file, where relative paths start. `read_file` returns
+    the text of a file or raises OSError or UnicodeDecodeError; `environment` holds the variables.
     """
 
     directory: str
@@ -71,18 +71,18 @@ class ReadContext(NamedTuple):
     environment: Mapping[str, str]
 
     def locate(self, name: str) -> str:
-        """Return the path of a file that the configuration names."""
+        """Return the path of a file that the configuration refers to."""
         return posixpath.join(self.directory, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """One sort of value.
+    """One kind of value.
 
-    `read` returns the value or raises `Rejected`; `show` gives it back as JSON (secrets masked);
-    `schema` is the JSON schema of what `read` accepts. `unit` is that of a bare number.
-    `holds_secrets` tells that a value can come from a file or the environment, and is then
-    masked; `names_files` that it is the path of a file which was read and found good.
+    `read` returns the value or raises `Rejected`; `show` converts it back to JSON, with secrets
+    masked; `schema` is the JSON schema of what `read` accepts. `unit` is the unit of a bare number.
+    `holds_secrets` means that a value can come from a file or the environment and is then masked;
+    `names_files` means that it is the path of a file that was read and found valid.
     """
 
     read: Callable[[object, ReadContext], T]
@@ -95,10 +95,10 @@ class Kind(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """All that is known of a configuration key.
+    """Everything that is known about a configuration key.
 
     `live` keys take effect on a reload, others when the daemon starts. A `secret` value is masked
-    wherever it is shown, however it was given. `unit` is that of a bare number, `since` the
+    wherever it is shown, however it was given. `unit` is the unit of a bare number; `since` is the
     version that introduced the key.
     """
 
@@ -112,20 +112,20 @@ class Option:
 
     @property
     def is_required(self) -> bool:
-        """Whether the key must be given."""
+        """Whether the key is required."""
         return self.default is MISSING
 
     @property
     def can_hide(self) -> bool:
-        """Whether a value may be masked where it is shown."""
+        """Whether a value may be masked when it is shown."""
         return self.kind.holds_secrets or bool(self.secret)
 
     def hides(self, name: str) -> bool:
-        """Return whether a value is a secret; of a mapping, the one of this name."""
+        """Return whether a value is a secret; for a mapping, the item of this name."""
         return self.secret(name) if callable(self.secret) else self.secret
 
     def show(self, content: Any) -> object:
-        """Return a value as JSON, secrets masked."""
+        """Return a value as JSON, with secrets masked."""
         shown = self.kind.show(content)
         if not self.secret:
             return shown
@@ -134,7 +134,7 @@ class Option:
         return HIDDEN
 
     def schema(self) -> dict[str, object]:
-        """Return the JSON schema of the key, with what else is known of it as annotations."""
+        """Return the JSON schema of the key, with everything else as annotations."""
         return {
             **self.kind.schema,
             "description": self.doc,
@@ -157,7 +157,7 @@ def option(
 ) -> Any:
     """Declare a dataclass field that is a configuration key; without a default it is required.
 
-    The other arguments are those of `Option`; `unit` is the kind's own if it is left out.
+    The other arguments are those of `Option`; the default of `unit` is that of the kind.
     """
     known = Option(kind, default, doc, live, secret, unit or kind.unit, since)
     return dataclasses.field(default=default, metadata={"option": known})
@@ -175,7 +175,7 @@ def _options_of(cls: Any) -> dict[str, Option]:
 
 
 def gather(readings: Iterable[tuple[Path, Callable[[], T]]]) -> list[T]:
-    """Run every reading and return what they gave, or raise all their complaints at once."""
+    """Run all readings and return their values, or raise all of their complaints at once."""
     values: list[T] = []
     complaints: list[Complaint] = []
     for path, read in readings:
@@ -210,7 +210,7 @@ def in_words(value: object) -> str:
 
 
 def expected(what: str, value: object) -> Rejected:
-    """Return the complaint about a value of the wrong sort."""
+    """Return the complaint about a value of the wrong kind."""
     return Rejected(f"expected {what}, got {in_words(value)}")
 
 
@@ -218,7 +218,7 @@ _ABBREVIATION = 3  # letters
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return what a misspelt or abbreviated word most likely means, None if that is unclear."""
+    """Return the likely meaning of a misspelt or abbreviated word, or None if it is unclear."""
     names = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if not near and len(word) >= _ABBREVIATION:
@@ -227,13 +227,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean ...?` for a near miss, otherwise nothing."""
+    """Return `; did you mean ...?` for a near miss, otherwise an empty string."""
     near = nearest(word, known)
     return f"; did you mean {near!r}?" if near is not None else ""
 
 
 def mapping(value: object) -> dict[str, object]:
-    """Return the value if it is a mapping with text keys, else raise `Rejected`."""
+    """Return the value if it is a mapping with text keys; otherwise raise `Rejected`."""
     if not isinstance(value, dict):
         raise expected("a mapping", value)
     strange = [key for key in value if not isinstance(key, str)]
@@ -247,10 +247,10 @@ def mapping(value: object) -> dict[str, object]:
 def read_options(
     cls: type, given: Mapping[str, object], outside: ReadContext, kept: Mapping[str, Any] = _NOTHING
 ) -> tuple[dict[str, Any], list[Complaint]]:
-    """Read the keys of a dataclass: the values that are right, and what is wrong with the rest.
+    """Read the keys of a dataclass: return the valid values, and what is wrong with the others.
 
-    Keys that the dataclass does not have are left to the caller. `kept` are values that were read
-    before, for keys that are not given.
+    The caller handles keys that the dataclass does not have. `kept` are values from an earlier
+    reading, for keys that are not given.
     """
     values: dict[str, Any] = {}
     complaints: list[Complaint] = []
@@ -269,7 +269,7 @@ def read_options(
 
 
 def unknown_keys(given: Iterable[str], known: Iterable[str]) -> list[Complaint]:
-    """Return a complaint for each key that is not known."""
+    """Return a complaint for each unknown key."""
     names = list(known)
     return [
         Complaint((key,), f"unknown key{did_you_mean(key, names)}")
@@ -279,14 +279,14 @@ def unknown_keys(given: Iterable[str], known: Iterable[str]) -> list[Complaint]:
 
 
 def build(cls: type[T], values: Mapping[str, Any], complaints: list[Complaint]) -> T:
-    """Make the dataclass, adding what its own `__post_init__` rejects to the complaints."""
+    """Create the dataclass, adding the complaints of its `__post_init__`, or raise `Rejected`."""
     if complaints:
         raise Rejected(*complaints)
     return cls(**values)
 
 
 def section(cls: type[T]) -> Kind[T]:
-    """Return the kind of a mapping whose keys are the options of a dataclass."""
+    """Return the kind for a mapping whose keys are the options of a dataclass."""
 
     def read(value: object, outside: ReadContext) -> T:
         given = mapping(value)
@@ -314,7 +314,7 @@ def show_options(value: Any) -> dict[str, object]:
 
 
 def schema_of(cls: type) -> dict[str, object]:
-    """Return the JSON schema of the mapping that `section(cls)` reads."""
+    """Return the JSON schema for the mapping that `section(cls)` reads."""
     options = options_of(cls)
     return {
         "type": "object",

@@ -1,4 +1,4 @@
-"""Backends and pools: what is probed."""
+"""Backends and pools: what to probe."""
 
 import re
 from dataclasses import dataclass, field
@@ -36,19 +36,19 @@ def _read_name(value: object, outside: ReadContext) -> str:
 
 _DOTS = (".", "..")  # RFC 3986, section 5.2.4
 NAME = Kind(_read_name, {**_LINE.schema, "pattern": r"^(?!\.\.?$)"})
-"""What something is called; it may stand as one segment of a URL's path."""
+"""A name; it must be usable as one segment of a URL path."""
 _NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
 _TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
-_WHAT = "host:port, an IPv6 address in brackets"
+_WHAT = "host:port, with an IPv6 address in brackets"
 
 
 def derived_id(sort: str, name: str) -> str:
-    """Return the UUID of a monitor or pool that names none: always the same for one name."""
+    """Return the UUID of a monitor or pool without an id; it is always the same for a name."""
     return str(uuid5(_NAMESPACE, f"{sort}\0{name}"))
 
 
 def normal_host(host: str) -> str | None:
-    """Return an IP address in its shortest form or a host name as it is; None if it is neither."""
+    """Return an IP address in its shortest form, or a host name as it is; None for other text."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -58,13 +58,13 @@ def normal_host(host: str) -> str | None:
 
 
 def reject_link_local(host: str) -> None:
-    """Raise `Rejected` for an IPv6 address that means nothing without an interface."""
+    """Raise `Rejected` for an IPv6 address that is ambiguous without an interface."""
     if ":" in host and ip_address(host).is_link_local:
-        raise Rejected(f"{host!r} is link-local: which interface it is on cannot be said here")
+        raise Rejected(f"{host!r} is link-local, which is not supported: it needs an interface")
 
 
 def parse_target(value: object) -> Target:
-    """Read `host:port`, an IPv6 address in brackets; raise `Rejected` for anything else."""
+    """Read `host:port`, with an IPv6 address in brackets; raise `Rejected` for anything else."""
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if not found:
         if isinstance(value, str) and value.count(":") > 1 and "[" not in value:
@@ -94,19 +94,19 @@ HOST = Kind(_read_host, {"type": "string"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """One address and port that is probed."""
+    """One address and port to probe."""
 
     address: str = option(HOST, doc="IP address or host name")
     port: int = option(PORT, doc="port, 1 to 65535")
     name: str | None = option(NAME, default=None, doc="display name")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     guarded: bool = False
-    """Whether it was named over the API, so that not every address may be probed."""
+    """Whether it was set over the API, so that not every address is allowed."""
     key: str = field(init=False, repr=False, compare=False)
-    """What the API and the metrics call it: `address:port`."""
+    """The name of the backend in API and metrics: `address:port`."""
 
     def __post_init__(self) -> None:
-        """Work out the key once: much is found by it."""
+        """Compute the key once, because it is looked up often."""
         object.__setattr__(self, "key", str(Target(self.address, self.port)))
 
 
@@ -127,7 +127,7 @@ TARGETS = list_of(BACKEND, shortest=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """A named set of backends, belonging to a load balancer."""
+    """A named set of backends that belongs to a load balancer."""
 
     name: str = option(NAME, doc="unique name")
     id: str = option(IDENTIFIER, default="", doc="UUID; default: derived from the name")
@@ -137,17 +137,17 @@ class Pool:
     origin: Origin = Origin.FILE
 
     def __post_init__(self) -> None:
-        """Fill in the id and reject a backend that stands twice."""
+        """Fill in the id and reject duplicate backends."""
         if not self.id:
             object.__setattr__(self, "id", derived_id("pool", self.name))
         reject_duplicates(self.backends, "backends")
 
 
 def reject_duplicates(backends: tuple[Backend, ...], key: str) -> None:
-    """Raise `Rejected` if a backend stands twice in a list."""
+    """Raise `Rejected` if a list contains a backend twice."""
     seen: dict[str, int] = {}
     complaints = [
-        Complaint((key, i), f"{backend.key} stands here twice, first as {key}[{first}]")
+        Complaint((key, i), f"duplicate backend {backend.key}; first listed as {key}[{first}]")
         for i, backend in enumerate(backends)
         if (first := seen.setdefault(backend.key, i)) != i
     ]

@@ -1,8 +1,8 @@
-"""Which addresses a target that was chosen over the API may not have: `server.api_targets`.
+"""Which addresses are allowed for targets that are set over the API: `server.api_targets`.
 
-Whoever may edit over the API could otherwise have prober ask what only this machine can reach: the
-metadata service of its cloud, a neighbour on its link. Targets of the configuration file are the
-operator's own and are not judged.
+An edit could otherwise make prober connect to services that only its own host can reach: the
+metadata service of its cloud, a neighbour on its link. Targets in the configuration file come from
+the operator and are not checked.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ DENIED = {
         ("ff00::/8", "multicast"),
     )
 }
-"""What is denied unless `allow` names it, and what it is."""
+"""What is denied unless `allow` includes it, with a description."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
@@ -50,9 +50,7 @@ def _read_network(value: object, _: ReadContext) -> Network:
     try:
         return ip_network(value)
     except ValueError:
-        raise expected("a network such as 10.0.0.0/8, without bits beyond its length", value) from (
-            None
-        )
+        raise expected("a network such as 10.0.0.0/8, with all host bits 0", value) from (None)
 
 
 NETWORKS = list_of(Kind(_read_network, {"type": "string"}, str))
@@ -60,7 +58,7 @@ NETWORKS = list_of(Kind(_read_network, {"type": "string"}, str))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRules:
-    """What the operator says of the addresses; where both lists match, the narrower network."""
+    """The operator's rules for addresses; if both lists match, the narrower network wins."""
 
     allow: tuple[Network, ...] = option(
         NETWORKS,
@@ -74,14 +72,16 @@ class TargetRules:
 
 @lru_cache(_REMEMBERED)
 def objection_to(host: str, rules: TargetRules) -> str | None:
-    """Return why an address may not be probed; None if it may, or if it is no address."""
+    """Return why an address must not be probed; None if it may, or if it is not an address."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
         return None
     for form in forms(address):
         if found := _objection(form, rules):
-            return f"{address} {found}" if form == address else f"{address} is {form}, that {found}"
+            return (
+                f"{address} {found}" if form == address else f"{address} is {form}, which {found}"
+            )
     return None
 
 

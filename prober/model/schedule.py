@@ -1,7 +1,7 @@
-"""When a check is probed: a fixed grid per interval, with a phase that its key decides.
+"""When a check is probed: a fixed grid for each interval, with a phase derived from its key.
 
-All times are seconds on one monotonic clock. A grid is the set `phase + k * interval`; the phase
-depends on the check's key and the interval only, so restarts and reloads make no herd.
+All times are seconds on one monotonic clock. A grid is the set `phase + k * interval`. The phase
+depends only on the check's key and the interval, so restarts and reloads cause no bursts.
 """
 
 from enum import StrEnum
@@ -13,45 +13,45 @@ from typing import Self
 from prober.model.health import Health
 
 SLOT = 0.05
-"""Seconds. Phases are multiples of it where the interval is one, so that checks are probed together
-and the prober sleeps in between: a wake-up finds cold caches, and costs as much as 20 probes."""
+"""Seconds. Phases are multiples of this if the interval is, so that checks are probed in batches
+and prober sleeps in between: a wake-up finds cold caches and costs as much as 20 probes."""
 
 _MICROSECONDS = 1_000_000
 _SLOT = round(SLOT * _MICROSECONDS)
 _CLOSE = 1e-6
-"""Seconds before a point of the grid that count as the point: one that is reached on two grids
-(every 1 s, every 5 s) is not to be taken for two because of rounding."""
+"""Seconds before a point of the grid that still count as the point: rounding must not split a
+point that two grids share (every 1 s, every 5 s)."""
 
 
 class Delay(StrEnum):
-    """Why a probe starts late; `sentence` says it to a person."""
+    """Why a probe starts late; `sentence` is the explanation for people."""
 
     sentence: str
 
     def __new__(cls, value: str, sentence: str) -> Self:
-        """Make one row of the table."""
+        """Create one row of the table."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.sentence = sentence
         return member
 
     CPU = "cpu", "the process gets too little CPU time"
-    PLACES = "places", "as many probes are in flight as the limit of descriptors allows"
+    PLACES = "places", "as many probes are in flight as the descriptor limit allows"
     UDP_PACE = "udp_pace", "too many UDP checks share a host, whose probes are kept apart"
 
 
 def is_late(delay: float, interval: float) -> bool:
-    """Tell whether a probe starts too late to still speak for its own slot of the schedule."""
+    """Return whether a probe starts too late to count for its own slot of the schedule."""
     return delay > interval / 2
 
 
 def spread(*key: str) -> int:
-    """Return the number from which a check's phases come: a hash of its key, under 2**64."""
+    """Return the number from which a check's phases follow: a hash of its key, below 2**64."""
     return int.from_bytes(blake2b("\0".join(key).encode(), digest_size=8).digest())
 
 
 def phase(number: int, interval: float) -> float:
-    """Return the offset of a check's grid, 0 to below `interval`, from its `spread` number."""
+    """Return the offset of a grid, from 0 to below `interval`, for a check's `spread` number."""
     whole = round(interval * _MICROSECONDS)
     offset = number % whole
     if whole % _SLOT == 0:
@@ -61,17 +61,17 @@ def phase(number: int, interval: float) -> float:
 
 @lru_cache(maxsize=1024)
 def _in_seconds(microseconds: int) -> float:
-    """Return the same float for the same phase: many checks share few."""
+    """Return the same float object for the same phase, because many checks share a few phases."""
     return microseconds / _MICROSECONDS
 
 
 def next_due(after: float, interval: float, offset: float) -> float:
-    """Return the first point of the grid that lies after `after`."""
+    """Return the first point of the grid after `after`."""
     return (floor((after - offset + _CLOSE) / interval) + 1) * interval + offset
 
 
 def slots_between(start: float, end: float, interval: float, offset: float) -> int:
-    """Count the points of the grid that lie after `start` and not after `end`."""
+    """Count the points of the grid after `start` and up to `end`."""
     if end <= start:
         return 0
     first, last = start - offset + _CLOSE, end - offset + _CLOSE
@@ -79,14 +79,14 @@ def slots_between(start: float, end: float, interval: float, offset: float) -> i
 
 
 def first_due(now: float, number: int, checks: int) -> float:
-    """Return when a new check is probed first: at once, spread over 1 s per 1,000 checks."""
+    """Return when to probe a new check first: at once, spread over 1 s per 1,000 checks."""
     return now + number / 2**64 * checks / 1000
 
 
 def interval_for(
     health: Health, *, interval: float, fast_interval: float, down_interval: float
 ) -> float:
-    """Return the interval that a check in this state is probed with."""
+    """Return the interval for a check in this state."""
     online, streak = health
     if online is not (streak > 0):  # is_changing
         return fast_interval

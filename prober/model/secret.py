@@ -1,4 +1,4 @@
-"""Where secrets are in what was configured, and how masked ones are put back."""
+"""Finds secrets in configured values, and puts masked ones back."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ _TELLING = re.compile(
 
 
 def names_a_secret(name: str) -> bool:
-    """Return whether the value of a header is a secret, by its name."""
+    """Return whether the value of a header is a secret, judged by its name."""
     return _TELLING.fullmatch(name) is not None
 
 
@@ -27,17 +27,17 @@ def secrets_of(value: object) -> Iterator[tuple[Path, Option, Any]]:
 
 
 def files_of(value: object) -> frozenset[str]:
-    """Return the paths of the files that a dataclass of options names and that were read."""
+    """Return the paths of the files that a dataclass of options refers to and that were read."""
     return frozenset(leaf for _, _, leaf in _leaves(value, _that_name_files))
 
 
 def is_hidden(leaf: object) -> bool:
-    """Return whether a value only stands for a secret that is kept."""
+    """Return whether a value is a placeholder for an existing secret."""
     return (leaf.content if isinstance(leaf, Secret) else leaf) == HIDDEN
 
 
 def with_secrets(value: T, known: Mapping[Path, Any]) -> T:
-    """Return a dataclass of options with the secrets put back that it only stands for."""
+    """Return a dataclass of options with its placeholders replaced by the known secrets."""
     return cast("T", _restored(value, known, ()))
 
 
@@ -76,7 +76,7 @@ def _leaves(value: object, chosen: Choice) -> Iterator[tuple[Path, Option, Any]]
 
 
 def _inside(option: Option, content: object, chosen: Choice) -> Iterator[tuple[Path, Option, Any]]:
-    """Yield what a value consists of, if it is a list, a mapping or a section."""
+    """Yield the parts of a value that is a list, a mapping or a section."""
     items: Iterator[tuple[str | int, object]] | None = None
     if type(content) is tuple:
         items = iter(enumerate(content))

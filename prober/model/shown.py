@@ -1,4 +1,4 @@
-"""A monitor's definition as JSON, for whatever shows or compares it."""
+"""A monitor's definition as JSON, to show or to compare it."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from prober.model.monitor import Monitor
 from prober.model.option import show_options
 
 ORIGIN_KEYS = ("origin", "edited")
-"""What a monitor or a pool is shown with beside its definition: where it comes from."""
+"""Keys that are shown in addition to the definition of a monitor or pool: where it comes from."""
 
 
 def monitor_json(monitor: Monitor) -> dict[str, Any]:
-    """Return a monitor's effective configuration, secrets masked."""
+    """Return a monitor's effective configuration, with secrets masked."""
     return {**show_options(monitor), **show_options(monitor.probe), **origin_json(monitor.origin)}
 
 

@@ -1,4 +1,4 @@
-"""Words for people, the same on the command line and on the status page."""
+"""Formats values for people, the same on the command line and on the status page."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -8,30 +8,30 @@ from typing import Final
 from prober.model.status import REASONS, Result
 
 END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""The last unix time that `time_text` is asked to write."""
+"""The last unix time that `time_text` accepts."""
 
 
 def time_text(unix: float) -> str:
-    """Write a unix time in RFC 3339: UTC, with milliseconds."""
+    """Format a unix time as RFC 3339: UTC, with milliseconds."""
     part, second = modf(unix)
     carried, microseconds = divmod(round(part * 1e6), 1_000_000)
     return f"{_second_text(second + carried)}.{microseconds // 1000:03}Z"
 
 
-@lru_cache(1024)  # an answer with many checks has the same few seconds again and again
+@lru_cache(1024)  # an answer with many checks repeats a few seconds
 def _second_text(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).isoformat()[:-6]
 
 
 def clean(text: str) -> str:
-    """Return the text with everything that does not print escaped as Python would write it."""
+    """Return the text with unprintable characters escaped as in Python."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def span(seconds: float) -> str:
-    """Write a time span for a glance: `12s`, `3m12s`, `2h05m`, `4d03h`."""
+    """Format a time span briefly: `12s`, `3m12s`, `2h05m`, `4d03h`."""
     minutes, second = divmod(max(0, int(seconds)), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
@@ -43,7 +43,7 @@ def span(seconds: float) -> str:
 
 
 def took(seconds: float) -> str:
-    """Write the duration of a probe: `0.4 ms`, `12 ms`, `2.0 s`."""
+    """Format the duration of a probe: `0.4 ms`, `12 ms`, `2.0 s`."""
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
@@ -56,13 +56,13 @@ _PLAINER = {
     "tls_hostname": "certificate for another name",
     "tls_untrusted": "certificate not trusted",
 }
-"""Reasons that would read like a success, or like nothing at all, before a duration."""
+"""Words for reasons whose own name would be unclear before a duration."""
 
 
 def result_words(reason: str, said: str, seconds: float) -> str:
-    """Write a result as HAProxy writes one: `HTTP 503 in 12 ms`.
+    """Format a result as HAProxy does: `HTTP 503 in 12 ms`.
 
-    `said` is what the facts of the result say, empty if it has none.
+    `said` is the facts of the result in words, empty if it has none.
     """
     word = _PLAINER.get(reason) or reason.replace("_", " ")
     if said and not _says_it_all(reason):
@@ -71,13 +71,13 @@ def result_words(reason: str, said: str, seconds: float) -> str:
 
 
 def _says_it_all(reason: str) -> bool:
-    """Return whether a fact makes the reason plain: the code that is good, or that is not."""
+    """Return whether the facts make the reason obvious, as a status code does."""
     known = REASONS.get(reason)
     return reason == "ok" or (known is not None and known.result is Result.INVALID_STATUS_CODE)
 
 
 def progress(*, online: bool | None, streak: int, rise: int, fall: int) -> str:
-    """Say how far a check is on its way to another state: `failing 2/3`, `rising 1/2`."""
+    """Return how close a check is to changing its state: `failing 2/3`, `rising 1/2`."""
     if streak < 0 and online is not False:
         return f"failing {-streak}/{fall}"
     if streak > 0 and not online:

@@ -71,7 +71,7 @@ _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
 
 def _read_method(value: object, outside: ReadContext) -> str:
     if value == "CONNECT":
-        raise Rejected("CONNECT asks a proxy for a tunnel and is not probed; TCP probes its port")
+        raise Rejected("CONNECT cannot be probed, it requests a tunnel; probe the port with TCP")
     return _METHOD.read(value, outside)
 
 
@@ -90,7 +90,7 @@ def _wrong_header(name: str) -> str | None:
 def _read_header(value: object, outside: ReadContext) -> Secret:
     secret = SECRET.read(value, outside)
     if re.search(r"[\r\n\x00]", secret.content):
-        raise Rejected("a header value cannot hold line ends")
+        raise Rejected("a header value cannot contain line breaks")
     return secret
 
 
@@ -101,7 +101,9 @@ def _read_pattern(value: object, _: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("a regular expression", value)
     if _size_compiled(value) > REGEX_SIZE:
-        raise Rejected(f"a regular expression that repeats too much, got {in_words(value)}")
+        raise Rejected(
+            f"expected a regular expression with fewer repetitions, got {in_words(value)}"
+        )
     import regex  # noqa: PLC0415  (only a configuration that uses it pays for it)
 
     try:

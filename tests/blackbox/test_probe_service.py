@@ -67,7 +67,7 @@ def test_a_module_is_left_out_or_refused_with_its_reason(running: Daemon, web: s
     status, text = running.get(path(web, module="ping"))
     assert status == 400
     assert "modules.yml:" in text
-    assert "prober does not probe icmp" in text
+    assert "prober does not support icmp" in text
     assert running.wait_for("module_refused")["module"] == "ping"
 
 

@@ -420,7 +420,7 @@ def test_the_demonstration_needs_no_file(daemon: FakeDaemon) -> None:
         (
             ["TCP", "10.0.0.3:1", "--set", "expect.text=400"],
             2,
-            "--set expect.text: expected text, got 400; for text, write --set 'expect.text=\"...\"'",
+            "expected text, got 400; for text, write --set 'expect.text=\"...\"'",
         ),
         (["TCP", "10.0.0.3:80", "--set", "rise=0"], 2, "--set rise: expected a whole number"),
         (["TCP", "10.0.0.3:80", "--set", "tls.verify=true"], 2, "--set tls: belongs to HTTPS"),

@@ -231,7 +231,7 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
             "type: 'PING' is not there: prober sends no ICMP",
             "delay: expected a whole number from 1 to 50, got 60 (HTTP 400)",
             "url_path: has no meaning for the type TCP",
-            "http_method: CONNECT asks a proxy for a tunnel",
+            "http_method: CONNECT cannot be probed",
             "Unable to locate 0a179a69-81ed-5fc5-8442-000000000000 in healthmonitors",
         ],
         strict=True,

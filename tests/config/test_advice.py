@@ -46,12 +46,15 @@ def with_header(name: str, *, masked: bool) -> Monitor:
         ),
         ([with_header("X-Api-Key", masked=True)], []),
         ([with_header("X-Shop", masked=False)], []),
-        ([tcp(enabled=False)], ["pool 'm' is probed by no enabled monitor"]),
+        ([tcp(enabled=False)], ["pool 'm' is not probed by any enabled monitor"]),
         ([udp(53, interval=1.1, timeout=1.0)], []),
         ([udp(53, interval=1.0, timeout=1.0)], ["host 10.0.0.53: 1 UDP probes per second"]),
         ([udp(53, interval=2.2), udp(54, interval=2.2)], []),
         ([udp(53, interval=2.1), udp(54, interval=2.1)], ["each is probed about every 2.2 s"]),
-        ([udp(53, interval=0.5, timeout=0.1, enabled=False)], ["probed by no enabled monitor"]),
+        (
+            [udp(53, interval=0.5, timeout=0.1, enabled=False)],
+            ["not probed by any enabled monitor"],
+        ),
     ],
 )
 def test_what_is_allowed_but_likely_not_meant_is_said(
@@ -65,4 +68,4 @@ def test_what_is_allowed_but_likely_not_meant_is_said(
 
 def test_a_pool_without_backends_is_said() -> None:
     [sentence] = surprises(Model((), (Pool(name="empty"),)))
-    assert sentence == "pool 'empty' has no backends: its status will be UNKNOWN"
+    assert sentence == "pool 'empty' has no backends, so its status is UNKNOWN"

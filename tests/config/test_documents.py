@@ -99,8 +99,8 @@ def test_keys_are_text(key: str) -> None:
 def test_every_key_that_stands_twice_is_named() -> None:
     text = "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\nc: 1"
     assert list(map(str, read_document(text, "f").problems)) == [
-        "f:4: b[0].c: this key stands here twice, first on line 3",
-        "f:5: a: this key stands here twice, first on line 1",
+        "f:4: b[0].c: duplicate key; first defined on line 3",
+        "f:5: a: duplicate key; first defined on line 1",
     ]
 
 
@@ -141,12 +141,12 @@ def test_one_list_may_stand_in_many_places() -> None:
 def test_an_alias_bomb_is_refused(use: str) -> None:
     lines = ["- &a0 {k: 1}"]
     lines += [f"- &a{i + 1} {use.format(f'*a{i}')}" for i in range(60)]
-    assert "aliases make this more than 1000000 values" in refused("\n".join(lines))
+    assert "aliases expand this to more than 1000000 values" in refused("\n".join(lines))
 
 
 @pytest.mark.parametrize("text", ["&a [*a]", "a: &a {b: [*a]}", "a: &a\n  <<: *a"])
 def test_an_alias_of_what_holds_it_is_refused(text: str) -> None:
-    assert refused(text).endswith("this value holds an alias of itself")
+    assert refused(text).endswith("this value contains an alias of itself")
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_json_values_know_their_lines() -> None:
 def test_every_json_key_that_stands_twice_is_named() -> None:
     text = '{"a": [{"b": 1,\n"b": {"c": 1,\n"c": 2}}],\n"a": 1}'
     assert list(map(str, read_document(text, "f").problems)) == [
-        "f:2: a[0].b: this key stands here twice, first on line 1",
-        "f:3: a[0].b.c: this key stands here twice, first on line 2",
-        "f:4: a: this key stands here twice, first on line 1",
+        "f:2: a[0].b: duplicate key; first defined on line 1",
+        "f:3: a[0].b.c: duplicate key; first defined on line 2",
+        "f:4: a: duplicate key; first defined on line 1",
     ]
 
 

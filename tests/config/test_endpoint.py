@@ -62,7 +62,7 @@ def test_credentials_come_from_files_and_the_environment(read: Read) -> None:
         ({"users": []}, "auth.users: unknown key"),
         (
             {"tokens": [token(token="canary")]},
-            "auth.tokens[0].token: expected {file: PATH} or {env: NAME}, got a text",
+            "auth.tokens[0].token: expected {file: PATH} or {env: NAME}, got text",
         ),
         (
             {"tokens": [token(role="admin")]},
@@ -78,7 +78,7 @@ def test_credentials_come_from_files_and_the_environment(read: Read) -> None:
         ),
         (
             {"tokens": [token(token={"file": "lines"})]},
-            "auth.tokens[0].token.file: expected one line of ASCII characters without spaces in it",
+            "auth.tokens[0].token.file: expected a single line of ASCII characters without spaces",
         ),
         (
             {"tokens": [token(token={"env": "NONE"})]},
@@ -86,18 +86,18 @@ def test_credentials_come_from_files_and_the_environment(read: Read) -> None:
         ),
         (
             {"tokens": [token(), token(name="b")]},
-            "auth.tokens[1].token: the same as that of tokens[0]",
+            "auth.tokens[1].token: duplicate of tokens[0].token",
         ),
         (
             {"oracle_keys": [{"key_id": "a", "role": "read", "public_key": "key.pem"}]},
             (
-                "auth.oracle_keys[0].public_key: 'key.pem' holds a private key; "
-                "only its public half belongs here"
+                "auth.oracle_keys[0].public_key: 'key.pem' contains a private key; "
+                "use the public key instead"
             ),
         ),
         (
             {"oracle_keys": [{"key_id": "a", "role": "read", "public_key": "token"}]},
-            "auth.oracle_keys[0].public_key: 'token' does not hold a public key in PEM",
+            "auth.oracle_keys[0].public_key: 'token' does not contain a public key in PEM format",
         ),
     ],
 )
@@ -161,7 +161,7 @@ TLS = {"cert_file": "cert.pem", "key_file": "key.pem"}
         ),
         (
             {"tls_server_config": {**TLS, "key": "canary"}},
-            "tls_server_config.key: put the PEM text into a file and name that with key_file",
+            "tls_server_config.key: write the PEM text to a file and set key_file to its path",
         ),
         (
             {"tls_server_config": {**TLS, "client_auth_type": "RequireAnyClientCert"}},
@@ -211,26 +211,26 @@ TLS = {"cert_file": "cert.pem", "key_file": "key.pem"}
         (
             {"http_server_config": {"headers": {"Server": "x"}}},
             (
-                "http_server_config.headers.Server: this header cannot be set here, only "
+                "http_server_config.headers.Server: cannot set this header; expected one of "
                 "Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, "
                 "X-Frame-Options, X-XSS-Protection"
             ),
         ),
         (
             {"basic_auth_users": {"anna": "canary"}},
-            "basic_auth_users.anna: expected a password's bcrypt hash such as $2y$10$...",
+            "basic_auth_users.anna: expected a bcrypt hash such as $2y$10$...",
         ),
         (
             {"basic_auth_users": {"a:b": HASH}},
-            "basic_auth_users['a:b']: expected the name of a user, without a colon",
+            "basic_auth_users['a:b']: expected a user name without a colon",
         ),
         (
             {"rate_limit": {"interval": 1, "burst": 1}},
-            "rate_limit.interval: expected a unit as well, such as 100ms; or 0: no limit",
+            "rate_limit.interval: expected a duration with a unit, such as 100ms, or 0 ",
         ),
         (
             {"rate_limit": {"interval": "1s"}},
-            "rate_limit.burst: expected at least 1, or nothing would be let in",
+            "rate_limit.burst: expected at least 1 if interval is set",
         ),
     ],
 )

@@ -20,7 +20,7 @@ Said = Callable[..., list[str]]
 Write = Callable[..., None]
 
 WEB = "{name: web, type: HTTP, targets: ['192.0.2.1:80']}"
-HOST_PORT = "host:port, an IPv6 address in brackets"
+HOST_PORT = "host:port, with an IPv6 address in brackets"
 ONE_TYPE = "one of TCP, UDP_CONNECT, HTTP, HTTPS, TLS, GRPC"
 CODES = "codes from 100 to 599 such as 200, 200,202 or 200-204,301"
 
@@ -165,7 +165,7 @@ def test_a_bad_default_is_named_once(problems: Said) -> None:
 @pytest.mark.parametrize("key", ["name", "id", "type", "pool", "targets", "targets_from"])
 def test_what_is_a_monitors_own_has_no_default(problems: Said, key: str) -> None:
     assert problems(f"defaults: {{{key}: x}}") == [
-        f"1: defaults.{key}: cannot have a default, it belongs in each monitor"
+        f"1: defaults.{key}: cannot have a default; set it in each monitor"
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_pool_and_a_monitor_may_have_one_name_if_it_is_not_two_pools(read: Rea
 def test_an_id_that_another_name_stands_for_is_taken(read: Read, problems: Said) -> None:
     taken = read("pools: [{name: a}]").model.pools[0].id
     assert problems(f"pools:\n- name: a\n- name: b\n  id: {taken}") == [
-        f"4: pools[1].id: '{taken}' stands here twice, first on line 2"
+        f"4: pools[1].id: duplicate '{taken}'; first defined on line 2"
     ]
 
 
@@ -265,7 +265,7 @@ def test_problems_name_the_included_file_and_come_after_those_of_the_main_file(
     assert said_here() == [
         "prober.yaml:5: server.x: unknown key",
         "conf.d/a.yaml:1: server: belongs in the main file",
-        "conf.d/a.yaml:3: pools[0].name: 'q' stands here twice, first in prober.yaml:4",
+        "conf.d/a.yaml:3: pools[0].name: duplicate 'q'; first defined in prober.yaml:4",
         "conf.d/a.yaml:4: monitor: unknown key; did you mean 'monitors'?",
         "conf.d/b.yaml:1: not valid YAML: did not find expected node content",
     ]
@@ -326,7 +326,7 @@ def test_mistakes_in_a_list_name_its_own_file_once_for_all_that_use_it(problems:
 def test_a_target_that_stands_twice_in_a_list_is_a_problem(problems: Said) -> None:
     listed = '[{"targets": ["192.0.2.1:80"]},\n{"targets": ["192.0.2.1:80"]}]'
     assert problems(LISTED, files={"t.json": listed}) == [
-        "t.json:2: [1].targets[0]: 192.0.2.1:80 stands here twice"
+        "t.json:2: [1].targets[0]: duplicate target 192.0.2.1:80"
     ]
 
 
@@ -349,7 +349,7 @@ def test_a_secret_that_is_not_text_is_refused_without_being_shown(problems: Said
         "2: monitors[0].headers.X.env: environment variable 'E' is not UTF-8 text"
     ]
     assert problems(SECRET % "env: E", environment={"E": "ge\nheim"}) == [
-        "2: monitors[0].headers.X: a header value cannot hold line ends"
+        "2: monitors[0].headers.X: a header value cannot contain line breaks"
     ]
 
 

@@ -300,9 +300,9 @@ async def test_a_list_that_drops_most_checks_is_refused_until_somebody_asks_twic
     assert not running.vitals.target_lists["m0"].ok
     rejected = [cause for kind, cause in running.events if kind == "reload_rejected"]
     assert len(rejected) == 1
-    assert rejected[0].startswith("targets of m0 are kept: it would drop 3 of 4 checks; ")
+    assert rejected[0].startswith("targets of m0 are kept: this would drop 3 of 4 checks; ")
     (problem,) = await running.reloader.reload()
-    assert "it would drop 3 of 4 checks" in problem
+    assert "this would drop 3 of 4 checks" in problem
     assert await running.reloader.reload() == []
     assert running.checks == ["m0 10.0.0.1:80"]
     await running.refresh(URL)

@@ -263,7 +263,7 @@ RECOVERS = "one good result makes it OK"
         (
             Health(True, 7),
             WARNING,
-            f"online with a reservation: a good result without it makes it OK, {FALLS_IN_3}",
+            f"online, degraded: a result neither slow nor expiring soon makes it OK, {FALLS_IN_3}",
         ),
         (
             Health(True, -1),
@@ -275,12 +275,12 @@ RECOVERS = "one good result makes it OK"
         (
             Health(True, 7),
             UNKNOWN,
-            "no recent result, last online: the next conclusive one makes it known again",
+            "no recent conclusive result, last online: the next conclusive one ends UNKNOWN",
         ),
         (
             Health(False, -3),
             UNKNOWN,
-            "no recent result, last offline: the next conclusive one makes it known again",
+            "no recent conclusive result, last offline: the next conclusive one ends UNKNOWN",
         ),
         (Health(False, 5), CRITICAL, "offline: 1 more good in a row make it OK"),
         (

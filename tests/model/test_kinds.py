@@ -111,7 +111,7 @@ def test_values_that_are_accepted(kind: Kind[Any], given: object, value: object)
     assert kind.read(given, OUTSIDE) == value
 
 
-OWN_LABEL = "this label is prober's own"
+OWN_LABEL = "this label name is reserved"
 EXPECTED_CODES = "expected codes from 100 to 599 such as 200, 200,202 or 200-204,301"
 EXPECTED_SPAN = "expected a duration such as 5, 0.5, 500ms, 5s, 2m, 1h or 7d"
 EXPECTED_LIMITS = "expected a duration from 100ms to 1d"
@@ -252,7 +252,7 @@ def test_values_that_are_rejected(kind: Kind[Any], given: object, message: str) 
             [
                 (
                     ("le",),
-                    f"{OWN_LABEL}; others are kind, le, monitor, pool, quantile, target",
+                    f"{OWN_LABEL}; prober sets kind, le, monitor, pool, quantile, target",
                 ),
                 (
                     ("__a",),
@@ -264,7 +264,7 @@ def test_values_that_are_rejected(kind: Kind[Any], given: object, message: str) 
                 ),
                 (
                     ("pool",),
-                    f"{OWN_LABEL}; others are kind, le, monitor, pool, quantile, target",
+                    f"{OWN_LABEL}; prober sets kind, le, monitor, pool, quantile, target",
                 ),
             ],
         ),

@@ -42,7 +42,7 @@ def test_ordinary_addresses_and_names_are_welcome(host: str) -> None:
         ("febf::1", "link-local"),
         ("ff02::1", "multicast"),
         ("fd00:ec2::254", "metadata"),
-        ("::ffff:169.254.169.254", "is 169.254.169.254, that is link-local"),
+        ("::ffff:169.254.169.254", "is 169.254.169.254, which is link-local"),
         ("::ffff:a9fe:a9fe", "link-local"),
         ("::169.254.169.254", "link-local"),
         ("64:ff9b::169.254.169.254", "link-local"),

@@ -21,7 +21,7 @@ from prober.model.probe import Target
 OUTSIDE = ReadContext("/", str, {})
 LABEL_63 = "a" * 63
 NAME_253 = ".".join([LABEL_63, LABEL_63, LABEL_63, "a" * 61])
-EXPECTED = "expected host:port, an IPv6 address in brackets"
+EXPECTED = "expected host:port, with an IPv6 address in brackets"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def no_host(host: str) -> str:
         ("[fe80::1%eth0]:80", no_host("fe80::1%eth0")),
         (
             "[fe80::1]:80",
-            "'fe80::1' is link-local: which interface it is on cannot be said here",
+            "'fe80::1' is link-local, which is not supported: it needs an interface",
         ),
         ("[::12345]:80", no_host("::12345")),
         ("a b:80", no_host("a b")),
@@ -178,9 +178,9 @@ def test_a_backend_that_stands_twice_is_rejected_where_it_stands_again() -> None
     with pytest.raises(Rejected) as rejected:
         section(Pool).read({"name": "web", "backends": backends}, OUTSIDE)
     assert rejected.value.complaints == (
-        (("backends", 3), "a:80 stands here twice, first as backends[0]"),
-        (("backends", 4), "[::1]:80 stands here twice, first as backends[1]"),
-        (("backends", 5), "a:80 stands here twice, first as backends[0]"),
+        (("backends", 3), "duplicate backend a:80; first listed as backends[0]"),
+        (("backends", 4), "duplicate backend [::1]:80; first listed as backends[1]"),
+        (("backends", 5), "duplicate backend a:80; first listed as backends[0]"),
     )
 
 

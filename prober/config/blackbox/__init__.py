@@ -1,1 +1,1 @@
-"""The modules of a blackbox_exporter, in the words of prober."""
+"""Reads blackbox_exporter's module files."""

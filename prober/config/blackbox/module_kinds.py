@@ -1,4 +1,4 @@
-"""The sorts of values that the keys of a module take."""
+"""The kinds of values that the keys of a module accept."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ def _read_size(value: object, _: ReadContext) -> int:
 
 
 def refusing(reason: str) -> Kind[Any]:
-    """Return the kind of a key that asks for what cannot be done."""
+    """Return the kind of a key that asks for something prober does not support."""
 
     def read(_: object, __: ReadContext) -> Any:
         raise unsupported(reason)
@@ -50,7 +50,7 @@ def refusing(reason: str) -> Kind[Any]:
 
 
 def off(reason: str) -> Kind[bool]:
-    """Return the kind of a switch that can only stay off."""
+    """Return the kind of a switch that must stay off."""
 
     def read(value: object, outside: ReadContext) -> bool:
         if BOOLEAN.read(value, outside):
@@ -82,7 +82,7 @@ def _read_text_file(value: object, outside: ReadContext) -> str:
 def _read_header_value(value: object, outside: ReadContext) -> str:
     content = _read_text(value, outside)
     if re.search(r"[\r\n\x00]", content):
-        raise Rejected("a header value cannot hold line ends")
+        raise Rejected("a header value cannot contain line breaks")
     return content
 
 
@@ -92,13 +92,13 @@ def _wrong_header_name(name: str) -> str | None:
 
 def _read_method(value: object, outside: ReadContext) -> str:
     if value == "CONNECT":
-        raise unsupported("CONNECT asks a proxy for a tunnel")
+        raise unsupported("CONNECT requests a tunnel from a proxy")
     return _METHOD.read(value, outside)
 
 
 def _read_prober(value: object, outside: ReadContext) -> str:
     if value in _ELSEWHERE:
-        raise unsupported(f"prober does not probe {value}")
+        raise unsupported(f"prober does not support {value}")
     return _PROBER.read(value, outside)
 
 

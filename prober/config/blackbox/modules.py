@@ -1,7 +1,7 @@
-"""A module: how `GET /probe` probes on demand, with the keys of blackbox_exporter.
+"""A module: how `GET /probe` probes on request, with the keys of blackbox_exporter.
 
-What is wrong is a mistake, as for that exporter. What that exporter can and prober cannot do in
-the same way is `Unsupported`.
+What blackbox_exporter rejects is a mistake here too. What it accepts and prober cannot do in the
+same way is `Unsupported`.
 """
 
 from base64 import b64encode
@@ -43,8 +43,8 @@ from prober.model.option import Complaint, Rejected, option, section
 from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings
 
-_PROXY = "probes do not go through proxies"
-_CEL = "CEL expressions are not evaluated"
+_PROXY = "prober does not support proxies"
+_CEL = "prober does not support CEL expressions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +64,18 @@ class TlsConfig:
         doc="`TLS12` and `TLS13`; older versions are refused",
     )
     max_version: str = option(TLS_VERSION, default="TLS13", doc="only `TLS13`")
-    ca: None = option(refusing("give a file, as ca_file"), default=None, doc="refused")
-    cert: None = option(refusing("give a file, as cert_file"), default=None, doc="refused")
-    key: None = option(refusing("give a file, as key_file"), default=None, doc="refused")
+    ca: None = option(refusing("use a file, with ca_file"), default=None, doc="refused")
+    cert: None = option(refusing("use a file, with cert_file"), default=None, doc="refused")
+    key: None = option(refusing("use a file, with key_file"), default=None, doc="refused")
 
     def __post_init__(self) -> None:
-        """Refuse versions that cannot be had."""
+        """Refuse unsupported TLS versions."""
         complaints = []
         if self.min_version not in ("TLS12", "TLS13"):
-            reason = Unsupported("TLS before 1.2 is not spoken")
+            reason = Unsupported("prober does not support TLS before 1.2")
             complaints.append(Complaint(("min_version",), reason))
         if self.max_version != "TLS13":
-            reason = Unsupported("the highest TLS version cannot be lowered")
+            reason = Unsupported("prober cannot lower the highest TLS version")
             complaints.append(Complaint(("max_version",), reason))
         if self.key_file and not self.cert_file:
             complaints.append(Complaint(("key_file",), "has no effect without cert_file"))
@@ -83,7 +83,7 @@ class TlsConfig:
             raise Rejected(*complaints)
 
     def settings(self, *, for_redirect: bool = False) -> TlsSettings:
-        """Return what it means to a probe; a redirect to another host has a name of its own."""
+        """Return the settings for a probe; a redirect to another host uses that host's name."""
         verify = not self.insecure_skip_verify
         return TlsSettings(
             verify=verify,
@@ -189,8 +189,10 @@ class HttpModule:
         SECRET_FILE, default=None, secret=True, doc="the same"
     )
     enable_http2: bool = option(BOOLEAN, default=True, doc="no effect: HTTP/1.1 is used")
-    enable_http3: bool = option(off("HTTP/3 is not spoken"), default=False, doc="refused if true")
-    oauth2: None = option(refusing("OAuth 2 is not spoken"), default=None, doc="refused")
+    enable_http3: bool = option(
+        off("prober does not support HTTP/3"), default=False, doc="refused if true"
+    )
+    oauth2: None = option(refusing("prober does not support OAuth 2"), default=None, doc="refused")
     proxy_url: None = option(refusing(_PROXY), default=None, doc="refused")
     no_proxy: str = option(HEADER_VALUE, default="", doc="no effect without a proxy")
     proxy_from_environment: bool = option(off(_PROXY), default=False, doc="refused if true")
@@ -200,19 +202,20 @@ class HttpModule:
     )
     use_proxy_dns: bool = option(BOOLEAN, default=False, doc="no effect without a proxy")
     http_headers: object = option(
-        refusing("write them in headers"), default=None, doc="refused: use `headers`"
+        refusing("use headers"), default=None, doc="refused: use `headers`"
     )
     fail_if_body_json_matches_cel: object = option(refusing(_CEL), default=None, doc="refused")
     fail_if_body_json_not_matches_cel: object = option(refusing(_CEL), default=None, doc="refused")
 
     def __post_init__(self) -> None:
-        """Reject what contradicts itself, and what cannot be done."""
+        """Reject settings that contradict each other or are not supported."""
         complaints = []
         if self.valid_http_versions and "HTTP/1.1" not in self.valid_http_versions:
-            reason = Unsupported("probes are made with HTTP/1.1, which is not among them")
+            reason = Unsupported("prober uses HTTP/1.1, which is not in the list")
             complaints.append(Complaint(("valid_http_versions",), reason))
         if self.compression == "br":
-            complaints.append(Complaint(("compression",), Unsupported("brotli is not unpacked")))
+            reason = Unsupported("prober does not support brotli")
+            complaints.append(Complaint(("compression",), reason))
         if self.body and self.body_file:
             complaints.append(Complaint((), "expected at most one of body, body_file"))
         ways = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
@@ -222,7 +225,7 @@ class HttpModule:
             raise Rejected(*complaints)
 
     def credentials(self) -> Secret | None:
-        """Return the Authorization header that it asks for."""
+        """Return the value of the Authorization header, or None."""
         if self.basic_auth:
             return self.basic_auth.header()
         if self.authorization:
@@ -232,7 +235,7 @@ class HttpModule:
 
     @property
     def follows(self) -> bool:
-        """Whether redirects are followed."""
+        """Whether to follow redirects."""
         return self.follow_redirects and not self.no_follow_redirects
 
 
@@ -246,7 +249,9 @@ class QueryResponse:
     expect_bytes: None = option(
         refusing("use expect, or a TCP monitor"), default=None, doc="refused"
     )
-    labels: None = option(refusing("probe_expect_info is not made"), default=None, doc="refused")
+    labels: None = option(
+        refusing("prober does not export probe_expect_info"), default=None, doc="refused"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +261,7 @@ class TcpModule:
     preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
     ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
     source_ip_address: None = option(
-        refusing("the source address of a probe cannot be chosen"), default=None, doc="refused"
+        refusing("prober cannot choose the source address"), default=None, doc="refused"
     )
     query_response: tuple[QueryResponse, ...] = option(
         list_of(section(QueryResponse)), default=(), doc="the same; see below"
@@ -278,7 +283,7 @@ class GrpcModule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """How a target is probed on demand."""
+    """How to probe a target on request."""
 
     prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`; others are refused")
     timeout: float | None = option(DURATION, default=None, doc="the same")
@@ -292,6 +297,6 @@ class Module:
 
     @property
     def family(self) -> tuple[str, bool]:
-        """The preferred IP protocol, and whether the other will do."""
+        """The preferred IP protocol, and whether to fall back to the other."""
         own: HttpModule | TcpModule | GrpcModule = getattr(self, self.prober)
         return own.preferred_ip_protocol, own.ip_protocol_fallback

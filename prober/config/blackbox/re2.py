@@ -1,8 +1,8 @@
-r"""Go's regular expressions (RE2's syntax) in the words of the `regex` module.
+r"""Translates Go's regular expressions (RE2 syntax) to those of the `regex` module.
 
-The two differ in little, but silently: `$` without `(?m)` is the end of the text only, `\d`, `\w`,
-`\s` and `\b` are about ASCII, a `{` that repeats nothing is a brace. What RE2 does not know
-(looking around, references back) is refused, as there.
+The differences are few but silent: `$` without `(?m)` matches only at the end of the text; `\d`,
+`\w`, `\s` and `\b` are ASCII only; a `{` that repeats nothing is a literal brace. What RE2 does not
+support (look-around, back-references) is refused, as in blackbox_exporter.
 """
 
 import re
@@ -25,13 +25,13 @@ _SET_OPERATORS = "[&|~"
 
 
 class Pattern(NamedTuple):
-    """A regular expression as it was written, and in the words of the `regex` module."""
+    """A regular expression as written, and as translated for the `regex` module."""
 
     written: str
     translated: str
 
     def compiled(self) -> Any:
-        """Return it compiled by `regex`."""
+        """Return the expression compiled by `regex`."""
         return _compiled(self.translated)
 
 
@@ -59,11 +59,11 @@ RE2 = Kind(_read_pattern, {"type": "string", "format": "regex"}, lambda pattern:
 
 
 def _no(what: str) -> Rejected:
-    return Rejected(f"not a regular expression of RE2: {what}")
+    return Rejected(f"not a valid RE2 regular expression: {what}")
 
 
 def _translated(written: str) -> Iterator[str]:
-    """Yield the pattern piece by piece. Raise `Rejected`."""
+    """Yield the translated pattern piece by piece, or raise `Rejected`."""
     multiline = False
     position = 0
     while position < len(written):
@@ -103,28 +103,28 @@ def _group(rest: str, *, first: bool, is_ascii: bool) -> tuple[str, int]:
     if (found and not re.fullmatch(r"[imsU]*(?:-[imsU]+)?", found[1])) or not found:
         if rest.startswith("(?:"):
             return "(?:", 3
-        raise _no(f"{rest[:4]!r} is not known to it")
+        raise _no(f"{rest[:4]!r} is not supported")
     flags, end = found[1], found[2]
     if "U" in flags:
-        raise unsupported("the flag U (lazy repetitions) cannot be translated")
+        raise unsupported("prober cannot translate the flag U (lazy repetitions)")
     if "i" in flags and not is_ascii:
-        raise unsupported("the flag i together with letters beyond ASCII cannot be translated")
+        raise unsupported("prober cannot translate the flag i with letters outside ASCII")
     if end == ")" and (not first or "-" in flags):
-        raise unsupported(f"flags such as {found[0]!r} can only stand at the beginning")
+        raise unsupported(f"flags such as {found[0]!r} must be at the beginning")
     if end == ":" and "m" in flags:
-        raise unsupported("the flag m for a part of the expression cannot be translated")
+        raise unsupported("prober cannot translate the flag m for a part of the expression")
     return found[0], found.end()
 
 
 def _escape(rest: str, *, in_class: bool) -> tuple[str, int]:
-    """Translate what begins with a backslash; return that and the length of what it stands for."""
+    """Translate an escape sequence; return the translation and the length of the original."""
     if found := _HEX.match(rest):
         code = int(found[1] or found[2], 16)
         if code > 0x10FFFF:
             raise _no(f"there is no character {found[0]}")
         return f"\\U{code:08x}", found.end()
     if rest[1:2] in ("p", "P"):
-        raise unsupported("classes of Unicode such as \\p{Greek} cannot be translated")
+        raise unsupported("prober cannot translate Unicode classes such as \\p{Greek}")
     if not in_class and (found := _QUOTE.match(rest)):
         return re.escape(found[1]), found.end()
     char = rest[1:2]
@@ -137,11 +137,11 @@ def _escape(rest: str, *, in_class: bool) -> tuple[str, int]:
     known = _AS_IN_REGEX if in_class else f"{_AS_IN_REGEX}bBA"
     if char and (char in known or (char.isascii() and not char.isalnum())):
         return rest[:2], 2
-    raise _no(f"{rest[:2]!r} is not known to it")
+    raise _no(f"{rest[:2]!r} is not supported")
 
 
 def _class(rest: str) -> tuple[str, int]:
-    """Translate what stands in brackets."""
+    """Translate a character class."""
     position = 2 if rest.startswith("[^") else 1
     pieces = [rest[:position]]
     if rest[position : position + 1] == "]":
@@ -159,5 +159,5 @@ def _class(rest: str) -> tuple[str, int]:
         pieces.append(piece)
         position += length
     if position >= len(rest):
-        raise _no("a [ without its ]")
+        raise _no("missing ]")
     return f"{''.join(pieces)}]", position + 1

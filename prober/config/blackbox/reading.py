@@ -1,7 +1,7 @@
-"""Reading a file of modules.
+"""Reads a module file.
 
-A mistake in it is a mistake in the configuration. What prober cannot do refuses the one module that
-asks for it: none is answered wrongly, and the others work.
+A mistake in it is a mistake in the configuration. A module that asks for something prober does not
+support is refused, so that it never gives a wrong answer; all other modules work.
 """
 
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from prober.model.option import Complaint, Path, ReadContext, Rejected, mapping,
 
 
 class Modules(NamedTuple):
-    """The modules of a file by name; of those that are refused, why."""
+    """The modules of a file by name, and the reasons for refused ones."""
 
     usable: dict[str, Module]
     refused: dict[str, str]
 
 
 def read_modules(document: Document, outside: ReadContext) -> tuple[Modules, list[Problem]]:
-    """Read a modules file: what can be used, what is refused, and what is wrong with it."""
+    """Read a module file: what is usable, what is refused, and what is wrong with it."""
     modules = Modules({}, {})
     problems = list(document.problems)
     path: Path = ()

@@ -257,7 +257,7 @@ async def test_filters_mean_or_within_one_and_and_between_them(
         (
             "backend=10.0.0.1",
             (
-                "parameter 'backend': expected host:port, an IPv6 address in brackets, "
+                "parameter 'backend': expected host:port, with an IPv6 address in brackets, "
                 "got '10.0.0.1'; the port is missing"
             ),
         ),

@@ -278,7 +278,7 @@ async def test_a_type_must_fit_the_protocol_of_the_pool(
         ("url_path", "/a b", "url_path: expected a path that starts with / and holds no spaces, "),
         ("url_path", "/" + "a" * 80, "url_path: expected at most 80 characters, got 81"),
         ("http_method", "get", "http_method: expected one of GET, HEAD, POST, PUT, DELETE, "),
-        ("http_method", "CONNECT", "http_method: CONNECT asks a proxy for a tunnel and is not "),
+        ("http_method", "CONNECT", "http_method: CONNECT cannot be probed, it requests a "),
         ("http_method", "HEAD", "body_regex: the reply to HEAD has no body"),
         ("http_version", 2, "http_version: expected one of 1.0, 1.1, got 2"),
         ("tags", "a=b", "tags: expected a list, got 'a=b'"),
