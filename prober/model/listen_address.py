@@ -10,10 +10,10 @@ _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
 
 
 def read_address(value: object) -> Target:
-    """Read an address to listen on, `HOST:PORT`; port 0 means any that is free."""
+    """Read an address to listen on, `HOST:PORT`; port 0 means any free port."""
     found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise expected("HOST:PORT, an IPv6 address in brackets", value)
+        raise expected("HOST:PORT, with an IPv6 address in brackets", value)
     host = normal_host(found[1] or found[2])
     if host is None or bool(found[1]) != (":" in host):
         raise Rejected(f"{found[1] or found[2]!r} is neither an IP address nor a host name")
