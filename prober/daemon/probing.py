@@ -23,13 +23,16 @@ from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
 from prober.model.status import Outcome
+from prober.model.wording import took
 from prober.state.archive import Retention
 from prober.state.database import FLUSH_SECONDS, Database
-from prober.state.events import OVERLOAD_OVER, OVERLOADED, TRANSITION, Event
+from prober.state.events import OVERLOAD_OVER, OVERLOADED, STOOD_STILL, TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, read_saved
 from prober.state.last_known import LastKnown
+from prober.state.own_troubles import OwnTroubles
 from prober.state.pace import Pace
+from prober.state.pool_watch import PoolWatch
 from prober.state.store import CheckState, Key, Store
 from prober.state.vitals import Vitals
 from prober.web.server.services import PageSettings
@@ -110,6 +113,11 @@ class Prober:
             journal=self.journal,
         )
         self.told = saved.told if saved else {}
+        self.pools = PoolWatch(self.store, wall=time.time, history=self.history)
+        troubles = OwnTroubles(
+            self.store.note, clock=self._ticker.awake, call_later=loop.call_later
+        )
+        self.store.saw_local_error = troubles.saw
         self._scheduler: Scheduler[CheckState] = Scheduler(
             ticker=self._ticker,
             engine=self._engine,
@@ -130,7 +138,7 @@ class Prober:
     def probing(self) -> Iterator[None]:
         """Probe as long as the context lasts; what is in flight at its end has no result."""
         self._loop.add_reader(self._engine.fileno(), self._scheduler.ready)
-        with self.store.events.followed_by(_log_transition):
+        with self.store.events.followed_by(_log_transition), self.pools.kept_fresh():
             self.store.adopt(self.config.model)
             self._schedule(self.config.model.checks())
             self.store.forget_the_absent()
@@ -264,6 +272,7 @@ class Prober:
         self.vitals.saw_loop_lag(late)
         if late > GAP:
             log.warning("stood_still", seconds=round(late, 3))
+            self.store.note(STOOD_STILL, f"prober stood still for {took(late)}")
         self._tidy()
 
     def _tidy(self) -> None:

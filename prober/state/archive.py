@@ -1,19 +1,20 @@
 """What is written of the history: reading it, adding it up by hours, and deleting what is old."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import Any, NamedTuple
 
 from prober.state.database import Database, Row
 from prober.state.events import Event, EventFilter
 from prober.state.journal import EVENT_COLUMNS, event_of
+from prober.state.rows import number as _number
 from prober.state.rows import readable
 from prober.state.slots import (
     COLUMNS,
     FINE,
     HOUR,
+    STATUSES,
     WIDTH,
     Slot,
     add_slots,
@@ -29,7 +30,12 @@ BATCH = 500
 WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
 """The times back from now over which uptime is told, in seconds."""
 
+StatusSeconds = tuple[float, ...]
+"""Seconds spent in each of STATUSES."""
+NO_SECONDS: StatusSeconds = (0.0,) * len(STATUSES)
+
 _LIST = ", ".join(COLUMNS)
+_STATUS_COLUMNS = slice(COLUMNS.index("ok"), COLUMNS.index("ok") + len(STATUSES))
 _SUMS = ", ".join(
     {"least": "min(least)", "most": "max(most)", "counts": "add_counts(counts)"}.get(
         column, f"sum({column})"
@@ -97,40 +103,90 @@ def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime
     return uptimes
 
 
+class _Wanted(NamedTuple):
+    """Which rows are looked for: of which unix times, by hours too, and which of COLUMNS of them.
+
+    `waiting` are rows that are not yet written.
+    """
+
+    waiting: Mapping[Row, Row]
+    start: int
+    end: int
+    coarse: bool
+    columns: slice = slice(0, len(COLUMNS))
+
+
+def read_statuses(
+    database: Database, numbers: Sequence[int], start: int, end: int, step: int
+) -> list[dict[int, StatusSeconds]]:
+    """Return for each of some checks or pools the seconds in each status, by slots of `step`.
+
+    Slots in which nothing is known are left out; else as `read_slots`.
+    """
+    known = frozenset(numbers)
+    waiting = database.waiting(FINE, lambda key: key[1] in known)
+    wanted = _Wanted(waiting, start, end, step % HOUR == 0, _STATUS_COLUMNS)
+
+    def question(connection: sqlite3.Connection) -> list[dict[int, StatusSeconds]]:
+        return [_add_up(_raw(connection, number, wanted), step) for number in numbers]
+
+    return database.read(question)
+
+
+def _add_up(rows: Iterable[Row], step: int) -> dict[int, StatusSeconds]:
+    sums: dict[int, StatusSeconds] = {}
+    for at, seconds in readable(rows, lambda row: (row[0], tuple(map(_number, row[1:])))):
+        slot = at // step * step
+        sums[slot] = add_seconds(sums.get(slot, NO_SECONDS), seconds)
+    return sums
+
+
+def add_seconds(one: StatusSeconds, other: StatusSeconds) -> StatusSeconds:
+    """Return the seconds of both together."""
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
 def _pieces(
     database: Database, number: int, start: int, end: int, *, coarse: bool
 ) -> Iterator[Slot]:
     """Yield what is known: by hours as long as there is nothing finer."""
     waiting = database.waiting(FINE, lambda key: key[1] == number)
-
-    def question(connection: sqlite3.Connection) -> tuple[list[Row], dict[Row, Row]]:
-        first = _first(connection, "slots")
-        border = max(start, hour_of(first)) if first is not None else end
-        fine = _rows(connection, "slots", number, border // WIDTH * WIDTH, end)
-        oldest = _first(connection, "hours")
-        hours: list[Row] = []
-        if coarse and oldest is not None:
-            hours = _rows(
-                connection, "hours", number, max(hour_of(start), oldest), min(border, end)
-            )
-        return hours, {(row[0], number, row[1]): row[2:] for row in fine}
-
-    hours, fine = database.read(question)
-    inside = ((key[0], *row) for key, row in {**fine, **waiting}.items() if start <= key[0] < end)
-    rows = chain(((row[0], *row[2:]) for row in hours), inside)
+    wanted = _Wanted(waiting, start, end, coarse)
+    rows = database.read(lambda connection: _raw(connection, number, wanted))
     yield from readable(rows, lambda row: slot_of_row(row[0], row[1:]))
 
 
+def _raw(connection: sqlite3.Connection, number: int, wanted: _Wanted) -> list[Row]:
+    """Return start and columns of all rows of a check."""
+    start, end = wanted.start, wanted.end
+    first = _first(connection, "slots")
+    border = max(start, hour_of(first)) if first is not None else end
+    times = range(border // WIDTH * WIDTH, end, WIDTH)
+    fine = _rows(connection, "slots", number, times, wanted.columns)
+    oldest = _first(connection, "hours")
+    hours: list[Row] = []
+    if wanted.coarse and oldest is not None:
+        times = range(max(hour_of(start), oldest), min(border, end), HOUR)
+        hours = _rows(connection, "hours", number, times, wanted.columns)
+    newest = {(row[0], row[1]): row[2:] for row in fine}
+    for key, row in wanted.waiting.items():
+        if key[1] == number:
+            newest[key[0], key[2]] = row[wanted.columns]
+    inside = ((key[0], *row) for key, row in newest.items() if start <= key[0] < end)
+    return [*((row[0], *row[2:]) for row in hours), *inside]
+
+
 def _rows(
-    connection: sqlite3.Connection, table: str, number: int, start: int, end: int
+    connection: sqlite3.Connection, table: str, number: int, times: range, columns: slice
 ) -> list[Row]:
-    """Return start, part and COLUMNS of a check's rows; each slot is one look into the index."""
-    width, part = (WIDTH, "part") if table == "slots" else (HOUR, "0")
+    """Return start, part and columns of a check's rows; each slot is one look into the index."""
+    part = "part" if table == "slots" else "0"
+    start, end, width = times.start, times.stop, times.step
     question = f"""
         WITH RECURSIVE at (start) AS
             (SELECT ? WHERE ? < ? UNION ALL SELECT start + ? FROM at WHERE start + ? < ?)
-        SELECT {table}.start, {part}, {_LIST} FROM at CROSS JOIN {table} USING (start)
-        WHERE check_id = ?
+        SELECT {table}.start, {part}, {", ".join(COLUMNS[columns])}
+        FROM at CROSS JOIN {table} USING (start) WHERE check_id = ?
     """  # noqa: S608  (our own names)
     return connection.execute(question, (start, start, end, width, width, end, number)).fetchall()
 

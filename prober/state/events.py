@@ -12,10 +12,15 @@ CAPACITY = 10_000
 
 
 TRANSITION = "transition"
+POOL_STATUS = "pool_status"
+STOOD_STILL = "stood_still"
+LOCAL_TROUBLE = "local_trouble"
+LOCAL_TROUBLE_OVER = "local_trouble_over"
 OVERLOADED = "overloaded"
 OVERLOAD_OVER = "overload_over"
 EVENT_KINDS = (
     TRANSITION,
+    POOL_STATUS,
     "started",
     "reload",
     "reload_rejected",
@@ -25,6 +30,9 @@ EVENT_KINDS = (
     "output_held",
     OVERLOADED,
     OVERLOAD_OVER,
+    STOOD_STILL,
+    LOCAL_TROUBLE,
+    LOCAL_TROUBLE_OVER,
 )
 """Everything that an event can be about."""
 

@@ -9,10 +9,9 @@ by the wall clock.
 """
 
 import sqlite3
-from array import array
 from asyncio import to_thread
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from math import ceil
 from typing import Any, NamedTuple
@@ -21,9 +20,11 @@ from prober.model.status import Reason, Status
 from prober.state.archive import (
     Due,
     Retention,
+    StatusSeconds,
     Uptime,
     read_events,
     read_slots,
+    read_statuses,
     read_uptime,
     upkeep,
 )
@@ -31,19 +32,8 @@ from prober.state.database import Database
 from prober.state.events import Event, EventFilter
 from prober.state.histogram import LATENCY
 from prober.state.rows import readable, text, whole
-from prober.state.slots import (
-    BUCKETS,
-    FINE,
-    HOUR,
-    NAMES,
-    PARTS,
-    STATUSES,
-    WIDTH,
-    Slot,
-    pack_counts,
-)
-
-Key = tuple[str, str]
+from prober.state.running_slot import Key, PoolSlots, Running, Span
+from prober.state.slots import FINE, HOUR, NAMES, PARTS, STATUSES, WIDTH, Slot
 
 ROUND = 50
 """Beats in which every running slot is written once: a little less than a minute."""
@@ -57,80 +47,9 @@ CLOCK_SET = 0.5
 _INDEX = {status: index for index, status in enumerate(STATUSES)}
 
 
-class Span:
-    """One slot on the clock; `began` and `ended` are monotonic. `next` is None while it runs."""
-
-    __slots__ = ("began", "ended", "next", "part", "start")
-
-    def __init__(self, start: int, part: int, began: float) -> None:
-        self.start = start
-        self.part = part
-        self.began = began
-        self.ended = began
-        self.next: Span | None = None
-
-
-class Running:
-    """The running slot of one check; `status` is the index of its status, None once it is gone."""
-
-    __slots__ = (
-        "bad",
-        "counts",
-        "good",
-        "key",
-        "least",
-        "most",
-        "number",
-        "probes",
-        "seconds",
-        "since",
-        "span",
-        "status",
-        "total",
-    )
-
-    def __init__(self, key: Key, number: int, span: Span) -> None:
-        self.key = key
-        self.number = number
-        self.since = span.began
-        self.status: int | None = None
-        self.counts = array("H", bytes(2 * BUCKETS))  # a slot has room for 3,000 probes
-        self.seconds = array("d", bytes(8 * len(STATUSES)))
-        self.begin(span)
-
-    def begin(self, span: Span) -> None:
-        """Start afresh in another slot."""
-        self.span = span
-        self.probes = self.good = self.bad = 0
-        self.total = self.least = self.most = 0.0
-        for index in range(BUCKETS):
-            self.counts[index] = 0
-        for index in range(len(STATUSES)):
-            self.seconds[index] = 0.0
-
-    def spend(self, until: float) -> None:
-        """Add the time until now to the status; time that turns out as lost is taken back."""
-        if self.status is not None:
-            spent = self.seconds[self.status] + until - self.since
-            self.seconds[self.status] = max(0.0, spent)
-        self.since = until
-
-    def is_empty(self) -> bool:
-        """Tell whether there is nothing to write."""
-        return not self.probes and not any(self.seconds)
-
-    def row(self) -> tuple[object, ...]:
-        """Return the COLUMNS: seconds to the millisecond, latencies in whole microseconds."""
-        return (
-            self.probes,
-            self.good,
-            self.bad,
-            *(round(each, 3) for each in self.seconds),
-            round(self.total * 1e6),
-            round(self.least * 1e6) if self.good else None,
-            round(self.most * 1e6) if self.good else None,
-            pack_counts(self.counts),
-        )
+def pool_key(name: str) -> Key:
+    """Return the key under which a pool has its history; no monitor has an empty name."""
+    return "", name
 
 
 class History:
@@ -158,6 +77,7 @@ class History:
         self._numbers, self._part = _opening(database)
         self._last_number = max(self._numbers.values(), default=0)
         self._running: dict[Key, Running] = {}
+        self._sums = PoolSlots()
         self._queue: list[Running] = []
         self._unused: list[int] = []
         at, now = wall(), awake()
@@ -168,20 +88,29 @@ class History:
         self._upkeep_at = now + SETTLED
         self._touched = self._span.start
 
-    def follow(self, key: Key, status: Status) -> Running:
-        """Begin, or begin again, to keep the history of a check."""
+    def follow(self, key: Key, status: Status, pool: str = "") -> Running:
+        """Begin, or begin again, to keep the history of a check of a pool, or of a pool itself."""
         now = self._now()
         running = self._running.get(key)
         if running is None:
-            if key not in self._numbers:
-                self._last_number += 1
-                self._numbers[key] = self._last_number
-            running = self._running[key] = Running(key, self._numbers[key], self._span)
+            running = self._running[key] = Running(key, self._number_of(key), self._span)
             self._queue.append(running)
         self._catch_up(running)
         running.since, running.status = now, _INDEX[status]
         self._database.put(NAMES, (running.number,), key)
+        self.move(running, pool)
         return running
+
+    def move(self, running: Running, pool: str) -> None:
+        """From now on, add the slots of a check to those of this pool; to none if it is empty."""
+        running.pool = self._number_of(pool_key(pool)) if pool else 0
+
+    def _number_of(self, key: Key) -> int:
+        if key not in self._numbers:
+            self._last_number += 1
+            self._numbers[key] = self._last_number
+            self._database.put(NAMES, (self._last_number,), key)
+        return self._numbers[key]
 
     def leave(self, running: Running) -> None:
         """Keep no more history of a check; what there is stays until it is too old."""
@@ -231,6 +160,13 @@ class History:
         number = self._current(key)
         return await to_thread(read_slots, self._database, number, start, end, step)
 
+    async def statuses(
+        self, keys: Sequence[Key], start: int, end: int, step: int
+    ) -> list[dict[int, StatusSeconds]]:
+        """Return the seconds in each status of some checks or pools; see `read_statuses`."""
+        numbers = [self._current(key) for key in keys]
+        return await to_thread(read_statuses, self._database, numbers, start, end, step)
+
     async def uptime(self, key: Key) -> dict[str, Uptime]:
         """Return the uptime of a check over some times back from now."""
         return await to_thread(read_uptime, self._database, self._current(key), self._wall())
@@ -268,6 +204,8 @@ class History:
         now = self._awake()
         self._turn(now)
         if not self._queue:
+            for key, row in self._sums.complete():
+                self._database.put(FINE, key, row)
             self._queue = list(self._running.values())
         for _ in range(min(len(self._queue), ceil(len(self._running) / ROUND))):
             running = self._queue.pop()
@@ -285,7 +223,12 @@ class History:
         """Return what an upkeep has to do now."""
         at, touched = self._wall(), self._touched
         self._touched = self._span.start
-        idle = (number for key, number in self._numbers.items() if key not in self._running)
+        pools = {running.pool for running in self._running.values()}
+        idle = (
+            number
+            for key, number in self._numbers.items()
+            if key not in self._running and number not in pools
+        )
         return Due(at, at - SETTLED, touched, list(islice(idle, IDLE)), self._unused.append)
 
     def _forget(self, number: int) -> None:
@@ -335,6 +278,8 @@ class History:
         while (span := running.span.next) is not None:
             running.spend(running.span.ended)
             self._put(running)
+            if running.pool and running.probes:
+                self._sums.add(running)
             running.begin(span)
 
     def _put(self, running: Running) -> None:

@@ -14,9 +14,10 @@ from prober.model.pool import Backend, Pool
 from prober.model.status import PHASES, Outcome, Reason, Status
 from prober.state.events import TRANSITION, Event, EventLog
 from prober.state.histogram import LATENCY, Histogram
-from prober.state.history import History, Running
+from prober.state.history import History
 from prober.state.journal import REFRESH_SECONDS, Journal, Saved
 from prober.state.recent import Recent
+from prober.state.running_slot import Running
 
 Key = tuple[str, str]
 
@@ -125,7 +126,9 @@ class Store:
     `wall` gives unix time; `awake` a monotonic time in which the prober's own standstills do not
     count, so that a stopped process makes nothing stale. `monitors` and `pools` are those of the
     model, by name. With a `journal` the states are written down, with a `history` what the checks
-    went through; `saved` is what was written by an earlier process.
+    went through; `saved` is what was written by an earlier process. `touched_pools` are the names
+    of pools whose summary may have changed, `pools_touched` is called when there are some again;
+    `saw_local_error` is called with the reason of a result that proves nothing.
     """
 
     def __init__(
@@ -149,6 +152,9 @@ class Store:
         self.local_errors: Counter[Reason] = Counter()
         self._wall = wall
         self._awake = awake
+        self.touched_pools: set[str] = set()
+        self.pools_touched: Callable[[], None] = lambda: None
+        self.saw_local_error: Callable[[Reason], None] = lambda _: None
         self._states: dict[Key, CheckState] = {}
         self._order: list[Key] | None = []
         self.events.restore(self._saved.events)
@@ -173,6 +179,7 @@ class Store:
 
     def adopt(self, model: Model) -> None:
         """Take over a new model; its checks are added and removed one by one."""
+        self._touch(*self.pools, *(pool.name for pool in model.pools))
         self.model = model
         self.monitors = {monitor.name: monitor for monitor in model.monitors}
         self.pools = {pool.name: pool for pool in model.pools}
@@ -185,6 +192,7 @@ class Store:
 
         A check that was changed keeps its health until new results say otherwise.
         """
+        self._touch(check.pool.name)
         state = self._states.get(check.key)
         if state is None:
             counters = self._counters_of(check.monitor)
@@ -194,10 +202,12 @@ class Store:
             self._order = None
             self._restore(state)
             if self._history is not None:
-                state.running = self._history.follow(check.key, state.status)
+                state.running = self._history.follow(check.key, state.status, check.pool.name)
             return state
         if not (state.check.monitor.enabled and check.monitor.enabled):
             state.health, state.degraded = PENDING, False
+        if self._history is not None and state.running is not None:
+            self._history.move(state.running, check.pool.name)
         state.check = check
         state.label_text = None
         state.counters.kind = check.monitor.type
@@ -251,6 +261,13 @@ class Store:
         if self._history is not None:
             self._history.save_all()
 
+    def _touch(self, *pools: str) -> None:
+        """Note that the summaries of these pools may have changed."""
+        was_empty = not self.touched_pools
+        self.touched_pools.update(pools)
+        if was_empty and pools:
+            self.pools_touched()
+
     def note(
         self, kind: str, cause: str, *, monitor: str | None = None, pool: str | None = None
     ) -> None:
@@ -263,6 +280,7 @@ class Store:
     def remove(self, key: Key) -> None:
         """Forget a check; the counters of a monitor go with its last one."""
         state = self._states.pop(key)
+        self._touch(state.check.pool.name)
         self._order = None
         if self._journal is not None:
             self._journal.forget(key)
@@ -294,6 +312,7 @@ class Store:
                 state.degraded = reason in DEGRADED
         else:
             self.local_errors[reason] += 1
+            self.saw_local_error(reason)
         changed = self._settle(state, outcome, now)
         if self._journal is not None and (changed or self._is_worth_saving(state, outcome.at)):
             self._journal.saw(state.check.key, state)
@@ -342,6 +361,7 @@ class Store:
             streak=state.health.streak,
             cause=cause,
         )
+        self._touch(state.check.pool.name)
         self.events.add(event)
         if self._journal is not None:
             self._journal.saw((monitor, backend), state)

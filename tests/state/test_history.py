@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
 from prober.state.database import Database
-from prober.state.history import ROUND, History, Running
+from prober.state.history import ROUND, History
 from prober.state.journal import Journal, read_saved
+from prober.state.running_slot import Running
 from prober.state.slots import HOUR, STATUSES, WIDTH, Slot, add_slots, empty_slot
 from prober.state.store import CheckState, Store
 from tests.simulation import START, WALL, Simulation, model_of
@@ -312,14 +313,16 @@ def test_hours_are_the_sum_of_their_slots_and_old_slots_go(life: Life) -> None:
     life.wait(3 * HOUR)
     before = life.slots(0, 3 * HOUR, HOUR)
     life.tend()
-    assert life.rows("SELECT count(*) FROM hours") == [(2,)]  # the third is not settled yet
+    assert life.rows("SELECT count(*) FROM hours WHERE check_id = 1") == [
+        (2,)
+    ]  # the third is not settled yet
     assert life.slots(0, 3 * HOUR, HOUR) == before
     life.end()
     life.now += 2 * DAY - HOUR
     life.begin()
     life.tend()
     assert life.rows("SELECT min(start) FROM slots") == [(int(WALL) + 2 * HOUR,)]
-    assert life.rows("SELECT count(*) FROM hours") == [(3,)]
+    assert life.rows("SELECT count(*) FROM hours WHERE check_id = 1") == [(3,)]
     assert life.slots(0, 3 * HOUR, HOUR) == before
     assert life.slots(0, 2 * HOUR) == [empty_slot(int(WALL) + i * WIDTH) for i in range(24)]
 
@@ -336,11 +339,14 @@ def test_what_is_too_old_goes_and_nothing_else(life: Life) -> None:
     sim.watch(model_of(ONE, interval=10))
     life.wait(HOUR)
     life.tend()
-    assert life.rows("SELECT count(*) FROM hours") == [(3,)]
+    assert life.rows("SELECT count(*) FROM hours WHERE check_id = 1") == [(3,)]
     life.now += 60 * DAY - 2 * HOUR
     life.sim.clock.now += 60 * DAY - 2 * HOUR
     life.tend()
-    starts = [start - int(WALL) for (start,) in life.rows("SELECT start FROM hours ORDER BY 1")]
+    starts = [
+        start - int(WALL)
+        for (start,) in life.rows("SELECT start FROM hours WHERE check_id = 1 ORDER BY 1")
+    ]
     assert starts == [2 * HOUR, 30 * DAY + 3 * HOUR]
     assert life.rows("SELECT count(*) FROM slots") == [(0,)]
     causes = [row[0] for row in life.rows("SELECT cause FROM events ORDER BY id")]
@@ -348,7 +354,7 @@ def test_what_is_too_old_goes_and_nothing_else(life: Life) -> None:
     assert "two" in causes
     life.sim.clock.now += 60 * DAY
     life.tend()
-    assert life.rows("SELECT count(*) FROM hours") == [(0,)]
+    assert life.rows("SELECT count(*) FROM hours WHERE check_id = 1") == [(0,)]
     assert len(life.rows("SELECT cause FROM events")) == 1  # ids go on from the newest
 
 
@@ -411,13 +417,13 @@ def test_a_name_goes_with_the_last_of_its_history(life: Life) -> None:
     assert unused == []  # there are hours of them yet
     sim.clock.now += 100 * DAY
     do_upkeep()
-    assert sorted(unused) == [2, 3]
+    assert sorted(unused) == [3, 4]  # 2 is their pool
     sim.watch(model_of(ONE, "192.0.2.2"))  # one of them comes back before it is forgotten
     life.wait(1)
     life.end()
     life.begin()
     names = [row[0] for row in life.rows("SELECT backend FROM names ORDER BY id")]
-    assert names == [KEY[1], "192.0.2.2:80"]
+    assert names == [KEY[1], "m", "192.0.2.2:80"]
 
 
 def test_a_database_that_was_lost_gets_all_that_is_in_memory(life: Life) -> None:

@@ -1,0 +1,55 @@
+"""The past of pools: from the history, or since the process started where none is kept."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from prober.state.archive import NO_SECONDS, StatusSeconds, add_seconds
+from prober.state.history import History, pool_key
+from prober.state.pool_watch import PoolWatch, Turn
+from prober.state.slots import STATUSES
+
+
+class PoolPast:
+    """What is known of the past of pools; `history` is None where no state is kept."""
+
+    def __init__(self, watch: PoolWatch, history: History | None) -> None:
+        self._watch = watch
+        self._history = history
+
+    async def statuses(
+        self, names: Sequence[str], start: int, end: int, step: int
+    ) -> list[dict[int, StatusSeconds]]:
+        """Return for each pool the seconds in each status, by slots of `step`.
+
+        `start` and `end` are multiples of `step`. Slots in which nothing is known are left out.
+        """
+        if self._history is not None:
+            try:
+                keys = [pool_key(name) for name in names]
+                return await self._history.statuses(keys, start, end, step)
+            except sqlite3.Error:
+                return [{} for _ in names]
+        now = self._watch.now()
+        return [spent(self._watch.turns(name), now, range(start, end, step)) for name in names]
+
+
+def spent(turns: Iterable[Turn], now: float, slots: range) -> dict[int, StatusSeconds]:
+    """Return the seconds in each status by slots, of what turned when.
+
+    Args:
+        turns: The statuses, oldest first.
+        now: How long the last of them has lasted.
+        slots: The starts of the slots, in unix seconds.
+    """
+    sums: dict[int, StatusSeconds] = {}
+    listed = list(turns)
+    ends = [*(turn.at for turn in listed[1:]), now]
+    for turn, until in zip(listed, ends, strict=False):
+        first = max(slots.start, int(turn.at // slots.step) * slots.step)
+        last = min(float(slots.stop), until)
+        for slot in range(first, int(-(-last // 1)), slots.step):
+            seconds = min(until, slot + slots.step) - max(turn.at, slot)
+            if seconds > 0:
+                each = tuple(seconds if status is turn.status else 0.0 for status in STATUSES)
+                sums[slot] = add_seconds(sums.get(slot, NO_SECONDS), each)
+    return sums

@@ -1,0 +1,206 @@
+"""How each pool is doing: worked out again when something in it changed, and kept as its history.
+
+A pool is in the history under a key of its own (`pool_key`), beside the checks: the seconds that it
+spent in each status. Every change of its status is an event.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from prober.model.aggregate import pool_status
+from prober.model.pool import Pool
+from prober.model.status import Status
+from prober.state.events import POOL_STATUS, Event
+from prober.state.history import History, pool_key
+from prober.state.pace import Pace
+from prober.state.running_slot import Key, Running
+from prober.state.store import BackendState, Store
+
+DELAY = 1.0
+"""Seconds after a change until a pool is looked at, so that a storm leads to one look."""
+TURNS = 500
+"""Changes of status of a pool that are remembered where no history is kept."""
+
+
+class Turn(NamedTuple):
+    """From the unix time `at` on, a pool had this status."""
+
+    at: float
+    status: Status
+
+
+class PoolSummary(NamedTuple):
+    """How a pool is doing.
+
+    `since` is the unix time of the last change of its status. `in_service` counts those of its
+    `backends` that are OK or WARNING. `counts` are of its checks by status, those of disabled
+    monitors left out, which are `disabled`. `problems` are the keys of the checks that are not OK.
+    """
+
+    pool: Pool
+    status: Status
+    since: float
+    backends: int
+    in_service: int
+    counts: dict[Status, int]
+    disabled: int
+    problems: tuple[Key, ...]
+
+
+class PoolWatch:
+    """Watches the pools of a store.
+
+    Args:
+        store: The state of all checks.
+        wall: Unix time.
+        history: Where the statuses of pools are written; None where no state is kept.
+    """
+
+    def __init__(
+        self, store: Store, *, wall: Callable[[], float], history: History | None = None
+    ) -> None:
+        self._store = store
+        self._wall = wall
+        self._history = history
+        self._lock = asyncio.Lock()
+        self._found: dict[str, PoolSummary] = {}
+        self._turns: dict[str, deque[Turn]] = {}
+        self._running: dict[str, Running] = {}
+
+    def __iter__(self) -> Iterator[PoolSummary]:
+        return iter(tuple(self._found.values()))
+
+    def now(self) -> float:
+        """Return the unix time."""
+        return self._wall()
+
+    def get(self, name: str) -> PoolSummary | None:
+        """Return how a pool was doing when `refresh` was last called, or None."""
+        return self._found.get(name)
+
+    def turns(self, name: str) -> tuple[Turn, ...]:
+        """Return the statuses that a pool has had since the process started, oldest first."""
+        return tuple(self._turns.get(name, ()))
+
+    @contextmanager
+    def kept_fresh(self) -> Iterator[None]:
+        """Look again a second after something changed, as long as the context lasts."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.TimerHandle | None = None
+        looking: asyncio.Task[None] | None = None
+
+        def look() -> None:
+            nonlocal looking
+            looking = loop.create_task(self.refresh())
+
+        def wait() -> None:
+            nonlocal waiting
+            waiting = loop.call_later(DELAY, look)
+
+        self._store.pools_touched = wait
+        wait()
+        try:
+            yield
+        finally:
+            self._store.pools_touched = lambda: None
+            for each in (waiting, looking):
+                if each is not None:
+                    each.cancel()
+
+    async def refresh(self) -> None:
+        """Look again at the pools in which something changed."""
+        pace, touched = Pace(), self._store.touched_pools
+        async with self._lock:
+            while touched:
+                name = touched.pop()
+                pool = self._store.pools.get(name)
+                if pool is None:
+                    self._forget(name)
+                    continue
+                summary = await self._look(pool, pace)
+                if self._store.pools.get(name) is pool:
+                    self._settle(summary)
+                else:  # a reload came in between
+                    touched.add(name)
+
+    async def _look(self, pool: Pool, pace: Pace) -> PoolSummary:
+        statuses, problems = list[Status](), list[BackendState]()
+        counts, disabled = dict.fromkeys(Status, 0), 0
+        latest = 0.0
+        for backend in self._store.backend_states(pool):
+            statuses.append(backend.status)
+            for state in backend.checks:
+                if state.check.monitor.enabled:
+                    counts[state.status] += 1
+                    latest = max(latest, state.since)
+                else:
+                    disabled += 1
+            if backend.status is not Status.OK:
+                problems.append(backend)
+            await pace.pause()
+        bad = [
+            state
+            for backend in problems
+            for state in backend.checks
+            if state.status is not Status.OK and state.check.monitor.enabled
+        ]
+        since = min((state.since for state in bad), default=latest) or self._wall()
+        return PoolSummary(
+            pool,
+            pool_status(statuses),
+            since,
+            len(statuses),
+            sum(status.in_service for status in statuses),
+            counts,
+            disabled,
+            tuple(state.check.key for state in bad),
+        )
+
+    def _settle(self, summary: PoolSummary) -> None:
+        """Take in how a pool is doing; its status has changed, or is known for the first time."""
+        name, status = summary.pool.name, summary.status
+        before = self._found.get(name)
+        if before is None:
+            told = self._last_told(name)
+            if told is not None and told.after is not status:
+                summary = summary._replace(since=self._tell(summary, told.after))
+            elif told is not None:
+                summary = summary._replace(since=told.at)
+            self._turns[name] = deque([Turn(self._wall(), status)], TURNS)
+            if self._history is not None:
+                self._running[name] = self._history.follow(pool_key(name), status)
+        elif before.status is not status:
+            summary = summary._replace(since=self._tell(summary, before.status))
+            self._turns[name].append(Turn(summary.since, status))
+            if self._history is not None:
+                self._history.turn_status(self._running[name], status)
+        else:
+            summary = summary._replace(since=before.since)
+        self._found[name] = summary
+
+    def _last_told(self, name: str) -> Event | None:
+        """Return the last change of a pool's status, which an earlier process may have told."""
+        events = self._store.events.newest_first()
+        return next((e for e in events if e.kind == POOL_STATUS and e.pool == name), None)
+
+    def _tell(self, summary: PoolSummary, before: Status | None) -> float:
+        """Add the event that the status of a pool changed, and return when that was."""
+        at, events = self._wall(), self._store.events
+        cause = f"{summary.in_service} of {summary.backends} backends in service"
+        nothing = None, None
+        event = Event(
+            *(events.last_id + 1, at, POOL_STATUS, None, summary.pool.name, None),
+            *(before, summary.status, *nothing, cause),
+        )
+        events.add(event)
+        return at
+
+    def _forget(self, name: str) -> None:
+        self._found.pop(name, None)
+        self._turns.pop(name, None)
+        running = self._running.pop(name, None)
+        if self._history is not None and running is not None:
+            self._history.leave(running)
