@@ -25,8 +25,8 @@ help: ## list the targets
 run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 	$(BIN)/prober demo --log-format console
 
-test: $(VENV)/dev ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/dev ## run the tests, several at once: most of them wait
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 acceptance: $(VENV)/dev ## install under a real systemd, build and run the real container (root)
 	$(BIN)/python -m pytest -m acceptance

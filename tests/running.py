@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which something that was to happen counts as not happening."""
 
 Line = dict[str, Any]

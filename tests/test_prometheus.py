@@ -215,6 +215,9 @@ def scraping(folder: Path, address: str, web: str) -> None:
     (folder / "rules.yml").write_text(rules)
 
 
+pytestmark = pytest.mark.xdist_group("prometheus")
+
+
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     prometheus = shutil.which("prometheus")
@@ -232,7 +235,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         (folder / "list.json").write_text(json.dumps([{"targets": [steady]}]))
         config = {
             "server": {"blackbox_modules": "modules.yml"},
-            "defaults": {"interval": "200ms", "timeout": "1s", "rise": 2, "fall": 2},
+            "defaults": {"interval": "200ms", "timeout": "30s", "rise": 2, "fall": 2},
             "pools": [{"name": "web", "backends": [dying, steady]}],
             "monitors": [
                 {"name": "web", "type": "HTTP", "pool": "web"},

@@ -23,6 +23,8 @@ from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
 
 EXPORTER = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
 IP4 = {"preferred_ip_protocol": "ip4"}
+QUICK = {"timeout": "1s"}
+"""For what nobody answers."""
 NOT_COMPARED = re.compile(
     r"probe_(?:duration|dns_lookup_time|http_duration|grpc_duration)_seconds|probe_tls_cipher_info"
     r"|probe_timeout_seconds"
@@ -30,12 +32,12 @@ NOT_COMPARED = re.compile(
 
 
 def http(**more: object) -> dict[str, object]:
-    return {"prober": "http", "timeout": "3s", "http": {**IP4, **more}}
+    return {"prober": "http", "timeout": "30s", "http": {**IP4, **more}}
 
 
 def tcp(*talk: dict[str, object], **more: object) -> dict[str, object]:
     section = {**IP4, "query_response": list(talk), **more}
-    return {"prober": "tcp", "timeout": "700ms", "tcp": section}
+    return {"prober": "tcp", "timeout": "30s", "tcp": section}
 
 
 def header(name: str, regexp: str, **more: object) -> dict[str, object]:
@@ -55,7 +57,7 @@ def modules(folder: str) -> dict[str, object]:
         "post": http(method="POST", body="a=1"),
         "head": http(method="HEAD"),
         "propfind": http(method="PROPFIND"),
-        "quick": {**http(), "timeout": "300ms"},
+        "quick": {**http(), **QUICK},
         "basic": http(basic_auth={"username": "user", "password": "pass"}),
         "bearer": http(bearer_token="abc"),
         "bearer_file": http(bearer_token_file=f"{folder}/token"),
@@ -89,12 +91,12 @@ def modules(folder: str) -> dict[str, object]:
         "enough": http(body_size_limit="1KB"),
         "gzip": http(compression="gzip", fail_if_body_not_matches_regexp=["hello"]),
         "deflate": http(compression="deflate", fail_if_body_not_matches_regexp=["hello"]),
-        "tcp_connect": {"prober": "tcp", "timeout": "700ms", "tcp": IP4},
+        "tcp_connect": {"prober": "tcp", "timeout": "30s", "tcp": IP4},
         "tcp_tls": tcp(tls=True, **blind),
         "tcp_trusting": tcp(tls=True, **trusting),
         "ping": tcp({"send": "PING"}, {"expect": "^.PONG$"}),
-        "ping_pattern": tcp({"send": "PING"}, {"expect": "^.PANG$"}),
-        "waits": tcp({"expect": "anything"}),
+        "ping_pattern": {**tcp({"send": "PING"}, {"expect": "^.PANG$"}), **QUICK},
+        "waits": {**tcp({"expect": "anything"}), **QUICK},
         "mail": tcp(
             {"expect": r"^220 (?P<host>[^ ]+) ESMTP$", "send": "EHLO ${1}"},
             {"expect": "^250 STARTTLS"},
@@ -104,11 +106,12 @@ def modules(folder: str) -> dict[str, object]:
             {"expect": "^250 all"},
             **blind,
         ),
+        "no_mail": {**tcp({"expect": "^220"}, {"send": "EHLO"}, **blind), **QUICK},
         "mail_named": tcp({"expect": r"^220 (?P<host>[^ ]+) ESMTP$", "send": "EHLO $host"}),
-        "grpc": {"prober": "grpc", "timeout": "3s", "grpc": IP4},
-        "grpc_down": {"prober": "grpc", "timeout": "3s", "grpc": {**IP4, "service": "down"}},
-        "grpc_unknown": {"prober": "grpc", "timeout": "3s", "grpc": {**IP4, "service": "nix"}},
-        "grpc_tls": {"prober": "grpc", "timeout": "3s", "grpc": {**IP4, "tls": True, **blind}},
+        "grpc": {"prober": "grpc", "timeout": "30s", "grpc": IP4},
+        "grpc_down": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "down"}},
+        "grpc_unknown": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "nix"}},
+        "grpc_tls": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "tls": True, **blind}},
     }
 
 
@@ -153,7 +156,7 @@ tcp_connect localhost:{http_port}    tcp_connect http://{http}/       tcp_connec
 tcp_tls {https}                      tcp_trusting {https}             tcp_trusting {misnamed}
 tcp_tls {http}                       ping {ping}                      ping_pattern {ping}
 waits {silent}                       waits {ping}                     mail {mail}
-mail_named {mail}                    mail {ping}
+mail_named {mail}                    no_mail {ping}
 grpc {grpc}                          grpc_down {grpc}                 grpc_unknown {grpc}
 grpc {bare}                          grpc 127.0.0.1:1                 grpc_tls {grpc_tls}
 grpc_tls {grpc}                      grpc nix.invalid:1
@@ -203,6 +206,9 @@ def server_context(certificate: trustme.LeafCert, **more: object) -> ssl.SSLCont
     for name, value in more.items():
         setattr(context, name, value)
     return context
+
+
+pytestmark = pytest.mark.xdist_group("side_by_side")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, prober, program
 
-FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "1s"}
+FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "30s"}
 
 
 def monitor(name: str, kind: str, port: int, **options: object) -> dict[str, object]:

@@ -28,15 +28,6 @@ def open_descriptors() -> list[str]:
     return sorted(found)
 
 
-@pytest.fixture(scope="package", autouse=True)
-def what_was_there_before() -> Iterator[None]:
-    """Keep the garbage collector to what the tests make: thousands of modules take it long."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """After every test, no descriptor is open and no attempt lives on, even in a cycle."""

@@ -17,7 +17,7 @@ from prober.model.status import PHASES, Outcome, Reason
 Script = Callable[[socket.socket], None]
 """What a target does with one connection; the connection is closed after it."""
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test that waits for an event has failed."""
 
 
@@ -109,7 +109,9 @@ def closed_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0
         return port
 
 
-def check_of(probe: Probe, port: int, *, host: str = "127.0.0.1", timeout: float = 5.0) -> Check:
+def check_of(
+    probe: Probe, port: int, *, host: str = "127.0.0.1", timeout: float = PATIENCE
+) -> Check:
     """Return the check of one backend by one probe."""
     backend = Backend(address=host, port=port)
     monitor = Monitor(name="m", type="any", pool="p", timeout=timeout, probe=probe)
@@ -121,15 +123,14 @@ async def find(
     port: int,
     *,
     host: str = "127.0.0.1",
-    timeout: float = 5.0,  # noqa: ASYNC109  (the probe's, not the caller's)
+    timeout: float = PATIENCE,  # noqa: ASYNC109  (the probe's, not the caller's)
     look_up: Lookup = look_up,
 ) -> Outcome:
-    """Probe once and return what was found; once more if this machine stood still meanwhile."""
+    """Probe once and return what was found; again if this machine stood still meanwhile."""
     check = check_of(probe, port, host=host, timeout=timeout)
     found = await probe_once(check, look_up=look_up)
-    for _ in range(4):
-        if found.reason is Reason.STALLED:
-            found = await probe_once(check, look_up=look_up)
+    while found.reason is Reason.STALLED:
+        found = await probe_once(check, look_up=look_up)
     return found
 
 

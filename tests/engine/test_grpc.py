@@ -18,6 +18,9 @@ from tests.engine.targets import answers, close, find, hold, phases
 UP = {"grpc_status_code": 0, "grpc_serving_status": "SERVING"}
 
 
+pytestmark = pytest.mark.xdist_group("grpc")
+
+
 @pytest.fixture(scope="module")
 def ports(certificates: Certificates) -> Iterator[dict[str, int]]:
     """Return the ports of a real gRPC server."""

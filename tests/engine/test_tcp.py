@@ -141,7 +141,8 @@ def segments_sent(attempt: Attempt) -> int:
 async def test_the_reply_decides(
     serve: Serve, probe: TcpProbe, script: Script, reason: Reason, detail: str
 ) -> None:
-    found = await find(probe, serve(script), timeout=0.15)
+    undecided = reason in (Reason.TIMEOUT, Reason.PAYLOAD_MISMATCH)
+    found = await find(probe, serve(script), timeout=0.5 if undecided else PATIENCE)
     assert found.reason is reason, found
     assert detail in found.detail
     assert phases(found) >= ({"connect", "first_byte"} if probe.expect else {"connect", "send"})

@@ -182,7 +182,7 @@ SNI_REFUSED = "TLS alert: unrecognized name"
 async def test_a_handshake_that_fails_says_why(
     serve: Serve, probe: Probe, script: Script, reason: Reason, detail: str
 ) -> None:
-    timeout = 0.1 if reason is Reason.TIMEOUT else 5.0
+    timeout = 0.1 if reason is Reason.TIMEOUT else PATIENCE
     found = await find(probe, serve(script), timeout=timeout)
     assert found.reason is reason
     assert detail in found.detail

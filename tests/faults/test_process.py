@@ -43,6 +43,8 @@ from tests.running import Daemon, connects, daemon, free_port
 
 HEALTHY = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 NAMES = ("tcp", "http", "tls", "greeting")
+STRICT = {"timeout": "2s"}
+"""Shorter than what is lost here, and longer than a target takes that has to wait for a core."""
 
 
 @pytest.fixture
@@ -54,10 +56,10 @@ def monitors(tmp_path: Path) -> Iterator[list[dict[str, object]]]:
         tls = stack.enter_context(listening(over_tls(context)))
         greeting = stack.enter_context(listening(says(b"220 hello\r\n")))
         yield [
-            monitor("tcp", "TCP", http),
-            monitor("http", "HTTP", http),
-            monitor("tls", "TLS", tls),
-            monitor("greeting", "TCP", greeting, expect={"text": "220 "}),
+            monitor("tcp", "TCP", http, **STRICT),
+            monitor("http", "HTTP", http, **STRICT),
+            monitor("tls", "TLS", tls, **STRICT),
+            monitor("greeting", "TCP", greeting, expect={"text": "220 "}, **STRICT),
         ]
 
 
@@ -105,21 +107,21 @@ def test_without_descriptors_nothing_is_blamed_and_the_api_answers(
         assert {to for _, to in changes(running.lines[seen:])} <= {"UNKNOWN", "OK"}
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.9, 3.0])
+@pytest.mark.parametrize("seconds", [0.4, 1.6, 5.0])
 def test_a_stopped_process_blames_nobody(
     tmp_path: Path, monitors: list[dict[str, object]], seconds: float
 ) -> None:
     """What a debugger, a frozen container, a long garbage collection or a suspended host does."""
     with daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT) as running:
         seen = all_ok(running)
-        for _ in range(2 if seconds < 1 else 1):
+        for _ in range(2 if seconds < 2 else 1):
             running.process.send_signal(signal.SIGSTOP)
             time.sleep(seconds)  # the injection itself
             running.process.send_signal(signal.SIGCONT)
             go_on(running)
         assert not blamed(running.lines)
         assert not changes(running.lines[seen:])
-        if seconds > 1:
+        if seconds > 2:
             (line,) = [each for each in running.lines if each["event"] == "stood_still"]
             assert 0.9 * seconds < line["seconds"]
             assert metric(running, "prober_probes_skipped_total", reason="gap") >= len(NAMES)

@@ -176,7 +176,7 @@ def test_secrets_and_hostile_words_come_out_nowhere(
         banner = stack.enter_context(listening(says(HOSTILE.encode())))
         monitors = [
             monitor("secret", "HTTP", status, headers={"Authorization": {"env": "CANARY"}}),
-            monitor("banner", "TCP", banner, expect={"text": "220 "}),
+            monitor("banner", "TCP", banner, expect={"text": "220 "}, timeout="1s"),
             monitor("binary", "HTTP", banner),
         ]
         running = stack.enter_context(daemon({"monitors": monitors}, tmp_path, *EVERY_RESULT))

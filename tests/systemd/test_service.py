@@ -20,7 +20,7 @@ from prober.systemd.service import SystemdService, status_line
 from tests.running import PATIENCE, daemon, free_port, listener
 from tests.web.world import World, monitor
 
-FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "1s"}
+FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "30s"}
 
 
 class Systemd:

@@ -1,0 +1,31 @@
+"""How the tests run: several at once, the longest first, and past what collecting them has left."""
+
+import gc
+import os
+from collections.abc import Iterator
+
+import pytest
+
+LONG = ("faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients")
+"""Folders of tests that take their time, most of it waiting."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at once than there are cores, because most of them wait."""
+    return max(4, min(2 * len(os.sched_getaffinity(0)), 16))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that nothing is left to wait for at the end."""
+    items.sort(key=lambda item: not set(LONG) & set(item.path.parts))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_was_there_before() -> Iterator[None]:
+    """Keep the garbage collector to what the tests make: thousands of modules take it long."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
