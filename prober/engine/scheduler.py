@@ -85,6 +85,7 @@ class _Watch(Generic[S]):
         "offset",
         "paced",
         "passed_over",
+        "placed",
         "removed",
         "skipped",
         "state",
@@ -104,7 +105,8 @@ class _Watch(Generic[S]):
         self.due = 0.0
         self.asked_due = _NEVER  # when the last probe was due that was asked for
         self.skipped = 0
-        self.paced = False
+        self.paced = monitor.probe.paced
+        self.placed = False  # whether its host has promised it a time
         self.held_up = 0.0  # seconds that the pace of UDP has put off the next probe
         self.passed_over = False
         self.removed = False
@@ -170,7 +172,7 @@ class Scheduler(Generic[S]):
         self._queue: deque[_Watch[S]] = deque()
         self._full = False  # whether probes wait for others to end
         self._free_at: dict[str, float] = {}
-        self._refused_at: dict[Target, float] = {}
+        self._refused_at: dict[Target | str, float] = {}  # by host where nothing keeps a pace
         self._asked: dict[tuple[str, str], list[Callable[[], None]]] = {}
         ticker.start(self._tick)
 
@@ -223,7 +225,7 @@ class Scheduler(Generic[S]):
             return None
         self._asked.setdefault(key, []).append(tell)
         due = max(self._clock(), watch.asked_due + ASKED_GAP)
-        if due < watch.due and not watch.paced:  # a paced one has its place at its host already
+        if due < watch.due and not watch.placed:
             self._wheel.remove(watch.due, watch)
             watch.asked_due = due
             self._put(watch, due)
@@ -253,7 +255,7 @@ class Scheduler(Generic[S]):
                 continue
             if late > GAP and not watch.passed_over:
                 self._pass_over(watch, now)
-            elif not watch.job.datagram or self._has_pace(watch, now):
+            elif not watch.paced or self._has_pace(watch, now):
                 self._queue.append(watch)
         self._start_queued()
         self._engine.drain()  # nearby targets have taken the connection by now: save a wake-up
@@ -348,7 +350,7 @@ class Scheduler(Generic[S]):
 
     def _put(self, watch: _Watch[S], due: float) -> None:
         watch.due = watch.state.next_due = due
-        watch.paced = False
+        watch.placed = False
         watch.held_up = 0.0
         self._wheel.add(due, watch)
         self._ticker.wake_by(due)
@@ -357,7 +359,7 @@ class Scheduler(Generic[S]):
 
     def _has_pace(self, watch: _Watch[S], now: float) -> bool:
         """Tell whether a UDP probe may start; if not, put it where its host is free again."""
-        if watch.paced:
+        if watch.placed:
             return True
         host = watch.job.target.host
         if len(self._free_at) > _PACED_HOSTS:
@@ -368,7 +370,7 @@ class Scheduler(Generic[S]):
         watch.state.held_up = watch.held_up
         if start <= now:
             return True
-        watch.paced = True
+        watch.placed = True
         missed = slots_between(watch.due, start, watch.interval, watch.offset)
         watch.skipped += missed
         if missed:
@@ -378,15 +380,19 @@ class Scheduler(Generic[S]):
         return False
 
     def _weigh_silence(self, watch: _Watch[S], outcome: Outcome, now: float) -> Outcome:
-        """Remember refusals; right after one, silence proves nothing."""
-        target = watch.job.target
+        """Remember refusals; right after one, silence proves nothing.
+
+        A refusal of a probe that keeps no pace may use up those of all ports of its host.
+        """
+        target, refused_at = watch.job.target, self._refused_at
         if outcome.reason is Reason.REFUSED:
-            self._refused_at[target] = now
-        elif outcome.reason is Reason.SILENT and target in self._refused_at:
-            since = now - outcome.seconds - self._refused_at[target]
+            refused_at[target if watch.paced else target.host] = now
+        elif outcome.reason is Reason.SILENT:
+            refused = max(refused_at.get(target, _NEVER), refused_at.get(target.host, _NEVER))
+            since = now - outcome.seconds - refused
             if since < REFUSAL_HOLD:
                 detail = f"no reply, {since:.1f} s after a refusal"
                 return outcome._replace(reason=Reason.WEAK_SILENCE, detail=detail)
         if outcome.reason in (Reason.OK, Reason.SILENT):
-            self._refused_at.pop(target, None)
+            refused_at.pop(target, None)
         return outcome

@@ -135,7 +135,7 @@ class Monitor:
         reject_duplicates(self.targets, "targets")
         fill(self, "tls", getattr(self.probe, "tls", None))
         longest = max(self.interval, self.fast_interval, self.down_interval)
-        if self.probe.datagram:
+        if self.probe.paced:
             longest = max(longest, UDP_PACE)
         fill(self, "stale_after", 3 * longest + self.timeout)
 

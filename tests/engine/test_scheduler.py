@@ -1,6 +1,7 @@
 """The schedule in simulated time: grid, intervals, overruns, pacing, the cap, standstills."""
 
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 
@@ -8,6 +9,7 @@ from prober.engine.scheduler import ASKED_GAP, GAP, REFUSAL_HOLD
 from prober.engine.wheel import TICK
 from prober.model.health import Health
 from prober.model.monitor import UDP_PACE, Model
+from prober.model.pool import Backend, Pool
 from prober.model.schedule import phase
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.udp import UdpProbe
@@ -353,6 +355,37 @@ def test_silence_right_after_a_refusal_is_inconclusive() -> None:
     assert reasons[0] is Reason.WEAK_SILENCE
     assert reasons[-1] is Reason.SILENT
     assert sim.times(state)[-1] - sim.times(state)[0] >= REFUSAL_HOLD - 0.1
+
+
+class Unpaced(UdpProbe):
+    """A probe over UDP that waits for a reply, so that a refusal tells it no more than silence."""
+
+    paced: ClassVar[bool] = False
+
+
+def test_udp_probes_whose_silence_is_bad_keep_to_their_grid() -> None:
+    sim = Simulation()
+    model = model_of("192.0.2.1", interval=0.2, fast_interval=0.2, probe=Unpaced())
+    (state,) = sim.watch(model)
+    sim.clock.advance(20)
+    assert len(sim.times(state)) >= 98
+    assert sim.load.overload is None
+    assert not sim.load.late
+    assert state.check.monitor.stale_after == pytest.approx(3 * 0.2 + 2)
+
+
+def test_silence_is_weak_while_another_port_of_the_host_refuses_without_a_pace() -> None:
+    """Linux holds back the refusals of all ports of a host together."""
+    sim = Simulation()
+    sim.engine.answer = lambda job: Reason.REFUSED if job.target.port == 81 else Reason.SILENT
+    refused = model_of("192.0.2.1", name="refused", interval=0.2, probe=Unpaced())
+    pool = Pool(name="refused", backends=(Backend(address="192.0.2.1", port=81),))
+    silent = udp_model("192.0.2.1", "192.0.2.2", interval=5)
+    sim.watch(Model((*refused.monitors, *silent.monitors), (pool, *silent.pools)))
+    sim.clock.advance(60)
+    reasons = {key: state.last.reason for key, state in sim.store._states.items() if state.last}
+    assert reasons["m", "192.0.2.1:80"] is Reason.WEAK_SILENCE
+    assert reasons["m", "192.0.2.2:80"] is Reason.SILENT
 
 
 # Probes that are asked for
