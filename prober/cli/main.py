@@ -36,6 +36,7 @@ _UNKNOWN = 3
 _CHANGES = 3
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
 _STDOUT, _STDERR = 1, 2
+_TYPES = "{types}"
 
 CONFIG = Flag(
     "config",
@@ -399,8 +400,9 @@ example:
         _probe,
         (SET, MONITOR_TO_PROBE, CONFIG),
         """\
-TYPE is TCP, UDP_CONNECT, HTTP, HTTPS, TLS or GRPC. TARGET is host:port, with an IPv6 address in
-brackets. The keys of --set are those of a monitor in the configuration.
+TYPE is {types}.
+TARGET is host:port, with an IPv6 address in brackets.
+The keys of --set are those of a monitor in the configuration.
 Exit status as for a Nagios plugin, judged by this one probe: 0 OK, 1 WARNING, 2 CRITICAL,
 3 UNKNOWN. Also 2 for wrong usage, and 3 for a configuration that cannot be used.
 
@@ -470,6 +472,18 @@ def _settle_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # the default for stderr
 
 
+class _Parser(ArgumentParser):
+    """Names the probe types in its help: they are loaded only if it is asked for."""
+
+    def format_help(self) -> str:
+        if self.epilog and _TYPES in self.epilog:
+            from prober.probes import PROBE_TYPES
+
+            *others, last = PROBE_TYPES
+            self.epilog = self.epilog.replace(_TYPES, f"{', '.join(others)} or {last}")
+        return super().format_help()
+
+
 def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:
     parser = ArgumentParser(
         prog="prober",
@@ -478,7 +492,9 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"prober {__version__}")
-    by_name = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    by_name = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
     parsers = {command.name: _add(by_name, command) for command in COMMANDS}
     options, unknown = parser.parse_known_args(arguments)
     command = next(each for each in COMMANDS if each.name == options.command)
@@ -500,7 +516,7 @@ def _forgotten_flag(command: Command, word: str) -> str:
     return f"; did you mean --config {word}?" if is_file and CONFIG in command.flags else ""
 
 
-def _add(by_name: "_SubParsersAction[ArgumentParser]", command: Command) -> ArgumentParser:
+def _add(by_name: "_SubParsersAction[_Parser]", command: Command) -> ArgumentParser:
     parser = by_name.add_parser(
         command.name,
         help=command.summary,

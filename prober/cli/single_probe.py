@@ -14,6 +14,7 @@ from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
 from prober.model.status import Outcome, Reason, Result, Status
 from prober.model.wording import clean
+from prober.probes import PROBE_TYPES
 
 Trace = Callable[[str, float, str], None]
 """Receives each step of a probe, the seconds since its start, and a detail."""
@@ -22,7 +23,6 @@ ProbeOnce = Callable[[Check, Trace], Awaitable[Outcome]]
 """Probes a check once, with the engine of the daemon."""
 
 _NOT_TEXT = "expected text, got "
-_DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443, "TLS": 443}
 
 
 def setting_value(text: str) -> Any:
@@ -94,13 +94,18 @@ def _hint(type_name: str, target: str) -> str:
     if separator:
         try:
             parts = urlsplit(target)
-            port = parts.port or (443 if scheme == "https" else 80)
+            port = parts.port or _usual_port(scheme.upper()) or 80
         except ValueError:
             return ""
         path = f" --set url_path={parts.path}" if parts.path.strip("/") else ""
         return f"; instead of a URL, write {scheme.upper()} {parts.hostname}:{port}{path}"
-    port = _DEFAULT_PORTS.get(type_name, 0)
-    return f"; for example, {target}:{port}" if port and ":" not in target else ""
+    usual = _usual_port(type_name)
+    return f"; for example, {target}:{usual}" if usual and ":" not in target else ""
+
+
+def _usual_port(type_name: str) -> int | None:
+    known = PROBE_TYPES.get(type_name)
+    return known.default_port if known else None
 
 
 def named_checks(model: Model, name: str) -> list[Check]:

@@ -9,6 +9,7 @@ from prober.model.kinds import Frozen, choice
 from prober.model.monitor import Monitor
 from prober.model.option import (
     Complaint,
+    Kind,
     ReadContext,
     Rejected,
     build,
@@ -18,30 +19,45 @@ from prober.model.option import (
     read_options,
     unknown_keys,
 )
+from prober.model.probe import Probe
 from prober.probes import PROBE_TYPES
 
 NO_DEFAULT = ("name", "id", "type", "pool", "targets", "targets_from")
 """Keys that have no default because each monitor needs its own."""
 
 WHERE = ("pool", "targets", "targets_from")
-_TYPE = choice(*PROBE_TYPES)
 _MONITOR_KEYS = tuple(options_of(Monitor))
 
 
-def _types_by_key() -> dict[str, list[str]]:
+def type_kind() -> Kind[str]:
+    """Return the kind of a probe type's name."""
+    return _choice(tuple(PROBE_TYPES))
+
+
+@cache
+def _choice(names: tuple[str, ...]) -> Kind[str]:
+    return choice(*names)
+
+
+def types_by_key() -> Mapping[str, Sequence[str]]:
+    """Return, for each key that probe types add, the names of those types."""
+    return _types_by_key(tuple(PROBE_TYPES.items()))
+
+
+@cache
+def _types_by_key(known: tuple[tuple[str, type[Probe]], ...]) -> Mapping[str, Sequence[str]]:
     types: dict[str, list[str]] = {}
-    for name, probe in PROBE_TYPES.items():
+    for name, probe in known:
         for key in options_of(probe):
             types.setdefault(key, []).append(name)
     return types
 
 
-TYPES_OF = _types_by_key()
-"""The probe types that have each key."""
-ALL_KEYS = (*_MONITOR_KEYS, *TYPES_OF)
+def all_keys() -> tuple[str, ...]:
+    """Return the keys that a monitor of any type may have."""
+    return *_MONITOR_KEYS, *types_by_key()
 
 
-@cache
 def keys_of(type_name: str) -> tuple[str, ...]:
     """Return the keys that a monitor of a type may have."""
     return *_MONITOR_KEYS, *options_of(PROBE_TYPES[type_name])
@@ -76,18 +92,19 @@ def read_defaults(value: object, outside: ReadContext) -> tuple[Defaults, list[C
         for key in given
         if key in NO_DEFAULT
     ]
-    complaints += unknown_keys(given, ALL_KEYS)
+    complaints += unknown_keys(given, all_keys())
     given = {key: content for key, content in given.items() if key not in NO_DEFAULT}
     common, wrong = read_options(Monitor, given, outside)
     complaints += [each for each in wrong if each.path]
     of_type: dict[str, dict[str, Any]] = {name: {} for name in PROBE_TYPES}
-    for key in filter(TYPES_OF.__contains__, given):
+    types = types_by_key()
+    for key in filter(types.__contains__, given):
         wrong = []
-        for name in TYPES_OF[key]:
+        for name in types[key]:
             values, more = read_options(PROBE_TYPES[name], {key: given[key]}, outside)
             of_type[name] |= values
             wrong = wrong or more
-        if not any(key in of_type[name] for name in TYPES_OF[key]):
+        if not any(key in of_type[name] for name in types[key]):
             complaints += wrong
     return Defaults(common, of_type), complaints
 
@@ -107,7 +124,7 @@ def read_monitor(
     if isinstance(name, str) and name not in PROBE_TYPES:
         name = nearest(name, PROBE_TYPES)  # validate the rest by the type that is likely meant
     if not isinstance(name, str):
-        raise Rejected(*complaints, *unknown_keys(given, ALL_KEYS))
+        raise Rejected(*complaints, *unknown_keys(given, all_keys()))
     of_type, wrong = read_options(PROBE_TYPES[name], given, outside, kept.probe)
     complaints += wrong + _strange_keys(given, name)
     probe = None
@@ -122,17 +139,17 @@ def read_monitor(
 def _wrong_type(given: Mapping[str, object], outside: ReadContext) -> list[Complaint]:
     if "type" in given:
         try:
-            _TYPE.read(given["type"], outside)
+            type_kind().read(given["type"], outside)
         except Rejected as rejected:
             return [Complaint(("type",), each.message) for each in rejected.complaints]
     return []
 
 
 def _strange_keys(given: Mapping[str, object], type_name: str) -> list[Complaint]:
-    known = keys_of(type_name)
-    foreign = [key for key in given if key in TYPES_OF and key not in known]
+    known, types = keys_of(type_name), types_by_key()
+    foreign = [key for key in given if key in types and key not in known]
     return unknown_keys((key for key in given if key not in foreign), known) + [
-        Complaint((key,), f"belongs to {_listed(TYPES_OF[key])} monitors, not to {type_name}")
+        Complaint((key,), f"belongs to {_listed(types[key])} monitors, not to {type_name}")
         for key in foreign
     ]
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from prober.config.monitors import NO_DEFAULT, TYPES_OF, WHERE
+from prober.config.monitors import NO_DEFAULT, WHERE, types_by_key
 from prober.config.output_section import output_schema
 from prober.config.settings import PageSection, Server
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
+from prober.model.probe import Probe
 from prober.outputs.output_types import OUTPUT_TYPES
 from prober.probes import PROBE_TYPES
 
@@ -41,22 +42,30 @@ def json_schema() -> Schema:
 
 def monitor_schema(type_name: str) -> Schema:
     """Return the schema of a monitor of one probe type."""
+    cls = PROBE_TYPES[type_name]
     return {
         **schema_of(Monitor),
         "title": f"{type_name} monitor",
+        "description": f"Good when {cls.good_when.replace('`', '')}.",
+        "examples": [_example(type_name, cls)],
         "properties": {
             **_properties(Monitor),
-            **_properties(PROBE_TYPES[type_name]),
+            **_properties(cls),
             "type": {"const": type_name},
         },
         "oneOf": [{"required": [key]} for key in WHERE],
     }
 
 
+def _example(type_name: str, cls: type[Probe]) -> Mapping[str, object]:
+    target = f"10.0.0.3:{cls.default_port or 9000}"
+    return {"name": "example", "type": type_name, "targets": [target], **cls.example}
+
+
 def _defaults_schema() -> Schema:
     common = {key: each for key, each in _properties(Monitor).items() if key not in NO_DEFAULT}
     own: dict[str, object] = {}
-    for key, types in TYPES_OF.items():
+    for key, types in types_by_key().items():
         choices: list[object] = []
         for each in (_properties(PROBE_TYPES[name])[key] for name in types):
             if each not in choices:

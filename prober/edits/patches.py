@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NoReturn
 
-from prober.config.monitors import ALL_KEYS, WHERE, Defaults, EarlierValues, read_monitor
+from prober.config.monitors import WHERE, Defaults, EarlierValues, all_keys, read_monitor
 from prober.model.definition import Origin
 from prober.model.monitor import Monitor
 from prober.model.option import (
@@ -19,6 +19,7 @@ from prober.model.option import (
     ReadContext,
     Rejected,
     build,
+    have_in_common,
     options_of,
     read_options,
     show_options,
@@ -102,7 +103,7 @@ def patched(before: Content, patch: Content, of: Monitor | Pool) -> dict[str, ob
 
     Both are definitions or patches of the same thing, which is now as `of` says.
     """
-    known = ALL_KEYS if isinstance(of, Monitor) else tuple(options_of(Pool))
+    known = all_keys() if isinstance(of, Monitor) else tuple(options_of(Pool))
     complaints = unknown_keys((key for key, value in patch.items() if value is None), known)
     fixed = ("id",) if isinstance(of, Monitor) else ("id", "name")
     complaints += [
@@ -173,28 +174,28 @@ def _outside(readable: frozenset[str] = frozenset()) -> ReadContext:
     return ReadContext("", read_file, _NoEnvironment())
 
 
-@cache
 def _hiding_keys() -> frozenset[str]:
     """Return the keys of monitors, of whatever type, that may hold a secret."""
-    types: tuple[type, ...] = (Monitor, *PROBE_TYPES.values())
+    return _hiding((Monitor, *PROBE_TYPES.values()))
+
+
+@cache
+def _hiding(types: tuple[type, ...]) -> frozenset[str]:
     return frozenset(
         key for each in types for key, option in options_of(each).items() if option.can_hide
     )
 
 
 @cache
-def _carried_over(old: str, new: str) -> frozenset[str]:
-    before, after = options_of(PROBE_TYPES[old]), options_of(PROBE_TYPES[new])
-    return frozenset(
-        key for key, option in after.items() if key in before and before[key].kind is option.kind
-    )
+def _carried_over(old: type[Probe], new: type[Probe]) -> frozenset[str]:
+    return frozenset(key for key in options_of(new) if have_in_common(old, new, key))
 
 
 def _carried(old: str, new: object) -> frozenset[str]:
     """Return the keys of one probe type that mean the same in another."""
     if not isinstance(new, str) or new not in PROBE_TYPES:
         return frozenset()
-    return _carried_over(old, new)
+    return _carried_over(PROBE_TYPES[old], PROBE_TYPES[new])
 
 
 def _marked(backends: tuple[Backend, ...], of_the_file: Iterable[Backend]) -> tuple[Backend, ...]:

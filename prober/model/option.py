@@ -174,6 +174,12 @@ def _options_of(cls: Any) -> dict[str, Option]:
     return {field.name: field.metadata["option"] for field in fields if "option" in field.metadata}
 
 
+def have_in_common(one: type, other: type, key: str) -> bool:
+    """Return whether two dataclasses mean the same by a key: both have it, of one kind."""
+    mine, theirs = options_of(one).get(key), options_of(other).get(key)
+    return mine is not None and theirs is not None and mine.kind is theirs.kind
+
+
 def gather(readings: Iterable[tuple[Path, Callable[[], T]]]) -> list[T]:
     """Run all readings and return their values, or raise all of their complaints at once."""
     values: list[T] = []

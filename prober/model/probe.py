@@ -16,6 +16,7 @@ time is up. A probe that can still judge catches it; otherwise the verdict it ca
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from prober.model.fact import TEXT, TIME, Fact, Gauge
@@ -137,6 +138,8 @@ class Probe(ABC):
     """When a probe is good: ends the sentence that the documentation begins."""
     facts: ClassVar[tuple[Fact, ...]] = ()
     """What its verdicts may tell, the most telling first."""
+    example: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Keys of a monitor that shows what the type is for; all that are required are among them."""
     default_port: ClassVar[int | None] = None
     """The port that its service usually has."""
     paced: ClassVar[bool] = False
@@ -145,6 +148,11 @@ class Probe(ABC):
     Linux answers a closed port about once a second. So probes of one host are kept apart, and
     silence right after a refusal proves nothing.
     """
+
+    nearest: ClassVar[str] = "TCP"
+    """What a cloud that has no word for the type calls it: `TCP`, `UDP` or `HTTP`."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names for the type in the APIs of clouds."""
 
     @property
     def datagram(self) -> bool:

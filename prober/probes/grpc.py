@@ -4,7 +4,7 @@ Sources: grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking.md.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import unquote_to_bytes
@@ -76,6 +76,7 @@ class GrpcProbe(Probe):
         _NO_GRPC,
         *TLS_FACTS,
     )
+    example: ClassVar[Mapping[str, object]] = {"service": "orders"}
 
     service: str = option(
         text(longest=255), default="", doc="service to ask about; empty: the whole server"

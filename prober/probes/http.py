@@ -152,7 +152,9 @@ class HttpProbe(Probe):
         "the status of the reply is in `expected_codes` and, with `body_regex`, the body matches"
     )
     facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE,)
+    example: ClassVar[Mapping[str, object]] = {"url_path": "/healthz"}
     default_port: ClassVar[int | None] = 80
+    nearest: ClassVar[str] = "HTTP"
 
     http_method: str = option(METHOD, default="GET", doc="request method")
     url_path: str = option(

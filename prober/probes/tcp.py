@@ -1,5 +1,6 @@
 """TCP: good when the connection opens and, on demand, when the reply holds what is expected."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,10 @@ class TcpProbe(Probe):
     good_when: ClassVar[str] = (
         "the connection opens and, with `expect`, the reply holds what is expected"
     )
+    example: ClassVar[Mapping[str, object]] = {
+        "send": {"text": "PING\r\n"},
+        "expect": {"text": "+PONG"},
+    }
 
     send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send after connecting")
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that the reply must contain")

@@ -1,6 +1,6 @@
 """TLS: good when a full handshake succeeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +32,9 @@ class TlsProbe(Probe):
 
     good_when: ClassVar[str] = "the TLS handshake succeeds"
     facts: ClassVar[tuple[Fact, ...]] = TLS_FACTS
+    example: ClassVar[Mapping[str, object]] = {"tls": {"expires_within": "14d"}}
     default_port: ClassVar[int | None] = 443
+    aliases: ClassVar[tuple[str, ...]] = ("TLS-HELLO",)
 
     domain_name: str | None = option(
         DOMAIN_NAME, default=None, doc="SNI; default: the target's host, if it is a name"

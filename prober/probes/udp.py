@@ -1,6 +1,6 @@
 """UDP_CONNECT: good when the target replies or, weaker, does not refuse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,8 +25,11 @@ class UdpProbe(Probe):
     good_when: ClassVar[str] = (
         "a reply comes or, without `expect`, nothing refuses until the timeout"
     )
+    example: ClassVar[Mapping[str, object]] = {"send": {"text": "ping"}}
     datagram: ClassVar[bool] = True
     paced: ClassVar[bool] = True
+    nearest: ClassVar[str] = "UDP"
+    aliases: ClassVar[tuple[str, ...]] = ("UDP-CONNECT",)
 
     send: bytes | None = option(PAYLOAD, default=None, doc="payload of the datagram")
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that a reply must contain")

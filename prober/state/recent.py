@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from operator import itemgetter
@@ -82,6 +82,13 @@ class _Shape:
         self.size = self.row.size
         self.pack_into = self.row.pack_into
 
+    def number(self, facts: Mapping[str, FactValue]) -> int | None:
+        """Return the number of the fact that is remembered of these, if there is one."""
+        for name, numbers in self.facts:
+            if name in facts:
+                return numbers[facts[name]]
+        return None
+
 
 def _picker(held: tuple[int, ...]) -> Callable[[Values], Values]:
     if len(held) > 1:
@@ -123,13 +130,8 @@ class Recent:
         """Remember one more result, forgetting the oldest when full."""
         reason, _, facts, at, seconds, phases, _, _ = outcome
         whole = None if seconds == phases[_CONNECT] else seconds
-        shape, fact = self._shape, None
-        if facts:
-            for name, numbers in shape.facts:
-                if name in facts:
-                    fact = numbers[facts[name]]
-                    break
-        values = (*phases, whole, fact)
+        shape = self._shape
+        values = (*phases, whole, shape.number(facts) if facts else None)
         picked = shape.pick(values)
         if None in picked or values.count(None) != shape.left_out:
             picked = self._fit(values)

@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
-from prober.config.monitors import NO_DEFAULT, TYPES_OF, keys_of
+from prober.config.monitors import NO_DEFAULT, keys_of, types_by_key
 from prober.config.reader import KEYS, Config, load
 from prober.config.reference import SECTIONS, table, with_tables
 from prober.config.schema import json_schema, monitor_schema
@@ -105,7 +105,7 @@ def test_the_annotated_example_shows_every_type_and_every_key() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     types = {monitor.type for monitor in load(str(EXAMPLE), environment={}).model.monitors}
     assert types == set(PROBE_TYPES)
-    keys = {*KEYS, *TYPES_OF}
+    keys = {*KEYS, *types_by_key()}
     for cls in (Server, Monitor, Pool, Backend, TlsSettings):
         keys |= options_of(cls).keys()
     missing = {key for key in keys if not re.search(rf"\b{key}\b", text)}
@@ -178,9 +178,10 @@ def test_the_schema_refuses_what_the_reader_refuses(broken: object, problems: Sa
 
 def test_the_schema_lets_every_default_stand() -> None:
     properties: Any = json_schema()["properties"]
-    assert properties["defaults"]["properties"].keys() == {*options_of(Monitor), *TYPES_OF} - set(
-        NO_DEFAULT
-    )
+    assert properties["defaults"]["properties"].keys() == {
+        *options_of(Monitor),
+        *types_by_key(),
+    } - set(NO_DEFAULT)
 
 
 @pytest.mark.parametrize(

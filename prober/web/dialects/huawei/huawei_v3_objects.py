@@ -9,8 +9,7 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.store import BackendState
-from prober.web.dialects.lbaas.monitor_edits import protocol_of
-from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
+from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of, name_of_type, protocol_of
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, member_id
 from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
@@ -107,7 +106,7 @@ def _monitor_in_tree(monitor: Monitor) -> Json:
     return {
         "id": monitor.id,
         "name": monitor.name,
-        "type": monitor.type,
+        "type": name_of_type(monitor),
         "provisioning_status": "ACTIVE",
     }
 

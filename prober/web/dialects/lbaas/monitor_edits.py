@@ -15,7 +15,13 @@ from prober.edits.contract import Conflict, Definition
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words, mapping
 from prober.model.pool import Pool
-from prober.web.dialects.lbaas.monitor_format import Vocabulary, has_key, unused_name
+from prober.web.dialects.lbaas.monitor_format import (
+    Vocabulary,
+    has_key,
+    protocol_of,
+    types_that_fit,
+    unused_name,
+)
 from prober.web.dialects.lbaas.project_view import ProjectView, normal_id, project_view_of
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
@@ -168,18 +174,11 @@ def _is_shown(name: str, value: object, shown: Json) -> bool:
 def _misfits(type_name: str, monitor: Monitor, pool: Pool, visible: ProjectView) -> list[Complaint]:
     """Complain of a type that does not fit the protocol of the pool."""
     protocol = protocol_of(visible.monitors_of(pool))
-    if type_name == monitor.type or (protocol == "UDP") == (type_name == "UDP_CONNECT"):
+    fitting = types_that_fit(protocol)
+    if type_name == monitor.type or type_name in fitting:
         return []
-    allowed = "only UDP_CONNECT" if protocol == "UDP" else "every type but UDP_CONNECT"
-    message = f"{type_name} does not fit a pool of protocol {protocol}, {allowed} does"
-    return [Complaint(("type",), message)]
-
-
-def protocol_of(monitors: list[Monitor]) -> str:
-    """Return the protocol that a pool is shown with: prober knows it from its first monitor."""
-    if not monitors:
-        return "TCP"
-    return "UDP" if monitors[0].probe.datagram else monitors[0].type
+    message = f"{type_name} does not fit a pool of protocol {protocol}, which takes "
+    return [Complaint(("type",), message + ", ".join(fitting))]
 
 
 def _read_fields(

@@ -1,19 +1,19 @@
 """A health monitor's fields: which configuration key each one is, and what it may hold."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prober.model.kinds import BOOLEAN, LABELS, choice, integer, list_of, matching, text
 from prober.model.monitor import Monitor
-from prober.model.option import Kind, ReadContext, Rejected, options_of
+from prober.model.option import Kind, ReadContext, Rejected, options_of, show_options
 from prober.model.pool import PORT
 from prober.probes import PROBE_TYPES
 from prober.web.server.json_answer import Json
 
-SPELLINGS = {"UDP-CONNECT": "UDP_CONNECT", "TLS-HELLO": "TLS"}
-"""OpenStack's names of types, and prober's, which are Huawei's."""
-
+TYPES = frozenset({"TCP", "UDP_CONNECT", "HTTP", "HTTPS", "TLS", "GRPC"})
+"""Huawei's names of types, which are prober's own; OpenStack's others are aliases."""
+_UDP = "UDP"
 NOT_PROBED = {
     "PING": "prober sends no ICMP; TCP or UDP_CONNECT probe a port",
     "SCTP": "prober does not speak SCTP; TCP or UDP_CONNECT probe a port",
@@ -22,7 +22,6 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT"
 """Those that the documents list; the configuration says why CONNECT is refused."""
 
 _OUTSIDE = ReadContext("", str, {})
-_TYPE = choice(*PROBE_TYPES)
 
 
 class Field(NamedTuple):
@@ -44,15 +43,41 @@ Vocabulary = Mapping[str, Field]
 """The fields of one cloud by their names, with that cloud's limits."""
 
 
-def type_called(name: str) -> str:
-    """Return prober's name of a probe type, or raise `Rejected`."""
-    if name in NOT_PROBED:
+def type_called(name: object) -> str:
+    """Return prober's name of the probe type that a client calls so, or raise `Rejected`."""
+    for type_name, cls in PROBE_TYPES.items():
+        if name in cls.aliases:
+            return type_name
+    if isinstance(name, str) and name in NOT_PROBED:
         raise Rejected(f"{name!r} is not there: {NOT_PROBED[name]}")
-    return _TYPE.read(SPELLINGS.get(name, name), _OUTSIDE)
+    known = (each for each, cls in PROBE_TYPES.items() if each in TYPES or cls.aliases)
+    return choice(*known).read(name, _OUTSIDE)
 
 
-def _read_type(value: object, outside: ReadContext) -> str:
-    return type_called(value) if isinstance(value, str) else _TYPE.read(value, outside)
+def name_of_type(monitor: Monitor) -> str:
+    """Return what clients call the type of a monitor, or the nearest that they know."""
+    probe = monitor.probe
+    if monitor.type in TYPES:
+        return monitor.type
+    nearest = "UDP_CONNECT" if probe.nearest == _UDP else probe.nearest
+    return probe.aliases[0] if probe.aliases else nearest
+
+
+def protocol_of(monitors: Sequence[Monitor]) -> str:
+    """Return the protocol that a pool is shown with: prober knows it from its first monitor."""
+    if not monitors:
+        return "TCP"
+    probe, type_name = monitors[0].probe, monitors[0].type
+    return type_name if type_name in TYPES and probe.nearest != _UDP else probe.nearest
+
+
+def types_that_fit(protocol: str) -> list[str]:
+    """Return the probe types that a pool of a protocol may have."""
+    return [
+        name
+        for name, cls in PROBE_TYPES.items()
+        if (cls.nearest == _UDP) == (protocol == _UDP) and (name in TYPES or cls.aliases)
+    ]
 
 
 def _read_tags(value: object, outside: ReadContext) -> object:
@@ -71,7 +96,7 @@ _IN_A_ROW = integer(1, 10)
 
 COMMON: Vocabulary = {
     "name": Field("name", text(0, 255)),
-    "type": Field("type", Kind(_read_type, _TYPE.schema), required=True),
+    "type": Field("type", Kind(lambda value, _: type_called(value), text().schema), required=True),
     "delay": Field("interval", _SECONDS, required=True),
     "max_retries": Field("rise", _IN_A_ROW, required=True),
     "max_retries_down": Field("fall", _IN_A_ROW),
@@ -135,7 +160,7 @@ def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
     """
     shown: Json = {
         "name": monitor.name,
-        "type": monitor.type,
+        "type": name_of_type(monitor),
         "delay": whole_seconds(monitor.interval),
         "timeout": whole_seconds(monitor.timeout),
         "max_retries": monitor.rise,
@@ -144,13 +169,11 @@ def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
         "monitor_port": monitor.port,
         "tags": [f"{name}={value}" for name, value in monitor.labels.items()],
     }
-    probe = monitor.probe
-    codes = getattr(probe, "expected_codes", None)
-    version = getattr(probe, "http_version", None)
-    shown["expected_codes"] = codes and codes.written
-    shown["http_version"] = version and float(version)
-    for name in ("domain_name", "url_path", "http_method"):
-        shown[name] = getattr(probe, name, None)
+    options = show_options(monitor.probe)
+    for name in ("domain_name", "expected_codes", "url_path", "http_method"):
+        shown[name] = options.get(name)
+    version = options.get("http_version")
+    shown["http_version"] = float(version) if isinstance(version, str) else None
     return {name: shown[name] for name in vocabulary}
 
 

@@ -44,15 +44,14 @@ HUAWEI = StatusNames(
 NO_MONITOR = "NO_MONITOR"
 """What both say of what nothing probes."""
 
-REASON_CODES: Mapping[Reason, str] = {
-    Reason.UNEXPECTED_STATUS: "RESPONSE_MISMATCH",
-    Reason.PAYLOAD_MISMATCH: "RESPONSE_MISMATCH",
-    Reason.NOT_SERVING: "RESPONSE_MISMATCH",
-    Reason.REGEX_TIMEOUT: "RESPONSE_MISMATCH",
+_BY_RESULT = {
+    Result.INVALID_STATUS_CODE: "RESPONSE_MISMATCH",
+    Result.HEALTH_PAYLOAD_MISMATCH: "RESPONSE_MISMATCH",
+    Result.CONNECT_FAILED: "CONNECT_FAILED",
+}
+_BY_REASON = {
     Reason.BAD_RESPONSE: "RESPONSE_FORMAT_ERROR",
     Reason.REFUSED: "CONNECT_REFUSED",
-    Reason.UNREACHABLE: "CONNECT_FAILED",
-    Reason.DNS_NOT_FOUND: "CONNECT_FAILED",
     Reason.CLOSED: "CONNECT_INTERRUPT",
     Reason.RESET: "CONNECT_INTERRUPT",
     Reason.TLS_EXPIRED: "SSL_HANDSHAKE_ERROR",
@@ -60,6 +59,11 @@ REASON_CODES: Mapping[Reason, str] = {
     Reason.TLS_UNTRUSTED: "SSL_HANDSHAKE_ERROR",
     Reason.TLS_ALERT: "SSL_HANDSHAKE_ERROR",
     Reason.TLS_HANDSHAKE: "SSL_HANDSHAKE_ERROR",
+}
+REASON_CODES: Mapping[Reason, str] = {
+    reason: _BY_REASON.get(reason, _BY_RESULT[reason.result])
+    for reason in Reason
+    if reason.result in _BY_RESULT
 }
 """Huawei's reason_code of a bad result; that of a timeout says what was waited for."""
 

@@ -6,8 +6,7 @@ prober has no listeners, addresses or times of creation: such members are empty 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.state.store import BackendState
-from prober.web.dialects.lbaas.monitor_edits import protocol_of
-from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of
+from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of, name_of_type, protocol_of
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, member_id
 from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
@@ -141,7 +140,7 @@ def _monitor_in_tree(monitor: Monitor) -> Json:
     return {
         "id": monitor.id,
         "name": monitor.name,
-        "type": monitor.type,
+        "type": name_of_type(monitor),
         "provisioning_status": "ACTIVE",
         "operating_status": "ONLINE" if monitor.enabled else "OFFLINE",
     }

@@ -19,20 +19,22 @@ from prober.model.option import (
     ReadContext,
     Rejected,
     expected,
+    have_in_common,
     in_words,
     mapping,
     options_of,
     unknown_keys,
 )
+from prober.model.probe import Probe
+from prober.probes import PROBE_TYPES
 from prober.probes.http import PATTERN, HttpProbe
+from prober.probes.tcp import TcpProbe
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 
 PAYLOAD_LIMIT = 1024
 """Bytes of requestData and of responseData."""
 
-_HTTP = frozenset({"HTTP", "HTTPS"})
-_RAW = frozenset({"TCP", "UDP_CONNECT"})
 _OUTSIDE = ReadContext("", str, {})
 _TOLD = 10  # unknown members of a request, at most: a near miss of each is looked for
 
@@ -41,15 +43,22 @@ class Member(NamedTuple):
     """One member of a health checker.
 
     `show` gives what a monitor has, `key` is the configuration key that it changes, `native` the
-    value of that key. `types` are the probe types in which it has a meaning, all if it is empty.
+    value of that key. `of` is a probe type that has this key: the member has a meaning for all
+    types that mean the same by it; None: for every monitor. What is `kept` cannot be dropped by a
+    change to a type for which it has none.
     """
 
     kind: Kind[Any]
     show: Callable[[Monitor], object]
     key: str = ""
     native: Callable[[Any], object] = lambda value: value
-    types: frozenset[str] = frozenset()
+    of: type[Probe] | None = None
     required: bool = False
+    kept: bool = False
+
+    def has_meaning(self, probe: type[Probe]) -> bool:
+        """Return whether a probe type has what this member says."""
+        return self.of is None or have_in_common(probe, self.of, self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +86,16 @@ class CheckerForm:
         }
         self._reject_wrong(changed)
         kind = self.type_of(monitor, given)
+        before, after = type(monitor.probe), PROBE_TYPES[kind]
         self._reject_unusable(changed, kind)
         for name, value in given.items():  # the new type has nothing of what the old one had not
-            types = self.members[name].types
-            if kind in types and monitor.type not in types:
+            member = self.members[name]
+            if member.has_meaning(after) and not member.has_meaning(before):
                 changed[name] = value
         patch: dict[str, object] = {} if kind == monitor.type else {"type": kind}
         for name, value in changed.items():
             member = self.members[name]
-            if member.key and (not member.types or kind in member.types):
+            if member.key and member.has_meaning(after):
                 patch[member.key] = member.native(value)
         return patch
 
@@ -124,10 +134,11 @@ class CheckerForm:
 
     def _reject_unusable(self, changed: Mapping[str, Any], kind: str) -> None:
         """Refuse to drop what a probe of this type would not look at."""
+        probe = PROBE_TYPES[kind]
         unusable = [
             Complaint((name,), f"has no meaning for {kind}, got {in_words(value)}")
             for name, value in changed.items()
-            if value and self.members[name].types == _RAW and kind not in _RAW
+            if value and self.members[name].kept and not self.members[name].has_meaning(probe)
         ]
         if unusable:
             raise _invalid(unusable)
@@ -141,33 +152,37 @@ def _invalid(complaints: Iterable[Complaint]) -> Refused:
     return Refused(400, "; ".join(texts), code="InvalidParameter")
 
 
-def _of_http(show: Callable[[Any], object], otherwise: object) -> Callable[[Monitor], object]:
-    return lambda monitor: show(monitor.probe) if monitor.type in _HTTP else otherwise
+def _of(
+    cls: type[Probe], key: str, show: Callable[[Any], object], otherwise: object
+) -> Callable[[Monitor], object]:
+    """Show a key of the monitors whose types mean by it what this type does."""
+
+    def shown(monitor: Monitor) -> object:
+        probe = monitor.probe
+        return show(getattr(probe, key)) if have_in_common(type(probe), cls, key) else otherwise
+
+    return shown
 
 
 def _path(otherwise: str | None) -> Callable[[Monitor], object]:
-    return _of_http(lambda probe: probe.url_path, otherwise)
+    return _of(HttpProbe, "url_path", str, otherwise)
 
 
 def _code(otherwise: int | None) -> Callable[[Monitor], object]:
     """Show the one code that the service has a place for, the smallest."""
-    return _of_http(lambda probe: min(probe.expected_codes.members), otherwise)
+    return _of(HttpProbe, "expected_codes", lambda codes: min(codes.members), otherwise)
 
 
 def _regex(otherwise: str | None) -> Callable[[Monitor], object]:
-    return _of_http(lambda probe: probe.body_regex or "", otherwise)
+    return _of(HttpProbe, "body_regex", lambda pattern: pattern or "", otherwise)
 
 
 def _read_regex(value: object, outside: ReadContext) -> str:
     return "" if value == "" else PATTERN.read(value, outside)
 
 
-def _payload(name: str) -> Callable[[Monitor], object]:
-    def show(monitor: Monitor) -> object:
-        payload = getattr(monitor.probe, name, None)
-        return b64encode(payload).decode() if payload else None
-
-    return show
+def _payload(key: str) -> Callable[[Monitor], object]:
+    return _of(TcpProbe, key, lambda sent: b64encode(sent).decode() if sent else None, None)
 
 
 def _read_payload(value: object, _: ReadContext) -> bytes:
@@ -215,15 +230,15 @@ _SHARED = {
         options_of(HttpProbe)["url_path"].kind,
         _path(None),
         key="url_path",
-        types=_HTTP,
+        of=HttpProbe,
     ),
-    "returnCode": Member(integer(100, 599), _code(None), key="expected_codes", types=_HTTP),
+    "returnCode": Member(integer(100, 599), _code(None), key="expected_codes", of=HttpProbe),
     "responseBodyRegex": Member(
         Kind(_read_regex, PATTERN.schema),
         _regex(None),
         key="body_regex",
         native=lambda pattern: pattern or None,
-        types=_HTTP,
+        of=HttpProbe,
     ),
 }
 
@@ -233,21 +248,15 @@ def _required(name: str, show: Callable[[Monitor], object] | None = None) -> Mem
     return member._replace(show=show or member.show, required=True)
 
 
-LB_PROTOCOLS = {
-    "TCP": "TCP",
-    "UDP_CONNECT": "UDP",
-    "HTTP": "HTTP",
-    "HTTPS": "HTTP",
-    "TLS": "TCP",
-    "GRPC": "TCP",
-}
-"""The protocol that the Load Balancer service shows for each probe type."""
+def lb_protocol(monitor: Monitor) -> str:
+    """Return the protocol that the Load Balancer service shows."""
+    return monitor.probe.nearest
 
 
 def _lb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
     """Return the type; a set speaks TLS to its backends if its monitor does so."""
-    speaks_tls = monitor.type in ("HTTPS", "TLS") and not given.get("isForcePlainText")
-    if given["protocol"] == LB_PROTOCOLS[monitor.type]:
+    speaks_tls = monitor.tls is not None and not given.get("isForcePlainText")
+    if given["protocol"] == lb_protocol(monitor):
         return "HTTP" if monitor.type == "HTTPS" and not speaks_tls else monitor.type
     if given["protocol"] == "HTTP":
         return "HTTPS" if speaks_tls else "HTTP"
@@ -256,9 +265,7 @@ def _lb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
 
 LB_CHECKER = CheckerForm(
     members={
-        "protocol": Member(
-            choice("HTTP", "TCP"), lambda monitor: LB_PROTOCOLS[monitor.type], required=True
-        ),
+        "protocol": Member(choice("HTTP", "TCP"), lb_protocol, required=True),
         "urlPath": _SHARED["urlPath"],
         "port": _required("port"),
         "returnCode": _required("returnCode", _code(200)),
@@ -271,14 +278,16 @@ LB_CHECKER = CheckerForm(
     type_of=_lb_type,
 )
 
-NLB_PROTOCOLS = {**LB_PROTOCOLS, "HTTPS": "HTTPS"}
-"""The protocol that the Network Load Balancer service shows for each probe type."""
-
 _TYPES = {"HTTP": "HTTP", "HTTPS": "HTTPS", "TCP": "TCP", "UDP": "UDP_CONNECT"}
 
 
+def nlb_protocol(monitor: Monitor) -> str:
+    """Return the protocol that the Network Load Balancer service shows."""
+    return monitor.type if monitor.type in _TYPES else monitor.probe.nearest
+
+
 def _nlb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
-    shown = NLB_PROTOCOLS[monitor.type]
+    shown = nlb_protocol(monitor)
     protocol = given.get("protocol", shown)
     return monitor.type if protocol == shown else _TYPES[protocol]
 
@@ -293,23 +302,23 @@ _PROTOCOL = choice(*_TYPES)
 
 NLB_CHECKER = CheckerForm(
     members={
-        "protocol": Member(
-            Kind(_read_protocol, _PROTOCOL.schema), lambda monitor: NLB_PROTOCOLS[monitor.type]
-        ),
+        "protocol": Member(Kind(_read_protocol, _PROTOCOL.schema), nlb_protocol),
         **_SHARED,
         "requestData": Member(
             Kind(_read_payload, {"type": "string"}),
             _payload("send"),
             key="send",
             native=lambda content: {"base64": content} if content else None,
-            types=_RAW,
+            of=TcpProbe,
+            kept=True,
         ),
         "responseData": Member(
             Kind(_read_payload, {"type": "string"}),
             _payload("expect"),
             key="expect",
             native=lambda content: {"base64": content} if content else None,
-            types=_RAW,
+            of=TcpProbe,
+            kept=True,
         ),
         "dns": Member(Kind(_read_dns, {}), lambda _: None),
     },

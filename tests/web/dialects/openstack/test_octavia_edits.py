@@ -230,13 +230,13 @@ async def test_the_type_can_be_changed_and_takes_new_fields(world: World, edited
             "UDP_CONNECT",
             (
                 "type: UDP_CONNECT does not fit a pool of protocol HTTP, "
-                "every type but UDP_CONNECT does"
+                "which takes TCP, HTTP, HTTPS, TLS, GRPC"
             ),
         ),
         (
             "names-udp",
             "HTTP",
-            "type: HTTP does not fit a pool of protocol UDP, only UDP_CONNECT does",
+            "type: HTTP does not fit a pool of protocol UDP, which takes UDP_CONNECT",
         ),
     ],
 )

@@ -11,15 +11,16 @@ from prober.web.dialects.oracle import load_balancer, network_load_balancer
 from prober.web.dialects.oracle.backend_health import LB_WORDS, NLB_WORDS
 from prober.web.dialects.oracle.checker import (
     LB_CHECKER,
-    LB_PROTOCOLS,
     NLB_CHECKER,
-    NLB_PROTOCOLS,
     PAYLOAD_LIMIT,
+    lb_protocol,
+    nlb_protocol,
 )
 from prober.web.dialects.oracle.ledger import KEPT, TOKEN_SECONDS
 from prober.web.dialects.oracle.requests import CODES, PAGE
 from prober.web.server.signatures import ORACLE_SKEW
 from tests import ROOT
+from tests.web.world import monitor
 
 TEXT = (ROOT / "docs/clouds/oracle.md").read_text()
 
@@ -40,7 +41,8 @@ def test_every_reason_has_its_word_in_each_service() -> None:
 
 def test_every_probe_type_has_its_protocol_in_each_service() -> None:
     documented = rows("type | Load Balancer | Network Load Balancer")
-    assert documented == [(name, LB_PROTOCOLS[name], NLB_PROTOCOLS[name]) for name in PROBE_TYPES]
+    monitors = [monitor("m", "10.0.0.1:80", type=name) for name in PROBE_TYPES]
+    assert documented == [(each.type, lb_protocol(each), nlb_protocol(each)) for each in monitors]
 
 
 def test_every_member_of_a_health_checker_stands_in_the_table() -> None:
