@@ -71,7 +71,7 @@ class ProbeService:
         """Probe, and return what to answer."""
         modules = self._modules()
         if modules is None:
-            message = "probing on demand is switched off; server.blackbox_modules switches it on"
+            message = "probing on request is disabled; set server.blackbox_modules to enable it"
             return ProbeAnswer(404, f"{message}\n")
         name = request.module or DEFAULT_MODULE
         module = modules.usable.get(name)

@@ -56,7 +56,7 @@ def path(target: str, **more: str) -> str:
 def test_it_is_off_unless_it_is_configured(tmp_path: Path) -> None:
     with daemon({}, tmp_path) as process:
         status, text = process.get(path("127.0.0.1:1"))
-        assert (status, "switched off" in text) == (404, True)
+        assert (status, "is disabled" in text) == (404, True)
         assert process.stop() == 0
 
 

@@ -293,11 +293,11 @@ async def test_every_problem_is_told_with_its_key(client: Client) -> None:
 @pytest.mark.parametrize(
     ("content", "kind", "status", "said"),
     [
-        (b"{}", "text/plain", 415, "expected a body of the type application/json"),
+        (b"{}", "text/plain", 415, "expected a body of type application/json"),
         (b"", "application/json", 400, "not JSON"),
         (b"[]", "application/json", 400, "not a JSON object"),
-        (b'{"rise": 1, "rise": 2}', "application/json", 400, "'rise' stands twice"),
-        (b'{"rise": NaN}', "application/json", 400, "NaN is not a number"),
+        (b'{"rise": 1, "rise": 2}', "application/json", 400, "duplicate key 'rise'"),
+        (b'{"rise": NaN}', "application/json", 400, "NaN is not a JSON number"),
         (b"\xff", "application/json", 400, "not JSON"),
         (b"[" * 60000, "application/json", 400, "not JSON"),
         (b'"' + b"x" * BODY_LIMIT + b'"', "application/json", 413, "too large"),

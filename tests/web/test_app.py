@@ -197,7 +197,7 @@ async def test_a_rejected_reload_names_every_problem(connect: Connect) -> None:
     assert response.status == 500
     assert await response.json() == {
         "code": "reload_failed",
-        "message": "the old configuration is kept",
+        "message": "the old configuration stays in force",
         "problems": ["prober.yaml:3: monitors[0].type: missing", "prober.yaml:9: x"],
     }
 

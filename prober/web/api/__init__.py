@@ -1,1 +1,1 @@
-"""The native API: JSON out of the state, edits into it; touches nothing but request and state."""
+"""The native API: renders the state as JSON and edits it; touches only requests and the state."""

@@ -1,4 +1,4 @@
-"""Checks, their results and their history, as the API shows them."""
+"""The JSON shapes of checks, their results and their history."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -37,7 +37,7 @@ _SPENT: JsonType[float] = JsonType(SECONDS.schema, lambda seconds: round(seconds
 
 
 class CheckAt(NamedTuple):
-    """A check at a moment, and its uptime by the names of its windows, if that is known."""
+    """A check at a moment, and its uptime by window, if known."""
 
     state: CheckState
     now: Moment
@@ -45,7 +45,7 @@ class CheckAt(NamedTuple):
 
 
 class SlotAt(NamedTuple):
-    """A slot of `step` seconds at a moment; the last one may not have ended."""
+    """A slot of `step` seconds at a moment; the last slot may still be running."""
 
     slot: Slot
     step: int
@@ -53,7 +53,7 @@ class SlotAt(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How much of it is over."""
+        """The elapsed seconds of the slot."""
         return min(self.slot.start + self.step, self.now) - self.slot.start
 
 
@@ -88,25 +88,25 @@ IN_SHORT: Shape[Outcome] = Shape(
     member("result", one_word_of(Result), lambda outcome: outcome.result),
     member("reason", one_word_of(Reason), lambda outcome: outcome.reason),
     member("detail", TEXT, lambda outcome: outcome.detail, optional=True),
-    member("at", TIME, lambda outcome: outcome.at, "when the probe began", optional=True),
+    member("at", TIME, lambda outcome: outcome.at, "when the probe started", optional=True),
     member("duration_seconds", SECONDS, lambda outcome: outcome.seconds, optional=True),
     member("phases", _PHASES, lambda outcome: outcome.phases, optional=True),
     further=_FACTS,
 )
-"""What is remembered of a result."""
+"""The stored form of a result."""
 RESULT: Shape[Outcome] = Shape(
     "Result",
     *IN_SHORT.members,
     member("source_ip", nullable(TEXT), lambda outcome: outcome.source_ip, optional=True),
     member("attempts_skipped", COUNT, lambda outcome: outcome.skipped, optional=True),
-    doc="what one probe found; of a disabled check only `result` and `reason` are given",
+    doc="the result of one probe; a disabled check has only `result` and `reason`",
     further=_FACTS,
 )
 _DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
 
 
 def _past_json(past: PastResult) -> Json:
-    """Return a RESULT as it is remembered."""
+    """Return a RESULT from its stored form."""
     facts = dict([past.fact]) if past.fact else {}
     detail = said(declared_facts().values(), facts) or past.reason.sentence
     return IN_SHORT.render(Outcome(past.reason, detail, facts, past.at, past.seconds, past.phases))
@@ -119,16 +119,16 @@ def _last_json(state: CheckState) -> Json | None:
 
 
 def explanation(state: CheckState, now: Moment) -> str:
-    """Say what would change the status of a check, and when it is probed next."""
+    """Return what would change the status of a check, and when it is probed next."""
     monitor, health = state.check.monitor, state.health
     if not monitor.enabled:
-        return "disabled: it is not probed"
+        return "disabled: not probed"
     if state.status is Status.UNKNOWN and health.online is not None:
-        wanted = f"stale: no conclusive result for {monitor.stale_after:g} s, the next decides"
+        wanted = f"stale: no conclusive result for {monitor.stale_after:g} s, the next one decides"
     else:
         wanted = explain(health, state.status, rise=monitor.rise, fall=monitor.fall)
     if state.next_due is None:
-        return f"{wanted}; a probe is under way or not yet planned"
+        return f"{wanted}; a probe is in flight or not scheduled yet"
     return f"{wanted}; next probe in {max(0.0, state.next_due - now.clock):.1f} s"
 
 
@@ -149,17 +149,17 @@ CHECK: Shape[CheckAt] = Shape(
         "online",
         JsonType[bool | None]({"type": ["boolean", "null"]}),
         lambda at: at.state.health.online if at.state.check.monitor.enabled else None,
-        "what rise and fall have decided; null while undecided or disabled",
+        "the decision of rise and fall; null while undecided or disabled",
     ),
     member(
         "streak",
         INTEGER,
         lambda at: at.state.health.streak,
-        "equal results in a row: positive for good ones, negative for bad ones",
+        "equal results in a row: positive for good, negative for bad ones",
     ),
     member("rise", COUNT, lambda at: at.state.check.monitor.rise),
     member("fall", COUNT, lambda at: at.state.check.monitor.fall),
-    member("since", TIME, lambda at: at.state.since, "when the status last changed"),
+    member("since", TIME, lambda at: at.state.since, "time of the last status change"),
     member("next_probe_at", nullable(TIME), _next_probe_at, "null for a disabled check"),
     member("labels", LABELS, lambda at: at.state.check.labels),
     member(
@@ -181,7 +181,7 @@ UPTIME: Shape[Uptime] = Shape(
             lambda share: None if share is None else round(share, 7),
         ),
         lambda uptime: uptime.share,
-        "the part of the known time in OK or WARNING; null if there is none",
+        "share of the known time in OK or WARNING; null if there is no known time",
     ),
     member(
         "known_seconds",
@@ -197,7 +197,7 @@ CHECK_IN_FULL: Shape[CheckAt] = Shape(
         "recent",
         listed(JsonType[PastResult](IN_SHORT.type.schema, _past_json)),
         lambda at: at.state.recent.newest_first(),
-        "newest first, in short",
+        "the last results in short form, newest first",
     ),
     member(
         "explain", TEXT, lambda at: explanation(at.state, at.now), "what would change the status"
@@ -206,7 +206,7 @@ CHECK_IN_FULL: Shape[CheckAt] = Shape(
         "uptime",
         nullable(keyed(WINDOWS, UPTIME.type)),
         lambda at: at.uptime,
-        "null if no state is kept",
+        "null if prober keeps no history",
     ),
 )
 
@@ -225,7 +225,7 @@ _LATENCY = keyed(("min", "mean", "max", *(f"p{share}" for share in _QUANTILES)),
 SLOT: Shape[SlotAt] = Shape(
     "Slot",
     member("start", TIME, lambda at: at.slot.start),
-    member("seconds", _SPENT, lambda at: at.seconds, "its length; the last may not have ended"),
+    member("seconds", _SPENT, lambda at: at.seconds, "its length; the last one may still run"),
     member("probes", COUNT, lambda at: at.slot.probes),
     member("good", COUNT, lambda at: at.slot.good),
     member("bad", COUNT, lambda at: at.slot.bad),
@@ -234,7 +234,7 @@ SLOT: Shape[SlotAt] = Shape(
         "latency",
         nullable(_LATENCY),
         lambda at: _latency(at.slot),
-        "of the good probes; the quantiles are estimates out of buckets",
+        "of the good probes; quantiles are estimated from buckets",
     ),
     member(
         "status_seconds",
@@ -245,13 +245,13 @@ SLOT: Shape[SlotAt] = Shape(
         "not_running_seconds",
         _SPENT,
         lambda at: max(0.0, at.seconds - sum(at.slot.seconds)),
-        "time in which nobody kept the history of this check",
+        "time without a record of this check",
     ),
 )
 
 
 class Extent(NamedTuple):
-    """From when to when a history goes, in unix time, and the seconds of its slots."""
+    """The time range of a history in unix time, and the seconds of its slots."""
 
     start: float
     end: float

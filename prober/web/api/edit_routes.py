@@ -1,4 +1,4 @@
-"""Edits over the native API: monitors and pools are put, patched and deleted by name."""
+"""Edits over the native API: PUT, PATCH and DELETE monitors and pools by name."""
 
 import json
 from collections import Counter
@@ -26,10 +26,10 @@ _JSON = ("application/json", "application/merge-patch+json")
 
 
 async def put_monitor(request: web.Request) -> web.Response:
-    """Make a monitor, or put another definition in its place.
+    """Create or replace a monitor.
 
-    The body is the monitor as in the configuration file; `name` may be left out. Keys that are not
-    given are at their defaults.
+    The body is the monitor as in the configuration file; `name` can be left out. Keys that are left
+    out get their defaults.
     """
     editor = _asked(request)
     name = request.match_info["name"]
@@ -45,7 +45,7 @@ async def put_monitor(request: web.Request) -> web.Response:
 
 
 async def patch_monitor(request: web.Request) -> web.Response:
-    """Change the given keys of a monitor; null takes a key back to its default."""
+    """Change the given keys of a monitor; null resets a key to its default."""
     editor = _asked(request)
     monitor = monitor_of(request)
     patch = await _body(request)
@@ -62,10 +62,10 @@ async def delete_monitor(request: web.Request) -> web.Response:
 
 
 async def put_pool(request: web.Request) -> web.Response:
-    """Make a pool, or put another definition in its place.
+    """Create or replace a pool.
 
-    The body is the pool as in the configuration file; `name` may be left out. Keys that are not
-    given are at their defaults.
+    The body is the pool as in the configuration file; `name` can be left out. Keys that are left
+    out get their defaults.
     """
     editor = _asked(request)
     name = request.match_info["name"]
@@ -80,9 +80,9 @@ async def put_pool(request: web.Request) -> web.Response:
 
 
 async def patch_pool(request: web.Request) -> web.Response:
-    """Change the given keys of a pool; null takes a key back to its default.
+    """Change the given keys of a pool; null resets a key to its default.
 
-    A list of backends takes the place of the whole list.
+    A list of backends replaces the whole list.
     """
     editor = _asked(request)
     pool = pool_of(request)
@@ -100,14 +100,14 @@ async def delete_pool(request: web.Request) -> web.Response:
 
 
 async def get_edits(request: web.Request) -> web.Response:
-    """The edits that stand beside the configuration file; secrets are masked."""
+    """The edits in addition to the configuration file; secrets are masked."""
     read_query(request)
     edits = request.app.get(EDITS)
     return await EDITS_SHAPE.document(None, edits=edits.edits() if edits else ())
 
 
 async def delete_edit(request: web.Request) -> web.Response:
-    """Take an edit back, so that what the configuration file has is in force."""
+    """Revert an edit, so that the definition in the configuration file applies again."""
     _asked(request)
     kind, identifier = request.match_info["kind"], request.match_info["id"]
     edits = request.app.get(EDITS)
@@ -123,18 +123,18 @@ def _asked(request: web.Request) -> Editor:
 
 
 async def _definition(request: web.Request, name: str) -> dict[str, object]:
-    """Return the definition in a body, which may repeat the name that the path has."""
+    """Return the definition in the body, which may repeat the name in the path."""
     given = await _body(request)
     if given.setdefault("name", name) != name:
         problem = {"path": "name", "message": f"expected {name!r} as in the path"}
-        raise Refused(400, "the definition is not taken", problems=[problem])
+        raise Refused(400, "the definition is rejected", problems=[problem])
     return given
 
 
 async def _body(request: web.Request) -> dict[str, object]:
-    """Return the object that a body is, without what an answer tells beside the definition."""
+    """Return the object in the body, without the keys that answers add to a definition."""
     if request.content_type not in _JSON:
-        raise Refused(415, f"expected a body of the type {_JSON[0]}, got {request.content_type}")
+        raise Refused(415, f"expected a body of type {_JSON[0]}, got {request.content_type}")
     content = await request.read()
     try:
         given = json.loads(content, object_pairs_hook=_unrepeated, parse_constant=_no_number)
@@ -150,16 +150,16 @@ def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the key {twice!r} stands twice")
+        raise ValueError(f"duplicate key {twice!r}")
     return found
 
 
 def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a number of JSON")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _in_place(definition: dict[str, object], keys: Iterable[str]) -> dict[str, object]:
-    """Return the patch that leaves nothing of what there was but name and id."""
+    """Return the patch that replaces everything except name and id."""
     return {**{key: None for key in keys if key not in ("name", "id")}, **definition}
 
 
@@ -178,11 +178,11 @@ async def _pool_response(request: web.Request, pool: Pool, status: int = 200) ->
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Answer what cannot be: 400 with every problem, 409 where something else is in the way."""
+    """Answer refused edits: 400 with all problems, 409 for a conflict."""
     try:
         yield
     except Rejected as rejected:
         problems = [{"path": dotted(path), "message": what} for path, what in rejected.complaints]
-        raise Refused(400, "the definition is not taken", problems=problems) from None
+        raise Refused(400, "the definition is rejected", problems=problems) from None
     except Conflict as conflict:
         raise Refused(409, str(conflict)) from None

@@ -1,4 +1,4 @@
-"""`POST /v3/discovery:endpoints`: what Envoy asks, where an output of type `envoy_eds` is set."""
+"""`POST /v3/discovery:endpoints`: endpoint discovery for Envoy; needs an `envoy_eds` output."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from prober.web.server.query import read_query
 
 
 class DiscoverySource(NamedTuple):
-    """What answers Envoy; None while no output of this type is configured."""
+    """The source of answers for Envoy; None while no output of this type is configured."""
 
     current: Callable[[], EndpointDiscovery | None]
 
@@ -22,10 +22,10 @@ DISCOVERY = web.AppKey("DISCOVERY", DiscoverySource)
 
 
 async def discover_endpoints(request: web.Request) -> web.Response:
-    """Envoy's endpoint discovery (REST xDS, version 3): pools as ClusterLoadAssignments.
+    """Endpoint discovery for Envoy (REST xDS, version 3): pools as ClusterLoadAssignments.
 
-    The body is a DiscoveryRequest in JSON. While nothing changed for its `version_info` the answer
-    waits for up to 30 s, then it is 304.
+    The body is a DiscoveryRequest in JSON. While nothing has changed since its `version_info`, the
+    answer waits for up to 30 s, and then is 304.
     """
     read_query(request)
     discovery = request.app[DISCOVERY].current()

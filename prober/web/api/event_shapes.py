@@ -1,4 +1,4 @@
-"""Events and edits, as the API shows them."""
+"""The JSON shapes of events and edits."""
 
 from collections.abc import Mapping
 from operator import itemgetter
@@ -39,7 +39,7 @@ EVENT: Shape[Event] = Shape(
     ),
     member("reason", nullable(one_word_of(Reason)), lambda event: event.reason),
     member("cause", TEXT, lambda event: event.cause),
-    doc="a change of a check's status, or something else that happened",
+    doc="a status change of a check, or another event",
 )
 EVENTS: Shape[str | None] = Shape(
     "Events", member("next_marker", MARKER, lambda marker: marker), lists={"events": EVENT.type}
@@ -55,15 +55,15 @@ EDIT: Shape[Mapping[str, Any]] = Shape(
         "content",
         JsonType[Mapping[str, Any] | None]({"type": ["object", "null"]}),
         itemgetter("content"),
-        "the definition, or the keys that differ from the file's; null for what was deleted",
+        "the definition, or the keys that differ from the file; null if it was deleted",
     ),
     member(
         "base",
         nullable(TEXT),
         itemgetter("base"),
-        "a digest of the definition in the file; null if there is none",
+        "digest of the definition in the file; null if there is none",
     ),
     member("at", TIME, itemgetter("at")),
-    member("idle", nullable(TEXT), itemgetter("idle"), "why it is not in force, if it is not"),
+    member("idle", nullable(TEXT), itemgetter("idle"), "why it is inactive; null if in force"),
 )
 EDITS: Shape[None] = Shape("Edits", lists={"edits": EDIT.type})

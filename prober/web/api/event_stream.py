@@ -1,8 +1,8 @@
-"""The events live, as server-sent events.
+"""Live events, as server-sent events.
 
-No client has a queue of its own: each remembers the last event that it was sent, and reads on in
-the log. One that falls so far behind that the log forgets what it misses is hung up on; it comes
-back with its Last-Event-ID and is told to start afresh (`event: resync`).
+Clients have no queues: each remembers the last event it was sent, and continues in the event log. A
+client that falls so far behind that the log has dropped the next event is disconnected. It comes
+back with its Last-Event-ID and is told to start over (`event: resync`).
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from prober.web.server.json_answer import json_text
 from prober.web.server.query import read_query, whole_number
 
 _LAST_EVENT_ID = whole_number(
-    "last_event_id", 0, 10**18 - 1, "resume after this event; the header Last-Event-ID precedes"
+    "last_event_id", 0, 10**18 - 1, "resume after this event; Last-Event-ID takes precedence"
 )
 STREAM_QUERY = (_LAST_EVENT_ID,)
 
 _BATCH = 100
-_MISSED = {"message": "events were missed; ask for the present state"}
+_MISSED = {"message": "events were missed; request the current state"}
 
 
 class Streams:
     """All clients that follow the events.
 
-    `heartbeat` is the number of seconds after which a silent stream shows that it lives;
-    `backlog` the number of events that a client may be behind.
+    A silent stream sends a comment every `heartbeat` seconds; `backlog` is the number of events by
+    which a client may be behind.
     """
 
     def __init__(self, log: EventLog, *, heartbeat: float, backlog: int = CAPACITY) -> None:
@@ -45,7 +45,7 @@ class Streams:
         self._followers.end()
 
     async def serve(self, request: web.Request, last_seen: int | None) -> web.StreamResponse:
-        """Send what came after an event, then all that comes."""
+        """Send the events after the last one seen, then new ones as they come."""
         sent, greeting = self._log.last_id, f"{RETRY}id: {self._log.last_id}\n\n"
         if last_seen is not None and self._log.reaches_back_to(last_seen):
             sent, greeting = last_seen, f"{RETRY}\n"
@@ -85,7 +85,7 @@ STREAMS = web.AppKey("STREAMS", Streams)
 
 
 async def get_stream(request: web.Request) -> web.StreamResponse:
-    """Changes of status as they happen, as server-sent events."""
+    """Status changes and other events as they happen, as server-sent events."""
     last_seen = read_query(request, *STREAM_QUERY)["last_event_id"]
     header = request.headers.get("Last-Event-ID")
     if header is not None:

@@ -51,33 +51,33 @@ from prober.web.server.query import (
 from prober.web.server.services import CLOCKS, KNOWN, LIFECYCLE, STORE, VITALS
 
 PAGE = 1000
-"""Checks on a page, if nothing else is asked for, and at most."""
+"""Checks per page: the default and the maximum."""
 
 EVENTS_PAGE = 100
 
 CHECKS_QUERY = (
-    one_of("status", Status, "only checks with this status; may be given more than once"),
-    any_text("pool", "only checks of this pool; may be given more than once"),
-    any_text("monitor", "only checks of this monitor; may be given more than once"),
-    backend("backend", "only checks of this `address:port`; may be given more than once"),
-    whole_number("limit", 1, PAGE, "checks on a page", PAGE),
+    one_of("status", Status, "only checks with this status; can be repeated"),
+    any_text("pool", "only checks of this pool; can be repeated"),
+    any_text("monitor", "only checks of this monitor; can be repeated"),
+    backend("backend", "only checks of this `address:port`; can be repeated"),
+    whole_number("limit", 1, PAGE, "checks per page", PAGE),
     marker(str, str),
 )
 EVENTS_QUERY = (
     since("since", "only events from this time on (RFC 3339), or after the event with this id"),
-    one_of("kind", EVENT_KINDS, "only events of this kind; may be given more than once"),
-    any_text("monitor", "only events of this monitor; may be given more than once"),
-    any_text("pool", "only events of this pool; may be given more than once"),
-    backend("backend", "only events of this `address:port`; may be given more than once"),
-    one_of("to", Status, "only changes to this status; may be given more than once"),
-    whole_number("limit", 1, PAGE, "events on a page", EVENTS_PAGE),
+    one_of("kind", EVENT_KINDS, "only events of this kind; can be repeated"),
+    any_text("monitor", "only events of this monitor; can be repeated"),
+    any_text("pool", "only events of this pool; can be repeated"),
+    backend("backend", "only events of this `address:port`; can be repeated"),
+    one_of("to", Status, "only changes to this status; can be repeated"),
+    whole_number("limit", 1, PAGE, "events per page", EVENTS_PAGE),
     marker(int),
 )
-GATE_QUERY = (whole_number("min_healthy", 0, 10**9, "healthy backends that are enough", 1),)
+GATE_QUERY = (whole_number("min_healthy", 0, 10**9, "number of healthy backends required", 1),)
 
 
 async def get_status(request: web.Request) -> web.Response:
-    """All load balancers and pools at a glance, and the prober itself."""
+    """An overview of all load balancers and pools, and prober itself."""
     read_query(request)
     store, statuses, pace = request.app[STORE], Statuses(), Pace()
     model = store.model
@@ -101,7 +101,7 @@ async def get_checks(request: web.Request) -> web.Response:
 
 
 async def _select(store: Store, query: dict[str, Any], limit: int) -> list[CheckState]:
-    """Return the first checks after the marker that pass the filters."""
+    """Return the first checks after the marker that match the filters."""
     keys, found, pace = store.keys(), list[CheckState](), Pace()
     start = bisect_right(keys, query["marker"]) if query["marker"] else 0
     for key in islice(keys, start, None):
@@ -145,7 +145,7 @@ async def get_monitor(request: web.Request) -> web.Response:
 
 
 def monitor_of(request: web.Request) -> Monitor:
-    """Return the monitor that a path names, or raise `Refused`."""
+    """Return the monitor in the path, or raise `Refused`."""
     name = request.match_info["name"]
     monitor = request.app[STORE].monitors.get(name)
     if monitor is None:
@@ -182,7 +182,7 @@ async def _backend_states(store: Store, pool: Pool, pace: Pace) -> list[BackendS
 
 
 def pool_of(request: web.Request) -> Pool:
-    """Return the pool that a path names, or raise `Refused`."""
+    """Return the pool in the path, or raise `Refused`."""
     name = request.match_info["name"]
     pool = request.app[STORE].pools.get(name)
     if pool is None:
@@ -191,7 +191,7 @@ def pool_of(request: web.Request) -> Pool:
 
 
 async def get_events(request: web.Request) -> web.Response:
-    """What happened, newest first; with a state directory also what is long ago."""
+    """Status changes and other events, newest first; older ones need a state directory."""
     query = read_query(request, *EVENTS_QUERY)
     limit = query["limit"] or EVENTS_PAGE
     wanted = EventFilter(
@@ -221,7 +221,7 @@ def _is_since(event: Event, start: Since | None) -> bool:
 
 
 async def get_gate(request: web.Request) -> web.Response:
-    """A gate for load balancers and readiness probes: whether a pool has enough healthy backends.
+    """Whether a pool has enough healthy backends: a gate for load balancers and readiness probes.
 
     Backends that are OK or WARNING count as healthy.
     """
@@ -233,10 +233,10 @@ async def get_gate(request: web.Request) -> web.Response:
 
 
 async def get_backend_gate(request: web.Request) -> web.Response:
-    """A gate for one backend: 200 while it is in service.
+    """Whether a backend is in service: 200 if it is.
 
-    OK and WARNING are in service. While the status is UNKNOWN the last known one holds, with the
-    header `X-Prober-Held: true`; a backend that never had one is not in service.
+    OK and WARNING are in service. While the status is UNKNOWN, the last known status applies, with
+    the header `X-Prober-Held: true`; a backend without a known status is not in service.
     """
     read_query(request)
     name, key = request.match_info["pool"], normal_key(request.match_info["backend"])
@@ -253,10 +253,10 @@ async def get_backend_gate(request: web.Request) -> web.Response:
 
 
 async def get_check_gate(request: web.Request) -> web.Response:
-    """A gate for one check: 200 while it is OK or WARNING.
+    """Whether a check is OK or WARNING: 200 if it is.
 
-    While the status is UNKNOWN the last known one holds, with the header `X-Prober-Held: true`;
-    503 if there never was one.
+    While the status is UNKNOWN, the last known status applies, with the header
+    `X-Prober-Held: true`; 503 if there is none.
     """
     read_query(request)
     state = check_of(request)
@@ -272,7 +272,7 @@ def _gate_response(shown: Json, gated: GatedOne) -> web.Response:
 
 
 async def get_healthy(request: web.Request) -> web.Response:
-    """Whether the prober itself is alive: it answers, and its schedule advances."""
+    """Whether prober itself is alive: it answers, and its schedule advances."""
     wrong = await examine(request.app[VITALS], request.app[CLOCKS].clock)
     if wrong is None:
         return web.Response(text="Healthy\n")
@@ -280,9 +280,9 @@ async def get_healthy(request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Whether the prober has its configuration and probes; it says if it cannot keep up.
+    """Whether prober has its configuration and is probing; also says if it is overloaded.
 
-    An overloaded one is still ready: what it knows is true, and less traffic would not help it.
+    An overloaded prober is still ready: its statuses are true, and less traffic would not help.
     """
     vitals = request.app[VITALS]
     if not vitals.ready:
@@ -293,11 +293,15 @@ async def get_ready(request: web.Request) -> web.Response:
 
 
 async def reload(request: web.Request) -> web.Response:
-    """Read the configuration again; if it has problems, the old one is kept."""
+    """Reload the configuration; if it has problems, the old one stays in force."""
     lifecycle = request.app[LIFECYCLE]
     if lifecycle.reload is None or not lifecycle.is_on():
-        raise Refused(403, "reloading over HTTP is switched off; server.lifecycle: true allows it")
+        raise Refused(
+            403, "reloading over HTTP is disabled; set server.lifecycle: true to allow it"
+        )
     problems = await lifecycle.reload()
     if problems:
-        raise Refused(500, "the old configuration is kept", code="reload_failed", problems=problems)
+        raise Refused(
+            500, "the old configuration stays in force", code="reload_failed", problems=problems
+        )
     return json_response(RELOADED.render(request.app[VITALS]))

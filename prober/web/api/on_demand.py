@@ -1,4 +1,4 @@
-"""`GET /probe`: a probe on demand, as a blackbox_exporter makes it; off unless configured."""
+"""`GET /probe`: a probe on request, compatible with blackbox_exporter; off by default."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from prober.web.server.query import Parameter
 
 _TEXT = {"type": "string"}
 PROBE_QUERY = (
-    Parameter("target", str, _TEXT, "what to probe: a URL or `host:port`, as the module wants it"),
-    Parameter("module", str, _TEXT, "how: the name of a module; `http_2xx` if left out"),
-    Parameter("hostname", str, _TEXT, "the Host header and the name in TLS"),
-    Parameter("debug", str, _TEXT, "`true`: the log of the probe, its metrics and its module"),
+    Parameter("target", str, _TEXT, "the target: a URL or `host:port`, depending on the module"),
+    Parameter("module", str, _TEXT, "the name of the module; default: `http_2xx`"),
+    Parameter("hostname", str, _TEXT, "the Host header and the TLS server name"),
+    Parameter("debug", str, _TEXT, "`true`: show the log of the probe, its metrics and its module"),
 )
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
 
 class OnDemand(NamedTuple):
-    """What probes on demand; None where nothing does."""
+    """The function that probes on request, or None."""
 
     answer: Callable[[ProbeRequest], Awaitable[ProbeAnswer]] | None
 
@@ -28,12 +28,12 @@ ON_DEMAND = web.AppKey("ON_DEMAND", OnDemand)
 
 
 async def get_probe(request: web.Request) -> web.Response:
-    """One probe now, and its result as metrics in the words of blackbox_exporter."""
+    """Probe once, and return the result as blackbox_exporter's metrics."""
     answer = request.app[ON_DEMAND].answer
     if answer is None:
         return web.Response(
             status=404,
-            text="probing on demand is switched off; server.blackbox_modules switches it on\n",
+            text="probing on request is disabled; set server.blackbox_modules to enable it\n",
         )
     query = request.query
     found = await answer(

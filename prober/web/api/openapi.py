@@ -1,4 +1,4 @@
-"""The description of the native API in OpenAPI 3.1, made of its routes and of the options."""
+"""The OpenAPI 3.1 description of the native API, made from its routes and from the options."""
 
 import inspect
 import re
@@ -20,45 +20,45 @@ from prober.web.server.query import Parameter, read_query
 OPENAPI = web.AppKey("OPENAPI", JsonText)
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
-_SECURITY = {  # how a token is sent, where one is asked for
+_SECURITY = {  # the ways to send a token
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "the token as password"},
     "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
 }
 _PATH_DOCS = {
-    "pool": "name of the pool; a `/` in it is written `%2F`",
-    "name": "its name; a `/` in it is written `%2F`",
-    "monitor": "name of the monitor; a `/` in it is written `%2F`",
-    "backend": "`address:port`, an IPv6 address in brackets",
+    "pool": "name of the pool; write a `/` in it as `%2F`",
+    "name": "name; write a `/` in it as `%2F`",
+    "monitor": "name of the monitor; write a `/` in it as `%2F`",
+    "backend": "`address:port`, with an IPv6 address in brackets",
     "kind": "`monitor` or `pool`",
-    "id": "the id of what was edited",
+    "id": "id of the edited object",
 }
 _DOCS = {
-    200: "the answer",
-    201: "it was made",
-    202: "it takes longer than its timeout allows; the result will be there later",
+    200: "success",
+    201: "created",
+    202: "the probe takes longer than its timeout; the result will be available later",
     204: "done",
-    303: "done; the page of the check shows it",
-    304: "it has not changed",
-    400: "a parameter or the body is wrong",
-    403: "switched off",
-    404: "there is no such thing",
-    409: "not as things are: something is in the way, no state is kept, or nothing is probed",
+    303: "done; redirects to the page of the check",
+    304: "not modified",
+    400: "invalid parameter or body",
+    403: "disabled",
+    404: "not found",
+    409: "conflict: the object is in use, no history is kept, or the monitor is disabled",
     413: "the body is too large",
     415: "the body is not JSON",
-    500: "it went wrong; nothing was changed",
-    503: "not alive, not ready, fewer healthy backends than asked for, or the disk cannot be read",
+    500: "failed; nothing was changed",
+    503: "not alive, not ready, too few healthy backends, or the disk cannot be read",
 }
 
 
 class Route(NamedTuple):
-    """One route. `answers` names, for each status, a schema or the media type of what is no JSON.
+    """One route.
 
-    An empty name stands for an answer without a body. `body` is the schema of what is to be sent.
-    `public` ones are answered without authentication where `page.public` is set. One that `looks`
-    changes nothing whatever its method, so the role `read` is enough.
-    What each route with parameters or a name in its path may also answer (400, 404) is not
-    repeated there.
+    `answers` has, for each status, the name of a schema, or the media type of an answer that is not
+    JSON; an empty name means no body. `body` is the schema of the request. `public` routes need no
+    authentication if `page.public` is set. A route that `looks` changes nothing, whatever its
+    method, so the role `read` is sufficient. Answers that every route with parameters or with a
+    name in its path can give (400, 404) are not listed.
     """
 
     method: str
@@ -82,7 +82,7 @@ def describe(routes: Iterable[Route], version: str) -> JsonText:
                 "openapi": "3.1.0",
                 "info": {
                     "title": "prober",
-                    "description": "What a prober knows of the health of its backends.",
+                    "description": "The health of backends, as prober sees it.",
                     "version": version,
                     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
                 },
@@ -120,7 +120,7 @@ def _operation(route: Route) -> Json:
 
 
 def is_strict(route: Route) -> bool:
-    """Tell whether a route refuses parameters that it does not know."""
+    """Return whether a route refuses unknown parameters."""
     return route.path.startswith(("/api/", "/health/", "/sd"))
 
 
@@ -151,7 +151,7 @@ def _answer(status: int, what: str) -> Json:
 
 
 def _monitor_schemas() -> Json:
-    """Return the schema of a monitor, and one for each probe type with the options it adds."""
+    """Return the schema of a monitor, and one for each probe type with its options."""
     shared, origin = schema_of(Monitor), ORIGIN.schema()
     refs = {name: f"#/components/schemas/Monitor_{name}" for name in PROBE_TYPES}
     schemas: Json = {
@@ -177,10 +177,10 @@ def _monitor_schemas() -> Json:
 
 
 def _definition_schemas() -> Json:
-    """Return the schemas of what is sent to edit something."""
+    """Return the schemas of the request bodies of edits."""
     refs = {name: f"#/components/schemas/MonitorDefinition_{name}" for name in PROBE_TYPES}
     pool = schema_of(Pool)
-    patch = "the keys to change, as in the definition; null takes one back to its default"
+    patch = "the keys to change, as in the definition; null resets a key to its default"
     return {
         "MonitorDefinition": {
             "oneOf": [{"$ref": ref} for ref in refs.values()],
@@ -197,6 +197,6 @@ def _properties(schema: Mapping[str, Any]) -> Json:
 
 
 async def get_openapi(request: web.Request) -> web.Response:
-    """This description."""
+    """The OpenAPI description of this API."""
     read_query(request)
     return json_response(request.app[OPENAPI])

@@ -1,4 +1,4 @@
-"""The history of checks and older events: what is asked of the database, in a thread."""
+"""The history of checks and older events, queried from the database in a thread."""
 
 import sqlite3
 from typing import Any, NamedTuple
@@ -17,20 +17,20 @@ from prober.web.server.query import Since, moment, normal_key, read_query, span
 from prober.web.server.services import CLOCKS, HISTORY, STORE
 
 SLOTS = 300
-"""Slots of an answer at most, if no step is asked for."""
+"""Maximum number of slots in an answer without a `step`."""
 MOST_SLOTS = 3000
-"""Slots of an answer at most."""
+"""Maximum number of slots in an answer."""
 STEPS = (WIDTH, 600, 900, 1800, *(HOUR * hours for hours in (1, 2, 3, 4, 6, 8, 12)))
 
 HISTORY_QUERY = (
-    moment("from", "the slots from this time on (RFC 3339); a day before `to` if left out"),
-    moment("to", "the slots until this time (RFC 3339); now if left out"),
-    span("step", "the length of a slot: a multiple of 5m, or of 1h where history is kept by hours"),
+    moment("from", "start of the range (RFC 3339); default: a day before `to`"),
+    moment("to", "end of the range (RFC 3339); default: now"),
+    span("step", "length of a slot: a multiple of 5m, or of 1h where slots are hourly"),
 )
 
 
 class Range(NamedTuple):
-    """Which slots are asked for; `start` and `end` are unix times and multiples of `step`."""
+    """The requested slots; `start` and `end` are unix times and multiples of `step`."""
 
     start: int
     end: int
@@ -38,10 +38,10 @@ class Range(NamedTuple):
 
 
 async def get_history(request: web.Request) -> web.Response:
-    """The history of one check by slots of time, oldest first.
+    """The history of one check in time slots, oldest first.
 
-    Also that of a check that is not configured any more, until it is too old. Slots begin at
-    multiples of the step in UTC. In `not_running_seconds` nobody kept its history.
+    This includes checks that are not configured any more, until their history expires. Slots start
+    at multiples of the step in UTC. `not_running_seconds` is time without a record of the check.
     """
     query = read_query(request, *HISTORY_QUERY)
     key = request.match_info["monitor"], normal_key(request.match_info["backend"])
@@ -62,7 +62,7 @@ async def get_history(request: web.Request) -> web.Response:
 
 
 def range_of(query: dict[str, Any], now: float, retention: Retention) -> Range:
-    """Work out what is asked for, or raise `Refused`."""
+    """Return the requested range, or raise `Refused`."""
     end = min(now, now if query["to"] is None else query["to"])
     start = max(0.0, end - DAY) if query["from"] is None else query["from"]
     if start >= end:
@@ -76,23 +76,23 @@ def range_of(query: dict[str, Any], now: float, retention: Retention) -> Range:
         fine = time_text(retention.fine_from(now))
         raise Refused(
             400,
-            f"parameter 'step': expected a multiple of 1h, as history is kept by hours before "
-            f"{fine}, got {in_units(step)}",
+            f"parameter 'step': expected a multiple of 1h, because slots before {fine} are hourly, "
+            f"got {in_units(step)}",
         )
     if end - start > MOST_SLOTS * step:
-        raise Refused(400, f"parameter 'step': {in_units(step)} makes more than {MOST_SLOTS} slots")
+        raise Refused(400, f"parameter 'step': {in_units(step)} gives more than {MOST_SLOTS} slots")
     return Range(int(start // step) * step, -int(-end // step) * step, step)
 
 
 def _step(seconds: float, least: int) -> int:
-    """Return the smallest convenient step that leads to few enough slots."""
+    """Return the smallest convenient step that gives few enough slots."""
     fitting = (step for step in STEPS if step >= least and seconds <= step * SLOTS)
     days = -int(-seconds // (SLOTS * DAY))
     return next(fitting, days * DAY)
 
 
 async def uptime_of(request: web.Request, key: tuple[str, str]) -> dict[str, Uptime] | None:
-    """Return the uptime of a check; None if no history is kept or the disk cannot be read."""
+    """Return the uptime of a check; None if there is no history or the disk cannot be read."""
     history = request.app[HISTORY].history
     if history is None:
         return None
@@ -109,7 +109,7 @@ async def older_events(
     wanted: EventFilter,
     limit: int,
 ) -> list[Event]:
-    """Return events that are not in memory any more, newest first."""
+    """Return events that are no longer in memory, newest first."""
     history, first = request.app[HISTORY].history, request.app[STORE].events.first_id
     after = start.id if start and start.id is not None else 0
     before = first if marker is None else max(0, min(first, marker))

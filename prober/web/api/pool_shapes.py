@@ -1,4 +1,4 @@
-"""Monitors, pools, backends and the whole at a glance, as the API shows them."""
+"""The JSON shapes of monitors, pools, backends and the overview."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,32 +40,32 @@ class PoolState(NamedTuple):
 
     @property
     def statuses(self) -> list[Status]:
-        """The statuses of its backends."""
+        """The statuses of the backends."""
         return [each.status for each in self.backends]
 
     @property
     def counts(self) -> Counter[Status]:
-        """How many of its enabled checks have each status."""
+        """The number of enabled checks with each status."""
         checks = (state for each in self.backends for state in each.checks)
         return Counter(state.status for state in checks if state.check.monitor.enabled)
 
 
 class GatedPool(NamedTuple):
-    """A pool, and how many healthy backends are asked for."""
+    """A pool, and the required number of healthy backends."""
 
     state: PoolState
     min_healthy: int
 
     @property
     def healthy(self) -> int:
-        """How many of its backends are in service."""
+        """The number of backends in service."""
         return sum(status.in_service for status in self.state.statuses)
 
 
 class GatedOne(NamedTuple):
-    """A backend of a pool, or of a check; `of` is the name of that pool or of its monitor.
+    """A backend of a pool, or of a check; `of` is the name of the pool or of the monitor.
 
-    `known` tells whether it was in service when its status was last known; None if it never was.
+    `known` is whether it was in service when its status was last known; None if it never was known.
     """
 
     of: str
@@ -75,17 +75,17 @@ class GatedOne(NamedTuple):
 
     @property
     def held(self) -> bool:
-        """Whether the last known status holds."""
+        """Whether the last known status applies."""
         return self.status is Status.UNKNOWN and self.known is not None
 
     @property
     def in_service(self) -> bool:
-        """Whether it is, or was when that was last known."""
+        """Whether it is in service, or was when its status was last known."""
         return bool(self.known) if self.status is Status.UNKNOWN else self.status.in_service
 
 
 class Glance(NamedTuple):
-    """All statuses, and how the prober itself is."""
+    """All statuses, and the state of prober itself."""
 
     statuses: Statuses
     vitals: Vitals
@@ -93,7 +93,7 @@ class Glance(NamedTuple):
 
 
 class PoolInShort(NamedTuple):
-    """A pool of the overview."""
+    """A pool in the overview."""
 
     pool: Pool
     statuses: Statuses
@@ -105,16 +105,16 @@ def _summed(counts: Iterable[Counter[Status]]) -> dict[Status, int]:
 
 
 COUNTS: JsonType[Iterable[Counter[Status]]] = JsonType(ref("Counts"), _summed)
-"""How many checks have each status, summed; none is left out."""
+"""The number of checks with each status; includes all statuses."""
 
 ORIGIN: Shape[Mapping[str, Any]] = Shape(
     "",
     member(
-        "origin", one_word_of(("file", "api")), itemgetter("origin"), "where it was defined first"
+        "origin", one_word_of(("file", "api")), itemgetter("origin"), "where it was first defined"
     ),
-    member("edited", BOOLEAN, itemgetter("edited"), "whether it is other than the file has it"),
+    member("edited", BOOLEAN, itemgetter("edited"), "whether it differs from the file"),
 )
-"""What is told of a monitor or a pool beside its definition: `origin_json`."""
+"""Shown in addition to the definition of a monitor or a pool: `origin_json`."""
 
 MONITORS: Shape[None] = Shape(
     "Monitors", lists={"monitors": JsonType(ref("Monitor"), monitor_json)}
@@ -145,7 +145,7 @@ POOL: Shape[PoolState] = Shape(
     *_ORIGIN_OF_POOL,
     member("status", STATUS, lambda state: pool_status(state.statuses)),
     member("counts", COUNTS, lambda state: [state.counts]),
-    doc="`counts` are of its enabled checks",
+    doc="`counts` are of enabled checks",
     lists={"backends": BACKEND.type},
 )
 POOLS: Shape[None] = Shape("Pools", lists={"pools": JsonType(ref("Pool"))})
@@ -165,7 +165,7 @@ _GATED: tuple[JsonMember[GatedOne], ...] = (
     member("in_service", BOOLEAN, lambda gated: gated.in_service),
     member("held", BOOLEAN, lambda gated: gated.held),
 )
-_HELD = "`held`: the status is UNKNOWN, and the last known one holds"
+_HELD = "`held`: the status is UNKNOWN, and the last known status applies"
 BACKEND_GATE: Shape[GatedOne] = Shape(
     "BackendGate", member("pool", TEXT, lambda gated: gated.of), *_GATED, doc=_HELD
 )
@@ -187,7 +187,7 @@ _PROBER: Shape[Glance] = Shape(
         "overload",
         nullable(TEXT),
         lambda glance: glance.vitals.load.overload and glance.vitals.load.overload.sentence,
-        "how far the schedule is not kept, and why",
+        "how far prober is behind its schedule, and why",
     ),
 )
 _LOAD_BALANCER: Shape[tuple[str, Status]] = Shape(
@@ -207,7 +207,7 @@ OVERVIEW: Shape[Glance] = Shape(
     member("status", STATUS, lambda glance: worst(glance.statuses.load_balancers.values())),
     member("counts", COUNTS, lambda glance: glance.statuses.counts.values()),
     member("prober", _PROBER.type, lambda glance: glance),
-    doc="`status` is the worst of the load balancers'; `counts` are of the enabled checks",
+    doc="`status` is the worst status of the load balancers; `counts` are of enabled checks",
     lists={"load_balancers": _LOAD_BALANCER.type, "pools": _POOL_IN_SHORT.type},
 )
 

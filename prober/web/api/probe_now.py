@@ -1,4 +1,4 @@
-"""A probe on request: it is due now, and its result is waited for."""
+"""Probes a check on request, and waits for the result."""
 
 import asyncio
 
@@ -13,31 +13,31 @@ from prober.web.server.query import read_query
 from prober.web.server.services import CLOCKS, PROBING
 
 SPARE = 2.0
-"""Seconds that a probe may come later than it is due and its timeout allow, in a busy prober."""
+"""Seconds by which a busy prober may exceed the due time and the timeout of the probe."""
 
 
 async def probe(request: web.Request) -> web.Response:
-    """Probe a check now, and answer the result.
+    """Probe a check now, and return the result.
 
-    The probe is one like any other: it counts for rise and fall, and never runs beside another of
-    the same check; one that is in flight already serves. Of one check a probe a second can be had.
+    The result counts for rise and fall like any other. Probes of one check never overlap: if one is
+    in flight, its result is returned. Each check can be probed this way once a second.
     """
     read_query(request)
     state = check_of(request)
     if await probe_now(request, state) and state.last:
         return json_response(RESULT.render(state.last))
-    return error_response(202, "the probe waits for its turn; its result will be in `recent`")
+    return error_response(202, "the probe is waiting; its result will appear in `recent`")
 
 
 async def probe_now(request: web.Request, state: CheckState) -> bool:
-    """Have a check probed; tell whether its result came in time, or raise `Refused`."""
+    """Probe a check; return whether its result came in time, or raise `Refused`."""
     ask = request.app[PROBING].probe_now
     if ask is None or not state.check.monitor.enabled:
-        raise Refused(409, "the monitor is disabled" if ask else "nothing is probed here")
+        raise Refused(409, "the monitor is disabled" if ask else "this prober does not probe")
     done = asyncio.Event()
     due = ask(state.check.key, done.set)
     if due is None:
-        raise Refused(409, "the check is leaving the schedule")
+        raise Refused(409, "the check is being removed")
     wait = max(0.0, due - request.app[CLOCKS].clock()) + state.check.monitor.timeout + SPARE
     try:
         async with asyncio.timeout(wait):

@@ -1,4 +1,4 @@
-"""The JSON schemas of what the native API answers, by their names."""
+"""The JSON schemas of the native API's answers, by name."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -20,11 +20,11 @@ _SHAPES: tuple[Shape[Any], ...] = (
     *(pools.GATE, pools.BACKEND_GATE, pools.CHECK_GATE, pools.OVERVIEW, pools.RELOADED),
 )
 _NO_MORE: Mapping[str, Any] = MappingProxyType({})
-_PATH = "`path` is the key that a problem is about, such as `targets[0].port`"
+_PATH = "`path` is the key that the problem is about, such as `targets[0].port`"
 
 
 def schemas() -> dict[str, Mapping[str, Any]]:
-    """Return the schemas of all answers except those that are monitors."""
+    """Return the schemas of all answers except monitors."""
     problem = keyed(("path", "message"), TEXT)
     return {
         "Status": one_word_of(Status).schema,
@@ -41,7 +41,7 @@ def schemas() -> dict[str, Mapping[str, Any]]:
 
 
 def _error(more: Mapping[str, Any] = _NO_MORE, required: Sequence[str] = ()) -> Json:
-    """Return the schema of what `error_response` answers."""
+    """Return the schema of an answer from `error_response`."""
     schema = keyed(("code", "message"), TEXT).schema
     return {
         **schema,

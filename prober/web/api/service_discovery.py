@@ -1,4 +1,4 @@
-"""`GET /sd`: what is probed, as a list for Prometheus' http_sd."""
+"""`GET /sd`: the probed backends, as an http_sd list for Prometheus."""
 
 from aiohttp import web
 
@@ -10,8 +10,8 @@ from prober.web.server.query import any_text, read_query
 from prober.web.server.services import STORE
 
 SD_QUERY = (
-    any_text("pool", "only targets of this pool; may be given more than once"),
-    any_text("monitor", "only targets of this monitor; may be given more than once"),
+    any_text("pool", "only targets of this pool; can be repeated"),
+    any_text("monitor", "only targets of this monitor; can be repeated"),
 )
 
 Labels = tuple[tuple[str, str], ...]
@@ -24,7 +24,7 @@ TARGET_GROUP: Shape[tuple[Labels, list[str]]] = Shape(
 
 
 async def get_sd(request: web.Request) -> web.Response:
-    """What is probed, as Prometheus' http_sd reads it: groups of targets with their labels.
+    """The probed backends as groups of targets with labels, for Prometheus' http_sd.
 
     A backend that several monitors probe is in several groups.
     """
@@ -50,7 +50,7 @@ def _passes(name: str, wanted: frozenset[str]) -> bool:
 
 
 def meta_labels(check: Check) -> Labels:
-    """Return what relabelling can make use of; Prometheus drops all of it afterwards."""
+    """Return the labels for relabelling; Prometheus drops them afterwards."""
     monitor, backend = check.monitor, check.backend
     labels = {
         "monitor": monitor.name,

@@ -1,7 +1,7 @@
-"""The shapes of JSON answers: one table says what an answer holds, how, and its schema.
+"""Shapes of JSON answers: one table defines the members of an answer, its rendering and its schema.
 
-A `Shape` is made of members, each with a name, the type of its value and a function that gets it
-from the thing that is shown. Rendering and the OpenAPI schema follow from the same table.
+A `Shape` consists of members, each with a name, the type of its value and a function that gets the
+value from the object that is shown. Rendering and OpenAPI schema follow from the same table.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,20 +19,20 @@ T = TypeVar("T")
 
 
 class JsonType(NamedTuple, Generic[T]):
-    """What a value is in JSON: its schema, and how it is written; None: as it is."""
+    """A type of JSON values: its schema, and how to convert a value; None: leave it as it is."""
 
     schema: Mapping[str, Any]
     write: Callable[[T], object] | None = None
 
     def show(self, value: T) -> object:
-        """Return a value as it is written."""
+        """Return a value in its JSON form."""
         return value if self.write is None else self.write(value)
 
 
 class JsonMember(NamedTuple, Generic[S]):
-    """One member of an object: `get` returns its value for a thing, as it is written.
+    """One member of an object: `get` returns its JSON value for the shown object.
 
-    An `optional` one can be missing in a variant of the object.
+    An `optional` member can be missing in some variants.
     """
 
     name: str
@@ -42,9 +42,9 @@ class JsonMember(NamedTuple, Generic[S]):
 
 
 class FurtherMembers(NamedTuple, Generic[S]):
-    """Members that an object may have besides, known only at run time.
+    """Additional members that are known only at run time.
 
-    `schemas` returns the schema of each that is possible, `get` those that a thing has.
+    `schemas` returns the schema of each possible member, `get` the members of one object.
     """
 
     schemas: Callable[[], Mapping[str, Any]]
@@ -52,14 +52,14 @@ class FurtherMembers(NamedTuple, Generic[S]):
 
 
 class Shape(Generic[S]):
-    """A JSON object that shows a thing.
+    """The JSON object for a kind of object.
 
     Args:
-        name: Its name among the schemas of the API's description; empty: it has none.
-        members: What it holds, in this order.
-        doc: What it is, where the name does not say it.
-        lists: The types of the members that are long lists, by their names; see `document`.
-        further: Members that only some things have.
+        name: Its name among the schemas of the OpenAPI description; empty for none.
+        members: Its members, in order.
+        doc: A description, where the name is not enough.
+        lists: The types of members that are long lists, by name; see `document`.
+        further: Members that only some objects have.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Shape(Generic[S]):
 
     @property
     def type(self) -> JsonType[S]:
-        """The type of a value that is such an object."""
+        """The type of a value with this shape."""
         return JsonType(ref(self.name) if self.name else self.schema(), self.render)
 
     def schema(self) -> Json:
@@ -98,22 +98,22 @@ class Shape(Generic[S]):
         }
 
     def render(self, thing: S) -> Json:
-        """Return the object, without its long lists."""
+        """Return the JSON object without its long lists."""
         shown = {name: get(thing) for name, get in self._parts}
         if self._further is not None:
             shown.update(self._further.get(thing))
         return shown
 
     async def written(self, thing: S, pace: Pace, **lists: Iterable[Any]) -> JsonText:
-        """Return the object as text, with its long lists; their items are written in turn."""
+        """Return the JSON object as text with its long lists, writing their items in turns."""
         return await written(self.render(thing), pace, **self._rendered(lists))
 
     async def document(self, thing: S, **lists: Iterable[Any]) -> web.Response:
-        """Return the object as an answer."""
+        """Return the JSON object as an answer."""
         return json_response(await self.written(thing, Pace(), **lists))
 
     def _rendered(self, lists: Mapping[str, Iterable[Any]]) -> dict[str, Iterable[object]]:
-        assert lists.keys() == self._lists.keys()  # noqa: S101  (the description promises them)
+        assert lists.keys() == self._lists.keys()  # noqa: S101  (the schema promises them)
         return {name: map(self._lists[name].show, lists[name]) for name in lists}
 
 
@@ -125,14 +125,14 @@ def member(
     *,
     optional: bool = False,
 ) -> JsonMember[S]:
-    """Return the member of an object that shows what `get` returns of a thing."""
+    """Return the member that shows what `get` returns for an object."""
     schema, write = {**kind.schema, "description": doc} if doc else kind.schema, kind.write
     written_out = get if write is None else lambda thing: write(get(thing))
     return JsonMember(name, schema, written_out, optional)
 
 
 def through(get: Callable[[S], T], shape: Shape[T]) -> list[JsonMember[S]]:
-    """Return the members of a shape as those of a thing that has what the shape shows."""
+    """Return the members of a shape for an object that contains the one the shape shows."""
 
     def on(inner: Callable[[T], object]) -> Callable[[S], object]:
         return lambda thing: inner(get(thing))
@@ -143,12 +143,12 @@ def through(get: Callable[[S], T], shape: Shape[T]) -> list[JsonMember[S]]:
 
 
 def ref(name: str) -> Json:
-    """Return the schema that refers to a named one."""
+    """Return the schema that refers to a named schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def nullable(kind: JsonType[T]) -> JsonType[T | None]:
-    """Return the type of a value that may be null."""
+    """Return the type for a value that may be null."""
     schema, write = kind.schema, kind.write
     if isinstance(schema.get("type"), str) and "properties" not in schema:
         schema = {**schema, "type": [schema["type"], "null"]}
@@ -162,7 +162,7 @@ def nullable(kind: JsonType[T]) -> JsonType[T | None]:
 
 
 def listed(kind: JsonType[T]) -> JsonType[Iterable[T]]:
-    """Return the type of a list."""
+    """Return the type for a list."""
     schema, write = {"type": "array", "items": kind.schema}, kind.write
     return JsonType(schema, list if write is None else lambda values: [write(v) for v in values])
 
@@ -170,7 +170,7 @@ def listed(kind: JsonType[T]) -> JsonType[Iterable[T]]:
 def keyed(
     names: Iterable[str], kind: JsonType[T], *, optional: bool = False
 ) -> JsonType[Mapping[Any, T]]:
-    """Return the type of an object with a value of one type for each name, or some if optional."""
+    """Return the type for an object with one value per name, or with some of them if optional."""
     members, write = {str(name): kind.schema for name in names}, kind.write
     return JsonType(
         {
@@ -184,7 +184,7 @@ def keyed(
 
 
 def one_word_of(words: Iterable[str]) -> JsonType[str]:
-    """Return the type of a word out of a closed set."""
+    """Return the type for one word of a closed set."""
     return JsonType({"enum": list(map(str, words))})
 
 
@@ -202,9 +202,9 @@ LABELS: JsonType[Mapping[str, str]] = JsonType(
     {"type": "object", "additionalProperties": {"type": "string"}}
 )
 ADDRESS: JsonType[str] = JsonType(
-    {"type": "string", "description": "`address:port`, an IPv6 address in brackets"}
+    {"type": "string", "description": "`address:port`, with an IPv6 address in brackets"}
 )
 STATUS: JsonType[Status] = JsonType(ref("Status"))
 MARKER: JsonType[str | None] = JsonType(
-    {"type": ["string", "null"], "description": "`marker` of the next page; null on the last"}
+    {"type": ["string", "null"], "description": "`marker` for the next page; null on the last"}
 )

@@ -90,7 +90,7 @@ async def test_a_client_whose_events_are_unknown_is_told_to_resync(
         assert await block(response) == ["retry: 2000", "id: 10002"]
         assert await block(response) == [
             "event: resync",
-            'data: {"message": "events were missed; ask for the present state"}',
+            'data: {"message": "events were missed; request the current state"}',
         ]
         flap(world, 1)
         assert await ids(response, 1) == ["id: 10003"]

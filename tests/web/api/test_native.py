@@ -116,7 +116,7 @@ async def test_a_disabled_check_says_so_and_nothing_else(world: World, client: C
     check = await get(client, f"/api/v1/checks/web/{ONE}")
     assert check["last"] == {"result": "UNKNOWN", "reason": "disabled"}
     assert (check["status"], check["online"], check["next_probe_at"]) == ("UNKNOWN", None, None)
-    assert check["explain"] == "disabled: it is not probed"
+    assert check["explain"] == "disabled: not probed"
 
 
 async def test_the_next_probe_is_told_in_wall_time(world: World, client: Client) -> None:
@@ -166,7 +166,7 @@ async def test_explain_says_what_would_change_the_status(world: World, client: C
     explain = (await get(client, f"/api/v1/checks/web/{ONE}"))["explain"]
     assert (
         explain
-        == "offline: 2 more good in a row make it OK; a probe is under way or not yet planned"
+        == "offline: 2 more good in a row make it OK; a probe is in flight or not scheduled yet"
     )
 
 
@@ -177,7 +177,7 @@ async def test_explain_tells_a_stale_check_from_an_online_one(world: World, clie
     world.record("web", ONE, Reason.NO_ROUTE)
     check = await get(client, f"/api/v1/checks/web/{ONE}")
     assert (check["status"], check["online"]) == ("UNKNOWN", True)
-    assert check["explain"].startswith("stale: no conclusive result for 17 s, the next decides")
+    assert check["explain"].startswith("stale: no conclusive result for 17 s, the next one decides")
 
 
 @pytest.mark.parametrize("written", [SIX, "[2001:DB8:0:0::7]:80"])

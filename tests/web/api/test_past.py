@@ -150,13 +150,13 @@ async def test_a_step_is_chosen_that_leads_to_few_slots(
         (
             "from=2027-01-10T00:00:00Z&step=10m",
             (
-                "parameter 'step': expected a multiple of 1h, as history is kept by hours before "
-                "2027-01-13T08:00:00.000Z, got 10m"
+                "parameter 'step': expected a multiple of 1h, because slots before "
+                "2027-01-13T08:00:00.000Z are hourly, got 10m"
             ),
         ),
         (
             "from=2020-01-10T00:00:00Z&step=1h",
-            "parameter 'step': 1h makes more than 3000 slots",
+            "parameter 'step': 1h gives more than 3000 slots",
         ),
         ("form=x", "unknown parameter 'form'; did you mean 'from'?"),
     ],

@@ -48,9 +48,9 @@ async def test_a_probe_that_waits_too_long_for_its_turn_is_accepted(
 @pytest.mark.parametrize(
     ("enabled", "probe", "message"),
     [
-        (True, None, "nothing is probed here"),
+        (True, None, "this prober does not probe"),
         (False, lambda _key, _tell: 0.0, "the monitor is disabled"),
-        (True, lambda _key, _tell: None, "the check is leaving the schedule"),
+        (True, lambda _key, _tell: None, "the check is being removed"),
     ],
 )
 async def test_what_is_not_probed_is_a_conflict(
