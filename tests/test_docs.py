@@ -51,10 +51,15 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
     assert yaml.safe_load(text)["monitors"][0]["name"] in README
 
 
-def test_the_keys_of_modules_stand_in_the_page_on_migration() -> None:
-    page = (ROOT / "docs/migrating-from-blackbox_exporter.md").read_text()
-    command = "python -m prober.config.reference docs/migrating-from-blackbox_exporter.md"
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_the_tables_of_what_is_declared_are_up_to_date(name: str) -> None:
+    page = (ROOT / "docs" / name).read_text()
+    command = f"python -m prober.config.reference docs/{name}"
     assert with_tables(page) == page, f"the tables are out of date, run: {command}"
+
+
+def test_the_limits_of_modules_stand_in_the_page_on_migration() -> None:
+    page = (ROOT / "docs/migrating-from-blackbox_exporter.md").read_text()
     assert f"{MOST_ON_DEMAND} such probes are in flight" in page
     assert f"{exchange.BODY_LIMIT // 2**20} MiB of a body" in page
 

@@ -24,6 +24,7 @@ from prober.config.blackbox.modules import (
 )
 from prober.config.settings import PageSection, Server
 from prober.config.targets import TargetGroup
+from prober.config.type_tables import TYPE_TABLES, Table
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
 from prober.model.kinds import in_units
@@ -82,7 +83,12 @@ def with_tables(page: str) -> str:
 
 
 def table(name: str) -> str:
-    """Return the table of one section's keys; `probe` has the keys of the probe types."""
+    """Return the table of one section's keys, or one of TYPE_TABLES.
+
+    `probe` has the keys of the probe types.
+    """
+    if name in TYPE_TABLES:
+        return _written(TYPE_TABLES[name]())
     heads, rows = ["key", "values", "default", "meaning"], []
     if name == "probe":
         heads.insert(1, "types")
@@ -96,6 +102,11 @@ def table(name: str) -> str:
             heads.append("takes effect")
             for row, option in zip(rows, options.values(), strict=True):
                 row.append("on reload" if option.live else "on restart")
+    return _written([heads, *rows])
+
+
+def _written(table: Table) -> str:
+    heads, *rows = table
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 

@@ -76,7 +76,7 @@ class TlsSession(NamedTuple):
         return facts
 
 
-TLS_VERSION = Fact(name="tls_version", kind=TEXT, doc="TLS version that was spoken", said="{}")
+TLS_VERSION = Fact(name="tls_version", kind=TEXT, doc="TLS version of the connection", said="{}")
 TLS_NOT_AFTER = Fact(
     name="tls_not_after",
     kind=TIME,

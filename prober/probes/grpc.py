@@ -43,7 +43,7 @@ _SERVING = 1
 GRPC_SERVING_STATUS = Fact(
     name="grpc_serving_status",
     kind=TEXT,
-    doc="what the health service says: `SERVING`, `NOT_SERVING`, ...",
+    doc="what the health service answers, such as `SERVING`",
     said="gRPC {}",
 )
 GRPC_STATUS_CODE = Fact(

@@ -135,7 +135,7 @@ PATTERN = Kind(_read_pattern, {"type": "string", "format": "regex", "minLength":
 HTTP_STATUS_CODE = Fact(
     name="http_status_code",
     kind=INTEGER,
-    doc="status of the HTTP reply",
+    doc="status code of the HTTP reply",
     said="HTTP {}",
     remembered=True,
     gauge=Gauge("probe_http_status_code", "Response HTTP status code"),
@@ -149,7 +149,8 @@ class HttpProbe(Probe):
     """Send a request and compare the status of the reply, and its body if `body_regex` is set."""
 
     good_when: ClassVar[str] = (
-        "the status of the reply is in `expected_codes` and, with `body_regex`, the body matches"
+        "the status code of the reply is in `expected_codes` and, with `body_regex`, the body "
+        "matches"
     )
     facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE,)
     example: ClassVar[Mapping[str, object]] = {"url_path": "/healthz"}

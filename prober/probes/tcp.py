@@ -20,7 +20,7 @@ class TcpProbe(Probe):
     """Open a connection; then send `send` and wait for `expect`, if they are given."""
 
     good_when: ClassVar[str] = (
-        "the connection opens and, with `expect`, the reply holds what is expected"
+        "the connection opens and, with `expect`, the reply contains the expected bytes"
     )
     example: ClassVar[Mapping[str, object]] = {
         "send": {"text": "PING\r\n"},

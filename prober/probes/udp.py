@@ -23,7 +23,8 @@ class UdpProbe(Probe):
     """
 
     good_when: ClassVar[str] = (
-        "a reply comes or, without `expect`, nothing refuses until the timeout"
+        "a reply arrives; without `expect`, also when nothing refuses the datagram before the "
+        "timeout"
     )
     example: ClassVar[Mapping[str, object]] = {"send": {"text": "ping"}}
     datagram: ClassVar[bool] = True
