@@ -18,6 +18,7 @@ from prober.config.targets import read_targets
 from prober.model.definition import MONITOR, POOL, Named
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import list_of, read_file, text
+from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Model, Monitor
 from prober.model.option import (
     Complaint,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from prober.config.blackbox.reading import Modules
     from prober.outputs.output import Output
 
-KEYS = ("server", "page", "defaults", "pools", "monitors", "outputs", "include")
+KEYS = ("server", "page", "defaults", "pools", "monitors", "maintenance", "outputs", "include")
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
 """The sections that an included file may have."""
@@ -53,6 +54,7 @@ _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
 _PAGE = section(PageSection).read
 _POOL = section(Pool).read
+_MAINTENANCE = list_of(section(MaintenanceWindow)).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
 _IN_ORDER = json.JSONEncoder(sort_keys=True, default=str)
@@ -94,6 +96,7 @@ class Config:
     written: Mapping[Named, FileDefinition] = field(default_factory=dict)
     modules: "Modules | None" = None
     outputs: "tuple[Output, ...]" = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
 
 
 def load(
@@ -155,6 +158,7 @@ def parse(
             written=reading.written(),
             modules=reading.modules,
             outputs=tuple(reading.outputs),
+            maintenance=reading.maintenance,
         )
 
 
@@ -205,6 +209,7 @@ class _Reading:
         self.page = PageSection()
         self.modules: Modules | None = None
         self.outputs: list[Output] = []
+        self.maintenance: tuple[MaintenanceWindow, ...] = ()
         self._outside = outside
         self._vet = vet
         self._vet_server = vet_server
@@ -231,6 +236,11 @@ class _Reading:
             self.defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)
         self._entries(document, given, outside)
+        if "maintenance" in given:
+            windows = self._attempt(
+                document, ("maintenance",), _MAINTENANCE, given["maintenance"], outside
+            )
+            self.maintenance = windows or ()
         if "outputs" in given:
             self._read_outputs(document, given, outside)
         if "include" in given:

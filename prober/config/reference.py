@@ -28,6 +28,7 @@ from prober.config.type_tables import TYPE_TABLES, Table
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit, TlsServer
 from prober.model.kinds import in_units
+from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Monitor, TargetList
 from prober.model.option import FIRST_VERSION, Option, options_of
 from prober.model.pool import Backend, Pool
@@ -55,6 +56,7 @@ SECTIONS = {
     "targets_from": TargetList,
     "target_group": TargetGroup,
     "tls": TlsSettings,
+    "maintenance": MaintenanceWindow,
     "output": Output,
     **{f"output {name}": cls for name, cls in OUTPUT_TYPES.items()},
     "module": Module,

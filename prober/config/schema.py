@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from prober.config.monitors import NO_DEFAULT, WHERE, types_by_key
 from prober.config.output_section import output_schema
 from prober.config.settings import PageSection, Server
+from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import Pool
@@ -31,6 +32,7 @@ def json_schema() -> Schema:
                 "type": "array",
                 "items": {"anyOf": list(map(monitor_schema, PROBE_TYPES))},
             },
+            "maintenance": {"type": "array", "items": schema_of(MaintenanceWindow)},
             "outputs": {
                 "type": "array",
                 "items": {"anyOf": list(map(output_schema, OUTPUT_TYPES))},

@@ -139,7 +139,7 @@ class Prober:
         """Probe as long as the context lasts; what is in flight at its end has no result."""
         self._loop.add_reader(self._engine.fileno(), self._scheduler.ready)
         with self.store.events.followed_by(_log_transition), self.pools.kept_fresh():
-            self.store.adopt(self.config.model)
+            self.store.adopt(self.config.model, self.config.maintenance)
             self._schedule(self.config.model.checks())
             self.store.forget_the_absent()
             for _ in self.known.renew():
@@ -233,7 +233,7 @@ class Prober:
         pace = Pace()
         self.config = config
         self.guard.rules = config.server.api_targets
-        self.store.adopt(config.model)
+        self.store.adopt(config.model, config.maintenance)
         if reread:
             self._engine.reread()
         fresh = [*difference.added, *(new for _, new in difference.changed)]

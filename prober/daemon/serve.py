@@ -125,6 +125,11 @@ class _Daemon:
         )
         self._app = self._make_app()
 
+    async def _tick_admin_states(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._prober.store.admin.tick()
+
     def _save_more(self) -> None:
         self._edits.save_all()
         self._prober.known.save_all()
@@ -191,8 +196,10 @@ class _Daemon:
         self.reloader.start(traces)
         self._lists.start(self.reloader)
         self._outputs.adopt(self._prober.config.outputs)
+        ticking = asyncio.create_task(self._tick_admin_states())
         async with self._service.running():
             await stop.wait()
+        ticking.cancel()
         log.info("stopping", probes_in_flight=vitals.probes_in_flight)
         vitals.ready = False
         await self._outputs.close()

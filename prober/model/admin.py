@@ -25,6 +25,11 @@ class AdminState(StrEnum):
         return self is AdminState.FORCED_UP
 
     @property
+    def number(self) -> int:
+        """The value of the metric `prober_backend_admin_state`; 0 is none."""
+        return 1 + list(AdminState).index(self)
+
+    @property
     def counts(self) -> bool:
         """Whether what it is of counts in aggregates and alerts."""
         return self in (AdminState.FORCED_UP, AdminState.FORCED_DOWN)

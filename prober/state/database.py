@@ -82,6 +82,11 @@ MIGRATIONS = (
         output TEXT NOT NULL, subject TEXT NOT NULL, content TEXT NOT NULL,
         PRIMARY KEY (output, subject)
     ) WITHOUT ROWID;
+    CREATE TABLE admin (
+        kind TEXT NOT NULL, name TEXT NOT NULL,
+        state TEXT NOT NULL, until REAL, reason TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (kind, name)
+    ) WITHOUT ROWID;
     """,
 )
 """What leads from each version of the schema to the next; never changed, only added to."""

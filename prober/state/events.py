@@ -28,6 +28,8 @@ EVENT_KINDS = (
     "edit_idle",
     "edit_superseded",
     "output_held",
+    "admin_state_set",
+    "admin_state_ended",
     OVERLOADED,
     OVERLOAD_OVER,
     STOOD_STILL,

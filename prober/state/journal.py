@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from prober.edits.edit import Edit
+from prober.model.admin import AdminEntry, AdminKey, AdminState
 from prober.model.health import Health
 from prober.model.known_status import KnownStatus
 from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
@@ -29,6 +30,7 @@ EVENT_COLUMNS = ", ".join(Event._fields)
 """The columns of `events`, named as the fields of `Event`, in the order of `event_of`."""
 EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
 KNOWN = table("known", ("pool", "backend"), KnownStatus._fields)
+ADMIN = table("admin", ("kind", "name"), AdminEntry._fields)
 TOLD = table("told", ("output", "subject"), ("content",))
 
 
@@ -51,6 +53,7 @@ class Saved(NamedTuple):
     edits: tuple[Edit, ...] = ()
     known: Mapping[tuple[str, str], KnownStatus] = MappingProxyType({})
     told: Mapping[tuple[str, str], Any] = MappingProxyType({})
+    admin: Mapping[AdminKey, AdminEntry] = MappingProxyType({})
 
 
 class SavableState(Protocol):
@@ -102,6 +105,10 @@ class Journal:
         """Write what is known of a backend of a pool, or that nothing is."""
         self._database.put(KNOWN, key, None if known is None else tuple(known))
 
+    def keep_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
+        """Write what an operator decided, or that nothing is."""
+        self._database.put(ADMIN, key, None if entry is None else tuple(entry))
+
     def remember(self, output: str, subject: str, content: object) -> None:
         """Write what an output remembers about a subject; None forgets it."""
         row = None if content is None else (json.dumps(content),)
@@ -139,6 +146,7 @@ def read_saved(database: Database) -> Saved:
             "SELECT pool, backend, status, degraded, reason, cause, since FROM known"
         )
         told = connection.execute("SELECT output, subject, content FROM told")
+        admin = connection.execute("SELECT kind, name, state, until, reason, by, at FROM admin")
         return Saved(
             next(readable(alive, lambda row: moment(row[0]), spoilt.append), 0.0),
             dict(readable(checks, _saved_check, spoilt.append)),
@@ -146,6 +154,7 @@ def read_saved(database: Database) -> Saved:
             tuple(readable(edits, _edit_of, spoilt.append)),
             dict(readable(known, _known_of, spoilt.append)),
             dict(readable(told, _told_of, spoilt.append)),
+            dict(readable(admin, _admin_of, spoilt.append)),
         )
 
     try:
@@ -184,6 +193,14 @@ def _known_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], KnownStatus]:
     if known.status is Status.UNKNOWN:
         raise ValueError("nothing is known")
     return (text(pool), text(backend)), known
+
+
+def _admin_of(row: tuple[Any, ...]) -> tuple[AdminKey, AdminEntry]:
+    kind, name, state, until, reason, by, at = row
+    entry = AdminEntry(
+        AdminState(state), or_none(moment, until), text(reason), text(by), moment(at)
+    )
+    return (text(kind), text(name)), entry
 
 
 def _told_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], object]:

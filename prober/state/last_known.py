@@ -49,6 +49,7 @@ class LastKnown:
         self._journal = journal
         self._followers: list[Callable[[str], None]] = []
         store.events.follow(self._saw)
+        store.admin.follow(self._tell_all)
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         """Call `follower` with the name of each pool that may have changed; return what ends it."""
@@ -71,8 +72,14 @@ class LastKnown:
         pool = self._store.pools.get(name)
         if pool is None:
             return None
-        backends = tuple(ServedBackend(each, self.of(pool, each)) for each in pool.backends)
-        status = pool_status(each.status for each in self._store.backend_states(pool))
+        states = list(self._store.backend_states(pool))
+        backends = tuple(
+            ServedBackend(
+                each.backend, self.of(pool, each.backend), each.admin.state if each.admin else None
+            )
+            for each in states
+        )
+        status = pool_status(each.status for each in states if each.counts)
         monitors = tuple(each.name for each in self._store.monitors_of(pool) if each.enabled)
         return ServedPool(name, pool.load_balancer, status, backends, monitors)
 
@@ -91,8 +98,7 @@ class LastKnown:
             del self._known[key]
             if self._journal is not None:
                 self._journal.knew(key, None)
-        for pool in self._store.model.pools:
-            self._tell(pool.name)
+        self._tell_all()
 
     def save_all(self) -> None:
         """Have everything written again."""
@@ -114,6 +120,10 @@ class LastKnown:
         if state is not None:
             self.of(state.check.pool, state.check.backend)
             self._tell(event.pool)
+
+    def _tell_all(self) -> None:
+        for pool in self._store.model.pools:
+            self._tell(pool.name)
 
     def _tell(self, pool: str) -> None:
         for follower in tuple(self._followers):

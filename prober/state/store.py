@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from sys import intern
 from typing import NamedTuple
 
+from prober.model.admin import AdminEntry
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
 from prober.model.fact import remembered
 from prober.model.health import DEGRADED, PENDING, Health, advance, degrade, status_of
+from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.status import PHASES, Outcome, Reason, Status
+from prober.state.admin_states import AdminStates
 from prober.state.events import TRANSITION, Event, EventLog
 from prober.state.histogram import LATENCY, Histogram
 from prober.state.history import History
@@ -111,13 +114,25 @@ class CheckState:
 class BackendState(NamedTuple):
     """One backend of a pool: its `address:port`, its checks and what they add up to.
 
-    Disabled checks are among `checks`, but have no part in `status`.
+    Disabled checks are among `checks`, but have no part in `status`. `admin` is what an operator
+    decided; `status` is measured all the same.
     """
 
     key: str
     backend: Backend
     checks: list[CheckState]
     status: Status
+    admin: AdminEntry | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts in its pool: not while it is drained or in maintenance."""
+        return self.admin is None or self.admin.state.counts
+
+    @property
+    def in_service(self) -> bool:
+        """Whether traffic may go there: as measured, unless an operator decided otherwise."""
+        return self.status.in_service if self.admin is None else self.admin.state.in_service
 
 
 class Store:
@@ -143,6 +158,9 @@ class Store:
         self._journal = journal
         self._history = history
         self._saved = saved or Saved(0.0, {}, [])
+        self.admin = AdminStates(
+            wall=wall, note=self.note, saved=self._saved.admin, journal=journal
+        )
         self.model = Model()
         self.monitors: dict[str, Monitor] = {}
         self.pools: dict[str, Pool] = {}
@@ -160,6 +178,7 @@ class Store:
         self.events.restore(self._saved.events)
         if journal is not None:
             self.events.follow(journal.add_event)
+        self.admin.follow(lambda: self._touch(*self.pools))
 
     def __len__(self) -> int:
         return len(self._states)
@@ -177,8 +196,8 @@ class Store:
             self._order = sorted(self._states)
         return self._order
 
-    def adopt(self, model: Model) -> None:
-        """Take over a new model; its checks are added and removed one by one."""
+    def adopt(self, model: Model, maintenance: Iterable[MaintenanceWindow] = ()) -> None:
+        """Take over a new model and its maintenance; checks are added and removed one by one."""
         self._touch(*self.pools, *(pool.name for pool in model.pools))
         self.model = model
         self.monitors = {monitor.name: monitor for monitor in model.monitors}
@@ -186,6 +205,7 @@ class Store:
         self._monitors_of = {}
         for monitor in model.monitors:
             self._monitors_of.setdefault(monitor.pool_name, []).append(monitor.name)
+        self.admin.adopt(model, maintenance)
 
     def add(self, check: Check) -> CheckState:
         """Start to keep the state of a check; what is known under its key is kept.
@@ -258,6 +278,7 @@ class Store:
         if self._journal is not None:
             for key, state in self._states.items():
                 self._journal.saw(key, state)
+        self.admin.save_all()
         if self._history is not None:
             self._history.save_all()
 
@@ -385,7 +406,8 @@ class Store:
             key = backend.key
             checks = self._found(monitors, key)
             counted = [state.status for state in checks if state.check.monitor.enabled]
-            yield BackendState(key, backend, checks, backend_status(counted))
+            admin = self.admin.of_backend(pool, key, monitors)
+            yield BackendState(key, backend, checks, backend_status(counted), admin)
 
     def statuses(self) -> "Statuses":
         """Return the statuses of all backends, pools and load balancers as they are now."""
@@ -427,12 +449,15 @@ class Statuses:
             counts = self.counts[pool.name] = Counter()
             statuses = []
             for backend_state in store.backend_states(pool):
-                statuses.append(backend_state.status)
+                if backend_state.counts:
+                    statuses.append(backend_state.status)
                 for state in backend_state.checks:
                     if state.check.monitor.enabled:
                         counts[state.status] += 1
                 yield pool, backend_state
             self.pools[pool.name] = pool_status(statuses)
-            members.setdefault(pool.load_balancer, []).append(self.pools[pool.name])
+            known = members.setdefault(pool.load_balancer, [])
+            if statuses or not pool.backends:  # a pool that is all in maintenance says nothing
+                known.append(self.pools[pool.name])
         for name, found in members.items():
             self.load_balancers[name] = load_balancer_status(found)

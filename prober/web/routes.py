@@ -2,6 +2,7 @@
 
 from prober.web.api import edit_routes as edits
 from prober.web.api import native
+from prober.web.api.admin_routes import delete_admin, get_admin, put_admin
 from prober.web.api.envoy_discovery import discover_endpoints
 from prober.web.api.event_stream import STREAM_QUERY, get_stream
 from prober.web.api.on_demand import PROBE_QUERY, get_probe
@@ -74,6 +75,15 @@ ROUTES = (
         body="PoolPatch",
     ),
     Route("DELETE", "/api/v1/pools/{name}", edits.delete_pool, _DELETE),
+    Route("GET", "/api/v1/admin", get_admin, {200: "AdminEntries"}),
+    Route(
+        "PUT",
+        "/api/v1/admin/{kind}/{name}",
+        put_admin,
+        {200: "AdminEntry", 404: "Error", **_EDIT},
+        body="AdminDefinition",
+    ),
+    Route("DELETE", "/api/v1/admin/{kind}/{name}", delete_admin, _DELETE),
     Route("GET", "/api/v1/edits", edits.get_edits, {200: "Edits"}),
     Route("DELETE", "/api/v1/edits/{kind}/{id}", edits.delete_edit, _DELETE),
     Route("GET", "/api/v1/events", native.get_events, {200: "Events"}, native.EVENTS_QUERY),

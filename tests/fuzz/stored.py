@@ -153,7 +153,7 @@ def _look(life: Life) -> None:
     """Ask for all that the API shows of it."""
     store, now = life.prober.store, Moment(WALL, life.clock.now)
     for state in store:
-        _show(CHECK_IN_FULL.render(CheckAt(state, now)))
+        _show(CHECK_IN_FULL.render(CheckAt(state, now, store.admin.of_check(state.check))))
     for event in store.events.newest_first():
         _show(EVENT.render(event))
     for edit in life.edits.shown():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from prober.model.admin import AdminEntry
 from prober.model.fact import said
 from prober.model.health import explain
 from prober.model.status import PHASES, Outcome, Phases, Reason, Result, Status
@@ -11,6 +12,7 @@ from prober.state.archive import WINDOWS, Uptime
 from prober.state.recent import PastResult
 from prober.state.slots import STATUSES, WIDTH, Slot
 from prober.state.store import CheckState
+from prober.web.api.admin_shapes import ADMIN
 from prober.web.api.shape import (
     ADDRESS,
     COUNT,
@@ -37,10 +39,11 @@ _SPENT: JsonType[float] = JsonType(SECONDS.schema, lambda seconds: round(seconds
 
 
 class CheckAt(NamedTuple):
-    """A check at a moment, and its uptime by window, if known."""
+    """A check at a moment: what an operator decided, and its uptime by window, if known."""
 
     state: CheckState
     now: Moment
+    admin: AdminEntry | None = None
     uptime: Mapping[str, Uptime] | None = None
 
 
@@ -162,6 +165,7 @@ CHECK: Shape[CheckAt] = Shape(
     member("since", TIME, lambda at: at.state.since, "time of the last status change"),
     member("next_probe_at", nullable(TIME), _next_probe_at, "null for a disabled check"),
     member("labels", LABELS, lambda at: at.state.check.labels),
+    member("admin", nullable(ADMIN.type), lambda at: at.admin, "null: nothing was decided"),
     member(
         "last",
         JsonType[Json | None](nullable(RESULT.type).schema),

@@ -48,7 +48,7 @@ async def patch_monitor(request: web.Request) -> web.Response:
     """Change the given keys of a monitor; null resets a key to its default."""
     editor = _asked(request)
     monitor = monitor_of(request)
-    patch = await _body(request)
+    patch = await read_object(request)
     with _refusals():
         return json_response(monitor_json(await editor.change_monitor(monitor, patch)))
 
@@ -86,7 +86,7 @@ async def patch_pool(request: web.Request) -> web.Response:
     """
     editor = _asked(request)
     pool = pool_of(request)
-    patch = await _body(request)
+    patch = await read_object(request)
     with _refusals():
         return await _pool_response(request, await editor.change_pool(pool, patch))
 
@@ -124,14 +124,14 @@ def _asked(request: web.Request) -> Editor:
 
 async def _definition(request: web.Request, name: str) -> dict[str, object]:
     """Return the definition in the body, which may repeat the name in the path."""
-    given = await _body(request)
+    given = await read_object(request)
     if given.setdefault("name", name) != name:
         problem = {"path": "name", "message": f"expected {name!r} as in the path"}
         raise Refused(400, "the definition is rejected", problems=[problem])
     return given
 
 
-async def _body(request: web.Request) -> dict[str, object]:
+async def read_object(request: web.Request) -> dict[str, object]:
     """Return the object in the body, without the keys that answers add to a definition."""
     if request.content_type not in _JSON:
         raise Refused(415, f"expected a body of type {_JSON[0]}, got {request.content_type}")

@@ -94,10 +94,13 @@ async def get_checks(request: web.Request) -> web.Response:
     """Checks, ordered by monitor and backend."""
     query = read_query(request, *CHECKS_QUERY)
     limit = query["limit"] or PAGE
-    found = await _select(request.app[STORE], query, limit + 1)
+    store = request.app[STORE]
+    found = await _select(store, query, limit + 1)
     now = request.app[CLOCKS].now()
     next_marker = marker_of(*found[limit - 1].check.key) if found[limit:] else None
-    return await CHECKS.document(next_marker, checks=(CheckAt(s, now) for s in found[:limit]))
+    return await CHECKS.document(
+        next_marker, checks=(CheckAt(s, now, store.admin.of_check(s.check)) for s in found[:limit])
+    )
 
 
 async def _select(store: Store, query: dict[str, Any], limit: int) -> list[CheckState]:
@@ -129,7 +132,10 @@ async def get_check(request: web.Request) -> web.Response:
     read_query(request)
     state = check_of(request)
     uptime = await uptime_of(request, state.check.key)
-    return json_response(CHECK_IN_FULL.render(CheckAt(state, request.app[CLOCKS].now(), uptime)))
+    admin = request.app[STORE].admin.of_check(state.check)
+    return json_response(
+        CHECK_IN_FULL.render(CheckAt(state, request.app[CLOCKS].now(), admin, uptime))
+    )
 
 
 async def get_monitors(request: web.Request) -> web.Response:
@@ -248,7 +254,9 @@ async def get_backend_gate(request: web.Request) -> web.Response:
     checks = request.app[STORE].checks_of(pool, backend)
     status = backend_status(each.status for each in checks if each.check.monitor.enabled)
     known = request.app[KNOWN].of(pool, backend)
-    gated = GatedOne(name, backend.key, status, known=known and known.status.in_service)
+    monitors = [each.check.monitor.name for each in checks]
+    admin = request.app[STORE].admin.of_backend(pool, backend.key, monitors)
+    gated = GatedOne(name, backend.key, status, known and known.status.in_service, admin)
     return _gate_response(BACKEND_GATE.render(gated), gated)
 
 
@@ -260,7 +268,8 @@ async def get_check_gate(request: web.Request) -> web.Response:
     """
     read_query(request)
     state = check_of(request)
-    gated = GatedOne(*state.check.key, state.status, known=state.health.online)
+    admin = request.app[STORE].admin.of_check(state.check)
+    gated = GatedOne(*state.check.key, state.status, state.health.online, admin)
     return _gate_response(CHECK_GATE.render(gated), gated)
 
 

@@ -30,7 +30,7 @@ _PATH_DOCS = {
     "name": "name; write a `/` in it as `%2F`",
     "monitor": "name of the monitor; write a `/` in it as `%2F`",
     "backend": "`address:port`, with an IPv6 address in brackets",
-    "kind": "`monitor` or `pool`",
+    "kind": "`monitor` or `pool`; for admin states `backends`, `pools` or `monitors`",
     "id": "id of the edited object",
 }
 _DOCS = {

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from prober.model.admin import AdminEntry
 from prober.model.aggregate import pool_status, worst
 from prober.model.pool import Pool
 from prober.model.shown import monitor_json, origin_json
 from prober.model.status import Status
 from prober.state.store import BackendState, CheckState, Statuses
 from prober.state.vitals import Vitals
+from prober.web.api.admin_shapes import ADMIN
 from prober.web.api.shape import (
     ADDRESS,
     BOOLEAN,
@@ -40,13 +42,13 @@ class PoolState(NamedTuple):
 
     @property
     def statuses(self) -> list[Status]:
-        """The statuses of the backends."""
-        return [each.status for each in self.backends]
+        """The statuses of the backends that count."""
+        return [each.status for each in self.backends if each.counts]
 
     @property
     def counts(self) -> Counter[Status]:
         """The number of enabled checks with each status."""
-        checks = (state for each in self.backends for state in each.checks)
+        checks = (state for each in self.backends if each.counts for state in each.checks)
         return Counter(state.status for state in checks if state.check.monitor.enabled)
 
 
@@ -72,6 +74,7 @@ class GatedOne(NamedTuple):
     backend: str
     status: Status
     known: bool | None
+    admin: AdminEntry | None
 
     @property
     def held(self) -> bool:
@@ -131,6 +134,7 @@ BACKEND: Shape[BackendState] = Shape(
     member("backend", ADDRESS, lambda state: state.key),
     member("name", nullable(TEXT), lambda state: state.backend.name),
     member("status", STATUS, lambda state: state.status),
+    member("admin", nullable(ADMIN.type), lambda state: state.admin),
     member("checks", listed(_CHECK_IN_SHORT.type), lambda state: state.checks),
 )
 _ORIGIN_OF_POOL: list[JsonMember[PoolState]] = through(
@@ -164,6 +168,7 @@ _GATED: tuple[JsonMember[GatedOne], ...] = (
     member("status", STATUS, lambda gated: gated.status),
     member("in_service", BOOLEAN, lambda gated: gated.in_service),
     member("held", BOOLEAN, lambda gated: gated.held),
+    member("admin", nullable(ADMIN.type), lambda gated: gated.admin),
 )
 _HELD = "`held`: the status is UNKNOWN, and the last known status applies"
 BACKEND_GATE: Shape[GatedOne] = Shape(

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from prober.model.admin import AdminState
 from prober.model.status import Status
 from prober.web.api import check_shapes as checks
 from prober.web.api import event_shapes as events
 from prober.web.api import pool_shapes as pools
+from prober.web.api.admin_shapes import ADMIN, ADMIN_ENTRIES, ADMIN_ENTRY
 from prober.web.api.service_discovery import TARGET_GROUP
 from prober.web.api.shape import COUNT, TEXT, Shape, keyed, listed, one_word_of
 from prober.web.server.json_answer import Json
@@ -16,6 +18,7 @@ _SHAPES: tuple[Shape[Any], ...] = (
     *(checks.RESULT, checks.CHECK, checks.CHECK_IN_FULL, checks.CHECKS),
     *(checks.UPTIME, checks.HISTORY, checks.SLOT),
     *(events.EVENT, events.EVENTS, events.EDIT, events.EDITS),
+    *(ADMIN, ADMIN_ENTRY, ADMIN_ENTRIES),
     *(pools.MONITORS, pools.BACKEND, pools.POOL, pools.POOLS),
     *(pools.GATE, pools.BACKEND_GATE, pools.CHECK_GATE, pools.OVERVIEW, pools.RELOADED),
 )
@@ -35,6 +38,18 @@ def schemas() -> dict[str, Mapping[str, Any]]:
         "Problems": {"description": _PATH, **_error({"problems": listed(problem).schema})},
         "ReloadFailed": _error({"problems": listed(TEXT).schema}, required=("problems",)),
         "OpenApi": {"type": "object"},
+        "AdminDefinition": {
+            "type": "object",
+            "description": "a state, its end, the reason and who sets it",
+            "properties": {
+                "state": one_word_of(AdminState).schema,
+                "until": {"description": "a time in RFC 3339, or a duration such as `2h`"},
+                "reason": TEXT.schema,
+                "by": TEXT.schema,
+            },
+            "required": ["state", "until"],
+            "additionalProperties": False,
+        },
         "DiscoveryRequest": _envoy("DiscoveryRequest"),
         "DiscoveryResponse": _envoy("DiscoveryResponse"),
     }

@@ -15,6 +15,7 @@ from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.utils import floatToGoString
 
+from prober.model.admin import AdminState
 from prober.model.fact import Gauge
 from prober.model.monitor import Check
 from prober.model.probe import Probe
@@ -142,15 +143,23 @@ class Metrics:
         yield _group_head("backend")
         escaped = {pool.name: escape_label(pool.name) for pool in self._store.model.pools}
         lines: list[str] = []
+        admin: list[str] = []
         for pool, backend_state in statuses.gather(self._store):
             labels = f'pool="{escaped[pool.name]}",target="{escape_label(backend_state.key)}"'
             lines.append(
                 f"prober_backend_status{{{labels}}} {_STATUS_TEXT[backend_state.status]}\n"
             )
+            state = backend_state.admin.state.number if backend_state.admin else 0
+            admin.append(f"prober_backend_admin_state{{{labels}}} {state}.0\n")
             if len(lines) == _TURN:
                 yield "".join(lines)
                 lines.clear()
         yield "".join(lines)
+        text = "What an operator decided about a backend: 0 nothing"
+        words = [f"{each.number} {each}" for each in AdminState]
+        yield write_head("prober_backend_admin_state", "gauge", ", ".join([text, *words]))
+        for start in range(0, len(admin), _TURN):
+            yield "".join(admin[start : start + _TURN])
         yield _group_head("pool")
         for name, status in statuses.pools.items():
             yield _group_line("pool", status, pool=name)

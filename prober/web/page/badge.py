@@ -29,7 +29,8 @@ async def get_pool_badge(request: web.Request) -> web.Response:
         raise Refused(404, f"there is no pool {name!r}")
     statuses = []
     for backend_state in store.backend_states(pool):
-        statuses.append(backend_state.status)
+        if backend_state.counts:
+            statuses.append(backend_state.status)
         await pace.pause()
     return _answer(name, pool_status(statuses))
 

@@ -155,7 +155,8 @@ async def _section(store: Store, checks: list[CheckState], pace: Pace) -> Sectio
     pool = checks[0].check.pool
     statuses = []
     for backend_state in store.backend_states(pool):
-        statuses.append(backend_state.status)
+        if backend_state.counts:
+            statuses.append(backend_state.status)
         await pace.pause()
     return Section(pool, pool_status(statuses), checks)
 

@@ -157,6 +157,7 @@ OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that answer everybody; HEAD goes with GET."""
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 """Those that do so while the page is public."""
+_CALLER = web.RequestKey("CALLER", str)
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
 """Those that change nothing although their method says otherwise."""
 
@@ -207,6 +208,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     if access.asks and not is_open:
         caller = await _caller(request, access)
         needed = Role.READ if _looks(request) else Role.WRITE
+        request[_CALLER] = caller.name
         if not caller.role.may(needed):
             raise Refused(403, f"this needs the role {needed}, the caller has {caller.role}")
         if needed is Role.WRITE:
@@ -216,6 +218,11 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         limit = OPEN_BODY_LIMIT if is_open else BODY_LIMIT
         await read_body(request, seconds=limits_of(request).body, limit=limit)
     return await handler(request)
+
+
+def caller_name(request: web.Request) -> str | None:
+    """Return the name of whoever sends a request, None where nobody has to say it."""
+    return request.get(_CALLER)
 
 
 def _looks(request: web.Request) -> bool:

@@ -49,6 +49,7 @@ async def test_a_new_check_has_no_last_result_and_is_neither_online_nor_offline(
             "since": NOW,
             "next_probe_at": None,
             "labels": {"team": "a"},
+            "admin": None,
             "last": None,
         }
     ]
@@ -425,12 +426,14 @@ async def test_a_pool_shows_its_backends_with_their_checks(world: World, client:
             "backend": ONE,
             "name": None,
             "status": "OK",
+            "admin": None,
             "checks": [{"monitor": "a", "type": "HTTP", "status": "OK"}, off],
         },
         {
             "backend": TWO,
             "name": "two",
             "status": "UNKNOWN",
+            "admin": None,
             "checks": [{"monitor": "a", "type": "HTTP", "status": "UNKNOWN"}, off],
         },
     ]

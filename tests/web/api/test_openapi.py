@@ -38,6 +38,7 @@ ROUTES = {
     "/api/v1/monitors/{name}": "/api/v1/monitors/tls",
     "/api/v1/pools": "/api/v1/pools",
     "/api/v1/pools/{name}": "/api/v1/pools/p",
+    "/api/v1/admin": "/api/v1/admin",
     "/api/v1/edits": "/api/v1/edits",
     "/api/v1/events": "/api/v1/events?limit=1",
     "/api/v1/openapi.json": "/api/v1/openapi.json",

@@ -45,6 +45,7 @@ CONTRACT = {
     "prober_check_status": ("gauge", CHECK),
     "prober_check_last_probe_timestamp_seconds": ("gauge", CHECK),
     "prober_backend_status": ("gauge", {"pool", "target"}),
+    "prober_backend_admin_state": ("gauge", {"pool", "target"}),
     "prober_pool_status": ("gauge", {"pool"}),
     "prober_load_balancer_status": ("gauge", {"load_balancer"}),
     "prober_probes": ("counter", {"monitor", "kind"}),

@@ -132,9 +132,7 @@ class ProjectView:
 
     async def pool_status(self, pool: Pool) -> Status:
         """Return the status of a pool."""
-        return pool_status(
-            [backend_state.status async for backend_state in self.backend_states(pool)]
-        )
+        return pool_status([each.status async for each in self.backend_states(pool) if each.counts])
 
     async def load_balancer_status(self, load_balancer: LoadBalancer) -> Status:
         """Return the status of a load balancer."""

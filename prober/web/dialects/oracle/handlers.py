@@ -178,7 +178,7 @@ class OracleService:
         for backend_state in request.app[STORE].backend_states(pool):
             named.append((backend_state.key, backend_state.status))
             await pace.pause()
-        status = pool_status(status for _, status in named)
+        status = await _status(request, pool, pace)
         return await answer(group_json(status, named, "Backend"), etag=etag)
 
     async def list_backends(self, request: web.Request) -> web.Response:
@@ -298,6 +298,7 @@ class OracleService:
 async def _status(request: web.Request, pool: Pool, pace: Pace) -> Status:
     statuses = []
     for backend_state in request.app[STORE].backend_states(pool):
-        statuses.append(backend_state.status)
+        if backend_state.counts:
+            statuses.append(backend_state.status)
         await pace.pause()
     return pool_status(statuses)

@@ -1,0 +1,185 @@
+"""Admin states: what operators decided, and the windows of the configuration that are open."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
+
+from prober.model.admin import (
+    BACKENDS,
+    MONITORS,
+    POOLS,
+    AdminEntry,
+    AdminKey,
+    AdminState,
+    admin_of_backend,
+)
+from prober.model.maintenance import MaintenanceWindow, selected
+from prober.model.monitor import Check, Model
+from prober.model.pool import Pool
+
+SET, ENDED = "admin_state_set", "admin_state_ended"
+"""The events that tell of a state."""
+WINDOW = "configuration"
+"""Who set a state that a window of the configuration sets."""
+
+
+class AdminJournal(Protocol):
+    """Writes states down."""
+
+    def keep_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
+        """Write a state, or that there is none."""
+
+
+class AdminStates:
+    """The states, by what they are of.
+
+    Args:
+        wall: Unix time.
+        note: Takes the kind of an event, its cause, and what it is about.
+        saved: States that an earlier process kept.
+        journal: Where they are written down; None: they end with the process.
+
+    A state that was set comes before a window of the configuration.
+    """
+
+    def __init__(
+        self,
+        *,
+        wall: Callable[[], float],
+        note: Callable[..., None],
+        saved: Mapping[AdminKey, AdminEntry] | None = None,
+        journal: AdminJournal | None = None,
+    ) -> None:
+        self._wall = wall
+        self._note = note
+        self._journal = journal
+        self._set = dict(saved or {})
+        self._open: dict[AdminKey, AdminEntry] = {}
+        self._windows: tuple[MaintenanceWindow, ...] = ()
+        self._model = Model()
+        self._followers: list[Callable[[], None]] = []
+        self._entries: dict[AdminKey, AdminEntry] = dict(self._set)
+
+    @property
+    def entries(self) -> Mapping[AdminKey, AdminEntry]:
+        """Every state that holds now."""
+        return self._entries
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Call `follower` whenever a state begins or ends."""
+        self._followers.append(follower)
+
+    def of_backend(self, pool: Pool, backend: str, monitors: Iterable[str]) -> AdminEntry | None:
+        """Return what holds for a backend of a pool, which these monitors probe."""
+        return admin_of_backend(self._entries, pool.name, backend, monitors)
+
+    def of_check(self, check: Check) -> AdminEntry | None:
+        """Return what holds for a check: its backend's state, its pool's, its monitor's."""
+        if not self._entries:
+            return None
+        return self.of_backend(check.pool, check.backend.key, (check.monitor.name,))
+
+    def put(self, key: AdminKey, entry: AdminEntry) -> None:
+        """Set a state, in the place of another."""
+        self._set[key] = entry
+        if self._journal is not None:
+            self._journal.keep_admin(key, entry)
+        why = f": {entry.reason}" if entry.reason else ""
+        self._tell(SET, key, f"{_words(key)} is set to {entry.state} by {entry.by}{why}")
+        self._renew()
+
+    def clear(self, key: AdminKey, *, by: str) -> bool:
+        """End a state that was set; return whether there was one."""
+        entry = self._set.get(key)
+        if entry is None:
+            return False
+        self._drop(key)
+        self._tell(ENDED, key, f"{_words(key)}: {entry.state} ended by {by}")
+        self._renew()
+        return True
+
+    def adopt(self, model: Model, windows: Iterable[MaintenanceWindow]) -> None:
+        """Go by another configuration; states of what is not in it any more are forgotten."""
+        self._model, self._windows = model, tuple(windows)
+        names = set(self._names())
+        for key in [key for key in self._set if key not in names]:
+            self._drop(key)
+        self.tick()
+        self._renew()
+
+    def tick(self) -> None:
+        """End what has run out, open and close windows; to be called every second or so."""
+        now = self._wall()
+        over = [key for key, each in self._set.items() if each.until is not None]
+        over = [key for key in over if (self._set[key].until or now) <= now]
+        for key in over:
+            entry = self._set[key]
+            self._drop(key)
+            self._tell(ENDED, key, f"{_words(key)}: {entry.state} ran out")
+        before, self._open = self._open, self._windows_at(now)
+        for key in self._open.keys() - before.keys():
+            why = self._open[key].reason
+            cause = f"{_words(key)} is in maintenance by the configuration"
+            self._tell(SET, key, f"{cause}: {why}" if why else cause)
+        for key in before.keys() - self._open.keys():
+            self._tell(ENDED, key, f"{_words(key)}: maintenance by the configuration ended")
+        if over or before.keys() != self._open.keys():
+            self._renew()
+
+    def save_all(self) -> None:
+        """Have every state written again."""
+        if self._journal is not None:
+            for key, entry in self._set.items():
+                self._journal.keep_admin(key, entry)
+
+    def has(self, key: AdminKey) -> bool:
+        """Return whether the configuration has what a state would be of."""
+        return key in set(self._names())
+
+    def _names(self) -> Iterator[AdminKey]:
+        for monitor in self._model.monitors:
+            yield MONITORS, monitor.name
+        for pool in self._model.pools:
+            yield POOLS, pool.name
+            for backend in pool.backends:
+                yield BACKENDS, backend.key
+                yield BACKENDS, f"{pool.name}/{backend.key}"
+
+    def _windows_at(self, now: float) -> dict[AdminKey, AdminEntry]:
+        found: dict[AdminKey, AdminEntry] = {}
+        for window in self._windows:
+            if not window.covers(now):
+                continue
+            before = self._open
+            entry = AdminEntry(
+                AdminState.MAINTENANCE, window.ends_at(now), window.reason, WINDOW, now
+            )
+            for kind, patterns in (
+                (POOLS, window.pools),
+                (MONITORS, window.monitors),
+                (BACKENDS, window.backends),
+            ):
+                names = (name for each, name in self._names() if each == kind) if patterns else ()
+                for name in selected(names, patterns):
+                    known = before.get((kind, name))
+                    found[kind, name] = entry._replace(at=known.at if known else now)
+        return found
+
+    def _drop(self, key: AdminKey) -> None:
+        del self._set[key]
+        if self._journal is not None:
+            self._journal.keep_admin(key, None)
+
+    def _renew(self) -> None:
+        self._entries = {**self._open, **self._set}
+        for follower in tuple(self._followers):
+            follower()
+
+    def _tell(self, kind: str, key: AdminKey, cause: str) -> None:
+        sort, name = key
+        pool = name if sort == POOLS else name.rpartition("/")[0] if sort == BACKENDS else None
+        self._note(kind, cause, pool=pool or None, monitor=name if sort == MONITORS else None)
+
+
+def _words(key: AdminKey) -> str:
+    kind, name = key
+    return f"{kind.removesuffix('s')} {name}"
