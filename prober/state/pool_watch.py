@@ -128,17 +128,19 @@ class PoolWatch:
 
     async def _look(self, pool: Pool, pace: Pace) -> PoolSummary:
         statuses, problems = list[Status](), list[BackendState]()
-        counts, disabled = dict.fromkeys(Status, 0), 0
+        counts, disabled, in_service = dict.fromkeys(Status, 0), 0, 0
         latest = 0.0
         for backend in self._store.backend_states(pool):
-            statuses.append(backend.status)
+            in_service += backend.in_service
+            if backend.counts:
+                statuses.append(backend.status)
             for state in backend.checks:
                 if state.check.monitor.enabled:
                     counts[state.status] += 1
                     latest = max(latest, state.since)
                 else:
                     disabled += 1
-            if backend.status is not Status.OK:
+            if backend.status is not Status.OK and backend.counts:
                 problems.append(backend)
             await pace.pause()
         bad = [
@@ -152,8 +154,8 @@ class PoolWatch:
             pool,
             pool_status(statuses),
             since,
-            len(statuses),
-            sum(status.in_service for status in statuses),
+            len(pool.backends),
+            in_service,
             counts,
             disabled,
             tuple(state.check.key for state in bad),
