@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 
 from prober.model.auth_settings import AUTH, Auth
-from prober.model.kinds import BOOLEAN, FILE, duration, list_of, text
+from prober.model.kinds import BOOLEAN, FILE, duration, list_of, matching, text
 from prober.model.listen_address import ADDRESS
-from prober.model.option import option, section
+from prober.model.option import Kind, option, section
 from prober.model.probe import Target
 from prober.model.reach import TargetRules
+from prober.model.tls_settings import HOST_NAME
 
 DAY = 86400.0
+_HOST = matching(rf"(?:\*\.)?{HOST_NAME}", "a host name such as prober.example or *.example")
+HOST_PATTERNS = list_of(
+    Kind(lambda value, outside: _HOST.read(value, outside).lower().removesuffix("."), _HOST.schema)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,12 @@ class Server:
     )
     auth: Auth | None = option(
         AUTH, default=None, doc="who may use the API; without it, anyone who can reach it"
+    )
+    allowed_hosts: tuple[str, ...] = option(
+        HOST_PATTERNS,
+        default=(),
+        doc="names that requests may use for prober in `Host`, besides IP addresses and "
+        "`localhost`; `*.` at the start stands for any subdomain",
     )
     web_config_file: str | None = option(
         FILE, default=None, doc="TLS, users and headers, in the format of the Prometheus exporters"

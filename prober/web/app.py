@@ -24,6 +24,7 @@ from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
     ACCESS,
+    CONNECTING_PATHS,
     LOOKING_ROUTES,
     OPEN_ROUTES,
     PUBLIC_ROUTES,
@@ -130,6 +131,7 @@ def make_app(
     app[ERROR_PAGES] = ErrorPages(pages, error_page)
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
+    app[CONNECTING_PATHS] = frozenset(each.path for each in ROUTES if each.connects)
     app[LOOKING_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.looks)
     for route in ROUTES:
         handler = _or_discovery(route.handler) if route.path == "/" else route.handler

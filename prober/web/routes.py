@@ -136,6 +136,6 @@ ROUTES = (
         "GET", "/badge/monitor/{name}.svg", get_monitor_badge, {200: "image/svg+xml"}, public=True
     ),
     Route("GET", "/static/{name}", get_static, {200: "text/plain", 304: "text/plain"}, public=True),
-    Route("GET", "/probe", get_probe, _PROBED, PROBE_QUERY),
+    Route("GET", "/probe", get_probe, _PROBED, PROBE_QUERY, connects=True),
     Route("GET", "/sd", get_sd, {200: "TargetGroups"}, SD_QUERY),
 )

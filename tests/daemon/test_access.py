@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -286,3 +287,23 @@ def test_few_descriptors_do_not_shut_it_up(tmp_path: Path) -> None:
             process.kill()
     assert [line["event"] for line in running.lines].count("too_many_connections") == 1
     assert not [line for line in lines if line["level"] == "error"]
+
+
+def test_the_names_for_prober_take_effect_on_reload(tmp_path: Path) -> None:
+    def status(running: Daemon) -> int:
+        request = Request(f"{running.url}/metrics", headers={"Host": "other.example"})
+        try:
+            with urlopen(request, timeout=PATIENCE) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            with error:
+                return error.code
+
+    content: dict[str, Any] = {"server": {"allowed_hosts": ["*.Prober.example."]}}
+    with daemon(content, tmp_path) as running:
+        assert status(running) == 403
+        content["server"]["allowed_hosts"].append("other.example")
+        (tmp_path / "prober.json").write_text(json.dumps(content))
+        assert running.get("/-/reload", method="POST")[0] == 200
+        assert status(running) == 200
+        assert running.stop() == 0

@@ -57,8 +57,9 @@ class Route(NamedTuple):
     `answers` has, for each status, the name of a schema, or the media type of an answer that is not
     JSON; an empty name means no body. `body` is the schema of the request. `public` routes need no
     authentication if `page.public` is set. A route that `looks` changes nothing, whatever its
-    method, so the role `read` is sufficient. Answers that every route with parameters or with a
-    name in its path can give (400, 404) are not listed.
+    method, so the role `read` is sufficient. A route that `connects` makes prober connect to an
+    address that the caller chooses, so pages of other sites must not use it. Answers that every
+    route with parameters or with a name in its path can give (400, 404) are not listed.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Route(NamedTuple):
     public: bool = False
     body: str | None = None
     looks: bool = False
+    connects: bool = False
 
 
 def describe(routes: Iterable[Route], version: str) -> JsonText:

@@ -23,7 +23,7 @@ from prober.web.server.client_limits import limits_of
 from prober.web.server.dialect import Dialect, dialect_of, root_of
 from prober.web.server.errors import Refused
 from prober.web.server.login_limits import Bucket, LoginLimits, peer_of
-from prober.web.server.origin import SAFE, why_foreign
+from prober.web.server.origin import SAFE, why_foreign, why_misnamed
 from prober.web.server.passwords import Passwords
 from prober.web.server.request_body import (
     BODY_LIMIT,
@@ -84,6 +84,7 @@ class Access:
     ) -> None:
         self.clock = clock
         self.attempts = LoginLimits(clock)
+        self.allowed_hosts: tuple[str, ...] = ()
         self.adopt(auth, endpoint or Endpoint())
 
     def adopt(self, auth: Auth | None, endpoint: Endpoint) -> None:
@@ -158,6 +159,8 @@ OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 """Those that do so while the page is public."""
 _CALLER = web.RequestKey("CALLER", str)
+CONNECTING_PATHS = web.AppKey("CONNECTING_PATHS", frozenset[str])
+"""Paths that make prober connect to a place of the caller's choice, whatever the method."""
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
 """Those that change nothing although their method says otherwise."""
 
@@ -199,12 +202,9 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     """Let a request through if whoever sends it may do what it asks for."""
     access, is_open = request.app[ACCESS], _is_open(request)
     check_expectation(request)
-    if not is_open:
+    if not _is_vital(request):
         _keep_to_the_rate(access)
-    host = request.headers.get(hdrs.HOST, "")
-    foreign = why_foreign(request.method, host, request.headers, identified=access.identifies)
-    if foreign:
-        raise Refused(403, foreign)
+        _refuse_the_foreign(request, access)
     if access.asks and not is_open:
         caller = await _caller(request, access)
         needed = Role.READ if _looks(request) else Role.WRITE
@@ -244,6 +244,25 @@ def _is_open(request: web.Request) -> bool:
     if (method, path) in request.app[PUBLIC_ROUTES] and request.app[FACADE].front().public:
         return True
     return method == hdrs.METH_GET and root_of(request) is not None
+
+
+def _is_vital(request: web.Request) -> bool:
+    """Return whether a request asks no more than whether prober lives and is ready."""
+    return request.method in SAFE and request.path in OPEN_PATHS
+
+
+def _refuse_the_foreign(request: web.Request, access: Access) -> None:
+    """Refuse what a page of another site has sent, or sent under a name that is not ours."""
+    host = request.headers.get(hdrs.HOST, "")
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource else ""
+    wrong = why_misnamed(
+        host, request.headers, identified=access.identifies, allowed=access.allowed_hosts
+    ) or why_foreign(
+        request.method, host, request.headers, connects=path in request.app[CONNECTING_PATHS]
+    )
+    if wrong:
+        raise Refused(403, wrong)
 
 
 def _keep_to_the_rate(access: Access) -> None:

@@ -1,9 +1,12 @@
-"""Requests that a page of another site makes a browser send: they must not change anything.
+"""Requests that a page of another site makes a browser send, and names that lead to prober.
 
-A browser says where a page comes from in `Origin` and `Sec-Fetch-Site`. Programs send neither.
+A browser says where a page comes from in `Origin` and `Sec-Fetch-Site`; programs send neither.
+Over plain HTTP it says so only for requests that change something, and a site can point its own
+name at any address (DNS rebinding): what it then sends looks as if it came from here, but for the
+name in `Host`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -12,31 +15,62 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _OURS = ("same-origin", "none")  # none: the user's own doing, such as an address typed in
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_BROWSERS = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Referer", "Accept-Language")
+"""Headers of browsers; no script can do without the last one."""
+
+
+def why_misnamed(
+    host: str, headers: Mapping[str, str], *, identified: bool, allowed: Iterable[str]
+) -> str | None:
+    """Return why a request is refused for the name in its Host header, or None.
+
+    Args:
+        host: The Host header; empty if there is none, as programs of old do it.
+        headers: The headers; names in any case.
+        identified: Whether callers must show who they are, which a page that has given its own
+            name our address cannot.
+        allowed: The names of `server.allowed_hosts`, in lower case. If there are any, no others
+            are accepted from anybody.
+    """
+    names = tuple(allowed)
+    if not host or _is_here(host, names):
+        return None
+    if not names and (identified or not any(each in headers for each in _BROWSERS)):
+        return None
+    who = "" if names else "for a browser, without server.auth: "
+    return (
+        f"{who}{host[:100]!r} is neither an IP address nor localhost nor a name in "
+        "server.allowed_hosts"
+    )
 
 
 def why_foreign(
-    method: str, host: str, headers: Mapping[str, str], *, identified: bool
+    method: str, host: str, headers: Mapping[str, str], *, connects: bool = False
 ) -> str | None:
     """Return why a request is refused as that of another site's page, or None.
 
     Args:
         method: The method.
-        host: What the browser thinks that it talks to.
+        host: The Host header: what the browser thinks that it talks to.
         headers: The headers; names in any case.
-        identified: Whether callers must show who they are. Where they need not, a page could give
-            its own name our address, and so seem to come from here: a browser then has to call us
-            by address.
+        connects: Whether prober connects to a place of the caller's choice, which is more than a
+            look, whatever the method.
     """
+    if method in SAFE and not connects:
+        return None
     origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
-    if method in SAFE or (origin is None and site is None):
+    if origin is None and site is None:
+        if method in SAFE and any(each in headers for each in _BROWSERS):
+            return (
+                "a browser does not say over plain HTTP which page this comes from; use HTTPS, "
+                "localhost, or a program such as curl"
+            )
         return None
     if site is not None and site not in _OURS:
-        return "a page of another site must not change anything here"
+        return "a page of another site must not do this here"
     hidden = origin == "null" and site == "same-origin"  # a form of ours: we send no referrer
     if origin is not None and not hidden and not _is_at(origin, host):
-        return "a page of another site must not change anything here"
-    if not identified and not _is_address(host):
-        return "without server.auth, a browser can only change something at an IP address"
+        return "a page of another site must not do this here"
     return None
 
 
@@ -50,9 +84,17 @@ def _is_at(origin: str, host: str) -> bool:
     return theirs.hostname is not None and theirs.hostname == ours.hostname and len({*ports}) == 1
 
 
-def _is_address(host: str) -> bool:
+def _is_here(host: str, allowed: tuple[str, ...]) -> bool:
+    """Return whether this is an address, or a name that only its owner can point at us."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or bool(ip_address(name))
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name in allowed:
+        return True
+    if any(each.startswith("*.") and name.endswith(each[1:]) for each in allowed):
+        return True
+    try:
+        return bool(ip_address(name))
     except ValueError:
         return False

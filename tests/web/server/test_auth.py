@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -91,8 +92,10 @@ async def guarded(
     world.configure(monitor("web", "10.0.0.1:80"))
     monkeypatch.setattr(app_module, "DIALECTS", (*DIALECTS, FAKE))
 
-    async def start(auth: Auth | None = AUTH, endpoint: Endpoint | None = None) -> Client:
-        return await connect(access=Access(auth, endpoint, lambda: world.clock))
+    async def start(
+        auth: Auth | None = AUTH, endpoint: Endpoint | None = None, **more: Any
+    ) -> Client:
+        return await connect(access=Access(auth, endpoint, lambda: world.clock), **more)
 
     return start
 
@@ -303,6 +306,48 @@ async def test_more_requests_than_are_allowed_are_turned_away(
     assert (await client.get("/-/healthy")).status == 200
     world.clock += 60
     assert (await client.get("/metrics")).status == 200
+
+
+async def test_only_what_tells_that_prober_lives_is_beyond_the_limit(
+    guarded: Connect, world: World
+) -> None:
+    """Whatever else needs no credentials is counted: a public page, badges, files, discovery."""
+    client = await guarded(
+        AUTH,
+        Endpoint(rate_limit=RateLimit(interval=60.0, burst=1)),
+        front=lambda: PageSettings(public=True),
+    )
+    for method, path in (
+        *(("GET", each.path) for each in ROUTES if each.public),
+        *(("GET", path) for path in ("/v2.0", "/v2/", "/v3", "/", "/nothing")),
+        ("POST", "/v3/auth/tokens"),
+        ("OPTIONS", "/metrics"),
+    ):
+        world.clock += 600
+        assert (await client.request(method, there(path))).status != 429, path
+        assert (await client.request(method, there(path))).status == 429, path
+        for vital in OPEN_PATHS:
+            assert (await client.get(vital)).status != 429
+            assert (await client.head(vital)).status != 429
+
+
+async def test_a_name_that_was_pointed_at_us_opens_nothing(guarded: Connect) -> None:
+    client = await guarded(None)
+    rebound = {"Host": "evil.example:7762", "Accept-Language": "en"}
+    for method, path, _ in ASKED:
+        response = await client.request(method, there(path), headers=rebound)
+        assert response.status == (200 if path in OPEN_PATHS else 403), path
+        response.close()
+    assert (await client.get("/metrics", headers={"Host": "prober.internal"})).status == 200
+
+
+async def test_a_page_of_another_site_makes_nobody_probe(guarded: Connect) -> None:
+    client = await guarded(None)
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Accept-Language": "en"}):
+        for method in ("GET", "HEAD"):
+            response = await client.request(method, "/probe?target=127.0.0.1:1", headers=headers)
+            assert response.status == 403
+    assert (await client.get("/probe?target=127.0.0.1:1")).status == 404  # it is off here
 
 
 async def test_headers_of_the_web_file_are_in_every_answer(guarded: Connect) -> None:
