@@ -61,7 +61,7 @@ class GatedPool(NamedTuple):
     @property
     def healthy(self) -> int:
         """The number of backends in service."""
-        return sum(status.in_service for status in self.state.statuses)
+        return sum(each.in_service for each in self.state.backends)
 
 
 class GatedOne(NamedTuple):
@@ -79,11 +79,13 @@ class GatedOne(NamedTuple):
     @property
     def held(self) -> bool:
         """Whether the last known status applies."""
-        return self.status is Status.UNKNOWN and self.known is not None
+        return self.admin is None and self.status is Status.UNKNOWN and self.known is not None
 
     @property
     def in_service(self) -> bool:
-        """Whether it is in service, or was when its status was last known."""
+        """Whether it is in service, or was when its status was last known; an admin state wins."""
+        if self.admin is not None:
+            return self.admin.state.in_service
         return bool(self.known) if self.status is Status.UNKNOWN else self.status.in_service
 
 
