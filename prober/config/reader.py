@@ -1,14 +1,13 @@
 """Reads the configuration as a whole: files in, one model out, or all of their problems."""
 
-import gc
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from prober.config import garbage
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
@@ -138,7 +137,7 @@ def parse(
     matches: Matches | None = None,
 ) -> Config:
     """Read the text of a configuration; raise `ConfigError` with all problems."""
-    with _without_collecting():
+    with garbage.paused():
         reading = _Reading(outside, vet, vet_server, matches or Disk().matches)
         server = reading.main_file(content, source)
         model = reading.model()
@@ -160,18 +159,6 @@ def parse(
             outputs=tuple(reading.outputs),
             maintenance=reading.maintenance,
         )
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Keep the garbage collector from scanning a growing heap repeatedly."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)

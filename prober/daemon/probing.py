@@ -1,7 +1,6 @@
 """The probing half of the daemon: what probes, what it finds, and the configuration of both."""
 
 import asyncio
-import gc
 import logging
 import socket
 import time
@@ -13,6 +12,7 @@ import structlog
 
 from prober import __version__
 from prober.config.changes import Changes
+from prober.config.garbage import Tidier
 from prober.config.reader import Config
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TIDY_AFTER = 5_000
-"""Probes after which what they left in memory is looked at for garbage. Python waits until more was
-made than freed, which a result that replaces another does not change: with 100,000 checks there
-would be so much by then that one look took 0.2 s."""
 MOST_ON_DEMAND = 64
 """Probes on demand under way at once; where descriptors are scarce, an eighth of all probes."""
 
@@ -72,7 +68,7 @@ class Prober:
     ) -> None:
         self.config = config
         self._loop = loop
-        self._tidied = 0  # how many probes had started when memory was last looked at
+        self._tidier = Tidier(lambda: sum(self.vitals.schedule_lags.counts))
         self._looking: asyncio.TimerHandle | None = None
         self._ticker = Ticker(
             clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_tick
@@ -273,13 +269,7 @@ class Prober:
         if late > GAP:
             log.warning("stood_still", seconds=round(late, 3))
             self.store.note(STOOD_STILL, f"prober stood still for {took(late)}")
-        self._tidy()
-
-    def _tidy(self) -> None:
-        started = sum(self.vitals.schedule_lags.counts)
-        if started - self._tidied >= TIDY_AFTER:
-            self._tidied = started
-            gc.collect(1)
+        self._tidier.tidy()
 
     def _load_changed(self) -> None:
         """Say that an overload began or ended."""

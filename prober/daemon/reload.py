@@ -1,7 +1,6 @@
 """Reloading: by signal, over HTTP or because a file changed; one at a time, and all or nothing."""
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -10,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from prober.config import garbage
 from prober.config.changes import Changes, changes
 from prober.config.disk import FileHashes
 from prober.config.reader import Config
@@ -243,7 +243,7 @@ class Reloader:
         if objection:
             return [objection]
         await self._live.apply(edited.config, difference)
-        gc.freeze()  # the new model stays for good: the collector need not walk it
+        garbage.keep()
         self._edits.settle(edited)
         self._adopted(config)
         if cause:

@@ -1,7 +1,6 @@
 """The daemon: wires the floors together, serves until it is told to stop."""
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -12,6 +11,7 @@ from functools import partial
 import structlog
 from aiohttp import web
 
+from prober.config import garbage
 from prober.config.disk import FileHashes
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
@@ -189,7 +189,7 @@ class _Daemon:
     async def _work(self, traces: FileHashes | None, stop: asyncio.Event) -> None:
         vitals = self._prober.vitals
         vitals.ready = True
-        _free_the_collector()
+        garbage.settle()
         if self._prober.config.server.state_dir is None:
             log.info("state_in_memory_only")
         log.info("ready", checks=len(self._prober.store))
@@ -225,11 +225,3 @@ def _probe_limit() -> int:
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return max(8, (hard - SPARE_DESCRIPTORS) // 2)
-
-
-def _free_the_collector() -> None:
-    """Keep the garbage collector away from what stays for good; let it seldom look at all else."""
-    gc.collect()
-    gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, 1000)
