@@ -25,7 +25,7 @@ ROOMS = {
     "logs": {"model"},
     "systemd": {"model", "state"},
     "demo": {"model", "protocols", "config"},
-    "web.server": {"model", "edits", "state"},
+    "web.server": {"model", "outputs", "edits", "state", "blackbox"},
     "web.api": {"model", "probes", "outputs", "edits", "state", "blackbox", "web.server"},
     "web.metrics": {"model", "protocols", "probes", "state", "web.server"},
     "web.page": {"model", "probes", "state", "web.server", "web.api"},

@@ -9,7 +9,7 @@ import structlog
 
 from prober.config.reader import Config
 from prober.model.probe import Target
-from prober.web.server.auth import Access
+from prober.web.server.callers import Access
 from prober.web.server.client_limits import Limits
 from prober.web.server.serving_tls import RenewedContext
 

@@ -215,7 +215,7 @@ class Prober:
         """Let a check be probed now; see `Scheduler.probe_now`."""
         return self._scheduler.probe_now(key, tell)
 
-    def front(self) -> PageSettings:
+    def page(self) -> PageSettings:
         """Return how the page is to show itself."""
         return PageSettings(self.config.page.title, self.config.page.public)
 

@@ -27,9 +27,9 @@ from prober.engine.handshake import vet
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
 from prober.systemd.service import SystemdService
-from prober.web.api.on_demand import OnDemand
 from prober.web.app import end_streams, make_app
 from prober.web.server.listener import Listener
+from prober.web.server.services import Services
 
 log = structlog.get_logger()
 
@@ -123,7 +123,7 @@ class _Daemon:
             adopted=self._adopt,
             around=self._service.reloading,
         )
-        self._app = self._make_app()
+        self._app = make_app(self._services())
 
     async def _tick_admin_states(self) -> None:
         while True:
@@ -144,23 +144,22 @@ class _Daemon:
         bound = self._prober.guard.listeners or self._addresses
         return f"{scheme}://{bound[0]}"
 
-    def _make_app(self) -> web.Application:
+    def _services(self) -> Services:
         prober = self._prober
-        return make_app(
-            prober.store,
-            prober.vitals,
-            clock=time.monotonic,
+        return Services(
+            store=prober.store,
+            vitals=prober.vitals,
+            known=prober.known,
             wall=time.time,
-            reload=self.reloader.reload,
+            clock=time.monotonic,
             history=prober.history,
-            editor=self._editing,
-            edits=self._editing,
-            on_demand=OnDemand(prober.on_demand.answer) if prober.on_demand else None,
             access=self._entrance.access,
+            page=prober.page,
+            editor=self._editing,
+            reload=self.reloader.reload,
             allows_reload=lambda: allows_reload(prober.config, self._addresses),
             probe_now=prober.probe_now,
-            front=prober.front,
-            known=prober.known,
+            probe_on_demand=prober.on_demand.answer if prober.on_demand else None,
             discovery=lambda: self._outputs.discovery,
         )
 

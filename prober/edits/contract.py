@@ -55,12 +55,8 @@ class Editor(Protocol):
     async def delete_pool(self, pool: Pool) -> None:
         """Remove a pool that no monitor uses; `Conflict` while one does."""
 
-
-class Edits(Protocol):
-    """The edits that stand beside the configuration file."""
-
     def edits(self) -> Iterable[Mapping[str, Any]]:
-        """Return each of them, secrets masked, `at` in unix seconds."""
+        """Return each edit that there is, secrets masked, `at` in unix seconds."""
 
     async def take_back(self, kind: str, identifier: str) -> bool:
         """Undo an edit, and return whether there was one; raise `Conflict` if it is needed."""

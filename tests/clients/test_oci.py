@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from prober.model.status import Reason
 from prober.web.server.errors import Refused
 from prober.web.server.signatures import BadSignature, SignedRequest, claim_oracle
+from tests.web.dialects.editing import FakeEditor
 from tests.web.dialects.oracle.conftest import oracle_world
-from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import World
 
 os.environ["OCI_SDK_DEFAULT_CIRCUITBREAKER_ENABLED"] = "false"  # read when the SDK is imported
@@ -49,7 +49,7 @@ class Prober:
 
     def __init__(self) -> None:
         self.world = World()
-        self.editor: WorldEditor = oracle_world(self.world)
+        self.editor: FakeEditor = oracle_world(self.world)
         self.asked: list[SignedRequest] = []
         self.spoil: list[int] = []
         self.url = ""
@@ -287,7 +287,7 @@ async def test_an_edit_whose_answer_is_lost_is_made_once(prober: Prober, lost: l
     assert done.status == 204
     assert len(prober.asked) == len(lost) + 1
     assert len({request.headers["opc-retry-token"] for request in prober.asked}) == 1
-    assert len(prober.editor.edits) == 1
+    assert len(prober.editor.patches) == 1
 
 
 async def test_an_edit_of_an_old_version_is_refused(prober: Prober) -> None:

@@ -34,6 +34,7 @@ from prober.probes.http import HttpProbe
 from prober.state.store import CheckState
 from prober.web.app import make_app
 from prober.web.server.request_body import BODY_LIMIT
+from prober.web.server.services import Services
 from tests.running import PATIENCE, Daemon, daemon, free_port, listener, prober
 from tests.web.conftest import Client
 
@@ -130,12 +131,14 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
     app = make_app(
-        world.store,
-        world.prober.vitals,
-        clock=time.monotonic,
-        wall=time.time,
-        editor=world.editing,
-        edits=world.editing,
+        Services(
+            store=world.store,
+            vitals=world.prober.vitals,
+            known=world.prober.known,
+            clock=time.monotonic,
+            wall=time.time,
+            editor=world.editing,
+        )
     )
     async with TestClient(TestServer(app)) as connected:
         yield connected

@@ -23,7 +23,8 @@ from prober.model.kinds import Secret
 from prober.model.status import Reason
 from prober.state.database import Database
 from prober.web.app import make_app
-from prober.web.server.auth import Access
+from prober.web.server.callers import Access
+from prober.web.server.services import Services
 from tests.edits.test_editor import FILE, World
 from tests.engine.targets import PATIENCE
 from tests.fuzz.stored import scratch
@@ -146,12 +147,14 @@ class _Edited:
         world.edits.start()
         self._server, self._port = await _start(
             make_app(
-                world.store,
-                world.prober.vitals,
-                clock=time.monotonic,
-                wall=time.time,
-                editor=world.editing,
-                edits=world.editing,
+                Services(
+                    store=world.store,
+                    vitals=world.prober.vitals,
+                    known=world.prober.known,
+                    clock=time.monotonic,
+                    wall=time.time,
+                    editor=world.editing,
+                )
             )
         )
 

@@ -98,6 +98,6 @@ def kept_world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def shown(kept_world: World, serve: Serve) -> Served:
     """Serve the world of the pictures."""
-    served = serve(kept_world, front=lambda: PageSettings("shop.example"))
+    served = serve(kept_world, page=lambda: PageSettings("shop.example"))
     served.do(lambda: showcase(kept_world))
     return served

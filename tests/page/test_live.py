@@ -153,7 +153,7 @@ def test_the_page_for_everybody_is_alive_without_the_stream(
     world: World, serve: Serve, open_page: Open
 ) -> None:
     world.configure(monitor("web", "10.0.0.1:80"))
-    served = serve(world, front=lambda: PageSettings(public=True))
+    served = serve(world, page=lambda: PageSettings(public=True))
     page = open_page(served.url)
     link(page, "live")
     served.do(lambda: world.record("web", "10.0.0.1:80", times=2))

@@ -4,9 +4,9 @@ import re
 
 from prober.state.events import CAPACITY
 from prober.web.api.native import EVENTS_PAGE, PAGE
-from prober.web.app import HEARTBEAT
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.routes import ROUTES
+from prober.web.server.services import HEARTBEAT
 from tests import ROOT
 from tests.web.world import World
 

@@ -268,7 +268,7 @@ async def test_the_reader_chooses_the_theme(mixed: World, client: Client) -> Non
 
 
 async def test_in_public_there_are_names_and_statuses_only(mixed: World, connect: Connect) -> None:
-    client = await connect(front=lambda: PageSettings("Our doors", public=True))
+    client = await connect(page=lambda: PageSettings("Our doors", public=True))
     mixed.vitals.name = "secret-host"
     response = await client.get("/")
     text = await response.text()
@@ -285,7 +285,7 @@ async def test_in_public_there_are_names_and_statuses_only(mixed: World, connect
 async def test_in_public_an_address_cannot_be_guessed_by_searching(
     mixed: World, connect: Connect
 ) -> None:
-    client = await connect(front=lambda: PageSettings(public=True))
+    client = await connect(page=lambda: PageSettings(public=True))
     assert (await read(client, "/?q=10.0.0.2")).rows() == []
     assert (await read(client, "/?q=bad")).rows() == ["bad 1"]
 

@@ -1,6 +1,5 @@
 """A prober without an engine: real state, fed by hand, on clocks that stand still."""
 
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -13,9 +12,11 @@ from prober.probes import PROBE_TYPES
 from prober.state.database import Database
 from prober.state.history import History
 from prober.state.journal import Journal
+from prober.state.last_known import LastKnown
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
+from prober.web.server.services import Services
 
 WALL = 1_800_000_000.25
 NOW = "2027-01-15T08:00:00.250Z"
@@ -85,14 +86,16 @@ class World:
 
     def app(self, **more: Any) -> web.Application:
         """Return the application that shows this world."""
-        clock: Callable[[], float] = lambda: self.clock  # noqa: E731  (a clock)
         return make_app(
-            self.store,
-            self.vitals,
-            clock=clock,
-            wall=lambda: self.wall,
-            history=self.history,
-            **more,
+            Services(
+                store=self.store,
+                vitals=self.vitals,
+                known=LastKnown(self.store, wall=lambda: self.wall),
+                wall=lambda: self.wall,
+                clock=lambda: self.clock,
+                history=self.history,
+                **more,
+            )
         )
 
     def wait(self, seconds: float) -> None:

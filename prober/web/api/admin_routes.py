@@ -17,7 +17,7 @@ from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response
 from prober.web.server.query import normal_key, read_query
-from prober.web.server.services import CLOCKS, STORE
+from prober.web.server.services import services_of
 
 _STATE = choice(*AdminState)
 _SPAN = duration(1, LONGEST)
@@ -29,7 +29,7 @@ _KEYS = ("state", "until", "reason", "by")
 async def get_admin(request: web.Request) -> web.Response:
     """What operators decided: every admin state that holds now."""
     read_query(request)
-    entries = request.app[STORE].admin.entries
+    entries = services_of(request).store.admin.entries
     return await ADMIN_ENTRIES.document(None, admin=map(NamedEntry._make, sorted(entries.items())))
 
 
@@ -40,17 +40,17 @@ async def put_admin(request: web.Request) -> web.Response:
     named `address:port`, in all pools, or `pool/address:port`.
     """
     key = _asked(request)
-    now = request.app[CLOCKS].wall()
+    now = services_of(request).wall()
     caller = caller_name(request)
     entry = read_entry(await read_object(request), now=now, by=caller or "api")
-    request.app[STORE].admin.put(key, entry)
+    services_of(request).store.admin.put(key, entry)
     return json_response(ADMIN_ENTRY.render(NamedEntry(key, entry)))
 
 
 async def delete_admin(request: web.Request) -> web.Response:
     """End an admin state that was set."""
     key = _asked(request)
-    if not request.app[STORE].admin.clear(key, by=caller_name(request) or "api"):
+    if not services_of(request).store.admin.clear(key, by=caller_name(request) or "api"):
         raise Refused(404, f"no admin state is set for {key[0]} {key[1]!r}")
     return web.Response(status=204)
 
@@ -63,7 +63,9 @@ def _asked(request: web.Request) -> AdminKey:
     if kind == BACKENDS:
         pool, slash, backend = name.rpartition("/")
         name = f"{pool}{slash}{normal_key(backend)}"
-    if kind not in (BACKENDS, POOLS, MONITORS) or not request.app[STORE].admin.has((kind, name)):
+    if kind not in (BACKENDS, POOLS, MONITORS) or not services_of(request).store.admin.has(
+        (kind, name)
+    ):
         raise Refused(404, f"there is no {kind.removesuffix('s')} {name!r}")
     return kind, name
 

@@ -14,13 +14,13 @@ from prober.model.option import Rejected, dotted, options_of
 from prober.model.pool import Pool
 from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.state.pace import Pace
-from prober.web.api.event_shapes import EDITS as EDITS_SHAPE
+from prober.web.api.event_shapes import EDITS
 from prober.web.api.native import monitor_of, pool_of, written_pool
-from prober.web.server.editing import EDITS, editor_of
+from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response
 from prober.web.server.query import read_query
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 _JSON = ("application/json", "application/merge-patch+json")
 
@@ -34,7 +34,7 @@ async def put_monitor(request: web.Request) -> web.Response:
     editor = _asked(request)
     name = request.match_info["name"]
     definition = await _definition(request, name)
-    monitor = request.app[STORE].monitors.get(name)
+    monitor = services_of(request).store.monitors.get(name)
     with _refusals():
         if monitor is None:
             made = await editor.create_monitor(_given(definition))
@@ -70,7 +70,7 @@ async def put_pool(request: web.Request) -> web.Response:
     editor = _asked(request)
     name = request.match_info["name"]
     definition = await _definition(request, name)
-    pool = request.app[STORE].pools.get(name)
+    pool = services_of(request).store.pools.get(name)
     with _refusals():
         if pool is None:
             new = await editor.create_pool(_given(definition))
@@ -102,17 +102,16 @@ async def delete_pool(request: web.Request) -> web.Response:
 async def get_edits(request: web.Request) -> web.Response:
     """The edits in addition to the configuration file; secrets are masked."""
     read_query(request)
-    edits = request.app.get(EDITS)
-    return await EDITS_SHAPE.document(None, edits=edits.edits() if edits else ())
+    editor = services_of(request).editor
+    return await EDITS.document(None, edits=editor.edits() if editor else ())
 
 
 async def delete_edit(request: web.Request) -> web.Response:
     """Revert an edit, so that the definition in the configuration file applies again."""
-    _asked(request)
+    editor = _asked(request)
     kind, identifier = request.match_info["kind"], request.match_info["id"]
-    edits = request.app.get(EDITS)
     with _refusals():
-        if edits is None or not await edits.take_back(kind, identifier):
+        if not await editor.take_back(kind, identifier):
             raise Refused(404, f"there is no edit of {kind} {identifier!r}")
     return web.Response(status=204)
 
@@ -173,7 +172,7 @@ def _created(response: web.Response, request: web.Request) -> web.Response:
 
 
 async def _pool_response(request: web.Request, pool: Pool, status: int = 200) -> web.Response:
-    return json_response(await written_pool(request.app[STORE], pool, Pace()), status)
+    return json_response(await written_pool(services_of(request).store, pool, Pace()), status)
 
 
 @contextmanager

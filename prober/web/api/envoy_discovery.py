@@ -1,24 +1,14 @@
 """`POST /v3/discovery:endpoints`: endpoint discovery for Envoy; needs an `envoy_eds` output."""
 
 import json
-from collections.abc import Callable
-from typing import NamedTuple
 
 from aiohttp import web
 
-from prober.outputs.envoy_eds import DiscoveryRefused, EndpointDiscovery
+from prober.outputs.envoy_eds import DiscoveryRefused
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response
 from prober.web.server.query import read_query
-
-
-class DiscoverySource(NamedTuple):
-    """The source of answers for Envoy; None while no output of this type is configured."""
-
-    current: Callable[[], EndpointDiscovery | None]
-
-
-DISCOVERY = web.AppKey("DISCOVERY", DiscoverySource)
+from prober.web.server.services import services_of
 
 
 async def discover_endpoints(request: web.Request) -> web.Response:
@@ -28,7 +18,7 @@ async def discover_endpoints(request: web.Request) -> web.Response:
     answer waits for up to 30 s, and then is 304.
     """
     read_query(request)
-    discovery = request.app[DISCOVERY].current()
+    discovery = services_of(request).discovery()
     if discovery is None:
         raise Refused(404, "no output of type envoy_eds is configured")
     try:

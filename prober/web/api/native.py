@@ -48,7 +48,7 @@ from prober.web.server.query import (
     since,
     whole_number,
 )
-from prober.web.server.services import CLOCKS, KNOWN, LIFECYCLE, STORE, VITALS
+from prober.web.server.services import services_of
 
 PAGE = 1000
 """Checks per page: the default and the maximum."""
@@ -79,12 +79,12 @@ GATE_QUERY = (whole_number("min_healthy", 0, 10**9, "number of healthy backends 
 async def get_status(request: web.Request) -> web.Response:
     """An overview of all load balancers and pools, and prober itself."""
     read_query(request)
-    store, statuses, pace = request.app[STORE], Statuses(), Pace()
+    store, statuses, pace = services_of(request).store, Statuses(), Pace()
     model = store.model
     for _ in statuses.gather(store):
         await pace.pause()
     return await OVERVIEW.document(
-        Glance(statuses, request.app[VITALS], checks=len(store)),
+        Glance(statuses, services_of(request).vitals, checks=len(store)),
         load_balancers=statuses.load_balancers.items(),
         pools=(PoolInShort(pool, statuses) for pool in model.pools),
     )
@@ -94,9 +94,9 @@ async def get_checks(request: web.Request) -> web.Response:
     """Checks, ordered by monitor and backend."""
     query = read_query(request, *CHECKS_QUERY)
     limit = query["limit"] or PAGE
-    store = request.app[STORE]
+    store = services_of(request).store
     found = await _select(store, query, limit + 1)
-    now = request.app[CLOCKS].now()
+    now = services_of(request).now()
     next_marker = marker_of(*found[limit - 1].check.key) if found[limit:] else None
     return await CHECKS.document(
         next_marker, checks=(CheckAt(s, now, store.admin.of_check(s.check)) for s in found[:limit])
@@ -132,16 +132,16 @@ async def get_check(request: web.Request) -> web.Response:
     read_query(request)
     state = check_of(request)
     uptime = await uptime_of(request, state.check.key)
-    admin = request.app[STORE].admin.of_check(state.check)
+    admin = services_of(request).store.admin.of_check(state.check)
     return json_response(
-        CHECK_IN_FULL.render(CheckAt(state, request.app[CLOCKS].now(), admin, uptime))
+        CHECK_IN_FULL.render(CheckAt(state, services_of(request).now(), admin, uptime))
     )
 
 
 async def get_monitors(request: web.Request) -> web.Response:
     """The effective configuration of all monitors; secrets are masked."""
     read_query(request)
-    return await MONITORS.document(None, monitors=request.app[STORE].model.monitors)
+    return await MONITORS.document(None, monitors=services_of(request).store.model.monitors)
 
 
 async def get_monitor(request: web.Request) -> web.Response:
@@ -153,7 +153,7 @@ async def get_monitor(request: web.Request) -> web.Response:
 def monitor_of(request: web.Request) -> Monitor:
     """Return the monitor in the path, or raise `Refused`."""
     name = request.match_info["name"]
-    monitor = request.app[STORE].monitors.get(name)
+    monitor = services_of(request).store.monitors.get(name)
     if monitor is None:
         raise Refused(404, f"there is no monitor {name!r}")
     return monitor
@@ -162,7 +162,7 @@ def monitor_of(request: web.Request) -> Monitor:
 async def get_pools(request: web.Request) -> web.Response:
     """All pools, with the statuses of their backends."""
     read_query(request)
-    store, pace = request.app[STORE], Pace()
+    store, pace = services_of(request).store, Pace()
     pools = [await written_pool(store, pool, pace) for pool in store.model.pools]
     return await POOLS.document(None, pools=pools)
 
@@ -170,7 +170,7 @@ async def get_pools(request: web.Request) -> web.Response:
 async def get_pool(request: web.Request) -> web.Response:
     """One pool, with the statuses of its backends."""
     read_query(request)
-    return json_response(await written_pool(request.app[STORE], pool_of(request), Pace()))
+    return json_response(await written_pool(services_of(request).store, pool_of(request), Pace()))
 
 
 async def written_pool(store: Store, pool: Pool, pace: Pace) -> JsonText:
@@ -190,7 +190,7 @@ async def _backend_states(store: Store, pool: Pool, pace: Pace) -> list[BackendS
 def pool_of(request: web.Request) -> Pool:
     """Return the pool in the path, or raise `Refused`."""
     name = request.match_info["name"]
-    pool = request.app[STORE].pools.get(name)
+    pool = services_of(request).store.pools.get(name)
     if pool is None:
         raise Refused(404, f"there is no pool {name!r}")
     return pool
@@ -208,7 +208,7 @@ async def get_events(request: web.Request) -> web.Response:
         after=query["to"],
     )
     start = query["since"]
-    events = request.app[STORE].events.newest_first(*query["marker"] or ())
+    events = services_of(request).store.events.newest_first(*query["marker"] or ())
     fitting = (each for each in events if _is_since(each, start) and wanted.allows(each))
     found = list(islice(fitting, limit + 1))
     if len(found) <= limit:
@@ -233,7 +233,7 @@ async def get_gate(request: web.Request) -> web.Response:
     """
     asked = read_query(request, *GATE_QUERY)["min_healthy"]
     pool = pool_of(request)
-    state = PoolState(pool, await _backend_states(request.app[STORE], pool, Pace()))
+    state = PoolState(pool, await _backend_states(services_of(request).store, pool, Pace()))
     gated = GatedPool(state, 1 if asked is None else asked)
     return json_response(GATE.render(gated), 200 if gated.healthy >= gated.min_healthy else 503)
 
@@ -246,16 +246,16 @@ async def get_backend_gate(request: web.Request) -> web.Response:
     """
     read_query(request)
     name, key = request.match_info["pool"], normal_key(request.match_info["backend"])
-    pool = request.app[STORE].pools.get(name)
+    pool = services_of(request).store.pools.get(name)
     backends = pool.backends if pool else ()
     backend = next((each for each in backends if key in (each.key, each.name)), None)
     if pool is None or backend is None:
         raise Refused(404, f"there is no backend {key!r} in a pool {name!r}")
-    checks = request.app[STORE].checks_of(pool, backend)
+    checks = services_of(request).store.checks_of(pool, backend)
     status = backend_status(each.status for each in checks if each.check.monitor.enabled)
-    known = request.app[KNOWN].of(pool, backend)
+    known = services_of(request).known.of(pool, backend)
     monitors = [each.check.monitor.name for each in checks]
-    admin = request.app[STORE].admin.of_backend(pool, backend.key, monitors)
+    admin = services_of(request).store.admin.of_backend(pool, backend.key, monitors)
     gated = GatedOne(name, backend.key, status, known and known.status.in_service, admin)
     return _gate_response(BACKEND_GATE.render(gated), gated)
 
@@ -268,7 +268,7 @@ async def get_check_gate(request: web.Request) -> web.Response:
     """
     read_query(request)
     state = check_of(request)
-    admin = request.app[STORE].admin.of_check(state.check)
+    admin = services_of(request).store.admin.of_check(state.check)
     gated = GatedOne(*state.check.key, state.status, state.health.online, admin)
     return _gate_response(CHECK_GATE.render(gated), gated)
 
@@ -282,7 +282,7 @@ def _gate_response(shown: Json, gated: GatedOne) -> web.Response:
 
 async def get_healthy(request: web.Request) -> web.Response:
     """Whether prober itself is alive: it answers, and its schedule advances."""
-    wrong = await examine(request.app[VITALS], request.app[CLOCKS].clock)
+    wrong = await examine(services_of(request).vitals, services_of(request).clock)
     if wrong is None:
         return web.Response(text="Healthy\n")
     return web.Response(text=f"Unhealthy: {wrong}\n", status=503)
@@ -293,7 +293,7 @@ async def get_ready(request: web.Request) -> web.Response:
 
     An overloaded prober is still ready: its statuses are true, and less traffic would not help.
     """
-    vitals = request.app[VITALS]
+    vitals = services_of(request).vitals
     if not vitals.ready:
         return web.Response(text="Not ready\n", status=503)
     if overload := vitals.load.overload:
@@ -303,14 +303,14 @@ async def get_ready(request: web.Request) -> web.Response:
 
 async def reload(request: web.Request) -> web.Response:
     """Reload the configuration; if it has problems, the old one stays in force."""
-    lifecycle = request.app[LIFECYCLE]
-    if lifecycle.reload is None or not lifecycle.is_on():
+    services = services_of(request)
+    if services.reload is None or not services.allows_reload():
         raise Refused(
             403, "reloading over HTTP is disabled; set server.lifecycle: true to allow it"
         )
-    problems = await lifecycle.reload()
+    problems = await services.reload()
     if problems:
         raise Refused(
             500, "the old configuration stays in force", code="reload_failed", problems=problems
         )
-    return json_response(RELOADED.render(request.app[VITALS]))
+    return json_response(RELOADED.render(services_of(request).vitals))

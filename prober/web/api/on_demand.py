@@ -1,12 +1,10 @@
 """`GET /probe`: a probe on request, compatible with blackbox_exporter; off by default."""
 
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
-
 from aiohttp import web
 
-from prober.blackbox.request import ProbeAnswer, ProbeRequest
+from prober.blackbox.request import ProbeRequest
 from prober.web.server.query import Parameter
+from prober.web.server.services import services_of
 
 _TEXT = {"type": "string"}
 PROBE_QUERY = (
@@ -18,18 +16,9 @@ PROBE_QUERY = (
 TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
 
-class OnDemand(NamedTuple):
-    """The function that probes on request, or None."""
-
-    answer: Callable[[ProbeRequest], Awaitable[ProbeAnswer]] | None
-
-
-ON_DEMAND = web.AppKey("ON_DEMAND", OnDemand)
-
-
 async def get_probe(request: web.Request) -> web.Response:
     """Probe once, and return the result as blackbox_exporter's metrics."""
-    answer = request.app[ON_DEMAND].answer
+    answer = services_of(request).probe_on_demand
     if answer is None:
         return web.Response(
             status=404,

@@ -10,11 +10,10 @@ from prober.model.wording import time_text
 from prober.state.archive import DAY, Retention, Uptime
 from prober.state.events import Event, EventFilter
 from prober.state.slots import HOUR, WIDTH
-from prober.web.api.check_shapes import HISTORY as HISTORY_SHAPE
-from prober.web.api.check_shapes import Extent, SlotAt
+from prober.web.api.check_shapes import HISTORY, Extent, SlotAt
 from prober.web.server.errors import Refused
 from prober.web.server.query import Since, moment, normal_key, read_query, span
-from prober.web.server.services import CLOCKS, HISTORY, STORE
+from prober.web.server.services import services_of
 
 SLOTS = 300
 """Maximum number of slots in an answer without a `step`."""
@@ -45,18 +44,18 @@ async def get_history(request: web.Request) -> web.Response:
     """
     query = read_query(request, *HISTORY_QUERY)
     key = request.match_info["monitor"], normal_key(request.match_info["backend"])
-    history = request.app[HISTORY].history
+    history = services_of(request).history
     if history is None:
         raise Refused(409, "needs server.state_dir", code="no_history")
-    if request.app[STORE].get(key) is None and not history.knows(key):
+    if services_of(request).store.get(key) is None and not history.knows(key):
         raise Refused(404, f"there is no history of monitor {key[0]!r} and backend {key[1]!r}")
-    now = request.app[CLOCKS].wall()
+    now = services_of(request).wall()
     start, end, step = range_of(query, now, history.retention)
     try:
         slots = await history.slots(key, start, end, step)
     except sqlite3.Error as error:
         raise Refused(503, f"the history cannot be read: {error}") from None
-    return await HISTORY_SHAPE.document(
+    return await HISTORY.document(
         Extent(start, min(end, now), step), slots=(SlotAt(slot, step, now) for slot in slots)
     )
 
@@ -93,7 +92,7 @@ def _step(seconds: float, least: int) -> int:
 
 async def uptime_of(request: web.Request, key: tuple[str, str]) -> dict[str, Uptime] | None:
     """Return the uptime of a check; None if there is no history or the disk cannot be read."""
-    history = request.app[HISTORY].history
+    history = services_of(request).history
     if history is None:
         return None
     try:
@@ -110,7 +109,7 @@ async def older_events(
     limit: int,
 ) -> list[Event]:
     """Return events that are no longer in memory, newest first."""
-    history, first = request.app[HISTORY].history, request.app[STORE].events.first_id
+    history, first = services_of(request).history, services_of(request).store.events.first_id
     after = start.id if start and start.id is not None else 0
     before = first if marker is None else max(0, min(first, marker))
     if history is None or after + 1 >= before:

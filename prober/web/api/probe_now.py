@@ -10,7 +10,7 @@ from prober.web.server.errors import Refused, error_response
 from prober.web.server.json_answer import json_response
 from prober.web.server.lookup import check_of
 from prober.web.server.query import read_query
-from prober.web.server.services import CLOCKS, PROBING
+from prober.web.server.services import services_of
 
 SPARE = 2.0
 """Seconds by which a busy prober may exceed the due time and the timeout of the probe."""
@@ -31,14 +31,14 @@ async def probe(request: web.Request) -> web.Response:
 
 async def probe_now(request: web.Request, state: CheckState) -> bool:
     """Probe a check; return whether its result came in time, or raise `Refused`."""
-    ask = request.app[PROBING].probe_now
+    ask = services_of(request).probe_now
     if ask is None or not state.check.monitor.enabled:
         raise Refused(409, "the monitor is disabled" if ask else "this prober does not probe")
     done = asyncio.Event()
     due = ask(state.check.key, done.set)
     if due is None:
         raise Refused(409, "the check is being removed")
-    wait = max(0.0, due - request.app[CLOCKS].clock()) + state.check.monitor.timeout + SPARE
+    wait = max(0.0, due - services_of(request).clock()) + state.check.monitor.timeout + SPARE
     try:
         async with asyncio.timeout(wait):
             await done.wait()

@@ -7,7 +7,7 @@ from prober.state.pace import Pace
 from prober.web.api.shape import ADDRESS, LABELS, Shape, listed, member
 from prober.web.server.json_answer import JsonText, json_response, json_text
 from prober.web.server.query import any_text, read_query
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 SD_QUERY = (
     any_text("pool", "only targets of this pool; can be repeated"),
@@ -30,7 +30,7 @@ async def get_sd(request: web.Request) -> web.Response:
     """
     query = read_query(request, *SD_QUERY)
     pace, groups = Pace(), dict[Labels, list[str]]()
-    store = request.app[STORE]
+    store = services_of(request).store
     for state in tuple(store):
         check = state.check
         if _passes(check.monitor.name, query["monitor"]) and _passes(

@@ -12,7 +12,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from prober.state.pace import Pace
 from prober.web.metrics.check_metrics import Metrics
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 _PLAIN = plain.CONTENT_TYPE_PLAIN_0_0_4
 _OPENMETRICS = openmetrics.CONTENT_TYPE_LATEST
@@ -56,7 +56,7 @@ def _header(request: web.Request, name: str) -> str:
 
 
 def _squeeze_for(request: web.Request) -> Squeeze | None:
-    is_large = len(request.app[STORE]) >= _SQUEEZE_FROM
+    is_large = len(services_of(request).store) >= _SQUEEZE_FROM
     if is_large and plain.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING)):
         return zlib.compressobj(level=1, wbits=_GZIP)
     return None

@@ -8,7 +8,7 @@ from prober.model.wording import clean
 from prober.state.pace import Pace
 from prober.web.page.html import html, tag
 from prober.web.server.errors import Refused
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 _COLOURS = {
     Status.OK: "#1a7344",
@@ -23,7 +23,7 @@ _HEIGHT = 20
 
 async def get_pool_badge(request: web.Request) -> web.Response:
     """The status of a pool as a picture (SVG)."""
-    name, store, pace = request.match_info["name"], request.app[STORE], Pace()
+    name, store, pace = request.match_info["name"], services_of(request).store, Pace()
     pool = store.pools.get(name)
     if pool is None:
         raise Refused(404, f"there is no pool {name!r}")
@@ -37,7 +37,7 @@ async def get_pool_badge(request: web.Request) -> web.Response:
 
 async def get_monitor_badge(request: web.Request) -> web.Response:
     """The status of a monitor's checks, added up as those of a pool, as a picture (SVG)."""
-    name, store, pace = request.match_info["name"], request.app[STORE], Pace()
+    name, store, pace = request.match_info["name"], services_of(request).store, Pace()
     monitor = store.monitors.get(name)
     if monitor is None:
         raise Refused(404, f"there is no monitor {name!r}")

@@ -39,7 +39,7 @@ from prober.web.page.scene import Scene, scene_of
 from prober.web.page.view import PageView, word_of
 from prober.web.server.errors import Refused
 from prober.web.server.lookup import check_of
-from prober.web.server.services import PROBING, STORE
+from prober.web.server.services import services_of
 
 TRANSITIONS = 50
 """Changes of status that are shown at most."""
@@ -53,7 +53,7 @@ async def get_check_page(request: web.Request) -> web.Response:
     monitor, backend = state.check.key
     uptime = await uptime_of(request, state.check.key)
     transitions = await _transitions(request, state, pace)
-    can_probe = request.app[PROBING].probe_now is not None and state.check.monitor.enabled
+    can_probe = services_of(request).probe_now is not None and state.check.monitor.enabled
     word = word_of(state)
     return answer(
         document(
@@ -92,7 +92,7 @@ async def _transitions(request: web.Request, state: CheckState, pace: Pace) -> l
         kind=frozenset({TRANSITION}), monitor=frozenset({monitor}), backend=frozenset({backend})
     )
     found: list[Event] = []
-    for event in tuple(request.app[STORE].events.newest_first()):
+    for event in tuple(services_of(request).store.events.newest_first()):
         if wanted.allows(event):
             found.append(event)
             if len(found) == TRANSITIONS:

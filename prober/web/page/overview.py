@@ -10,12 +10,12 @@ from prober.web.page.scene import Scene, scene_of
 from prober.web.page.survey import ROWS, Survey, last_page, sections, survey
 from prober.web.page.table import body, head, places_of, row
 from prober.web.page.view import DISABLED, REFRESH, PageView, read_view
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 
 async def get_page(request: web.Request) -> web.Response:
     """The status page: all checks, problems first."""
-    scene, store, pace = scene_of(request), request.app[STORE], Pace()
+    scene, store, pace = scene_of(request), services_of(request).store, Pace()
     public = scene.front.public
     view = read_view(request)
     found = await survey(store, view, pace, addresses=not public)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from prober.state.vitals import Vitals
-from prober.web.server.services import CLOCKS, FACADE, VITALS, Moment, PageSettings
+from prober.web.server.services import Moment, PageSettings, services_of
 
 THEMES = ("light", "dark")
 
@@ -46,11 +46,11 @@ class Scene(NamedTuple):
 
 def scene_of(request: web.Request) -> Scene:
     """Return what a request's answer is shown in."""
-    app, theme = request.app, request.cookies.get("prober-theme", "")
+    services, theme = services_of(request), request.cookies.get("prober-theme", "")
     return Scene(
-        app[VITALS],
-        app[CLOCKS].now(),
-        app[FACADE].front(),
+        services.vitals,
+        services.now(),
+        services.page(),
         theme if theme in THEMES else "",
         _root_of(request),
     )

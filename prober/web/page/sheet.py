@@ -12,7 +12,7 @@ from prober.web.page.check_words import last_words
 from prober.web.page.scene import Scene, scene_of
 from prober.web.page.survey import latency_of, survey
 from prober.web.page.view import read_view, word_of
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 OPEN_COLUMNS = ("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95")
 COLUMNS = (*OPEN_COLUMNS, "backend", "type", "result", "reason", "last", "detail", "at", "seconds")
@@ -23,7 +23,7 @@ async def get_csv(request: web.Request) -> web.Response:
     """The checks that the page would show, as CSV, all pages at once."""
     scene, pace = scene_of(request), Pace()
     public = scene.front.public
-    found = await survey(request.app[STORE], read_view(request), pace, addresses=not public)
+    found = await survey(services_of(request).store, read_view(request), pace, addresses=not public)
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(OPEN_COLUMNS if public else COLUMNS)

@@ -2,17 +2,16 @@
 
 from aiohttp import hdrs, web
 
-from prober.edits.contract import Editor, Edits
+from prober.edits.contract import Editor
 from prober.web.server.errors import Refused
+from prober.web.server.services import services_of
 
-EDITS = web.AppKey("EDITS", Edits)
-EDITOR = web.AppKey("EDITOR", Editor)
 _ASKED = web.RequestKey("ASKED", Editor)
 
 
 def editor_of(request: web.Request) -> Editor:
     """Return who makes the edit that a request asks for; raise `Refused` where edits are off."""
-    editor = request.app.get(EDITOR)
+    editor = services_of(request).editor
     if editor is None:
         raise Refused(403, "there is nothing here that could be edited")
     if editor.locked:

@@ -5,13 +5,13 @@ from aiohttp import web
 from prober.state.store import CheckState
 from prober.web.server.errors import Refused
 from prober.web.server.query import normal_key
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 
 def check_of(request: web.Request) -> CheckState:
     """Return the check of `{monitor}` and `{backend}`, or raise `Refused`."""
     monitor, key = request.match_info["monitor"], normal_key(request.match_info["backend"])
-    state = request.app[STORE].get((monitor, key))
+    state = services_of(request).store.get((monitor, key))
     if state is None:
         raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
     return state

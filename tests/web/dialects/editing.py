@@ -1,7 +1,7 @@
 """An editor for tests of those who ask for edits: every edit reads a whole configuration anew."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prober.config.problem import ConfigError
@@ -14,6 +14,7 @@ from prober.probes import PROBE_TYPES
 from tests.web.world import World
 
 Document = dict[str, list[dict[str, Any]]]
+_OUTSIDE = ReadContext("", lambda _: "canary", {"SECRET": "canary"})
 
 
 class FakeEditor:
@@ -51,6 +52,12 @@ class FakeEditor:
         index = self._index(monitor)
         self._try([each for i, each in enumerate(self._document["monitors"]) if i != index])
 
+    def edits(self) -> Iterable[Mapping[str, Any]]:
+        raise NotImplementedError
+
+    async def take_back(self, kind: str, identifier: str) -> bool:
+        raise NotImplementedError
+
     async def create_pool(self, definition: Definition) -> Pool:
         raise NotImplementedError
 
@@ -77,7 +84,7 @@ class FakeEditor:
         self._document = document
 
     def _adopt(self, document: Document) -> None:
-        read = parse(json.dumps(document), source="test.json", outside=ReadContext("", str, {}))
+        read = parse(json.dumps(document), source="test.json", outside=_OUTSIDE)
         model: Model = read.model
         own = {monitor.pool_name for monitor in model.monitors if not monitor.pool}
         pools = tuple(pool for pool in model.pools if pool.name not in own)

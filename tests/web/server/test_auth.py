@@ -16,7 +16,8 @@ from prober.model.kinds import Frozen, Secret
 from prober.web import app as app_module
 from prober.web.dialects import DIALECTS
 from prober.web.routes import ROUTES
-from prober.web.server.auth import OPEN_PATHS, Access
+from prober.web.server.auth import OPEN_PATHS
+from prober.web.server.callers import Access
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import json_response
 from prober.web.server.login_limits import BURST
@@ -199,7 +200,7 @@ async def test_another_method_of_an_open_path_is_not_open(guarded: Connect) -> N
 
 async def test_a_public_page_is_open_and_nothing_else(world: World, connect: Connect) -> None:
     world.configure(monitor("web", "10.0.0.1:80"))
-    client = await connect(access=Access(AUTH), front=lambda: PageSettings(public=True))
+    client = await connect(access=Access(AUTH), page=lambda: PageSettings(public=True))
     for path in ("/", "/badge/monitor/web.svg", "/badge/pool/web.svg", "/static/style.css"):
         assert (await client.get(path)).status == 200, path
     public = {(each.method, each.path) for each in ROUTES if each.public}
@@ -268,8 +269,8 @@ async def test_a_signature_says_who_calls(
         if body == b"forged":
             raise BadSignature("not what was signed")
 
-    monkeypatch.setattr("prober.web.server.auth.claim_oracle", judge)
-    monkeypatch.setattr("prober.web.server.auth.claim_huawei", judge)
+    monkeypatch.setattr("prober.web.server.callers.claim_oracle", judge)
+    monkeypatch.setattr("prober.web.server.callers.claim_huawei", judge)
     client = await guarded()
     oracle = {"Authorization": 'Signature version="1",keyId="t/u/f"', "X-Some": "Thing"}
     response = await client.put("/fake/things/a%2Fb?c=%20", data=b"body", headers=oracle)
@@ -315,7 +316,7 @@ async def test_only_what_tells_that_prober_lives_is_beyond_the_limit(
     client = await guarded(
         AUTH,
         Endpoint(rate_limit=RateLimit(interval=60.0, burst=1)),
-        front=lambda: PageSettings(public=True),
+        page=lambda: PageSettings(public=True),
     )
     for method, path in (
         *(("GET", each.path) for each in ROUTES if each.public),

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.kinds import Secret
-from prober.web.server.auth import Access
+from prober.web.server.callers import Access
 from prober.web.server.listener import Listener
 from prober.web.server.request_body import BODY_LIMIT, OPEN_BODY_LIMIT
 from tests.web.server.test_client_limits import PATIENT, answer, calling, serving

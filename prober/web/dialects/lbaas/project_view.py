@@ -14,7 +14,7 @@ from prober.model.status import Status
 from prober.state.pace import Pace
 from prober.state.store import BackendState, Store
 from prober.web.server.errors import Refused
-from prober.web.server.services import STORE
+from prober.web.server.services import services_of
 
 
 class LoadBalancer(NamedTuple):
@@ -141,7 +141,7 @@ class ProjectView:
 
 def project_view_of(request: web.Request) -> ProjectView:
     """Return what a request may see."""
-    return ProjectView(request.app[STORE], request.match_info.get("project_id"))
+    return ProjectView(services_of(request).store, request.match_info.get("project_id"))
 
 
 def _absent(what: str, text: str) -> Refused:

@@ -20,7 +20,7 @@ from prober.web.dialects.lbaas.answers import request_id
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json, json_response
-from prober.web.server.services import CLOCKS
+from prober.web.server.services import services_of
 
 LIFETIME = timedelta(hours=24)
 """How long a token is said to be good; prober's own do not end."""
@@ -82,7 +82,7 @@ async def post_token(request: web.Request) -> web.Response:
         ) from None
     if not _TOKEN.fullmatch(secret):
         raise Refused(401, "a password here is a token: printable ASCII without spaces")
-    now = datetime.fromtimestamp(request.app[CLOCKS].wall(), UTC)
+    now = datetime.fromtimestamp(services_of(request).wall(), UTC)
     token = {
         "methods": [method],
         "issued_at": _time(now),

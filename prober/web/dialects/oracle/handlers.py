@@ -44,7 +44,7 @@ from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
-from prober.web.server.services import CLOCKS, STORE, VITALS
+from prober.web.server.services import services_of
 
 
 class ServiceSpec(NamedTuple):
@@ -132,7 +132,7 @@ class OracleService:
         found = [name for name in balancers if is_inside(balancers[name].projects)]
         names, next_page = page_of(request, found)
         statuses, pace = Statuses(), Pace()
-        for _ in statuses.gather(request.app[STORE]):
+        for _ in statuses.gather(services_of(request).store):
             await pace.pause()
         known = statuses.load_balancers
         items = [
@@ -175,7 +175,7 @@ class OracleService:
         pool, pace = pool_of(request), Pace()
         etag = await self._version(request, pool.load_balancer)
         named = []
-        for backend_state in request.app[STORE].backend_states(pool):
+        for backend_state in services_of(request).store.backend_states(pool):
             named.append((backend_state.key, backend_state.status))
             await pace.pause()
         status = await _status(request, pool, pace)
@@ -207,9 +207,9 @@ class OracleService:
         pool = pool_of(request)
         backend = backend_of(request, pool)
         etag = await self._version(request, pool.load_balancer)
-        checks = request.app[STORE].checks_of(pool, backend)
+        checks = services_of(request).store.checks_of(pool, backend)
         counted = [state.status for state in checks if state.check.monitor.enabled]
-        reporter = request.app[VITALS].name
+        reporter = services_of(request).vitals.name
         health = {
             "status": backend_status(counted),
             "healthCheckResults": [self._shapes.result_json(state, reporter) for state in checks],
@@ -229,16 +229,16 @@ class OracleService:
         editor_of(request)
         token, body = retry_token(request), await read_body(request)
         text = f"{request.method} {request.rel_url.raw_path}\n".encode() + await request.read()
-        remembered, now = request.app[self._key], request.app[CLOCKS].now()
+        remembered, now = request.app[self._key], services_of(request).now()
         work = await remembered.ledger.once(
             token, sha256(text).hexdigest(), now.wall, lambda: self._edit(request, pool, body)
         )
-        etag = await remembered.versions.of(request.app[STORE].model, pool.load_balancer)
+        etag = await remembered.versions.of(services_of(request).store.model, pool.load_balancer)
         headers = {hdrs.ETAG: etag, "opc-work-request-id": work.id}
         return web.Response(status=self._shapes.edited, headers=headers)
 
     async def _edit(self, request: web.Request, pool: Pool, body: object) -> WorkRequest:
-        clocks, form = request.app[CLOCKS], self._shapes.checker
+        clocks, form = services_of(request), self._shapes.checker
         accepted_at = clocks.now().wall
         monitor = monitor_of(request, pool)  # whoever changes it from here on makes a conflict
         await self._version(request, pool.load_balancer)
@@ -276,7 +276,7 @@ class OracleService:
     async def _version(self, request: web.Request, balancer: str) -> str:
         """Return the ETag of a load balancer, or raise `Refused` if another one is asked for."""
         versions = request.app[self._key].versions
-        version = await versions.of(request.app[STORE].model, balancer)
+        version = await versions.of(services_of(request).store.model, balancer)
         reject_other_version(request, version)
         return version
 
@@ -286,7 +286,7 @@ class OracleService:
         return self._shapes.balancer_json(balancer, sets)
 
     async def _set_json(self, request: web.Request, pool: Pool, pace: Pace) -> Json:
-        monitors = request.app[STORE].monitors_of(pool)
+        monitors = services_of(request).store.monitors_of(pool)
         checker = self._shapes.checker.show(monitors[0]) if monitors else None
         backends = []
         for backend in pool.backends:
@@ -297,7 +297,7 @@ class OracleService:
 
 async def _status(request: web.Request, pool: Pool, pace: Pace) -> Status:
     statuses = []
-    for backend_state in request.app[STORE].backend_states(pool):
+    for backend_state in services_of(request).store.backend_states(pool):
         if backend_state.counts:
             statuses.append(backend_state.status)
         await pace.pause()

@@ -10,7 +10,7 @@ from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool, parse_target
 from prober.model.probe import Target
 from prober.web.dialects.oracle.requests import absent
-from prober.web.server.services import STORE, VITALS
+from prober.web.server.services import services_of
 
 
 class Balancer(NamedTuple):
@@ -35,9 +35,9 @@ class Balancer(NamedTuple):
 def balancers_of(request: web.Request) -> dict[str, Balancer]:
     """Return all load balancers by name."""
     pools: dict[str, list[Pool]] = {}
-    for pool in request.app[STORE].model.pools:
+    for pool in services_of(request).store.model.pools:
         pools.setdefault(pool.load_balancer, []).append(pool)
-    vitals = request.app[VITALS]
+    vitals = services_of(request).vitals
     return {name: Balancer(name, pools[name], vitals.started_at, vitals.name) for name in pools}
 
 
@@ -53,7 +53,7 @@ def balancer_of(request: web.Request) -> Balancer:
 def pool_of(request: web.Request) -> Pool:
     """Return the pool that is the backend set in a path."""
     balancer, name = request.match_info["balancer"], request.match_info["pool"]
-    found = request.app[STORE].pools.get(name)
+    found = services_of(request).store.pools.get(name)
     if found is None or found.load_balancer != balancer:
         raise absent(f"backend set {name[:200]!r} of a load balancer {balancer[:200]!r}")
     return found
@@ -71,7 +71,7 @@ def backend_of(request: web.Request, pool: Pool) -> Backend:
 
 def monitor_of(request: web.Request, pool: Pool) -> Monitor:
     """Return the monitor that is the health checker of a pool: its first."""
-    monitors = request.app[STORE].monitors_of(pool)
+    monitors = services_of(request).store.monitors_of(pool)
     if not monitors:
         raise absent(f"health checker: no monitor probes the pool {pool.name!r}")
     return monitors[0]

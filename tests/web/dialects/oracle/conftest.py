@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.web.conftest import Client
-from tests.web.dialects.oracle.editing import WorldEditor
+from tests.web.dialects.editing import FakeEditor
 from tests.web.world import World
 
 
@@ -16,11 +16,11 @@ def world() -> World:
 
 
 @pytest.fixture
-def editor(world: World) -> WorldEditor:
+def editor(world: World) -> FakeEditor:
     return oracle_world(world)
 
 
-def oracle_world(world: World) -> WorldEditor:
+def oracle_world(world: World) -> FakeEditor:
     """Configure two load balancers: `lb` with two backend sets, `other` with an empty one."""
     web = {
         "name": "web",
@@ -45,10 +45,10 @@ def oracle_world(world: World) -> WorldEditor:
     }
     tcp = {"name": "web-tcp", "type": "TCP", "pool": "web"}
     udp = {"name": "dns-udp", "type": "UDP_CONNECT", "pool": "dns/a b%2F", "send": {"text": "hi"}}
-    return WorldEditor(world, http, tcp, udp, pools=(web, dns, empty))
+    return FakeEditor(world, {"monitors": [http, tcp, udp], "pools": [web, dns, empty]})
 
 
 @pytest.fixture
-async def client(world: World, editor: WorldEditor) -> AsyncIterator[Client]:
+async def client(world: World, editor: FakeEditor) -> AsyncIterator[Client]:
     async with TestClient(TestServer(world.app(editor=editor))) as client:
         yield client

@@ -19,8 +19,8 @@ from prober.web.dialects.oracle import ledger as oracle_ledger
 from prober.web.dialects.oracle.checker import LB_CHECKER, NLB_CHECKER
 from prober.web.server.request_body import BODY_LIMIT
 from tests.web.conftest import Client
+from tests.web.dialects.editing import FakeEditor
 from tests.web.dialects.oracle.conftest import oracle_world
-from tests.web.dialects.oracle.editing import WorldEditor
 from tests.web.world import World
 
 WEB = "/20170115/loadBalancers/lb/backendSets/web/healthChecker"
@@ -87,13 +87,13 @@ async def test_a_monitor_is_shown_as_a_health_checker(client: Client) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [(WEB, 204), (WEB_NLB, 202)])
 async def test_what_was_got_can_be_put_back_and_changes_nothing(
-    world: World, client: Client, editor: WorldEditor, path: str, status: int
+    world: World, client: Client, editor: FakeEditor, path: str, status: int
 ) -> None:
     before = web_http(world)
     etag = (await client.get(path)).headers["etag"]
     response = await put(client, path, await (await client.get(path)).json())
     assert (response.status, response.headers["etag"]) == (status, etag)
-    assert editor.edits == []
+    assert editor.patches == []
     assert web_http(world) is before
 
 
@@ -139,7 +139,7 @@ async def test_a_range_of_codes_survives_unless_another_code_is_asked_for(
 
 
 async def test_an_interval_that_oracle_does_not_know_survives(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     await editor.change_monitor(web_http(world), {"interval": 0.5})
     shown = {**SHOWN, "intervalInMillis": 500}
@@ -199,7 +199,7 @@ async def test_a_set_that_was_tcp_takes_what_http_needs(world: World, client: Cl
 
 @pytest.mark.parametrize("type_name", ["TLS", "GRPC"])
 async def test_a_type_that_oracle_does_not_know_survives(
-    world: World, client: Client, editor: WorldEditor, type_name: str
+    world: World, client: Client, editor: FakeEditor, type_name: str
 ) -> None:
     await editor.change_monitor(web_http(world), {"type": type_name, "expected_codes": None})
     shown = await (await client.get(WEB)).json()
@@ -330,7 +330,7 @@ async def test_a_body_that_is_too_large_is_refused(client: Client) -> None:
 
 
 async def test_what_the_configuration_does_not_allow_is_said_in_oracles_words(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     await editor.change_monitor(web_http(world), {"http_method": "HEAD"})
     model = world.store.model
@@ -348,7 +348,7 @@ def test_a_complaint_about_a_key_that_oracle_has_no_word_for_keeps_its_name() ->
 
 
 async def test_an_edit_where_edits_are_off_is_not_authorized(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     editor.locked = "edits are off: set server.writable"
     assert await refused(client, WEB, SHOWN) == (403, "NotAuthorized", editor.locked)
@@ -356,13 +356,13 @@ async def test_an_edit_where_edits_are_off_is_not_authorized(
         assert (await refused(other, WEB, SHOWN))[:2] == (403, "NotAuthorized")
 
 
-async def test_an_edit_that_does_not_last_says_so(client: Client, editor: WorldEditor) -> None:
+async def test_an_edit_that_does_not_last_says_so(client: Client, editor: FakeEditor) -> None:
     editor.lasting = False
     assert "is lost" in (await put(client, WEB, SHOWN)).headers["Warning"]
 
 
 async def test_an_edit_of_another_version_is_refused(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     etag = (await client.get(WEB)).headers["etag"]
     first = await put(client, WEB, {**SHOWN, "retries": 7}, if_match=etag)
@@ -375,7 +375,7 @@ async def test_an_edit_of_another_version_is_refused(
     assert again.status == 204
 
 
-class _Interfering(WorldEditor):
+class _Interfering(FakeEditor):
     """Another edit comes first, each time."""
 
     async def change_monitor(self, monitor: Monitor, patch: Any) -> Monitor:
@@ -384,17 +384,17 @@ class _Interfering(WorldEditor):
 
 
 async def test_an_edit_that_another_one_overtook_is_a_conflict(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     editor.__class__ = _Interfering
     status, code, message = await refused(client, WEB, {**SHOWN, "retries": 7})
     assert (status, code) == (409, "IncorrectState")
-    assert message == "the monitor 'web-http' was changed meanwhile"
+    assert message == "monitor 'web-http' was changed meanwhile"
     assert web_http(world).fall == 3
 
 
 async def test_a_repeated_token_does_not_edit_again(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     etag = (await client.get(WEB)).headers["etag"]
     body = {**SHOWN, "retries": 7}

@@ -12,7 +12,7 @@ from prober.model.status import Reason
 from prober.web.dialects.oracle.places import target_of
 from prober.web.dialects.oracle.requests import CODES
 from tests.web.conftest import Client
-from tests.web.dialects.oracle.editing import WorldEditor
+from tests.web.dialects.editing import FakeEditor
 from tests.web.world import NOW, World, monitor
 
 LB = "/20170115/loadBalancers/lb"
@@ -335,7 +335,7 @@ async def test_probing_does_not_move_the_etag(world: World, client: Client, base
 
 
 async def test_the_etag_moves_with_the_configuration_of_its_load_balancer_alone(
-    world: World, client: Client, editor: WorldEditor
+    world: World, client: Client, editor: FakeEditor
 ) -> None:
     other = "/20170115/loadBalancers/other"
     before = [(await client.get(path)).headers["etag"] for path in (LB, other)]
