@@ -42,7 +42,12 @@ HELP = {
 """The gauges that a probe may have, and their help texts: those of blackbox_exporter."""
 
 _NO_TIME = -62135596800.0  # the zero of Go's time: no chain was verified
-_VERSIONS = {"TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
+_VERSIONS = {
+    "TLSv1": "TLS 1.0",
+    "TLSv1.1": "TLS 1.1",
+    "TLSv1.2": "TLS 1.2",
+    "TLSv1.3": "TLS 1.3",
+}
 _BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 
 _go_string: Callable[[float], str] = floatToGoString

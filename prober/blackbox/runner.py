@@ -6,7 +6,6 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from prober.blackbox.chain import read_certificate
 from prober.blackbox.exchange import BODY_LIMIT
 from prober.blackbox.findings import Findings
 from prober.engine.attempt import Job
@@ -23,6 +22,7 @@ _OURS = (
     Reason.NO_DESCRIPTORS,
     Reason.NO_PORTS,
     Reason.NO_MEMORY,
+    Reason.NO_TRUST_STORE,
     Reason.STALLED,
     Reason.INTERNAL,
 )
@@ -162,15 +162,7 @@ def _watched(steps: Steps, sessions: list[TlsSession]) -> Steps:
                 continue
             if isinstance(step, StartTls):
                 sessions.append(value)
-                if step.settings.verify and _relies_on_common_name(value):
-                    return Verdict(Reason.TLS_HOSTNAME, "certificate: it names no host but its CN")
             step = steps.send(value)
     except StopIteration as stop:
         verdict: Verdict = stop.value
         return verdict
-
-
-def _relies_on_common_name(session: TlsSession) -> bool:
-    """Tell whether a certificate has no alternative names, which Go asks for and OpenSSL not."""
-    leaf = read_certificate(session.sent[0]) if session.sent else None
-    return leaf is not None and not leaf.has_alternative_names

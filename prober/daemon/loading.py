@@ -20,7 +20,7 @@ from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
 from prober.config.yielding import yielding
 from prober.daemon.local_checks import VET_SERVER
-from prober.engine.handshake import vet
+from prober.engine.tls_contexts import vet
 
 SMALL = 32 * 1024
 """Bytes of configuration that are read in a thread."""

@@ -23,7 +23,7 @@ from prober.daemon.reload import Reloader
 from prober.discovery.lists import Discovery
 from prober.edits.editor import Editing
 from prober.edits.kept import KeptEdits
-from prober.engine.handshake import vet
+from prober.engine.tls_contexts import vet
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
 from prober.systemd.service import SystemdService

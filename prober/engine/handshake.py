@@ -1,97 +1,67 @@
-"""TLS over the engine's sockets: one shared context per distinct setting, handshakes in memory."""
+"""TLS over the engine's sockets: handshakes in memory."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from prober.engine.os_errors import from_tls
-from prober.model.monitor import Monitor
-from prober.model.option import Complaint
+from prober.engine.tls_contexts import TlsContexts
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
-from prober.model.tls_settings import TlsSettings
 from prober.protocols.der import not_after
 
 READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: its type, a version, its length in two bytes
 _LONGEST_ALERT = 2 + 1 + 16  # bytes: its level and what it says, its type, the tag of the cipher
-_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _REMEMBERED_CERTIFICATES = 4096
 
 
-def make_context(settings: TlsSettings, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """Return a context for these settings; raise OSError or ssl.SSLError for unusable files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = _VERSIONS[settings.min_version]
-    context.check_hostname = settings.verify
-    context.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
-    if settings.verify and settings.ca_file:
-        context.load_verify_locations(settings.ca_file)
-    elif settings.verify:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file, password=_no_password)
-    if alpn:
-        context.set_alpn_protocols(alpn)
-    return context
+def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":
+    """Return the stream for a handshake that has not begun. Raise `Trouble`.
+
+    To OpenSSL, unlike to browsers, no wildcard stands for a name with `_`: it is compared here.
+    """
+    matched_here = start.settings.verify and "_" in start.server_name
+    context = contexts.get(start, match_name=not matched_here)
+    return TlsStream(context, start.server_name, match=start.server_name if matched_here else "")
 
 
-def _no_password() -> str:
-    raise ValueError("the key is encrypted")
+def is_for(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of a certificate's DNS names is for a host (RFC 9525, section 6.3).
 
-
-def vet(monitor: Monitor) -> Iterator[Complaint]:
-    """Yield what is wrong with the TLS files of a monitor beyond what can be read in them."""
-    if monitor.tls is None:
-        return
-    try:
-        make_context(monitor.tls, monitor.tls.alpn or ())
-    except (OSError, ValueError) as error:
-        yield Complaint(("tls",), _unusable(error))
-
-
-def _unusable(error: OSError | ValueError) -> str:
-    words = getattr(error, "reason", None) or str(error)
-    return f"OpenSSL cannot use these files: {words}"
-
-
-class TlsContexts:
-    """The contexts in use, made when first asked for."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
-
-    def get(self, start: StartTls) -> ssl.SSLContext:
-        """Return the context for a handshake. Raise `Trouble`."""
-        settings = start.settings
-        key = (
-            settings.verify,
-            settings.ca_file,
-            settings.cert_file,
-            settings.key_file,
-            settings.min_version,
-            start.alpn,
-        )
-        context = self._contexts.get(key)
-        if context is None:
-            try:
-                context = self._contexts[key] = make_context(settings, start.alpn)
-            except (OSError, ValueError) as error:  # they were good when they were configured
-                raise Trouble(Reason.INTERNAL, _unusable(error)) from None
-        return context
-
-    def clear(self) -> None:
-        """Forget all contexts, so that changed files are read again."""
-        self._contexts.clear()
+    A wildcard stands for the whole of the first label, before two others at least.
+    """
+    name = name.lower().rstrip(".")
+    _, _, parent = name.partition(".")
+    for pattern in patterns:
+        pattern = pattern.lower().rstrip(".")  # noqa: PLW2901  (the same, in one form)
+        if pattern == name:
+            return True
+        if pattern[:2] == "*." and pattern[2:] == parent and "." in parent:
+            return True
+    return False
 
 
 class TlsStream:
     """One TLS connection in memory: ciphertext goes in and out, the socket is the engine's."""
 
-    __slots__ = ("_head", "_incoming", "_object", "_since", "is_secured", "outgoing", "pending")
+    __slots__ = (
+        "_fed",
+        "_head",
+        "_incoming",
+        "_match",
+        "_object",
+        "_since",
+        "is_secured",
+        "outgoing",
+        "pending",
+    )
 
-    def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str, *, match: str = "") -> None:
         self.is_secured = False
         self.pending = False  # whether `read` may find something
+        self._fed = b""  # what came last
+        self._match = match  # the name that the certificate must have, if OpenSSL does not look
         self._head, self._since = b"", 0  # how the first record after the handshake begins, bytes
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
@@ -102,6 +72,7 @@ class TlsStream:
     def feed(self, content: bytes) -> None:
         """Take in what came from the socket; nothing means that it has ended."""
         self.pending = True
+        self._fed = content
         if content:
             self._incoming.write(content)
             self._note(content)
@@ -115,13 +86,23 @@ class TlsStream:
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLError as error:
-            raise from_tls(error) from None
+            raise from_tls(error, self._fed) from None
+        if self._match:
+            self._match_name()
         self.is_secured = True
         self.pending = False
         if self._incoming.pending:
             early = self._incoming.read()
             self.feed(early)
         return True
+
+    def _match_name(self) -> None:
+        """Raise `Trouble` unless the certificate, which is verified, is for the name."""
+        certificate: Mapping[str, Any] = self._object.getpeercert() or {}
+        names = certificate.get("subjectAltName", ())
+        if not is_for(self._match, [name for kind, name in names if kind == "DNS"]):
+            detail = f"Hostname mismatch, certificate is not valid for '{self._match}'."
+            raise Trouble(Reason.TLS_HOSTNAME, f"certificate: {detail}")
 
     def _note(self, content: bytes) -> None:
         if self.is_secured:

@@ -99,17 +99,32 @@ _CERTIFICATE = {
     64: Reason.TLS_HOSTNAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
 # OpenSSL names the alerts that it received so; its own findings may speak of alerts, too.
-_ALERT = re.compile(r"(?:sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
+_ALERT = re.compile(r"(?:ssl/tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
+_SAID = re.compile(r"(?:\[[^]]*\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
+_UNNAMED = "unknown error"  # only alerts can come that OpenSSL has no words for
+_ALERT_RECORD = re.compile(rb"\x15\x03.\x00\x02..", re.DOTALL)  # in clear: RFC 8446, section 6
 
 
-def from_tls(error: ssl.SSLError) -> Trouble:
-    """Return what a failed TLS operation means."""
+def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:
+    """Return what a failed TLS operation means; `received` is what came last."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _CERTIFICATE.get(error.verify_code, Reason.TLS_UNTRUSTED)
         return Trouble(reason, f"certificate: {error.verify_message}")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return Trouble(Reason.CLOSED, "closed during the TLS handshake")
-    words = (error.reason or "unknown error").lower().replace("_", " ")
+    words = _words_of(error)
+    if words == _UNNAMED:
+        number = received[-1] if _ALERT_RECORD.fullmatch(received[-7:]) else None
+        which = "an unknown one" if number is None else f"number {number}"
+        return Trouble(Reason.TLS_ALERT, f"TLS alert: {which}")
     if alert := _ALERT.fullmatch(words):
         return Trouble(Reason.TLS_ALERT, f"TLS alert: {alert[1]}")
     return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {words}")
+
+
+def _words_of(error: ssl.SSLError) -> str:
+    """Return what OpenSSL says: by Python's table or, where that has no entry, by its own words."""
+    if error.reason:
+        return error.reason.lower().replace("_", " ")
+    said = _SAID.fullmatch(str(error.args[-1]) if error.args else "")
+    return said[1].lower() if said and said[1] else _UNNAMED

@@ -14,13 +14,14 @@ from sys import intern
 from typing import Final
 
 from prober.engine.attempt import Attempt, Done, Job, Waiting
-from prober.engine.handshake import TlsContexts, TlsStream
+from prober.engine.handshake import begin
 from prober.engine.link import Links
 from prober.engine.local_end import has_route, is_same_end, local_ports
 from prober.engine.os_errors import at_once
 from prober.engine.resolver import PATIENCE, Address, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import BEAT, STALL, Ticker
+from prober.engine.tls_contexts import TlsContexts
 from prober.engine.wheel import Wheel
 from prober.engine.wire import Wire, error_of
 from prober.model.probe import RECEIVE, DeadlineReached, Send, StartTls, Target, Trouble
@@ -509,7 +510,7 @@ class Engine:
     def _start_tls(self, attempt: Attempt, wire: Wire, step: StartTls) -> None:
         attempt.handshake = step
         attempt.waiting = Waiting.HANDSHAKE
-        wire.tls = TlsStream(self._contexts.get(step), step.server_name)
+        wire.tls = begin(self._contexts, step)
         self._shake(attempt, wire)
 
     def _shake(self, attempt: Attempt, wire: Wire) -> None:

@@ -112,6 +112,7 @@ class Reason(StrEnum):
     NO_PORTS = "no_ports", Result.UNKNOWN, "this host has no local port left"
     NO_MEMORY = "no_memory", Result.UNKNOWN, "this host has no socket memory left"
     NO_ROUTE = "no_route", Result.UNKNOWN, "this host has no route to the target"
+    NO_TRUST_STORE = "no_trust_store", Result.UNKNOWN, "this host has no root certificates"
     NOT_PERMITTED = (
         "not_permitted",
         Result.UNKNOWN,

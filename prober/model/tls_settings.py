@@ -7,6 +7,7 @@ from prober.model.option import Complaint, Rejected, option
 
 _DAY = 86400.0
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+VERSION = choice("1.0", "1.1", "1.2", "1.3")
 HOST_NAME = rf"(?=.{{1,253}}\.?$){_LABEL}(?:\.{_LABEL})*\.?"
 
 
@@ -36,7 +37,15 @@ class TlsSettings:
         default=None,
         doc="application protocols to offer",
     )
-    min_version: str = option(choice("1.2", "1.3"), default="1.2", doc="lowest TLS version")
+    ciphers: str = option(
+        matching(r"[ -~]+", "ciphers in OpenSSL's format", longest=4096),
+        default="",
+        doc="cipher suites up to TLS 1.2, in OpenSSL's format; default: see below",
+    )
+    min_version: str = option(
+        VERSION, default="1.2", doc="lowest TLS version; below 1.2, old devices are accepted"
+    )
+    max_version: str = option(VERSION, default="1.3", doc="highest TLS version")
     expires_within: float | None = option(
         duration(1, 3650 * _DAY),
         default=None,
@@ -50,5 +59,7 @@ class TlsSettings:
             complaints.append(Complaint(("ca_file",), "has no effect without verify: true"))
         if self.key_file and not self.cert_file:
             complaints.append(Complaint(("key_file",), "has no effect without cert_file"))
+        if self.min_version > self.max_version:
+            complaints.append(Complaint(("max_version",), "is less than min_version"))
         if complaints:
             raise Rejected(*complaints)

@@ -70,6 +70,7 @@ def modules(folder: str) -> dict[str, object]:
         "trusting": http(**trusting),
         "named": http(tls_config={"ca_file": f"{folder}/ca.pem", "server_name": "shop.example"}),
         "tls13": http(tls_config={"insecure_skip_verify": True, "min_version": "TLS13"}),
+        "tls12": http(tls_config={"insecure_skip_verify": True, "max_version": "TLS12"}),
         "http10": http(valid_http_versions=["HTTP/1.0", "HTTP/1.1"]),
         "http11": http(valid_http_versions=["HTTP/1.1", "HTTP/2.0"]),
         "body_bad": http(fail_if_body_matches_regexp=["never", "version [0-9]+"]),
@@ -140,6 +141,7 @@ no_ssl https://{https}/ok            blind https://{https}/ok         http_2xx h
 trusting https://{https}/ok          trusting https://localhost:{https_port}/ok
 trusting https://{misnamed}/ok       trusting https://{nameless}/ok   blind https://{nameless}/ok
 named https://{misnamed}/ok          tls13 https://{tls12}/ok         tls13 https://{https}/ok
+tls12 https://{tls12}/ok             tls12 https://{https}/ok
 blind https://{tls12}/ok             blind http://{https}/ok          blind https://{http}/ok
 blind https://{https}/redirect       http10 {http}/unmeasured         http10 {http}/ok
 http11 {http}/ok                     http11 {http}/unmeasured

@@ -28,7 +28,7 @@ from prober.daemon.reload import Reloader
 from prober.edits.contract import Conflict
 from prober.edits.editor import Editing
 from prober.edits.kept import KeptEdits
-from prober.engine.handshake import vet
+from prober.engine.tls_contexts import vet
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
 from prober.state.store import CheckState

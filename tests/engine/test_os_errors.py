@@ -94,14 +94,46 @@ def tls_error(kind: type[ssl.SSLError], reason: str = "") -> ssl.SSLError:
         ("TLSV1_ALERT_UNKNOWN_CA", Reason.TLS_ALERT, "TLS alert: unknown ca"),
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", Reason.TLS_ALERT, "TLS alert: certificate required"),
         ("TLSV1_UNRECOGNIZED_NAME", Reason.TLS_ALERT, "TLS alert: unrecognized name"),
+        ("SSL/TLS_ALERT_HANDSHAKE_FAILURE", Reason.TLS_ALERT, "TLS alert: handshake failure"),
         ("WRONG_VERSION_NUMBER", Reason.TLS_HANDSHAKE, "TLS: wrong version number"),
         ("UNKNOWN_ALERT_TYPE", Reason.TLS_HANDSHAKE, "TLS: unknown alert type"),
         ("TOO_MANY_WARN_ALERTS", Reason.TLS_HANDSHAKE, "TLS: too many warn alerts"),
-        ("", Reason.TLS_HANDSHAKE, "TLS: unknown error"),
     ],
 )
 def test_an_alert_is_what_the_target_says(words: str, reason: Reason, detail: str) -> None:
     assert from_tls(tls_error(ssl.SSLError, words)).verdict == (reason, detail, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "received", "reason", "detail"),
+    [
+        (
+            "[SSL] tlsv1 alert no application protocol (_ssl.c:1006)",
+            b"",
+            Reason.TLS_ALERT,
+            "TLS alert: no application protocol",
+        ),
+        (
+            "[SSL] no suitable key share (_ssl.c:1006)",
+            b"",
+            Reason.TLS_HANDSHAKE,
+            "TLS: no suitable key share",
+        ),
+        ("[SSL] unknown error (_ssl.c:1006)", b"", Reason.TLS_ALERT, "TLS alert: an unknown one"),
+        (
+            "[SSL] unknown error (_ssl.c:1006)",
+            b"before" + b"\x15\x03\x03\x00\x02\x02\xc8",
+            Reason.TLS_ALERT,
+            "TLS alert: number 200",
+        ),
+    ],
+)
+def test_where_python_has_no_word_openssl_is_quoted(
+    said: str, received: bytes, reason: Reason, detail: str
+) -> None:
+    error = ssl.SSLError(1, said)
+    error.reason = None  # type: ignore[assignment]  # as the stubs do not know
+    assert from_tls(error, received).verdict == (reason, detail, None)
 
 
 @pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError])

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from prober.engine.handshake import TlsContexts, vet
+from prober.engine.tls_contexts import TlsContexts, vet
 from prober.model.monitor import Monitor
 from prober.model.probe import Probe, Send, StartTls, Steps
 from prober.model.status import Reason, Result, Verdict
@@ -162,6 +162,7 @@ async def test_protocols_are_agreed_on(
     assert (f", {spoken}" in found.detail) == (isinstance(probe, TlsProbe) and bool(spoken))
 
 
+NOT_SPOKEN = "TLS alert: no application protocol"
 SNI_REFUSED = "TLS alert: unrecognized name"
 
 
@@ -176,6 +177,10 @@ SNI_REFUSED = "TLS alert: unrecognized name"
         (answers(b"\x16\x03\x03"), Reason.TIMEOUT, "TLS handshake not finished within 0.1 s"),
         (answers(b"\x15\x03\x03\x00\x02\x02\x70"), Reason.TLS_ALERT, SNI_REFUSED),
         (answers(b"\x15\x03\x03\x00\x02\x02\x28"), Reason.TLS_ALERT, "alert: handshake failure"),
+        (answers(b"\x15\x03\x03\x00\x02\x02\x78"), Reason.TLS_ALERT, NOT_SPOKEN),
+        (answers(b"\x15\x03\x01\x00\x02\x02\x73"), Reason.TLS_ALERT, "unknown psk identity"),
+        (answers(b"\x15\x03\x03\x00\x02\x02\x79"), Reason.TLS_ALERT, "TLS alert: number 121"),
+        (answers(b"\x15\x03\x03\x00\x02\x02\xff"), Reason.TLS_ALERT, "TLS alert: number 255"),
     ],
 )
 @pytest.mark.parametrize("probe", [TlsProbe(), HttpsProbe()])
@@ -353,11 +358,14 @@ def test_one_context_serves_all_handshakes_with_the_same_settings(
         handshake(TlsSettings(), ()),
         handshake(TlsSettings(), ("h2",)),
         handshake(TlsSettings(min_version="1.3"), ()),
+        handshake(TlsSettings(max_version="1.2"), ()),
+        handshake(TlsSettings(ciphers="AES128-SHA"), ()),
         handshake(verified, ()),
     ]
     made = [contexts.get(start) for start in starts]
     assert len(set(map(id, made))) == len(starts)
     assert [contexts.get(start._replace(server_name="b")) for start in starts] == made
+    assert contexts.get(starts[-1], match_name=False) not in made
     contexts.clear()
     assert contexts.get(starts[0]) is not made[0]
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import trustme
 from cryptography import x509
 
-from prober.engine.handshake import TlsStream, make_context
+from prober.engine.handshake import TlsStream
+from prober.engine.tls_contexts import make_context
 from prober.model.probe import Trouble
 from prober.model.status import Result, Verdict
 from prober.model.tls_settings import TlsSettings

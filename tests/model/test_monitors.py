@@ -137,7 +137,12 @@ def test_the_probe_rate_counts_what_is_enabled() -> None:
     [
         ({"ca_file": "a"}, [(("ca_file",), "has no effect without verify: true")]),
         ({"key_file": "a"}, [(("key_file",), "has no effect without cert_file")]),
-        ({"min_version": "SSL"}, [(("min_version",), "expected one of 1.2, 1.3, got 'SSL'")]),
+        (
+            {"min_version": "SSL"},
+            [(("min_version",), "expected one of 1.0, 1.1, 1.2, 1.3, got 'SSL'")],
+        ),
+        ({"max_version": 1.1}, [(("max_version",), "is less than min_version")]),
+        ({"ciphers": "A\n"}, [(("ciphers",), "expected ciphers in OpenSSL's format, got 'A\\n'")]),
         ({"alpn": []}, [(("alpn",), "expected at least 1 in the list, got 0")]),
         ({"alpn": ["é"]}, [(("alpn", 0), "expected the name of a protocol, got 'é'")]),
         ({"alpn": [""]}, [(("alpn", 0), "expected the name of a protocol, got ''")]),
@@ -166,7 +171,9 @@ def test_tls_settings_that_are_accepted() -> None:
         "ca_file": "ca.pem",
         "cert_file": "c.pem",
         "key_file": "/k.pem",
-        "min_version": 1.3,
+        "ciphers": "DEFAULT:@SECLEVEL=1",
+        "min_version": 1.1,
+        "max_version": "1.2",
         "alpn": ["h2"],
         "expires_within": "14d",
     }
@@ -175,7 +182,9 @@ def test_tls_settings_that_are_accepted() -> None:
         ca_file="/etc/ca.pem",
         cert_file="/etc/c.pem",
         key_file="/k.pem",
-        min_version="1.3",
+        ciphers="DEFAULT:@SECLEVEL=1",
+        min_version="1.1",
+        max_version="1.2",
         alpn=("h2",),
         expires_within=14 * 86400.0,
     )

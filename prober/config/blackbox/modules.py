@@ -44,6 +44,7 @@ from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings
 
 _PROXY = "prober does not support proxies"
+_VERSIONS = {"TLS10": "1.0", "TLS11": "1.1", "TLS12": "1.2", "TLS13": "1.3"}
 _CEL = "prober does not support CEL expressions"
 
 
@@ -59,24 +60,18 @@ class TlsConfig:
         matching(HOST_NAME, "a host name"), default=None, doc="the same"
     )
     min_version: str = option(
-        TLS_VERSION,
-        default="TLS12",
-        doc="`TLS12` and `TLS13`; older versions are refused",
+        TLS_VERSION, default="TLS12", doc="the same; below `TLS12`, old devices are accepted"
     )
-    max_version: str = option(TLS_VERSION, default="TLS13", doc="only `TLS13`")
+    max_version: str = option(TLS_VERSION, default="TLS13", doc="the same")
     ca: None = option(refusing("use a file, with ca_file"), default=None, doc="refused")
     cert: None = option(refusing("use a file, with cert_file"), default=None, doc="refused")
     key: None = option(refusing("use a file, with key_file"), default=None, doc="refused")
 
     def __post_init__(self) -> None:
-        """Refuse unsupported TLS versions."""
+        """Reject what has no meaning together."""
         complaints = []
-        if self.min_version not in ("TLS12", "TLS13"):
-            reason = Unsupported("prober does not support TLS before 1.2")
-            complaints.append(Complaint(("min_version",), reason))
-        if self.max_version != "TLS13":
-            reason = Unsupported("prober cannot lower the highest TLS version")
-            complaints.append(Complaint(("max_version",), reason))
+        if self.min_version > self.max_version:
+            complaints.append(Complaint(("max_version",), "is less than min_version"))
         if self.key_file and not self.cert_file:
             complaints.append(Complaint(("key_file",), "has no effect without cert_file"))
         if complaints:
@@ -91,7 +86,8 @@ class TlsConfig:
             cert_file=self.cert_file,
             key_file=self.key_file,
             server_name=None if for_redirect else self.server_name,
-            min_version="1.3" if self.min_version == "TLS13" else "1.2",
+            min_version=_VERSIONS[self.min_version],
+            max_version=_VERSIONS[self.max_version],
         )
 
 
@@ -300,3 +296,10 @@ class Module:
         """The preferred IP protocol, and whether to fall back to the other."""
         own: HttpModule | TcpModule | GrpcModule = getattr(self, self.prober)
         return own.preferred_ip_protocol, own.ip_protocol_fallback
+
+    @property
+    def tls_settings(self) -> TlsSettings | None:
+        """How it speaks TLS, if it may."""
+        own: HttpModule | TcpModule | GrpcModule = getattr(self, self.prober)
+        speaks = isinstance(own, HttpModule) or own.tls
+        return own.tls_config.settings() if speaks else None

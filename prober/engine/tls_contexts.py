@@ -1,0 +1,226 @@
+"""What a handshake offers and trusts: one shared SSLContext per distinct TLS setting.
+
+Everything that OpenSSL or Python would take from how they were built is set here, so that a target
+is judged alike everywhere: the versions, the ciphers, the security level, the options.
+"""
+
+import os
+import re
+import ssl
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from prober.model.monitor import Monitor
+from prober.model.option import Complaint, Rejected
+from prober.model.probe import StartTls, Trouble
+from prober.model.status import Reason
+from prober.model.tls_settings import TlsSettings
+
+CIPHERS: Final = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "DHE-RSA-AES128-GCM-SHA256",
+    "DHE-RSA-AES256-GCM-SHA384",
+    "DHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA256",
+    "ECDHE-RSA-AES128-SHA256",
+    "ECDHE-ECDSA-AES256-SHA384",
+    "ECDHE-RSA-AES256-SHA384",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "DHE-RSA-AES128-SHA256",
+    "DHE-RSA-AES256-SHA256",
+    "DHE-RSA-AES128-SHA",
+    "DHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA256",
+    "AES256-SHA256",
+    "AES128-SHA",
+    "AES256-SHA",
+)
+"""The cipher suites that are offered up to TLS 1.2, by OpenSSL's names."""
+OLD_CIPHERS: Final = ("ECDHE-ECDSA-DES-CBC3-SHA", "ECDHE-RSA-DES-CBC3-SHA", "DES-CBC3-SHA")
+"""What is offered besides to old devices and without `verify`, if OpenSSL was built with it."""
+
+_STRICT, _LENIENT = 2, 0  # security levels: at least 112 bits, anything
+_VERSIONS: Final = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+_BUILT_IN: Final = {
+    "1.0": ssl.HAS_TLSv1,
+    "1.1": ssl.HAS_TLSv1_1,
+    "1.2": ssl.HAS_TLSv1_2,
+    "1.3": ssl.HAS_TLSv1_3,
+}
+_OPTIONS: Final = (
+    ssl.OP_ALL | ssl.OP_NO_SSLv3 | ssl.OP_NO_COMPRESSION | ssl.OP_ENABLE_MIDDLEBOX_COMPAT
+)
+_LEGACY_SERVER: Final = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT, which Python names from 3.12 on
+_TRUST: Final = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+_CERTIFICATE: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
+_HASHED_NAME: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # SSL_CTX_load_verify_locations(3)
+
+
+def make_context(
+    settings: TlsSettings,
+    alpn: tuple[str, ...] = (),
+    *,
+    match_name: bool = True,
+    trust_system: bool = True,
+) -> ssl.SSLContext:
+    """Return a context for these settings.
+
+    With `match_name` OpenSSL compares the name with that of a verified certificate, otherwise
+    that is left to the caller. Without `trust_system` this host's root certificates, which can take
+    long to load, are left out.
+
+    Raises:
+        OSError, ValueError: A file cannot be used.
+        Rejected: OpenSSL does not have a version or the ciphers.
+        Trouble: There is nothing to verify certificates by.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _offer(context, settings)
+    context.check_hostname = settings.verify and match_name
+    context.verify_mode = ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE
+    if settings.verify:
+        context.hostname_checks_common_name = False  # RFC 9525, section 6.3
+        context.verify_flags = _TRUST  # RFC 5280, section 6.1.1: an anchor need not be a root
+        if settings.ca_file:
+            context.load_verify_locations(settings.ca_file)
+        elif trust_system:
+            _trust_system(context)
+    if settings.cert_file:
+        context.load_cert_chain(settings.cert_file, settings.key_file, password=_no_password)
+        context.post_handshake_auth = True
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
+
+
+def _offer(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Set what the target is offered: versions, ciphers, security level."""
+    for key in ("min_version", "max_version"):
+        version = getattr(settings, key)
+        if not _BUILT_IN[version]:
+            raise Rejected(Complaint((key,), f"the OpenSSL of this host has no TLS {version}"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the operator asks for old versions
+        context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED  # not less than the minimum
+        context.minimum_version = _VERSIONS[settings.min_version]
+        context.maximum_version = _VERSIONS[settings.max_version]
+    is_lenient = not settings.verify or settings.min_version in ("1.0", "1.1")
+    context.options = ssl.Options(_OPTIONS | (_LEGACY_SERVER if is_lenient else 0))
+    ciphers = settings.ciphers or ":".join(CIPHERS + (OLD_CIPHERS if is_lenient else ()))
+    if "@SECLEVEL" not in ciphers:
+        ciphers = f"{ciphers}:@SECLEVEL={_LENIENT if is_lenient else _STRICT}"
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError:
+        message = "OpenSSL has none of these up to TLS 1.2; those of TLS 1.3 are always offered"
+        raise Rejected(Complaint(("ciphers",), message)) from None
+
+
+def _trust_system(context: ssl.SSLContext) -> None:
+    """Load this host's root certificates; raise `Trouble` if it has none."""
+    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if not context.cert_store_stats()["x509"] and not any(map(_has_authorities, _directories())):
+        raise Trouble(Reason.NO_TRUST_STORE, "prober's host has no root certificates to verify by")
+
+
+def lacks_trust_store() -> bool:
+    """Return whether this host has no root certificates, without loading them."""
+    paths = ssl.get_default_verify_paths()
+    bundle = Path(os.environ.get(paths.openssl_cafile_env, paths.openssl_cafile))
+    try:
+        if _CERTIFICATE.search(bundle.read_bytes()):
+            return False
+    except OSError:
+        pass
+    return not any(map(_has_authorities, _directories()))
+
+
+def _directories() -> list[Path]:
+    """Return where OpenSSL looks for an authority when it needs one."""
+    paths = ssl.get_default_verify_paths()
+    given = os.environ.get(paths.openssl_capath_env, paths.openssl_capath)
+    return list(map(Path, given.split(os.pathsep)))
+
+
+def _has_authorities(directory: Path) -> bool:
+    try:
+        return any(_HASHED_NAME.fullmatch(entry.name) for entry in directory.iterdir())
+    except PermissionError:
+        return True  # what cannot be listed may still be opened by its name
+    except OSError:
+        return False
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def vet(monitor: Monitor) -> Iterator[Complaint]:
+    """Yield what is wrong with the TLS settings of a monitor that only this machine can tell."""
+    if monitor.tls is None:
+        return
+    try:
+        make_context(monitor.tls, monitor.tls.alpn or (), trust_system=False)
+    except Rejected as rejected:
+        for path, message in rejected.complaints:
+            yield Complaint(("tls", *path), message)
+    except (OSError, ValueError) as error:
+        yield Complaint(("tls",), _unusable(error))
+
+
+def _unusable(error: OSError | ValueError) -> str:
+    words = getattr(error, "reason", None) or str(error)
+    return f"OpenSSL cannot use these files: {words}"
+
+
+class TlsContexts:
+    """The contexts in use, made when first asked for."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+    def get(self, start: StartTls, *, match_name: bool = True) -> ssl.SSLContext:
+        """Return the context for a handshake. Raise `Trouble`."""
+        settings = start.settings
+        key = (
+            settings.verify,
+            settings.ca_file,
+            settings.cert_file,
+            settings.key_file,
+            settings.ciphers,
+            settings.min_version,
+            settings.max_version,
+            start.alpn,
+            match_name,
+        )
+        context = self._contexts.get(key)
+        if context is None:
+            try:
+                context = make_context(settings, start.alpn, match_name=match_name)
+            except Rejected as rejected:
+                raise Trouble(Reason.INTERNAL, str(rejected)) from None
+            except (OSError, ValueError) as error:  # they were good when they were configured
+                raise Trouble(Reason.INTERNAL, _unusable(error)) from None
+            self._contexts[key] = context
+        return context
+
+    def clear(self) -> None:
+        """Forget all contexts, so that changed files are read again."""
+        self._contexts.clear()
