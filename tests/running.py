@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -139,11 +139,15 @@ def prober(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 @contextmanager
 def daemon(
-    config: object, folder: Path, *arguments: str, under: Sequence[str] = ()
+    config: object,
+    folder: Path,
+    *arguments: str,
+    under: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Daemon]:
     """Run the daemon with a configuration on a port of its own, `under` another command if given.
 
-    That command must replace itself by the daemon.
+    That command must replace itself by the daemon. `environment` is added to that of the tests.
     """
     path = folder / "prober.json"
     path.write_text(json.dumps(config))
@@ -151,6 +155,7 @@ def daemon(
     with subprocess.Popen(
         [*under, *command, "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
         stderr=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
     ) as process:
         assert process.stderr is not None
         try:

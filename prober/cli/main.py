@@ -168,6 +168,7 @@ def _check(options: Namespace, environment: Environment) -> int:
     """Print every problem, or a summary and warnings."""
     from prober.config.advice import surprises
     from prober.config.problem import ConfigError
+    from prober.daemon.local_checks import NAMED, unverifiable
     from prober.model.monitor import probe_rate
     from prober.model.wording import clean
 
@@ -181,6 +182,12 @@ def _check(options: Namespace, environment: Environment) -> int:
     checks = model.checks()
     for sentence in surprises(model):
         print(f"warning: {clean(sentence)}")
+    if found := unverifiable(config):
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        print(
+            f"warning: {clean(', '.join(found[:NAMED]))}{more}: this host has no root certificates "
+            "to verify by, results will be UNKNOWN; install ca-certificates, or set ca_file"
+        )
     print(
         f"{clean(config.files[0])}: {_count(len(model.monitors), 'monitor')}, "
         f"{_count(len(model.pools), 'pool')}, {_count(len(checks), 'check')}, "
@@ -268,7 +275,7 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
 
     from prober.cli import single_probe
     from prober.config.monitors import Defaults, read_monitor
-    from prober.engine.handshake import vet
+    from prober.engine.tls_contexts import vet
     from prober.model.monitor import Monitor
     from prober.model.option import ReadContext, Rejected
 

@@ -1,15 +1,19 @@
-"""What only this machine can tell about the server's part of a configuration."""
+"""What only this machine can tell about a configuration."""
 
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from prober.config.reader import VetServer
+from prober.config.reader import Config, VetServer
 from prober.config.settings import Server
+from prober.engine.tls_contexts import lacks_trust_store
 from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
 from prober.model.option import Complaint
 from prober.web.server.serving_tls import make_context, unusable
+
+NAMED = 10
+"""Monitors and modules that are named where more of them have the same trouble."""
 
 
 def _vet_server(server: Server) -> Iterator[Complaint]:
@@ -50,6 +54,22 @@ def _missing(package: str) -> str:
     """Return what is missing and a command that works however prober was installed."""
     command = f"python3 -m pip --python {sys.executable} install {package}"
     return f"needs the package {package}: {command}"
+
+
+def unverifiable(config: Config) -> list[str]:
+    """Return what is to verify certificates by this host's root certificates while it has none."""
+    monitors = (
+        f"monitor {monitor.name!r}"
+        for monitor in config.model.monitors
+        if monitor.tls and monitor.tls.verify and not monitor.tls.ca_file
+    )
+    modules = (
+        f"module {name!r}"
+        for name, module in (config.modules.usable if config.modules else {}).items()
+        if (tls := module.tls_settings) and tls.verify and not tls.ca_file
+    )
+    found = [*monitors, *modules]
+    return found if found and lacks_trust_store() else []
 
 
 VET_SERVER = VetServer(_vet_server, _vet_endpoint)

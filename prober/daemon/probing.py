@@ -14,6 +14,7 @@ from prober import __version__
 from prober.config.changes import Changes
 from prober.config.garbage import Tidier
 from prober.config.reader import Config
+from prober.daemon.local_checks import NAMED, unverifiable
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
@@ -70,6 +71,7 @@ class Prober:
         self._loop = loop
         self._tidier = Tidier(lambda: sum(self.vitals.schedule_lags.counts))
         self._looking: asyncio.TimerHandle | None = None
+        self._unverifiable: list[str] = []
         self._ticker = Ticker(
             clock=time.monotonic, call_later=loop.call_later, saw_lag=self._saw_tick
         )
@@ -137,6 +139,7 @@ class Prober:
         with self.store.events.followed_by(_log_transition), self.pools.kept_fresh():
             self.store.adopt(self.config.model, self.config.maintenance)
             self._schedule(self.config.model.checks())
+            self._tell_unverifiable()
             self.store.forget_the_absent()
             for _ in self.known.renew():
                 pass
@@ -232,6 +235,7 @@ class Prober:
         self.store.adopt(config.model, config.maintenance)
         if reread:
             self._engine.reread()
+        self._tell_unverifiable()
         fresh = [*difference.added, *(new for _, new in difference.changed)]
         for check in fresh:
             self._schedule([check], among=len(fresh))
@@ -247,6 +251,14 @@ class Prober:
             await pace.pause()
         for _ in self.known.renew():
             await pace.pause()
+
+    def _tell_unverifiable(self) -> None:
+        """Log what cannot verify certificates for want of a trust store, if that is news."""
+        found = unverifiable(self.config)
+        if found and found != self._unverifiable:
+            hint = "install this host's root certificates (ca-certificates), or set ca_file"
+            log.warning("no_trust_store", needed_by=found[:NAMED], count=len(found), hint=hint)
+        self._unverifiable = found
 
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
         states = [self.store.add(check) for check in checks]

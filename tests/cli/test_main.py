@@ -326,6 +326,28 @@ def test_check_sums_up_and_warns(
     assert summary == f"{path}: 1 monitor, 1 pool, 2 checks, 0.5 probes per second"
 
 
+def test_check_warns_of_a_host_without_root_certificates(
+    write: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    monitors = [
+        {"name": f"web{i}", "type": "TLS", "targets": ["10.0.0.3:443"], "tls": {"verify": i > 0}}
+        for i in range(12)
+    ]
+    modules = tmp_path / "modules.yml"
+    modules.write_text("modules: {page: {prober: http}}")
+    server = {"blackbox_modules": str(modules)}
+    path = write(json.dumps({"server": server, "monitors": monitors}))
+    assert cli.main(["check", "--config", path], {}) == 0
+    warning, _ = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warning: monitor 'web1', monitor 'web2', ")
+    assert " and 2 more: this host has no root certificates to verify by, " in warning
+
+
 def test_without_a_configuration_it_says_where_one_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

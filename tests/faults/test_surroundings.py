@@ -5,14 +5,16 @@ import os
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+import trustme
 
-from tests.engine.targets import answers, hold, listening, says
+from tests.engine.targets import answers, hold, listening, over_tls, says
 from tests.faults import namespaces
 from tests.faults.watching import (
     EVERY_RESULT,
@@ -192,3 +194,30 @@ def test_secrets_and_hostile_words_come_out_nowhere(
         assert "<script>alert" not in text or place != "/", place
         assert not [each for each in CONTROL if each in text], place
     assert "forged" not in {line["event"] for line in running.lines}
+
+
+def test_without_root_certificates_it_says_so_and_blames_nobody(tmp_path: Path) -> None:
+    """A slim container; what was edited, probed on demand or loaded later is no exception."""
+    nowhere = {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "/nonexistent"}
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    (tmp_path / "modules.yml").write_text("modules: {page: {prober: http}}")
+    with listening(over_tls(context, answers(b"HTTP/1.1 204 None\r\n\r\n"))) as port:
+        kinds = ("TLS", "HTTPS", "GRPC")
+        monitors = [monitor(kind, kind, port, tls={"verify": True}) for kind in kinds]
+        server = {"blackbox_modules": "modules.yml"}
+        config = {"server": server, "monitors": monitors}
+        with daemon(config, tmp_path, *EVERY_RESULT, environment=nowhere) as running:
+            said = running.wait_for("no_trust_store")
+            assert said["needed_by"] == [*(f"monitor '{kind}'" for kind in kinds), "module 'page'"]
+            probes(running, 6, result="UNKNOWN", reason="no_trust_store")
+            status, text = running.get(f"/probe?module=page&target=https://127.0.0.1:{port}/")
+            assert (status, "no root certificates" in text) == (503, True)
+            assert not blamed(running.lines)
+            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            monitors[0]["tls"] = {"verify": True, "ca_file": "ca.pem"}
+            (tmp_path / "prober.json").write_text(json.dumps(config))
+            running.process.send_signal(signal.SIGHUP)
+            assert running.wait_for("no_trust_store")["count"] == 3
+            running.wait_for("status_changed", monitor="TLS", to="OK")
