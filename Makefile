@@ -17,13 +17,16 @@ STAGE := $(DESTDIR)$(APP).new
 CONFIG := $(SYSCONFDIR)/prober/prober.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz acceptance lint format types bench bench-quick soak lock audit install uninstall clean
+.PHONY: help run run-balancer test fuzz acceptance lint format types bench bench-quick soak lock audit install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 	$(BIN)/prober demo --log-format console
+
+run-balancer: $(VENV)/run ## run demo servers, prober and HAProxy side by side until Ctrl-C
+	deploy/haproxy/run $(BIN)/python
 
 test: $(VENV)/dev ## run the tests, several at once: most of them wait
 	$(BIN)/python -m pytest -n auto --dist loadgroup

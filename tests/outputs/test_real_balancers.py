@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,7 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, program
+from tests import ROOT
+from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, prober, program
 
 MONITOR = {
     "type": "TCP",
@@ -262,3 +264,14 @@ def test_alertmanager_is_told_of_what_is_down_and_of_its_end(
         with daemon(given, tmp_path) as running:
             running.wait_for("status_changed", to="OK")
             eventually(lambda: firing() == set(), "what recovered is resolved")
+
+
+def test_the_balancer_that_is_shipped_is_valid_for_prober_and_haproxy() -> None:
+    shipped = ROOT / "deploy/haproxy"
+    done = prober("check", "--config", str(shipped / "prober.yaml"))
+    assert done.returncode == 0, done.stdout
+    if shutil.which("haproxy") is None:
+        pytest.skip("haproxy is not installed")
+    command = ["haproxy", "-c", "-f", str(shipped / "haproxy.cfg")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
