@@ -97,7 +97,10 @@ def connection_limits(descriptors: int) -> Limits:
     """Return what clients may hold of so many descriptors; the rest is for the probes."""
     if descriptors == resource.RLIM_INFINITY:
         return Limits()
-    return Limits(connections=max(8, min(Limits().connections, (descriptors - 128) // 4)))
+    connections = max(8, min(Limits().connections, (descriptors - 128) // 4))
+    return Limits(
+        connections=connections, reserved=min(Limits().reserved, max(4, connections // 2))
+    )
 
 
 def _tell_of_renewal(problem: str | None) -> None:

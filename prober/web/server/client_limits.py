@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from prober.web.server import reserve
 from prober.web.server.errors import error_response
 
 _LINGER = 2.0  # seconds in which the rest of a body that nobody wants is taken and thrown away
@@ -23,7 +24,8 @@ class Limits(NamedTuple):
 
     Times are in seconds: `headers` from the connection, or from the first byte of a further
     request, to the end of its headers; `idle` between two requests; `body` from the headers to
-    the end of the body; `stall` without taking anything of an answer.
+    the end of the body; `stall` without taking anything of an answer. `reserved` connections come
+    on top of the others, for what is vital.
     """
 
     headers: float = 10.0
@@ -32,6 +34,7 @@ class Limits(NamedTuple):
     stall: float = 60.0
     connections: int = 256
     per_peer: int = 32
+    reserved: int = reserve.PLACES
 
     def of_peer(self, peer: str) -> int:
         """Return the connections that one peer may have.
@@ -39,9 +42,14 @@ class Limits(NamedTuple):
         Page, Prometheus, command line and often a proxy share the loopback address: it has all
         but a share for others.
         """
-        if peer == "::1" or peer.startswith("127."):
+        if is_local(peer):
             return max(self.connections - self.per_peer, self.connections // 2)
         return min(self.connections, self.per_peer)
+
+
+def is_local(peer: str) -> bool:
+    """Return whether a peer is this machine."""
+    return peer == "::1" or peer.startswith("127.")
 
 
 class _Alarm:
@@ -75,6 +83,7 @@ class GuardedConnection(web.RequestHandler):
         loop: The event loop.
         limits: What the client may hold.
         peer: Who counts as one client.
+        admits: For a connection in reserve: decides on the path of its request. None for others.
         welcome: Tells by the transport, once TLS is spoken, whether the client may come in.
         left: Is called when the connection has ended.
     """
@@ -88,18 +97,22 @@ class GuardedConnection(web.RequestHandler):
         peer: str,
         welcome: Callable[[asyncio.BaseTransport], bool],
         left: Callable[["GuardedConnection"], None],
+        admits: Callable[["GuardedConnection", str], bool] | None = None,
     ) -> None:
         super().__init__(
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
             keepalive_timeout=limits.idle,
-            lingering_time=_LINGER,
+            lingering_time=0 if admits else _LINGER,
             auto_decompress=False,
         )
         self.limits = limits
         self.peer = peer
-        self.idle_since: float | None = loop.time()
+        self.entered_at = loop.time()
+        self.idle_since: float | None = self.entered_at
+        self.scrapes = False
+        self._admits = admits
         self._welcome = welcome
         self._left = left
         self._time = loop.time
@@ -114,6 +127,15 @@ class GuardedConnection(web.RequestHandler):
     def is_met(self) -> bool:
         """Whether the client is connected, TLS included."""
         return self._wire is not None
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether there was no room for it but in the reserve."""
+        return self._admits is not None
+
+    def admits(self, path: str) -> bool:
+        """Return whether a request for this path is answered here."""
+        return self._admits is None or self._admits(self, path)
 
     def began(self) -> None:
         """Note that the headers are there: from now on the answer may take its time."""
@@ -195,10 +217,20 @@ class GuardedConnection(web.RequestHandler):
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell the connection that a request has begun."""
-    if isinstance(request.protocol, GuardedConnection):
-        request.protocol.began()
-    return await handler(request)
+    """Tell the connection that a request has begun; in reserve, answer only what is vital."""
+    connection = request.protocol
+    if not isinstance(connection, GuardedConnection):
+        return await handler(request)
+    connection.began()
+    if not connection.is_reserved:
+        return await handler(request)
+    if connection.admits(request.path):
+        response = await handler(request)
+    else:
+        response = error_response(503, "too many connections; try again later")
+        response.headers[hdrs.RETRY_AFTER] = "1"
+    response.force_close()
+    return response
 
 
 def limits_of(request: web.BaseRequest) -> Limits:

@@ -6,17 +6,20 @@ traceback for each connection that they have no descriptor for. Hence this one.
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import web
 
 from prober.model.probe import Target
-from prober.web.server.client_limits import GuardedConnection, Limits
+from prober.web.server import reserve
+from prober.web.server.client_limits import GuardedConnection, Limits, is_local
 from prober.web.server.login_limits import peer_of
 from prober.web.server.request_body import asks_later
 from prober.web.server.serving_tls import RenewedContext, has_allowed_name
@@ -76,6 +79,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._present: dict[GuardedConnection, asyncio.Task[None]] = {}
+        self._spare: int | None = None  # a descriptor, lent to a connection when there is no other
         self._told_at = -_TOLD_EVERY
 
     @property
@@ -110,6 +114,7 @@ class Listener:
             self._loop.remove_reader(listening.fileno())
             listening.close()
         self._sockets.clear()
+        self._drop_spare()
         waiting = [task for each, task in self._present.items() if not each.is_met]
         for task in waiting:
             task.cancel()
@@ -117,34 +122,91 @@ class Listener:
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(_AT_ONCE):
+            if self._is_full():
+                self._rest(listening, reserve.GRACE)
+                return
+            has_spare = self._take_spare()
             try:
                 connection, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
-                self._rest(listening, error)
-                return
+                self._tell("cannot_accept", reason=error.strerror)
+                if not has_spare or not (lent := self._lend_spare(listening)):
+                    self._rest(listening, _REST)
+                    return
+                connection, address = lent
+                has_spare = False
             connection.setblocking(False)
-            self._receive(connection, peer_of(address[0]))
+            self._receive(connection, peer_of(address[0]), scarce=not has_spare)
 
-    def _rest(self, listening: socket.socket, error: OSError) -> None:
+    def _is_full(self) -> bool:
+        """Return whether nobody can enter for a moment, not even in another's place."""
+        inside = self._reserved()
+        full = len(inside) >= self._limits.reserved
+        return full and reserve.first_to_leave(inside, self._loop.time()) is None
+
+    def _reserved(self) -> list[GuardedConnection]:
+        return [each for each in self._present if each.is_reserved]
+
+    def _take_spare(self) -> bool:
+        """Hold a descriptor for bad times; return whether there is one."""
+        if self._spare is None:
+            with suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        return self._spare is not None
+
+    def _lend_spare(self, listening: socket.socket) -> tuple[socket.socket, Any] | None:
+        """Accept a connection with the spare descriptor, if there is one waiting."""
+        self._drop_spare()
+        try:
+            return listening.accept()
+        except OSError:
+            return None
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    def _rest(self, listening: socket.socket, seconds: float) -> None:
         """Look away for a while: the connection stays there, and so would the readiness."""
-        self._tell("cannot_accept", reason=error.strerror)
         self._loop.remove_reader(listening.fileno())
-        self._loop.call_later(_REST, self._resume, listening)
+        self._loop.call_later(seconds, self._resume, listening)
 
     def _resume(self, listening: socket.socket) -> None:
         if listening in self._sockets:
             self._loop.add_reader(listening.fileno(), self._accept, listening)
 
-    def _receive(self, connection: socket.socket, peer: str) -> None:
-        room = room_for(peer, self._present, self._limits)
-        if not room.enters:
+    def _room(self, peer: str, *, scarce: bool) -> tuple[Crowd, bool]:
+        """Decide on a connection of this peer; the second value tells that it enters the reserve.
+
+        If descriptors are scarce, it does so whoever else is there.
+        """
+        regular = [each for each in self._present if not each.is_reserved]
+        room = room_for(peer, regular, self._limits)
+        if room.enters and not scarce:
+            return room, False
+        now, places = self._loop.time(), self._limits.reserved
+        place = reserve.place_for(peer, self._reserved(), places, now, local=is_local(peer))
+        return Crowd(place.free, place.victim), True
+
+    def _admits(self, connection: GuardedConnection, path: str) -> bool:
+        """Decide on a request of a connection in reserve."""
+        if path == reserve.SCRAPES:
+            if not reserve.may_scrape(self._reserved(), self._limits.reserved):
+                return False
+            connection.scrapes = True
+        return reserve.is_vital(path)
+
+    def _receive(self, connection: socket.socket, peer: str, *, scarce: bool = False) -> None:
+        room, reserved = self._room(peer, scarce=scarce)
+        if reserved or room.victim is not None:
             self._tell("too_many_connections", peer=peer, connections=len(self))
+        if not room.enters:
             connection.close()
             return
         if room.victim is not None:
-            self._tell("too_many_connections", peer=peer, connections=len(self))
             self._end(room.victim)
         renewed = self._tls()
         context = renewed.current() if renewed else None
@@ -158,6 +220,7 @@ class Listener:
             peer=peer,
             welcome=partial(self._may_enter, peer, renewed),
             left=self._forget,
+            admits=self._admits if reserved else None,
         )
         task = self._present[client] = self._loop.create_task(
             self._meet(client, connection, context)
