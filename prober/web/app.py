@@ -1,4 +1,4 @@
-"""The application: routes, errors and headers around one state."""
+"""The application: routes, error handling and headers around one state."""
 
 import re
 
@@ -68,7 +68,7 @@ def make_app(services: Services) -> web.Application:
 
 
 def _or_discovery(page: Handler) -> Handler:
-    """Return the handler of `/`: the page, but the API's versions for a cloud's client."""
+    """Return the handler for `/`: the page, or the list of API versions for a cloud client."""
 
     async def get(request: web.Request) -> web.StreamResponse:
         return await (root_of(request) or page)(request)
@@ -77,7 +77,7 @@ def _or_discovery(page: Handler) -> Handler:
 
 
 def _add_route(app: web.Application, method: str, path: str, handler: Handler) -> None:
-    path = _NAME_IN_PATH.sub(r"{\1:[^/]+}", path)  # braces, too, may stand in a name
+    path = _NAME_IN_PATH.sub(r"{\1:[^/]+}", path)  # names may contain braces too
     if method == hdrs.METH_GET:
         app.router.add_get(path, handler)
     else:
@@ -94,7 +94,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 def end_streams(app: web.Application) -> None:
-    """End every stream of events; who has the right to comes back."""
+    """End all event streams; clients with valid credentials reconnect."""
     app[STREAMS].end()
     app[PULSES].end()
 

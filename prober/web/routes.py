@@ -1,4 +1,4 @@
-"""Every route of the native API: the application and its description are made of this table."""
+"""All routes of the native API; the application and the OpenAPI description follow from them."""
 
 from prober.web.api import edit_routes as edits
 from prober.web.api import native

@@ -325,5 +325,5 @@ async def test_a_stranger_is_refused(prober: Prober) -> None:
     stranger = prober.client(lb.LoadBalancerClient, new_key())
     error = await error_of(stranger.get_load_balancer, "lb")
     assert (error.status, error.code) == (401, "NotAuthenticated")
-    assert error.message == "the signature is not that of this request and key"
+    assert error.message == "the signature does not match this request and key"
     assert prober.asked == []

@@ -45,7 +45,7 @@ async def test_a_wrong_method_is_told_the_right_ones(client: Client, path: str) 
     assert response.headers["Allow"] == ",".join(allowed)
     assert await response.json() == {
         "code": "method_not_allowed",
-        "message": f"POST is not allowed here, only {', '.join(allowed)}",
+        "message": f"POST is not allowed; allowed: {', '.join(allowed)}",
     }
 
 
@@ -60,7 +60,7 @@ async def test_a_body_that_is_too_large_is_refused(world: World) -> None:
         assert response.status == 413
         assert await response.json() == {
             "code": "request_entity_too_large",
-            "message": f"the body of the request is too large: the limit is {BODY_LIMIT} bytes",
+            "message": f"the request body is too large: the limit is {BODY_LIMIT} bytes",
         }
 
 
@@ -97,7 +97,7 @@ async def test_a_bug_is_logged_and_not_shown(
     assert response.status == 500
     assert await response.json() == {
         "code": "internal_server_error",
-        "message": "the prober could not answer; its log says why",
+        "message": "internal error; see the log of prober",
     }
     [line] = lines
     assert line["event"] == "request_failed"

@@ -1,1 +1,1 @@
-"""The HTTP server: listening, limits, credentials, errors, JSON; knows no route of its own."""
+"""The HTTP server: listening, limits, authentication, errors, JSON; has no routes of its own."""

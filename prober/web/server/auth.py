@@ -1,7 +1,7 @@
-"""Who is calling, and whether that is enough for what is asked.
+"""Authentication and authorization: who is calling, and whether the role permits the request.
 
-Where credentials are configured, every route needs a role: `read` to look, `write` for the rest.
-What needs none is in `OPEN_PATHS` and in the routes that a dialect marks as open.
+If credentials are configured, every route needs a role: `read` to read, `write` for everything
+else. The exceptions are `OPEN_PATHS` and the routes that a dialect marks as open.
 """
 
 from collections.abc import Iterable
@@ -29,26 +29,26 @@ from prober.web.server.services import Services, services_of
 _log = structlog.get_logger(__name__)
 
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-"""Native paths that answer everybody: whoever restarts or drains a prober holds no token."""
+"""Unauthenticated native paths: whatever restarts or drains prober has no token."""
 
 _SIGNATURES = ("signature", "sdk-hmac-sha256")
-_NONE_SHOWN = "credentials are needed: a token, as Authorization: Bearer or as a password"
-_UNKNOWN = "these credentials are not accepted"
+_NONE_SHOWN = "credentials required: send a token, as Authorization: Bearer or as a password"
+_UNKNOWN = "invalid credentials"
 
 
 OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
-"""Methods and paths that answer everybody; HEAD goes with GET."""
+"""Unauthenticated methods and paths; GET includes HEAD."""
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 """Those that do so while the page is public."""
 _CALLER = web.RequestKey("CALLER", str)
 CONNECTING_PATHS = web.AppKey("CONNECTING_PATHS", frozenset[str])
 """Paths that make prober connect to a place of the caller's choice, whatever the method."""
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
-"""Those that change nothing although their method says otherwise."""
+"""Methods and paths that change nothing, although the method suggests otherwise."""
 
 
 def open_routes(dialects: Iterable[Dialect]) -> frozenset[tuple[str, str]]:
-    """Return what is open, natively and in these cloud APIs."""
+    """Return the unauthenticated routes of the native API and of these cloud APIs."""
     theirs = (each for dialect in dialects for each in dialect.routes if each.open)
     ours = ((hdrs.METH_GET, path) for path in OPEN_PATHS)
     return frozenset((*((each.method, each.path) for each in theirs), *ours))
@@ -68,11 +68,11 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
         needed = Role.READ if _looks(request) else Role.WRITE
         request[_CALLER] = caller.name
         if not caller.role.may(needed):
-            raise Refused(403, f"this needs the role {needed}, the caller has {caller.role}")
+            raise Refused(403, f"this needs the role {needed}; your role is {caller.role}")
         if needed is Role.WRITE:
             path = request.rel_url.raw_path
             _log.info("authorized", caller=caller.name, method=request.method, path=path)
-    if request.match_info.http_exception is None:  # else nobody wants it
+    if request.match_info.http_exception is None:  # otherwise nothing reads the body
         limit = OPEN_BODY_LIMIT if is_open else BODY_LIMIT
         await read_body(request, seconds=limits_of(request).body, limit=limit)
     return await handler(request)
@@ -84,14 +84,14 @@ def caller_name(request: web.Request) -> str | None:
 
 
 def _looks(request: web.Request) -> bool:
-    """Return whether a request changes nothing."""
+    """Return whether a request only reads."""
     resource = request.match_info.route.resource
     path = resource.canonical if resource else ""
     return request.method in SAFE or (request.method, path) in request.app[LOOKING_ROUTES]
 
 
 def _is_open(request: web.Request) -> bool:
-    """Tell whether a request is answered without credentials."""
+    """Return whether a request is answered without credentials."""
     resource = request.match_info.route.resource
     if resource is None:
         return False
@@ -124,12 +124,12 @@ def _refuse_the_foreign(request: web.Request, access: Access) -> None:
 
 
 def _keep_to_the_rate(access: Access) -> None:
-    """Refuse what is more than `rate_limit` allows, whoever it comes from."""
+    """Refuse requests beyond `rate_limit`, whoever sends them."""
     bucket, now = access.bucket, access.clock()
     if bucket is None:
         return
     if wait := bucket.wait(now):
-        raise _not_now("more requests than rate_limit allows", wait)
+        raise _not_now("rate_limit exceeded", wait)
     bucket.take(now)
 
 
@@ -155,14 +155,14 @@ async def _caller(request: web.Request, services: Services) -> Caller:
 
 
 def _is_signed(request: web.Request) -> bool:
-    """Tell whether a request shows a signature and nothing else: that cannot be guessed."""
+    """Return whether the only credential is a signature, which cannot be guessed."""
     scheme = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[0].lower()
     return scheme in _SIGNATURES and TOKEN_HEADER not in request.headers
 
 
 def _unauthorized(request: web.Request, message: str) -> Refused:
     refused = Refused(401, message)
-    way = "Bearer" if dialect_of(request) else "Basic"  # a browser asks its user on Basic
+    way = "Bearer" if dialect_of(request) else "Basic"  # on Basic, a browser asks its user
     charset = ', charset="UTF-8"' if way == "Basic" else ""
     refused.headers[hdrs.WWW_AUTHENTICATE] = f'{way} realm="prober"{charset}'
     return refused

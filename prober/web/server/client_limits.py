@@ -1,7 +1,7 @@
-"""Bounds on what a client may hold: a connection of the API, its time and its bodies.
+"""Limits on the resources of a client: connections, time and bodies.
 
-A client that sends nothing, too slowly, or takes nothing loses its connection. What is answered
-slowly by design, such as the stream of events, may last.
+A client that sends nothing, sends too slowly, or does not read the answer is disconnected. Answers
+that are slow by design, such as event streams, may take their time.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from aiohttp.typedefs import Handler
 from prober.web.server import reserve
 from prober.web.server.errors import error_response
 
-_LINGER = 2.0  # seconds in which the rest of a body that nobody wants is taken and thrown away
-_SHOWN = 100  # characters of a parser's complaint
+_LINGER = 2.0  # seconds in which to receive and discard the rest of an unread body
+_SHOWN = 100  # characters of a parser's message
 
 
 class Limits(NamedTuple):
-    """What a client may hold.
+    """The limits on a client.
 
     Times are in seconds: `headers` from the connection, or from the first byte of a further
     request, to the end of its headers; `idle` between two requests; `body` from the headers to
-    the end of the body; `stall` without taking anything of an answer. `reserved` connections come
-    on top of the others, for what is vital.
+    the end of the body; `stall` without reading any of a response. `reserved` connections are
+    additional, for vital requests.
     """
 
     headers: float = 10.0
@@ -37,10 +37,10 @@ class Limits(NamedTuple):
     reserved: int = reserve.PLACES
 
     def of_peer(self, peer: str) -> int:
-        """Return the connections that one peer may have.
+        """Return the maximum number of connections of a peer.
 
-        Page, Prometheus, command line and often a proxy share the loopback address: it has all
-        but a share for others.
+        The page, Prometheus, the command line and often a proxy share the loopback address, so it
+        gets all connections except a share for others.
         """
         if is_local(peer):
             return max(self.connections - self.per_peer, self.connections // 2)
@@ -53,7 +53,7 @@ def is_local(peer: str) -> bool:
 
 
 class _Alarm:
-    """Calls something after some seconds, unless it is stopped before."""
+    """Calls a function after a time, unless it is stopped before."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], None]
@@ -64,28 +64,28 @@ class _Alarm:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self) -> None:
-        """Begin to count, unless that has begun already."""
+        """Start the timer, unless it is running already."""
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._call)
 
     def stop(self) -> None:
-        """Do not call."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 class GuardedConnection(web.RequestHandler):
-    """One connection of a client, which may not keep it waiting.
+    """One connection of a client, with limits on its times.
 
     Args:
         server: The server of the application.
         loop: The event loop.
-        limits: What the client may hold.
-        peer: Who counts as one client.
-        admits: For a connection in reserve: decides on the path of its request. None for others.
-        welcome: Tells by the transport, once TLS is spoken, whether the client may come in.
-        left: Is called when the connection has ended.
+        limits: The limits on the client.
+        peer: The address that counts as one client.
+        admits: For a reserved connection, decides about the path of its request; otherwise None.
+        welcome: Returns whether the client is accepted, given the transport after TLS.
+        left: Called when the connection has ended.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class GuardedConnection(web.RequestHandler):
         super().__init__(
             server,
             loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp takes None for none
+            access_log=None,  # type: ignore[arg-type]  # aiohttp accepts None for no log
             keepalive_timeout=limits.idle,
             lingering_time=0 if admits else _LINGER,
             auto_decompress=False,
@@ -125,7 +125,7 @@ class GuardedConnection(web.RequestHandler):
 
     @property
     def is_met(self) -> bool:
-        """Whether the client is connected, TLS included."""
+        """Whether the client is connected, including TLS."""
         return self._wire is not None
 
     @property
@@ -138,18 +138,18 @@ class GuardedConnection(web.RequestHandler):
         return self._admits is None or self._admits(self, path)
 
     def began(self) -> None:
-        """Note that the headers are there: from now on the answer may take its time."""
+        """Note that the headers are complete; the answer may now take its time."""
         self.idle_since = None
         self._late.stop()
 
     def drop(self) -> None:
-        """End the connection at once, whatever is under way."""
+        """End the connection at once, whatever is in progress."""
         self._unwanted = True
         if self._wire is not None:
             self._wire.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, unless it is too late or the client's certificate is of no use."""
+        """Start, unless it is too late or the client's certificate is not accepted."""
         self._wire = cast("asyncio.Transport", transport)
         if not self._unwanted and self._welcome(transport):
             super().connection_made(transport)
@@ -164,19 +164,19 @@ class GuardedConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; those of a further request start the clock for its headers."""
+        """Receive bytes; those of a further request start the time limit for its headers."""
         if self.idle_since is not None:
             self._late.set()
         super().data_received(data)
 
     def pause_writing(self) -> None:
-        """Wait for a client that is slow to take an answer, but not for ever."""
+        """Wait for a client that reads slowly, but not forever."""
         super().pause_writing()
         self._unsent = self._left_to_send()
         self._stalled.set()
 
     def resume_writing(self) -> None:
-        """Go on: the client has taken most of what was waiting for it."""
+        """Continue: the client has read most of what was waiting."""
         self._stalled.stop()
         super().resume_writing()
 
@@ -192,7 +192,7 @@ class GuardedConnection(web.RequestHandler):
             self.drop()
 
     async def finish_response(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
-        """Send the rest of an answer; afterwards the connection is idle."""
+        """Send the rest of an answer; after that, the connection is idle."""
         try:
             return await super().finish_response(*arguments)
         finally:
@@ -206,7 +206,7 @@ class GuardedConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is not HTTP in a few words, and without a traceback in the log."""
+        """Answer a request that is not HTTP briefly, without a traceback in the log."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         response = error_response(400, f"not valid HTTP: {exc.message.splitlines()[0][:_SHOWN]}")
@@ -217,7 +217,7 @@ class GuardedConnection(web.RequestHandler):
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell the connection that a request has begun; in reserve, answer only what is vital."""
+    """Tell the connection that a request has started; if reserved, answer only vital requests."""
     connection = request.protocol
     if not isinstance(connection, GuardedConnection):
         return await handler(request)
@@ -234,6 +234,6 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def limits_of(request: web.BaseRequest) -> Limits:
-    """Return what the client that sent a request may hold."""
+    """Return the limits on the client that sent a request."""
     protocol = request.protocol
     return protocol.limits if isinstance(protocol, GuardedConnection) else Limits()

@@ -1,4 +1,4 @@
-"""What each cloud API brings: its routes, and its own form of errors and headers."""
+"""The parts of a cloud API: its routes, and its form of errors and headers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 
 class DialectRoute(NamedTuple):
-    """One route of a cloud API; `open` ones are answered without authentication."""
+    """One route of a cloud API; `open` routes need no authentication."""
 
     method: str
     path: str
@@ -20,11 +20,11 @@ class DialectRoute(NamedTuple):
 class Dialect(NamedTuple):
     """One cloud API.
 
-    `paths` matches the beginning of every path that is answered in its form, errors such as 404
-    and 401 included. `error` renders an error: status, message, and what `Refused.more` holds.
-    `prepare` puts its headers, such as a request id, on every answer. `begin` puts into a new
-    application what it remembers between requests. `root` answers requests for
-    `/` that `asks_root` tells to be of its clients, without authentication.
+    `paths` matches the beginning of every path that is answered in its form, including errors such
+    as 404 and 401. `error` renders an error: status, message, and the contents of `Refused.more`.
+    `prepare` adds headers, such as a request id, to every answer. `begin` adds to a new application
+    what the dialect remembers between requests. `root` answers requests for `/` if `asks_root`
+    recognizes them as those of its clients, without authentication.
     """
 
     name: str
@@ -42,13 +42,13 @@ SPOKEN = web.AppKey("SPOKEN", tuple[Dialect, ...])
 
 
 def dialect_of(request: web.Request) -> Dialect | None:
-    """Return the dialect that a request is answered in, None for the native API."""
+    """Return the dialect that answers a request, or None for the native API."""
     spoken = request.app[SPOKEN]
     return next((dialect for dialect in spoken if dialect.paths.match(request.path)), None)
 
 
 def root_of(request: web.Request) -> Handler | None:
-    """Return what answers `/` for the client of a cloud API, None for everybody else."""
+    """Return the handler of `/` for a cloud client, or None for other clients."""
     if request.path != "/":
         return None
     return next((each.root for each in request.app[SPOKEN] if each.asks_root(request)), None)

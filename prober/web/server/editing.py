@@ -1,4 +1,4 @@
-"""Edits over the API: who makes the one that a request asks for."""
+"""Edits over the API: finds the editor, and warns if edits are not stored."""
 
 from aiohttp import hdrs, web
 
@@ -13,7 +13,7 @@ def editor_of(request: web.Request) -> Editor:
     """Return who makes the edit that a request asks for; raise `Refused` where edits are off."""
     editor = services_of(request).editor
     if editor is None:
-        raise Refused(403, "there is nothing here that could be edited")
+        raise Refused(403, "this prober has nothing to edit")
     if editor.locked:
         raise Refused(403, editor.locked)
     request[_ASKED] = editor
@@ -21,9 +21,9 @@ def editor_of(request: web.Request) -> Editor:
 
 
 def warn_of_loss(request: web.Request, response: web.StreamResponse) -> None:
-    """Say in the answer to an edit that it ends with the process, where nothing keeps it."""
+    """Warn in the answer to an edit if the edit is lost when the process ends."""
     editor = request.get(_ASKED)
     if editor and not editor.lasting and response.status < 400:
         response.headers[hdrs.WARNING] = (
-            '199 prober "this edit is lost when the prober stops: server.state_dir is not set"'
+            '199 prober "this edit is lost when prober stops: server.state_dir is not set"'
         )

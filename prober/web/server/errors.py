@@ -1,6 +1,6 @@
-"""Errors: whatever goes wrong is answered in the form of the path, never with a traceback.
+"""Errors: every failure is answered in the form that fits the path, never with a traceback.
 
-That form is `{"code", "message"}`, that of the cloud API that the path belongs to, or a page.
+This is `{"code", "message"}`, the form of the path's cloud API, or a page.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ _log = structlog.get_logger(__name__)
 
 
 class ErrorPages(NamedTuple):
-    """How errors are shown to people: `render` makes a page of a status and a message.
+    """How to show errors to people: `render` makes a page from a status and a message.
 
-    `paths` are those at which there are pages, as their routes write them.
+    `paths` are the routes with pages, as written in the table of routes.
     """
 
     paths: frozenset[str]
@@ -30,10 +30,10 @@ class ErrorPages(NamedTuple):
 ERROR_PAGES = web.AppKey("ERROR_PAGES", ErrorPages)
 
 
-class Refused(Exception):  # noqa: N818  (an answer, not a fault of ours)
-    """A request that is answered with an error; `more` are members of the answer besides.
+class Refused(Exception):  # noqa: N818  (an answer, not a bug)
+    """A request that gets an error; `more` are additional members of the answer.
 
-    What is put into `headers` is sent with it.
+    Its `headers` are sent with the answer.
     """
 
     def __init__(self, status: int, message: str, **more: object) -> None:
@@ -59,13 +59,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if hdrs.ALLOW in error.headers:
             response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
         return response
-    except ClientConnectionError:  # nobody will read this
-        return _answer(request, HTTPStatus.BAD_REQUEST, "the client has left")
+    except ClientConnectionError:  # nobody is left to read this
+        return _answer(request, HTTPStatus.BAD_REQUEST, "the client has disconnected")
     except Exception:
         _log.exception("request_failed", method=request.method, path=request.rel_url.raw_path)
-        if request.writer.output_size:  # half an answer is out: all that is left is to hang up
+        if request.writer.output_size:  # part of the answer is sent: only disconnecting remains
             raise
-        message = "the prober could not answer; its log says why"
+        message = "internal error; see the log of prober"
         return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
@@ -86,7 +86,7 @@ def _expects_a_page(request: web.Request) -> bool:
 
 
 def error_response(status: int, message: str, **more: object) -> web.Response:
-    """Return the answer to a request that went wrong."""
+    """Return the answer to a failed request."""
     code = HTTPStatus(status).name.lower()
     return json_response({"code": code, "message": message, **more}, status)
 
@@ -94,9 +94,9 @@ def error_response(status: int, message: str, **more: object) -> web.Response:
 def _in_words(error: web.HTTPException, request: web.Request) -> str:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return f"{error.method} is not allowed here, only {allowed}"
+        return f"{error.method} is not allowed; allowed: {allowed}"
     if isinstance(error, web.HTTPNotFound):
         return f"there is nothing at {request.path[:200]!r}"
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return "the body of the request is too large"
+        return "the request body is too large"
     return error.reason

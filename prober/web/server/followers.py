@@ -1,4 +1,4 @@
-"""Answers that never end by themselves: streams of server-sent events, and who follows them.
+"""Streams of server-sent events, which do not end by themselves, and the clients that follow them.
 
 Source: WHATWG HTML, section 9.2 (server-sent events).
 """
@@ -10,17 +10,17 @@ from contextlib import suppress
 from aiohttp import ClientConnectionError, hdrs, web
 
 RETRY = "retry: 2000\n"
-"""The first line of a stream: milliseconds after which a browser comes back."""
+"""The first line of a stream: milliseconds after which a browser reconnects."""
 _HEADERS = {
     hdrs.CONTENT_TYPE: "text/event-stream",
-    "X-Accel-Buffering": "no",  # nginx would else keep the events until its buffer is full
+    "X-Accel-Buffering": "no",  # otherwise nginx holds back events until its buffer is full
 }
 
 
 class Follower:
-    """One client of a stream, and whether its end has come.
+    """One client of a stream, and whether the stream is over.
 
-    `wake` and `sent`, the id of the last event that it was sent, are for whoever feeds it.
+    `wake` and `sent`, the id of the last event sent, belong to the function that feeds it.
     """
 
     def __init__(self, request: web.Request) -> None:
@@ -32,7 +32,7 @@ class Follower:
         self._writing = False
 
     async def write(self, text: str) -> None:
-        """Send text, waiting for a client that is slow to take it."""
+        """Send text, waiting if the client reads slowly."""
         self._writing = True
         await self.response.write(text.encode(errors="replace"))
         self._writing = False
@@ -43,15 +43,15 @@ class Follower:
         return self._over.is_set()
 
     async def is_woken(self, seconds: float) -> bool:
-        """Wait until something wakes it, but only so long; return whether something did."""
+        """Wait for a wake-up for at most this time; return whether there was one."""
         return await _is_set(self.wake, seconds)
 
     async def rest(self, seconds: float) -> None:
-        """Wait so long, or until the stream is over."""
+        """Wait for this time, or until the stream is over."""
         await _is_set(self._over, seconds)
 
     def end(self) -> None:
-        """End the stream at once, even if the client takes nothing."""
+        """End the stream at once, even if the client reads nothing."""
         self._over.set()
         self.wake.set()
         if self._writing and self._request.transport:
@@ -79,14 +79,14 @@ class Followers:
         return iter(self._all)
 
     def end(self) -> None:
-        """End every stream at once; a client may come back."""
+        """End all streams at once; clients may reconnect."""
         for follower in self._all:
             follower.end()
 
     async def serve(
         self, request: web.Request, feed: Callable[[Follower], Awaitable[None]]
     ) -> web.StreamResponse:
-        """Answer with a stream that `feed` writes until the follower has ended or left."""
+        """Answer with a stream that `feed` writes until the follower has ended or disconnected."""
         follower = Follower(request)
         await follower.response.prepare(request)
         if request.method != hdrs.METH_HEAD:

@@ -9,14 +9,14 @@ from aiohttp import web
 from prober.state.pace import Pace
 
 Json = dict[str, Any]
-"""A JSON object on its way out."""
+"""A JSON object to be sent."""
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class JsonText(str):
-    """A value that is JSON text already."""
+    """Text that is already JSON."""
 
     __slots__ = ()
 
@@ -29,7 +29,7 @@ def json_text(value: object) -> str:
 
 
 async def written(head: Json, pace: Pace, **lists: Iterable[object]) -> JsonText:
-    """Return an object of the members of `head` and of these lists; items are written in turn."""
+    """Return an object with the members of `head` and these lists, writing items in turns."""
     members = [f"{json_text(name)}: {json_text(value)}" for name, value in head.items()]
     for name, items in lists.items():
         texts = []
@@ -46,6 +46,6 @@ async def document(head: Json, **lists: Iterable[object]) -> web.Response:
 
 
 def json_response(value: object, status: int = 200) -> web.Response:
-    """Return an answer of one value."""
+    """Return an answer with one value."""
     body = f"{json_text(value)}\n".encode(errors="replace")
     return web.Response(body=body, status=status, content_type="application/json")

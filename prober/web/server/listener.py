@@ -1,7 +1,7 @@
-"""Accepts the connections of the API, no more than there is room for.
+"""Accepts the connections of the API, within the limits.
 
-The event loops' own servers count a connection when TLS is spoken, wait long for that, and write a
-traceback for each connection that they have no descriptor for. Hence this one.
+The servers of the event loops count a connection only once TLS is established, wait long for that,
+and log a traceback for each connection that they have no descriptor for. Hence this one.
 """
 
 import asyncio
@@ -26,22 +26,22 @@ from prober.web.server.serving_tls import RenewedContext, has_allowed_name
 
 _log = structlog.get_logger(__name__)
 
-_AT_ONCE = 64  # connections that are accepted before the event loop gets a turn
+_AT_ONCE = 64  # connections accepted before the event loop gets a turn
 _BACKLOG = 512
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_REST = 1.0  # seconds until the next try when there was no descriptor
-_TOLD_EVERY = 60.0  # seconds between two lines about connections that are turned away
+_REST = 1.0  # seconds until the next attempt after running out of descriptors
+_TOLD_EVERY = 60.0  # seconds between two log lines about refused connections
 
 
 class Crowd(NamedTuple):
-    """What to do with one more connection: let it in, and end another for it."""
+    """What to do with a new connection: whether to accept it, and which one to end for it."""
 
     enters: bool
     victim: GuardedConnection | None = None
 
 
 def room_for(peer: str, present: Iterable[GuardedConnection], limits: Limits) -> Crowd:
-    """Decide on a connection of this peer: it may take the place of the one idle for longest."""
+    """Decide about a connection of this peer: it may replace the one idle for the longest time."""
     everybody = list(present)
     own = [each for each in everybody if each.peer == peer]
     if len(own) >= limits.of_peer(peer):
@@ -61,8 +61,8 @@ class Listener:
 
     Args:
         server: The server of the application.
-        limits: What clients may hold.
-        tls: What TLS is spoken with now; None where it is not.
+        limits: The limits on clients.
+        tls: The current TLS context; None without TLS.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Listener:
 
     @property
     def addresses(self) -> list[Target]:
-        """Where it listens."""
+        """The addresses it listens on."""
         return [Target(*each.getsockname()[:2]) for each in self._sockets]
 
     def __len__(self) -> int:
         return len(self._present)
 
     async def open(self, address: Target) -> None:
-        """Listen on an address, or on all that a name has on this machine; raise OSError."""
+        """Listen on an address, or on all addresses of a name on this machine; raise OSError."""
         before, absent = len(self._sockets), None
         for family, _, _, _, place in await self._loop.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -101,7 +101,7 @@ class Listener:
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise
-                absent = error  # `localhost` is ::1, too, even where IPv6 is switched off
+                absent = error  # `localhost` includes ::1 even if IPv6 is disabled
             else:
                 self._sockets.append(listening)
                 self._resume(listening)
@@ -109,7 +109,7 @@ class Listener:
             raise absent
 
     async def close(self) -> None:
-        """Accept no more, and give up what has not come as far as HTTP."""
+        """Accept no more connections, and drop those that have not got as far as HTTP."""
         for listening in self._sockets:
             self._loop.remove_reader(listening.fileno())
             listening.close()
@@ -210,7 +210,7 @@ class Listener:
             self._end(room.victim)
         renewed = self._tls()
         context = renewed.current() if renewed else None
-        if renewed and context is None:  # better nobody than everybody in clear
+        if renewed and context is None:  # better to serve nobody than to serve unencrypted
             connection.close()
             return
         client = GuardedConnection(
@@ -230,7 +230,7 @@ class Listener:
     async def _meet(
         self, client: GuardedConnection, connection: socket.socket, context: ssl.SSLContext | None
     ) -> None:
-        """Connect a client; who cannot speak TLS, or not in time, is gone without a word."""
+        """Connect a client; drop it silently if its TLS handshake fails or is too slow."""
         patience = self._limits.headers if context else None
         try:
             await self._loop.connect_accepted_socket(
@@ -246,7 +246,7 @@ class Listener:
     def _part(
         self, client: GuardedConnection, connection: socket.socket, _: asyncio.Task[None]
     ) -> None:
-        """Close what did not come as far as HTTP, also where its task had not begun."""
+        """Close a connection that did not get as far as HTTP, even if its task has not started."""
         if not client.is_met:
             connection.close()
             self._forget(client)
@@ -271,7 +271,7 @@ class Listener:
         self._present.pop(client, None)
 
     def _tell(self, event: str, **facts: object) -> None:
-        """Log what may come thousands of times a second."""
+        """Log an event that may happen thousands of times a second."""
         now = self._loop.time()
         if now - self._told_at >= _TOLD_EVERY:
             self._told_at = now

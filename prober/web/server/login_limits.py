@@ -1,4 +1,4 @@
-"""Limits in time: how often something may happen, and how often a peer may guess."""
+"""Rate limits: how often something may happen, and how often a peer may guess credentials."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -6,35 +6,35 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 BURST = 10
-"""Wrong credentials that a peer may show at once."""
+"""Wrong credentials that a peer may send at once."""
 REFILL = 1.0
-"""Seconds after which it may show one more."""
+"""Seconds after which a peer may send one more."""
 REMEMBERED = 4096
-"""Peers that are remembered, those that were heard of last."""
+"""The number of peers that are remembered, the most recent ones."""
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Lets `burst` things happen at once, and one more every `interval` seconds."""
+    """Allows `burst` things at once, and one more every `interval` seconds."""
 
     interval: float
     burst: int
     _full_at: float = 0.0
 
     def wait(self, now: float) -> float:
-        """Return the seconds until the next thing may happen, 0 if it may now."""
+        """Return the seconds until the next thing is allowed; 0 if it is allowed now."""
         return max(0.0, self._full_at - now - (self.burst - 1) * self.interval)
 
     def take(self, now: float) -> None:
-        """Note that one has happened."""
+        """Record one thing."""
         self._full_at = max(self._full_at, now) + self.interval
 
 
 class LoginLimits:
-    """Who showed wrong credentials of late.
+    """Which peers have sent wrong credentials recently.
 
-    A peer that has guessed wrong too often has to wait, except with credentials that were right
-    before from the same place: whoever shares an address with a guesser works on.
+    A peer with too many wrong guesses has to wait, except with credentials that were right from the
+    same address: other users who share an address with an attacker are not affected.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -43,14 +43,14 @@ class LoginLimits:
         self._proven: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def wait(self, peer: str, mark: bytes) -> float:
-        """Return the seconds that a peer has to wait before these credentials are looked at."""
+        """Return the seconds that a peer has to wait before these credentials are checked."""
         bucket = self._guessers.get(peer)
         if bucket is None or (peer, mark) in self._proven:
             return 0.0
         return bucket.wait(self._clock())
 
     def failed(self, peer: str) -> None:
-        """Note that a peer's credentials were wrong."""
+        """Record wrong credentials of a peer."""
         bucket = self._guessers.setdefault(peer, Bucket(REFILL, BURST))
         bucket.take(self._clock())
         self._guessers.move_to_end(peer)
@@ -58,7 +58,7 @@ class LoginLimits:
             self._guessers.popitem(last=False)
 
     def succeeded(self, peer: str, mark: bytes) -> None:
-        """Note that these credentials were right."""
+        """Record right credentials of a peer."""
         self._proven[peer, mark] = None
         self._proven.move_to_end((peer, mark))
         if len(self._proven) > REMEMBERED:
@@ -66,7 +66,7 @@ class LoginLimits:
 
 
 def peer_of(host: str) -> str:
-    """Return who counts as one peer: an IPv4 address, or an IPv6 network of 64 bits."""
+    """Return what counts as one peer: an IPv4 address, or an IPv6 /64 network."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a path names: found, or refused with 404."""
+"""Looks up the object in a path; refuses with 404 if there is none."""
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from prober.web.server.services import services_of
 
 
 def check_of(request: web.Request) -> CheckState:
-    """Return the check of `{monitor}` and `{backend}`, or raise `Refused`."""
+    """Return the check in a path with `{monitor}` and `{backend}`, or raise `Refused`."""
     monitor, key = request.match_info["monitor"], normal_key(request.match_info["backend"])
     state = services_of(request).store.get((monitor, key))
     if state is None:

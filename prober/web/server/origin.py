@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
-_OURS = ("same-origin", "none")  # none: the user's own doing, such as an address typed in
+_OURS = ("same-origin", "none")  # none: an action of the user, such as typing the address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _BROWSERS = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Referer", "Accept-Language")
 """Headers of browsers; no script can do without the last one."""
@@ -47,7 +47,7 @@ def why_misnamed(
 def why_foreign(
     method: str, host: str, headers: Mapping[str, str], *, connects: bool = False
 ) -> str | None:
-    """Return why a request is refused as that of another site's page, or None.
+    """Return why a request is refused as cross-site, or None.
 
     Args:
         method: The method.

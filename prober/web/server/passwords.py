@@ -1,4 +1,4 @@
-"""Passwords of users, kept as bcrypt hashes, which are slow to compare by design."""
+"""Checks passwords of users against bcrypt hashes, which are slow by design."""
 
 import asyncio
 import hmac
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 REMEMBERED = 256
-"""Passwords that are known to be right without asking bcrypt again."""
+"""The number of correct passwords that are remembered without asking bcrypt again."""
 
-_LONGEST = 72  # bytes: bcrypt takes no notice of more
+_LONGEST = 72  # bytes: bcrypt ignores the rest
 
 
 class Passwords:
-    """Compares passwords in a thread, one at a time, and remembers those that were right."""
+    """Checks passwords in a thread, one at a time, and remembers correct ones."""
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._users = users
@@ -23,7 +23,7 @@ class Passwords:
         self._one_at_a_time = asyncio.Lock()
 
     async def match(self, user: str, password: bytes) -> bool:
-        """Tell whether this is the user's password; for an unknown user it takes as long."""
+        """Return whether the password is right; an unknown user takes as long as a known one."""
         if not self._users:
             return False
         hashed = self._users.get(user)

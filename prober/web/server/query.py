@@ -1,4 +1,4 @@
-"""Query parameters: each is declared once, for reading it and for the API's description."""
+"""Query parameters: each is declared once, to read it and to describe it in OpenAPI."""
 
 import json
 import re
@@ -17,16 +17,16 @@ from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
-_PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # a + that nobody percent-encoded arrives as a space
+_PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an unencoded + arrives as a space
 
 _SPAN = duration(WIDTH, 3650 * 86400.0)
 _NOTHING = ReadContext("", str, {})
 
 
 class Parameter(NamedTuple):
-    """One query parameter; `read` makes a value of its text or raises `Rejected`.
+    """One query parameter; `read` converts its text or raises `Rejected`.
 
-    One that may be given more than once (`many`) is read as a set, empty if it was not given.
+    A parameter that can be repeated (`many`) is read as a set, which is empty if it is not given.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Parameter(NamedTuple):
 
 
 def read_query(request: web.Request, *parameters: Parameter) -> dict[str, Any]:
-    """Return every parameter's value, None if not given, or raise `Refused` with what is wrong."""
+    """Return the values of all parameters, None for those not given, or raise `Refused`."""
     known = {parameter.name: parameter for parameter in parameters}
     for name in request.query:
         if name not in known:
@@ -63,12 +63,12 @@ def _value(request: web.Request, parameter: Parameter) -> Any:
 
 
 def any_text(name: str, doc: str) -> Parameter:
-    """Declare a parameter that takes any text, more than once."""
+    """Declare a parameter for any text; it can be repeated."""
     return Parameter(name, str, {"type": "string"}, doc, many=True)
 
 
 def one_of(name: str, words: Iterable[str], doc: str) -> Parameter:
-    """Declare a parameter that takes words out of a closed set, more than once."""
+    """Declare a parameter for words of a closed set; it can be repeated."""
     known = [str(word) for word in words]
 
     def read(text: str) -> str:
@@ -81,12 +81,12 @@ def one_of(name: str, words: Iterable[str], doc: str) -> Parameter:
 
 
 def backend(name: str, doc: str) -> Parameter:
-    """Declare a parameter that takes `address:port`, more than once."""
+    """Declare a parameter for `address:port`; it can be repeated."""
     return Parameter(name, lambda text: str(parse_target(text)), {"type": "string"}, doc, many=True)
 
 
 def whole_number(name: str, low: int, high: int, doc: str, default: int | None = None) -> Parameter:
-    """Declare a parameter that takes a whole number from `low` to `high`."""
+    """Declare a parameter for a whole number from `low` to `high`."""
 
     def read(text: str) -> int:
         if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
@@ -100,7 +100,7 @@ def whole_number(name: str, low: int, high: int, doc: str, default: int | None =
 
 
 def normal_key(key: str) -> str:
-    """Return `address:port` as the checks are called, whichever way an IPv6 address is written."""
+    """Return the canonical `address:port`, however an IPv6 address is written."""
     try:
         return str(parse_target(key))
     except Rejected:
@@ -108,7 +108,7 @@ def normal_key(key: str) -> str:
 
 
 def _time(text: str) -> float | None:
-    """Return the unix time of a text in RFC 3339, None if it is not that."""
+    """Return the unix time of a text in RFC 3339, or None for other text."""
     try:
         moment = datetime.fromisoformat(_PLUS_LOST.sub(r"+\1", text))
     except ValueError:
@@ -117,7 +117,7 @@ def _time(text: str) -> float | None:
 
 
 def moment(name: str, doc: str) -> Parameter:
-    """Declare a parameter that takes a time since 1970."""
+    """Declare a parameter for a time since 1970."""
 
     def read(text: str) -> float:
         at = _time(text)
@@ -129,7 +129,7 @@ def moment(name: str, doc: str) -> Parameter:
 
 
 def span(name: str, doc: str) -> Parameter:
-    """Declare a parameter that takes the length of a slot of the history, in whole seconds."""
+    """Declare a parameter for the length of a history slot, in whole seconds."""
 
     def read(text: str) -> int:
         value: object = int(text) if _WHOLE.fullmatch(text) else text
@@ -142,14 +142,14 @@ def span(name: str, doc: str) -> Parameter:
 
 
 class Since(NamedTuple):
-    """From when on: an event's id, or a unix time; the other is None."""
+    """A starting point: an event id or a unix time; the other is None."""
 
     id: int | None
     at: float | None
 
 
 def since(name: str, doc: str) -> Parameter:
-    """Declare a parameter that takes a time or the id of an event."""
+    """Declare a parameter for a time or an event id."""
 
     def read(text: str) -> Since:
         if _WHOLE.fullmatch(text):
@@ -165,12 +165,12 @@ def since(name: str, doc: str) -> Parameter:
 
 
 def marker_of(*parts: str | int) -> str:
-    """Return the opaque text that says where the next page begins."""
+    """Return the opaque text that marks where the next page starts."""
     return urlsafe_b64encode(json_text(parts).encode()).decode().rstrip("=")
 
 
 def marker(*sorts: type[str | int]) -> Parameter:
-    """Declare the parameter that takes such a text, made of parts of these sorts."""
+    """Declare the parameter for such a marker, with parts of these types."""
 
     def read(text: str) -> tuple[Any, ...]:
         try:
@@ -181,4 +181,4 @@ def marker(*sorts: type[str | int]) -> Parameter:
             raise Rejected(f"expected the next_marker of an earlier answer, got {text!r}")
         return tuple(found)
 
-    return Parameter("marker", read, {"type": "string"}, "`next_marker` of the page before")
+    return Parameter("marker", read, {"type": "string"}, "`next_marker` of the previous page")

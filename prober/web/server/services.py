@@ -27,9 +27,9 @@ class Moment(NamedTuple):
 
 
 class PageSettings(NamedTuple):
-    """How the page shows itself: its title, and whether everybody may see it.
+    """The settings of the page: its title, and whether it is public.
 
-    What everybody sees has no addresses, details, errors or configuration in it.
+    A public page hides addresses, details, errors and configuration.
     """
 
     title: str = ""

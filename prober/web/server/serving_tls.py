@@ -1,4 +1,4 @@
-"""TLS of the endpoint: contexts made of the files that are there now, and who may come in."""
+"""TLS of the endpoint: contexts from the current files, and which client names are allowed."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from prober.model.endpoint import (
 )
 
 LOOK_EVERY = 2.0
-"""Seconds between two looks at the files; there is one when a connection comes."""
+"""Minimum seconds between two looks at the files; a look happens when a connection comes."""
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CLIENTS = {CERTIFICATE_WELCOME: ssl.CERT_OPTIONAL, CERTIFICATE_REQUIRED: ssl.CERT_REQUIRED}
@@ -23,7 +23,7 @@ _IP = "IP Address"
 
 _Print = tuple[tuple[int, int, int] | None, ...]
 Report = Callable[[str | None], None]
-"""Is told that renewed files are in use, or why they are not."""
+"""Receives a message that renewed files are in use, or why they are not."""
 
 
 def make_context(settings: TlsServer) -> ssl.SSLContext:
@@ -53,21 +53,21 @@ def _no_password() -> str:
 
 
 def unusable(error: OSError | ValueError) -> str:
-    """Say why a context could not be made."""
+    """Return why a context could not be created."""
     words = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return f"OpenSSL cannot use these files: {words}"
 
 
 class RenewedContext:
-    """The context for new connections: made again when its files change.
+    """The context for new connections; created again when its files change.
 
-    Files that cannot be used, such as a certificate that came before its key, leave the context
-    as it was; there is none until they can be used for the first time.
+    Files that cannot be used, such as a new certificate with the old key, leave the context as it
+    is. There is no context until the files can be used for the first time.
 
     Args:
-        settings: What to make it of.
+        settings: The settings of the context.
         clock: A monotonic clock.
-        report: Is told of each renewal.
+        report: Called for each renewal.
     """
 
     def __init__(self, settings: TlsServer, *, clock: Callable[[], float], report: Report) -> None:
@@ -80,7 +80,7 @@ class RenewedContext:
         self._make()
 
     def current(self) -> ssl.SSLContext | None:
-        """Return the context for a connection that comes now."""
+        """Return the context for a new connection."""
         now = self._clock()
         if now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
@@ -100,7 +100,7 @@ class RenewedContext:
 
 
 def _print_of(settings: TlsServer) -> _Print:
-    """Return what tells these files from those that replace them."""
+    """Return a value that changes when the files are replaced."""
     names = (settings.cert_file, settings.key_file, settings.client_ca_file)
     return tuple(_look(name) for name in names if name)
 
@@ -114,13 +114,13 @@ def _look(name: str) -> tuple[int, int, int] | None:
 
 
 def has_allowed_name(certificate: Mapping[str, Any] | None, allowed: tuple[str, ...]) -> bool:
-    """Tell whether a client's certificate, as `getpeercert` gives it, has one of these names."""
+    """Return whether a client certificate, as from `getpeercert`, has one of these names."""
     names = certificate.get("subjectAltName", ()) if certificate else ()
     return any(_plain(kind, name) in allowed for kind, name in names)
 
 
 def _plain(kind: str, name: str) -> str:
-    """Write an IP address in the usual way: OpenSSL writes IPv6 in full and in capitals."""
+    """Return an IP address in its usual form: OpenSSL writes IPv6 in full and in capitals."""
     if kind != _IP:
         return name
     try:

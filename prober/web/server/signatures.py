@@ -1,9 +1,8 @@
-"""Signed requests: whether a request was signed with a known key, and with which.
+"""Signed requests: verifies that a request was signed with a known key, and returns the key.
 
-Both clouds sign a text made of parts of the request. What is not in that text could be changed on
-the way, so a signature that leaves out the target, the host, the time or the body is refused.
-Nothing remembers signatures: one that was overheard can be sent again until its time runs out,
-which TLS, not this module, prevents.
+Both clouds sign a text made from parts of the request. Anything outside of that text could be
+changed on the way, so a signature must cover target, host, time and body. Signatures are
+not remembered: an intercepted one can be replayed until it expires; only TLS prevents that.
 """
 
 import hashlib
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 ORACLE_SKEW = 300.0
-"""Seconds by which the clock of a client that signs Oracle's way may differ."""
+"""Maximum clock difference in seconds for Oracle signatures."""
 
 HUAWEI_SKEW = 900.0
-"""The same, for Huawei's way."""
+"""The same for Huawei signatures."""
 
 _PARAMETER = r'[A-Za-z]+="[^"]*"'
 _ORACLE = re.compile(rf"signature\s+({_PARAMETER}(?:\s*,\s*{_PARAMETER})*)\s*", re.IGNORECASE)
@@ -36,14 +35,14 @@ _HUAWEI = re.compile(
 _HUAWEI_TIME = "%Y%m%dT%H%M%SZ"
 
 
-class BadSignature(Exception):  # noqa: N818  (an answer, not a fault of ours)
-    """A request whose signature proves nothing, and why."""
+class BadSignature(Exception):  # noqa: N818  (an answer, not a bug)
+    """A request whose signature is not valid, and why."""
 
 
 class SignedRequest(NamedTuple):
-    """The head of a request as it came: `target` is path and query on the wire.
+    """The head of a request as received: `target` is path and query on the wire.
 
-    The names of `headers` are in lower case, those that came more than once are also in `repeated`.
+    Names in `headers` are in lower case; names that occur more than once are also in `repeated`.
     """
 
     method: str
@@ -54,14 +53,14 @@ class SignedRequest(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Who has signed a request, provided that `prove` takes its body; else it raises."""
+    """Who signed a request, provided that `prove` accepts its body; otherwise it raises."""
 
     key_id: str
     prove: Callable[[bytes], None]
 
 
 def claim_oracle(request: SignedRequest, keys: Mapping[str, str], now: float) -> Claim:
-    """Return who signed a request as Oracle's clients do.
+    """Return who signed a request in the manner of Oracle's clients.
 
     The signature is verified here; it covers a digest of the body, which `prove` compares.
 
@@ -71,7 +70,7 @@ def claim_oracle(request: SignedRequest, keys: Mapping[str, str], now: float) ->
         now: Unix time.
 
     Raises:
-        BadSignature: It was not signed so, by a key that is not known, or too long ago.
+        BadSignature: The signature is missing, from an unknown key, or too old.
     """
     given = _oracle_parameters(request.headers.get("authorization", ""))
     if given.get("version") != "1" or given.get("algorithm") != "rsa-sha256":
@@ -100,7 +99,7 @@ def _oracle_parameters(header: str) -> dict[str, str]:
     pairs = [pair.split("=", 1) for pair in re.findall(_PARAMETER, found[1])]
     given = {name.lower(): value[1:-1] for name, value in pairs}
     if len(given) != len(pairs):
-        raise BadSignature("a parameter of the signature stands there twice")
+        raise BadSignature("duplicate parameter in the signature")
     return given
 
 
@@ -125,9 +124,9 @@ def _oracle_value(request: SignedRequest, name: str) -> str:
 def _reject_other_body(request: SignedRequest, body: bytes) -> None:
     digest = b64encode(hashlib.sha256(body).digest()).decode()
     if not _equal(_header(request, "x-content-sha256"), digest):
-        raise BadSignature("x-content-sha256 is not that of the body")
+        raise BadSignature("x-content-sha256 does not match the body")
     if _header(request, "content-length") != str(len(body)):
-        raise BadSignature("content-length is not that of the body")
+        raise BadSignature("content-length does not match the body")
 
 
 def _reject_forged(pem: str, signature: str, signed: bytes) -> None:
@@ -136,13 +135,13 @@ def _reject_forged(pem: str, signature: str, signed: bytes) -> None:
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
         from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
     except ImportError:
-        message = "this prober cannot verify Oracle's signatures: its extra 'oci' is not installed"
+        message = "prober cannot verify Oracle signatures: its extra 'oci' is not installed"
         raise BadSignature(message) from None
     try:
         octets = b64decode(signature, validate=True)
         _public_key(pem).verify(octets, signed, PKCS1v15(), SHA256())
     except (InvalidSignature, ValueError):
-        raise BadSignature("the signature is not that of this request and key") from None
+        raise BadSignature("the signature does not match this request and key") from None
 
 
 @lru_cache(maxsize=256)
@@ -156,14 +155,14 @@ def _public_key(pem: str) -> "RSAPublicKey":
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, RSAPublicKey):
-        raise BadSignature("what is configured for this key is not a public RSA key in PEM")
+        raise BadSignature("the configured key is not a public RSA key in PEM")
     return key
 
 
 def claim_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float) -> Claim:
-    """Return who signed a request as Huawei's clients do.
+    """Return who signed a request in the manner of Huawei's clients.
 
-    The signature covers a digest of the body, which it does not tell: `prove` verifies it.
+    The signature covers a digest of the body that is not sent: `prove` verifies the signature.
 
     Args:
         request: The request.
@@ -171,7 +170,7 @@ def claim_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float)
         now: Unix time.
 
     Raises:
-        BadSignature: It was not signed so, by a key that is not known, or too long ago.
+        BadSignature: The signature is missing, from an unknown key, or too old.
     """
     found = _HUAWEI.fullmatch(request.headers.get("authorization", "").strip())
     if not found:
@@ -194,7 +193,7 @@ def claim_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float)
         text = f"SDK-HMAC-SHA256\n{signed_at}\n{digest}"
         expected = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
         if not _equal(signature, expected):
-            raise BadSignature("the signature is not that of this request and key")
+            raise BadSignature("the signature does not match this request and key")
 
     return Claim(access_key, prove)
 
@@ -207,14 +206,14 @@ def _huawei_time(text: str) -> float:
 
 
 def _huawei_canonical(request: SignedRequest, names: list[str]) -> str:
-    """Return what is signed but for the digest of the body.
+    """Return the text that is signed, except for the digest of the body.
 
-    Path and query are read as they are routed: a slash that is written `%2F` is part of a name,
-    and a plus is a space. Huawei's clients send neither.
+    Path and query are read as they are routed: a slash written as `%2F` is part of a name, and a
+    plus is a space. Huawei's clients send neither.
     """
     path, _, query = request.target.partition("?")
     pairs = [pair.replace("+", "%20").partition("=") for pair in query.split("&") if pair]
-    pairs.sort(key=lambda pair: _decoded(pair[0]))  # values keep the order that the client chose
+    pairs.sort(key=lambda pair: _decoded(pair[0]))  # values keep the order of the client
     path = "/".join(map(_reencoded, path.split("/")))
     return "\n".join(
         (
@@ -242,8 +241,8 @@ def _reencoded(text: str) -> str:
 
 def _header(request: SignedRequest, name: str) -> str:
     if name not in request.headers:
-        raise BadSignature(f"the signature covers {name[:200]!r}, which the request has not")
-    if name in request.repeated:  # which of them would count is not for us to guess
+        raise BadSignature(f"the signature covers {name[:200]!r}, which the request does not have")
+    if name in request.repeated:  # which of them counts is ambiguous
         raise BadSignature(f"the signature covers {name[:200]!r}, which the request has twice")
     return request.headers[name]
 
@@ -257,8 +256,8 @@ def _reject_unsigned(needed: Iterable[str], names: list[str]) -> None:
 def _reject_late(signed_at: float, now: float, skew: float) -> None:
     if abs(now - signed_at) > skew:
         off = now - signed_at
-        when = f"{off:.0f} s ago" if off > 0 else f"{-off:.0f} s ahead of the prober's clock"
-        raise BadSignature(f"signed {when}, {skew:.0f} s are allowed")
+        when = f"{off:.0f} s ago" if off > 0 else f"{-off:.0f} s ahead of prober's clock"
+        raise BadSignature(f"signed {when}; at most {skew:.0f} s are allowed")
 
 
 def _equal(given: str, expected: str) -> bool:
@@ -266,5 +265,5 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def _octets(text: str) -> bytes:
-    """Return a header's bytes: those that are not UTF-8 are kept as surrogates when it is read."""
+    """Return a header's bytes: bytes that are not UTF-8 are read as surrogates."""
     return text.encode(errors="surrogateescape")

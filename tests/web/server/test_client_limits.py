@@ -158,7 +158,7 @@ async def test_a_body_that_does_not_come_is_answered_408(
         assert status == 408
         assert json.loads(body) == {
             "code": "request_timeout",
-            "message": "the body did not come within 0.05 s",
+            "message": "the body did not arrive within 0.05 s",
         }
         assert await ended(reader) == b""
 

@@ -145,15 +145,15 @@ def changed(request: Sent, **headers: str | None) -> Sent:
 @pytest.mark.parametrize(
     ("tamper", "message"),
     [
-        (lambda r: r._replace(method="DELETE"), "not that of this request"),
-        (lambda r: r._replace(target=f"{r.target}0"), "not that of this request"),
-        (lambda r: changed(r, host="other"), "not that of this request"),
-        (lambda r: changed(r, content_type="text/plain"), "not that of this request"),
-        (lambda r: changed(r, date=formatdate(NOW - 1, usegmt=True)), "not that of this request"),
-        (lambda r: r._replace(body=b'{"port": 81}'), "x-content-sha256 is not that of the body"),
-        (lambda r: r._replace(body=b""), "x-content-sha256 is not that of the body"),
-        (lambda r: changed(r, content_length="13"), "not that of this request"),
-        (lambda r: changed(r, content_type=None), "which the request has not"),
+        (lambda r: r._replace(method="DELETE"), "does not match this request"),
+        (lambda r: r._replace(target=f"{r.target}0"), "does not match this request"),
+        (lambda r: changed(r, host="other"), "does not match this request"),
+        (lambda r: changed(r, content_type="text/plain"), "does not match this request"),
+        (lambda r: changed(r, date=formatdate(NOW - 1, usegmt=True)), "does not match this request"),
+        (lambda r: r._replace(body=b'{"port": 81}'), "x-content-sha256 does not match the body"),
+        (lambda r: r._replace(body=b""), "x-content-sha256 does not match the body"),
+        (lambda r: changed(r, content_length="13"), "does not match this request"),
+        (lambda r: changed(r, content_type=None), "which the request does not have"),
         (lambda r: changed(r, date=None), "expected a date in date"),
         (lambda r: changed(r, authorization=None), "expected Authorization: Signature"),
     ],
@@ -173,7 +173,7 @@ def test_a_changed_digest_of_the_body_is_refused(pair: Pair, sign_oracle: Sign) 
     other = b'{"port": 81}'
     digest = b64encode(sha256(other).digest()).decode()
     request = changed(sign_oracle("PUT", body=BODY), x_content_sha256=digest)
-    with pytest.raises(BadSignature, match="not that of this request"):
+    with pytest.raises(BadSignature, match="does not match this request"):
         verify_oracle(request._replace(body=other), {KEY_ID: pair.public}, NOW)
 
 
@@ -183,7 +183,7 @@ def test_a_clock_may_differ_by_five_minutes_and_no_more(
 ) -> None:
     keys, request = {KEY_ID: pair.public}, sign_oracle()
     assert verify_oracle(request, keys, NOW + off) == KEY_ID
-    with pytest.raises(BadSignature, match=r"^signed 30\d s .+, 300 s are allowed"):
+    with pytest.raises(BadSignature, match=r"^signed 30\d s .+; at most 300 s are allowed"):
         verify_oracle(request, keys, NOW + off * 1.01)
 
 
@@ -207,13 +207,13 @@ def oracle_header(names: str, **more: str) -> str:
         ("GET", 'Signature version="1"', "algorithm"),
         ("GET", oracle_header("date", version="2"), "expected version"),
         ("GET", oracle_header("date", algorithm="hmac-sha256"), "expected version"),
-        ("GET", oracle_header("date") + ',version="1"', "stands there twice"),
+        ("GET", oracle_header("date") + ',version="1"', "duplicate parameter"),
         ("GET", oracle_header("date host"), r"does not cover \(request-target\)"),
         ("GET", oracle_header("date (request-target)"), "does not cover host"),
         ("GET", oracle_header("(request-target) host"), "does not cover date"),
         ("PUT", oracle_header("date (request-target) host"), "does not cover content-length, "),
         ("GET", oracle_header("date (request-target) host", keyId="x"), "unknown key 'x'"),
-        ("GET", oracle_header("date (request-target) host", signature="!"), "not that of this"),
+        ("GET", oracle_header("date (request-target) host", signature="!"), "does not match this"),
     ],
 )
 def test_a_signature_that_proves_too_little_is_refused(
@@ -250,7 +250,7 @@ def test_browsers_sign_x_date(pair: Pair) -> None:
     header = oracle_header("(request-target) host x-date", signature=signature)
     request = Sent("GET", "/", {**headers, "authorization": header}, b"")
     assert verify_oracle(request, {KEY_ID: pair.public}, NOW) == KEY_ID
-    with pytest.raises(BadSignature, match="not that of this request"):
+    with pytest.raises(BadSignature, match="does not match this request"):
         verify_oracle(changed(request, x_date=formatdate(NOW + 1)), {KEY_ID: pair.public}, NOW)
 
 
@@ -357,15 +357,15 @@ def test_whatever_huaweis_sdk_signs_is_accepted(
 @pytest.mark.parametrize(
     ("tamper", "message"),
     [
-        (lambda r: r._replace(method="DELETE"), "not that of this request"),
-        (lambda r: r._replace(target=f"{r.target}x"), "not that of this request"),
-        (lambda r: r._replace(target=f"{r.target}?a=b"), "not that of this request"),
-        (lambda r: r._replace(body=b"{}"), "not that of this request"),
-        (lambda r: changed(r, host="other"), "not that of this request"),
-        (lambda r: changed(r, x_sdk_date="20270115T080001Z"), "not that of this request"),
+        (lambda r: r._replace(method="DELETE"), "does not match this request"),
+        (lambda r: r._replace(target=f"{r.target}x"), "does not match this request"),
+        (lambda r: r._replace(target=f"{r.target}?a=b"), "does not match this request"),
+        (lambda r: r._replace(body=b"{}"), "does not match this request"),
+        (lambda r: changed(r, host="other"), "does not match this request"),
+        (lambda r: changed(r, x_sdk_date="20270115T080001Z"), "does not match this request"),
         (lambda r: changed(r, x_sdk_date="2027-01-15"), "expected x-sdk-date like"),
-        (lambda r: changed(r, x_sdk_date=None), "which the request has not"),
-        (lambda r: changed(r, host=None), "which the request has not"),
+        (lambda r: changed(r, x_sdk_date=None), "which the request does not have"),
+        (lambda r: changed(r, host=None), "which the request does not have"),
         (lambda r: changed(r, authorization=None), "expected Authorization: SDK-HMAC-SHA256"),
         (
             lambda r: changed(r, authorization=r.headers["authorization"].replace("AK", "KA")),
@@ -416,7 +416,7 @@ def signed_by_hand(target: str) -> Sent:
 def test_what_is_verified_is_what_is_routed(target: str, other: str) -> None:
     request = signed_by_hand(target)
     assert verify_huawei(request, {ACCESS: SECRET}, NOW) == ACCESS
-    with pytest.raises(BadSignature, match="not that of this request"):
+    with pytest.raises(BadSignature, match="does not match this request"):
         verify_huawei(request._replace(target=other), {ACCESS: SECRET}, NOW)
 
 
@@ -437,12 +437,12 @@ def test_a_header_that_oracles_way_signs_comes_once(pair: Pair, sign_oracle: Sig
 def test_a_body_that_huaweis_sdk_leaves_unsigned_is_refused(sign_huawei: Sign) -> None:
     request = sign_huawei("PUT", body="a", **{"Content-Type": "text/plain"})
     assert request.headers["x-sdk-content-sha256"] == "UNSIGNED-PAYLOAD"
-    with pytest.raises(BadSignature, match="not that of this request"):
+    with pytest.raises(BadSignature, match="does not match this request"):
         verify_huawei(request, {ACCESS: SECRET}, NOW)
 
 
 def test_another_secret_is_refused(sign_huawei: Sign) -> None:
-    with pytest.raises(BadSignature, match="not that of this request"):
+    with pytest.raises(BadSignature, match="does not match this request"):
         verify_huawei(sign_huawei(), {ACCESS: "other"}, NOW)
 
 

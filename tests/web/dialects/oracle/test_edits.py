@@ -246,7 +246,7 @@ async def test_payloads_of_the_network_load_balancer_service(world: World, clien
         (WEB, {"urlPath": "/a b"}, "urlPath: expected a path that starts with / and holds no "),
         (WEB, {"responseBodyRegex": "("}, "responseBodyRegex: not a regular expression: missing )"),
         (WEB, {"responseBodyRegex": 1}, "responseBodyRegex: expected a regular expression, got 1"),
-        (WEB, {"responseBodyRegex": "a{999999}"}, "responseBodyRegex: a regular expression that "),
+        (WEB, {"responseBodyRegex": "a{999999}"}, "responseBodyRegex: expected a regular expression "),
         (WEB, {"isForcePlainText": 1}, "isForcePlainText: expected true or false, got 1"),
         (WEB, {"retrys": 1}, "retrys: unknown key; did you mean 'retries'?"),
         (WEB, {"dns": {}}, "dns: unknown key"),
