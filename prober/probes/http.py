@@ -159,7 +159,7 @@ class HttpProbe(Probe):
 
     http_method: str = option(METHOD, default="GET", doc="request method")
     url_path: str = option(
-        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and holds no spaces"),
+        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and contains no spaces"),
         default="/",
         doc="path and query of the request",
     )

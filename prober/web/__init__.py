@@ -1,1 +1,1 @@
-"""The web floor: every answer is a rendering of the state."""
+"""Everything that is served over HTTP; all answers render the one state."""

@@ -113,7 +113,7 @@ def test_version_3_edits(v3: Sdk, prober: Prober) -> None:
     ("wrong", "said"),
     [
         ({"delay": 51}, "delay: expected a whole number from 1 to 50, got 51"),
-        ({"url_path": "x"}, "url_path: expected a path that starts with / and holds only "),
+        ({"url_path": "x"}, "url_path: expected a path that starts with / and contains only "),
         ({"http_method": "PATCH"}, "http_method: expected one of GET, HEAD, POST"),
         ({"type": "UDP_CONNECT"}, "type: UDP_CONNECT does not fit a pool of protocol HTTP"),
     ],

@@ -228,9 +228,9 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
     for (_, _, said), expected in zip(
         results,
         [
-            "type: 'PING' is not there: prober sends no ICMP",
+            "type: 'PING' is not supported: prober does not send ICMP",
             "delay: expected a whole number from 1 to 50, got 60 (HTTP 400)",
-            "url_path: has no meaning for the type TCP",
+            "url_path: does not apply to the type TCP",
             "http_method: CONNECT cannot be probed",
             "Unable to locate 0a179a69-81ed-5fc5-8442-000000000000 in healthmonitors",
         ],

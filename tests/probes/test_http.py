@@ -35,7 +35,7 @@ UNEXPECTED = Reason.UNEXPECTED_STATUS
 
 TARGET = Target("10.0.0.3", 8080)
 OUTSIDE = ReadContext("/etc/prober", {"/etc/prober/token": "t0p\n"}.__getitem__, {"KEY": "s3cret"})
-A_PATH = "a path that starts with / and holds no spaces"
+A_PATH = "a path that starts with / and contains no spaces"
 READ = section(HttpProbe).read
 
 

@@ -12,4 +12,4 @@ DIALECTS: tuple[Dialect, ...] = (
     load_balancer.DIALECT,
     network_load_balancer.DIALECT,
 )
-"""All of them; no two have a path in common."""
+"""All dialects; no two of them share a path."""

@@ -149,7 +149,10 @@ def changed(request: Sent, **headers: str | None) -> Sent:
         (lambda r: r._replace(target=f"{r.target}0"), "does not match this request"),
         (lambda r: changed(r, host="other"), "does not match this request"),
         (lambda r: changed(r, content_type="text/plain"), "does not match this request"),
-        (lambda r: changed(r, date=formatdate(NOW - 1, usegmt=True)), "does not match this request"),
+        (
+            lambda r: changed(r, date=formatdate(NOW - 1, usegmt=True)),
+            "does not match this request",
+        ),
         (lambda r: r._replace(body=b'{"port": 81}'), "x-content-sha256 does not match the body"),
         (lambda r: r._replace(body=b""), "x-content-sha256 does not match the body"),
         (lambda r: changed(r, content_length="13"), "does not match this request"),

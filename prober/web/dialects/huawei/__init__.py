@@ -1,1 +1,1 @@
-"""Huawei Cloud's ELB API, v3; v2 is in openstack, which has the same form."""
+"""Huawei Cloud's ELB API, version 3; version 2 is in `openstack`, which has the same form."""

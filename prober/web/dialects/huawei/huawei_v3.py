@@ -1,6 +1,6 @@
 """Huawei Cloud's dedicated load balancers, version 3: `/v3/{project_id}/elb/…`.
 
-Only what belongs to the project in the path is there.
+Only objects of the project in the path are visible.
 """
 
 import re
@@ -35,7 +35,7 @@ from prober.web.server.query import Parameter
 FORMAT = edits.MonitorFormat(healthmonitor_json, HUAWEI_V3, lenient=True)
 LONGEST_PAGE = 2000
 ALL_PROJECTS = ("0", "all_granted_eps")
-"""The default enterprise project, in which everything is here, and Huawei's word for all."""
+"""The default enterprise project, which contains everything, and Huawei's word for all projects."""
 
 
 def _in_enterprise_project(_: Json, wanted: frozenset[str]) -> bool:
@@ -80,7 +80,7 @@ async def post_healthmonitor(request: web.Request) -> web.Response:
 
 
 async def put_healthmonitor(request: web.Request) -> web.Response:
-    """Change what is named of a health monitor."""
+    """Change the given fields of a health monitor."""
     changed = await edits.update_monitor(request, FORMAT)
     return _answer(request, healthmonitor=healthmonitor_json(*changed))
 
@@ -105,7 +105,7 @@ async def get_pool(request: web.Request) -> web.Response:
 
 
 async def get_members(request: web.Request) -> web.Response:
-    """List the members of a pool, with what the probes say of each."""
+    """List the members of a pool, with their statuses."""
     visible = project_view_of(request)
     pool = visible.pool(request.match_info["pool_id"])
     found = [
@@ -123,7 +123,7 @@ async def get_member(request: web.Request) -> web.Response:
 
 
 async def get_statuses(request: web.Request) -> web.Response:
-    """Show the statuses of a load balancer and of all that belongs to it."""
+    """Show the statuses of a load balancer and everything that belongs to it."""
     visible = project_view_of(request)
     found = visible.load_balancer(request.match_info["id"])
     tree = await statuses_json(visible, found)
@@ -137,9 +137,9 @@ def _answer(request: web.Request, status: int = HTTPStatus.OK, **members: Json) 
 async def _listed(
     request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
 ) -> web.Response:
-    """Answer with a page of objects, and the markers of the pages beside it.
+    """Answer with a page of objects, and the markers of the adjacent pages.
 
-    An empty page has no markers: there a client that goes from page to page ends.
+    An empty page has no markers, so a client that follows them stops there.
     """
     page, _ = await read_page(request, objects, filters, longest=LONGEST_PAGE, default=LONGEST_PAGE)
     items = page.items
@@ -157,14 +157,14 @@ async def _listed(
 def error(
     request: web.Request, status: int, message: str, more: Mapping[str, object]
 ) -> web.Response:
-    """Say what went wrong as Huawei does."""
+    """Return an error in Huawei's form."""
     code = error_code(status)
     answer = {"error_code": code, "error_msg": message, "request_id": request_id(request), **more}
     return json_response(answer, status)
 
 
 def prepare(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request's id on an answer; OpenStack's SDK reads the second header."""
+    """Add the request's id to an answer; OpenStack's SDK reads the second header."""
     response.headers["X-Request-Id"] = request_id(request)
     response.headers["x-openstack-request-id"] = request_id(request)
 

@@ -1,4 +1,4 @@
-"""Huawei's health monitors, pools, members and statuses: one function for each noun.
+"""Huawei's health monitors, pools, members and statuses: one function for each.
 
 prober has no listeners and no weights: such members are empty, null or 1.
 """
@@ -50,7 +50,7 @@ def pool_json(visible: ProjectView, pool: Pool) -> Json:
 
 
 def member_json(pool: Pool, backend_state: BackendState) -> Json:
-    """Return a member: a backend of a pool, and while it is OFFLINE why."""
+    """Return a member: a backend of a pool, and the reason while it is OFFLINE."""
     backend = backend_state.backend
     return {
         "id": member_id(pool, backend),
@@ -79,7 +79,7 @@ def _ip_version(address: str) -> str | None:
 
 
 async def statuses_json(visible: ProjectView, load_balancer: LoadBalancer) -> Json:
-    """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
+    """Return the status tree of a load balancer: its pools, their monitors and members."""
     return {
         "id": load_balancer.id,
         "name": load_balancer.name,

@@ -1,1 +1,1 @@
-"""What the load-balancing APIs of OpenStack and of Huawei Cloud have in common."""
+"""The common parts of the load-balancing APIs of OpenStack and Huawei Cloud."""

@@ -1,4 +1,4 @@
-"""Lists: filters on what the objects show, and pages between markers."""
+"""Lists: filters on the shown fields of objects, and pages between markers."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Filter(NamedTuple):
-    """A query parameter, and whether an object is among what it asks for."""
+    """A query parameter, and a function that decides whether an object matches it."""
 
     parameter: Parameter
     passes: Callable[[Json, Wanted], bool]
@@ -28,38 +28,38 @@ class Filter(NamedTuple):
 def having(
     name: str, read: Callable[[str], Any] = str, *, member: str = "", many: bool = True
 ) -> Filter:
-    """Declare a filter: a member of the object has a value that is asked for."""
+    """Declare a filter: a field of the object has one of the given values."""
     where = member or name
-    parameter = Parameter(name, read, {}, f"only those with this {name}", many)
+    parameter = Parameter(name, read, {}, f"only objects with this {name}", many)
     return Filter(parameter, lambda shown, wanted: shown[where] in wanted)
 
 
 def a_number(text: str) -> int:
-    """Read a whole number; any, because what the file says is not held to a cloud's limits."""
+    """Read any whole number, because a cloud's limits do not apply to the configuration file."""
     if not _NUMBER.fullmatch(text):
         raise Rejected(f"expected a whole number, got {text!r}")
     return int(text)
 
 
 def a_boolean(text: str) -> bool:
-    """Read true or false as every client writes them: Python's say True."""
+    """Read true or false in the spelling of any client; Python clients send True."""
     if text.lower() not in ("true", "false"):
         raise Rejected(f"expected true or false, got {text!r}")
     return text.lower() == "true"
 
 
 def an_id(text: str) -> str:
-    """Read a UUID; what is none is kept as it is, and found nowhere."""
+    """Read a UUID; other text is kept as it is and matches nothing."""
     return normal_id(text) or text
 
 
 def codes(text: str) -> str:
-    """Read expected codes: they are shown without the spaces that may stand in them."""
+    """Read expected codes, which are shown without spaces."""
     return re.sub(r"\s", "", text)
 
 
 def a_type(text: str) -> str:
-    """Read a probe type in any spelling; one that prober does not have is found nowhere."""
+    """Read a probe type in any spelling; an unknown type matches nothing."""
     try:
         return type_called(text)
     except Rejected:
@@ -79,22 +79,22 @@ MONITOR_FILTERS = (
     having("url_path"),
     having("http_method"),
 )
-"""What both clouds filter health monitors by."""
+"""The filters for health monitors in both clouds."""
 
 
 def _read_marker(text: str) -> str:
     found = normal_id(text)
     if found is None:
-        raise Rejected(f"expected the id of the last item of the page before, got {text!r}")
+        raise Rejected(f"expected the id of the last item of the previous page, got {text!r}")
     return found
 
 
-MARKER = Parameter("marker", _read_marker, {}, "the last item of the page before")
+MARKER = Parameter("marker", _read_marker, {}, "the last item of the previous page")
 PAGE_REVERSE = Parameter("page_reverse", a_boolean, {}, "true: the page before the marker")
 
 
 class ListPage(NamedTuple):
-    """One page, and whether there is something `before` and `after` it."""
+    """One page, and whether there are objects `before` and `after` it."""
 
     items: list[Json]
     before: bool
@@ -110,11 +110,11 @@ async def read_page(
     longest: int = 10**9,
     default: int | None = None,
 ) -> tuple[ListPage, int | None]:
-    """Return the page of the objects that a request asks for, and its limit, None for all.
+    """Return the page of objects that a request asks for, and its limit, or None for all.
 
-    `marker` and `page_reverse` have an effect together with `limit` only, as the documents say.
+    `marker` and `page_reverse` have no effect without `limit`, as in the documentation.
     """
-    limit = whole_number("limit", least, longest, "items on a page")
+    limit = whole_number("limit", least, longest, "items per page")
     parameters = (each.parameter for each in filters)
     query = read_query(request, *parameters, limit, MARKER, PAGE_REVERSE)
     tests = [
@@ -132,7 +132,7 @@ async def read_page(
             found.append((index, shown))
         await pace.pause()
     if marker is not None and place is None:
-        raise Refused(400, f"parameter 'marker': nothing here has the id {marker!r}")
+        raise Refused(400, f"parameter 'marker': there is no object with the id {marker!r}")
     if query["limit"] is None:
         return _cut(found, default, None, backwards=False), default
     return _cut(found, query["limit"], place, backwards=bool(query["page_reverse"])), query["limit"]
@@ -141,7 +141,7 @@ async def read_page(
 def _cut(
     found: list[tuple[int, Json]], limit: int | None, place: int | None, *, backwards: bool
 ) -> ListPage:
-    """Return the page after the object at a place, or before it; without one from the end."""
+    """Return the page after the object at a place, or before it; without a place, from the end."""
     if backwards:
         last = sum(index < place for index, _ in found) if place is not None else len(found)
         first = max(0, last - limit) if limit is not None else 0

@@ -1,8 +1,8 @@
-"""From the JSON of a health monitor to an edit of the configuration, or to what is wrong with it.
+"""Turns the JSON of a health monitor into an edit of the configuration, or into what is wrong.
 
-An update changes what it names and nothing else: a field that holds what is shown already is not
-named. So a client that reads, changes and writes back a whole health monitor keeps an interval of
-500 ms, which it knows as a `delay` of 1.
+An update changes only the fields that it contains, and a field with the value that is shown does
+not count as a change. So a client that reads, changes and writes back a whole health monitor keeps
+an interval of 500 ms, which it sees as a `delay` of 1.
 """
 
 import json
@@ -36,7 +36,7 @@ _NAME_LENGTH = 240
 class MonitorFormat(NamedTuple):
     """How a cloud shows a health monitor, and how it reads one.
 
-    A cloud that is `lenient` takes fields that have no meaning for the type, without effect.
+    A `lenient` cloud accepts fields that do not apply to the type, and ignores them.
     """
 
     show: Callable[[Monitor, Pool], Json]
@@ -45,7 +45,7 @@ class MonitorFormat(NamedTuple):
 
 
 async def create_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
-    """Create the health monitor that the body describes."""
+    """Create the health monitor in the body."""
     editor = editor_of(request)
     given = await _read_body(request)
     visible = project_view_of(request)
@@ -54,7 +54,7 @@ async def create_monitor(request: web.Request, form: MonitorFormat) -> tuple[Mon
 
 
 async def update_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
-    """Change a health monitor as the body says."""
+    """Change a health monitor as described in the body."""
     editor = editor_of(request)
     given = await _read_body(request)
     visible = project_view_of(request)
@@ -73,7 +73,7 @@ async def delete_monitor(request: web.Request, form: MonitorFormat) -> None:
 
 
 async def _edited(edit: Awaitable[T], form: MonitorFormat) -> T:
-    """Wait for an edit; say what is wrong with it in the words of the client."""
+    """Wait for an edit; report what is wrong with it in the client's names."""
     try:
         return await edit
     except Rejected as rejected:
@@ -95,7 +95,7 @@ async def _read_body(request: web.Request) -> dict[str, object]:
     if not isinstance(document, dict) or list(document) != ["healthmonitor"]:
         found = f"{', '.join(map(repr, document))[:200]}" if isinstance(document, dict) else ""
         got = f"the members {found}" if found else in_words(document)
-        raise Refused(400, f"expected an object with the one member 'healthmonitor', got {got}")
+        raise Refused(400, f"expected an object with one member, 'healthmonitor', got {got}")
     try:
         return mapping(document["healthmonitor"])
     except Rejected as rejected:
@@ -107,12 +107,12 @@ def new_monitor(
 ) -> tuple[Definition, Pool]:
     """Return the definition of the health monitor that a client wants, and its pool.
 
-    Raises `Refused` for what cannot be.
+    Raises `Refused` if it is not valid.
     """
     required = [name for name, field in form.vocabulary.items() if field.required]
     missing = [name for name in ("pool_id", *required) if given.get(name) is None]
     if missing:
-        raise _refused(*(Complaint((name,), "missing, and required") for name in missing))
+        raise _refused(*(Complaint((name,), "missing required field") for name in missing))
     pool = _pool_of(given["pool_id"], visible)
     complaints = [
         Complaint((name,), f"the pool belongs to {pool.project_id!r}, not to {in_words(owner)}")
@@ -163,7 +163,7 @@ def patch_of(
     if "name" in values:
         others = visible.store.monitors.keys() - {monitor.name}
         name = values["name"] or _made_up_name(pool, type_name, others)
-        values |= {"name": name, "id": monitor.id}  # an id that follows from the name would change
+        values |= {"name": name, "id": monitor.id}  # otherwise a derived id would change
     return values
 
 
@@ -172,7 +172,7 @@ def _is_shown(name: str, value: object, shown: Json) -> bool:
 
 
 def _misfits(type_name: str, monitor: Monitor, pool: Pool, visible: ProjectView) -> list[Complaint]:
-    """Complain of a type that does not fit the protocol of the pool."""
+    """Return complaints about a type that does not match the protocol of the pool."""
     protocol = protocol_of(visible.monitors_of(pool))
     fitting = types_that_fit(protocol)
     if type_name == monitor.type or type_name in fitting:
@@ -184,17 +184,17 @@ def _misfits(type_name: str, monitor: Monitor, pool: Pool, visible: ProjectView)
 def _read_fields(
     given: Mapping[str, object], form: MonitorFormat, type_name: str
 ) -> tuple[dict[str, object], list[Complaint]]:
-    """Return the configuration keys that the fields mean, and what is wrong with the others."""
+    """Return the configuration keys for the fields, and what is wrong with the others."""
     values: dict[str, object] = {}
     complaints = []
     for name, value in given.items():
         field = form.vocabulary.get(name)
         if field is None:
             near = did_you_mean(name, form.vocabulary)
-            complaints.append(Complaint((name,), f"there is no such field{near}"))
+            complaints.append(Complaint((name,), f"unknown field{near}"))
         elif not has_key(type_name, field.key):
             if value is not None and not form.lenient:
-                complaints.append(Complaint((name,), f"has no meaning for the type {type_name}"))
+                complaints.append(Complaint((name,), f"does not apply to the type {type_name}"))
         elif value is None and field.required:
             complaints.append(Complaint((name,), "cannot be null"))
         else:
@@ -219,12 +219,12 @@ def _pool_of(value: object, visible: ProjectView) -> Pool:
 
 
 def _made_up_name(pool: Pool, type_name: str, taken: Iterable[str]) -> str:
-    """Return a name for a monitor without one: prober knows every monitor by its name."""
+    """Return a name for a monitor without one, because prober needs one."""
     return unused_name(f"{pool.name[:_NAME_LENGTH]}-{type_name.lower()}", taken)
 
 
 def _refused(*complaints: Complaint) -> Refused:
-    """Say everything that is wrong, each with the field that it is about."""
+    """Return an error with everything that is wrong, by field."""
     said = (
         f"{'.'.join(map(str, path))}: {message}" if path else message
         for path, message in complaints

@@ -1,4 +1,4 @@
-"""A health monitor's fields: which configuration key each one is, and what it may hold."""
+"""The fields of a health monitor: the configuration key of each, and its accepted values."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,22 +12,22 @@ from prober.probes import PROBE_TYPES
 from prober.web.server.json_answer import Json
 
 TYPES = frozenset({"TCP", "UDP_CONNECT", "HTTP", "HTTPS", "TLS", "GRPC"})
-"""Huawei's names of types, which are prober's own; OpenStack's others are aliases."""
+"""Huawei's names of types, which are prober's own; OpenStack's other names are aliases."""
 _UDP = "UDP"
 NOT_PROBED = {
-    "PING": "prober sends no ICMP; TCP or UDP_CONNECT probe a port",
-    "SCTP": "prober does not speak SCTP; TCP or UDP_CONNECT probe a port",
+    "PING": "prober does not send ICMP; probe a port with TCP or UDP_CONNECT",
+    "SCTP": "prober does not support SCTP; probe a port with TCP or UDP_CONNECT",
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")
-"""Those that the documents list; the configuration says why CONNECT is refused."""
+"""The documented methods; the configuration says why CONNECT is refused."""
 
 _OUTSIDE = ReadContext("", str, {})
 
 
 class Field(NamedTuple):
-    """A field that a client may set: the configuration key that it is, and what it may hold.
+    """A field that a client can set: its configuration key, and its accepted values.
 
-    One that is `required` cannot be left out of a new health monitor, nor be null.
+    A `required` field cannot be left out of a new health monitor and cannot be null.
     """
 
     key: str
@@ -35,27 +35,27 @@ class Field(NamedTuple):
     required: bool = False
 
     def read(self, value: object) -> object:
-        """Return what the configuration key shall hold, or raise `Rejected`."""
+        """Return the value for the configuration key, or raise `Rejected`."""
         return self.kind.read(value, _OUTSIDE)
 
 
 Vocabulary = Mapping[str, Field]
-"""The fields of one cloud by their names, with that cloud's limits."""
+"""The fields of one cloud by name, with that cloud's limits."""
 
 
 def type_called(name: object) -> str:
-    """Return prober's name of the probe type that a client calls so, or raise `Rejected`."""
+    """Return prober's name for a client's name of a probe type, or raise `Rejected`."""
     for type_name, cls in PROBE_TYPES.items():
         if name in cls.aliases:
             return type_name
     if isinstance(name, str) and name in NOT_PROBED:
-        raise Rejected(f"{name!r} is not there: {NOT_PROBED[name]}")
+        raise Rejected(f"{name!r} is not supported: {NOT_PROBED[name]}")
     known = (each for each, cls in PROBE_TYPES.items() if each in TYPES or cls.aliases)
     return choice(*known).read(name, _OUTSIDE)
 
 
 def name_of_type(monitor: Monitor) -> str:
-    """Return what clients call the type of a monitor, or the nearest that they know."""
+    """Return the clients' name for the type of a monitor, or the nearest one they know."""
     probe = monitor.probe
     if monitor.type in TYPES:
         return monitor.type
@@ -64,7 +64,7 @@ def name_of_type(monitor: Monitor) -> str:
 
 
 def protocol_of(monitors: Sequence[Monitor]) -> str:
-    """Return the protocol that a pool is shown with: prober knows it from its first monitor."""
+    """Return the protocol of a pool for clients, derived from its first monitor."""
     if not monitors:
         return "TCP"
     probe, type_name = monitors[0].probe, monitors[0].type
@@ -72,7 +72,7 @@ def protocol_of(monitors: Sequence[Monitor]) -> str:
 
 
 def types_that_fit(protocol: str) -> list[str]:
-    """Return the probe types that a pool of a protocol may have."""
+    """Return the probe types that match the protocol of a pool."""
     return [
         name
         for name, cls in PROBE_TYPES.items()
@@ -106,7 +106,7 @@ COMMON: Vocabulary = {
         "domain_name",
         matching(
             r"[A-Za-z0-9][A-Za-z0-9.-]*",
-            "digits, letters, hyphens and periods, beginning with a digit or letter",
+            "digits, letters, hyphens and periods, starting with a digit or letter",
             longest=100,
         ),
     ),
@@ -118,13 +118,13 @@ OCTAVIA: Vocabulary = {
     "expected_codes": Field("expected_codes", text(1, 64)),
     "url_path": Field(
         "url_path",
-        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and holds no spaces", 80),
+        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and contains no spaces", 80),
     ),
     "http_method": Field("http_method", choice(*METHODS)),
     "http_version": Field("http_version", choice("1.0", "1.1")),
     "tags": Field("labels", Kind(_read_tags, _TAGS.schema)),
 }
-"""OpenStack Octavia and Huawei v2, which share their paths: the limits are Huawei's."""
+"""OpenStack Octavia and Huawei v2, which share their paths; the limits are Huawei's."""
 
 HUAWEI_V3: Vocabulary = {
     **COMMON,
@@ -134,29 +134,29 @@ HUAWEI_V3: Vocabulary = {
         "url_path",
         matching(
             r"/[A-Za-z0-9\-/.%?#&_;~!()*\[\]@$^:',+]*",
-            "a path that starts with / and holds only letters, digits "
+            "a path that starts with / and contains only letters, digits "
             "and the characters -/.%?#&_;~!()*[]@$^:',+",
         ),
     ),
     "http_method": Field("http_method", choice("GET", "HEAD", "POST")),
 }
-"""Huawei v3; its document sets no limit to `timeout`, so prober's own stands."""
+"""Huawei v3; its documentation has no limit for `timeout`, so prober's own limit applies."""
 
 
 def has_key(type_name: str, key: str) -> bool:
-    """Tell whether monitors of a probe type have a configuration key."""
+    """Return whether monitors of a probe type have a configuration key."""
     return key in options_of(Monitor) or key in options_of(PROBE_TYPES[type_name])
 
 
 def whole_seconds(seconds: float) -> int:
-    """Return a time as the clients know it: whole seconds, rounded up, so at least 1."""
+    """Return a time for clients: whole seconds, rounded up, so at least 1."""
     return math.ceil(seconds)
 
 
 def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
-    """Return what a health monitor shows of the fields that this cloud has.
+    """Return the fields of a health monitor that this cloud has.
 
-    What its type does not have is None.
+    Fields that do not apply to its type are None.
     """
     shown: Json = {
         "name": monitor.name,
@@ -178,7 +178,7 @@ def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
 
 
 def unused_name(wanted: str, taken: Iterable[str]) -> str:
-    """Return this name, or the first `wanted-2`, `wanted-3`, … that is not taken."""
+    """Return this name, or the first of `wanted-2`, `wanted-3`, … that is not taken."""
     names, number, name = set(taken), 1, wanted
     while name in names:
         number += 1

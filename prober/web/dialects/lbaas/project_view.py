@@ -1,4 +1,4 @@
-"""Finding things by the ids of the cloud APIs, within one project or in all of them."""
+"""Looks up objects by the ids of the cloud APIs, in one project or in all of them."""
 
 from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
@@ -18,14 +18,14 @@ from prober.web.server.services import services_of
 
 
 class LoadBalancer(NamedTuple):
-    """The pools that name one load balancer; it belongs to the project of the first."""
+    """The pools of one load balancer; it belongs to the project of the first one."""
 
     name: str
     pools: list[Pool]
 
     @property
     def id(self) -> str:
-        """Its UUID, always the same for one name."""
+        """Its UUID, always the same for a name."""
         return derived_id("load_balancer", self.name)
 
 
@@ -35,7 +35,7 @@ def member_id(pool: Pool, backend: Backend) -> str:
 
 
 def normal_id(text: str) -> str | None:
-    """Return a UUID with dashes, whichever way it is written; None if it is none."""
+    """Return a UUID with dashes, however it is written, or None for other text."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -43,9 +43,9 @@ def normal_id(text: str) -> str | None:
 
 
 class ProjectView:
-    """What a request may see: everything, or what belongs to the project in its path.
+    """The objects that a request may see: all, or those of the project in its path.
 
-    The configuration is the one of the beginning, though a reload may come while it is read.
+    The configuration is that at the start of the request, even if a reload happens meanwhile.
     """
 
     def __init__(self, store: Store, project: str | None) -> None:
@@ -56,7 +56,7 @@ class ProjectView:
 
     @cached_property
     def pace(self) -> Pace:
-        """How long this request has kept the event loop waiting."""
+        """How long this request has blocked the event loop."""
         return Pace()
 
     @cached_property
@@ -81,7 +81,7 @@ class ProjectView:
         return self.project in (None, pool.project_id)
 
     def load_balancers(self) -> list[LoadBalancer]:
-        """Return every load balancer, with those of its pools that may be seen."""
+        """Return every load balancer, with those of its pools that are visible."""
         found: dict[str, LoadBalancer] = {}
         for pool in self.pools():
             name = pool.load_balancer
@@ -125,7 +125,7 @@ class ProjectView:
         return self._by_pool.get(pool.name, [])
 
     async def backend_states(self, pool: Pool) -> AsyncIterator[BackendState]:
-        """Yield how each backend of a pool stands, in slices."""
+        """Yield the state of each backend of a pool, in slices."""
         for backend_state in self.store.backend_states(pool):
             yield backend_state
             await self.pace.pause()
@@ -140,7 +140,7 @@ class ProjectView:
 
 
 def project_view_of(request: web.Request) -> ProjectView:
-    """Return what a request may see."""
+    """Return the objects that a request may see."""
     return ProjectView(services_of(request).store, request.match_info.get("project_id"))
 
 

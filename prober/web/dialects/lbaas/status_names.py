@@ -1,4 +1,4 @@
-"""How statuses and results are called in these clouds."""
+"""The names of statuses and results in these clouds."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from prober.web.server.json_answer import Json
 
 
 class StatusNames(NamedTuple):
-    """A cloud's words for an operating_status.
+    """A cloud's names for operating_status.
 
-    `undecided` is said of a member before rise or fall have decided for the first time.
+    `undecided` is the name for a member before rise or fall have decided for the first time.
     """
 
     by_status: Mapping[Status, str]
@@ -39,10 +39,10 @@ HUAWEI = StatusNames(
     },
     undecided="INITIAL",
 )
-"""Huawei has no word between ONLINE and OFFLINE; a WARNING is in service."""
+"""Huawei has no name between ONLINE and OFFLINE; WARNING is in service."""
 
 NO_MONITOR = "NO_MONITOR"
-"""What both say of what nothing probes."""
+"""The name in both clouds for an object that nothing probes."""
 
 _BY_RESULT = {
     Result.INVALID_STATUS_CODE: "RESPONSE_MISMATCH",
@@ -65,7 +65,7 @@ REASON_CODES: Mapping[Reason, str] = {
     for reason in Reason
     if reason.result in _BY_RESULT
 }
-"""Huawei's reason_code of a bad result; that of a timeout says what was waited for."""
+"""Huawei's reason_code for a bad result; for a timeout, it depends on the phase."""
 
 TIMEOUT_CODES: Mapping[str, str] = {
     "resolve": "CONNECT_TIMEOUT",
@@ -75,7 +75,7 @@ TIMEOUT_CODES: Mapping[str, str] = {
     "first_byte": "RECV_RESPONSE_TIMEOUT",
     "transfer": "RECV_RESPONSE_TIMEOUT",
 }
-"""The reason_code of a timeout, by the phase in which it came."""
+"""The reason_code for a timeout, by phase."""
 
 
 def member_status(backend_state: BackendState, words: StatusNames) -> str:
@@ -98,7 +98,7 @@ async def pool_status(visible: ProjectView, pool: Pool, words: StatusNames) -> s
 
 
 def failure_json(checks: Iterable[CheckState]) -> Json | None:
-    """Return Huawei's `reason` of a backend: why the last probe of a check was bad."""
+    """Return Huawei's `reason` for a backend: why the last probe of a check was bad."""
     for state in checks:
         code = reason_code(state.last) if state.last and state.check.monitor.enabled else None
         if code and state.last:
@@ -107,7 +107,7 @@ def failure_json(checks: Iterable[CheckState]) -> Json | None:
 
 
 def reason_code(outcome: Outcome) -> str | None:
-    """Return Huawei's reason_code of a result, None for one that is not bad."""
+    """Return Huawei's reason_code for a result, or None if it is not bad."""
     if outcome.reason is not Reason.TIMEOUT:
         return REASON_CODES.get(outcome.reason)
     reached = [
@@ -117,7 +117,7 @@ def reason_code(outcome: Outcome) -> str | None:
 
 
 def _codes_json(state: CheckState, outcome: Outcome, code: str) -> Json:
-    """Return the codes that were expected and found; the document has them for a mismatch only."""
+    """Return the expected and the received codes; they are documented only for a mismatch."""
     if code != "RESPONSE_MISMATCH" or outcome.result is not Result.INVALID_STATUS_CODE:
         return {"expected_response": None, "healthcheck_response": None}
     facts, probe = outcome.facts or {}, state.check.monitor.probe

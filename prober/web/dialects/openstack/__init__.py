@@ -1,1 +1,1 @@
-"""OpenStack's Octavia API, Huawei's v2 with it, and the version and token routes before it."""
+"""OpenStack's Octavia API, which includes Huawei's v2, and the routes for versions and tokens."""

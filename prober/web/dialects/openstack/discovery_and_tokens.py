@@ -1,9 +1,9 @@
-"""What OpenStack's clients ask before the first request: versions, and a token for a password.
+"""The first requests of OpenStack clients: API versions, and a token for a password.
 
-There are no accounts here. The token that a client gets for a password is that password, so it
-opens what the password opens when it is used as a token, and nothing else: where prober asks for
-tokens, the user's password is a token of prober's, checked with every request that follows. What
-is answered here therefore needs no authentication and gives none.
+There are no accounts. The token for a password is the password itself, so it permits exactly what
+the password permits as a token: if prober requires tokens, the user's password must be one of
+prober's tokens, and every later request checks it. These routes therefore need no authentication,
+and give none.
 """
 
 import json
@@ -23,19 +23,19 @@ from prober.web.server.json_answer import Json, json_response
 from prober.web.server.services import services_of
 
 LIFETIME = timedelta(hours=24)
-"""How long a token is said to be good; prober's own do not end."""
+"""The lifetime that a token claims to have; prober's tokens do not expire."""
 
-_TOKEN = re.compile(r"[!-~]{1,4096}")  # what a header can hold
+_TOKEN = re.compile(r"[!-~]{1,4096}")  # what a header can contain
 _SECRETS = {
     "password": ("user", "password"),
     "token": ("id",),
     "application_credential": ("secret",),
 }
-"""Where each method of authentication has what becomes the token."""
+"""For each method of authentication, where to find what becomes the token."""
 
 
 def wants_discovery(request: web.Request) -> bool:
-    """Tell whether who asks for `/` wants the API's versions; browsers name HTML."""
+    """Return whether a request for `/` wants the API versions; browsers accept HTML."""
     accepted = request.headers.get(hdrs.ACCEPT, "").lower()
     return "application/json" in accepted and "text/html" not in accepted
 
@@ -43,19 +43,19 @@ def wants_discovery(request: web.Request) -> bool:
 async def get_versions(request: web.Request) -> web.Response:
     """The versions of the load-balancing API.
 
-    Keystone's is not among them: a client that found it here would look for pools there.
+    Keystone's versions are not listed: a client that finds them here would look for pools there.
     """
     return json_response({"versions": [_version("v2.0", f"{_base(request)}/v2.0")]})
 
 
 async def get_version(request: web.Request) -> web.Response:
-    """The version of the load-balancing API that is at this path."""
+    """The version of the load-balancing API at this path."""
     path = request.path.rstrip("/")
     return json_response({"version": _version("v2.0", f"{_base(request)}{path}")})
 
 
 async def get_identity_version(request: web.Request) -> web.Response:
-    """The version of the identity API, of which there is only what hands out tokens."""
+    """The version of the identity API, which consists only of the token endpoint."""
     return json_response({"version": _version("v3.14", f"{_base(request)}/v3/", "stable")})
 
 
@@ -68,7 +68,7 @@ def _base(request: web.Request) -> str:
 
 
 async def post_token(request: web.Request) -> web.Response:
-    """Give the user's password back as a token, with a catalogue of what is here."""
+    """Return the user's password as a token, with a catalogue of services."""
     try:
         auth = json.loads(await request.read())["auth"]
         method, secret = _proof(auth["identity"])
@@ -78,10 +78,10 @@ async def post_token(request: web.Request) -> web.Response:
         raise Refused(
             400,
             "expected auth.identity with methods and one of password, token and "
-            "application_credential, as in Keystone's version 3",
+            "application_credential, as in Keystone version 3",
         ) from None
     if not _TOKEN.fullmatch(secret):
-        raise Refused(401, "a password here is a token: printable ASCII without spaces")
+        raise Refused(401, "the password must be a token: printable ASCII without spaces")
     now = datetime.fromtimestamp(services_of(request).wall(), UTC)
     token = {
         "methods": [method],
@@ -101,7 +101,7 @@ _DOMAIN = {"id": "default", "name": "Default"}
 
 
 def _proof(identity: Mapping[str, Any]) -> tuple[str, str]:
-    """Return how the client proves itself, and with what."""
+    """Return how the client authenticates, and with what."""
     method = identity["methods"][0]
     found: Any = identity[method]
     for name in _SECRETS[method]:
@@ -112,7 +112,7 @@ def _proof(identity: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _project(scope: Any) -> str:
-    """Return the project that a client wants to work in; prober's have one name, no number."""
+    """Return the project that a client wants to use; prober's projects have one name, no number."""
     project = scope.get("project", {}) if scope else {}
     return str(project.get("id") or project.get("name") or "default")
 
@@ -150,7 +150,7 @@ def _catalogue(base: str, project: str) -> list[Json]:
 
 
 def error(_: web.Request, status: int, message: str, more: Mapping[str, object]) -> web.Response:
-    """Say what went wrong as Keystone does."""
+    """Return an error in Keystone's form."""
     title = HTTPStatus(status).phrase
     return json_response(
         {"error": {"code": status, "title": title, "message": message, **more}}, status
@@ -158,7 +158,7 @@ def error(_: web.Request, status: int, message: str, more: Mapping[str, object])
 
 
 def prepare(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request's id on an answer."""
+    """Add the request's id to an answer."""
     response.headers["x-openstack-request-id"] = f"req-{request_id(request)}"
 
 

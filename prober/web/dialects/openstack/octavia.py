@@ -1,7 +1,7 @@
 """OpenStack Octavia and Huawei v2: `/v2.0/lbaas/…`, `/v2/lbaas/…` and `/v2/{project_id}/elb/…`.
 
-The last is the path of Huawei's SDK; there only what belongs to the project is seen, and statuses
-have Huawei's words. Errors have the members that the clients of both clouds read.
+The last path is that of Huawei's SDK; it shows only the objects of the project, with Huawei's names
+of statuses. Errors have the members that the clients of both clouds read.
 """
 
 import re
@@ -41,7 +41,7 @@ PREFIXES = ("/v2.0/lbaas", "/v2/lbaas", "/v2/{project_id}/elb")
 
 
 def _tags(name: str, *, every: bool, wanted: bool) -> Filter:
-    """Declare a filter of tags: `every` one that is named must be there, or any of them."""
+    """Declare a filter for tags: `every` given tag must be present, or any of them."""
 
     def read(text: str) -> tuple[str, ...]:
         return tuple(text.split(","))
@@ -74,14 +74,14 @@ OWNED_FILTERS = (
     _tags("not-tags", every=True, wanted=False),
     _tags("not-tags-any", every=False, wanted=False),
 )
-"""What objects of every sort are filtered by."""
+"""The filters for all kinds of objects."""
 
 HEALTHMONITOR_FILTERS = (
     *MONITOR_FILTERS,
     *OWNED_FILTERS,
     having("timeout", a_number),
     having("http_version", _version),
-    Filter(Parameter("pool_id", an_id, {}, "only those of this pool", many=True), _in_pool),
+    Filter(Parameter("pool_id", an_id, {}, "only objects of this pool", many=True), _in_pool),
 )
 NAMED_FILTERS = (having("id", an_id), having("name"), *OWNED_FILTERS)
 POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
@@ -107,7 +107,7 @@ async def post_healthmonitor(request: web.Request) -> web.Response:
 
 
 async def put_healthmonitor(request: web.Request) -> web.Response:
-    """Change what is named of a health monitor; null takes a field back to its default."""
+    """Change the given fields of a health monitor; null resets a field to its default."""
     changed = await edits.update_monitor(request, FORMAT)
     return json_response({"healthmonitor": healthmonitor_json(*changed)})
 
@@ -132,7 +132,7 @@ async def get_pool(request: web.Request) -> web.Response:
 
 
 async def get_members(request: web.Request) -> web.Response:
-    """List the members of a pool, with what the probes say of each."""
+    """List the members of a pool, with their statuses."""
     visible = project_view_of(request)
     pool = visible.pool(request.match_info["pool_id"])
     words = words_of(visible)
@@ -166,7 +166,7 @@ async def get_load_balancer(request: web.Request) -> web.Response:
 
 
 async def get_statuses(request: web.Request) -> web.Response:
-    """Show the statuses of a load balancer and of all that belongs to it."""
+    """Show the statuses of a load balancer and everything that belongs to it."""
     visible = project_view_of(request)
     found = visible.load_balancer(request.match_info["id"])
     return json_response({"statuses": {"loadbalancer": await statuses_json(visible, found)}})
@@ -175,14 +175,14 @@ async def get_statuses(request: web.Request) -> web.Response:
 async def _listed(
     request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
 ) -> web.Response:
-    """Answer with a page of objects, and links to the pages beside it if a limit was given."""
+    """Answer with a page of objects, and links to adjacent pages if a limit was given."""
     page, limit = await read_page(request, objects, filters, least=1)
     head = {} if limit is None else {f"{noun}_links": links(request, page)}
     return await document(head, **{noun: page.items})
 
 
 def links(request: web.Request, page: ListPage) -> list[Json]:
-    """Return where the next and the previous page are, as far as there are such."""
+    """Return links to the next and the previous page, if there are such pages."""
     found = []
     if page.items and page.after:
         found.append({"rel": "next", "href": _beside(request, page.items[-1])})
@@ -193,7 +193,7 @@ def links(request: web.Request, page: ListPage) -> list[Json]:
 
 
 def _beside(request: web.Request, item: Json, **more: str) -> str:
-    """Return the address of this list from another marker on, under the name the client used."""
+    """Return the URL of this list from another marker, with the host name of the request."""
     own = ("marker", "page_reverse")
     kept = [(name, text) for name, text in request.query.items() if name not in own]
     path = request.rel_url.with_query([*kept, ("marker", item["id"]), *more.items()])
@@ -203,7 +203,7 @@ def _beside(request: web.Request, item: Json, **more: str) -> str:
 def error(
     request: web.Request, status: int, message: str, more: Mapping[str, object]
 ) -> web.Response:
-    """Say what went wrong in the members that OpenStack's and Huawei's clients read."""
+    """Return an error with the members that OpenStack's and Huawei's clients read."""
     return json_response(
         {
             "faultcode": "Client" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server",
@@ -219,7 +219,7 @@ def error(
 
 
 def prepare(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request's id on an answer, under the names of both clouds."""
+    """Add the request's id to an answer, under the names of both clouds."""
     response.headers["x-openstack-request-id"] = f"req-{request_id(request)}"
     response.headers["X-Request-Id"] = request_id(request)
 

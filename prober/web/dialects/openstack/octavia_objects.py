@@ -1,6 +1,6 @@
-"""Octavia's health monitors, pools, members and load balancers: one function for each noun.
+"""Octavia's health monitors, pools, members and load balancers: one function for each.
 
-prober has no listeners, addresses or times of creation: such members are empty or null.
+prober has no listeners, addresses or creation times: such members are empty or null.
 """
 
 from prober.model.monitor import Monitor
@@ -19,9 +19,9 @@ from prober.web.server.json_answer import Json
 
 
 def owned(project_id: str, operating_status: str) -> Json:
-    """Return what objects of every sort have.
+    """Return the members that all kinds of objects have.
 
-    An edit is done when it is answered, so the provisioning_status is always ACTIVE.
+    An edit is in force by the time it is answered, so provisioning_status is always ACTIVE.
     """
     return {
         "project_id": project_id,
@@ -64,7 +64,7 @@ async def pool_json(visible: ProjectView, pool: Pool) -> Json:
 
 
 def words_of(visible: ProjectView) -> StatusNames:
-    """Return the words for statuses: Huawei's where the project in the path says it is Huawei's."""
+    """Return the names of statuses: Huawei's, if there is a project in the path."""
     return HUAWEI if visible.project else OPENSTACK
 
 
@@ -109,7 +109,7 @@ async def load_balancer_json(visible: ProjectView, load_balancer: LoadBalancer) 
 
 
 async def statuses_json(visible: ProjectView, load_balancer: LoadBalancer) -> Json:
-    """Return a load balancer as a tree of statuses: its pools, their monitors and members."""
+    """Return the status tree of a load balancer: its pools, their monitors and members."""
     status = await visible.load_balancer_status(load_balancer)
     return {
         "id": load_balancer.id,

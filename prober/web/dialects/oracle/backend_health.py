@@ -1,4 +1,4 @@
-"""Oracle's words for health: what its two load balancer services show of results and statuses."""
+"""Oracle's names for health: the results and statuses of its two load balancer services."""
 
 from collections.abc import Callable, Iterable
 
@@ -34,13 +34,13 @@ LB_WORDS = {
 """The healthCheckStatus of the Load Balancer service for each reason."""
 
 NLB_WORDS = {reason: str(reason.result) for reason in Reason}
-"""The same of the Network Load Balancer service, whose words are prober's own."""
+"""The same for the Network Load Balancer service, whose names are prober's own."""
 
 
 def last_of(state: CheckState) -> tuple[Reason | None, float]:
-    """Return why the last probe of a check ended as it did, and when it began in unix seconds.
+    """Return the reason of the last probe of a check, and when it started in unix seconds.
 
-    A check that has no result yet, or is disabled, has been so since then.
+    For a check without a result, or a disabled check, the time is that of its configuration.
     """
     if not state.check.monitor.enabled:
         return Reason.DISABLED, state.since
@@ -50,7 +50,7 @@ def last_of(state: CheckState) -> tuple[Reason | None, float]:
 
 
 def lb_result_json(state: CheckState, reporter: str) -> Json:
-    """Return a HealthCheckResult of the Load Balancer service; `reporter` stands for a subnet."""
+    """Return a HealthCheckResult of the Load Balancer service; `reporter` replaces a subnet."""
     reason, at = last_of(state)
     return {
         "subnetId": reporter,
@@ -73,9 +73,9 @@ ResultJson = Callable[[CheckState, str], Json]
 
 
 def group_json(status: Status, members: Iterable[tuple[str, Status]], noun: str) -> Json:
-    """Return the health of a group, `noun` being what its members are called.
+    """Return the health of a group; `noun` is the name of its members.
 
-    As with Oracle, the names of those that are OK are left out.
+    As with Oracle, members that are OK are not listed.
     """
     named: dict[Status, list[str]] = {status: [] for status in Status}
     for name, each in members:

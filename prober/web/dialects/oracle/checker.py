@@ -1,8 +1,7 @@
-"""Oracle's health checker: a monitor in the words of its two load balancer services, and back.
+"""Oracle's health checker: a monitor in the terms of its two load balancer services, and back.
 
-Neither service can say all that a monitor can. So a member of a request that has the value which
-the service shows is no change, whatever stands behind it, and what the service has no word for is
-never touched.
+Neither service has terms for everything in a monitor. So a member of a request with the value that
+the service shows does not count as a change, and keys without a counterpart are never touched.
 """
 
 import binascii
@@ -33,19 +32,19 @@ from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 
 PAYLOAD_LIMIT = 1024
-"""Bytes of requestData and of responseData."""
+"""Maximum bytes of requestData and of responseData."""
 
 _OUTSIDE = ReadContext("", str, {})
-_TOLD = 10  # unknown members of a request, at most: a near miss of each is looked for
+_TOLD = 10  # unknown members that a message lists; near misses are looked up for each
 
 
 class Member(NamedTuple):
     """One member of a health checker.
 
-    `show` gives what a monitor has, `key` is the configuration key that it changes, `native` the
-    value of that key. `of` is a probe type that has this key: the member has a meaning for all
-    types that mean the same by it; None: for every monitor. What is `kept` cannot be dropped by a
-    change to a type for which it has none.
+    `show` returns the value for a monitor, `key` is the configuration key that it changes, `native`
+    the value of that key. `of` is a probe type that has this key: the member applies to all types
+    that mean the same by it; None: to every monitor. A `kept` member cannot be dropped by a change
+    to a type that it does not apply to.
     """
 
     kind: Kind[Any]
@@ -57,7 +56,7 @@ class Member(NamedTuple):
     kept: bool = False
 
     def has_meaning(self, probe: type[Probe]) -> bool:
-        """Return whether a probe type has what this member says."""
+        """Return whether this member applies to a probe type."""
         return self.of is None or have_in_common(probe, self.of, self.key)
 
 
@@ -65,7 +64,7 @@ class Member(NamedTuple):
 class CheckerForm:
     """The health checker of one service.
 
-    `type_of` gives the probe type that a request leaves a monitor with.
+    `type_of` returns the probe type of a monitor after a request.
     """
 
     members: Mapping[str, Member]
@@ -76,7 +75,7 @@ class CheckerForm:
         return {name: member.show(monitor) for name, member in self.members.items()}
 
     def patch(self, monitor: Monitor, body: object) -> dict[str, object]:
-        """Return the change of configuration keys that a request asks for, or raise `Refused`."""
+        """Return the configuration keys that a request changes, or raise `Refused`."""
         given = self._given(body)
         shown = self.show(monitor)
         changed = {
@@ -88,7 +87,7 @@ class CheckerForm:
         kind = self.type_of(monitor, given)
         before, after = type(monitor.probe), PROBE_TYPES[kind]
         self._reject_unusable(changed, kind)
-        for name, value in given.items():  # the new type has nothing of what the old one had not
+        for name, value in given.items():  # the new type has nothing that the old one lacked
             member = self.members[name]
             if member.has_meaning(after) and not member.has_meaning(before):
                 changed[name] = value
@@ -100,7 +99,7 @@ class CheckerForm:
         return patch
 
     def refusal(self, rejected: Rejected) -> Refused:
-        """Return the answer to a change that the configuration does not allow."""
+        """Return the answer to a change that the configuration rejects."""
         names = {member.key: name for name, member in self.members.items() if member.key}
         names["type"] = "protocol"
         return _invalid(
@@ -133,10 +132,10 @@ class CheckerForm:
             raise _invalid(complaints)
 
     def _reject_unusable(self, changed: Mapping[str, Any], kind: str) -> None:
-        """Refuse to drop what a probe of this type would not look at."""
+        """Refuse to drop members that do not apply to a probe of this type."""
         probe = PROBE_TYPES[kind]
         unusable = [
-            Complaint((name,), f"has no meaning for {kind}, got {in_words(value)}")
+            Complaint((name,), f"does not apply to {kind}, got {in_words(value)}")
             for name, value in changed.items()
             if value and self.members[name].kept and not self.members[name].has_meaning(probe)
         ]
@@ -155,7 +154,7 @@ def _invalid(complaints: Iterable[Complaint]) -> Refused:
 def _of(
     cls: type[Probe], key: str, show: Callable[[Any], object], otherwise: object
 ) -> Callable[[Monitor], object]:
-    """Show a key of the monitors whose types mean by it what this type does."""
+    """Show a key of the monitors whose types mean the same by it as this type."""
 
     def shown(monitor: Monitor) -> object:
         probe = monitor.probe
@@ -169,7 +168,7 @@ def _path(otherwise: str | None) -> Callable[[Monitor], object]:
 
 
 def _code(otherwise: int | None) -> Callable[[Monitor], object]:
-    """Show the one code that the service has a place for, the smallest."""
+    """Show one code, the smallest: the service has room for only one."""
     return _of(HttpProbe, "expected_codes", lambda codes: min(codes.members), otherwise)
 
 
@@ -198,7 +197,7 @@ def _read_payload(value: object, _: ReadContext) -> bytes:
 
 
 def _read_dns(value: object, _: ReadContext) -> object:
-    raise Rejected(f"DNS questions are not asked here, got {in_words(value)}")
+    raise Rejected(f"prober does not probe DNS, got {in_words(value)}")
 
 
 def _milliseconds(seconds: float) -> int:
@@ -254,7 +253,7 @@ def lb_protocol(monitor: Monitor) -> str:
 
 
 def _lb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
-    """Return the type; a set speaks TLS to its backends if its monitor does so."""
+    """Return the type; a backend set uses TLS if its monitor does."""
     speaks_tls = monitor.tls is not None and not given.get("isForcePlainText")
     if given["protocol"] == lb_protocol(monitor):
         return "HTTP" if monitor.type == "HTTPS" and not speaks_tls else monitor.type
@@ -294,7 +293,7 @@ def _nlb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
 
 def _read_protocol(value: object, outside: ReadContext) -> str:
     if value == "DNS":
-        raise Rejected(f"DNS questions are not asked here; expected one of {', '.join(_TYPES)}")
+        raise Rejected(f"prober does not probe DNS; expected one of {', '.join(_TYPES)}")
     return _PROTOCOL.read(value, outside)
 
 

@@ -1,7 +1,7 @@
-"""What Oracle's two load balancer services have in common.
+"""The common handlers of Oracle's two load balancer services.
 
-A load balancer is what pools name as theirs, a backend set is a pool, and its health checker is the
-first monitor of that pool. The services differ in the shapes that they give all this.
+A load balancer is the `load_balancer` of pools, a backend set is a pool, and its health checker is
+the first monitor of that pool. The services differ in their JSON shapes.
 """
 
 import re
@@ -48,10 +48,10 @@ from prober.web.server.services import services_of
 
 
 class ServiceSpec(NamedTuple):
-    """How one service says what both have; paths are below `root`.
+    """What differs between the services; paths are below `root`.
 
-    `paged` tells whether lists of backend sets and of backends come in pages, `edited` is the
-    status that answers an edit.
+    `paged` is whether lists of backend sets and of backends come in pages; `edited` is the status
+    code that answers an edit.
     """
 
     name: str
@@ -142,7 +142,7 @@ class OracleService:
         return await answer(self._shapes.collection(items), next_page=next_page)
 
     async def get_balancer(self, request: web.Request) -> web.Response:
-        """One load balancer with all that belongs to it."""
+        """One load balancer with everything that belongs to it."""
         balancer = balancer_of(request)
         etag = await self._version(request, balancer.name)
         return await answer(await self._balancer_json(request, balancer), etag=etag)
@@ -224,7 +224,7 @@ class OracleService:
         return await answer(self._shapes.checker.show(monitor), etag=etag)
 
     async def update_checker(self, request: web.Request) -> web.Response:
-        """Change the health checker of a backend set; the change is made when this answers."""
+        """Change the health checker of a backend set; the change is in force when this answers."""
         pool = pool_of(request)
         editor_of(request)
         token, body = retry_token(request), await read_body(request)
@@ -240,7 +240,7 @@ class OracleService:
     async def _edit(self, request: web.Request, pool: Pool, body: object) -> WorkRequest:
         clocks, form = services_of(request), self._shapes.checker
         accepted_at = clocks.now().wall
-        monitor = monitor_of(request, pool)  # whoever changes it from here on makes a conflict
+        monitor = monitor_of(request, pool)  # if it changes from here on, that is a conflict
         await self._version(request, pool.load_balancer)
         patch = form.patch(monitor, body)
         try:
@@ -254,14 +254,14 @@ class OracleService:
         return WorkRequest(new_id(), *names, accepted_at, clocks.now().wall)
 
     async def get_work(self, request: web.Request) -> web.Response:
-        """One edit that was made; it had succeeded before its id was told."""
+        """One past edit; it had succeeded before its id was returned."""
         work = request.app[self._key].ledger.find(request.match_info["id"])
         if work is None:
-            raise absent(f"work request {request.match_info['id'][:200]!r}, or not any more")
+            raise absent(f"work request {request.match_info['id'][:200]!r}, or it has expired")
         return await answer(self._shapes.work_json(work))
 
     async def list_work_requests(self, request: web.Request) -> web.Response:
-        """The edits of late, of one load balancer if the path names it."""
+        """The recent edits, of one load balancer if the path names it."""
         done = {work.id: work for work in request.app[self._key].ledger}
         if "balancer" in request.match_info:
             name = balancer_of(request).name
@@ -274,7 +274,7 @@ class OracleService:
         return await answer(self._shapes.collection(items), next_page=next_page)
 
     async def _version(self, request: web.Request, balancer: str) -> str:
-        """Return the ETag of a load balancer, or raise `Refused` if another one is asked for."""
+        """Return the ETag of a load balancer; raise `Refused` if the client expects another."""
         versions = request.app[self._key].versions
         version = await versions.of(services_of(request).store.model, balancer)
         reject_other_version(request, version)

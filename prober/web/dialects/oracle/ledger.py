@@ -1,4 +1,4 @@
-"""What Oracle's clients may ask of the past: work requests, retry tokens and versions."""
+"""What Oracle's clients may ask about past edits: work requests, retry tokens and versions."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,14 +15,14 @@ from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
 
 KEPT = 1000
-"""Work requests, and retry tokens, that are remembered."""
+"""The number of work requests, and of retry tokens, that are remembered."""
 
 TOKEN_SECONDS = 86400.0
-"""How long a retry token is remembered."""
+"""How long a retry token is remembered, in seconds."""
 
 
 class WorkRequest(NamedTuple):
-    """One edit that was made; times are unix seconds."""
+    """One past edit; times are unix seconds."""
 
     id: str
     balancer: str
@@ -33,7 +33,7 @@ class WorkRequest(NamedTuple):
 
 
 class _Use(NamedTuple):
-    """What a retry token was used for; `outcome` is None while that is under way."""
+    """The request that a retry token was used for; `outcome` is None while it is in progress."""
 
     request: str
     at: float
@@ -41,14 +41,14 @@ class _Use(NamedTuple):
 
 
 class Ledger:
-    """The edits of late, by the ids and by the tokens that clients know them by."""
+    """The recent edits, by their ids and by the clients' retry tokens."""
 
     def __init__(self) -> None:
         self._work: OrderedDict[str, WorkRequest] = OrderedDict()
         self._uses: OrderedDict[str, _Use] = OrderedDict()
 
     def find(self, work_id: str) -> WorkRequest | None:
-        """Return a work request, None if there is none or it was long ago."""
+        """Return a work request, or None if it does not exist or has expired."""
         return self._work.get(work_id)
 
     def __iter__(self) -> Iterator[WorkRequest]:
@@ -57,26 +57,26 @@ class Ledger:
     async def once(
         self, token: str | None, request: str, at: float, edit: Callable[[], Awaitable[WorkRequest]]
     ) -> WorkRequest:
-        """Make an edit, or return what came of it when the same token asked for it before.
+        """Make an edit, or return the outcome of an earlier request with the same token.
 
         Args:
-            token: The client's retry token; without one every request is an edit of its own.
-            request: What tells requests apart.
+            token: The client's retry token; without one, every request is a separate edit.
+            request: What distinguishes requests.
             at: Unix time.
             edit: Makes the edit.
 
         Raises:
-            Refused: The token was used for something else, or its edit is under way.
+            Refused: The token was used for a different request, or its edit is in progress.
         """
         if token is None:
             return self._keep(await edit())
         use = self._uses.get(token)
         if use and at - use.at <= TOKEN_SECONDS:
             if use.request != request:
-                message = f"opc-retry-token {token!r} was used for another request"
+                message = f"opc-retry-token {token!r} was used for a different request"
                 raise Refused(409, message, code="InvalidatedRetryToken")
             if use.outcome is None:
-                raise Refused(409, "the request with this opc-retry-token is under way")
+                raise Refused(409, "the request with this opc-retry-token is in progress")
             return use.outcome
         self._uses[token] = _Use(request, at, None)
         self._uses.move_to_end(token)
@@ -85,7 +85,7 @@ class Ledger:
             self._uses[token] = _Use(request, at, done)
         finally:
             use = self._uses.get(token)
-            if use and use.outcome is None:  # what failed may be tried again with its token
+            if use and use.outcome is None:  # a failed edit may be tried again with its token
                 del self._uses[token]
         _forget_the_oldest(self._uses)
         return done
@@ -102,14 +102,14 @@ def _forget_the_oldest(kept: OrderedDict[str, WorkRequest] | OrderedDict[str, _U
 
 
 def new_id() -> str:
-    """Return an id as Oracle gives them to requests."""
+    """Return an id in the form of Oracle's request ids."""
     return uuid4().hex.upper()
 
 
 class Versions:
-    """The version of each load balancer, its ETag: a digest of what is configured for it.
+    """The version of each load balancer, its ETag: a digest of its configuration.
 
-    Probing does not move it, and neither does a restart. It is worked out once per configuration.
+    Neither probes nor restarts change it. It is computed once per configuration.
     """
 
     def __init__(self) -> None:

@@ -62,7 +62,7 @@ def _work_json(work: WorkRequest) -> Json:
         "compartmentId": work.compartment,
         "type": "UpdateHealthChecker",
         "lifecycleState": "SUCCEEDED",
-        "message": f"the health checker of {work.backend_set!r} is as asked for",
+        "message": f"the health checker of {work.backend_set!r} has been updated",
         "timeAccepted": time_text(work.accepted_at),
         "timeFinished": time_text(work.finished_at),
         "errorDetails": [],

@@ -1,4 +1,4 @@
-"""What a path of Oracle's services names: load balancers, backend sets, backends."""
+"""Looks up the objects in paths of Oracle's services: load balancers, backend sets, backends."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from prober.web.server.services import services_of
 
 
 class Balancer(NamedTuple):
-    """A load balancer: its pools, since when the prober knows it (unix seconds), the prober."""
+    """A load balancer: its pools, since when prober has known it (unix seconds), prober's name."""
 
     name: str
     pools: Sequence[Pool]
@@ -51,7 +51,7 @@ def balancer_of(request: web.Request) -> Balancer:
 
 
 def pool_of(request: web.Request) -> Pool:
-    """Return the pool that is the backend set in a path."""
+    """Return the pool for the backend set in a path."""
     balancer, name = request.match_info["balancer"], request.match_info["pool"]
     found = services_of(request).store.pools.get(name)
     if found is None or found.load_balancer != balancer:
@@ -70,7 +70,7 @@ def backend_of(request: web.Request, pool: Pool) -> Backend:
 
 
 def monitor_of(request: web.Request, pool: Pool) -> Monitor:
-    """Return the monitor that is the health checker of a pool: its first."""
+    """Return the monitor for the health checker of a pool: its first one."""
     monitors = services_of(request).store.monitors_of(pool)
     if not monitors:
         raise absent(f"health checker: no monitor probes the pool {pool.name!r}")
@@ -78,9 +78,9 @@ def monitor_of(request: web.Request, pool: Pool) -> Monitor:
 
 
 def target_of(name: str) -> Target | None:
-    """Return what the name of a backend means, None if it cannot be one.
+    """Return the target for a backend name, or None if it cannot be one.
 
-    An IPv6 address may come without its brackets: `::1:80` is port 80 of `::1`.
+    An IPv6 address may come without brackets: `::1:80` is port 80 of `::1`.
     """
     host, _, port = name.rpartition(":")
     if ":" in host and not host.startswith("["):

@@ -1,4 +1,4 @@
-"""How Oracle's clients ask, and how they are answered: bodies, headers, pages, errors."""
+"""Requests and answers of Oracle's clients: bodies, headers, pages, errors."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from prober.web.server.json_answer import json_response, json_text
 from prober.web.server.query import marker, marker_of, whole_number
 
 PAGE = 1000
-"""Items on a page, if nothing else is asked for, and at most."""
+"""Items per page: the default and the maximum."""
 
 CODES = {
     400: "InvalidParameter",
@@ -30,25 +30,25 @@ CODES = {
     500: "InternalServerError",
     503: "ServiceUnavailable",
 }
-"""Oracle's word for each status of an error, unless the error has one of its own."""
+"""Oracle's code for each error status, unless the error has its own."""
 
 _TOKEN_LENGTH = 64
 _REQUEST_ID = re.compile(r"[!-~]{1,256}")
 _NO_PROJECT = options_of(Pool)["project_id"].default
-_LIMIT = whole_number("limit", 1, PAGE, "items on a page", PAGE)
+_LIMIT = whole_number("limit", 1, PAGE, "items per page", PAGE)
 _MARKER = marker(str)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def error(_: web.Request, status: int, message: str, more: Mapping[str, object]) -> web.Response:
-    """Return an error in Oracle's form; `code` in `more` is its word."""
+    """Return an error in Oracle's form; `code` in `more` is its code."""
     otherwise = CODES[400] if status < 500 else CODES[500]
     code = more.get("code", CODES.get(status, otherwise))
     return json_response({"code": code, "message": message}, status)
 
 
 def prepare(request: web.Request, response: web.StreamResponse) -> None:
-    """Give an answer the id of its request: the client's own, or a new one."""
+    """Add the id of the request to an answer: the client's, or a new one."""
     given = request.headers.get("opc-request-id", "")
     response.headers["opc-request-id"] = given if _REQUEST_ID.fullmatch(given) else new_id()
 
@@ -56,7 +56,7 @@ def prepare(request: web.Request, response: web.StreamResponse) -> None:
 async def answer(
     value: object, *, etag: str | None = None, next_page: str | None = None
 ) -> web.Response:
-    """Return an answer of one value, written in slices."""
+    """Return an answer with one value, written in slices."""
     pieces, pace = [], Pace()
     for piece in _ENCODER.iterencode(value):
         pieces.append(piece)
@@ -65,29 +65,29 @@ async def answer(
     response = web.Response(body=body, content_type="application/json")
     if etag is not None:
         response.headers[hdrs.ETAG] = etag
-    if next_page is not None:  # an empty one would make clients ask on
+    if next_page is not None:  # clients would continue after an empty one
         response.headers["opc-next-page"] = next_page
     return response
 
 
 def absent(what: str) -> Refused:
-    """Return the answer about something that is not there."""
+    """Return the answer for something that does not exist."""
     return Refused(404, f"there is no {what}", code="NotAuthorizedOrNotFound")
 
 
 async def read_body(request: web.Request) -> object:
-    """Return the JSON that a request holds, or raise `Refused`."""
+    """Return the JSON in a request, or raise `Refused`."""
     try:
         value = json.loads(await request.read())
-        json_text(value).encode()  # neither infinite numbers nor halves of characters
+        json_text(value).encode()  # rejects infinite numbers and lone surrogates
     except (ValueError, RecursionError):
-        message = "expected JSON in the body of the request"
+        message = "expected JSON in the request body"
         raise Refused(400, message, code="CannotParseRequest") from None
     return value
 
 
 def retry_token(request: web.Request) -> str | None:
-    """Return the token by which a client recognizes its own repetitions."""
+    """Return the token by which a client marks repeated requests."""
     token = request.headers.get("opc-retry-token")
     if token is not None and not 1 <= len(token) <= _TOKEN_LENGTH:
         raise Refused(
@@ -97,7 +97,7 @@ def retry_token(request: web.Request) -> str | None:
 
 
 def reject_other_version(request: web.Request, version: str) -> None:
-    """Raise `Refused` if the client means another version than the one there is."""
+    """Raise `Refused` if the client expects a version other than the current one."""
     wanted = request.headers.get(hdrs.IF_MATCH)
     if wanted is None:
         return
@@ -107,9 +107,9 @@ def reject_other_version(request: web.Request, version: str) -> None:
 
 
 def compartment_in(request: web.Request) -> Callable[[Iterable[str]], bool]:
-    """Return what tells whether projects are in the compartment that is asked about.
+    """Return a function that decides whether projects are in the requested compartment.
 
-    What is in the default project, because nobody said otherwise, is in every compartment.
+    The default project, to which everything without a project belongs, is in every compartment.
     """
     compartment = request.query.get("compartmentId")
     if not compartment:
@@ -118,7 +118,7 @@ def compartment_in(request: web.Request) -> Callable[[Iterable[str]], bool]:
 
 
 def page_of(request: web.Request, names: Iterable[str]) -> tuple[list[str], str | None]:
-    """Return the names on the page that is asked for, and what leads to the next one."""
+    """Return the names on the requested page, and the marker of the next page."""
     query = request.query
     limit = _LIMIT.value(query["limit"]) if "limit" in query else PAGE
     falling = query.get("sortBy", "").lower() == "displayname" and query.get("sortOrder") == "DESC"

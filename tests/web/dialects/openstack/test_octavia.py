@@ -139,9 +139,9 @@ async def test_a_filter_keeps_what_shows_the_value(
         ("limit=2&limit=3", "parameter 'limit' is given 2 times"),
         (
             "limit=1&marker=x",
-            "parameter 'marker': expected the id of the last item of the page before, got 'x'",
+            "parameter 'marker': expected the id of the last item of the previous page, got 'x'",
         ),
-        (f"limit=1&marker={WEB_ID}", f"parameter 'marker': nothing here has the id '{WEB_ID}'"),
+        (f"limit=1&marker={WEB_ID}", f"parameter 'marker': there is no object with the id '{WEB_ID}'"),
         ("limit=1&page_reverse=no", "parameter 'page_reverse': expected true or false, got 'no'"),
     ],
 )

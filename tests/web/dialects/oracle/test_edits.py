@@ -242,23 +242,27 @@ async def test_payloads_of_the_network_load_balancer_service(world: World, clien
         (WEB, {"returnCode": 99}, "returnCode: expected a whole number from 100 to 599, got 99"),
         (WEB, {"protocol": "HTTPS"}, "protocol: expected one of HTTP, TCP, got 'HTTPS'; did you "),
         (WEB, {"protocol": ["TCP"]}, "protocol: expected one of HTTP, TCP, got a list"),
-        (WEB, {"urlPath": "x"}, "urlPath: expected a path that starts with / and holds no spaces"),
-        (WEB, {"urlPath": "/a b"}, "urlPath: expected a path that starts with / and holds no "),
+        (WEB, {"urlPath": "x"}, "urlPath: expected a path that starts with / and contains no spaces"),
+        (WEB, {"urlPath": "/a b"}, "urlPath: expected a path that starts with / and contains no "),
         (WEB, {"responseBodyRegex": "("}, "responseBodyRegex: not a regular expression: missing )"),
         (WEB, {"responseBodyRegex": 1}, "responseBodyRegex: expected a regular expression, got 1"),
-        (WEB, {"responseBodyRegex": "a{999999}"}, "responseBodyRegex: expected a regular expression "),
+        (
+            WEB,
+            {"responseBodyRegex": "a{999999}"},
+            "responseBodyRegex: expected a regular expression ",
+        ),
         (WEB, {"isForcePlainText": 1}, "isForcePlainText: expected true or false, got 1"),
         (WEB, {"retrys": 1}, "retrys: unknown key; did you mean 'retries'?"),
         (WEB, {"dns": {}}, "dns: unknown key"),
         (WEB, {"port": -1, "retries": "x"}, "port: expected a whole number from 0 to 65535, got "),
-        (WEB_NLB, {"protocol": "DNS"}, "protocol: DNS questions are not asked here; expected one "),
+        (WEB_NLB, {"protocol": "DNS"}, "protocol: prober does not probe DNS; expected one "),
         (
             WEB_NLB,
             {"protocol": "tcp"},
             "protocol: expected one of HTTP, HTTPS, TCP, UDP, got 'tcp'",
         ),
-        (WEB_NLB, {"dns": {"domainName": "x"}}, "dns: DNS questions are not asked here, got a "),
-        (WEB_NLB, {"requestData": "aGk="}, "requestData: has no meaning for HTTPS, got 'aGk='"),
+        (WEB_NLB, {"dns": {"domainName": "x"}}, "dns: prober does not probe DNS, got a "),
+        (WEB_NLB, {"requestData": "aGk="}, "requestData: does not apply to HTTPS, got 'aGk='"),
         (WEB_NLB, {"isForcePlainText": True}, "isForcePlainText: unknown key"),
         (DNS_NLB, {"requestData": "!"}, "requestData: expected text in base64, got '!'"),
         (DNS_NLB, {"requestData": 1}, "requestData: expected text in base64, got 1"),
@@ -414,7 +418,7 @@ async def test_a_token_of_another_request_is_refused(client: Client) -> None:
     for path, body in ((WEB, {**SHOWN, "retries": 7}), (WEB.replace("web", DNS), SHOWN)):
         status, code, message = await refused(client, path, body, opc_retry_token="t")
         assert (status, code) == (409, "InvalidatedRetryToken")
-        assert message == "opc-retry-token 't' was used for another request"
+        assert message == "opc-retry-token 't' was used for a different request"
 
 
 async def test_a_token_of_an_edit_that_failed_may_be_used_again(
@@ -452,7 +456,7 @@ async def test_a_token_whose_edit_is_under_way_is_to_be_sent_later() -> None:
 
     first = asyncio.create_task(ledger.once("t", "r", 0.0, edit))
     await started.wait()
-    with pytest.raises(Exception, match="under way"):
+    with pytest.raises(Exception, match="in progress"):
         await ledger.once("t", "r", 0.0, edit)
     go.set()
     assert await first is work

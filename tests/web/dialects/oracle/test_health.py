@@ -275,7 +275,7 @@ async def test_pages_lead_to_the_end_and_the_last_has_no_header(client: Client, 
             "/20170115/loadBalancerWorkRequests/x",
             404,
             "NotAuthorizedOrNotFound",
-            "there is no work request 'x', or not any more",
+            "there is no work request 'x', or it has expired",
         ),
         (
             f"{NLB}/backendSets?limit=0",
