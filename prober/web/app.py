@@ -41,7 +41,7 @@ _NAME_IN_PATH = re.compile(r"\{(\w+)\}")
 
 
 def make_app(services: Services) -> web.Application:
-    """Return the application that shows these services."""
+    """Return the application for these services."""
     middlewares = [guarded, errors_as_json, authorize]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app[SERVICES] = services

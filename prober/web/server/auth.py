@@ -39,10 +39,10 @@ _UNKNOWN = "invalid credentials"
 OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
 """Unauthenticated methods and paths; GET includes HEAD."""
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
-"""Those that do so while the page is public."""
+"""Methods and paths that are unauthenticated while the page is public."""
 _CALLER = web.RequestKey("CALLER", str)
 CONNECTING_PATHS = web.AppKey("CONNECTING_PATHS", frozenset[str])
-"""Paths that make prober connect to a place of the caller's choice, whatever the method."""
+"""Paths that make prober connect to a target of the caller's choice, whatever the method."""
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that change nothing, although the method suggests otherwise."""
 
@@ -56,7 +56,7 @@ def open_routes(dialects: Iterable[Dialect]) -> frozenset[tuple[str, str]]:
 
 @web.middleware
 async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a request through if whoever sends it may do what it asks for."""
+    """Pass a request on if its caller is permitted to make it."""
     services, is_open = services_of(request), _is_open(request)
     access = services.access
     check_expectation(request)
@@ -79,7 +79,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def caller_name(request: web.Request) -> str | None:
-    """Return the name of whoever sends a request, None where nobody has to say it."""
+    """Return the name of the caller, or None without authentication."""
     return request.get(_CALLER)
 
 
@@ -105,12 +105,12 @@ def _is_open(request: web.Request) -> bool:
 
 
 def _is_vital(request: web.Request) -> bool:
-    """Return whether a request asks no more than whether prober lives and is ready."""
+    """Return whether a request only asks whether prober is alive or ready."""
     return request.method in SAFE and request.path in OPEN_PATHS
 
 
 def _refuse_the_foreign(request: web.Request, access: Access) -> None:
-    """Refuse what a page of another site has sent, or sent under a name that is not ours."""
+    """Refuse cross-site requests, and requests for a host name that is not allowed."""
     host = request.headers.get(hdrs.HOST, "")
     resource = request.match_info.route.resource
     path = resource.canonical if resource else ""
@@ -134,7 +134,7 @@ def _keep_to_the_rate(access: Access) -> None:
 
 
 async def _caller(request: web.Request, services: Services) -> Caller:
-    """Return who sends a request, or raise 401; 429 to who has guessed wrong too often."""
+    """Return the caller; raise 401, or 429 after too many wrong credentials."""
     access, token = services.access, request.headers.get(TOKEN_HEADER)
     authorization = request.headers.get(hdrs.AUTHORIZATION)
     if not token and not authorization:
@@ -142,7 +142,7 @@ async def _caller(request: web.Request, services: Services) -> Caller:
     peer, mark = peer_of(request.remote or ""), fingerprint(f"{token}\n{authorization}")
     wait = access.attempts.wait(peer, mark)
     if wait and not _is_signed(request):
-        raise _not_now("wrong credentials came from your address too often", wait)
+        raise _not_now("too many wrong credentials from your address", wait)
     caller = await access.identify(request, services.wall())
     if caller is None:
         if not wait:

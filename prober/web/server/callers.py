@@ -1,4 +1,4 @@
-"""Who is calling: tokens, passwords and signatures, as the configuration accepts them now."""
+"""Who is calling: tokens, passwords and signatures, by the current configuration."""
 
 import binascii
 import hmac
@@ -38,7 +38,7 @@ class Caller(NamedTuple):
 
 
 class _Signers(NamedTuple):
-    """Keys that sign in one cloud's way, and their roles, by the ids of the keys."""
+    """The signing keys of one cloud, and their roles, by key id."""
 
     judge: Callable[[SignedRequest, Mapping[str, str], float], Claim]
     keys: Mapping[str, str]
@@ -46,11 +46,11 @@ class _Signers(NamedTuple):
 
 
 class Access:
-    """Who may call the API: what the configuration says now.
+    """Who may call the API, by the current configuration.
 
     Args:
-        auth: Tokens and keys; None: there are none.
-        endpoint: Users, certificates, headers and limits; None: there are none.
+        auth: Tokens and keys, or None.
+        endpoint: Users, certificates, headers and limits, or None.
         clock: A monotonic clock.
     """
 
@@ -66,7 +66,7 @@ class Access:
         self.adopt(auth, endpoint or Endpoint())
 
     def adopt(self, auth: Auth | None, endpoint: Endpoint) -> None:
-        """From now on, accept what these say and nothing else."""
+        """Accept only these credentials from now on."""
         self._users = Passwords(endpoint.basic_auth_users)
         self._tokens = [
             (fingerprint(each.token.content), Caller(each.name, each.role))
@@ -92,9 +92,9 @@ class Access:
         self.bucket = Bucket(limit.interval, limit.burst) if limit and limit.interval else None
 
     async def identify(self, request: web.Request, now: float) -> Caller | None:
-        """Return who sends a request, None if its credentials are not those of anybody.
+        """Return the caller who sent a request, or None if the credentials are invalid.
 
-        `now` is the unix time, which signatures are compared with.
+        `now` is the unix time, for the times of signatures.
         """
         if token := request.headers.get(TOKEN_HEADER):
             caller = self._by_token(token)
@@ -113,7 +113,7 @@ class Access:
         return None
 
     def _by_token(self, token: str) -> Caller | None:
-        """Compare with every token, so that the time tells nothing about any."""
+        """Compare with every token, so that the time taken reveals nothing."""
         shown, found = fingerprint(token), None
         for digest, caller in self._tokens:
             if hmac.compare_digest(digest, shown):
@@ -142,7 +142,7 @@ def fingerprint(token: str) -> bytes:
 async def _by_signature(
     request: web.Request, value: str, signers: _Signers, now: float
 ) -> Caller | None:
-    """Return who signed a request; its body is read last, when nothing else is wrong."""
+    """Return the signer of a request; its body is read last, once everything else is valid."""
     if not any(key_id in value for key_id in signers.keys):
         return None
     names = [name.lower() for name in request.headers]

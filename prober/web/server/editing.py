@@ -10,7 +10,7 @@ _ASKED = web.RequestKey("ASKED", Editor)
 
 
 def editor_of(request: web.Request) -> Editor:
-    """Return who makes the edit that a request asks for; raise `Refused` where edits are off."""
+    """Return the editor for a request; raise `Refused` if edits are disabled."""
     editor = services_of(request).editor
     if editor is None:
         raise Refused(403, "this prober has nothing to edit")

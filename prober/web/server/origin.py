@@ -1,9 +1,9 @@
-"""Requests that a page of another site makes a browser send, and names that lead to prober.
+"""Cross-site requests, which a page of another site makes a browser send, and allowed host names.
 
-A browser says where a page comes from in `Origin` and `Sec-Fetch-Site`; programs send neither.
-Over plain HTTP it says so only for requests that change something, and a site can point its own
-name at any address (DNS rebinding): what it then sends looks as if it came from here, but for the
-name in `Host`.
+A browser sends the origin of a page in `Origin` and `Sec-Fetch-Site`; other programs send neither.
+Over plain HTTP it sends them only with requests that make changes, and a site can point its own
+name at any address (DNS rebinding): its requests then look like ours, except for the name in
+`Host`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = ("same-origin", "none")  # none: an action of the user, such as typing the address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _BROWSERS = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Referer", "Accept-Language")
-"""Headers of browsers; no script can do without the last one."""
+"""Headers of browsers; no script can suppress the last one."""
 
 
 def why_misnamed(
@@ -25,12 +25,12 @@ def why_misnamed(
     """Return why a request is refused for the name in its Host header, or None.
 
     Args:
-        host: The Host header; empty if there is none, as programs of old do it.
+        host: The Host header; empty if there is none, as from very old programs.
         headers: The headers; names in any case.
-        identified: Whether callers must show who they are, which a page that has given its own
-            name our address cannot.
-        allowed: The names of `server.allowed_hosts`, in lower case. If there are any, no others
-            are accepted from anybody.
+        identified: Whether callers must authenticate, which a page that has pointed its own name
+            at our address cannot.
+        allowed: The names in `server.allowed_hosts`, in lower case. If there are any, no other
+            names are accepted.
     """
     names = tuple(allowed)
     if not host or _is_here(host, names):
@@ -51,10 +51,10 @@ def why_foreign(
 
     Args:
         method: The method.
-        host: The Host header: what the browser thinks that it talks to.
+        host: The Host header: the host that the browser believes it is talking to.
         headers: The headers; names in any case.
-        connects: Whether prober connects to a place of the caller's choice, which is more than a
-            look, whatever the method.
+        connects: Whether prober connects to a target of the caller's choice, which is more than
+            reading, whatever the method.
     """
     if method in SAFE and not connects:
         return None
@@ -62,15 +62,15 @@ def why_foreign(
     if origin is None and site is None:
         if method in SAFE and any(each in headers for each in _BROWSERS):
             return (
-                "a browser does not say over plain HTTP which page this comes from; use HTTPS, "
+                "over plain HTTP, a browser does not say which page sends this; use HTTPS, "
                 "localhost, or a program such as curl"
             )
         return None
     if site is not None and site not in _OURS:
-        return "a page of another site must not do this here"
-    hidden = origin == "null" and site == "same-origin"  # a form of ours: we send no referrer
+        return "a page of another site must not do this"
+    hidden = origin == "null" and site == "same-origin"  # one of our forms: we send no referrer
     if origin is not None and not hidden and not _is_at(origin, host):
-        return "a page of another site must not do this here"
+        return "a page of another site must not do this"
     return None
 
 
@@ -85,7 +85,7 @@ def _is_at(origin: str, host: str) -> bool:
 
 
 def _is_here(host: str, allowed: tuple[str, ...]) -> bool:
-    """Return whether this is an address, or a name that only its owner can point at us."""
+    """Return whether this is an address, localhost or an allowed name."""
     try:
         name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the daemon gives the application, and handlers find there."""
+"""The services that the daemon gives to the application, for its handlers."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from prober.state.vitals import Vitals
 from prober.web.server.callers import Access
 
 HEARTBEAT = 15.0
-"""Seconds after which a silent event stream shows that it lives."""
+"""Seconds after which a silent event stream sends a comment."""
 
 
 class Moment(NamedTuple):
@@ -38,24 +38,24 @@ class PageSettings(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What an application shows and what it may ask for; None where there is no such thing.
+    """What an application shows, and what it can ask the daemon to do; None: not available.
 
     Attributes:
         store: The state of all checks.
-        vitals: How the daemon itself is.
-        known: What is known of each backend.
+        vitals: The state of the daemon itself.
+        known: The last known status of each backend.
         wall: Returns unix time.
         clock: Returns the monotonic time of `CheckState.next_due`.
-        history: What was written of the past.
+        history: The stored history.
         access: Who may call.
-        page: Returns how the page shows itself, as it is configured now.
-        editor: Makes edits, and knows those that there are.
-        reload: Reads the configuration again and returns its problems, nothing if it was taken.
-        allows_reload: Returns whether reloading over HTTP is on at the moment.
-        probe_now: Has a check probed now, as `Scheduler.probe_now`.
+        page: Returns the current settings of the page.
+        editor: Makes and lists edits.
+        reload: Reloads the configuration and returns its problems, or nothing on success.
+        allows_reload: Returns whether reloading over HTTP is currently enabled.
+        probe_now: Probes a check now, as `Scheduler.probe_now`.
         probe_on_demand: Answers `GET /probe`.
-        discovery: Returns what answers Envoy at the moment.
-        heartbeat: Seconds after which a silent event stream shows that it lives.
+        discovery: Returns the current source of answers for Envoy.
+        heartbeat: Seconds after which a silent event stream sends a comment.
     """
 
     store: Store
@@ -83,5 +83,5 @@ SERVICES = web.AppKey("SERVICES", Services)
 
 
 def services_of(request: web.Request) -> Services:
-    """Return what the application of a request has."""
+    """Return the services of the application that handles a request."""
     return request.app[SERVICES]

@@ -105,7 +105,10 @@ async def test_filters_may_be_given_more_than_once(edited: Client, query: str, f
         ("limit=2001", "parameter 'limit': expected a whole number from 0 to 2000, got '2001'"),
         ("timeout=1&timeout=2", "parameter 'timeout' is given 2 times"),
         ("admin_state_up=true&admin_state_up=true", "parameter 'admin_state_up' is given 2 times"),
-        ("limit=1&marker=", "parameter 'marker': expected the id of the last item of the previous page"),
+        (
+            "limit=1&marker=",
+            "parameter 'marker': expected the id of the last item of the previous page",
+        ),
         ("limit=1&marker=" + HTTP_ID, "parameter 'marker': there is no object with the id "),
         ("tenant_id=p1", "unknown parameter 'tenant_id'"),
     ],

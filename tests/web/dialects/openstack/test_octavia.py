@@ -141,7 +141,10 @@ async def test_a_filter_keeps_what_shows_the_value(
             "limit=1&marker=x",
             "parameter 'marker': expected the id of the last item of the previous page, got 'x'",
         ),
-        (f"limit=1&marker={WEB_ID}", f"parameter 'marker': there is no object with the id '{WEB_ID}'"),
+        (
+            f"limit=1&marker={WEB_ID}",
+            f"parameter 'marker': there is no object with the id '{WEB_ID}'",
+        ),
         ("limit=1&page_reverse=no", "parameter 'page_reverse': expected true or false, got 'no'"),
     ],
 )

@@ -274,8 +274,16 @@ async def test_a_type_must_fit_the_protocol_of_the_pool(
         ("domain_name", "a_b.example", "domain_name: expected digits, letters, "),
         ("domain_name", "a" * 101, "domain_name: expected at most 100 characters, got 101"),
         ("domain_name", "akik..un.com", "domain_name: expected a host name, got 'akik..un.com'"),
-        ("url_path", "test", "url_path: expected a path that starts with / and contains no spaces, "),
-        ("url_path", "/a b", "url_path: expected a path that starts with / and contains no spaces, "),
+        (
+            "url_path",
+            "test",
+            "url_path: expected a path that starts with / and contains no spaces, ",
+        ),
+        (
+            "url_path",
+            "/a b",
+            "url_path: expected a path that starts with / and contains no spaces, ",
+        ),
         ("url_path", "/" + "a" * 80, "url_path: expected at most 80 characters, got 81"),
         ("http_method", "get", "http_method: expected one of GET, HEAD, POST, PUT, DELETE, "),
         ("http_method", "CONNECT", "http_method: CONNECT cannot be probed, it requests a "),

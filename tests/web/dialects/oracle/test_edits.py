@@ -242,7 +242,11 @@ async def test_payloads_of_the_network_load_balancer_service(world: World, clien
         (WEB, {"returnCode": 99}, "returnCode: expected a whole number from 100 to 599, got 99"),
         (WEB, {"protocol": "HTTPS"}, "protocol: expected one of HTTP, TCP, got 'HTTPS'; did you "),
         (WEB, {"protocol": ["TCP"]}, "protocol: expected one of HTTP, TCP, got a list"),
-        (WEB, {"urlPath": "x"}, "urlPath: expected a path that starts with / and contains no spaces"),
+        (
+            WEB,
+            {"urlPath": "x"},
+            "urlPath: expected a path that starts with / and contains no spaces",
+        ),
         (WEB, {"urlPath": "/a b"}, "urlPath: expected a path that starts with / and contains no "),
         (WEB, {"responseBodyRegex": "("}, "responseBodyRegex: not a regular expression: missing )"),
         (WEB, {"responseBodyRegex": 1}, "responseBodyRegex: expected a regular expression, got 1"),
