@@ -1,8 +1,9 @@
 """HTTP/1: one request, written, and the reply to it, read with bounds.
 
-Strict where leniency would hide a broken target, lenient where every client is (bare line feeds).
+What curl, HAProxy, nginx and Envoy all read is read (docs/http-replies.md has the table); otherwise
+strict, where leniency would hide a broken target. What comes in one piece is scanned once.
 
-Source: RFC 9112.
+Sources: RFC 9110, RFC 9112.
 """
 
 import re
@@ -10,21 +11,37 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 HEAD_LIMIT = 32768
-"""Bytes that the head of a reply, status line and headers, may have."""
+"""Bytes that the heads of a reply, the interim ones included, may have together."""
 HEADERS_LIMIT = 256
-"""Header lines that a reply may have."""
+"""Header lines that a head may have."""
+INTERIM_LIMIT = 100
+"""Interim heads (100 to 199) that may come before the final one."""
+CHUNKS_LIMIT = 2048
+"""Chunks of a body that are read, whatever their size; those of one byte in a row count as one."""
+CHUNK_SIZE = 256
+"""Bytes that chunks have on average at least, where more of them are read."""
 NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 """What a header may be called: RFC 9110, section 5.6.2."""
 
+_START = b"HTTP/"
 _HEAD_END = re.compile(rb"\n\r?\n")
-_HEAD = re.compile(
-    rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n\x00]*+)?\r?\n"
-    rb"((?:" + NAME.encode() + rb"+:[^\r\n\x00]*+\r?\n)*+)\r?\n"
-)
+_STATUS_LINE = rb"HTTP/(?:1\.[01]|2\.0) ++([1-9]\d\d)(?: [^\r\n\x00]*+)?\r?\n"
+_FIELD = NAME.encode() + rb"+:[^\r\n\x00]*+\r?\n"
+_FOLD = rb"[ \t][^\r\n\x00]*+\r?\n"  # what continues the line before: RFC 9112, section 5.2
+_HEAD = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r?\n")
+_FOLDED_HEAD = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb"(?:" + _FOLD + rb")*+)*+)\r?\n")
+_FOLDING = re.compile(rb"\r?\n[ \t]+")
 _FRAMING = re.compile(  # the look-ahead spares most lines the comparison without case
     rb"\n(?=[CcTt])((?i:content-length|transfer-encoding)):([^\r\n]*)"
 )
 _LENGTH = re.compile(rb"[ \t]*\d{1,18}[ \t]*")
+_LENGTHS_LIMIT = 16  # ways to write the same one
+_LINE_END = re.compile(rb"\r?\n")
+_CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\r\n]{,999}+)?\r?\n"
+_FIRST_CHUNK = re.compile(_CHUNK_SIZE)
+_NEXT_CHUNK = re.compile(rb"\r?\n" + _CHUNK_SIZE)
+_BYTES = re.compile(rb"(?:1\r\n[\s\S]\r\n){2,}+")  # chunks of one byte
+_SIZE_LINE_LIMIT = 1024
 
 
 class Http1Error(Exception):
@@ -81,11 +98,14 @@ class Head(NamedTuple):
 class HeadReader:
     """Reads up to the end of a final head; `rest` is what came after it."""
 
-    __slots__ = ("_searched", "rest")
+    __slots__ = ("_buffer", "_interim", "_passed", "_searched", "rest")
 
     def __init__(self) -> None:
         self.rest = b""
-        self._searched = 0
+        self._buffer: bytearray | None = None  # the beginning of a head that is not complete
+        self._searched = 0  # bytes of it in which there is no end
+        self._interim = 0  # heads that were passed over
+        self._passed = 0  # bytes of them
 
     def feed(self, content: bytes) -> Head | None:
         """Take the next bytes, at least one; return the final head once it is complete.
@@ -93,31 +113,47 @@ class HeadReader:
         Raises:
             Http1Error: They are no head.
         """
-        content = self.rest + content if self.rest else content
-        searched = self._searched
-        while True:
-            found = None if searched else _HEAD.match(content)  # nearly always all of it is there
-            if not found:
-                if not content.startswith(b"HTTP/1."[: len(content)]):
-                    raise Http1Error(f"it starts with {content[:16]!r}")
-                if not _HEAD_END.search(content, searched):
-                    break
-                found = _HEAD.match(content)
-                if not found:
-                    first = content.split(b"\n", 1)[0].rstrip(b"\r")[:64]
-                    raise Http1Error(f"malformed head, {first!r}")
-            head, content, searched = _head_of(found), content[found.end() :], 0
-            if head.is_final:
-                self.rest = content
+        if self._buffer is None:
+            found = _HEAD.match(content)  # nearly always all of it is there
+            if found and (head := _head_of(found)).is_final:
+                self.rest = content[found.end() :]
                 return head
-        if len(content) > HEAD_LIMIT:
+            self._buffer = bytearray()
+        self._buffer += content
+        return self._read(self._buffer)
+
+    def _read(self, content: bytearray) -> Head | None:
+        """Read the heads that are complete, up to a final one."""
+        position = 0
+        while True:
+            if not content.startswith(_START[: len(content) - position], position):
+                raise Http1Error(f"it starts with {bytes(content[position : position + 16])!r}")
+            if not _HEAD_END.search(content, position + self._searched):
+                break
+            found = _FOLDED_HEAD.match(content, position)
+            if not found:
+                raise Http1Error(f"malformed head, {_fault(bytes(content[position:]))!r}")
+            head = _head_of(found)
+            position = found.end()
+            self._passed += len(head.content)
+            if self._passed > HEAD_LIMIT:
+                raise Http1Error(f"its heads are longer than {HEAD_LIMIT} bytes")
+            if head.is_final:
+                self.rest = bytes(content[position:])
+                return head
+            self._interim += 1
+            if self._interim > INTERIM_LIMIT:
+                raise Http1Error(f"more than {INTERIM_LIMIT} interim heads")
+            self._searched = 0
+        del content[:position]
+        if self._passed + len(content) > HEAD_LIMIT:
             raise Http1Error(f"its head is longer than {HEAD_LIMIT} bytes")
-        self.rest, self._searched = content, max(0, len(content) - 2)
+        self._searched = max(0, len(content) - 2)
         return None
 
     def end(self) -> CutOffError:
         """Return what it means that the connection has ended."""
-        return CutOffError(f"closed after {len(self.rest)} bytes of the head")
+        return CutOffError(f"closed after {len(self._buffer or b'')} bytes of the head")
 
 
 def _head_of(found: re.Match[bytes]) -> Head:
@@ -126,20 +162,63 @@ def _head_of(found: re.Match[bytes]) -> Head:
         raise Http1Error(f"its head is longer than {HEAD_LIMIT} bytes")
     if found[2].count(b"\n") > HEADERS_LIMIT:
         raise Http1Error(f"more than {HEADERS_LIMIT} headers")
+    if found.re is _FOLDED_HEAD:
+        content = _FOLDING.sub(b" ", content)
     length, coding = None, None
     for name, value in _FRAMING.findall(content):
-        if name.lower() == b"transfer-encoding":
-            coding = value.lower().rpartition(b",")[2].strip()
-        elif length is not None or not _LENGTH.fullmatch(value):
-            raise Http1Error("its content-length is ambiguous")
+        if name[:1] in b"Tt":
+            members = value.lower().replace(b",", b" ").split()
+            coding = members[-1] if members else coding  # empty members: RFC 9110, section 5.6.1
         else:
-            length = int(value)
+            announced = int(value) if _LENGTH.fullmatch(value) else _length_of(value)
+            if length not in (None, announced):
+                raise Http1Error("its content-length is ambiguous")
+            length = announced
     return Head(status, None if coding else length, coding == b"chunked", content)
+
+
+def _length_of(value: bytes) -> int:
+    """Return the length that a list repeats (RFC 9110, section 8.6)."""
+    parts = set(value.split(b","))
+    if len(parts) > _LENGTHS_LIMIT or not all(map(_LENGTH.fullmatch, parts)):
+        raise Http1Error("its content-length is ambiguous")
+    first, *others = set(map(int, parts))
+    if others:
+        raise Http1Error("its content-length is ambiguous")
+    return first
+
+
+def _fault(content: bytes) -> bytes:
+    """Return how the first line of a head that cannot be read begins."""
+    first, *others = _FOLDING.sub(b" ", content).splitlines(keepends=True)
+    if re.fullmatch(_STATUS_LINE, first):
+        first = next((line for line in others if not re.fullmatch(_FIELD, line)), first)
+    return first[:64].rstrip(b"\r\n")
+
+
+def read_fields(content: bytes) -> list[tuple[str, str]]:
+    """Return the headers of a head; bytes that are no UTF-8 are kept as surrogates."""
+    lines = content.decode(errors="surrogateescape").split("\n")[1:]
+    fields = (line.partition(":") for line in lines)
+    return [(name, value.strip(" \t\r")) for name, colon, value in fields if colon]
 
 
 def body_of(head: Head, limit: int) -> "PlainBody | ChunkedBody":
     """Return what reads the first `limit` bytes of the body that follows a head."""
     return ChunkedBody(limit) if head.chunked else PlainBody(limit, head.length)
+
+
+def _check_chunk(content: bytes, *, after_another: bool) -> None:
+    """Raise `Http1Error` unless this may become the line that a chunk begins with."""
+    if after_another:
+        if content in (b"", b"\r"):
+            return
+        found = _LINE_END.match(content)
+        if not found:
+            raise Http1Error("malformed chunk")
+        content = content[found.end() :]
+    if b"\n" in content or len(content) >= _SIZE_LINE_LIMIT:
+        raise Http1Error("malformed chunk")
 
 
 class PlainBody:
@@ -166,54 +245,49 @@ class PlainBody:
 
 
 class ChunkedBody:
-    """A body in chunks (RFC 9112, section 7.1); trailers are not read."""
+    """A body in chunks (RFC 9112, section 7.1); trailers are not read.
 
-    _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
-    _SIZE_LINE_LIMIT = 1024
+    `was_cut` says that it has more chunks than are read.
+    """
 
     def __init__(self, limit: int) -> None:
         self.content = bytearray()
         self.complete = False
+        self.was_cut = False
         self._limit = limit
-        self._pending = bytearray()
+        self._pending = b""  # the beginning of a line that is not complete
         self._left = 0  # bytes of the chunk that are still to come, with its line end
+        self._chunks_left = max(CHUNKS_LIMIT, limit // CHUNK_SIZE)
 
     def feed(self, content: bytes) -> None:
         """Take the next bytes from the connection. Raise `Http1Error`."""
-        self._pending += content
-        while not self.complete and self._step():
-            self.complete |= len(self.content) >= self._limit
-
-    def _step(self) -> bool:
-        if self._left > 2:
-            taken = self._pending[: self._left - 2]
-            del self._pending[: len(taken)]
-            self.content += taken
-            self._left -= len(taken)
-            return bool(taken)
-        if self._left:
-            return self._line_end()
-        end = self._pending.find(b"\n", 0, self._SIZE_LINE_LIMIT) + 1
-        if not end and len(self._pending) < self._SIZE_LINE_LIMIT:
-            return False
-        found = self._SIZE.fullmatch(self._pending, 0, end)
-        if not found:
-            raise Http1Error("malformed chunk")
-        size = int(found[1], 16)
-        del self._pending[:end]
-        self._left = size + 2
-        self.complete = size == 0
-        return True
-
-    def _line_end(self) -> bool:
-        for end in (b"\r\n", b"\n"):
-            if self._pending.startswith(end):
-                del self._pending[: len(end)]
-                self._left = 0
-                return True
-        if bytes(self._pending) not in (b"", b"\r"):
-            raise Http1Error("malformed chunk")
-        return False
+        content = self._pending + content if self._pending else content
+        body, left, position, size = self.content, self._left, 0, -1
+        wanted = self._limit - len(body)
+        while wanted > 0 and size:
+            if left > 2:
+                taken = content[position : position + left - 2]
+                body += taken
+                wanted -= len(taken)
+                left -= len(taken)
+                position += len(taken)
+                if left > 2:
+                    break
+            found = (_NEXT_CHUNK if left else _FIRST_CHUNK).match(content, position)
+            if not found:
+                _check_chunk(content[position:], after_another=left > 0)
+                break
+            if not self._chunks_left:
+                self.was_cut = True
+                break
+            self._chunks_left -= 1
+            size, position = int(found[1], 16), found.end()
+            left = size + 2
+            if size == 1 and (run := _BYTES.match(content, found.start(1))):
+                body += run[0][3::6]
+                wanted, left, position = self._limit - len(body), 0, run.end()
+        self.complete = wanted <= 0 or not size or self.was_cut
+        self._pending, self._left = content[position:], left
 
     def end(self) -> None:
         """Take in that the connection has ended. Raise `CutOffError`."""
