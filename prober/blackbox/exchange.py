@@ -1,19 +1,17 @@
 """One HTTP request and its reply, sans-IO: what is sent, and what is kept of what comes back."""
 
-import re
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 from prober.model.probe import RECEIVE, Send, StartTls, Steps, Trouble
 from prober.model.status import Reason, Verdict
 from prober.probes.http import receive_body, receive_head
-from prober.protocols.http1 import body_of
+from prober.protocols.http1 import body_of, read_fields
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a body that are read, whatever the module says."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
-_FIELD = re.compile(r"^([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r?$", re.MULTILINE)
 _DONE = Verdict(Reason.OK, "replied")
 
 
@@ -67,7 +65,7 @@ def exchange(
     head, rest = yield from receive_head(content)
     reply.status = head.status
     reply.version = head.content[5:8].decode()
-    reply.headers = _FIELD.findall(head.content.decode("latin-1").partition("\n")[2])
+    reply.headers = read_fields(head.content)
     if head.may_have_body:
         reply.content_length = -1 if head.length is None else head.length
     if reply.location:

@@ -128,4 +128,5 @@ def _leaf_labels(leaf: Certificate) -> dict[str, str]:
 
 def _quoted(value: object) -> str:
     text = f"{value:.9g}" if isinstance(value, float) else str(value)
+    text = text.encode(errors="surrogateescape").decode(errors="replace")
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from prober import __version__
 from prober.blackbox.exchange import BODY_LIMIT, Reply, exchange
@@ -15,15 +15,13 @@ from prober.model.kinds import Secret
 from prober.model.probe import StartTls, Target, TlsSession
 from prober.model.status import Outcome, Result
 from prober.probes.tls import handshake
-from prober.protocols.http1 import write_request
+from prober.protocols.http1 import request_target, write_request
 
 REDIRECT_LIMIT = 10
 """Redirects that are followed."""
 
 _USER_AGENT = f"prober/{__version__} (/probe)"
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
-_AS_IT_IS = "%/:=&?~+!$,;'@()*[]"
-_OWN_HEADERS = ("connection", "content-length", "transfer-encoding")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -40,23 +38,31 @@ class Place(NamedTuple):
 
 
 def parse_url(url: str) -> Place:
-    """Read a URL; raise ValueError."""
+    """Read a URL; raise ValueError. Surrogates are the bytes that they were made of."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS:
         raise ValueError(f"unsupported protocol scheme {parts.scheme!r}")
     host = checked_host(parts.hostname or "")
-    path = quote(parts.path or "/", safe=_AS_IT_IS)
-    if parts.query:
-        path += f"?{quote(parts.query, safe=_AS_IT_IS)}"
+    written = parts.netloc.rpartition("@")[2]
+    if not written.isascii():
+        written = f"{host}:{parts.port}" if parts.port else host
+    user, password = parts.username, parts.password or ""
     return Place(
         scheme=parts.scheme,
         host=host,
         port=parts.port or _PORTS[parts.scheme],
-        netloc=quote(parts.netloc.rpartition("@")[2], safe="[]:%"),
-        path=path,
-        user=unquote(parts.username) if parts.username is not None else None,
-        password=unquote(parts.password or ""),
+        netloc=written,
+        path=request_target(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"),
+        user=None if user is None else unquote(user, errors="surrogateescape"),
+        password=unquote(password, errors="surrogateescape"),
     )
+
+
+def _joined(url: str, location: str) -> str:
+    """Return where a Location leads from a URL; raise ValueError for what urljoin() leaves out."""
+    if re.search(r"[\x00-\x1f\x7f]", location):
+        raise ValueError("invalid control character in URL")
+    return urljoin(url, location)
 
 
 async def probe_http(
@@ -119,8 +125,8 @@ class _Journey:
             if not self._module.follows or redirects > REDIRECT_LIMIT:
                 self._findings.log("Not following redirect")
                 return await self._conclude(place, reply, run, final=False)
-            url = urljoin(url, reply.location)
             try:
+                url = _joined(url, reply.location)
                 place = parse_url(url)
             except (ValueError, UnicodeError) as error:
                 self._findings.log("Error for HTTP request", "error", err=error)
@@ -174,7 +180,7 @@ class _Journey:
         cookies = [f"{name}={value}" for (host, name), value in jar if host == place.host]
         if cookies:
             headers["Cookie"] = "; ".join([*filter(None, [headers.get("Cookie")]), *cookies])
-        return {k: v for k, v in headers.items() if k.lower() not in _OWN_HEADERS}
+        return headers
 
     def _credentials(self, place: Place) -> Secret | None:
         if place.user is not None:
@@ -223,5 +229,8 @@ class _Journey:
 
 
 def _titled(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers by their names in title case, as Go has them."""
-    return {name.title(): value for name, value in headers.items()}
+    """Return headers by their names as Go writes them: each part capitalized."""
+    return {
+        "-".join(part.capitalize() for part in name.split("-")): value
+        for name, value in headers.items()
+    }

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from prober.model.pool import normal_host
 
+_LONGEST = 253  # RFC 1035, section 2.3.4
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 
@@ -18,10 +19,12 @@ class NotAHostError(ValueError):
 
 def checked_host(name: str) -> str:
     """Return a host as the resolver and TLS take it; raise `NotAHostError`."""
+    host = None
     try:
-        host = normal_host(name if name.isascii() else name.encode("idna").decode())
+        if len(name) <= _LONGEST:  # to encode a name takes time with the square of its length
+            host = normal_host(name if name.isascii() else name.encode("idna").decode())
     except UnicodeError:
-        host = None
+        pass
     if host is None:
         raise NotAHostError(f"{name[:100]!r} is neither an IP address nor a host name")
     return host

@@ -7,6 +7,7 @@ from prober.model.kinds import Secret, in_units
 from prober.model.monitor import UDP_PACE, Model
 from prober.model.option import dotted
 from prober.model.secret import secrets_of
+from prober.probes.http import HttpProbe
 
 
 def surprises(model: Model) -> Iterator[str]:
@@ -15,6 +16,7 @@ def surprises(model: Model) -> Iterator[str]:
     yield from _long_timeouts(model)
     yield from _bounds_never_met(model)
     yield from _secrets_in_clear(model)
+    yield from _fragments(model)
     yield from _crowded_udp_hosts(model)
 
 
@@ -56,6 +58,16 @@ def _secrets_in_clear(model: Model) -> Iterator[str]:
                     f"monitor {monitor.name!r}: {dotted(path)} is a secret in plain text; "
                     "use {file: PATH} or {env: NAME} to keep it out of the configuration"
                 )
+
+
+def _fragments(model: Model) -> Iterator[str]:
+    for monitor in model.monitors:
+        probe = monitor.probe
+        if isinstance(probe, HttpProbe) and "#" in probe.url_path:
+            yield (
+                f"monitor {monitor.name!r}: url_path has a fragment, which is never sent; "
+                "write %23 for a literal #"
+            )
 
 
 def _crowded_udp_hosts(model: Model) -> Iterator[str]:

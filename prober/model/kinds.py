@@ -169,15 +169,23 @@ class Frozen(dict[str, T]):
         return hash(frozenset(self.items()))
 
 
-def mapping_of(kind: Kind[T], key: Callable[[str], str | None]) -> Kind[Frozen[T]]:
-    """Return the kind for mappings; `key` returns what is wrong with a key, or None."""
+def mapping_of(
+    kind: Kind[T], key: Callable[[str], str | None], *, same: Callable[[str], str] = str
+) -> Kind[Frozen[T]]:
+    """Return the kind for mappings; `key` returns what is wrong with a key, or None.
+
+    Keys of which `same` makes the same are one key, and are given once only.
+    """
 
     def read(value: object, outside: ReadContext) -> Frozen[T]:
         given = mapping(value)
+        firsts = {same(name): name for name in reversed(given)}
 
         def item(name: str) -> T:
             if problem := key(name):
                 raise Rejected(problem)
+            if (first := firsts[same(name)]) != name:
+                raise Rejected(f"the same as {first!r}, which is given as well")
             return kind.read(given[name], outside)
 
         readings = (((name,), partial(item, name)) for name in given)

@@ -56,6 +56,7 @@ from prober.protocols.http1 import (
     Http1Error,
     PlainBody,
     body_of,
+    request_target,
     write_request,
 )
 
@@ -94,7 +95,7 @@ def _read_header(value: object, outside: ReadContext) -> Secret:
     return secret
 
 
-HEADERS = mapping_of(replace(SECRET, read=_read_header), _wrong_header)
+HEADERS = mapping_of(replace(SECRET, read=_read_header), _wrong_header, same=str.lower)
 
 
 def _read_pattern(value: object, _: ReadContext) -> str:
@@ -161,7 +162,7 @@ class HttpProbe(Probe):
     url_path: str = option(
         matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and contains no spaces"),
         default="/",
-        doc="path and query of the request",
+        doc="path and query of the request; what no URL may hold is percent-encoded",
     )
     expected_codes: Codes = option(
         codes(100, 599),
@@ -220,7 +221,7 @@ class HttpProbe(Probe):
         }
         return write_request(
             self.http_method,
-            self.url_path,
+            request_target(self.url_path.partition("#")[0]),
             defaults,
             {name: value.content for name, value in self.headers.items()},
             self.body.content.encode() if self.body else b"",

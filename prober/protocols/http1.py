@@ -9,6 +9,7 @@ Sources: RFC 9110, RFC 9112.
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import quote
 
 HEAD_LIMIT = 32768
 """Bytes that the heads of a reply, the interim ones included, may have together."""
@@ -44,12 +45,24 @@ _BYTES = re.compile(rb"(?:1\r\n[\s\S]\r\n){2,}+")  # chunks of one byte
 _SIZE_LINE_LIMIT = 1024
 
 
+_NOT_IN_A_TARGET = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")
+
+
 class Http1Error(Exception):
     """What came is not a valid HTTP/1 reply; the message says why."""
 
 
 class CutOffError(Exception):
     """The connection ended before the reply did; the message says where."""
+
+
+def request_target(path: str) -> str:
+    """Return a path, or a path and query, as it may be asked for (RFC 3986, section 3.3).
+
+    All that may not stand there is percent-encoded, as UTF-8; what is encoded already stays.
+    Surrogates are the bytes that they were made of.
+    """
+    return _NOT_IN_A_TARGET.sub(lambda found: quote(found[0], "", errors="surrogateescape"), path)
 
 
 def write_request(
@@ -63,14 +76,16 @@ def write_request(
 ) -> bytes:
     """Write a request that asks for the connection to be closed after the reply.
 
-    `headers` replace `defaults` of the same name, in whatever case it is written.
+    `path` is a request target. `headers` replace `defaults`, and the `Connection` header, of the
+    same name, in whatever case it is written. Surrogates are the bytes that they were made of.
     """
     lines = {name.lower(): f"{name}: {value}" for name, value in defaults.items()}
     lines["connection"] = "Connection: close"
     if body or method in ("POST", "PUT", "PATCH"):
         lines["content-length"] = f"Content-Length: {len(body)}"
     lines |= {name.lower(): f"{name}: {value}" for name, value in headers.items()}
-    return "\r\n".join([f"{method} {path} HTTP/{version}", *lines.values(), "", ""]).encode() + body
+    head = "\r\n".join([f"{method} {path} HTTP/{version}", *lines.values(), "", ""])
+    return head.encode(errors="surrogateescape") + body
 
 
 class Head(NamedTuple):

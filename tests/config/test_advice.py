@@ -46,6 +46,11 @@ def with_header(name: str, *, masked: bool) -> Monitor:
         ),
         ([with_header("X-Api-Key", masked=True)], []),
         ([with_header("X-Shop", masked=False)], []),
+        (
+            [monitor("HTTP", HttpProbe(url_path="/a#b"), 80)],
+            ["'m': url_path has a fragment, which is never sent"],
+        ),
+        ([monitor("HTTP", HttpProbe(url_path="/a%23b"), 80)], []),
         ([tcp(enabled=False)], ["pool 'm' is not probed by any enabled monitor"]),
         ([udp(53, interval=1.1, timeout=1.0)], []),
         ([udp(53, interval=1.0, timeout=1.0)], ["host 10.0.0.53: 1 UDP probes per second"]),

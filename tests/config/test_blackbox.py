@@ -117,6 +117,10 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         ({"prober": "http", "http": {"compression": "br"}}, "does not support brotli"),
         ({"prober": "http", "http": {"method": "CONNECT"}}, "CONNECT requests a tunnel"),
         (
+            {"prober": "http", "http": {"headers": {"content-Length": "0"}}},
+            "headers.content-Length: prober sets the headers that frame the request's body",
+        ),
+        (
             {"prober": "http", "http": {"fail_if_body_json_matches_cel": "body.a"}},
             "does not support CEL expressions",
         ),

@@ -73,7 +73,24 @@ def test_the_whole_default_request() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_method_path_and_version_make_the_first_line(method: str) -> None:
     sent = request(TARGET, http_method=method, url_path="/a%20b?c=é", http_version="1.0")
-    assert sent.startswith(f"{method} /a%20b?c=é HTTP/1.0\r\n")
+    assert sent.startswith(f"{method} /a%20b?c=%C3%A9 HTTP/1.0\r\n")
+
+
+@pytest.mark.parametrize(
+    ("url_path", "asked"),
+    [
+        ("/caf\u00e9?q=\u6b63", "/caf%C3%A9?q=%E6%AD%A3"),
+        ("/a%20b/%C3%A9", "/a%20b/%C3%A9"),
+        ("/100%/5%zz", "/100%25/5%25zz"),
+        ('/a[1]={|}\\^`"<>', "/a%5B1%5D=%7B%7C%7D%5C%5E%60%22%3C%3E"),
+        ("/a#there?b", "/a"),
+        ("/-._~!$&'()*+,;=:@/?", "/-._~!$&'()*+,;=:@/?"),
+        ("/\u00a0\u2028\U0001f600", "/%C2%A0%E2%80%A8%F0%9F%98%80"),
+    ],
+)
+def test_a_path_is_asked_for_as_a_request_target_may_be_written(url_path: str, asked: str) -> None:
+    assert request(TARGET, url_path=url_path).startswith(f"GET {asked} HTTP/1.1\r\n")
+    assert probe(url_path=url_path).url_path == url_path
 
 
 @pytest.mark.parametrize(
@@ -185,6 +202,10 @@ def test_secrets_are_sent_and_not_shown() -> None:
         (
             {"headers": {"X: y\r\nEvil": "b"}},
             (("headers", "X: y\r\nEvil"), "expected a header name"),
+        ),
+        (
+            {"headers": {"X-Key": "a", "x-key": "b"}},
+            (("headers", "x-key"), "the same as 'X-Key', which is given as well"),
         ),
         ({"headers": {"": "b"}}, (("headers", ""), "expected a header name")),
         (

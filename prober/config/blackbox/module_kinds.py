@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from prober.config.blackbox.re2 import RE2
-from prober.config.blackbox.unsupported import unsupported
+from prober.config.blackbox.unsupported import Unsupported, unsupported
 from prober.model.kinds import (
     BOOLEAN,
     Secret,
@@ -23,6 +23,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0,
 _SIZE = re.compile(r"([0-9]+)\s*([KMGTPE]?i?B?)", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110, section 5.6.2)
+_FRAMING = ("content-length", "transfer-encoding", "trailer")
 _ELSEWHERE = ("icmp", "dns", "unix", "websocket")
 
 
@@ -87,7 +88,11 @@ def _read_header_value(value: object, outside: ReadContext) -> str:
 
 
 def _wrong_header_name(name: str) -> str | None:
-    return None if re.fullmatch(_TOKEN, name) else "expected a header name"
+    if not re.fullmatch(_TOKEN, name):
+        return "expected a header name"
+    if name.lower() in _FRAMING:
+        return Unsupported("prober sets the headers that frame the request's body")
+    return None
 
 
 def _read_method(value: object, outside: ReadContext) -> str:
@@ -119,5 +124,5 @@ PROBER = Kind(_read_prober, _PROBER.schema)
 TLS_VERSION = choice("TLS10", "TLS11", "TLS12", "TLS13")
 HEADER_NAME = matching(_TOKEN, "a header name", 256)
 HEADER_VALUE = Kind(_read_header_value, _STRING)
-HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name)
+HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name, same=str.lower)
 IGNORED: Kind[object] = Kind(lambda value, _: value, {"type": "object"})

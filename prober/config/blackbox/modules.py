@@ -111,7 +111,7 @@ class BasicAuth:
     def header(self) -> Secret:
         """Return the value of the header."""
         password = self.password or self.password_file or Secret("", masked=True)
-        pair = f"{self.username}:{password.content}".encode()
+        pair = f"{self.username}:{password.content}".encode(errors="surrogateescape")
         return Secret(f"Basic {b64encode(pair).decode()}", masked=True)
 
 
