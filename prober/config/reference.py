@@ -34,6 +34,7 @@ from prober.model.option import FIRST_VERSION, Option, options_of
 from prober.model.pool import Backend, Pool
 from prober.model.reach import TargetRules
 from prober.model.tls_settings import TlsSettings
+from prober.outputs.kubernetes import ApiServer
 from prober.outputs.output import Output
 from prober.outputs.output_types import OUTPUT_TYPES
 from prober.probes import PROBE_TYPES
@@ -58,6 +59,7 @@ SECTIONS = {
     "tls": TlsSettings,
     "maintenance": MaintenanceWindow,
     "output": Output,
+    "output kubernetes api": ApiServer,
     **{f"output {name}": cls for name, cls in OUTPUT_TYPES.items()},
     "module": Module,
     "module http": HttpModule,

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from aiohttp import ClientSession
 
 from prober import __version__
@@ -26,10 +28,14 @@ class PostFailed(Exception):  # noqa: N818  (what happened to the post)
 
 
 class Poster:
-    """Posts as long as the context lasts, each with the same timeout in seconds."""
+    """Posts as long as the context lasts, each with the same timeout in seconds.
 
-    def __init__(self, *, timeout: float) -> None:
+    `tls` verifies servers; None: by the authorities of the system.
+    """
+
+    def __init__(self, *, timeout: float, tls: "SSLContext | None" = None) -> None:
         self._timeout = timeout
+        self._tls = tls
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -62,7 +68,12 @@ class Poster:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
             async with self._session.request(
-                method, url, data=content, headers=headers, allow_redirects=False
+                method,
+                url,
+                data=content,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._tls or True,
             ) as response:
                 if 200 <= response.status < 300:
                     return

@@ -1,0 +1,199 @@
+"""Kubernetes: the readiness of a selector-less Service's endpoints, as EndpointSlices.
+
+For each pool the Service of the pool's name gets slices of prober's own, written by server-side
+apply with a field manager of its own (Kubernetes documentation: EndpointSlices, Server-Side Apply).
+Backends of one address family and one port share a slice, as all endpoints of a slice must.
+"""
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from prober.model.admin import AdminState
+from prober.model.kinds import PEM_FILE, SECRET, Secret, matching
+from prober.model.known_status import ServedBackend
+from prober.model.option import option, section
+from prober.outputs.alertmanager import HTTP_URL
+from prober.outputs.envoy_eds import Assignments, is_address
+from prober.outputs.output import Desk, Feed, keep_option
+from prober.outputs.posting import Poster, PostFailed
+
+MANAGER = "prober"
+"""The field manager of what is written, and the value of the label `managed-by`."""
+TIMEOUT = 10.0
+"""Seconds that the API server has for an answer."""
+RETRY = (1.0, 60.0)
+"""Seconds after which a write that failed is tried again: at first, and at most."""
+MOST_ENDPOINTS = 1000
+"""Endpoints of one slice at most, as the API server enforces."""
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+_NAME = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_NAMESPACE = matching(_NAME, "the name of a namespace", longest=63)
+
+Json = dict[str, Any]
+
+
+def endpoint_json(backend: ServedBackend) -> Json:
+    """Return an endpoint; a drained one is still serving, but not ready."""
+    draining = backend.admin is AdminState.DRAIN
+    up = backend.known is None or backend.known.status.in_service
+    return {
+        "addresses": [str(ip_address(backend.backend.address))],
+        "conditions": {
+            "ready": backend.in_service is True,
+            "serving": (draining and up) or backend.in_service is True,
+            "terminating": draining,
+        },
+    }
+
+
+def slices_of(pool: str, namespace: str, backends: Iterable[ServedBackend]) -> dict[str, Json]:
+    """Return the slices of a pool by name; backends named by host are left out."""
+    groups: dict[tuple[str, int], list[ServedBackend]] = {}
+    for each in backends:
+        if is_address(each.backend.address):
+            family = f"IPv{ip_address(each.backend.address).version}"
+            groups.setdefault((family, each.backend.port), []).append(each)
+    found: dict[str, Json] = {}
+    for (family, port), members in groups.items():
+        for start in range(0, len(members), MOST_ENDPOINTS):
+            number = f"-{start // MOST_ENDPOINTS}" if start else ""
+            name = f"{pool}-{MANAGER}-{family.lower()}-{port}{number}"
+            found[name] = {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "labels": {
+                        "kubernetes.io/service-name": pool,
+                        "endpointslice.kubernetes.io/managed-by": MANAGER,
+                    },
+                },
+                "addressType": family,
+                "ports": [{"name": "", "port": port, "protocol": "TCP"}],
+                "endpoints": [
+                    endpoint_json(each) for each in members[start : start + MOST_ENDPOINTS]
+                ],
+            }
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServer:
+    """How the API server is reached; by default as from inside a pod."""
+
+    url: str = option(
+        HTTP_URL, default="https://kubernetes.default.svc", doc="address of the API server"
+    )
+    token: Secret | None = option(
+        SECRET, default=None, secret=True, doc="bearer token; default that of the service account"
+    )
+    ca_file: str | None = option(
+        PEM_FILE, default=None, doc="authority of its certificate; default the service account's"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesOutput:
+    """Write the EndpointSlices of Services without a selector; a pool has its Service's name."""
+
+    namespace: str = option(_NAMESPACE, doc="namespace of the Services")
+    api: ApiServer = option(section(ApiServer), default=ApiServer(), doc="the API server")
+    keep: float = keep_option()
+
+    @asynccontextmanager
+    async def run(self, desk: Desk) -> AsyncIterator[None]:
+        """Write as long as the context lasts; its end takes nothing back."""
+        feed = Feed()
+        async with Poster(timeout=TIMEOUT, tls=self._tls()) as poster:
+            unfollow = desk.follow(feed)
+            task = asyncio.create_task(_Slices(self, desk, poster).follow(feed))
+            try:
+                yield
+            finally:
+                unfollow()
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self.api.url.startswith("https:"):
+            return None
+        default = Path(_ACCOUNT, "ca.crt")
+        file = self.api.ca_file or (str(default) if default.exists() else None)
+        return ssl.create_default_context(cafile=file)
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of a request; the service account's token is read each time."""
+        token = self.api.token.content if self.api.token else ""
+        if not token:
+            with suppress(OSError):  # it is renewed every hour
+                token = Path(_ACCOUNT, "token").read_text("ascii").strip()
+        authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        return {"Content-Type": "application/apply-patch+yaml", **authorization}
+
+
+class _Slices:
+    """The slices that were written."""
+
+    def __init__(self, settings: KubernetesOutput, desk: Desk, poster: Poster) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._poster = poster
+        self._assignments = Assignments(desk, settings.keep)
+        self._written: dict[str, Json] = {}
+        self._waiting: dict[str, None] = {}
+        desk.counters.queue = lambda: len(self._waiting)
+
+    async def follow(self, feed: Feed) -> None:
+        """Write what changes until the task is cancelled."""
+        delay, most = RETRY
+        while True:
+            names = await feed.take()
+            self._assignments.update(names)
+            self._waiting.update(dict.fromkeys(names))
+            while not await self._write():
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, most)
+                self._assignments.update(list(self._waiting))
+            delay = RETRY[0]
+
+    async def _write(self) -> bool:
+        """Write the slices of every pool that waits; return whether all are as they should be."""
+        for pool in list(self._waiting):
+            backends = self._assignments.backends(pool)
+            if backends and not re.fullmatch(_NAME, pool):
+                self._desk.failed("name", f"pool {pool!r} has not the name of a Service")
+            elif backends and not await self._write_pool(pool, backends.values()):
+                return False
+            del self._waiting[pool]
+        return True
+
+    async def _write_pool(self, pool: str, backends: Iterable[ServedBackend]) -> bool:
+        namespace = self._settings.namespace
+        for name, wanted in slices_of(pool, namespace, backends).items():
+            if self._written.get(name) == wanted:
+                continue
+            path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{name}"
+            url = f"{self._settings.api.url.rstrip('/')}{path}?fieldManager={MANAGER}&force=true"
+            try:
+                await self._poster.post(
+                    url,
+                    json.dumps(wanted).encode(),
+                    method="PATCH",
+                    headers=await asyncio.to_thread(self._settings.headers),
+                )
+            except PostFailed as failed:
+                self._desk.failed(failed.reason, f"{name}: {failed}")
+                return False
+            self._written[name] = wanted
+            self._desk.succeeded()
+        return True

@@ -1,0 +1,126 @@
+"""Kubernetes: the slices of a pool, valid by the published schemas, written when they change."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import kubernetes_validate
+import pytest
+
+from prober.model.kinds import Secret
+from prober.model.pool import Backend
+from prober.outputs.kubernetes import ApiServer, KubernetesOutput, slices_of
+from tests.outputs.serving import World, backend, pool, until
+
+
+class Api(ThreadingHTTPServer):
+    """An API server that takes valid slices."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Applied)
+        self.applied: list[dict[str, Any]] = []
+        self.status = 200
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def settings(self) -> KubernetesOutput:
+        url = f"http://127.0.0.1:{self.server_address[1]}"
+        api = ApiServer(url=url, token=Secret("t0ken", masked=True))
+        return KubernetesOutput(namespace="shop", api=api, keep=0.0)
+
+
+class _Applied(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        parts = urlsplit(self.path)
+        assert self.headers["Content-Type"] == "application/apply-patch+yaml"
+        assert self.headers["Authorization"] == "Bearer t0ken"
+        assert parse_qs(parts.query) == {"fieldManager": ["prober"], "force": ["true"]}
+        name = body["metadata"]["name"]
+        place = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+        assert parts.path == f"{place}/{name}"
+        kubernetes_validate.validate(body, "1.33", strict=True)
+        if self.server.status == 200:
+            self.server.applied.append(body)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    server = Api()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def ready(applied: dict[str, Any]) -> list[bool]:
+    return [each["conditions"]["ready"] for each in applied["endpoints"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "conditions"),
+    [
+        ("ok", (True, True, False)),
+        ("warning", (True, True, False)),
+        ("critical", (False, False, False)),
+        ("ok+drain", (False, True, True)),
+        ("critical+drain", (False, False, True)),
+        ("ok+maintenance", (False, False, False)),
+        ("critical+forced_up", (True, True, False)),
+    ],
+)
+def test_conditions_say_what_was_judged_and_decided(
+    word: str, conditions: tuple[bool, bool, bool]
+) -> None:
+    (shown,) = slices_of("web", "shop", [backend(1, word)]).values()
+    found = shown["endpoints"][0]["conditions"]
+    assert (found["ready"], found["serving"], found["terminating"]) == conditions
+
+
+def test_a_slice_holds_one_family_and_one_port() -> None:
+    places = [("10.0.0.1", 80), ("2001:db8::1", 80), ("10.0.0.2", 81), ("a.example", 80)]
+    known = backend(1, "ok")
+    backends = [known._replace(backend=Backend(address=a, port=p)) for a, p in places]
+    found = slices_of("web", "shop", backends)
+    assert sorted(found) == ["web-prober-ipv4-80", "web-prober-ipv4-81", "web-prober-ipv6-80"]
+    for each in found.values():
+        kubernetes_validate.validate(each, "1.33", strict=True)
+
+
+async def test_slices_are_written_when_they_change_and_only_then(api: Api) -> None:
+    settings = api.settings
+    world = World(settings, pool("ok", "ok"), pool("ok", name="not a service"))
+    async with settings.run(world.desk()):
+        await until(lambda: len(api.applied) == 1)
+        world.source.put(pool("ok", "unknown"))
+        world.source.put(pool("ok", "critical"))
+        await until(lambda: len(api.applied) == 2)
+        await until(lambda: world.counters.queue() == 0)
+    assert [ready(each) for each in api.applied] == [[True, True], [True, False]]
+    assert world.counters.errors == {"name": 1}
+
+
+async def test_what_the_api_server_refuses_is_tried_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prober.outputs.kubernetes.RETRY", (0.001, 0.001))
+    api.status = 503
+    settings = api.settings
+    world = World(settings, pool("ok"))
+    async with settings.run(world.desk()):
+        await until(lambda: world.counters.errors["status"] >= 2)
+        api.status = 200
+        await until(lambda: world.counters.sent == 1)
+    assert [event for _, event, _ in world.said] == ["output_failed", "output_restored"]
