@@ -1,1 +1,1 @@
-"""Lists of targets that stand outside the configuration, kept up to date: file_sd and http_sd."""
+"""Target lists outside the configuration (file_sd and http_sd), kept up to date."""

@@ -1,4 +1,4 @@
-"""Reading one list of targets: from a file, or from a server that speaks Prometheus' http_sd."""
+"""Reads one target list, from a file or from an http_sd server."""
 
 import asyncio
 import ssl
@@ -13,19 +13,19 @@ from prober.discovery.known import Listed, parse
 from prober.model.monitor import LIST_INTERVAL, TargetList
 
 FETCH_SECONDS = 10.0
-"""Time that a server has for its whole answer."""
+"""Time limit for the whole answer of a server."""
 LIST_LIMIT = 32 * 1024 * 1024
-"""Bytes that an answer may have."""
-_REPEATED = 3  # mistakes in one list that are told
-_WIDEST = 200  # characters of an error of the HTTP client that are told
+"""Maximum bytes of an answer."""
+_REPEATED = 3  # mistakes of a list in a message
+_WIDEST = 200  # characters of the HTTP client's error in a message
 
 
-class ListUnusable(Exception):  # noqa: N818  (what happened to the list, not a fault of ours)
-    """A list that cannot be read or used, and why."""
+class ListUnusable(Exception):  # noqa: N818  (describes what happened to the list)
+    """A list cannot be read or used, and why."""
 
 
 async def read_list(wanted: TargetList) -> Listed:
-    """Return what a list names now, or raise `ListUnusable`."""
+    """Return the current backends of a list, or raise `ListUnusable`."""
     content = await _fetch(wanted) if wanted.url else await asyncio.to_thread(_read, str(wanted))
     try:
         with yielding():
@@ -61,7 +61,7 @@ async def _fetch(wanted: TargetList) -> str:
     if wanted.token:
         headers["Authorization"] = f"Bearer {wanted.token.content}"
     timeout = ClientTimeout(total=FETCH_SECONDS)
-    tls = await asyncio.to_thread(_trust)  # also for http, which may redirect to https
+    tls = await asyncio.to_thread(_trust)  # for http too, which may redirect to https
     try:
         async with (
             ClientSession(timeout=timeout, cookie_jar=DummyCookieJar()) as session,
@@ -72,12 +72,12 @@ async def _fetch(wanted: TargetList) -> str:
         raise ListUnusable(f"{wanted}: no answer within {FETCH_SECONDS:g} s") from None
     except (ClientError, OSError, ValueError) as error:
         words = " ".join(str(error).split())[:_WIDEST]
-        raise ListUnusable(f"cannot ask {wanted}: {words}") from None
+        raise ListUnusable(f"cannot fetch {wanted}: {words}") from None
 
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Return a context that trusts who this system trusts: some 20 ms of reading, once."""
+    """Return a context with the system's authorities; reading them takes about 20 ms, once."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(("http/1.1",))
     return context

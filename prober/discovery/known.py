@@ -1,4 +1,4 @@
-"""What lists of targets said when they were last read, and configurations that follow them."""
+"""The last contents of target lists, and configurations with their backends."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from prober.model.monitor import Model, TargetList
 from prober.model.pool import Backend
 
 SAVED = "target_lists.json"
-"""Where, in the state directory, the lists of URLs are kept for a start without their server."""
+"""The file in the state directory with the lists from URLs, for a start without their server."""
 
 
 class Listed(NamedTuple):
-    """The backends that a list names, and a hash of its text."""
+    """The backends in a list, and a hash of its text."""
 
     backends: tuple[Backend, ...]
     print: str
@@ -34,7 +34,7 @@ def parse(content: str, source: str) -> Listed:
 
 
 def lists_of(model: Model) -> dict[TargetList, list[str]]:
-    """Return each list that a model names, with the monitors that follow it."""
+    """Return each list in a model, with the monitors that follow it."""
     found: dict[TargetList, list[str]] = {}
     for monitor in model.monitors:
         if monitor.targets_from:
@@ -60,7 +60,7 @@ def with_lists(config: Config, known: Known) -> Config:
 
 
 def restore(directory: str, wanted: Iterable[TargetList]) -> dict[TargetList, Listed]:
-    """Return what was saved of these lists; raise OSError or ValueError if it cannot be read."""
+    """Return the saved contents of these lists; raise OSError or ValueError if unreadable."""
     try:
         saved = dict(json.loads((Path(directory) / SAVED).read_text(encoding="utf-8")))
         return {
@@ -69,11 +69,11 @@ def restore(directory: str, wanted: Iterable[TargetList]) -> dict[TargetList, Li
     except FileNotFoundError:
         return {}
     except (ConfigError, TypeError, KeyError) as error:
-        raise ValueError(f"{SAVED} does not hold what was saved: {error}") from None
+        raise ValueError(f"{SAVED} does not contain saved lists: {error}") from None
 
 
 def save(directory: str, known: Known) -> None:
-    """Keep the lists of URLs in a directory, all or none. Raise OSError."""
+    """Save the lists from URLs in a directory, all or none. Raise OSError."""
     lists = {each.url: write_targets(listed.backends) for each, listed in known.items() if each.url}
     draft = Path(directory) / f"{SAVED}.new"
     with open(draft, "w", encoding="utf-8", opener=_for_us_alone) as file:

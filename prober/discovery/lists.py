@@ -1,7 +1,7 @@
-"""Discovery: follows every list of targets, and offers what changed to what runs.
+"""Follows every target list, and offers changed configurations to the daemon.
 
-Files are looked at every other second, URLs are asked at their interval. A list that cannot be
-read, or is refused, changes nothing: the checks that it led to before go on.
+It looks at files every other second and fetches URLs at their interval. A list that cannot be read,
+or is refused, changes nothing: its existing checks go on.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ log = structlog.get_logger()
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 RETRY_SECONDS = 5.0
-"""How long a URL that has never given a list is left alone."""
+"""Seconds between two attempts to fetch a URL that has never returned a list."""
 
 Revision = Callable[[Config], Config]
 
 
 class Reviser(Protocol):
-    """Puts a changed configuration in the place of the one that runs."""
+    """Replaces the running configuration with a changed one."""
 
     async def revise(self, revision: Revision, *, cause: str, digest: str) -> list[str]:
-        """Return what speaks against it; nothing if it was done."""
+        """Return the problems with the change, or nothing if it was made."""
 
 
 class _Refusal(NamedTuple):
@@ -47,12 +47,12 @@ class Discovery:
     """Keeps the backends of monitors with `targets_from` up to date.
 
     Args:
-        vitals: Is told how each list is.
-        note: Takes the kind of an event and its cause.
-        state_dir: Where lists of URLs are kept for the next start; None: nowhere.
+        vitals: Receives the state of each list.
+        note: Receives the kind of an event and its cause.
+        state_dir: Where to keep lists from URLs for the next start; None: nowhere.
         read: Reads one list, or raises `ListUnusable`.
         look_every: Seconds between two looks at the files.
-        retry: Seconds until a URL that has never given a list is asked again.
+        retry: Seconds between two attempts to fetch a URL that has never returned a list.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Discovery:
         self._reviser: Reviser | None = None
 
     def begin(self, config: Config) -> Config:
-        """Return the configuration of a start, with the lists of its URLs as they were saved."""
+        """Return the configuration for a start, with the saved lists of its URLs."""
         wanted = [each for each in lists_of(config.model) if each.url]
         if wanted and self._state_dir:
             try:
@@ -97,9 +97,9 @@ class Discovery:
         return config
 
     async def complete(self, config: Config) -> Config:
-        """Return a configuration that was just read with the lists of its URLs.
+        """Return a configuration that was just read, with the lists of its URLs.
 
-        Those that were never read are asked for; what they do not tell is left empty.
+        Lists that were never read are fetched now; if that fails, they are empty.
         """
         wanted = [each for each in lists_of(config.model) if each.url]
         await asyncio.gather(*(self._learn_if_new(each) for each in wanted))
@@ -107,7 +107,7 @@ class Discovery:
         return await asyncio.to_thread(with_lists, config, known)
 
     def follow(self, config: Config) -> None:
-        """Follow the lists that a configuration names, and no others."""
+        """Follow the lists in a configuration, and no others."""
         self._followers = lists_of(config.model)
         self._known = {
             each: listed
@@ -124,12 +124,12 @@ class Discovery:
             self._run_tasks()
 
     def start(self, reviser: Reviser) -> None:
-        """Begin to read the lists; what they say is given to the reviser."""
+        """Start to read the lists; the reviser receives their contents."""
         self._reviser = reviser
         self._run_tasks()
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel everything in progress."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -162,7 +162,7 @@ class Discovery:
             await asyncio.sleep(self._look_every)
 
     async def _refresh(self, wanted: TargetList) -> None:
-        """Read a list; let what runs follow it."""
+        """Read a list, and apply it to the running configuration."""
         before = self._known.get(wanted)
         try:
             found = await self._learn(wanted)
@@ -171,7 +171,7 @@ class Discovery:
             return
         if self._is_refused(wanted, found):
             return
-        assert self._reviser is not None  # noqa: S101  (it runs in a task that `start` began)
+        assert self._reviser is not None  # noqa: S101  (`start` has set it)
         problems = await self._reviser.revise(
             lambda config: with_lists(config, {wanted: found}),
             cause=f"targets of {', '.join(self._followers.get(wanted, ()))}",
@@ -188,7 +188,7 @@ class Discovery:
 
     async def _learn_if_new(self, wanted: TargetList) -> None:
         if wanted not in self._known:
-            with suppress(ListUnusable):  # who follows it asks again, and says so
+            with suppress(ListUnusable):  # its followers fetch it again, and report the error
                 await self._learn(wanted)
 
     async def _learn(self, wanted: TargetList) -> Listed:
@@ -196,12 +196,12 @@ class Discovery:
         found = await self._read(wanted)
         known = self._known.get(wanted)
         if known is not None and known.print == found.print:
-            return known  # comparing a tuple with itself costs nothing
+            return known  # the same object, so later comparisons are fast
         self._known[wanted] = found
         return found
 
     def _is_refused(self, wanted: TargetList, found: Listed) -> bool:
-        """Tell whether this was offered and refused a moment ago."""
+        """Return whether this content was offered and refused a moment ago."""
         refusal = self._refusals.get(wanted)
         now = time.monotonic()
         return bool(refusal and refusal.print == found.print and now - refusal.at < SHRINK_WINDOW)

@@ -1,1 +1,1 @@
-"""Edits over the API: laid over what the files say, judged and kept; touches no socket, no HTTP."""
+"""Edits over the API: applied on top of the configuration files; touches no socket and no HTTP."""

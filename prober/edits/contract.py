@@ -1,4 +1,4 @@
-"""What an editor does for those who render the API, and how it refuses."""
+"""The interface of an editor for the APIs, and how it refuses."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -7,37 +7,37 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 
 Definition = Mapping[str, object]
-"""A monitor or a pool as the configuration file has it: its keys, and values as JSON has them."""
+"""A monitor or pool as in the configuration file: its keys, with JSON values."""
 
 
-class Conflict(Exception):  # noqa: N818  (an answer, not a fault of ours)
-    """What an edit starts from is not so any more, or its name or id is taken."""
+class Conflict(Exception):  # noqa: N818  (an answer, not a bug)
+    """The object has changed since the edit was prepared, or its name or id is taken."""
 
 
 class Editor(Protocol):
-    """Changes what is probed, one edit at a time, each wholly or not at all.
+    """Changes what is probed, one edit at a time, each completely or not at all.
 
-    Every method returns when the checks run as wanted. It raises `Rejected` (paths are keys of the
-    configuration) for a definition that cannot be, `Conflict` where the monitor or pool given is
-    not the one that there is now.
+    Every method returns when the edit is in force. It raises `Rejected` (paths are keys of the
+    configuration) for an invalid definition, and `Conflict` if the given monitor or pool is not
+    the current one.
     """
 
     @property
     def locked(self) -> str | None:
-        """Why edits are refused, and what turns them on; None if they are taken."""
+        """Why edits are refused, and how to enable them; None if they are accepted."""
 
     @property
     def lasting(self) -> bool:
-        """Whether edits outlive the process."""
+        """Whether edits survive the process."""
 
     async def create_monitor(self, definition: Definition) -> Monitor:
-        """Add a monitor; what it leaves out is as `defaults` in the file say."""
+        """Add a monitor; keys that are left out get the `defaults` of the file."""
 
     async def change_monitor(self, monitor: Monitor, patch: Definition) -> Monitor:
-        """Change some keys of a monitor and leave the others; None takes a key back to default.
+        """Change some keys of a monitor and keep the others; None resets a key to its default.
 
-        One of `pool` and `targets` takes the place of the other. With another `type`, the keys
-        stay that mean the same in it. A new `name` makes its checks new ones; its id stays.
+        `pool` and `targets` replace each other. With another `type`, keys that mean the same in it
+        are kept. A new `name` makes its checks new ones; the id stays.
         """
 
     async def delete_monitor(self, monitor: Monitor) -> None:
@@ -47,16 +47,16 @@ class Editor(Protocol):
         """Add a pool."""
 
     async def change_pool(self, pool: Pool, patch: Definition) -> Pool:
-        """Change some keys of a pool and leave the others; None takes a key back to default.
+        """Change some keys of a pool and keep the others; None resets a key to its default.
 
-        Its name and id stay. `Conflict` for a pool that is made of a monitor's own `targets`.
+        Its name and id stay. Raise `Conflict` for a pool that belongs to a monitor's own `targets`.
         """
 
     async def delete_pool(self, pool: Pool) -> None:
-        """Remove a pool that no monitor uses; `Conflict` while one does."""
+        """Remove a pool that no monitor uses; raise `Conflict` if one does."""
 
     def edits(self) -> Iterable[Mapping[str, Any]]:
-        """Return each edit that there is, secrets masked, `at` in unix seconds."""
+        """Return every edit, with secrets masked and `at` in unix seconds."""
 
     async def take_back(self, kind: str, identifier: str) -> bool:
-        """Undo an edit, and return whether there was one; raise `Conflict` if it is needed."""
+        """Revert an edit, return whether there was one; raise `Conflict` if it is needed."""

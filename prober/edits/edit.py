@@ -1,4 +1,4 @@
-"""An edit: a definition that was made, changed or deleted over the API."""
+"""An edit: a definition that was created, changed or deleted over the API."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from prober.model.definition import Named
 
 
 class Edit(NamedTuple):
-    """A definition that was made, changed or deleted over the API.
+    """A definition that was created, changed or deleted over the API.
 
-    `kind` is what it defines (MONITOR, POOL), `id` its UUID. `base` is a digest of the file's own
-    definition at that time, None if there was none; `at` is in unix seconds. `content` has values
-    as JSON has them: the whole definition if the file has none, else the keys that differ from it
-    (None: back to the default); it is None if the definition was deleted.
+    `kind` is what it defines (MONITOR, POOL), `id` its UUID. `base` is a digest of the file's
+    definition at that time, or None if there was none; `at` is in unix seconds. `content` has JSON
+    values: the whole definition if the file has none, else the keys that differ from it (None: the
+    default); it is None if the definition was deleted.
     """
 
     kind: str
@@ -23,12 +23,12 @@ class Edit(NamedTuple):
 
     @property
     def named(self) -> Named:
-        """What it is an edit of."""
+        """The definition that was edited."""
         return self.kind, self.id
 
     @property
     def action(self) -> str:
-        """What it did, in a word."""
+        """What was done, in a word."""
         if self.content is None:
             return "deleted"
         return "created" if self.base is None else "changed"

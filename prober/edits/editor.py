@@ -1,6 +1,6 @@
-"""Edits over the API: each is checked whole, then probed, then written down; or nothing happens.
+"""Makes edits: each is validated as a whole, put in force, then stored; or nothing happens.
 
-The rules of what an edit means are in `prober.edits.overlay` and `prober.edits.patches`.
+`prober.edits.overlay` and `prober.edits.patches` define what an edit means.
 """
 
 import asyncio
@@ -30,32 +30,32 @@ from prober.model.pool import Pool
 
 Item = TypeVar("Item", Monitor, Pool)
 
-OFF = "edits over the API are off; `server.writable: true` in the configuration turns them on"
+OFF = "edits over the API are disabled; set `server.writable: true` in the configuration"
 
 
 class RunningConfig(Protocol):
-    """What runs with a configuration and can be given another."""
+    """What runs with a configuration, and can switch to another."""
 
     config: Config
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool) -> None:
-        """Take over a configuration that differs so from the one before.
+        """Switch to a configuration, given the differences to the current one.
 
-        `reread` tells whether it was read anew, with all files that it names.
+        `reread` is whether it was read again, with all files that it uses.
         """
 
 
 class Editing:
-    """Makes edits, one at a time: the `Editor` of the web.
+    """Makes edits, one at a time: the `Editor` of the APIs.
 
     Args:
         live: What runs with the edits.
-        standing: The edits that there are.
-        busy: Keeps edits and reloads apart.
-        vet: Says what is wrong with a monitor on this machine.
-        objection: Says why the API may not have an address and port probed.
+        standing: The current edits.
+        busy: A lock that separates edits and reloads.
+        vet: Returns what is wrong with a monitor on this machine.
+        objection: Returns why an address and port must not be probed for the API.
         wall: Unix time.
-        also_locked: Says why edits are refused though the configuration allows them.
+        also_locked: Returns why edits are refused although the configuration allows them.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class Editing:
 
     @property
     def locked(self) -> str | None:
-        """Why edits are refused, and what turns them on; None if they are taken."""
+        """Why edits are refused, and how to enable them; None if they are accepted."""
         return self._also_locked() if self._standing.edited.file.server.writable else OFF
 
     @property
     def lasting(self) -> bool:
-        """Whether edits outlive the process."""
+        """Whether edits survive the process."""
         return self._standing.lasting
 
     async def create_monitor(self, definition: Content) -> Monitor:
-        """Add a monitor; what it leaves out is as `defaults` in the file say."""
+        """Add a monitor; keys that are left out get the `defaults` of the file."""
         async with self._busy:
             with yielding():
                 defaults = self._standing.edited.file.defaults
@@ -105,13 +105,13 @@ class Editing:
             return await self._create(new, definition)
 
     async def change_monitor(self, monitor: Monitor, patch: Content) -> Monitor:
-        """Change some keys of a monitor and leave the others; None takes a key back to default."""
+        """Change some keys of a monitor and keep the others; None resets a key to its default."""
         async with self._busy:
             self._reject_stale(monitor)
             return await self._change(monitor, patch)
 
     async def change_pool(self, pool: Pool, patch: Content) -> Pool:
-        """Change some keys of a pool and leave the others; None takes a key back to default."""
+        """Change some keys of a pool and keep the others; None resets a key to its default."""
         async with self._busy:
             self._reject_stale(pool)
             self._reject_own(pool)
@@ -124,7 +124,7 @@ class Editing:
             await self._delete(monitor)
 
     async def delete_pool(self, pool: Pool) -> None:
-        """Remove a pool that no monitor uses; `Conflict` while one does."""
+        """Remove a pool that no monitor uses; raise `Conflict` if one does."""
         async with self._busy:
             self._reject_stale(pool)
             self._reject_own(pool)
@@ -134,18 +134,18 @@ class Editing:
             await self._delete(pool)
 
     def edits(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the edits that stand, secrets masked; `idle` says why one is not in force."""
+        """Yield all edits, with secrets masked; `idle` says why one is inactive."""
         return self._standing.shown()
 
     async def take_back(self, kind: str, identifier: str) -> bool:
-        """Undo an edit, so that what the file has is in force; return whether there was one."""
+        """Revert an edit, so that the file's definition applies; return whether there was one."""
         async with self._busy:
             named = kind, identifier
             if named not in self._standing.edited.edits:
                 return False
             name = self._standing.edited.names()[named]
             await self._take(named, None)
-            self._standing.tell(named, name, f"{kind} {name!r}: its edit was taken back")
+            self._standing.tell(named, name, f"{kind} {name!r}: its edit was reverted")
             return True
 
     # How an edit is made
@@ -156,10 +156,10 @@ class Editing:
     def _reject_stale(self, item: Monitor | Pool) -> None:
         there = next((each for each in self._items(item) if each.name == item.name), None)
         if there != item:
-            raise Conflict(f"{_kind(item)} {item.name!r} has changed meanwhile")
+            raise Conflict(f"{_kind(item)} {item.name!r} was changed by another edit or a reload")
 
     def _items(self, like: Monitor | Pool) -> Iterable[Any]:
-        """Return all that there is of the kind of one."""
+        """Return all objects of the same kind."""
         model = self._standing.edited.config.model
         return model.monitors if isinstance(like, Monitor) else model.pools
 
@@ -167,17 +167,17 @@ class Editing:
         model = self._standing.edited.config.model
         if any(not each.pool and each.name == pool.name for each in model.monitors):
             raise Conflict(
-                f"pool {pool.name!r} is made of the targets of monitor {pool.name!r}: edit these"
+                f"pool {pool.name!r} consists of the targets of monitor {pool.name!r}: edit those"
             )
 
     async def _create(self, new: Item, definition: Content) -> Item:
         for each in self._items(new):
             if each.name == new.name or each.id == new.id:
                 key = "name" if each.name == new.name else "id"
-                raise Conflict(f"there is a {_kind(new)} of this {key} already: {each.name!r}")
+                raise Conflict(f"a {_kind(new)} with this {key} already exists: {each.name!r}")
         written = self._written(new)
         content = {**definition, "id": new.id}
-        if written:  # it was deleted over the API, and comes back as an edit of what the file has
+        if written:  # it was deleted over the API, and returns as an edit of the file's definition
             content = replacing(definition, written.keys)
             content.pop("id", None)
         base = written.digest if written else None
@@ -200,7 +200,7 @@ class Editing:
         return made
 
     async def _make(self, item: Item, edit: Edit) -> Item:
-        """Make an edit that leads to a monitor or pool; return that."""
+        """Make an edit that leads to a monitor or pool, and return that."""
         await self._take(edit.named, edit)
         made: Item = next(each for each in self._items(item) if each.id == item.id)
         return made
@@ -215,7 +215,7 @@ class Editing:
         self._standing.tell(_named(item), item.name, f"{_kind(item)} {item.name!r} {what}")
 
     async def _take(self, named: Named, edit: Edit | None) -> None:
-        """Put an edit, or none, in the place of the one that there is."""
+        """Replace the edit of a definition by another one, or by none."""
         with yielding():
             edited, difference = await asyncio.to_thread(self._work_out, named, edit)
         self._standing.settle(edited)
@@ -223,7 +223,7 @@ class Editing:
         await self._live.apply(edited.config, difference, reread=False)
 
     def _work_out(self, named: Named, edit: Edit | None) -> tuple[Edited, Changes]:
-        """Return what an edit leads to; raise `Rejected` or `Conflict` if it cannot be."""
+        """Return the result of an edit; raise `Rejected` or `Conflict` if it is not possible."""
         before = self._standing.edited
         edits = {key: each for key, each in before.edits.items() if key != named}
         if edit is not None:
@@ -235,7 +235,7 @@ class Editing:
             raise Rejected(*edited.idle[named])
         for other in edited.idle.keys() - before.idle.keys():
             why = Rejected(*edited.idle[other])
-            raise Conflict(f"{other[0]} {edited.names()[other]!r} would not fit any more: {why}")
+            raise Conflict(f"{other[0]} {edited.names()[other]!r} would no longer be valid: {why}")
         made = edited.made.get(named)
         if made and made.is_void:
             return self._work_out(named, None)
@@ -244,7 +244,7 @@ class Editing:
         return edited, changes(before.config.model, edited.config.model)
 
     def _complaints(self, value: Monitor | Pool, model: Model) -> Iterator[Complaint]:
-        """Say what is wrong on this machine with what an edit made."""
+        """Yield what is wrong on this machine with the result of an edit."""
         if isinstance(value, Pool):
             for i, backend in enumerate(value.backends):
                 if backend.guarded and (why := self._objection(backend.address, backend.port)):
@@ -260,7 +260,7 @@ class Editing:
 
 
 def _differing(old: Monitor | Pool, new: Monitor | Pool) -> str:
-    """Return the keys that differ, in words."""
+    """Return the names of the keys that differ."""
     pairs: list[tuple[Any, Any]] = [(old, new)]
     if isinstance(old, Monitor) and isinstance(new, Monitor):
         pairs.append((old.probe, new.probe))

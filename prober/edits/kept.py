@@ -1,4 +1,4 @@
-"""The edits that stand: kept, laid over each new configuration, dropped where the file wins."""
+"""The current edits: stored, applied to each new configuration, dropped where the file wins."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,17 +18,17 @@ log = structlog.get_logger()
 
 
 class EditJournal(Protocol):
-    """Writes edits down."""
+    """Stores edits."""
 
     def keep_edit(self, edit: Edit) -> None:
-        """Write an edit, in the place of an earlier one of the same definition."""
+        """Store an edit, replacing an earlier one of the same definition."""
 
     def drop_edit(self, kind: str, identifier: str) -> None:
-        """Write that there is no edit of this definition."""
+        """Store that there is no edit of this definition."""
 
 
 class Note(Protocol):
-    """Takes the kind of an event, its cause, and what it is about."""
+    """Receives the kind of an event, its cause, and what it is about."""
 
     def __call__(
         self, kind: str, cause: str, *, monitor: str | None = None, pool: str | None = None
@@ -37,13 +37,13 @@ class Note(Protocol):
 
 
 class KeptEdits:
-    """The edits that stand over what the files say.
+    """The edits on top of the configuration files.
 
     Args:
-        file: What the files say.
+        file: The configuration in the files.
         saved: The edits of an earlier process.
-        journal: Where edits are written down; None: they end with the process.
-        note: Takes events.
+        journal: Stores edits; None: they end with the process.
+        note: Receives events.
 
     `edited` is what is in force.
     """
@@ -57,51 +57,51 @@ class KeptEdits:
 
     @property
     def file(self) -> Config:
-        """What the files say, which the edits stand over."""
+        """The configuration in the files, without edits."""
         return self.edited.file
 
     @property
     def lasting(self) -> bool:
-        """Whether edits outlive the process."""
+        """Whether edits survive the process."""
         return self._journal is not None
 
     def start(self) -> None:
-        """Tell what became of the edits of an earlier process."""
+        """Report what became of the edits of an earlier process."""
         edited, self.edited = self.edited, Edited(self.edited.file, self.edited.file)
         self.settle(edited)
 
     def save_all(self) -> None:
-        """Have every edit written again."""
+        """Store every edit again."""
         for edit in self.edited.edits.values():
             self.keep(edit.named)
 
     def over(self, config: Config) -> Edited:
-        """Lay the edits over a configuration; nothing is decided yet."""
+        """Apply the edits to a configuration, without putting it in force."""
         return overlay(config, self.edited.edits.values(), self.edited)
 
     def settle(self, edited: Edited) -> None:
-        """Take note that such a configuration is in force: drop the edits that the file won over.
+        """Note that such a configuration is in force: drop the edits that the file supersedes.
 
-        What went idle, or is in force again, is told as well.
+        Report edits that have become inactive or are in force again.
         """
         before, self.edited = self.edited, edited
         for edit, name, why in edited.superseded:
             self.keep(edit.named)
             made = datetime.fromtimestamp(edit.at, UTC).isoformat(timespec="seconds")
-            cause = f"{why}: the edit over the API of {made} is dropped"
+            cause = f"{why}: the edit of {made} over the API is dropped"
             self._tell_warning("edit_superseded", edit.named, name, cause)
         if edited.idle.keys() == before.idle.keys():
             return
         names = edited.names()
         for named in edited.idle.keys() - before.idle.keys():
-            cause = f"an edit is idle: {Rejected(*edited.idle[named])}"
+            cause = f"an edit is inactive: {Rejected(*edited.idle[named])}"
             self._tell_warning("edit_idle", named, names[named], cause)
         for named in before.idle.keys() - edited.idle.keys():
             if named in edited.edits:
                 self.tell(named, names[named], "an edit is in force again")
 
     def keep(self, named: Named) -> None:
-        """Have it written whether there is an edit of this, and which."""
+        """Store the edit of this definition, or that there is none."""
         if self._journal is None:
             return
         if edit := self.edited.edits.get(named):
@@ -110,12 +110,12 @@ class KeptEdits:
             self._journal.drop_edit(*named)
 
     def tell(self, named: Named, name: str, cause: str) -> None:
-        """Tell of an edit that was made."""
+        """Report an edit that was made."""
         log.info("edit", cause=cause, **{named[0]: name})
         self._note("edit", cause, **{named[0]: name})
 
     def shown(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the edits, secrets masked; `idle` says why one is not in force."""
+        """Yield the edits, with secrets masked; `idle` says why one is inactive."""
         edited = self.edited
         names = edited.names()
         for named, edit in edited.edits.items():

@@ -1,8 +1,8 @@
-"""The configuration of the files with the edits that were made over the API laid over it.
+"""Applies the edits made over the API to the configuration in the files.
 
-An edit stands until the file's own definition of the same thing changes, vanishes, or comes to be:
-then the file wins. An edit that does not fit the rest for the moment, because its pool is gone,
-say, is kept but idle, and what the file has is in force.
+An edit lasts until the file's own definition changes, disappears or appears: then the file wins. An
+edit that does not fit the rest at the moment, for example because its pool is gone, is kept but
+idle, and the file's definition applies.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,13 +18,13 @@ from prober.model.option import Complaint, Rejected, did_you_mean, in_words
 from prober.model.pool import Pool
 
 Item = Monitor | Pool
-_SUGGESTIONS = 1000  # to look for a near miss among more pools takes its time
+_SUGGESTIONS = 1000  # looking for a near miss among more pools takes time
 
 
 class Made(NamedTuple):
-    """What an edit has made of the file's definition, `of`, which is None where there is none.
+    """The result of an edit of the file's definition `of`, or of None if the file has none.
 
-    `own` is the pool of a monitor that has targets of its own, `of_own` the one that it had.
+    `own` is the pool of a monitor with its own targets, `of_own` the pool that it had before.
     """
 
     edit: Edit
@@ -35,18 +35,18 @@ class Made(NamedTuple):
 
     @property
     def pool(self) -> Pool:
-        """The pool that was made."""
-        assert isinstance(self.value, Pool)  # noqa: S101  (only asked of edits of pools)
+        """The resulting pool."""
+        assert isinstance(self.value, Pool)  # noqa: S101  (only called for edits of pools)
         return self.value
 
     @property
     def is_void(self) -> bool:
-        """Whether it is what the file has anyway."""
+        """Whether it equals the file's definition."""
         return self.of is not None and replace(self.value, origin=Origin.FILE) == self.of
 
 
 class Superseded(NamedTuple):
-    """An edit that the file has won over, the name of what it was of, and why."""
+    """An edit that the file supersedes, the name of the definition, and why."""
 
     edit: Edit
     name: str
@@ -55,9 +55,9 @@ class Superseded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A configuration with edits: `config` is `file` with the model that they make of it.
+    """A configuration with edits: `config` is `file` with the edits applied.
 
-    `edits` are those that stand, `idle` those among them that are not in force, and why.
+    `edits` are all current edits; `idle` are those that are not in force, and why.
     """
 
     config: Config
@@ -68,7 +68,7 @@ class Edited:
     made: Mapping[Named, Made] = field(default_factory=dict)
 
     def names(self) -> dict[Named, str]:
-        """Return the names of all that the file or an edit defines."""
+        """Return the names of everything that the file or an edit defines."""
         model = self.file.model
         found = {(MONITOR, each.id): each.name for each in model.monitors}
         found |= {(POOL, each.id): each.name for each in model.pools}
@@ -80,9 +80,9 @@ class Edited:
 
 
 def overlay(file: Config, edits: Iterable[Edit], before: Edited | None = None) -> Edited:
-    """Lay edits over what the files say.
+    """Apply edits to the configuration in the files.
 
-    What `before` had and is not touched is taken from there, so that it stays the same object.
+    Objects of `before` that are not affected are reused, so that they stay the same object.
     """
     edits = tuple(edits)
     if not edits:
@@ -91,7 +91,7 @@ def overlay(file: Config, edits: Iterable[Edit], before: Edited | None = None) -
 
 
 class _Overlay:
-    """A configuration while edits are laid over it."""
+    """The state of applying edits to a configuration."""
 
     def __init__(self, file: Config, edits: tuple[Edit, ...], before: Edited | None) -> None:
         self._file = file
@@ -106,7 +106,7 @@ class _Overlay:
         self._own_pools: dict[str, Pool] = {}
 
     def result(self) -> Edited:
-        """Return what the edits make of it."""
+        """Return the configuration with the edits applied."""
         deleted = self._lay_over_pools()
         self._lay_over_monitors()
         users = {monitor.pool: monitor.name for monitor in self._monitors.values()}
@@ -131,7 +131,7 @@ class _Overlay:
         return (POOL, pool.id) in self._file.written
 
     def _sift(self, edits: tuple[Edit, ...]) -> dict[Named, Edit]:
-        """Set aside the edits that the file has won over; return those that stand."""
+        """Set aside the edits that the file supersedes, and return the others."""
         model = self._file.model
         ids = {(MONITOR, each.name): each.id for each in model.monitors}
         ids |= {(POOL, each.name): each.id for each in model.pools}
@@ -148,20 +148,20 @@ class _Overlay:
         return standing
 
     def _why_superseded(self, edit: Edit, owner: str | None) -> str | None:
-        """Say why the file wins over an edit; `owner` is the id that has its name there."""
+        """Return why the file wins over an edit; `owner` is the id that has its name there."""
         written = self._file.written.get(edit.named)
         if edit.base is None:
-            return "the file defines it now" if written or owner else None
+            return "the file now defines it" if written or owner else None
         if written is None:
-            return "the file does not define it any more"
+            return "the file no longer defines it"
         if written.digest != edit.base:
             return "its definition in the file has changed"
         if owner not in (None, edit.id):
-            return f"the file defines another {edit.kind} of this name"
+            return f"the file defines another {edit.kind} with this name"
         return None
 
     def _lay_over_pools(self) -> list[Pool]:
-        """Find the pools that there are; those that are to be deleted are returned, too."""
+        """Return all pools, including those that are to be deleted."""
         deleted = []
         for pool in filter(self._is_defined, self._file.model.pools):
             edit = self._standing.get((POOL, pool.id))
@@ -199,7 +199,7 @@ class _Overlay:
             self._own_pools[monitor.name] = own
 
     def _place_made(self, edit: Edit, of: Monitor | None) -> bool:
-        """Put what an edit makes of a monitor in its place, if it fits there."""
+        """Put the result of an edit of a monitor in its place, if it fits there."""
         made = self._make(edit, of)
         if made is None or not isinstance(made.value, Monitor):
             return False
@@ -224,7 +224,7 @@ class _Overlay:
         return True
 
     def _make(self, edit: Edit, of: Item | None) -> Made | None:
-        """Return what an edit makes of the file's definition; None if it cannot be."""
+        """Return the result of an edit of the file's definition, or None if it is not valid."""
         made = self._known.get(edit.named)
         own = self._own.get(of.name) if isinstance(of, Monitor) else None
         if made is None or made.edit is not edit or made.of is not of or made.of_own is not own:
@@ -253,7 +253,7 @@ class _Overlay:
 
 
 def _own_pool(new: Monitor, old: Monitor | None, own: Pool | None) -> Pool | None:
-    """Return the pool of a monitor's own targets; the one of before if that is as it was."""
+    """Return the pool of a monitor's own targets; the previous one if it has not changed."""
     if new.pool:
         return None
     if old and own and (new.name, new.targets) == (old.name, old.targets):

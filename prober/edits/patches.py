@@ -1,7 +1,7 @@
-"""Definitions that come over the API: whole ones, and patches of those that there are.
+"""Definitions that come over the API: whole ones, and patches of existing ones.
 
-What a patch does not name survives, secrets from files and the environment included. Nothing that
-comes over the API may name what is read on this machine.
+A patch keeps what it does not mention, including secrets from files and the environment. Nothing
+that comes over the API may refer to what is read on this machine.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,14 +31,14 @@ from prober.model.secret import files_of, is_hidden, secrets_of, with_secrets
 from prober.probes import PROBE_TYPES
 
 Content = Mapping[str, object]
-"""Keys as in the configuration, and values as JSON has them; None: back to the default."""
+"""Keys as in the configuration, with JSON values; None: the default."""
 Keys = Iterable[str]
 
-_NOT_HERE = "the API may not name what is read on this machine"
+_NOT_HERE = "not allowed over the API: it would be read on prober's host"
 
 
 class _NoEnvironment(Mapping[str, str]):
-    """An environment that may not be asked."""
+    """An environment that must not be read."""
 
     def __getitem__(self, name: str) -> NoReturn:
         raise Rejected(_NOT_HERE)
@@ -51,21 +51,21 @@ class _NoEnvironment(Mapping[str, str]):
 
 
 def created_monitor(content: Content, defaults: Defaults) -> Monitor:
-    """Return a monitor that no file defines, or raise `Rejected`."""
+    """Return a monitor that is not in the file, or raise `Rejected`."""
     _reject_lists(content)
     monitor = read_monitor(dict(content), defaults, _outside())
     return replace(monitor, origin=Origin.API, guarded=True)
 
 
 def created_pool(content: Content) -> Pool:
-    """Return a pool that no file defines, or raise `Rejected`."""
+    """Return a pool that is not in the file, or raise `Rejected`."""
     values, complaints = read_options(Pool, content, _outside())
     pool = build(Pool, values, unknown_keys(content, options_of(Pool)) + complaints)
     return replace(pool, origin=Origin.API, backends=_marked(pool.backends, ()))
 
 
 def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defaults) -> Monitor:
-    """Return a monitor of the file with a patch, or raise `Rejected`; the file gives these keys."""
+    """Return a monitor in the file with a patch, or raise `Rejected`; `keys` are in the file."""
     _reject_lists(patch)
     given = {key: value for key, value in patch.items() if value is not None}
     stay = frozenset(keys) - patch.keys()
@@ -89,7 +89,7 @@ def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defa
 
 
 def changed_pool(pool: Pool, keys: Keys, patch: Content) -> Pool:
-    """Return a pool of the file with a patch, or raise `Rejected`; the file gives these keys."""
+    """Return a pool in the file with a patch, or raise `Rejected`; `keys` are in the file."""
     given = {key: value for key, value in patch.items() if value is not None}
     stay = frozenset(keys) - patch.keys()
     kept = {key: getattr(pool, key) for key in options_of(Pool) if key in stay}
@@ -99,9 +99,9 @@ def changed_pool(pool: Pool, keys: Keys, patch: Content) -> Pool:
 
 
 def patched(before: Content, patch: Content, of: Monitor | Pool) -> dict[str, object]:
-    """Return what stands after a patch, given what stood before; raise `Rejected`.
+    """Return a definition or patch after another patch; raise `Rejected`.
 
-    Both are definitions or patches of the same thing, which is now as `of` says.
+    Both are of the same object, whose current state is `of`.
     """
     known = all_keys() if isinstance(of, Monitor) else tuple(options_of(Pool))
     complaints = unknown_keys((key for key, value in patch.items() if value is None), known)
@@ -127,29 +127,29 @@ def patched(before: Content, patch: Content, of: Monitor | Pool) -> dict[str, ob
 
 
 def whole(content: Content) -> dict[str, object]:
-    """Return a definition without the keys that are back at their default."""
+    """Return a definition without the keys that were reset to their default."""
     return {key: value for key, value in content.items() if value is not None}
 
 
 def replacing(content: Content, keys: Keys) -> dict[str, object]:
-    """Return the patch that puts a definition in the place of one that gives these keys."""
+    """Return the patch that replaces a definition that sets these keys."""
     return {**{key: None for key in keys if key not in ("name", "id")}, **content}
 
 
 def unknown_secrets(probe: Probe) -> list[Complaint]:
-    """Return a complaint for each secret that was to stay as it is and does not exist."""
-    message = f"{HIDDEN!r} stands for a secret that is kept, and there is none"
+    """Return a complaint for each secret that should be kept but does not exist."""
+    message = f"{HIDDEN!r} means to keep the existing secret, but there is none"
     return [Complaint(path, message) for path, _, leaf in secrets_of(probe) if is_hidden(leaf)]
 
 
 def hidden(content: Content, shown: Content) -> dict[str, object]:
-    """Return a content with the secrets of it masked as they are `shown` in the definition."""
+    """Return a content with its secrets masked as they are in the `shown` definition."""
     keys = _hiding_keys() & content.keys()
     return {**content, **{key: _masked(content[key], shown.get(key)) for key in keys}}
 
 
 def _masked(given: object, seen: object) -> object:
-    """Return a value with all masked that is not shown in the definition, either."""
+    """Return a value with everything masked that the definition does not show either."""
     if isinstance(given, dict):
         known = seen if isinstance(seen, dict) else {}
         return {name: _masked(value, known.get(name)) for name, value in given.items()}
@@ -164,18 +164,18 @@ def _reject_lists(content: Content) -> None:
 
 
 def _outside(readable: frozenset[str] = frozenset()) -> ReadContext:
-    """Return a world with nothing to read but PEM files that the file names already."""
+    """Return a read context with nothing to read except PEM files that the file uses already."""
 
     def read_file(path: str) -> str:
         if path in readable:
-            return "-----BEGIN "  # it was found good when the file was read
+            return "-----BEGIN "  # it was found valid when the file was read
         raise Rejected(_NOT_HERE)
 
     return ReadContext("", read_file, _NoEnvironment())
 
 
 def _hiding_keys() -> frozenset[str]:
-    """Return the keys of monitors, of whatever type, that may hold a secret."""
+    """Return the keys of monitors of any type that may contain a secret."""
     return _hiding((Monitor, *PROBE_TYPES.values()))
 
 
@@ -199,7 +199,7 @@ def _carried(old: str, new: object) -> frozenset[str]:
 
 
 def _marked(backends: tuple[Backend, ...], of_the_file: Iterable[Backend]) -> tuple[Backend, ...]:
-    """Return backends with those marked that the file does not have."""
+    """Return backends, with those marked that are not in the file."""
     known = {backend.key for backend in of_the_file}
     return tuple(
         backend if backend.key in known else replace(backend, guarded=True) for backend in backends
@@ -207,7 +207,7 @@ def _marked(backends: tuple[Backend, ...], of_the_file: Iterable[Backend]) -> tu
 
 
 def _unhidden(given: object, before: object) -> object:
-    """Return a value that was given with the secrets that it only stands for put back."""
+    """Return a given value, with the secrets that it only refers to put back."""
     if isinstance(given, dict) and isinstance(before, dict):
         return {name: _unhidden(value, before.get(name)) for name, value in given.items()}
     return before if given == HIDDEN and isinstance(before, str) else given

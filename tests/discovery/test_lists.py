@@ -148,7 +148,7 @@ async def test_an_answer_that_is_no_list_is_refused(
 
 async def test_a_server_that_is_away_is_a_trouble_with_its_reason(server: ListServer) -> None:
     server.stop()
-    with pytest.raises(ListUnusable, match=f"cannot ask {server.url}: .*[Cc]onnect"):
+    with pytest.raises(ListUnusable, match=f"cannot fetch {server.url}: .*[Cc]onnect"):
         await read_list(TargetList(url=server.url))
 
 

@@ -262,7 +262,7 @@ async def test_delete_and_make_again(world: World, client: Client) -> None:
         ("PUT monitors/n", {"type": "TCP", "targets": ["169.254.1.1:1"]}, (400, "link-local")),
         ("PUT pools/n", {"backends": ["[fe80::1]:1", "h:1"]}, (400, "link-local")),
         ("PATCH monitors/a", {"port": None, "nonsense": 1}, (400, "unknown key")),
-        ("PATCH monitors/a", {"name": "b"}, (409, "another monitor of this name")),
+        ("PATCH monitors/a", {"name": "b"}, (409, "another monitor with this name")),
         ("PATCH monitors/a", {"pool": None}, (400, "exactly one of")),
         ("PATCH monitors/gone", {}, (404, "there is no monitor")),
         ("PATCH pools/web", {"name": "other"}, (400, "cannot be changed")),
@@ -377,9 +377,9 @@ async def test_secrets_of_edits_are_not_shown(world: World, client: Client) -> N
 async def test_only_what_there_is_now_can_be_edited(world: World) -> None:
     old = world.store.monitors["a"]
     await world.editing.change_monitor(old, {"rise": 5})
-    with pytest.raises(Conflict, match="has changed meanwhile"):
+    with pytest.raises(Conflict, match="was changed by another edit"):
         await world.editing.change_monitor(old, {"rise": 6})
-    with pytest.raises(Conflict, match="has changed meanwhile"):
+    with pytest.raises(Conflict, match="was changed by another edit"):
         await world.editing.delete_monitor(old)
     await world.editing.delete_monitor(world.store.monitors["a"])
     await world.editing.delete_pool(world.store.pools["web"])

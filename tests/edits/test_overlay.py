@@ -273,12 +273,14 @@ def test_the_api_names_nothing_that_is_read_on_this_machine(
         created_monitor({"name": "n", "pool": "web", **content}, file.defaults)
     assert [dotted(complaint.path) for complaint in caught.value.complaints] == paths
     for complaint in caught.value.complaints:
-        assert complaint.message.endswith("the API may not name what is read on this machine")
+        assert complaint.message.endswith(
+            "not allowed over the API: it would be read on prober's host"
+        )
 
 
 def test_a_list_of_targets_is_read_on_this_machine_as_well(file: Config) -> None:
     content = {"name": "n", "type": "TCP", "targets_from": {"file": "list.json"}}
-    with pytest.raises(Rejected, match="may not name what is read"):
+    with pytest.raises(Rejected, match="not allowed over the API"):
         created_monitor(content, file.defaults)
 
 
@@ -296,7 +298,7 @@ def test_files_that_the_file_names_may_stay(file: Config) -> None:
     assert after.tls
     assert (after.tls.ca_file, after.tls.min_version) == ("ca.pem", "1.3")
     other = overlay(file, [patch(file, "b", tls={**tls, "ca_file": "/etc/passwd"})])
-    assert "may not name what is read" in idle(other)["b"]
+    assert "not allowed over the API" in idle(other)["b"]
 
 
 def test_a_created_pool_is_wholly_guarded() -> None:
@@ -321,8 +323,8 @@ def test_secrets_of_an_edit_are_masked_as_they_are_in_its_monitor() -> None:
     ("old", "new", "why"),
     [
         ("pool: web, interval: 10s", "pool: web, interval: 11s", "its definition in the file has"),
-        ("- {name: a, type: TCP, pool: web, interval: 10s}\n", "", "does not define it any more"),
-        ("name: a, type", "name: renamed, type", "does not define it any more"),
+        ("- {name: a, type: TCP, pool: web, interval: 10s}\n", "", "no longer defines it"),
+        ("name: a, type", "name: renamed, type", "no longer defines it"),
     ],
 )
 def test_the_file_wins_where_its_own_definition_changes(
@@ -368,7 +370,7 @@ def test_an_edit_stands_whatever_else_changes(read: Read, file: Config, old: str
 )
 def test_the_file_wins_where_it_begins_to_define_what_was_made(file: Config, edit: Edit) -> None:
     result = overlay(file, [edit])
-    assert [each.why for each in result.superseded] == ["the file defines it now"]
+    assert [each.why for each in result.superseded] == ["the file now defines it"]
     assert result.config.model == file.model
 
 
@@ -379,7 +381,7 @@ def test_the_file_wins_a_name_that_an_edit_gave_to_another_monitor(
     assert monitor_of(edited(file, rename), "d").id == monitor_of(file, "a").id
     later = read_file(read, "name: c", "name: d")
     (lost,) = overlay(later, [rename]).superseded
-    assert "another monitor of this name" in lost.why
+    assert "another monitor with this name" in lost.why
 
 
 # What cannot be for the moment
