@@ -162,6 +162,9 @@ class Prober:
             if what == "recovered":
                 log.info("state_recovered", detail=detail)
                 return
+            if what == "open_to_others":
+                log.warning("state_directory_open", detail=detail)
+                return
             self.vitals.state_errors[what] += 1
             log.warning("state_error", reason=what, detail=detail)
 

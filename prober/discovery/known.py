@@ -13,6 +13,7 @@ from prober.config.reader import Config
 from prober.config.targets import parse_targets, write_targets
 from prober.model.monitor import Model, TargetList
 from prober.model.pool import Backend
+from prober.state.directory import open_own
 
 SAVED = "target_lists.json"
 """The file in the state directory with the lists from URLs, for a start without their server."""
@@ -25,6 +26,7 @@ class Listed(NamedTuple):
     print: str
 
 
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 Known = Mapping[TargetList, Listed]
 
 
@@ -62,7 +64,9 @@ def with_lists(config: Config, known: Known) -> Config:
 def restore(directory: str, wanted: Iterable[TargetList]) -> dict[TargetList, Listed]:
     """Return the saved contents of these lists; raise OSError or ValueError if unreadable."""
     try:
-        saved = dict(json.loads((Path(directory) / SAVED).read_text(encoding="utf-8")))
+        descriptor = open_own(Path(directory) / SAVED, os.O_RDONLY)
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            saved = dict(json.load(file))
         return {
             each: parse(json.dumps(saved[each.url]), SAVED) for each in wanted if each.url in saved
         }
@@ -76,12 +80,9 @@ def save(directory: str, known: Known) -> None:
     """Save the lists from URLs in a directory, all or none. Raise OSError."""
     lists = {each.url: write_targets(listed.backends) for each, listed in known.items() if each.url}
     draft = Path(directory) / f"{SAVED}.new"
-    with open(draft, "w", encoding="utf-8", opener=_for_us_alone) as file:
+    draft.unlink(missing_ok=True)  # of a save that did not come to its end
+    with os.fdopen(open_own(draft, _ANEW), "w", encoding="utf-8") as file:
         json.dump(lists, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(Path(directory) / SAVED)
-
-
-def _for_us_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

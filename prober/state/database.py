@@ -14,6 +14,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from prober.state.directory import check_own, claim_directory, open_own
+
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Chore = Callable[[sqlite3.Connection], Iterator[None]]
@@ -201,10 +203,10 @@ class Database:
 
     def _take_directory(self) -> int:
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            claim_directory(self._directory, lambda what: self._report("open_to_others", what))
+            lock = open_own(self._directory / "lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise StateUnusableError(f"{self._directory}: {error.strerror}") from None
+            raise self._unusable(error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -212,9 +214,15 @@ class Database:
             raise StateUnusableError(f"{self._directory}: in use by another prober") from None
         return lock
 
+    def _unusable(self, error: OSError) -> StateUnusableError:
+        return StateUnusableError(f"{self._directory}: {error.strerror or error}")
+
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
+        except OSError as error:
+            os.close(self._lock)
+            raise self._unusable(error) from None
         except sqlite3.OperationalError as error:
             os.close(self._lock)
             raise StateUnusableError(f"{self._path}: {error}") from None
@@ -223,7 +231,9 @@ class Database:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for suffix in ("-wal", "-shm", "-journal"):
+            check_own(Path(f"{self._path}{suffix}"))
+        os.close(open_own(self._path, os.O_RDWR | os.O_CREAT))
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=1
         )

@@ -1,0 +1,70 @@
+"""The state directory belongs to prober alone: what others may have put there is not followed.
+
+Whoever can write there can choose what is probed after a restart, or have prober write to another
+file by way of a link.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hold us up
+
+
+class PlantedFileError(OSError):
+    """A file of the state that is a link, has further names, or is somebody else's."""
+
+
+def claim_directory(directory: Path, warn: Callable[[str], None]) -> None:
+    """Make a directory that only prober can write to, or close one that others can; raise OSError.
+
+    `warn` is told what was closed, and what could not be.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    ours, is_open = found.st_uid == os.geteuid(), bool(mode & _OTHERS)
+    if ours and is_open:
+        try:
+            directory.chmod(mode & ~_OTHERS)
+        except OSError as error:
+            warn(f"{directory} is writable by others (mode {mode:04o}): {error.strerror}")
+        else:
+            warn(f"{directory} was writable by others (mode {mode:04o}); now it is not")
+    elif not ours and mode & stat.S_IWOTH:
+        owner = f"belongs to uid {found.st_uid}"
+        warn(f"{directory} {owner} and is writable by everybody (mode {mode:04o}); close it")
+    elif not ours and found.st_uid != 0:
+        warn(f"{directory} belongs to uid {found.st_uid}, who can change the state")
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of the state and return its descriptor; raise OSError."""
+    descriptor = os.open(path, flags | _OPEN_FLAGS, 0o600)
+    try:
+        _check(path, os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_own(path: Path) -> None:
+    """Raise OSError if there is such a file and it is not prober's own."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    _check(path, found)
+
+
+def _check(path: Path, found: os.stat_result) -> None:
+    owners = (os.geteuid(), 0, path.parent.stat().st_uid)
+    if not stat.S_ISREG(found.st_mode):
+        raise PlantedFileError(f"{path.name} is not an ordinary file")
+    if found.st_nlink > 1:
+        raise PlantedFileError(f"{path.name} has further names (hard links)")
+    if found.st_uid not in owners:
+        raise PlantedFileError(f"{path.name} belongs to uid {found.st_uid}")
