@@ -91,6 +91,13 @@ class Daemon:
                 return line
         raise AssertionError(f"the log ended without {event} {facts}: {self.lines[-5:]}")
 
+    def wait_for_any(self, event: str, **facts: object) -> Line:
+        """Return a line of this event with these facts, also one that has been read before."""
+        for line in self.lines:
+            if line["event"] == event and facts.items() <= line.items():
+                return line
+        return self.wait_for(event, **facts)
+
     def rest(self) -> list[Line]:
         """Read the log to its end and return what came."""
         seen = len(self.lines)

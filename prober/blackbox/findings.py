@@ -91,9 +91,10 @@ class Findings:
         sent = [found for each in session.sent if (found := read_certificate(each))]
         trusted = [found for each in session.trusted if (found := read_certificate(each))]
         self.set("probe_tls_version_info", 1, version=_VERSIONS.get(session.version, "unknown"))
+        if session.chain_not_after is not None:
+            self.set("probe_ssl_earliest_cert_expiry", session.chain_not_after)
         if not sent:
             return
-        self.set("probe_ssl_earliest_cert_expiry", min(each.not_after for each in sent))
         if chain_expiry:
             expiry = min((each.not_after for each in trusted), default=_NO_TIME)
             self.set("probe_ssl_last_chain_expiry_timestamp_seconds", expiry)

@@ -7,12 +7,11 @@ from prober.config.blackbox.modules import GrpcModule, TcpModule
 from prober.model.option import Rejected
 from prober.model.pool import parse_target
 from prober.model.probe import Target
-from prober.model.status import Outcome, Reason, Result
-from prober.probes.grpc import GRPC_SERVING_STATUS, GRPC_STATUS_CODE, GrpcProbe
+from prober.model.status import Outcome, Result
+from prober.probes.grpc import GRPC_SERVING_STATUS, GRPC_STATUS_CODE, GrpcProbe, code_of_client
 from prober.probes.tls import handshake
 
 SERVING_STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
-_DEADLINE_EXCEEDED, _UNAVAILABLE = 4, 14  # the codes that a gRPC client gives by itself
 
 
 async def probe_tcp(
@@ -68,8 +67,8 @@ async def probe_grpc(runner: ModuleRunner, module: GrpcModule, target: str) -> b
         findings.set("probe_grpc_ssl", 1)
         findings.saw_tls(run.session, chain_expiry=False)
     facts = run.outcome.facts or {}
-    by_client = _DEADLINE_EXCEEDED if run.outcome.reason is Reason.TIMEOUT else _UNAVAILABLE
-    findings.set("probe_grpc_status_code", float(facts.get(GRPC_STATUS_CODE.name, by_client)))
+    code = facts.get(GRPC_STATUS_CODE.name, code_of_client(run.outcome))
+    findings.set("probe_grpc_status_code", float(code))
     for status in SERVING_STATUSES:
         is_it = facts.get(GRPC_SERVING_STATUS.name) == status
         findings.set("probe_grpc_healthcheck_response", is_it, serving_status=status)

@@ -48,12 +48,12 @@ def _gauges() -> Table:
 
 def _meaning(gauge: Gauge, fact: Fact) -> str:
     """Return what a gauge shows, of which types, and what without the fact."""
-    without: dict[float, list[str]] = {}
+    without: dict[str, list[str]] = {}
     for name, cls in PROBE_TYPES.items():
         for each in cls.facts:
             if each.gauge == gauge and each.gauge_if_absent is not None:
-                without.setdefault(each.gauge_if_absent, []).append(name)
-    absent = (f"; {value:g} without one ({_listed(names)})" for value, names in without.items())
+                without.setdefault(each.gauge_if_absent.doc, []).append(name)
+    absent = (f"; {words} without one ({_listed(names)})" for words, names in without.items())
     unit = ", in unix time" if fact.kind.schema.get("format") == "date-time" else ""
     return f"{fact.doc}{unit} ({_listed(_types_with(fact))}){''.join(absent)}"
 

@@ -14,6 +14,9 @@ READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: its type, a version, its length in two bytes
 _LONGEST_ALERT = 2 + 1 + 16  # bytes: its level and what it says, its type, the tag of the cipher
 _REMEMBERED_CERTIFICATES = 4096
+_LONGEST_CHAIN = 32  # certificates that are looked at, as it takes 15 us to read one
+_IS_SHOWN = hasattr(ssl.SSLObject, "get_unverified_chain")
+_DER = 2  # ssl._ssl.ENCODING_DER
 
 
 def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":
@@ -161,27 +164,41 @@ class TlsStream:
 
     def session(self, expiries: dict[bytes, float | None], *, chain: bool = False) -> TlsSession:
         """Return what the handshake ended with; `expiries` remembers certificates seen before."""
-        certificate = self._object.getpeercert(binary_form=True) or b""
-        if certificate not in expiries:
-            if len(expiries) >= _REMEMBERED_CERTIFICATES:
-                expiries.clear()
-            expiries[certificate] = not_after(certificate)
-        version = self._object.version() or "TLS"
-        session = TlsSession(version, self._object.selected_alpn_protocol(), expiries[certificate])
-        if not chain:
+        sent = _sent(self._object)
+        if len(expiries) > _REMEMBERED_CERTIFICATES:
+            expiries.clear()
+        earliest = None
+        for certificate in sent:
+            if certificate not in expiries:
+                expiries[certificate] = not_after(certificate)
+            end = expiries[certificate]
+            if end is not None and (earliest is None or end < earliest):
+                earliest = end
+        session = TlsSession(
+            self._object.version() or "TLS",
+            self._object.selected_alpn_protocol(),
+            expiries[sent[0]] if sent else None,
+            earliest,
+            sent,
+        )
+        if not chain or self._object.context.verify_mode is ssl.CERT_NONE:
             return session
-        sent = _certificates(self._object, "get_unverified_chain") or (certificate,)
-        if self._object.context.verify_mode is ssl.CERT_NONE:
-            return session._replace(sent=sent)
-        trusted = _certificates(self._object, "get_verified_chain")
-        return session._replace(sent=sent, trusted=trusted)
+        return session._replace(trusted=_certificates(self._object, "get_verified_chain"))
+
+
+def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:
+    """Return the certificates that the server showed, the leaf first; a very long chain cut off."""
+    sent = _certificates(connection, "get_unverified_chain")
+    if not sent:  # a Python that does not show them
+        leaf = connection.getpeercert(binary_form=True)
+        return (leaf,) if leaf else ()
+    return sent
 
 
 def _certificates(connection: ssl.SSLObject, method: str) -> tuple[bytes, ...]:
     """Return a chain of certificates, which Python shows openly only from 3.13 on."""
-    if hasattr(connection, method):
-        return tuple(getattr(connection, method)())
+    if _IS_SHOWN:
+        return tuple(getattr(connection, method)()[:_LONGEST_CHAIN])
     hidden = getattr(getattr(connection, "_sslobj", None), method, None)
     found = hidden() if hidden else None
-    encoding = 2  # ssl._ssl.ENCODING_DER
-    return tuple(each.public_bytes(encoding) for each in found or ())
+    return tuple([each.public_bytes(_DER) for each in found[:_LONGEST_CHAIN]] if found else ())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from prober.model.status import FactValue
+from prober.model.status import FactValue, Outcome
 from prober.model.wording import END_OF_TIME, time_text
 
 
@@ -50,6 +50,13 @@ class Gauge(NamedTuple):
     help: str
 
 
+class IfAbsent(NamedTuple):
+    """What a gauge shows for a conclusive result without its fact: the value, and its words."""
+
+    value: Callable[[Outcome], float]
+    doc: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One thing that a probe type learns.
@@ -63,7 +70,7 @@ class Fact:
         remembered: Whether the last results of a check keep it. They keep one fact each, and at
             most VALUES different values of it, so it is for codes and the like.
         gauge: The metric that shows it, if there is one.
-        gauge_if_absent: What the gauge shows for a conclusive result without this fact, instead of
+        gauge_if_absent: What the gauge shows for a conclusive result without this fact, if not
             nothing.
         expected_by: The option that says which values are good, if there is one.
     """
@@ -74,7 +81,7 @@ class Fact:
     said: str = ""
     remembered: bool = False
     gauge: Gauge | None = None
-    gauge_if_absent: float | None = None
+    gauge_if_absent: IfAbsent | None = None
     expected_by: str = ""
 
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from prober.model.probe import certificate_end
+from prober.model.probe import certificate_end, is_of_chain
 from prober.model.status import Outcome, Reason, Result, Status
 
 DEGRADED = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
@@ -76,7 +76,7 @@ def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | Non
     Args:
         outcome: What the probe found; anything but a plain good result is returned as it is.
         slow: Seconds that a good probe may take, or None.
-        expires_within: Seconds that the certificate must still be valid, or None.
+        expires_within: Seconds that all certificates shown must still be valid, or None.
     """
     if outcome.reason is not Reason.OK:
         return outcome
@@ -85,7 +85,8 @@ def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | Non
         if left < expires_within:
             days = abs(left) / 86400
             when = f"expires in {days:.1f} days" if left >= 0 else f"expired {days:.1f} days ago"
-            detail = f"{outcome.detail}; certificate {when}"
+            which = "a certificate of its chain" if is_of_chain(outcome.facts) else "certificate"
+            detail = f"{outcome.detail}; {which} {when}"
             return outcome._replace(reason=Reason.EXPIRES_SOON, detail=detail)
     if slow is not None and outcome.seconds > slow:
         detail = f"{outcome.detail}; took {outcome.seconds:.3f} s, {slow:g} s allowed"

@@ -56,15 +56,17 @@ class StartTls(NamedTuple):
 
 
 class TlsSession(NamedTuple):
-    """What a handshake ended with; `not_after` of the leaf in unix seconds, if it can be read.
+    """What a handshake ended with.
 
-    If the chain was asked for: `sent` are the certificates that the server showed, `trusted` those
-    up to an authority, empty if they were not verified. All in DER, the leaf first.
+    `not_after` is the end of the leaf in unix seconds, `chain_not_after` the earliest end of all
+    certificates that the server showed, None if it cannot be read. These are `sent`, in DER, the
+    leaf first. `trusted` are those up to an authority, if they were verified and asked for.
     """
 
     version: str
     alpn: str | None
     not_after: float | None
+    chain_not_after: float | None = None
     sent: tuple[bytes, ...] = ()
     trusted: tuple[bytes, ...] = ()
 
@@ -73,6 +75,8 @@ class TlsSession(NamedTuple):
         facts: dict[str, FactValue] = {"tls_version": self.version}
         if self.not_after is not None:
             facts["tls_not_after"] = self.not_after
+        if self.chain_not_after is not None:
+            facts["tls_chain_not_after"] = self.chain_not_after
         return facts
 
 
@@ -80,19 +84,33 @@ TLS_VERSION = Fact(name="tls_version", kind=TEXT, doc="TLS version of the connec
 TLS_NOT_AFTER = Fact(
     name="tls_not_after",
     kind=TIME,
-    doc="when the certificate expires",
+    doc="when the target's own certificate expires",
+)
+TLS_CHAIN_NOT_AFTER = Fact(
+    name="tls_chain_not_after",
+    kind=TIME,
+    doc="when the first of the certificates expires that the target showed",
     gauge=Gauge("probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime"),
 )
-TLS_FACTS = (TLS_VERSION, TLS_NOT_AFTER)
+TLS_FACTS = (TLS_VERSION, TLS_NOT_AFTER, TLS_CHAIN_NOT_AFTER)
 """What every probe that speaks TLS learns: the engine adds it to the verdict."""
 
 _NOT_AFTER: Final = TLS_NOT_AFTER.name
+_CHAIN_NOT_AFTER: Final = TLS_CHAIN_NOT_AFTER.name
 
 
 def certificate_end(facts: Mapping[str, FactValue] | None) -> float | None:
-    """Return the unix time at which the certificate of a result expires, if one was read."""
-    end = facts.get(_NOT_AFTER) if facts else None
+    """Return the unix time at which the first certificate of a result expires, if one was read."""
+    if not facts:
+        return None
+    end = facts.get(_CHAIN_NOT_AFTER, facts.get(_NOT_AFTER))
     return end if isinstance(end, int | float) else None
+
+
+def is_of_chain(facts: Mapping[str, FactValue] | None) -> bool:
+    """Return whether another certificate of the chain expires before that of the target."""
+    end, leaf = certificate_end(facts), facts.get(_NOT_AFTER) if facts else None
+    return end is not None and isinstance(leaf, int | float) and end < leaf
 
 
 class Trouble(Exception):  # noqa: N818  (not an error of ours: what happened to the target)

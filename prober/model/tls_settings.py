@@ -49,7 +49,7 @@ class TlsSettings:
     expires_within: float | None = option(
         duration(1, 3650 * _DAY),
         default=None,
-        doc="WARNING when the certificate expires within this time",
+        doc="WARNING when a certificate of the chain shown expires within this time",
     )
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from prober import __version__
-from prober.model.fact import INTEGER, TEXT, Fact, Gauge
+from prober.model.fact import INTEGER, TEXT, Fact, Gauge, IfAbsent
 from prober.model.kinds import Codes, codes, matching, text
 from prober.model.option import option
 from prober.model.probe import (
@@ -23,7 +23,7 @@ from prober.model.probe import (
     Target,
     Trouble,
 )
-from prober.model.status import FactValue, Reason, Verdict
+from prober.model.status import FactValue, Outcome, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HTTP_STATUS_CODE
 from prober.probes.tls import TLS, handshake
@@ -46,6 +46,21 @@ GRPC_SERVING_STATUS = Fact(
     doc="what the health service answers, such as `SERVING`",
     said="gRPC {}",
 )
+_DEADLINE_EXCEEDED, _UNAVAILABLE, _UNKNOWN = 4, 14, 2
+_OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, **dict.fromkeys((429, 502, 503, 504), _UNAVAILABLE)}
+
+
+def code_of_client(outcome: Outcome) -> int:
+    """Return the code that a gRPC client gives by itself where the call got none.
+
+    Sources: grpc/doc/statuscodes.md; grpc/doc/http-grpc-status-mapping.md.
+    """
+    if outcome.reason is Reason.TIMEOUT:
+        return _DEADLINE_EXCEEDED
+    status = (outcome.facts or {}).get(HTTP_STATUS_CODE.name)
+    return _UNAVAILABLE if status is None else _OF_HTTP.get(int(status), _UNKNOWN)
+
+
 GRPC_STATUS_CODE = Fact(
     name="grpc_status_code",
     kind=INTEGER,
@@ -53,6 +68,10 @@ GRPC_STATUS_CODE = Fact(
     said="gRPC code {}",
     remembered=True,
     gauge=Gauge("probe_grpc_status_code", "Response gRPC status code"),
+    gauge_if_absent=IfAbsent(
+        lambda outcome: float(code_of_client(outcome)),
+        "a gRPC client's own, such as 4 or 14,",
+    ),
     expected_by="expected_codes",
 )
 _NO_GRPC = replace(HTTP_STATUS_CODE, gauge_if_absent=None)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import ClassVar
 
 from prober import __version__
-from prober.model.fact import INTEGER, Fact, Gauge
+from prober.model.fact import INTEGER, Fact, Gauge, IfAbsent
 from prober.model.kinds import (
     SECRET,
     Codes,
@@ -140,7 +140,7 @@ HTTP_STATUS_CODE = Fact(
     said="HTTP {}",
     remembered=True,
     gauge=Gauge("probe_http_status_code", "Response HTTP status code"),
-    gauge_if_absent=0.0,  # as blackbox_exporter's
+    gauge_if_absent=IfAbsent(lambda _: 0.0, "0"),  # as blackbox_exporter's
     expected_by="expected_codes",
 )
 

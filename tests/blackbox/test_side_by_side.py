@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
@@ -112,6 +113,7 @@ def modules(folder: str) -> dict[str, object]:
         "grpc": {"prober": "grpc", "timeout": "30s", "grpc": IP4},
         "grpc_down": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "down"}},
         "grpc_unknown": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "nix"}},
+        "grpc_quick": {"prober": "grpc", **QUICK, "grpc": IP4},
         "grpc_tls": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "tls": True, **blind}},
     }
 
@@ -142,6 +144,7 @@ trusting https://{https}/ok          trusting https://localhost:{https_port}/ok
 trusting https://{misnamed}/ok       trusting https://{nameless}/ok   blind https://{nameless}/ok
 named https://{misnamed}/ok          tls13 https://{tls12}/ok         tls13 https://{https}/ok
 tls12 https://{tls12}/ok             tls12 https://{https}/ok
+blind https://{short}/ok             tcp_tls {short}
 blind https://{tls12}/ok             blind http://{https}/ok          blind https://{http}/ok
 blind https://{https}/redirect       http10 {http}/unmeasured         http10 {http}/ok
 http11 {http}/ok                     http11 {http}/unmeasured
@@ -258,6 +261,7 @@ def targets(folder: Path, stack: ExitStack) -> dict[str, str]:
         "misnamed": misnamed,
         "nameless": nameless(folder),
         "tls12": old,
+        "short": ending_early(leaf, authority, folder),
     }
     found = {name: stack.enter_context(site(context)) for name, context in sites.items()}
     found |= {"grpc": ports["clear"], "grpc_tls": ports["tls"], "bare": ports["bare"]}
@@ -265,6 +269,18 @@ def targets(folder: Path, stack: ExitStack) -> dict[str, str]:
     found |= {name: stack.enter_context(listener(serve=script)) for name, script in talkers.items()}
     places = {name: f"127.0.0.1:{port}" for name, port in found.items()}
     return {**places, **{f"{name}_port": str(port) for name, port in found.items()}}
+
+
+def ending_early(leaf: trustme.LeafCert, authority: trustme.CA, folder: Path) -> ssl.SSLContext:
+    """Return the context of a server that shows a second certificate, which ends tomorrow."""
+    tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    other = authority.issue_cert("other", not_after=tomorrow)
+    file = folder / "short.pem"
+    shown = leaf.cert_chain_pems[0].bytes() + other.cert_chain_pems[0].bytes()
+    file.write_bytes(leaf.private_key_pem.bytes() + shown)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
 
 
 def nameless(folder: Path) -> ssl.SSLContext:
@@ -318,3 +334,67 @@ def test_help_texts_and_types_are_the_same(both: Both) -> None:
         return {line for line in text.splitlines() if line.startswith("#")}
 
     assert heads(both.prober.url) == heads(both.exporter)
+
+
+VERIFIED = {"verify": True, "ca_file": "ca.pem"}
+MONITORS: list[tuple[str, str, dict[str, object], str, str]] = [
+    ("HTTP", "{http}", {"url_path": "/ok"}, "http_2xx", "{http}/ok"),
+    ("HTTP", "{http}", {"url_path": "/missing"}, "http_2xx", "{http}/missing"),
+    ("HTTP", "{silent}", {"timeout": "1s"}, "quick", "{silent}"),
+    ("HTTP", "127.0.0.1:1", {}, "http_2xx", "http://127.0.0.1:1/"),
+    ("HTTPS", "{https}", {"url_path": "/ok"}, "blind", "https://{https}/ok"),
+    ("HTTPS", "{https}", {"url_path": "/missing"}, "blind", "https://{https}/missing"),
+    ("HTTPS", "{short}", {"url_path": "/ok"}, "blind", "https://{short}/ok"),
+    ("HTTPS", "{misnamed}", {"tls": VERIFIED}, "trusting", "https://{misnamed}/ok"),
+    ("HTTPS", "{http}", {}, "blind", "https://{http}/ok"),
+    ("TLS", "{https}", {}, "tcp_tls", "{https}"),
+    ("TLS", "{short}", {}, "tcp_tls", "{short}"),
+    ("TLS", "{misnamed}", {"tls": VERIFIED}, "tcp_trusting", "{misnamed}"),
+    ("TCP", "{http}", {}, "tcp_connect", "{http}"),
+    ("TCP", "127.0.0.1:1", {}, "tcp_connect", "127.0.0.1:1"),
+    ("GRPC", "{grpc}", {}, "grpc", "{grpc}"),
+    ("GRPC", "{grpc}", {"service": "down"}, "grpc_down", "{grpc}"),
+    ("GRPC", "{grpc}", {"service": "nix"}, "grpc_unknown", "{grpc}"),
+    ("GRPC", "{bare}", {}, "grpc", "{bare}"),
+    ("GRPC", "{grpc_tls}", {"tls": {}}, "grpc_tls", "{grpc_tls}"),
+    ("GRPC", "127.0.0.1:1", {}, "grpc", "127.0.0.1:1"),
+    ("GRPC", "{silent}", {"timeout": "1s"}, "grpc_quick", "{silent}"),
+    ("GRPC", "{http}", {}, "grpc", "{http}"),
+]
+"""Types, targets and options of monitors, and the modules and targets that ask the same."""
+SHARED = (
+    "probe_success",
+    "probe_http_status_code",
+    "probe_grpc_status_code",
+    "probe_ssl_earliest_cert_expiry",
+)
+
+
+def test_a_metric_of_a_monitor_means_what_it_means_to_the_exporter(
+    both: Both, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_bytes((folder / "ca.pem").read_bytes())
+    monitors: list[dict[str, object]] = [
+        {
+            "name": f"m{number}",
+            "type": kind,
+            "targets": [target.format(**both.places)],
+            "timeout": "5s",
+            "interval": "1s",
+            **options,
+        }
+        for number, (kind, target, options, *_) in enumerate(MONITORS)
+    ]
+    with daemon({"monitors": monitors}, tmp_path, "--log-level", "debug") as running:
+        for each in monitors:
+            running.wait_for_any("probed", monitor=each["name"])
+        text = running.get("/metrics")[1]
+    found = re.findall(r'^(probe_\w+)\{.*monitor="(m\d+)".*\} (\S+)$', text, re.MULTILINE)
+    samples = {(name, monitor): float(value) for name, monitor, value in found}
+    for number, (kind, _, options, module, target) in enumerate(MONITORS):
+        exporter, _ = both.ask(module, target)
+        for name in SHARED:
+            if name == SHARED[-1] and kind == "GRPC" and "tls" not in options:
+                continue  # the exporter says 0 where no TLS is spoken, as if one had expired
+            own = samples.get((name, f"m{number}"))
+            assert (None if own is None else str(own)) == exporter.get(name), (target, name)

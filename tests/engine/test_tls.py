@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from prober.engine.tls_contexts import TlsContexts, vet
+from prober.engine import handshake as handshakes
+from prober.engine.handshake import TlsStream
+from prober.engine.tls_contexts import TlsContexts, make_context, vet
 from prober.model.monitor import Monitor
 from prober.model.probe import Probe, Send, StartTls, Steps
 from prober.model.status import Reason, Result, Verdict
@@ -95,6 +97,62 @@ async def test_a_certificate_is_verified_if_that_is_wanted(
         assert found.result is Result.OK
         assert found.facts is not None
         assert found.facts["tls_not_after"] == moments[given["not_after"]].timestamp()
+
+
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+async def test_the_earliest_end_is_that_of_all_certificates_that_are_shown(
+    *,
+    serve: Serve,
+    certificates: Certificates,
+    moments: dict[str, datetime],
+    tmp_path: Path,
+    tls: str,
+) -> None:
+    """Whether or not they vouch for each other, as that is how blackbox_exporter has it."""
+    leaf = certificates.issue("localhost", not_after=moments["in a month"])
+    context = certificates.server(leaf, tls=tls)
+    file = tmp_path / "chain.pem"
+    shown = [leaf, certificates.issue("b", not_after=moments["tomorrow"]), certificates.issue("c")]
+    pems = b"".join(each.cert_chain_pems[0].bytes() for each in shown)
+    file.write_bytes(leaf.private_key_pem.bytes() + pems)
+    context.load_cert_chain(file)
+    port = serve(over_tls(context, OK))
+    for probe in (TlsProbe(), HttpsProbe()):
+        found = await find(probe, port)
+        assert found.facts is not None
+        assert found.facts["tls_not_after"] == moments["in a month"].timestamp()
+        assert found.facts["tls_chain_not_after"] == moments["tomorrow"].timestamp()
+
+
+@pytest.mark.parametrize("openly", [True, False])
+def test_a_python_that_shows_no_chain_tells_the_leaf_alone(
+    monkeypatch: pytest.MonkeyPatch, certificates: Certificates, *, openly: bool
+) -> None:
+    stream = TlsStream(make_context(TlsSettings()), "localhost")
+    leaf = ssl.PEM_cert_to_DER_cert(certificates.issue("a").cert_chain_pems[0].bytes().decode())
+
+    class Connection:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+        def getpeercert(self, *, binary_form: bool) -> bytes:
+            assert binary_form
+            return leaf
+
+        def get_unverified_chain(self) -> list[bytes]:
+            return [leaf] * 99
+
+        def version(self) -> str:
+            return "TLSv1.3"
+
+        def selected_alpn_protocol(self) -> None:
+            return None
+
+    monkeypatch.setattr(handshakes, "_IS_SHOWN", openly)
+    monkeypatch.setattr(stream, "_object", Connection())
+    session = stream.session({})
+    assert set(session.sent) == {leaf}
+    assert len(session.sent) == (32 if openly else 1)
+    assert session.not_after == session.chain_not_after is not None
 
 
 async def test_an_unknown_authority_is_not_trusted(

@@ -180,8 +180,14 @@ DAY = 86400.0
 NOW = 1_800_000_000.0
 
 
-def outcome(reason: Reason = Reason.OK, seconds: float = 0.5, not_after: object = None) -> Outcome:
-    facts = {"tls_not_after": not_after} if isinstance(not_after, float | int | str) else None
+def outcome(
+    reason: Reason = Reason.OK,
+    seconds: float = 0.5,
+    not_after: float | str | None = None,
+    of_chain: float | None = None,
+) -> Outcome:
+    facts = {} if not_after is None else {"tls_not_after": not_after}
+    facts |= {} if of_chain is None else {"tls_chain_not_after": of_chain}
     return Outcome(reason, "fine", facts, NOW, seconds)
 
 
@@ -221,6 +227,21 @@ def outcome(reason: Reason = Reason.OK, seconds: float = 0.5, not_after: object 
             Reason.SLOW,
             "fine; took 0.500 s, 0.1 s allowed",
         ),
+        (
+            outcome(not_after=NOW + 90 * DAY, of_chain=NOW + 2 * DAY),
+            None,
+            14 * DAY,
+            Reason.EXPIRES_SOON,
+            "fine; a certificate of its chain expires in 2.0 days",
+        ),
+        (
+            outcome(not_after=NOW + 2 * DAY, of_chain=NOW + 2 * DAY),
+            None,
+            14 * DAY,
+            Reason.EXPIRES_SOON,
+            "fine; certificate expires in 2.0 days",
+        ),
+        (outcome(of_chain=NOW + DAY), None, DAY, Reason.OK, "fine"),
         (outcome(not_after="soon"), None, DAY, Reason.OK, "fine"),
         (outcome(Reason.TIMEOUT, not_after=NOW), 0.1, DAY, Reason.TIMEOUT, "fine"),
         (outcome(Reason.SILENT), 0.1, None, Reason.SILENT, "fine"),

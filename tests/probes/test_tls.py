@@ -87,3 +87,8 @@ def test_only_the_tls_probe_waits_for_the_servers_consent() -> None:
 def test_a_session_says_what_it_knows() -> None:
     assert SESSION.facts() == {"tls_version": "TLSv1.3", "tls_not_after": 2_000_000_000.0}
     assert SESSION._replace(not_after=None).facts() == {"tls_version": "TLSv1.3"}
+    assert SESSION._replace(chain_not_after=1_900_000_000.0).facts() == {
+        "tls_version": "TLSv1.3",
+        "tls_not_after": 2_000_000_000.0,
+        "tls_chain_not_after": 1_900_000_000.0,
+    }

@@ -61,7 +61,9 @@ class _FactGauges:
         facts = outcome.facts or {}
         for fact in probe.facts:
             if fact.gauge:
-                value = facts.get(fact.name, fact.gauge_if_absent)
+                value = facts.get(fact.name)
+                if value is None and fact.gauge_if_absent:
+                    value = fact.gauge_if_absent.value(outcome)
                 if value is not None:
                     names, values = self._rows[fact.gauge]
                     names.append(labels)

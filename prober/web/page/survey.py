@@ -136,7 +136,7 @@ def latency_of(state: CheckState) -> Latency | None:
 
 
 def expiry_of(state: CheckState) -> float | None:
-    """Return the unix time at which the certificate of the last result expires."""
+    """Return the unix time at which the first certificate of the last result expires."""
     return certificate_end(state.last.facts) if state.last else None
 
 

@@ -18,7 +18,7 @@ from prometheus_client.utils import floatToGoString
 from prober.model.kinds import Frozen
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.model.status import Reason
+from prober.model.status import FactValue, Reason
 from prober.outputs.counters import OutputCounters
 from prober.state.vitals import ListHealth
 from prober.web.metrics.check_metrics import Metrics
@@ -76,6 +76,13 @@ CONTRACT = {
 }
 
 
+TLS: dict[str, FactValue] = {
+    "tls_version": "TLSv1.3",
+    "tls_not_after": 2e9,
+    "tls_chain_not_after": 1.9e9,
+}
+
+
 def busy(world: World) -> None:
     """Let the world have something of everything, in names and numbers of every sort."""
     world.configure(
@@ -88,7 +95,7 @@ def busy(world: World) -> None:
     world.record("web", ONE, times=3, facts={"http_status_code": 200}, phases=PHASES)
     world.record("web", TWO, Reason.TIMEOUT, times=3, phases=PHASES)
     world.record(HOSTILE, "[2001:db8::7]:80", Reason.NOT_SERVING, facts={"grpc_status_code": 0})
-    world.record("tls", ONE, facts={"tls_not_after": 1_900_000_000.0, "tls_version": "TLSv1.3"})
+    world.record("tls", ONE, facts=TLS)
     world.store.counters["web"].probes = 1_234_567
     world.vitals.saw_loop_lag(0.002)
     world.vitals.target_lists[HOSTILE] = ListHealth(ok=False, read_at=WALL)
