@@ -1,1 +1,1 @@
-"""`GET /probe`: probing on demand as a blackbox_exporter does, for Prometheus and for people."""
+"""`GET /probe`: probes on demand, compatible with blackbox_exporter."""

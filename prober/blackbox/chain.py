@@ -1,4 +1,4 @@
-"""What a certificate says of itself, in the words of Go's x509.
+"""The contents of a certificate, formatted as in Go's x509 package.
 
 Sources: RFC 5280, sections 4.1 and 4.2.1.6; RFC 2253, section 2.
 """
@@ -14,7 +14,7 @@ _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _DNS_NAME = 0x82
 _STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")  # X.680, section 41.4
-_ATTRIBUTES = {  # in the order in which Go writes them
+_ATTRIBUTES = {  # in Go's order
     bytes.fromhex("550405"): "SERIALNUMBER",
     bytes.fromhex("550403"): "CN",
     bytes.fromhex("550411"): "POSTALCODE",
@@ -28,7 +28,7 @@ _ATTRIBUTES = {  # in the order in which Go writes them
 
 
 class Certificate(NamedTuple):
-    """A certificate; `not_after` in unix seconds, names as Go writes them."""
+    """A certificate; `not_after` is in unix seconds, names are in Go's format."""
 
     fingerprint: str
     serial_number: str
@@ -40,7 +40,7 @@ class Certificate(NamedTuple):
 
 
 def read_certificate(der: bytes) -> Certificate | None:
-    """Read a certificate; None if that is not possible."""
+    """Read a certificate; return None if that is not possible."""
     try:
         return _read(der)
     except (IndexError, ValueError, UnicodeDecodeError):
@@ -85,7 +85,7 @@ def _alternative_names(
 
 
 def _written(name: memoryview) -> str:
-    """Write a distinguished name: known attributes in Go's order, the others behind them."""
+    """Return a distinguished name: known attributes in Go's order, then the others."""
     known: dict[bytes, list[str]] = {}
     others: list[str] = []
     for _, parts in read_values(name):
@@ -104,7 +104,7 @@ def _written(name: memoryview) -> str:
 
 
 def _as_der(text: str) -> bytes:
-    """Return a text as Go writes it anew: printable, or UTF-8; short, as names are."""
+    """Return a text as Go encodes it: printable, or UTF-8; names are short."""
     content = text.encode()
     tag = 0x13 if _PRINTABLE.fullmatch(text) else 0x0C
     size = len(content)

@@ -1,4 +1,4 @@
-"""The query_response of a TCP module, sans-IO: lines that are awaited, lines that are sent."""
+"""The query_response of a TCP module, sans-IO: lines to expect and lines to send."""
 
 import re
 from collections.abc import Generator
@@ -11,22 +11,22 @@ from prober.model.probe import RECEIVE, Receive, Send, StartTls, Steps, Trouble
 from prober.model.status import Reason, Verdict
 
 LINE_LIMIT = 65536
-"""Bytes of one line."""
+"""Maximum bytes of one line."""
 LINE_SECONDS = 0.1
-"""Time that a regular expression may take on one line."""
+"""Time limit for a regular expression on one line."""
 
 _VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
 
 @dataclass(slots=True)
 class Course:
-    """How a dialogue went; `by_pattern` tells that a pattern was not found."""
+    """How a dialogue went; `by_pattern` means that a pattern did not match."""
 
     by_pattern: bool = False
 
 
 def dialogue(module: TcpModule, start: StartTls, course: Course) -> Steps:
-    """Speak as the module says; `start` is the handshake, if there is one."""
+    """Run the dialogue of the module; `start` is the handshake, if any."""
     if module.tls:
         yield start
     lines = _Lines()
@@ -48,8 +48,8 @@ def dialogue(module: TcpModule, start: StartTls, course: Course) -> Steps:
 
 
 def _await(entry: QueryResponse, lines: "_Lines") -> Generator[Receive, bytes, Any]:
-    """Return the match of the first line that matches; None if the peer ends before."""
-    assert entry.expect is not None  # noqa: S101  (the caller looked)
+    """Return the match of the first line that matches; None if the peer ends first."""
+    assert entry.expect is not None  # noqa: S101  (the caller has checked)
     while (line := (yield from lines.next())) is not None:
         try:
             found = search(entry.expect, line, LINE_SECONDS)
@@ -62,18 +62,18 @@ def _await(entry: QueryResponse, lines: "_Lines") -> Generator[Receive, bytes, A
 
 
 class _Lines:
-    """Lines out of a stream, without their ends."""
+    """The lines of a stream, without their ends."""
 
     def __init__(self) -> None:
         self._pending = b""
         self._ended = False
 
     def next(self) -> Generator[Receive, bytes, str | None]:
-        """Return the next line, None after the last."""
+        """Return the next line, or None after the last."""
         searched = 0
         while (end := self._pending.find(b"\n", searched)) < 0 and not self._ended:
             if len(self._pending) >= LINE_LIMIT:
-                raise Trouble(Reason.BAD_RESPONSE, f"a line of more than {LINE_LIMIT} bytes")
+                raise Trouble(Reason.BAD_RESPONSE, f"line longer than {LINE_LIMIT} bytes")
             searched = len(self._pending)
             content = yield RECEIVE
             self._ended = not content
@@ -85,7 +85,7 @@ class _Lines:
 
 
 def expand(template: str, found: Any) -> str:
-    """Put the groups of a match into `$1`, `$name`, `${name}`; one that is not there is empty."""
+    """Insert the groups of a match for `$1`, `$name`, `${name}`; a missing group is empty."""
 
     def value(variable: re.Match[str]) -> str:
         if variable[1]:

@@ -1,4 +1,4 @@
-"""One HTTP request and its reply, sans-IO: what is sent, and what is kept of what comes back."""
+"""One HTTP request and its reply, sans-IO."""
 
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -9,7 +9,7 @@ from prober.probes.http import receive_body, receive_head
 from prober.protocols.http1 import body_of, read_fields
 
 BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of a body that are read, whatever the module says."""
+"""Maximum bytes of a body to read, whatever the module says."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
 _DONE = Verdict(Reason.OK, "replied")
@@ -17,9 +17,9 @@ _DONE = Verdict(Reason.OK, "replied")
 
 @dataclass(slots=True)
 class Reply:
-    """What has come of a reply; `status` is 0 as long as there is no head.
+    """A reply as far as it was received; `status` is 0 until the head is complete.
 
-    `content_length` is -1 where it is not announced. `was_cut` tells that the body is longer than
+    `content_length` is -1 if it is not announced. `was_cut` means that the body is longer than
     allowed, `is_whole` that all of it was read.
     """
 
@@ -37,12 +37,12 @@ class Reply:
 
     @property
     def location(self) -> str:
-        """Where it redirects to; empty if it does not."""
+        """The target of a redirect; empty if it is not one."""
         return next(iter(self.values("location")), "") if self.status in REDIRECTS else ""
 
     @property
     def last_modified(self) -> float | None:
-        """The header of that name in unix seconds, if it is there and can be read."""
+        """The Last-Modified header in unix seconds, if it is present and valid."""
         try:
             return parsedate_to_datetime(self.values("last-modified")[0]).timestamp()
         except (IndexError, ValueError, TypeError):
@@ -52,9 +52,9 @@ class Reply:
 def exchange(
     start: StartTls | None, request: bytes, reply: Reply, *, method: str, limit: int
 ) -> Steps:
-    """Send a request and fill in the reply, its body up to `limit` bytes.
+    """Send a request and fill in the reply, with up to `limit` bytes of its body.
 
-    The body of a reply that redirects is not read.
+    The body of a redirect is not read.
     """
     if start is not None:
         yield start

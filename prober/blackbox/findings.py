@@ -1,4 +1,4 @@
-"""What one probe found, as gauges and as log lines: what `GET /probe` answers with."""
+"""The findings of one probe, as gauges and log lines: the answer of `GET /probe`."""
 
 import json
 import re
@@ -39,7 +39,7 @@ HELP = {
     "probe_success": "Displays whether or not the probe was a success",
     "probe_tls_version_info": "Returns the TLS version used or NaN when unknown",
 }
-"""The gauges that a probe may have, and their help texts: those of blackbox_exporter."""
+"""All gauges that a probe can have, with blackbox_exporter's help texts."""
 
 _NO_TIME = -62135596800.0  # the zero of Go's time: no chain was verified
 _VERSIONS = {
@@ -56,7 +56,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Findings:
-    """Gathers gauges and log lines; `wall` gives unix time."""
+    """Collects gauges and log lines; `wall` returns unix time."""
 
     def __init__(self, wall: Callable[[], float], **context: str) -> None:
         self._wall = wall
@@ -69,13 +69,13 @@ class Findings:
         self._gauges.setdefault(name, {})[tuple(sorted(labels.items()))] = value
 
     def add(self, name: str, value: float, **labels: str) -> None:
-        """Add to a gauge, which begins at zero."""
+        """Add to a gauge that starts at zero."""
         samples = self._gauges.setdefault(name, {})
         key = tuple(sorted(labels.items()))
         samples[key] = samples.get(key, 0.0) + value
 
     def log(self, message: str, level: str = "info", **facts: object) -> None:
-        """Add a line, in logfmt."""
+        """Add a log line in logfmt."""
         at = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
         pairs = {
             "ts": at.replace("+00:00", "Z"),
@@ -87,7 +87,7 @@ class Findings:
         self._lines.append(" ".join(f"{key}={_quoted(value)}" for key, value in pairs.items()))
 
     def saw_tls(self, session: TlsSession, *, chain_expiry: bool = True) -> None:
-        """Take in a handshake; that exporter tells of a chain's expiry for some probers only."""
+        """Record a handshake; blackbox_exporter reports a chain's expiry only for some probers."""
         sent = [found for each in session.sent if (found := read_certificate(each))]
         trusted = [found for each in session.trusted if (found := read_certificate(each))]
         self.set("probe_tls_version_info", 1, version=_VERSIONS.get(session.version, "unknown"))
@@ -101,7 +101,7 @@ class Findings:
         self.set("probe_ssl_last_chain_info", 1, **_leaf_labels(sent[0]))
 
     def metrics(self) -> str:
-        """Return the gauges in Prometheus' text format, in order of their names."""
+        """Return the gauges in Prometheus' text format, ordered by name."""
         return "".join(self._families())
 
     def _families(self) -> Iterator[str]:

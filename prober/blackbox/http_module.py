@@ -1,4 +1,4 @@
-"""The HTTP prober: requests that follow redirects, and the judgement on the last reply."""
+"""The HTTP prober: requests that follow redirects, and the judgement of the last reply."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ from prober.probes.tls import handshake
 from prober.protocols.http1 import request_target, write_request
 
 REDIRECT_LIMIT = 10
-"""Redirects that are followed."""
+"""Maximum number of redirects to follow."""
 
 _USER_AGENT = f"prober/{__version__} (/probe)"
 _PHASES = ("resolve", "connect", "tls", "processing", "transfer")
@@ -26,7 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Place(NamedTuple):
-    """Where a request goes; `netloc` is host and port as they were written."""
+    """The target of a request; `netloc` is host and port as written."""
 
     scheme: str
     host: str
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 def parse_url(url: str) -> Place:
-    """Read a URL; raise ValueError. Surrogates are the bytes that they were made of."""
+    """Read a URL; raise ValueError. Surrogates stand for the bytes that they were made from."""
     parts = urlsplit(url)
     if parts.scheme not in _PORTS:
         raise ValueError(f"unsupported protocol scheme {parts.scheme!r}")
@@ -59,7 +59,7 @@ def parse_url(url: str) -> Place:
 
 
 def _joined(url: str, location: str) -> str:
-    """Return where a Location leads from a URL; raise ValueError for what urljoin() leaves out."""
+    """Return the URL for a Location; raise ValueError where urljoin() does not."""
     if re.search(r"[\x00-\x1f\x7f]", location):
         raise ValueError("invalid control character in URL")
     return urljoin(url, location)
@@ -68,7 +68,7 @@ def _joined(url: str, location: str) -> str:
 async def probe_http(
     runner: ModuleRunner, module: HttpModule, target: str, hostname: str | None
 ) -> bool:
-    """Probe a URL and return whether it is good; the findings say the rest."""
+    """Probe a URL and return whether it is good; the findings have the details."""
     findings = runner.findings
     for phase in _PHASES:
         findings.add("probe_http_duration_seconds", 0, phase=phase)
@@ -93,7 +93,7 @@ async def probe_http(
 
 
 class _Journey:
-    """One probe from its first request to its last reply."""
+    """One probe, from its first request to its last reply."""
 
     def __init__(self, runner: ModuleRunner, module: HttpModule, hostname: str | None) -> None:
         self._runner = runner
@@ -110,7 +110,7 @@ class _Journey:
         self._cookies: dict[tuple[str, str], str] = {}
 
     async def go(self, place: Place, url: str, address: str) -> bool:
-        """Follow where the target leads and return whether the last reply is good."""
+        """Follow redirects, and return whether the last reply is good."""
         first, redirects, host = place, 0, address
         while True:
             reply, run = await self._ask(place, host, first)
@@ -136,7 +136,7 @@ class _Journey:
                 self._method, self._body = "GET", b""
 
     async def _ask(self, place: Place, host: str, first: Place) -> tuple[Reply, Run]:
-        """Send one request; `host` is what is connected to."""
+        """Send one request; `host` is the host to connect to."""
         headers = self._headers_for(place, first)
         request = write_request(
             self._method, place.path, {"User-Agent": _USER_AGENT}, headers, self._body
@@ -168,7 +168,7 @@ class _Journey:
         return handshake(settings, name, ("http/1.1",))
 
     def _headers_for(self, place: Place, first: Place) -> dict[str, str]:
-        """Return the headers of a request; credentials stay with the first host, and in TLS."""
+        """Return the headers of a request; credentials go to the first host only, and over TLS."""
         headers = {"Host": place.netloc, **_titled(self._headers)}
         if place.host != first.host:
             headers["Host"] = place.netloc
@@ -229,7 +229,7 @@ class _Journey:
 
 
 def _titled(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers by their names as Go writes them: each part capitalized."""
+    """Return headers with their names as in Go: each part capitalized."""
     return {
         "-".join(part.capitalize() for part in name.split("-")): value
         for name, value in headers.items()

@@ -1,4 +1,4 @@
-"""Whether a reply is good, as a blackbox_exporter's HTTP module says."""
+"""Judges a reply by the rules of blackbox_exporter's HTTP module."""
 
 import zlib
 from typing import Any, NamedTuple
@@ -8,13 +8,13 @@ from prober.config.blackbox.modules import HeaderMatch, HttpModule
 from prober.config.blackbox.re2 import Pattern
 
 PATTERN_SECONDS = 1.0
-"""Time that one regular expression may take on a body; it is searched in a thread."""
+"""Time limit for one regular expression on a body, which is searched in a thread."""
 
 _WINDOW_BITS = {"gzip": 31, "deflate": -15}
 
 
 class Judgement(NamedTuple):
-    """Whether a reply is good and, if not, why; `by_pattern` tells that a pattern decided so."""
+    """Whether a reply is good and, if not, why; `by_pattern` means that a pattern decided."""
 
     good: bool
     why: str = ""
@@ -25,9 +25,9 @@ _GOOD = Judgement(good=True)
 
 
 def judge(module: HttpModule, reply: Reply, *, final: bool) -> tuple[Judgement, int]:
-    """Return the judgement on a reply, and the length of its body when unpacked.
+    """Return the judgement of a reply, and the length of its decompressed body.
 
-    `final` is false for a redirect that is not followed, whose body is not looked at.
+    `final` is false for a redirect that is not followed; its body is ignored.
     """
     judgement = _status(module, reply)
     if judgement.good:
@@ -101,12 +101,12 @@ def _body(module: HttpModule, body: bytes, *, final: bool) -> Judgement:
 
 
 def search(pattern: Pattern, text: str, seconds: float = PATTERN_SECONDS) -> Any:
-    """Search a text, letting other threads run; raise TimeoutError when it takes too long."""
+    """Search a text while other threads run; raise TimeoutError if it takes too long."""
     return pattern.compiled().search(text, timeout=seconds, concurrent=True)
 
 
 def unpacked(compression: str, body: bytes) -> tuple[bytes, str]:
-    """Unpack a body; return what can be had of it, and what is wrong."""
+    """Decompress a body; return as much as possible, and what is wrong."""
     bits = _WINDOW_BITS.get(compression)
     if bits is None:
         return body, ""

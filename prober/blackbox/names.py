@@ -1,6 +1,6 @@
-"""What a caller of `GET /probe` names: hosts that may reach a request, a handshake or the resolver.
+"""Checks the host names in `GET /probe`, which may reach a request, a handshake or the resolver.
 
-They are judged by the same rule as the names in a configuration file.
+The rule is the same as for names in a configuration file.
 """
 
 import re
@@ -14,14 +14,14 @@ _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 
 
 class NotAHostError(ValueError):
-    """What should name a host can be neither a host name nor an IP address."""
+    """The name of a host is neither a host name nor an IP address."""
 
 
 def checked_host(name: str) -> str:
-    """Return a host as the resolver and TLS take it; raise `NotAHostError`."""
+    """Return a host for the resolver and TLS, or raise `NotAHostError`."""
     host = None
     try:
-        if len(name) <= _LONGEST:  # to encode a name takes time with the square of its length
+        if len(name) <= _LONGEST:  # encoding takes time quadratic in the length
             host = normal_host(name if name.isascii() else name.encode("idna").decode())
     except UnicodeError:
         pass
@@ -31,7 +31,7 @@ def checked_host(name: str) -> str:
 
 
 def check_hostname(hostname: str) -> None:
-    """Raise `NotAHostError` unless this can be a Host header: a host, perhaps with a port."""
+    """Raise `NotAHostError` unless this can be a Host header: a host, optionally with a port."""
     found = _HOST_AND_PORT.fullmatch(hostname)
     if not found or not hostname.isascii():
         raise NotAHostError(f"{hostname[:100]!r} is neither an IP address nor a host name")
@@ -41,11 +41,11 @@ def check_hostname(hostname: str) -> None:
 def check_target(target: str, *, is_url: bool) -> None:
     """Raise `NotAHostError` for a target whose host cannot be one.
 
-    One that is not a target at all is left to the probe, which then fails. `is_url` tells that a
+    Text that is not a target at all is left to the probe, which then fails. `is_url` means that a
     target without a scheme is the rest of a URL.
     """
     if _CONTROL.search(target):
-        raise NotAHostError("a target holds no control characters")
+        raise NotAHostError("a target must not contain control characters")
     if is_url:
         try:
             host = urlsplit(target if "://" in target else f"http://{target}").hostname

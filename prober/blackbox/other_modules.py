@@ -1,4 +1,4 @@
-"""The TCP and the gRPC prober."""
+"""The TCP and gRPC probers."""
 
 from prober.blackbox.dialogue import Course, dialogue
 from prober.blackbox.http_module import parse_url
@@ -40,7 +40,7 @@ async def probe_tcp(
 
 
 async def probe_grpc(runner: ModuleRunner, module: GrpcModule, target: str) -> bool:
-    """Ask the health service at `host:port` and return whether it serves."""
+    """Ask the health service at `host:port`, and return whether it is serving."""
     findings = runner.findings
     findings.set("probe_grpc_duration_seconds", 0, phase="resolve")
     for name in ("grpc_ssl", "grpc_status_code", "ssl_earliest_cert_expiry"):
@@ -80,7 +80,7 @@ def _names_port(netloc: str) -> bool:
 
 
 def _told(runner: ModuleRunner, outcome: Outcome) -> bool:
-    """Log an outcome that is bad; return whether it is good."""
+    """Log a bad outcome; return whether the outcome is good."""
     if outcome.result is not Result.OK:
         runner.findings.log(outcome.reason.sentence, "error", err=outcome.detail)
     return outcome.result is Result.OK

@@ -1,4 +1,4 @@
-"""Answers `GET /probe`: which module, how much time, which slot, and what is said."""
+"""Answers `GET /probe`: finds the module, the time limit and a slot, and returns the findings."""
 
 import asyncio
 import math
@@ -25,18 +25,18 @@ log = structlog.get_logger()
 
 DEFAULT_MODULE = "http_2xx"
 SCRAPE_SECONDS = 120.0
-"""Time of a probe whose scraper says none, as for blackbox_exporter."""
+"""Time limit of a probe if the scraper sends none, as in blackbox_exporter."""
 LONGEST = 3600.0
-"""Time of a probe at most, whatever its scraper says: as long as the `timeout` of a monitor."""
+"""Maximum time limit of a probe, like the `timeout` of a monitor."""
 OFFSET_SECONDS = 0.5
-"""What is left of the scraper's time for the answer's way back, as for blackbox_exporter."""
+"""Share of the scraper's time reserved for sending the answer, as in blackbox_exporter."""
 
 
 def probe_seconds(scrape_timeout: str | None, module: Module) -> float:
-    """Return the time that a probe has; raise ValueError."""
+    """Return the time limit of a probe; raise ValueError."""
     scrape = float(scrape_timeout) if scrape_timeout else 0.0
     if not math.isfinite(scrape):
-        raise ValueError(f"{scrape_timeout!r} is no number of seconds")
+        raise ValueError(f"{scrape_timeout!r} is not a number of seconds")
     most = min(scrape or SCRAPE_SECONDS, LONGEST) - OFFSET_SECONDS
     own = module.timeout or 0.0
     return own if 0 < own < most or most < 0 else most
@@ -47,9 +47,9 @@ class ProbeService:
 
     Args:
         engine: The engine of the daemon.
-        modules: Gives the modules of the running configuration; None where there are none.
-        most: Probes under way at once; more wait for their turn.
-        objection: Says why an address and port may not be probed for a caller, or returns None.
+        modules: Returns the modules of the running configuration, or None.
+        most: Maximum number of probes in flight; more wait for their turn.
+        objection: Returns why an address and port must not be probed for a caller, or None.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class ProbeService:
         self._resolver = Resolver(clock=time.monotonic, soon=loop.call_soon_threadsafe)
 
     async def answer(self, request: ProbeRequest) -> ProbeAnswer:
-        """Probe, and return what to answer."""
+        """Probe, and return the answer."""
         modules = self._modules()
         if modules is None:
-            message = "probing on request is disabled; set server.blackbox_modules to enable it"
+            message = "probing on demand is disabled; set server.blackbox_modules to enable it"
             return ProbeAnswer(404, f"{message}\n")
         name = request.module or DEFAULT_MODULE
         module = modules.usable.get(name)
@@ -93,18 +93,18 @@ class ProbeService:
     async def _in_turn(
         self, request: ProbeRequest, name: str, module: Module, seconds: float
     ) -> ProbeAnswer:
-        """Probe when there is a free slot; the wait is no part of the probe, but of its time."""
+        """Probe when a slot is free; the wait is not part of the probe, but of its time limit."""
         deadline = time.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
                 await self._slots.acquire()
         except TimeoutError:
-            return ProbeAnswer(503, "too many probes on demand are under way\n")
+            return ProbeAnswer(503, "too many probes on demand are in flight\n")
         try:
             return await self._probe(request, name, module, deadline)
         except OwnTrouble as trouble:
             log.warning("probe_on_demand_failed", module=name, reason=str(trouble))
-            return ProbeAnswer(503, f"the prober could not probe: {trouble}\n")
+            return ProbeAnswer(503, f"inconclusive, the problem is on prober's side: {trouble}\n")
         finally:
             self._slots.release()
 
@@ -133,7 +133,7 @@ class ProbeService:
         return ProbeAnswer(200, _debug(findings, module) if request.debug else findings.metrics())
 
     def close(self) -> None:
-        """Let the threads of the resolver end."""
+        """Stop the threads of the resolver."""
         self._resolver.close()
 
 
@@ -147,7 +147,7 @@ async def _run(runner: ModuleRunner, module: Module, request: ProbeRequest) -> b
 
 
 def _wrong_host(module: Module, request: ProbeRequest) -> str | None:
-    """Return what is wrong with the hosts that a caller names, or None."""
+    """Return what is wrong with the hosts in a request, or None."""
     named = "target"
     try:
         check_target(request.target, is_url=module.prober != "tcp")
@@ -160,7 +160,7 @@ def _wrong_host(module: Module, request: ProbeRequest) -> str | None:
 
 
 def _host_twice(module: Module, hostname: str) -> str | None:
-    """Say so if a Host header is asked for in the module and, differently, by parameter."""
+    """Return a message if module and parameter ask for different Host headers, or None."""
     if module.prober == "http" and hostname:
         for name, value in module.http.headers.items():
             if name.lower() == "host" and value != hostname:
@@ -172,7 +172,7 @@ def _host_twice(module: Module, hostname: str) -> str | None:
 
 
 def _debug(findings: Findings, module: Module) -> str:
-    """Return what a person wants to see: the log, the metrics and the module."""
+    """Return the details for a person: the log, the metrics and the module."""
     section = show_options(getattr(module, module.prober))
     shown = {"prober": module.prober, module.prober: section}
     if module.timeout:

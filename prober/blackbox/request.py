@@ -1,10 +1,10 @@
-"""What `GET /probe` asks for, and what it is answered."""
+"""A request to `GET /probe`, and its answer."""
 
 from typing import NamedTuple
 
 
 class ProbeRequest(NamedTuple):
-    """What is asked for; text that was not given is empty."""
+    """The parameters of a request; text that was not given is empty."""
 
     target: str
     module: str
@@ -14,7 +14,7 @@ class ProbeRequest(NamedTuple):
 
 
 class ProbeAnswer(NamedTuple):
-    """The status of the answer and its text."""
+    """The status code and text of the answer."""
 
     status: int
     text: str

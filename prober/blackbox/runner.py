@@ -16,7 +16,7 @@ from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Reason, Verdict
 
 REPLY_LIMIT = BODY_LIMIT + 1024 * 1024
-"""Bytes that are read of one connection: a whole body, its head and what surrounds chunks."""
+"""Maximum bytes to read from one connection: a whole body, its head, and chunk framing."""
 
 _OURS = (
     Reason.NO_DESCRIPTORS,
@@ -29,12 +29,12 @@ _OURS = (
 _FAMILIES = {"ip4": socket.AF_INET, "ip6": socket.AF_INET6}
 
 
-class OwnTrouble(Exception):  # noqa: N818  (what happened to us)
-    """The probe says nothing of its target, because the trouble was the prober's own."""
+class OwnTrouble(Exception):  # noqa: N818  (describes what happened to prober)
+    """The probe is inconclusive: the problem was on prober's side."""
 
 
 class Run(NamedTuple):
-    """What a probe ended with; `session` is that of its last handshake."""
+    """The result of a probe; `session` is that of its last handshake."""
 
     outcome: Outcome
     session: TlsSession | None
@@ -44,9 +44,9 @@ class ModuleRunner:
     """One probe on demand.
 
     Args:
-        engine: Runs its connections.
-        resolver: Answers for the name of its target.
-        findings: Takes what is found.
+        engine: Runs the connections.
+        resolver: Resolves the name of the target.
+        findings: Receives the findings.
         clock: A monotonic clock.
         deadline: When the probe must have ended, on that clock.
         objection: Judges each address before it is connected to.
@@ -75,7 +75,7 @@ class ModuleRunner:
         return self._deadline - self._clock()
 
     async def choose_address(self, host: str, family: str, *, fallback: bool) -> str | None:
-        """Return the address of a host in the preferred family; None if it has none."""
+        """Return the address of a host in the preferred family, or None if it has none."""
         findings, started = self.findings, self._clock()
         findings.set("probe_ip_protocol", 0)
         findings.set("probe_ip_addr_hash", 0)
@@ -113,7 +113,7 @@ class ModuleRunner:
             self._resolver.forget(host, told.set_result)
 
     async def run(self, target: Target, steps: Steps) -> Run:
-        """Connect and take the steps; raise `OwnTrouble`."""
+        """Connect and run the steps; raise `OwnTrouble`."""
         sessions: list[TlsSession] = []
         finished: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         job = Job(
@@ -135,7 +135,7 @@ class ModuleRunner:
 
 
 def choose(addresses: Addresses, family: str, *, fallback: bool) -> str | None:
-    """Return the first address of a family, or with `fallback` the last of the other."""
+    """Return the first address of a family or, with `fallback`, the last of the other."""
     preferred = [each.host for each in addresses if each.family == _FAMILIES[family]]
     if preferred:
         return preferred[0]
@@ -151,7 +151,7 @@ def address_hash(address: str) -> int:
 
 
 def _watched(steps: Steps, sessions: list[TlsSession]) -> Steps:
-    """Take the steps, and keep the sessions of their handshakes with the certificates."""
+    """Run the steps, and keep the sessions of their handshakes with the certificates."""
     try:
         step = next(steps)
         while True:

@@ -82,7 +82,7 @@ class Config:
     """A configuration without problems; `digest` is a hash of the contents of its files.
 
     `written` has the definition of each monitor and pool in the files, without the pools that
-    follow from a monitor's own targets. `modules` are those for probing on request, or None.
+    follow from a monitor's own targets. `modules` are those for probing on demand, or None.
     """
 
     server: Server

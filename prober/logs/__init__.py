@@ -1,1 +1,1 @@
-"""Log lines: what they look like, and a stream that never blocks; touches stderr."""
+"""Log lines: their format, and a stream that never blocks; touches stderr."""

@@ -1,7 +1,7 @@
-"""Writes lines to a stream without ever waiting for whoever reads it.
+"""Writes lines to a stream without ever waiting for its reader.
 
-A pipe whose reader hangs, a stopped terminal or a stuck log collector would else stand the whole
-daemon still with the first line that does not fit.
+Otherwise a pipe with a hanging reader, a stopped terminal or a stuck log collector would block the
+whole daemon.
 """
 
 import atexit
@@ -12,18 +12,17 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 KEPT: Final = 256 * 1024
-"""Bytes that wait for a reader; lines beyond are lost, and counted."""
+"""Bytes that can wait for a reader; further lines are dropped and counted."""
 LAST_WAIT: Final = 1.0
-"""Seconds that the end of the program waits for a reader to take what is left."""
+"""Seconds to wait at the end of the program for a reader to take the rest."""
 
-_AT_ONCE: Final = select.PIPE_BUF  # what a pipe takes at least, once it is writable
+_AT_ONCE: Final = select.PIPE_BUF  # the minimum that a writable pipe accepts
 
 
 class NonBlockingStream:
-    """A stream that takes lines. One that cannot be written is lost, and the program goes on.
+    """A stream for lines; a line that cannot be written is dropped, and the program goes on.
 
-    What a reader does not take at once is handed on by a thread, which lives as long as there is
-    something left.
+    A thread passes on what the reader does not accept at once, and ends when nothing is left.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -36,13 +35,13 @@ class NonBlockingStream:
         try:
             self._descriptor = stream.fileno()
             self._poll.register(self._descriptor, select.POLLOUT)
-        except (AttributeError, OSError, ValueError):  # not a file of the system, or closed
+        except (AttributeError, OSError, ValueError):  # not a system file, or closed
             self._descriptor = -1
 
     def write(self, line: str) -> None:
-        """Write a line, or as much of it as the reader takes now, and the rest by and by."""
+        """Write a line, or as much of it as the reader accepts now; the rest follows later."""
         if self._descriptor < 0:
-            with suppress(OSError, ValueError):  # a reader that left, a closed stream
+            with suppress(OSError, ValueError):  # the reader is gone, or the stream is closed
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
             return
@@ -59,7 +58,7 @@ class NonBlockingStream:
                     self._start_thread()
 
     def take_lost(self) -> int:
-        """Return how many lines were lost since it was asked, once lines are taken again."""
+        """Return the number of dropped lines since the last call, once lines are accepted again."""
         with self._lock:
             if self._waiting:
                 return 0
@@ -67,18 +66,18 @@ class NonBlockingStream:
             return lost
 
     def _hand_on(self) -> None:
-        """Write as much as a writable stream takes without making us wait."""
+        """Write as much as a writable stream accepts without blocking."""
         try:
             written = os.write(self._descriptor, self._waiting[:_AT_ONCE])
         except BlockingIOError:
             return
-        except OSError:  # a full disk, a reader that left
+        except OSError:  # a full disk, or the reader is gone
             written = len(self._waiting)
         self._waiting = self._waiting[written:]
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._hand_on_all, name="log", daemon=True)
-        with suppress(RuntimeError):  # no thread to be had now: the next line tries again
+        with suppress(RuntimeError):  # no thread available: the next line tries again
             thread.start()
             self._thread = thread
             atexit.register(thread.join, LAST_WAIT)

@@ -1,7 +1,7 @@
 """Logs: one line per event on one stream, as JSON or for people, from structlog and stdlib alike.
 
-Nothing from outside can forge a line or move a cursor: control characters never stand in a line
-raw, and a traceback stays within its field. Secrets are masked.
+Nothing from outside can forge a line or move a cursor: control characters are always escaped, and a
+traceback stays within its field. Secrets are masked.
 """
 
 import json
@@ -29,32 +29,32 @@ from prober.model.wording import clean
 FORMATS: Final = ("json", "console")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 REPEAT_SECONDS: Final = 10.0
-"""Seconds in which the same message of a library is written once."""
+"""Seconds in which the same message from a library is written only once."""
 
 _REMEMBERED_MESSAGES = 1000
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # of syslog(3)
 _COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
-_BARE = re.compile(r"[\w./:@+%<>*-]+")  # what the console shows without quotes
+_BARE = re.compile(r"[\w./:@+%<>*-]+")  # what the console format shows without quotes
 
 
 def configure(
     *,
-    format: str,  # noqa: A002  (the word of the flag)
+    format: str,  # noqa: A002  (the name of the flag)
     level: str,
     stream: TextIO | None = None,
     journal: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Send every log line of this process, those of libraries as well, to one stream.
+    """Send all log lines of this process, including those of libraries, to one stream.
 
     Args:
-        format: One of FORMATS; `console` has colours on a terminal.
-        level: One of LEVELS; a line below it costs next to nothing.
-        stream: Where to; default stderr.
-        journal: Whether systemd's journal reads the stream: each line then begins with its
+        format: One of FORMATS; `console` uses colours on a terminal.
+        level: One of LEVELS; lines below it cost almost nothing.
+        stream: The stream; default: stderr.
+        journal: Whether systemd's journal reads the stream: each line then starts with its
             priority, and `console` leaves the time to the journal.
-        clock: Gives monotonic seconds.
+        clock: Returns monotonic seconds.
     """
     stream = stream or sys.stderr
     lines = NonBlockingStream(stream)
@@ -77,7 +77,7 @@ def configure(
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Tell whether a stream leads to systemd's journal, as `$JOURNAL_STREAM` says of ours."""
+    """Return whether a stream leads to systemd's journal, according to `$JOURNAL_STREAM`."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):  # a closed stream, or one without a descriptor
@@ -86,7 +86,7 @@ def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 class _Output:
-    """What structlog writes to, by level."""
+    """The output of structlog, by level."""
 
     def __init__(self, lines: NonBlockingStream) -> None:
         self._lines = lines
@@ -100,10 +100,10 @@ class _Output:
 
 
 class _FromLibraries(logging.Handler):
-    """Passes on what asyncio, aiohttp and others say through the standard library.
+    """Passes on messages that asyncio, aiohttp and others log through the standard library.
 
-    They may say the same a thousand times a second (asyncio, when no descriptor is left to accept
-    a connection with), which must fill no disk: it is written once in REPEAT_SECONDS.
+    A library may log the same message a thousand times a second (asyncio, when it has no descriptor
+    to accept a connection with). To avoid filling the disk, it is written once in REPEAT_SECONDS.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -115,7 +115,7 @@ class _FromLibraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             message = record.getMessage()
-        except (TypeError, ValueError):  # arguments that do not fit the message
+        except (TypeError, ValueError):  # arguments that do not match the message
             message = str(record.msg)
         now = self._clock()
         key = record.name, record.levelno, message
@@ -139,7 +139,7 @@ class _FromLibraries(logging.Handler):
 
 
 class _Said:
-    """When a message was last written, and how often it was left out since."""
+    """When a message was last written, and how often it was suppressed since."""
 
     __slots__ = ("at", "left_out")
 
@@ -160,7 +160,7 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
 
 
 def _arrange(_: Any, __: str, facts: EventDict) -> EventDict:
-    """Put time, level and event first, and make every fact one that JSON knows."""
+    """Put time, level and event first, and convert all facts to JSON types."""
     line: dict[str, Any] = {
         "timestamp": _now(),
         "level": facts.pop("level"),
@@ -176,7 +176,7 @@ def _now() -> str:
 
 
 def _exception(exc_info: Any) -> dict[str, str] | None:
-    """Return type, message and traceback of an exception, however it was handed over."""
+    """Return type, message and traceback of an exception, in whatever form it is given."""
     if isinstance(exc_info, tuple):
         exc_info = exc_info[1]
     elif exc_info and not isinstance(exc_info, BaseException):
@@ -211,13 +211,13 @@ def _plain(fact: object) -> object:
 
 
 def _render_json(_: Any, __: str, line: EventDict) -> str:
-    # All but ASCII is escaped, so that the line is valid JSON whatever the stream's encoding; DEL
-    # is the one control character that JSON itself leaves alone.
+    # Escape everything but ASCII, so that the line is valid JSON in any encoding of the stream; DEL
+    # is the one control character that JSON itself does not escape.
     return json.dumps(line).replace("\x7f", "\\u007f")
 
 
 def _with_priority(render: Processor) -> Processor:
-    """Begin each line that is rendered with its priority, in the journal's form."""
+    """Start each rendered line with its priority, in the journal's form."""
 
     def rendered(logger: Any, name: str, line: EventDict) -> str:
         prefix = f"<{_PRIORITIES[line['level']]}>"

@@ -1,1 +1,1 @@
-"""systemd: readiness, status line, watchdog; touches the notify socket."""
+"""systemd integration: readiness, status line, watchdog; touches the notify socket."""

@@ -1,4 +1,4 @@
-"""systemd's notification protocol, sd_notify(3): what can be said, and the socket that says it."""
+"""systemd's notification protocol, sd_notify(3): the messages, and the socket to send them."""
 
 import socket
 from collections.abc import Mapping
@@ -7,29 +7,29 @@ from typing import Final
 ALIVE: Final = "WATCHDOG=1"
 STOPPING: Final = "STOPPING=1\nSTATUS=stopping"
 PATIENCE: Final = 0.5
-"""Seconds to wait, where a message must arrive, for a systemd whose queue is full."""
+"""Seconds to wait for a systemd whose queue is full, if a message must arrive."""
 
 
 def ready(status: str) -> str:
-    """Say that the service runs, after its start or a reload."""
+    """Return the message that the service is ready, after a start or a reload."""
     return f"READY=1\n{status_is(status)}"
 
 
 def reloading(now: float) -> str:
-    """Say that a reload begins at `now`, in seconds of CLOCK_MONOTONIC.
+    """Return the message that a reload starts at `now`, in seconds of CLOCK_MONOTONIC.
 
-    systemd from 253 on waits for the time; an older one takes no notice of it.
+    systemd 253 and later needs the time; older versions ignore it.
     """
     return f"RELOADING=1\nMONOTONIC_USEC={int(now * 1e6)}"
 
 
 def status_is(status: str) -> str:
-    """Say how the service is, in one line for people."""
+    """Return the message with the state of the service, in one line for people."""
     return f"STATUS={status}"
 
 
 def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
-    """Return within how many seconds systemd wants to hear that the process lives, or None."""
+    """Return the watchdog interval in seconds that systemd asks for, or None."""
     microseconds = environment.get("WATCHDOG_USEC", "")
     meant = environment.get("WATCHDOG_PID", str(pid))
     if meant != str(pid) or not (microseconds.isascii() and microseconds.isdigit()):
@@ -38,7 +38,7 @@ def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
 
 
 class Notifier:
-    """Sends to the socket that systemd has named; without one, nothing happens.
+    """Sends messages to systemd's socket; without one, it does nothing.
 
     Args:
         address: The value of `$NOTIFY_SOCKET`: a path, or `@` and an abstract name.
@@ -50,11 +50,11 @@ class Notifier:
 
     @property
     def is_heard(self) -> bool:
-        """Whether there is somebody to tell."""
+        """Whether there is a socket."""
         return self._socket is not None
 
     def say(self, message: str, *, wait: float = 0.0) -> bool:
-        """Send a message; return whether it went, waiting at most so many seconds."""
+        """Send a message; return whether it was sent, waiting for at most this many seconds."""
         if self._socket is None:
             return False
         self._socket.settimeout(wait)

@@ -1,4 +1,4 @@
-"""The daemon as a service of systemd: ready, reloading, stopping, how it is, and that it lives."""
+"""The daemon as a systemd service: ready, reloading, stopping, its status line and watchdog."""
 
 import asyncio
 import faulthandler
@@ -22,15 +22,15 @@ from prober.systemd.notify import Notifier
 log = structlog.get_logger()
 
 STATUS_EVERY = 1.0
-"""Seconds between two lines about the status, at least."""
+"""Minimum seconds between two status lines."""
 EXAMINE_AGAIN = 1.0
-"""Seconds after which a daemon that was found wanting is examined again."""
+"""Seconds after which an unhealthy daemon is examined again."""
 
 _WORST_FIRST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
 
 
 def status_line(counts: Mapping[Status, int], *, config_ok: bool = True) -> str:
-    """Say in one line how the checks are that are probed, by status."""
+    """Return one line with the number of probed checks by status."""
     total = sum(counts.values())
     found = ", ".join(f"{counts[each]} {each}" for each in _WORST_FIRST if counts.get(each))
     probing = f"probing {total} check{'s' * (total != 1)}" if total else "nothing to probe"
@@ -39,15 +39,15 @@ def status_line(counts: Mapping[Status, int], *, config_ok: bool = True) -> str:
 
 
 class SystemdService:
-    """Tells systemd how the daemon is. Without systemd nothing is said and nothing wakes up.
+    """Reports the state of the daemon to systemd. Without systemd it sends nothing and never runs.
 
     Args:
-        notifier: Whom to tell.
+        notifier: Sends the messages.
         store: The checks that the status line counts.
-        vitals: How the daemon itself is.
-        watchdog: Seconds within which systemd wants to hear that it lives; None: it does not ask.
+        vitals: The state of the daemon itself.
+        watchdog: The watchdog interval in seconds, or None.
         clock: The monotonic clock.
-        status_every: Seconds between two lines about the status, at least.
+        status_every: Minimum seconds between two status lines.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SystemdService:
 
     @classmethod
     def of(cls, environment: Mapping[str, str], store: Store, vitals: Vitals) -> "SystemdService":
-        """Return the service that systemd has described in the environment."""
+        """Return the service for systemd's environment variables."""
         return cls(
             Notifier(environment.get("NOTIFY_SOCKET")),
             store,
@@ -81,12 +81,12 @@ class SystemdService:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Be ready as long as the context lasts, and stopping at its end."""
+        """Report ready while the context lasts, and stopping at its end."""
         if not self._notifier.is_heard:
             yield
             return
         if self._watchdog is not None:
-            faulthandler.enable()  # who is killed for hanging leaves behind where it hung
+            faulthandler.enable()  # leaves a traceback if the process is killed for hanging
         self._status = await self._describe()
         self._notifier.say(notify.ready(self._status), wait=notify.PATIENCE)
         with self._store.events.followed_by(self._saw):
@@ -104,8 +104,8 @@ class SystemdService:
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Be reloading as long as the context lasts, and ready again at its end."""
-        if not self._status:  # who was never ready is not ready again
+        """Report reloading while the context lasts, and ready again at its end."""
+        if not self._status:  # never reported ready, so not ready again either
             yield
             return
         self._notifier.say(notify.reloading(self._clock()), wait=notify.PATIENCE)
@@ -125,7 +125,7 @@ class SystemdService:
             if status == self._status or self._notifier.say(notify.status_is(status)):
                 self._status = status
             else:
-                self._changed.set()  # systemd was not listening: say it later
+                self._changed.set()  # systemd was not listening: send it later
             await asyncio.sleep(self._status_every)
 
     async def _describe(self) -> str:
@@ -137,7 +137,7 @@ class SystemdService:
         return status_line(counts, config_ok=self._vitals.config_ok)
 
     async def _feed(self, seconds: float) -> None:
-        """Let systemd know again and again that the daemon lives, unless it does not."""
+        """Feed the watchdog, unless the daemon is unhealthy."""
         while True:
             wrong = await examine(self._vitals, self._clock)
             if wrong is None:

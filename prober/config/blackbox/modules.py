@@ -1,4 +1,4 @@
-"""A module: how `GET /probe` probes on request, with the keys of blackbox_exporter.
+"""A module: how `GET /probe` probes on demand, with the keys of blackbox_exporter.
 
 What blackbox_exporter rejects is a mistake here too. What it accepts and prober cannot do in the
 same way is `Unsupported`.
@@ -279,7 +279,7 @@ class GrpcModule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """How to probe a target on request."""
+    """How to probe a target on demand."""
 
     prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`; others are refused")
     timeout: float | None = option(DURATION, default=None, doc="the same")

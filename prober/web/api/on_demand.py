@@ -1,4 +1,4 @@
-"""`GET /probe`: a probe on request, compatible with blackbox_exporter; off by default."""
+"""`GET /probe`: a probe on demand, compatible with blackbox_exporter; off by default."""
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ async def get_probe(request: web.Request) -> web.Response:
     if answer is None:
         return web.Response(
             status=404,
-            text="probing on request is disabled; set server.blackbox_modules to enable it\n",
+            text="probing on demand is disabled; set server.blackbox_modules to enable it\n",
         )
     query = request.query
     found = await answer(
