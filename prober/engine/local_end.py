@@ -9,7 +9,7 @@ import socket
 from errno import EAGAIN
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from prober.engine.resolver import ResolvedTarget
 
@@ -27,14 +27,14 @@ def local_ports(path: Path = _RANGE) -> range:
     return range(low, high + 1)
 
 
-def is_same_end(own: tuple[Any, ...], peer: tuple[Any, ...]) -> bool:
-    """Return whether a socket's own address, from `getsockname`, is the one it connects to."""
-    if own[1] != peer[1]:
-        return False
-    host = ip_address(peer[0].partition("%")[0])
-    if host.is_unspecified:  # the kernel takes it for its own host
-        host = _LOOPBACK[host.version]
-    return ip_address(own[0].partition("%")[0]) == host
+def is_own(own: str, host: str) -> bool:
+    """Return whether a socket's own address, from `getsockname`, is the one that it connects to."""
+    if own == host:
+        return True
+    address = ip_address(host.partition("%")[0])
+    if address.is_unspecified:  # the kernel takes it for its own host
+        address = _LOOPBACK[address.version]
+    return ip_address(own.partition("%")[0]) == address
 
 
 def has_route(endpoint: ResolvedTarget) -> bool:

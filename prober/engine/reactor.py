@@ -16,7 +16,7 @@ from typing import Final
 from prober.engine.attempt import Attempt, Done, Job, Waiting
 from prober.engine.handshake import begin
 from prober.engine.link import Links
-from prober.engine.local_end import has_route, is_same_end, local_ports
+from prober.engine.local_end import has_route, is_own, local_ports
 from prober.engine.os_errors import at_once
 from prober.engine.resolver import PATIENCE, Address, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
@@ -264,16 +264,18 @@ class Engine:
     def _meets_itself(self, attempt: Attempt, sock: socket.SocketType) -> bool:
         """Note our own end of a connection; return whether the other end is the same.
 
-        It is looked at once a minute, or each time where the port is one that we may be given.
+        It is looked at once a minute, or each time where the port is one that we may be given, and
+        the address is our own or may change from one probe to the next.
         """
-        job, own = attempt.job, sock.getsockname()
-        job.source_ip = intern(own[0])
-        if job.target.port not in self._local_ports:
-            job.source_due = attempt.started_at + _SOURCE_FRESH
-            return False
-        job.source_due = 0.0
         assert attempt.endpoint is not None  # noqa: S101  (it is connected to)
-        return is_same_end(own, attempt.endpoint.address)
+        job, (host, port, *_) = attempt.job, attempt.endpoint.address
+        own, own_port, *_ = sock.getsockname()
+        job.source_ip = intern(own)
+        if port in self._local_ports and (not job.endpoints or is_own(own, host)):
+            job.source_due = 0.0
+            return bool(own_port == port and is_own(own, host))
+        job.source_due = attempt.started_at + _SOURCE_FRESH
+        return False
 
     def _share_time(self, attempt: Attempt) -> None:
         """Give each address of a name that is left its part of the time that is left."""

@@ -3,12 +3,14 @@
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prober.engine.local_end import has_route, is_same_end, local_ports
+from prober.engine.attempt import Attempt
+from prober.engine.local_end import has_route, is_own, local_ports
 from prober.engine.resolver import Address, ResolvedTarget
 from prober.model.probe import Probe
 from prober.model.status import Reason, Result
@@ -109,45 +111,59 @@ def test_the_next_address_of_a_name_is_tried_after_it(
         driven.close()
 
 
+class Looks:
+    """An engine whose looks at its own ends are counted."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, **more: Any) -> None:
+        self.count = 0
+
+        look = socket.SocketType.getsockname
+
+        def counted(sock: socket.SocketType) -> Any:
+            self.count += 1
+            return look(sock)
+
+        kind = type("Counted", (socket.SocketType,), {"getsockname": counted})
+        patch.setattr(socket, "SocketType", kind)
+        self.driven = ByHand(**more)
+
+    def at(self, attempt: Attempt) -> int:
+        """Probe the same nine times more; return how often it was looked."""
+        before, ended = self.count, len(self.driven.outcomes)
+        for _ in range(9):
+            self.driven.engine.start(attempt.job, self.driven.outcomes.append)
+        while len(self.driven.outcomes) < ended + 9:
+            self.driven.drain()
+        assert {found.reason for found in self.driven.outcomes} == {Reason.OK}
+        return self.count - before
+
+
 def test_a_port_that_is_never_given_is_not_looked_at(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is its own end, but once a minute: the range is read again with the configuration."""
-    looks: list[None] = []
-
-    class Counted(socket.SocketType):
-        def getsockname(self) -> Any:
-            looks.append(None)
-            return super().getsockname()
-
-    monkeypatch.setattr(socket, "SocketType", Counted)
     port = listener.getsockname()[1]
     ranges = [range(port + 1, port + 9)]
-    driven = ByHand(local_ports=lambda: ranges[-1])
-    try:
+    looks = Looks(monkeypatch, local_ports=lambda: ranges[-1])
+    with closing(looks.driven) as driven:
         attempt = driven.start(port)
-        for _ in range(9):
-            driven.engine.start(attempt.job, driven.outcomes.append)
-        assert len(looks) == 1
-        while len(driven.outcomes) < 10:
-            driven.drain()
+        assert (looks.at(attempt), looks.count) == (0, 1)
         driven.clock.advance(61)
-        for _ in range(9):
-            driven.engine.start(attempt.job, driven.outcomes.append)
-        assert len(looks) == 2
+        assert looks.at(attempt) == 1
         ranges.append(range(port, port + 1))
         driven.engine.reread()
-        while len(driven.outcomes) < 19:
-            driven.drain()
         driven.clock.advance(61)
-        for _ in range(9):
-            driven.engine.start(attempt.job, driven.outcomes.append)
-        assert len(looks) == 11
-        while len(driven.outcomes) < 28:
-            driven.drain()
-        assert {found.reason for found in driven.outcomes} == {Reason.OK}
-    finally:
-        driven.close()
+        assert looks.at(attempt) == 9
+
+
+def test_an_address_that_is_not_our_own_is_not_looked_at_either(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sockets that connect to it start from another, here 127.0.0.1."""
+    looks = Looks(monkeypatch)
+    with closing(looks.driven) as driven:
+        attempt = driven.start(serve(hold, "127.0.0.2"), host="127.0.0.2")
+        assert (looks.at(attempt), looks.count) == (0, 1)
 
 
 def test_the_range_is_the_kernels(tmp_path: Path) -> None:
@@ -160,20 +176,18 @@ def test_the_range_is_the_kernels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "peer", "same"),
+    ("own", "host", "same"),
     [
-        (("127.0.0.1", 80), ("127.0.0.1", 80), True),
-        (("127.0.0.1", 81), ("127.0.0.1", 80), False),
-        (("127.0.0.1", 80), ("127.0.0.2", 80), False),
-        (("fe80::1%lo", 80, 0, 1), ("fe80::1%1", 80, 0, 1), True),
-        (("fe80::1", 80, 0, 1), ("fe80::2", 80), False),
-        (("::ffff:127.0.0.1", 80, 0, 0), ("::ffff:7f00:1", 80), True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.1", "0.0.0.0", True),
+        ("fe80::1%lo", "fe80::1%1", True),
+        ("fe80::1", "fe80::2", False),
+        ("::ffff:127.0.0.1", "::ffff:7f00:1", True),
     ],
 )
-def test_ends_are_compared_by_what_they_mean(
-    own: tuple[Any, ...], peer: tuple[Any, ...], *, same: bool
-) -> None:
-    assert is_same_end(own, peer) is same
+def test_addresses_are_compared_by_what_they_mean(own: str, host: str, *, same: bool) -> None:
+    assert is_own(own, host) is same
 
 
 # One errno, two meanings
