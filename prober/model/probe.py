@@ -172,6 +172,9 @@ class Probe(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names for the type in the APIs of clouds."""
 
+    not_in_demo: ClassVar[str] = ""
+    """Why no monitor of the demonstration has the type; empty if one has."""
+
     @property
     def datagram(self) -> bool:
         """Whether the probe speaks over UDP."""

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from prober.model.monitor import Model, Monitor
+from prober.model.option import ReadContext, section
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
 from prober.model.status import NO_PHASES, FactValue, Outcome, Phases, Reason
@@ -32,8 +33,15 @@ def backends(*keys: str) -> tuple[Backend, ...]:
 def monitor(name: str, *targets: str, probe: Probe | None = None, **more: Any) -> Monitor:
     """Return a monitor: of these targets, or of the pool in `more`."""
     kind = more.pop("type", "HTTP")
-    probe = probe or PROBE_TYPES[kind]()
+    probe = probe or example(kind)
     return Monitor(name=name, type=kind, targets=backends(*targets), probe=probe, **more)
+
+
+def example(type_name: str) -> Probe:
+    """Return the probe that a type shows as its example."""
+    cls = PROBE_TYPES[type_name]
+    probe: Probe = section(cls).read(dict(cls.example), ReadContext("/", str, {}))
+    return probe
 
 
 class World:
