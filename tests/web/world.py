@@ -50,14 +50,15 @@ class World:
     def __init__(self, database: Database | None = None) -> None:
         self.wall = WALL
         self.clock = 1000.0
-        self.history, journal = None, None
+        self.history, self._journal = None, None
+        self._database = database
         if database is not None:
             self.history = History(database, wall=lambda: self.wall, awake=lambda: self.clock)
-            journal = Journal(database, wall=lambda: self.wall)
+            self._journal = Journal(database, wall=lambda: self.wall)
         self.store = Store(
             wall=lambda: self.wall,
             awake=lambda: self.clock,
-            journal=journal,
+            journal=self._journal,
             history=self.history,
         )
         self.vitals = Vitals(name="here", version="1.2.3", started_at=WALL - 60)
@@ -105,6 +106,14 @@ class World:
                 **more,
             )
         )
+
+    def end(self) -> None:
+        """Write everything down, as a daemon does that stops."""
+        if self._journal and self._database:
+            self.store.save_all()
+            self._journal.flush()
+            self._database.close()
+            self._database = None
 
     def wait(self, seconds: float) -> None:
         """Let both clocks go on."""
