@@ -132,10 +132,12 @@ class Daemon:
         return self.process.wait(PATIENCE)
 
 
-def prober(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of prober to its end."""
+def prober(
+    *arguments: str, module: str = "prober", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of prober, or of a module that is like it, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "prober", *arguments],
+        [sys.executable, "-m", module, *arguments],
         env={**os.environ, "NO_COLOR": "1", **environment},
         capture_output=True,
         text=True,
@@ -151,14 +153,16 @@ def daemon(
     *arguments: str,
     under: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    module: str = "prober",
 ) -> Iterator[Daemon]:
     """Run the daemon with a configuration on a port of its own, `under` another command if given.
 
-    That command must replace itself by the daemon. `environment` is added to that of the tests.
+    That command must replace itself by the daemon. `environment` is added to that of the tests;
+    `module` is run instead of prober.
     """
     path = folder / "prober.json"
     path.write_text(json.dumps(config))
-    command = [sys.executable, "-m", "prober", "run", "--config", str(path)]
+    command = [sys.executable, "-m", module, "run", "--config", str(path)]
     with subprocess.Popen(
         [*under, *command, "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
         stderr=subprocess.PIPE,
