@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-from prober.model.fact import NUMBER, TEXT, TIME, Fact, Gauge
+from prober.model.fact import NUMBER, TEXT, TIME, Fact, Gauge, IfAbsent
 from prober.model.kinds import SECRET, Secret, integer, text
 from prober.model.option import option
 from prober.model.probe import RECEIVE, Probe, Send, Steps, Target, Trouble
@@ -29,7 +29,7 @@ FIGURE = Fact(
     kind=NUMBER,
     doc="the number that came with it",
     gauge=Gauge("probe_made_up_number", "Number that came with the word"),
-    gauge_if_absent=-1.0,
+    gauge_if_absent=IfAbsent(lambda _: -1.0, "-1"),
 )
 MOMENT = Fact(name="made_up_time", kind=TIME, doc="a time that came with it")
 

@@ -160,7 +160,10 @@ async def test_every_gauge_shows_its_fact(case: Case, accept: str, read: Any) ->
         assert (family.type, family.documentation) == ("gauge", fact.gauge.help)
         values = {each.labels["target"]: each.value for each in family.samples}
         assert {each.labels["kind"] for each in family.samples} == {case.type_name}
-        absent = {} if fact.gauge_if_absent is None else {SILENT: fact.gauge_if_absent}
+        silent, if_absent = case.world.store.get((NAME, SILENT)), fact.gauge_if_absent
+        assert silent
+        assert silent.last
+        absent = {SILENT: if_absent.value(silent.last)} if if_absent else {}
         assert values == {**dict.fromkeys((GOOD, BAD), SAMPLES[fact.kind]), **absent}
     others = {fact.gauge.name for cls in TYPES.values() for fact in cls.facts if fact.gauge}
     for name in others - {fact.gauge.name for fact in case.cls.facts if fact.gauge}:
