@@ -1,1 +1,1 @@
-"""The only mutable state: what every check is in, what was counted, what happened."""
+"""The only mutable state: the state of every check, counters, events; stored in a database."""

@@ -1,4 +1,4 @@
-"""Admin states: what operators decided, and the windows of the configuration that are open."""
+"""Admin states: what operators set, and open maintenance windows of the configuration."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
@@ -17,28 +17,28 @@ from prober.model.monitor import Check, Model
 from prober.model.pool import Pool
 
 SET, ENDED = "admin_state_set", "admin_state_ended"
-"""The events that tell of a state."""
+"""The events about admin states."""
 WINDOW = "configuration"
-"""Who set a state that a window of the configuration sets."""
+"""The setter of a state that comes from a maintenance window of the configuration."""
 
 
 class AdminJournal(Protocol):
-    """Writes states down."""
+    """Stores admin states."""
 
     def keep_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
-        """Write a state, or that there is none."""
+        """Store a state, or that there is none."""
 
 
 class AdminStates:
-    """The states, by what they are of.
+    """The admin states, by what they apply to.
 
     Args:
         wall: Unix time.
-        note: Takes the kind of an event, its cause, and what it is about.
-        saved: States that an earlier process kept.
-        journal: Where they are written down; None: they end with the process.
+        note: Receives the kind of an event, its cause, and what it is about.
+        saved: The states of an earlier process.
+        journal: Stores states; None: they end with the process.
 
-    A state that was set comes before a window of the configuration.
+    A state that was set takes precedence over a maintenance window of the configuration.
     """
 
     def __init__(
@@ -61,25 +61,25 @@ class AdminStates:
 
     @property
     def entries(self) -> Mapping[AdminKey, AdminEntry]:
-        """Every state that holds now."""
+        """All states that apply now."""
         return self._entries
 
     def follow(self, follower: Callable[[], None]) -> None:
-        """Call `follower` whenever a state begins or ends."""
+        """Call `follower` whenever a state starts or ends."""
         self._followers.append(follower)
 
     def of_backend(self, pool: Pool, backend: str, monitors: Iterable[str]) -> AdminEntry | None:
-        """Return what holds for a backend of a pool, which these monitors probe."""
+        """Return the state of a backend of a pool; `monitors` are those that probe it."""
         return admin_of_backend(self._entries, pool.name, backend, monitors)
 
     def of_check(self, check: Check) -> AdminEntry | None:
-        """Return what holds for a check: its backend's state, its pool's, its monitor's."""
+        """Return the state that applies to a check: its backend's, its pool's or its monitor's."""
         if not self._entries:
             return None
         return self.of_backend(check.pool, check.backend.key, (check.monitor.name,))
 
     def put(self, key: AdminKey, entry: AdminEntry) -> None:
-        """Set a state, in the place of another."""
+        """Set a state, replacing any other."""
         self._set[key] = entry
         if self._journal is not None:
             self._journal.keep_admin(key, entry)
@@ -98,7 +98,7 @@ class AdminStates:
         return True
 
     def adopt(self, model: Model, windows: Iterable[MaintenanceWindow]) -> None:
-        """Go by another configuration; states of what is not in it any more are forgotten."""
+        """Switch to another configuration; forget states of what is no longer in it."""
         self._model, self._windows = model, tuple(windows)
         names = set(self._names())
         for key in [key for key in self._set if key not in names]:
@@ -107,32 +107,32 @@ class AdminStates:
         self._renew()
 
     def tick(self) -> None:
-        """End what has run out, open and close windows; to be called every second or so."""
+        """End what has expired, open and close windows; call this about every second."""
         now = self._wall()
         over = [key for key, each in self._set.items() if each.until is not None]
         over = [key for key in over if (self._set[key].until or now) <= now]
         for key in over:
             entry = self._set[key]
             self._drop(key)
-            self._tell(ENDED, key, f"{_words(key)}: {entry.state} ran out")
+            self._tell(ENDED, key, f"{_words(key)}: {entry.state} expired")
         before, self._open = self._open, self._windows_at(now)
         for key in self._open.keys() - before.keys():
             why = self._open[key].reason
-            cause = f"{_words(key)} is in maintenance by the configuration"
+            cause = f"{_words(key)} is in maintenance, set in the configuration"
             self._tell(SET, key, f"{cause}: {why}" if why else cause)
         for key in before.keys() - self._open.keys():
-            self._tell(ENDED, key, f"{_words(key)}: maintenance by the configuration ended")
+            self._tell(ENDED, key, f"{_words(key)}: maintenance set in the configuration ended")
         if over or before.keys() != self._open.keys():
             self._renew()
 
     def save_all(self) -> None:
-        """Have every state written again."""
+        """Store every state again."""
         if self._journal is not None:
             for key, entry in self._set.items():
                 self._journal.keep_admin(key, entry)
 
     def has(self, key: AdminKey) -> bool:
-        """Return whether the configuration has what a state would be of."""
+        """Return whether the configuration contains what a state would apply to."""
         return key in set(self._names())
 
     def _names(self) -> Iterator[AdminKey]:

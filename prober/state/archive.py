@@ -1,4 +1,4 @@
-"""What is written of the history: reading it, adding it up by hours, and deleting what is old."""
+"""The stored history: reading it, combining slots to hours, and deleting what is too old."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ from prober.state.slots import (
 
 DAY = 86400
 BATCH = 500
-"""Checks, or events, that the upkeep handles at once."""
+"""The number of checks or events that the upkeep handles at once."""
 WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
-"""The times back from now over which uptime is told, in seconds."""
+"""The windows for uptime, in seconds back from now."""
 
 StatusSeconds = tuple[float, ...]
 """Seconds spent in each of STATUSES."""
@@ -54,33 +54,33 @@ _MERGE = f"""
 
 
 class Retention(NamedTuple):
-    """Seconds that the history is kept: in all (as events are), and in slots of five minutes."""
+    """How many seconds the history is kept: as a whole (like events), and in 5-minute slots."""
 
     whole: float = 90.0 * DAY
     fine: float = 2.0 * DAY
 
     def fine_from(self, now: float) -> int:
-        """Return the unix time from which there are slots of five minutes."""
+        """Return the unix time from which there are 5-minute slots."""
         return hour_of(now - self.fine)
 
 
 class Uptime(NamedTuple):
-    """The part of the known time that a check was in service, None if nothing is known."""
+    """The share of the known time in which a check was in service; None if nothing is known."""
 
     share: float | None
     known: float
 
 
 def hour_of(at: float) -> int:
-    """Return the unix time at which the hour of a unix time began."""
+    """Return the start of the hour of a unix time."""
     return int(at // HOUR) * HOUR
 
 
 def read_slots(database: Database, number: int, start: int, end: int, step: int) -> list[Slot]:
-    """Return all slots of `step` seconds of a check, also those in which nothing is known.
+    """Return all slots of `step` seconds of a check, including slots without data.
 
-    `start` and `end` are multiples of `step`. Times that are only known by hours are left out if
-    `step` is no multiple of an hour.
+    `start` and `end` are multiples of `step`. Times with only hourly slots are left out if `step`
+    is not a multiple of an hour.
     """
     found: dict[int, Slot] = {}
     for slot in _pieces(database, number, start, end, coarse=step % HOUR == 0):
@@ -90,7 +90,7 @@ def read_slots(database: Database, number: int, start: int, end: int, step: int)
 
 
 def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime]:
-    """Return the uptime over each of WINDOWS, the longer ones from a full hour on."""
+    """Return the uptime over each of WINDOWS; the longer windows start at a full hour."""
     oldest = hour_of(now - max(WINDOWS.values()))
     pieces = list(_pieces(database, number, oldest, int(now) + 1, coarse=True))
     uptimes = {}
@@ -104,9 +104,9 @@ def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime
 
 
 class _Wanted(NamedTuple):
-    """Which rows are looked for: of which unix times, by hours too, and which of COLUMNS of them.
+    """The rows to read: their unix times, whether hourly rows count too, and which of COLUMNS.
 
-    `waiting` are rows that are not yet written.
+    `waiting` are rows that are not written yet.
     """
 
     waiting: Mapping[Row, Row]
@@ -119,9 +119,9 @@ class _Wanted(NamedTuple):
 def read_statuses(
     database: Database, numbers: Sequence[int], start: int, end: int, step: int
 ) -> list[dict[int, StatusSeconds]]:
-    """Return for each of some checks or pools the seconds in each status, by slots of `step`.
+    """Return the seconds in each status for some checks or pools, by slots of `step`.
 
-    Slots in which nothing is known are left out; else as `read_slots`.
+    Slots without data are left out; otherwise as in `read_slots`.
     """
     known = frozenset(numbers)
     waiting = database.waiting(FINE, lambda key: key[1] in known)
@@ -142,14 +142,14 @@ def _add_up(rows: Iterable[Row], step: int) -> dict[int, StatusSeconds]:
 
 
 def add_seconds(one: StatusSeconds, other: StatusSeconds) -> StatusSeconds:
-    """Return the seconds of both together."""
+    """Return the sum of both."""
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 def _pieces(
     database: Database, number: int, start: int, end: int, *, coarse: bool
 ) -> Iterator[Slot]:
-    """Yield what is known: by hours as long as there is nothing finer."""
+    """Yield what is known, with hourly rows where there is nothing finer."""
     waiting = database.waiting(FINE, lambda key: key[1] == number)
     wanted = _Wanted(waiting, start, end, coarse)
     rows = database.read(lambda connection: _raw(connection, number, wanted))
@@ -179,7 +179,7 @@ def _raw(connection: sqlite3.Connection, number: int, wanted: _Wanted) -> list[R
 def _rows(
     connection: sqlite3.Connection, table: str, number: int, times: range, columns: slice
 ) -> list[Row]:
-    """Return start, part and columns of a check's rows; each slot is one look into the index."""
+    """Return start, part and columns of a check's rows, with one index lookup per slot."""
     part = "part" if table == "slots" else "0"
     start, end, width = times.start, times.stop, times.step
     question = f"""
@@ -197,10 +197,10 @@ def read_events(
     before: int,
     after: int = 0,
     since: float | None = None,
-    wanted: EventFilter = EventFilter(),  # noqa: B008  (it cannot be changed)
+    wanted: EventFilter = EventFilter(),  # noqa: B008  (it is immutable)
     limit: int,
 ) -> list[Event]:
-    """Return written events with ids between `after` and `before`, newest first."""
+    """Return stored events with ids between `after` and `before`, newest first."""
     values: list[object] = [before, after, since if since is not None else float("-inf")]
     conditions = "id < ? AND id > ? AND at >= ?"
     for column, allowed in zip(EventFilter._fields, wanted, strict=True):
@@ -218,13 +218,13 @@ def read_events(
 
 
 class _Adder:
-    """The SQL aggregate that adds up packed counts."""
+    """The SQL aggregate function that adds up packed counts."""
 
     def __init__(self) -> None:
         self._sums = [0] * len(unpack_counts(b""))
 
     def step(self, packed: Any) -> None:
-        """Add the counts of one row, if they can be read."""
+        """Add the counts of one row, if they are readable."""
         with suppress(ValueError):
             for index, count in enumerate(unpack_counts(packed)):
                 self._sums[index] += count
@@ -235,11 +235,11 @@ class _Adder:
 
 
 class Due(NamedTuple):
-    """What an upkeep is to do.
+    """The work for an upkeep.
 
-    `now` is the unix time, `settled` that until which everything is written, `touched` the start of
-    the earliest slot that was written since the last upkeep. `idle` are the numbers of checks that
-    are not configured; `unused` is called with each of them that has no history left.
+    `now` is the unix time, `settled` the time up to which everything is written, `touched` the
+    start of the earliest slot that was written since the last upkeep. `idle` are the numbers of
+    checks that are not configured; `unused` is called with each of them that has no history left.
     """
 
     now: float
@@ -250,7 +250,7 @@ class Due(NamedTuple):
 
 
 def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> Iterator[None]:
-    """Add up by hours what is settled, and delete what is too old, in small steps."""
+    """Combine settled slots to hours, and delete what is too old, in small steps."""
     now, settled, touched, idle, unused = due
     until = hour_of(settled)
     yield from _merge(connection, until, hour_of(touched))
@@ -269,7 +269,7 @@ def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> It
 
 
 def _has_history(connection: sqlite3.Connection, number: int) -> bool:
-    """Tell whether any slot is left of a check; each start there is, is one look into the index."""
+    """Return whether a check has any slot left, with one index lookup per existing start."""
     question = """
         WITH RECURSIVE at (start) AS
             (SELECT min(start) FROM {0} UNION ALL
@@ -284,7 +284,7 @@ def _has_history(connection: sqlite3.Connection, number: int) -> bool:
 
 
 def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator[None]:
-    """Add up the hours that have slots; those without, which may be many, cost nothing."""
+    """Combine the slots of hours that have any; hours without, which may be many, cost nothing."""
     connection.create_aggregate("add_counts", 1, _Adder)
     done = _first(connection, "hours", "start < ? ORDER BY start DESC", until)
     after = min(touched, done) if done is not None else 0
@@ -302,7 +302,7 @@ def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator
 def _first(
     connection: sqlite3.Connection, table: str, which: str = "1 ORDER BY start", *values: int
 ) -> int | None:
-    """Return the first start of a table, None if it has none that is a time at all."""
+    """Return the first start in a table, or None if it has no valid one."""
     row = connection.execute(
         f"SELECT start FROM {table} WHERE typeof(start) = 'integer' AND {which} LIMIT 1",  # noqa: S608  (our own names)
         values,
@@ -311,7 +311,7 @@ def _first(
 
 
 def _batches(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last number of BATCH checks at a time."""
+    """Yield the first and the last number of each batch of BATCH checks."""
     last = -1
     while True:
         ids = connection.execute(
@@ -324,7 +324,7 @@ def _batches(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
 
 
 def _delete(connection: sqlite3.Connection, table: str, before: int) -> Iterator[None]:
-    """Delete old rows, those of one start at a time."""
+    """Delete old rows, those with the same start at a time."""
     while connection.execute(
         f"DELETE FROM {table} WHERE start = "  # noqa: S608  (our own names)
         f"(SELECT start FROM {table} WHERE start < ? ORDER BY start LIMIT 1)",

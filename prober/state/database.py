@@ -1,7 +1,7 @@
 """The state directory: one SQLite database behind one writer thread.
 
-Nothing ever waits for it. What is put is kept until it is written, in batches, and only the newest
-value of a key; a disk that is full or read-only delays the writing and stops nothing else.
+Nothing ever waits for it. Values are kept until they are written, in batches, and only the newest
+value of a key. A full or read-only disk delays the writing and stops nothing else.
 """
 
 import fcntl
@@ -19,19 +19,19 @@ from prober.state.directory import check_own, claim_directory, open_own
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Chore = Callable[[sqlite3.Connection], Iterator[None]]
-"""Something to do in the writer's thread, step by step, each step in a transaction."""
+"""Work for the writer's thread, in steps, each in a transaction."""
 
 FILE = "prober.db"
 FLUSH_SECONDS = 1.0
-"""How often what was put is written: the most that a crash loses."""
+"""Seconds between two writes: the most that a crash can lose."""
 RETRY_SECONDS = 5.0
-"""How long a write that failed waits for its next try."""
+"""Seconds until a failed write is tried again."""
 REPORT_SECONDS = 60.0
-"""How often a disk that cannot be written is reported."""
+"""Seconds between two reports of a disk that cannot be written."""
 PENDING_LIMIT = 200_000
-"""Rows of one table that wait for a disk; beyond it the oldest are given up."""
+"""Rows of one table that can wait for a disk; beyond that, the oldest are dropped."""
 CHECKED_SIZE = 64 * 1024 * 1024
-"""Bytes up to which the whole database is checked when it is opened."""
+"""Maximum bytes of a database that is checked as a whole when it is opened."""
 
 MIGRATIONS = (
     """
@@ -91,7 +91,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     """,
 )
-"""What leads from each version of the schema to the next; never changed, only added to."""
+"""The steps from each version of the schema to the next; never changed, only appended to."""
 
 
 _SCHEMA = "SELECT type, name, sql FROM sqlite_master"
@@ -106,7 +106,7 @@ class Table(NamedTuple):
 
 
 def table(name: str, key: Sequence[str], columns: Sequence[str]) -> Table:
-    """Return how a table with this primary key and these further columns is written."""
+    """Return how to write a table with this primary key and these other columns."""
     every = (*key, *columns)
     places = ", ".join("?" * len(every))
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
@@ -120,16 +120,16 @@ def table(name: str, key: Sequence[str], columns: Sequence[str]) -> Table:
 
 
 class StateUnusableError(Exception):
-    """The state directory cannot be used, for a reason that an operator must settle."""
+    """The state directory cannot be used, for a reason that an operator must resolve."""
 
 
 class Database:
-    """The database of a state directory, open for one process.
+    """The database of a state directory, opened for one process.
 
     Args:
-        directory: Where it is; made if it is not there, for nobody else to read.
-        report: Is told, in the writer's thread, what went wrong: a word and a sentence.
-        lost: Is called, in the writer's thread, when a broken database was set aside.
+        directory: The directory; created if it does not exist, readable for its own user only.
+        report: Called in the writer's thread with what went wrong: a word and a sentence.
+        lost: Called in the writer's thread when a damaged database was set aside.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Database:
         self._thread.start()
 
     def put(self, where: Table, key: Row, columns: Row | None) -> None:
-        """Write a row soon, or delete it if there are no columns; never waits."""
+        """Write a row soon, or delete it if there are no columns; never wait."""
         with self._wanted:
             rows = self._pending.setdefault(where, {})
             rows.pop(key, None)
@@ -166,32 +166,32 @@ class Database:
             self._wanted.notify()
 
     def waiting(self, where: Table, wanted: Callable[[Row], bool]) -> dict[Row, Row]:
-        """Return the rows that are put but perhaps not yet written, of the keys that are wanted."""
+        """Return the wanted rows that may not be written yet."""
         with self._wanted:
             rows = {**self._writing.get(where, {}), **self._pending.get(where, {})}
         return {key: row for key, row in rows.items() if row is not None and wanted(key)}
 
     def tend(self, chore: Chore) -> None:
-        """Have something done in the writer's thread, a step after each time that it wrote.
+        """Run a chore in the writer's thread, one step after each write.
 
-        What is asked for while an earlier chore is under way is left out.
+        A chore is dropped if an earlier one is still running.
         """
         with self._wanted:
             self._chore = self._chore or chore
             self._wanted.notify()
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Ask the database, in the thread of the caller; raise sqlite3.Error if it cannot."""
+        """Query the database, in the caller's thread; raise sqlite3.Error if that fails."""
         with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
             connection.text_factory = _text
             return question(connection)
 
     def complain(self, what: str, detail: str) -> None:
-        """Report what is wrong with that which was read."""
+        """Report what is wrong with data that was read."""
         self._report(what, detail)
 
     def close(self) -> None:
-        """Write what is still to be written, if that is possible, and close."""
+        """Write what is left, if possible, and close."""
         with self._wanted:
             self._closing = True
             self._wanted.notify()
@@ -226,7 +226,7 @@ class Database:
         except sqlite3.OperationalError as error:
             os.close(self._lock)
             raise StateUnusableError(f"{self._path}: {error}") from None
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # which quotes the database
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # from bytes that are not text
             self._set_aside(error)
             return self._connect()
 
@@ -279,7 +279,7 @@ class Database:
                 return
 
     def _do_a_step(self, chore: Chore) -> None:
-        """Do the next step of a chore; one that fails is given up."""
+        """Do the next step of a chore; give up the chore if it fails."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             if self._chore_steps is None:
@@ -323,7 +323,7 @@ class Database:
         now = time.monotonic()
         if self._reported_at is None or now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self._report("unwritable", f"{error}; trying again")
+            self._report("unwritable", f"{error}; will retry")
 
     def _put_back(self, batch: dict[Table, dict[Row, Row | None]]) -> None:
         with self._wanted:
@@ -333,7 +333,7 @@ class Database:
 
 
 def _text(content: bytes) -> str:
-    return content.decode(errors="replace")  # one wrong byte must not hide all other rows
+    return content.decode(errors="replace")  # a single wrong byte must not hide all other rows
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -347,10 +347,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:
-    """Raise sqlite3.DatabaseError if a table or an index is not as the migrations make it."""
+    """Raise sqlite3.DatabaseError if a table or an index differs from the migrations."""
     with closing(sqlite3.connect(":memory:")) as model:
         _migrate(model, Path(FILE))
         missing = set(model.execute(_SCHEMA)) - set(connection.execute(_SCHEMA))
     if missing:
         names = ", ".join(sorted(name for _, name, _ in missing))
-        raise sqlite3.DatabaseError(f"the schema is broken: {names}")
+        raise sqlite3.DatabaseError(f"the schema is damaged: {names}")

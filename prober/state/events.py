@@ -1,4 +1,4 @@
-"""What happened: every change of a status, newest last, in a bounded log that can be followed."""
+"""Events: status changes and others, newest last, in a bounded log that can be followed."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -36,15 +36,14 @@ EVENT_KINDS = (
     LOCAL_TROUBLE,
     LOCAL_TROUBLE_OVER,
 )
-"""Everything that an event can be about."""
+"""All kinds of events."""
 
 
 class Event(NamedTuple):
-    """Something that happened, and its cause in words; `at` in unix seconds.
+    """An event and its cause in words; `at` is in unix seconds.
 
-    The kind TRANSITION is the change of a check's status; events of other kinds, such as a
-    reload, are not about a check and leave None what belongs to one. An edit is about a monitor or
-    a pool.
+    The kind TRANSITION is a status change of a check. Events of other kinds, such as a reload, are
+    not about a check, and leave the fields about checks None. An edit is about a monitor or a pool.
     """
 
     id: int
@@ -61,9 +60,9 @@ class Event(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """Which events are wanted: of these kinds, monitors, ...; a set that is empty allows all.
+    """Which events are wanted: of these kinds, monitors, ...; an empty set allows all.
 
-    Its fields are those of `Event` that they are about.
+    Its fields correspond to those of `Event`.
     """
 
     kind: frozenset[str] = frozenset()
@@ -73,7 +72,7 @@ class EventFilter(NamedTuple):
     after: frozenset[str] = frozenset()
 
     def allows(self, event: Event) -> bool:
-        """Tell whether an event is wanted."""
+        """Return whether an event is wanted."""
         return all(
             not wanted or getattr(event, name) in wanted
             for name, wanted in zip(self._fields, self, strict=True)
@@ -81,7 +80,7 @@ class EventFilter(NamedTuple):
 
 
 class EventLog:
-    """The last CAPACITY events; their ids grow by one."""
+    """The last CAPACITY events; ids increase by one."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=CAPACITY)
@@ -90,18 +89,18 @@ class EventLog:
 
     @property
     def first_id(self) -> int:
-        """The id of the oldest event that is remembered; the next one's if there is none."""
+        """The id of the oldest event in the log; of the next event if the log is empty."""
         return self._events[0].id if self._events else self.last_id + 1
 
     def add(self, event: Event) -> None:
-        """Append an event, whose id is `last_id + 1`, and tell the followers."""
+        """Append an event, whose id is `last_id + 1`, and call the followers."""
         self._events.append(event)
         self.last_id = event.id
         for follower in tuple(self._followers):
             follower(event)
 
     def restore(self, events: list[Event]) -> None:
-        """Begin with what an earlier process has seen, oldest first."""
+        """Start with the events of an earlier process, oldest first."""
         self._events.extend(events)
         self.last_id = events[-1].id if events else 0
 
@@ -114,22 +113,22 @@ class EventLog:
         monitor: str | None = None,
         pool: str | None = None,
     ) -> None:
-        """Append an event that is not about a check, but perhaps about a monitor or a pool."""
+        """Append an event that is not about a check, but possibly about a monitor or a pool."""
         nothing = (None,) * 5
         self.add(Event(self.last_id + 1, at, kind, monitor, pool, *nothing, cause))
 
     def newest_first(self, before_id: int | None = None) -> Iterator[Event]:
-        """Yield the events, newest first, from below `before_id` if that is given."""
+        """Yield the events, newest first, with ids below `before_id` if given."""
         newer = 0 if before_id is None else max(0, self.last_id - max(0, before_id) + 1)
         return islice(reversed(self._events), newer, None)
 
     def after(self, last_seen: int) -> list[Event]:
-        """Return what came after an id, oldest first."""
+        """Return the events after an id, oldest first."""
         missed = max(0, self.last_id - last_seen)
         return list(islice(reversed(self._events), missed))[::-1]
 
     def reaches_back_to(self, last_seen: int) -> bool:
-        """Tell whether this is an id of this log after which nothing is forgotten."""
+        """Return whether this is an id of this log, and all events after it are still there."""
         return self.last_id - len(self._events) <= last_seen <= self.last_id
 
     def follow(self, follower: Callable[[Event], None]) -> None:
@@ -138,7 +137,7 @@ class EventLog:
 
     @contextmanager
     def followed_by(self, follower: Callable[[Event], None]) -> Iterator[None]:
-        """Call `follower` with each new event as long as the context lasts."""
+        """Call `follower` with each new event while the context lasts."""
         self._followers.append(follower)
         try:
             yield

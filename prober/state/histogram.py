@@ -1,17 +1,17 @@
-"""A histogram with fixed buckets, as Prometheus counts them."""
+"""A histogram with fixed buckets, as in Prometheus."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
 LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds, in seconds, for the time of probes."""
+"""Upper bounds in seconds for the duration of probes."""
 
 LAG = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-"""Upper bounds, in seconds, for how late the prober itself is."""
+"""Upper bounds in seconds for the lateness of prober itself."""
 
 
 class Histogram:
-    """Counts of observed seconds by bucket; the last of `counts` is for those above all bounds."""
+    """Counts of observed seconds by bucket; the last of `counts` is for values above all bounds."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -33,7 +33,7 @@ class Histogram:
         self.total += sum(seconds)
 
     def quantile(self, share: float) -> float | None:
-        """Return the upper bound of the bucket that holds this share of all; None if empty."""
+        """Return the upper bound of the bucket with this quantile; None if empty."""
         wanted = sum(self.counts) * share
         seen = 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):

@@ -1,11 +1,11 @@
-"""The history of all checks: counts and seconds by slots of five minutes, aligned to unix time.
+"""The history of all checks: counts and seconds in 5-minute slots, aligned to unix time.
 
 Each check has one running slot in memory, which is written every minute. A row belongs to a slot
-and a part of the history: a process, or as much of it as passed until its clock was set back. So
-nothing has ever to be read before it is written, and what a slot was is the sum of its parts.
+and to a part of the history: a process, or the time in it until its clock was set back. So nothing
+ever has to be read before it is written, and a slot is the sum of its parts.
 
-How long things take is told by the monotonic clock without standstills, which slot they belong to
-by the wall clock.
+Durations are measured by the monotonic clock without pauses of the process; the wall clock decides
+to which slot they belong.
 """
 
 import sqlite3
@@ -36,30 +36,30 @@ from prober.state.running_slot import Key, PoolSlots, Running, Span
 from prober.state.slots import FINE, HOUR, NAMES, PARTS, STATUSES, WIDTH, Slot
 
 ROUND = 50
-"""Beats in which every running slot is written once: a little less than a minute."""
+"""The number of beats in which every running slot is written once: a little less than a minute."""
 SETTLED = 2 * 60.0
-"""Seconds after which all rows of a slot that ended are written."""
+"""Seconds after which all rows of a finished slot are written."""
 IDLE = 1000
-"""Checks that are not configured any more, of which an upkeep looks whether they have history."""
+"""The number of checks that are no longer configured whose history one upkeep looks for."""
 CLOCK_SET = 0.5
-"""Seconds by which the clocks must differ from one beat to the next to be taken as a jump."""
+"""Seconds by which the clocks must differ between two beats to count as a jump."""
 
 _INDEX = {status: index for index, status in enumerate(STATUSES)}
 
 
 def pool_key(name: str) -> Key:
-    """Return the key under which a pool has its history; no monitor has an empty name."""
+    """Return the key for the history of a pool; no monitor has an empty name."""
     return "", name
 
 
 class History:
-    """Counts what happens to the checks and has it written.
+    """Counts the results of checks and stores them.
 
     Args:
-        database: Where it is written.
+        database: The database.
         wall: Unix time.
-        awake: Monotonic time in which the prober's own standstills do not count.
-        retention: How long what is kept.
+        awake: Monotonic time that excludes pauses of prober itself.
+        retention: How long to keep the history.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class History:
         self._touched = self._span.start
 
     def follow(self, key: Key, status: Status, pool: str = "") -> Running:
-        """Begin, or begin again, to keep the history of a check of a pool, or of a pool itself."""
+        """Start or resume the history of a check of a pool, or of a pool itself."""
         now = self._now()
         running = self._running.get(key)
         if running is None:
@@ -102,7 +102,7 @@ class History:
         return running
 
     def move(self, running: Running, pool: str) -> None:
-        """From now on, add the slots of a check to those of this pool; to none if it is empty."""
+        """Count the slots of a check for another pool from now on, or for none if it is empty."""
         running.pool = self._number_of(pool_key(pool)) if pool else 0
 
     def _number_of(self, key: Key) -> int:
@@ -113,12 +113,12 @@ class History:
         return self._numbers[key]
 
     def leave(self, running: Running) -> None:
-        """Keep no more history of a check; what there is stays until it is too old."""
+        """Stop the history of a check; the existing history stays until it is too old."""
         self.save(running)
         running.status = None
 
     def count(self, running: Running, reason: Reason, seconds: float, now: float) -> None:
-        """Count one finished probe."""
+        """Count one completed probe."""
         if now >= self._ends:
             self._turn(now)
         if running.span is not self._span:
@@ -141,22 +141,22 @@ class History:
         running.status = _INDEX[status]
 
     def spend(self, running: Running) -> None:
-        """Count the seconds that a check spent in its status until now."""
+        """Count the seconds that a check has spent in its status until now."""
         now = self._now()
         self._catch_up(running)
         running.spend(now)
 
     def save(self, running: Running) -> None:
-        """Have the running slot of a check written as it is now."""
+        """Write the running slot of a check as it is now."""
         self.spend(running)
         self._put(running)
 
     def knows(self, key: Key) -> bool:
-        """Tell whether there is, or was lately, a history of a check."""
+        """Return whether a check has, or recently had, a history."""
         return key in self._numbers
 
     async def slots(self, key: Key, start: int, end: int, step: int) -> list[Slot]:
-        """Return the slots of a check, the running one included; see `read_slots`."""
+        """Return the slots of a check, including the running one; see `read_slots`."""
         number = self._current(key)
         return await to_thread(read_slots, self._database, number, start, end, step)
 
@@ -168,13 +168,13 @@ class History:
         return await to_thread(read_statuses, self._database, numbers, start, end, step)
 
     async def uptime(self, key: Key) -> dict[str, Uptime]:
-        """Return the uptime of a check over some times back from now."""
+        """Return the uptime of a check over several windows back from now."""
         return await to_thread(read_uptime, self._database, self._current(key), self._wall())
 
     async def events(
         self, *, before: int, after: int, since: float | None, wanted: EventFilter, limit: int
     ) -> list[Event]:
-        """Return written events with ids between `after` and `before`, newest first."""
+        """Return stored events with ids between `after` and `before`, newest first."""
         return await to_thread(
             read_events,
             self._database,
@@ -186,21 +186,21 @@ class History:
         )
 
     def _current(self, key: Key) -> int:
-        """Have a check's running slot written; return its number, 0 if there is none."""
+        """Write a check's running slot; return its number, or 0 if there is none."""
         running = self._running.get(key)
         if running is not None:
             self.save(running)
         return self._numbers.get(key, 0)
 
     def save_all(self) -> None:
-        """Have everything written that a new database, or the next process, needs."""
+        """Write everything that a new database or the next process needs."""
         self._database.put(PARTS, (1,), (self._part,))
         for running in self._running.values():
             self._database.put(NAMES, (running.number,), running.key)
             self.save(running)
 
     def beat(self) -> None:
-        """Write the share of the running slots whose turn it is; to be called every second."""
+        """Write the running slots whose turn it is; call this every second."""
         now = self._awake()
         self._turn(now)
         if not self._queue:
@@ -220,7 +220,7 @@ class History:
             self._tend()
 
     def due(self) -> Due:
-        """Return what an upkeep has to do now."""
+        """Return the current work for an upkeep."""
         at, touched = self._wall(), self._touched
         self._touched = self._span.start
         pools = {running.pool for running in self._running.values()}
@@ -232,7 +232,7 @@ class History:
         return Due(at, at - SETTLED, touched, list(islice(idle, IDLE)), self._unused.append)
 
     def _forget(self, number: int) -> None:
-        """Delete the name of a check that has no history, unless it was configured again."""
+        """Delete the name of a check without history, unless it was configured again."""
         for key, each in self._numbers.items():
             if each == number and key not in self._running:
                 del self._numbers[key]
@@ -250,7 +250,7 @@ class History:
         return now
 
     def _turn(self, now: float) -> None:
-        """See what the wall clock says, and go on to its slot."""
+        """Read the wall clock, and switch to its slot."""
         at = self._wall()
         passed = max(0.0, now - self._seen)
         first = _slot_of(at - passed)
@@ -274,7 +274,7 @@ class History:
         self._database.put(PARTS, (1,), (self._part,))
 
     def _catch_up(self, running: Running) -> None:
-        """Close the slots of a check that have ended."""
+        """Close the finished slots of a check."""
         while (span := running.span.next) is not None:
             running.spend(running.span.ended)
             self._put(running)
@@ -298,7 +298,7 @@ class _Opening(NamedTuple):
 
 
 def _opening(database: Database) -> _Opening:
-    """Return what an earlier process has written, as far as it can be read."""
+    """Return what an earlier process has written, as far as it is readable."""
 
     def question(connection: Any) -> _Opening:
         names = connection.execute("SELECT monitor, backend, id FROM names ORDER BY id")

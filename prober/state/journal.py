@@ -1,4 +1,4 @@
-"""What of the state is written down, and how it comes back after a restart."""
+"""What is stored of the state, and how it is restored after a restart."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ from prober.state.events import CAPACITY, Event
 from prober.state.rows import moment, number, or_none, readable, text, whole
 
 REFRESH_SECONDS = 60.0
-"""How old the saved streak of a check may be whose streak decides nothing any more."""
+"""Maximum age in seconds of a stored streak that no longer decides anything."""
 
 LIFE = table("life", ("one",), ("alive_at",))
 CHECKS = table(
@@ -27,7 +27,7 @@ CHECKS = table(
 )
 EVENTS = table("events", ("id",), Event._fields[1:])
 EVENT_COLUMNS = ", ".join(Event._fields)
-"""The columns of `events`, named as the fields of `Event`, in the order of `event_of`."""
+"""The columns of `events`, named like the fields of `Event`, in the order of `event_of`."""
 EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
 KNOWN = table("known", ("pool", "backend"), KnownStatus._fields)
 ADMIN = table("admin", ("kind", "name"), AdminEntry._fields)
@@ -35,7 +35,7 @@ TOLD = table("told", ("output", "subject"), ("content",))
 
 
 class SavedCheck(NamedTuple):
-    """A check as it was last written; times are unix seconds."""
+    """A stored check; times are unix seconds."""
 
     health: Health
     status: Status
@@ -45,7 +45,7 @@ class SavedCheck(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What was read at the start: `alive_at` is when the process before was last known to live."""
+    """What was read at the start: `alive_at` is when the earlier process was last known alive."""
 
     alive_at: float
     checks: dict[tuple[str, str], SavedCheck]
@@ -57,7 +57,7 @@ class Saved(NamedTuple):
 
 
 class SavableState(Protocol):
-    """What is written of a check's state."""
+    """What is stored of a check's state."""
 
     health: Health
     status: Status
@@ -67,11 +67,12 @@ class SavableState(Protocol):
 
 
 class Journal:
-    """Writes the states of checks and events into the database, a second late at most.
+    """Writes the states of checks and events to the database, at most a second late.
 
     A check is written when its status changes, while its streak can still decide something, and
-    else once in REFRESH_SECONDS: a streak far beyond rise and fall means nothing. That the process
-    lives is written every second: so fresh are the results of all checks that were not stale.
+    otherwise once in REFRESH_SECONDS: a streak far beyond rise and fall means nothing. The time at
+    which the process is alive is written every second; it is the time of the results of all checks
+    that are not stale.
     """
 
     def __init__(self, database: Database, *, wall: Callable[[], float]) -> None:
@@ -80,11 +81,11 @@ class Journal:
         self._changed: dict[tuple[str, str], SavableState] = {}
 
     def saw(self, key: tuple[str, str], state: SavableState) -> None:
-        """Note that a check's state is to be written."""
+        """Note that a check's state has to be written."""
         self._changed[key] = state
 
     def forget(self, key: tuple[str, str]) -> None:
-        """Delete what is written of a check."""
+        """Delete the stored state of a check."""
         self._changed.pop(key, None)
         self._database.put(CHECKS, key, None)
 
@@ -93,29 +94,29 @@ class Journal:
         self._database.put(EVENTS, (event.id,), tuple(event[1:]))
 
     def keep_edit(self, edit: Edit) -> None:
-        """Write an edit; one of the same thing before it is replaced."""
+        """Write an edit, replacing an earlier one of the same definition."""
         content = None if edit.content is None else json.dumps(edit.content)
         self._database.put(EDITS, (edit.kind, edit.id), (content, edit.base, edit.at))
 
     def drop_edit(self, kind: str, identifier: str) -> None:
-        """Delete an edit, as when the file's own definition has won."""
+        """Delete an edit, for example because the file's own definition has won."""
         self._database.put(EDITS, (kind, identifier), None)
 
     def knew(self, key: tuple[str, str], known: KnownStatus | None) -> None:
-        """Write what is known of a backend of a pool, or that nothing is."""
+        """Write the known status of a backend of a pool, or that there is none."""
         self._database.put(KNOWN, key, None if known is None else tuple(known))
 
     def keep_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
-        """Write what an operator decided, or that nothing is."""
+        """Write the state that an operator set, or that there is none."""
         self._database.put(ADMIN, key, None if entry is None else tuple(entry))
 
     def remember(self, output: str, subject: str, content: object) -> None:
-        """Write what an output remembers about a subject; None forgets it."""
+        """Write what an output remembers about a subject; None deletes it."""
         row = None if content is None else (json.dumps(content),)
         self._database.put(TOLD, (output, subject), row)
 
     def flush(self) -> None:
-        """Hand over what was noted, and that the process lives; to be called every second."""
+        """Pass on what was noted, and that the process is alive; call this every second."""
         for key, state in self._changed.items():
             self._database.put(CHECKS, key, _check_row(state))
         self._changed.clear()
@@ -129,7 +130,7 @@ def _check_row(state: SavableState) -> tuple[object, ...]:
 
 
 def read_saved(database: Database) -> Saved:
-    """Return what an earlier process has written; what cannot be read is left out, and said."""
+    """Return what an earlier process has written; unreadable rows are skipped and reported."""
     spoilt: list[object] = []
 
     def question(connection: Any) -> Saved:
@@ -163,7 +164,7 @@ def read_saved(database: Database) -> Saved:
         database.complain("unreadable", f"{error}; starting empty")
         return Saved(0.0, {}, [])
     if spoilt:
-        database.complain("unreadable", f"{len(spoilt)} rows make no sense and are left out")
+        database.complain("unreadable", f"skipped {len(spoilt)} implausible rows")
     return saved
 
 
@@ -211,14 +212,14 @@ def _told_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], object]:
 def _definition(content: object) -> Mapping[str, object]:
     definition = json.loads(text(content))
     if not isinstance(definition, dict):
-        raise ValueError("not a definition")  # noqa: TRY004  (to the reader it is one error)
+        raise ValueError("not a definition")  # noqa: TRY004  (one error for the reader)
     return definition
 
 
 def _outcome(content: object) -> Outcome:
     reason, detail, facts, at, seconds, phases, source_ip, skipped = json.loads(text(content))
     if len(phases) != len(PHASES):
-        raise ValueError("not as many phases as there are")
+        raise ValueError("wrong number of phases")
     return Outcome(
         REASONS[reason],
         text(detail),
@@ -232,9 +233,9 @@ def _outcome(content: object) -> Outcome:
 
 
 def _facts(facts: object) -> Mapping[str, FactValue]:
-    """Return those facts that a probe type declares: another version may have had others."""
+    """Return the facts that a probe type declares; another version may have had others."""
     if not isinstance(facts, dict):
-        raise ValueError("not facts")  # noqa: TRY004  (to the reader it is one error)
+        raise ValueError("not facts")  # noqa: TRY004  (one error for the reader)
     declared = declared_facts()
     known = {name: value for name, value in facts.items() if name in declared}
     if not all(declared[name].kind.holds(value) for name, value in known.items()):
@@ -243,7 +244,7 @@ def _facts(facts: object) -> Mapping[str, FactValue]:
 
 
 def event_of(row: tuple[Any, ...]) -> Event:
-    """Return the event of a row of `events`; raise ValueError or LookupError if it is none."""
+    """Return the event in a row of `events`; raise ValueError or LookupError if it is not one."""
     id_, at, kind, monitor, pool, backend, before, after, reason, streak, cause = row
     return Event(
         whole(id_),

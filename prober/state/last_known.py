@@ -1,4 +1,4 @@
-"""The last known status of every backend: what others are told while a check proves nothing."""
+"""The last known status of every backend: reported to others while a check is inconclusive."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
@@ -19,20 +19,20 @@ Key = tuple[str, str]
 
 
 class KnownJournal(Protocol):
-    """Writes down what is known."""
+    """Stores known statuses."""
 
     def knew(self, key: Key, known: KnownStatus | None) -> None:
-        """Write what is known of a backend of a pool, or that nothing is."""
+        """Store the known status of a backend of a pool, or that there is none."""
 
 
 class LastKnown:
-    """Follows the store, and remembers what was known of each backend.
+    """Follows the store, and remembers the known status of each backend.
 
     Args:
         store: The states of all checks.
         wall: Unix time.
-        saved: What an earlier process knew, by pool and `address:port`.
-        journal: Where it is written down; None: it ends with the process.
+        saved: The known statuses of an earlier process, by pool and `address:port`.
+        journal: Stores known statuses; None: they end with the process.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class LastKnown:
         store.admin.follow(self._tell_all)
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
-        """Call `follower` with the name of each pool that may have changed; return what ends it."""
+        """Call `follower` with each pool that may have changed; return a function that stops it."""
         self._followers.append(follower)
         return lambda: self._followers.remove(follower)
 
     def of(self, pool: Pool, backend: Backend) -> KnownStatus | None:
-        """Return what is known of a backend, None if it never had a conclusive status."""
+        """Return the known status of a backend, or None if it never had a conclusive one."""
         key = (pool.name, backend.key)
         before = self._known.get(key)
         known = known_status(self._checks(pool, backend), before, now=self._wall())
@@ -68,7 +68,7 @@ class LastKnown:
         return known
 
     def served(self, name: str) -> ServedPool | None:
-        """Return a pool as others are told of it, None if there is none of this name."""
+        """Return a pool as reported to others, or None if there is no pool with this name."""
         pool = self._store.pools.get(name)
         if pool is None:
             return None
@@ -84,9 +84,9 @@ class LastKnown:
         return ServedPool(name, pool.load_balancer, status, backends, monitors)
 
     def renew(self) -> Iterator[None]:
-        """Look at every backend, a step each, and forget those that are not configured any more.
+        """Look at every backend, one per step, and forget those that are no longer configured.
 
-        To be called after a configuration was taken over.
+        Call this after a new configuration is in force.
         """
         configured = set()
         for pool in self._store.model.pools:
@@ -101,7 +101,7 @@ class LastKnown:
         self._tell_all()
 
     def save_all(self) -> None:
-        """Have everything written again."""
+        """Write everything again."""
         if self._journal is not None:
             for key, known in self._known.items():
                 self._journal.knew(key, known)

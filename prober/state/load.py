@@ -1,4 +1,4 @@
-"""Whether the prober keeps its schedule: which probes came late in the last seconds, and why."""
+"""Whether prober keeps its schedule: which probes were late in the last seconds, and why."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -7,16 +7,16 @@ from typing import NamedTuple
 from prober.model.schedule import Delay
 
 WINDOW = 10
-"""Seconds that are looked back at."""
+"""The number of seconds to look back."""
 BAD_SHARE = 0.1
-"""A second is bad if at least this share of the probes that were due in it came late."""
+"""A second is bad if at least this share of the probes due in it was late."""
 BAD_SECONDS = 3
-"""So many bad ones, and at least half of all in which something was due, are an overload: a single
-standstill is none. It is over when fewer than two are left."""
+"""The number of bad seconds that is an overload, if they are at least half of those in which
+anything was due: a single pause is not. The overload ends when fewer than two are left."""
 
 
 class Second(NamedTuple):
-    """What was due in one second of the monotonic clock, and what of it came late, by cause."""
+    """The probes due in one second of the monotonic clock, and those that were late, by cause."""
 
     number: int
     due: int
@@ -24,19 +24,19 @@ class Second(NamedTuple):
 
     @property
     def is_bad(self) -> bool:
-        """Whether too much of it came late."""
+        """Whether too many were late."""
         return self.late.total() >= max(1, BAD_SHARE * self.due)
 
 
 class Overload(NamedTuple):
-    """The schedule is not kept: `share` of the probes of the last seconds came late."""
+    """The schedule is not kept: `share` of the probes of the last seconds was late."""
 
     share: float
     cause: Delay
 
     @property
     def sentence(self) -> str:
-        """Say it to a person."""
+        """The overload in words."""
         return (
             f"{self.share:.0%} of the probes of the last {WINDOW} s started more than half an "
             f"interval late: {self.cause.sentence}"
@@ -44,7 +44,7 @@ class Overload(NamedTuple):
 
 
 def judge(seconds: Iterable[Second], *, overloaded: bool) -> Overload | None:
-    """Return the overload that these seconds show; one that is already there ends later."""
+    """Return the overload in these seconds, if any; an existing overload takes longer to end."""
     busy = [second for second in seconds if second.due]
     bad = sum(second.is_bad for second in busy)
     if bad < 2 if overloaded else bad < BAD_SECONDS or 2 * bad < len(busy):
@@ -55,10 +55,10 @@ def judge(seconds: Iterable[Second], *, overloaded: bool) -> Overload | None:
 
 
 class Load:
-    """Takes in the starts of probes; tells at most once a second whether they come late.
+    """Records the starts of probes, and decides at most once a second whether they are late.
 
-    `late` counts late probes by cause; `overload` is what the last seconds show, or None;
-    `changed` is called when an overload begins or ends.
+    `late` counts late probes by cause; `overload` is the current overload, or None; `changed` is
+    called when an overload starts or ends.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Load:
         self._late: Counter[Delay] = Counter()
 
     def saw_starts(self, now: float, due: int, causes: Sequence[Delay] = ()) -> None:
-        """Take in that probes were due, and what made late those that were; `now` is monotonic."""
+        """Record that probes were due, and the causes of late ones; `now` is monotonic."""
         if int(now) != self._number:
             self.review(now)
         self._due += due

@@ -1,4 +1,4 @@
-"""Troubles of the prober's own, as events: when probes begin to end without a verdict, and stop."""
+"""Events about prober's own problems: when probes start to be inconclusive, and when they stop."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,9 +7,9 @@ from prober.model.status import Reason
 from prober.state.events import LOCAL_TROUBLE, LOCAL_TROUBLE_OVER
 
 QUIET = 30.0
-"""Seconds without such a probe after which a trouble is over."""
+"""Seconds without such a probe after which a problem is over."""
 _NO_TROUBLE = frozenset({Reason.WEAK_SILENCE, Reason.STALLED})
-"""Reasons that say nothing about this host; a standstill has an event of its own."""
+"""Reasons that say nothing about this host; a pause of the process has its own event."""
 
 
 class AddEvent(Protocol):
@@ -20,7 +20,7 @@ class AddEvent(Protocol):
 
 
 class OwnTroubles:
-    """Takes in results that prove nothing.
+    """Records inconclusive results.
 
     Args:
         note: Adds an event.
@@ -42,7 +42,7 @@ class OwnTroubles:
         self._counts: dict[Reason, int] = {}
 
     def saw(self, reason: Reason) -> None:
-        """Take in the reason of a probe that ended without a verdict."""
+        """Record the reason of an inconclusive probe."""
         if reason in _NO_TROUBLE:
             return
         if not self._last:
@@ -54,12 +54,12 @@ class OwnTroubles:
         self._counts[reason] += 1
 
     def _review(self) -> None:
-        """See which troubles are over."""
+        """Find the problems that are over."""
         now = self._clock()
         for reason in [each for each, last in self._last.items() if now - last >= QUIET]:
             del self._last[reason]
             count = self._counts.pop(reason)
             probes = "1 probe" if count == 1 else f"{count:,} probes"
-            self._note(LOCAL_TROUBLE_OVER, f"over: {reason} ({probes} without a verdict)")
+            self._note(LOCAL_TROUBLE_OVER, f"over: {reason} ({probes} inconclusive)")
         if self._last:
             self._call_later(min(self._last.values()) + QUIET - now, self._review)

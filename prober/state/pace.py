@@ -1,4 +1,4 @@
-"""Long work in slices, so that no probe waits for a large answer."""
+"""Splits long work into slices, so that no probe waits for a large answer."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The past of pools: from the history, or since the process started where none is kept."""
+"""The past of pools: from the history or, without one, since the process started."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from prober.state.slots import STATUSES
 
 
 class PoolPast:
-    """What is known of the past of pools; `history` is None where no state is kept."""
+    """The known past of pools; `history` is None without a state directory."""
 
     def __init__(self, watch: PoolWatch, history: History | None) -> None:
         self._watch = watch
@@ -19,9 +19,9 @@ class PoolPast:
     async def statuses(
         self, names: Sequence[str], start: int, end: int, step: int
     ) -> list[dict[int, StatusSeconds]]:
-        """Return for each pool the seconds in each status, by slots of `step`.
+        """Return the seconds in each status for each pool, by slots of `step`.
 
-        `start` and `end` are multiples of `step`. Slots in which nothing is known are left out.
+        `start` and `end` are multiples of `step`. Slots without data are left out.
         """
         if self._history is not None:
             try:
@@ -34,11 +34,11 @@ class PoolPast:
 
 
 def spent(turns: Iterable[Turn], now: float, slots: range) -> dict[int, StatusSeconds]:
-    """Return the seconds in each status by slots, of what turned when.
+    """Return the seconds in each status by slots, given the status changes.
 
     Args:
         turns: The statuses, oldest first.
-        now: How long the last of them has lasted.
+        now: The end of the last status.
         slots: The starts of the slots, in unix seconds.
     """
     sums: dict[int, StatusSeconds] = {}

@@ -1,7 +1,7 @@
-"""How each pool is doing: worked out again when something in it changed, and kept as its history.
+"""The summary of each pool: computed again when something in the pool changes, and stored.
 
-A pool is in the history under a key of its own (`pool_key`), beside the checks: the seconds that it
-spent in each status. Every change of its status is an event.
+The history of a pool has its own key (`pool_key`), next to the checks: the seconds that it spent in
+each status. Every status change is an event.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from prober.state.running_slot import Key, Running
 from prober.state.store import BackendState, Store
 
 DELAY = 1.0
-"""Seconds after a change until a pool is looked at, so that a storm leads to one look."""
+"""Seconds between a change and the next look at a pool, so that many changes lead to one look."""
 TURNS = 500
-"""Changes of status of a pool that are remembered where no history is kept."""
+"""The number of status changes of a pool that are remembered without a history."""
 
 
 class Turn(NamedTuple):
@@ -33,11 +33,11 @@ class Turn(NamedTuple):
 
 
 class PoolSummary(NamedTuple):
-    """How a pool is doing.
+    """The summary of a pool.
 
-    `since` is the unix time of the last change of its status. `in_service` counts those of its
-    `backends` that are OK or WARNING. `counts` are of its checks by status, those of disabled
-    monitors left out, which are `disabled`. `problems` are the keys of the checks that are not OK.
+    `since` is the unix time of its last status change. `in_service` counts those of its `backends`
+    that are OK or WARNING. `counts` are the numbers of its checks by status, without those of
+    disabled monitors, which are in `disabled`. `problems` are the keys of checks that are not OK.
     """
 
     pool: Pool
@@ -56,7 +56,7 @@ class PoolWatch:
     Args:
         store: The state of all checks.
         wall: Unix time.
-        history: Where the statuses of pools are written; None where no state is kept.
+        history: Stores the statuses of pools; None without a state directory.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class PoolWatch:
         return self._wall()
 
     def get(self, name: str) -> PoolSummary | None:
-        """Return how a pool was doing when `refresh` was last called, or None."""
+        """Return the summary of a pool at the last call of `refresh`, or None."""
         return self._found.get(name)
 
     def turns(self, name: str) -> tuple[Turn, ...]:
@@ -87,7 +87,7 @@ class PoolWatch:
 
     @contextmanager
     def kept_fresh(self) -> Iterator[None]:
-        """Look again a second after something changed, as long as the context lasts."""
+        """Look again a second after something has changed, while the context lasts."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.TimerHandle | None = None
         looking: asyncio.Task[None] | None = None
@@ -111,7 +111,7 @@ class PoolWatch:
                     each.cancel()
 
     async def refresh(self) -> None:
-        """Look again at the pools in which something changed."""
+        """Look again at the pools in which something has changed."""
         pace, touched = Pace(), self._store.touched_pools
         async with self._lock:
             while touched:
@@ -123,7 +123,7 @@ class PoolWatch:
                 summary = await self._look(pool, pace)
                 if self._store.pools.get(name) is pool:
                     self._settle(summary)
-                else:  # a reload came in between
+                else:  # a reload happened in between
                     touched.add(name)
 
     async def _look(self, pool: Pool, pace: Pace) -> PoolSummary:
@@ -162,7 +162,7 @@ class PoolWatch:
         )
 
     def _settle(self, summary: PoolSummary) -> None:
-        """Take in how a pool is doing; its status has changed, or is known for the first time."""
+        """Record the summary of a pool whose status has changed, or is known for the first time."""
         name, status = summary.pool.name, summary.status
         before = self._found.get(name)
         if before is None:
@@ -184,12 +184,12 @@ class PoolWatch:
         self._found[name] = summary
 
     def _last_told(self, name: str) -> Event | None:
-        """Return the last change of a pool's status, which an earlier process may have told."""
+        """Return the event of a pool's last status change, possibly from an earlier process."""
         events = self._store.events.newest_first()
         return next((e for e in events if e.kind == POOL_STATUS and e.pool == name), None)
 
     def _tell(self, summary: PoolSummary, before: Status | None) -> float:
-        """Add the event that the status of a pool changed, and return when that was."""
+        """Add the event of a pool's status change, and return its time."""
         at, events = self._wall(), self._store.events
         cause = f"{summary.in_service} of {summary.backends} backends in service"
         nothing = None, None

@@ -18,9 +18,9 @@ _NUMBER: Final = {reason: number for number, reason in enumerate(_REASONS)}
 _GOOD: Final = frozenset(number for reason, number in _NUMBER.items() if reason.is_good)
 _ERA_BITS: Final = 32
 _ERA: Final = 1 << _ERA_BITS
-"""Hundredths of a second, 497 days: what a row tells apart. A ring knows the era of its newest."""
+"""Hundredths of a second, 497 days: the range of a row. A ring knows the era of its newest row."""
 _WITHIN: Final = _ERA - 1
-_LONGEST: Final = 65504.0  # seconds; what half a float can hold
+_LONGEST: Final = 65504.0  # seconds; the maximum of a half-precision float
 
 _CONNECT: Final = PHASES.index("connect")
 _SECONDS: Final = len(PHASES)
@@ -28,13 +28,13 @@ _FACT: Final = _SECONDS + 1
 _ABSENT: Final = (math.nan,) * _FACT + (0xFFFF,)  # a packed row has no None
 
 Values = tuple[Any, ...]
-"""Seconds of each of PHASES, seconds of the whole, the number of a fact; None: not there."""
+"""Seconds of each of PHASES, seconds of the whole, the number of a fact; None: absent."""
 
 
 class PastResult(NamedTuple):
-    """One remembered result; durations are kept to three digits, times to 10 ms.
+    """One stored result; durations have three significant digits, times a resolution of 10 ms.
 
-    `fact` is a name and a value: the one fact that is remembered, if the result had it.
+    `fact` is the name and value of the one fact that is stored, if the result had it.
     """
 
     at: float
@@ -45,7 +45,7 @@ class PastResult(NamedTuple):
 
 
 class _Numbers(dict[FactValue, int | None]):
-    """The numbers that stand in rows for the values of one fact; at most VALUES of them."""
+    """The numbers that stand for the values of one fact in rows; at most VALUES of them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -59,14 +59,14 @@ class _Numbers(dict[FactValue, int | None]):
 
 
 _KNOWN: Final[list[tuple[str, FactValue]]] = []
-"""The facts that were seen, by their numbers: few, and the same for all checks."""
+"""The known values of facts, by their numbers: few, and shared by all checks."""
 _numbers = cache(_Numbers)
 
 
 class _Shape:
-    """Which of the values a packed row holds, by their index.
+    """Which values a packed row contains, by index.
 
-    `facts` are the names of the facts that are remembered, each with its numbers.
+    `facts` are the names of the stored facts, each with its numbers.
     """
 
     __slots__ = ("facts", "held", "left_out", "names", "pack_into", "pick", "row", "size")
@@ -77,13 +77,13 @@ class _Shape:
         self.facts = tuple((name, _numbers(name)) for name in names)
         self.left_out = len(_ABSENT) - len(held)
         self.pick = _picker(held)
-        # unix time in hundredths less those of its era, reason, then what is held
+        # unix time in hundredths minus those of its era, reason, then the values
         self.row = struct.Struct("<IB" + "".join("H" if i == _FACT else "e" for i in held))
         self.size = self.row.size
         self.pack_into = self.row.pack_into
 
     def number(self, facts: Mapping[str, FactValue]) -> int | None:
-        """Return the number of the fact that is remembered of these, if there is one."""
+        """Return the number of the fact to store, if there is one."""
         for name, numbers in self.facts:
             if name in facts:
                 return numbers[facts[name]]
@@ -96,7 +96,7 @@ def _picker(held: tuple[int, ...]) -> Callable[[Values], Values]:
     if not held:
         return lambda _: ()
     (only,) = held
-    return lambda values: (values[only],)  # itemgetter gives no tuple then
+    return lambda values: (values[only],)  # itemgetter does not return a tuple then
 
 
 _shape = cache(_Shape)
@@ -105,29 +105,29 @@ _shape = cache(_Shape)
 class Recent:
     """A ring of the last CAPACITY results.
 
-    Its rows are of one shape, the smallest that has a place for all that any of them holds: a
-    check has few of the values, and mostly the same. A probe that was nothing but a connection has
-    its seconds only once. What a clock said that was wrong by years is forgotten when it is right.
-    `names` are the facts that are remembered: the first of them that a result has.
+    All rows have one shape, the smallest with room for all values in any of them: a check has few
+    of the values, and usually the same ones. A probe that was only a connection stores its seconds
+    only once. Times from a clock that was wrong by years are dropped once it is right. `names` are
+    the facts to store: the first of them that a result has.
     """
 
     __slots__ = ("_count", "_era", "_next", "_rows", "_shape")
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
         self._count = self._next = 0
-        self._era = 0  # how often _ERA hundredths had passed before the newest
+        self._era = 0  # the number of times that _ERA hundredths had passed before the newest
         self._shape = _shape((), names)
-        self._rows = bytearray()  # from the first result on as large as it will ever be
+        self._rows = bytearray()  # has its final size from the first result on
 
     def __len__(self) -> int:
         return self._count
 
     def remember(self, names: tuple[str, ...]) -> None:
-        """Remember these facts from now on; those of the results so far are kept."""
+        """Store these facts from now on; those of existing results are kept."""
         self._shape = _shape(self._shape.held, names)
 
     def add(self, outcome: Outcome) -> None:
-        """Remember one more result, forgetting the oldest when full."""
+        """Add one result, dropping the oldest when full."""
         reason, _, facts, at, seconds, phases, _, _ = outcome
         whole = None if seconds == phases[_CONNECT] else seconds
         shape = self._shape
@@ -153,7 +153,7 @@ class Recent:
             self._count += 1
 
     def _fit(self, values: Values) -> Values:
-        """Return what is to be packed of these values, for which all rows are widened if needed."""
+        """Return the values to pack, after widening all rows if they need it."""
         held = {index for index, value in enumerate(values) if value is not None}
         if self._count:
             held.update(self._shape.held)
@@ -171,7 +171,7 @@ class Recent:
         self._rows, self._shape = rows, shape
 
     def _unpacked(self) -> Iterator[tuple[Values, Values]]:
-        """Yield what each row begins with, and its values, in the order in which they lie."""
+        """Yield the head and the values of each row, in storage order."""
         held = self._shape.held
         for row in islice(self._shape.row.iter_unpack(self._rows), self._count):
             values = list(_ABSENT)
@@ -180,7 +180,7 @@ class Recent:
             yield row[:2], tuple(values)
 
     def good_seconds(self) -> list[float]:
-        """Return how long the good ones took, in no order; ten times as fast as looking at all."""
+        """Return the durations of good results in no order; ten times as fast as reading all."""
         held = self._shape.held
         places = [2 + held.index(each) for each in (_SECONDS, _CONNECT) if each in held]
         if not places:
@@ -191,7 +191,7 @@ class Recent:
         return [row[other] if math.isnan(row[place]) else row[place] for row in good]
 
     def newest_first(self) -> Iterator[PastResult]:
-        """Yield what is remembered, the newest first."""
+        """Yield the stored results, newest first."""
         rows = list(self._unpacked())
         newest = rows[self._next - 1][0][0] if rows else 0
         for back in range(1, len(rows) + 1):
@@ -209,6 +209,6 @@ class Recent:
 
 
 def _shortened(outcome: Outcome) -> Outcome:
-    """Return the outcome with no duration that is too long to be packed."""
+    """Return the outcome, with durations cut that are too long to pack."""
     phases = tuple(None if each is None else min(each, _LONGEST) for each in outcome.phases)
     return outcome._replace(seconds=min(outcome.seconds, _LONGEST), phases=phases)

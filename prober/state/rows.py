@@ -1,7 +1,7 @@
-"""Reading rows that a failing disk may have changed: each value is what it must be, or none is.
+"""Reads rows that a failing disk may have changed: each value is valid, or the row is skipped.
 
-SQLite keeps no checksums, and a column holds whatever is in it. One row of nonsense must not keep
-the prober from starting, so it is left out.
+SQLite has no checksums, and a column can contain anything. One implausible row must not keep prober
+from starting, so it is skipped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ def readable(
     read: Callable[[tuple[Any, ...]], T],
     spoilt: Callable[[tuple[Any, ...]], object] = lambda _: None,
 ) -> Iterator[T]:
-    """Yield what `read` makes of each row; `spoilt` is told of those that it cannot read."""
+    """Yield the result of `read` for each row; call `spoilt` with rows that it cannot read."""
     for row in rows:
         try:
             value = read(row)
@@ -30,7 +30,7 @@ def readable(
 
 
 def whole(value: object) -> int:
-    """Return a whole number that can be counted on, or raise ValueError."""
+    """Return a valid whole number, or raise ValueError."""
     if type(value) is not int or abs(value) > _LARGEST:
         raise ValueError("not a whole number")
     return value
@@ -44,7 +44,7 @@ def number(value: object) -> float:
 
 
 def moment(value: object) -> float:
-    """Return a unix time that has a date, or raise ValueError."""
+    """Return a unix time with a valid date, or raise ValueError."""
     if not 0 <= number(value) <= END_OF_TIME:
         raise ValueError("not a time")
     return number(value)
@@ -53,10 +53,10 @@ def moment(value: object) -> float:
 def text(value: object) -> str:
     """Return text, or raise ValueError."""
     if not isinstance(value, str):
-        raise ValueError("not text")  # noqa: TRY004  (to the reader it is one error)
+        raise ValueError("not text")  # noqa: TRY004  (one error for the reader)
     return value
 
 
 def or_none(read: Callable[[object], T], value: object) -> T | None:
-    """Return None for nothing, else what `read` makes of a value."""
+    """Return None for None, otherwise the result of `read`."""
     return None if value is None else read(value)

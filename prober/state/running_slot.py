@@ -1,4 +1,4 @@
-"""Slots of the history that are under way: of each check, and what those of a pool add up to."""
+"""Running slots of the history: of each check, and their sums by pool."""
 
 from array import array
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ class Span:
 
 
 class Running:
-    """The running slot of one check, or of a pool.
+    """The running slot of one check or of a pool.
 
-    `status` is the index of its status, None once it is gone; `pool` the number of the pool that
-    its slots are added to, 0 for none.
+    `status` is the index of its status, or None once the check is gone; `pool` is the number of the
+    pool that its slots are added to, or 0.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class Running:
         self.begin(span)
 
     def begin(self, span: Span) -> None:
-        """Start afresh in another slot."""
+        """Start over in another slot."""
         self.span = span
         self.probes = self.good = self.bad = 0
         self.total = self.least = self.most = 0.0
@@ -66,14 +66,14 @@ class Running:
             self.seconds[index] = 0.0
 
     def spend(self, until: float) -> None:
-        """Add the time until now to the status; time that turns out as lost is taken back."""
+        """Add the time until now to the status; time that turns out to be lost is subtracted."""
         if self.status is not None:
             spent = self.seconds[self.status] + until - self.since
             self.seconds[self.status] = max(0.0, spent)
         self.since = until
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to write."""
+        """Return whether there is nothing to write."""
         return not self.probes and not any(self.seconds)
 
     def row(self) -> tuple[object, ...]:
@@ -91,9 +91,9 @@ class Running:
 
 
 class PoolSlots:
-    """The probes of pools by slots: what the slots of their checks add up to once those have ended.
+    """The probes of pools by slots: the sums of their checks' slots, once those have ended.
 
-    A pool's own slots hold the seconds in each status; these are parts of their own beside them.
+    A pool's own slots contain the seconds in each status; the sums are separate parts of them.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class PoolSlots:
         self._begun: tuple[tuple[int, int, int], ...] = ()
 
     def add(self, running: Running) -> None:
-        """Add a slot of a check that has ended to that of its pool."""
+        """Add a finished slot of a check to that of its pool."""
         key = (running.span.start, running.pool, -running.span.part)
         total = self._sums.get(key)
         if total is None:
@@ -119,10 +119,10 @@ class PoolSlots:
                 total.counts[index] += count
 
     def complete(self) -> Iterator[tuple[tuple[int, int, int], tuple[object, ...]]]:
-        """Yield, and forget, the rows that nothing will be added to any more.
+        """Yield and forget the rows that nothing will be added to any more.
 
-        To be called once in a round in which all running slots are closed that have ended: what
-        was begun by the last call is complete.
+        Call this once per round in which all finished running slots are closed: rows that existed
+        at the last call are complete.
         """
         for key in self._begun:
             yield key, self._sums.pop(key).row()

@@ -1,4 +1,4 @@
-"""What a check went through in one slot of time, as it is written down and added up."""
+"""The data of a check in one time slot, as it is stored and added up."""
 
 import struct
 from collections.abc import Iterable
@@ -30,15 +30,15 @@ PARTS = table("parts", ("one",), ("last",))
 FINE = table("slots", ("start", "check_id", "part"), COLUMNS)
 
 BUCKETS = len(LATENCY) + 1
-_COUNT = struct.Struct("<BI")  # a bucket that is not empty: which one, how many
+_COUNT = struct.Struct("<BI")  # the index and the count of a bucket that is not empty
 
 
 class Slot(NamedTuple):
-    """A slot from the unix time `start` on, or several added up.
+    """A slot from the unix time `start` on, or the sum of several.
 
-    `seconds` are those spent in each of STATUSES; what they lack of the slot, nobody was there to
-    see. `total`, `least` and `most` are seconds of the `good` probes, counted in `counts` by the
-    buckets of LATENCY.
+    `seconds` are those spent in each of STATUSES; the difference to the length of the slot is time
+    without a record. `total`, `least` and `most` are seconds of the `good` probes, which `counts`
+    has by the buckets of LATENCY.
     """
 
     start: int
@@ -53,7 +53,7 @@ class Slot(NamedTuple):
 
     @property
     def known(self) -> float:
-        """Seconds of which it is known whether the check was in service."""
+        """Seconds for which it is known whether the check was in service."""
         return sum(self.seconds) - self.seconds[STATUSES.index(Status.UNKNOWN)]
 
     @property
@@ -64,9 +64,9 @@ class Slot(NamedTuple):
         )
 
     def quantile(self, share: float) -> float:
-        """Return about how long this share of the good probes took at most.
+        """Return the approximate quantile of the durations of good probes.
 
-        Within a bucket the times are taken as evenly spread.
+        Within a bucket, durations are assumed to be evenly distributed.
         """
         wanted, seen, low = self.good * share, 0, 0.0
         for high, count in zip((*LATENCY, self.most), self.counts, strict=True):
@@ -78,12 +78,12 @@ class Slot(NamedTuple):
 
 
 def empty_slot(start: int) -> Slot:
-    """Return a slot in which nothing is known."""
+    """Return a slot without data."""
     return Slot(start, 0, 0, 0, (0.0,) * len(STATUSES), 0.0, 0.0, 0.0, (0,) * BUCKETS)
 
 
 def add_slots(one: Slot, other: Slot) -> Slot:
-    """Return both together, from the start of the first on."""
+    """Return the sum of both, from the start of the first on."""
     return Slot(
         one.start,
         one.probes + other.probes,
@@ -98,7 +98,7 @@ def add_slots(one: Slot, other: Slot) -> Slot:
 
 
 def slot_of_row(start: int, row: tuple[Any, ...]) -> Slot:
-    """Return the slot of the COLUMNS of a row; raise ValueError if they are none."""
+    """Return the slot in the COLUMNS of a row; raise ValueError if they are not valid."""
     probes, good, bad, *seconds, total, least, most, counts = row
     return Slot(
         start,
@@ -119,7 +119,7 @@ def pack_counts(counts: Iterable[int]) -> bytes:
 
 
 def unpack_counts(packed: object) -> tuple[int, ...]:
-    """Return the counts of all buckets; raise ValueError if that is not what is packed."""
+    """Return the counts of all buckets; raise ValueError if the packed text is not valid."""
     if not isinstance(packed, bytes) or len(packed) % _COUNT.size:
         raise ValueError("not packed counts")
     counts = [0] * BUCKETS

@@ -1,4 +1,4 @@
-"""The states of all checks, found by (monitor, backend), and what was counted on the way."""
+"""The states of all checks, found by (monitor, backend), and their counters."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -26,7 +26,7 @@ Key = tuple[str, str]
 
 
 class MonitorCounters:
-    """What was counted for one monitor since it was configured.
+    """The counters of one monitor since it was configured.
 
     `latency` has one histogram for each of PHASES that occurred, and one for the whole probe.
     """
@@ -42,7 +42,7 @@ class MonitorCounters:
         self.latency: list[Histogram | None] = [None] * (len(PHASES) + 1)
 
     def count(self, outcome: Outcome) -> None:
-        """Count one finished probe."""
+        """Count one completed probe."""
         self.probes += 1
         if not outcome.reason.is_good:
             self.failures[outcome.reason] += 1
@@ -52,19 +52,19 @@ class MonitorCounters:
                 histogram = latency[index]
                 if histogram is None:
                     histogram = latency[index] = Histogram(LATENCY)
-                histogram.counts[bisect_left(LATENCY, seconds)] += 1  # observe(), at less cost
+                histogram.counts[bisect_left(LATENCY, seconds)] += 1  # observe(), but cheaper
                 histogram.total += seconds
 
 
 class CheckState:
-    """What is known of one check.
+    """The state of one check.
 
-    `since` is the unix time of the last change of status. `next_due` is the monotonic time of the
-    next probe, or of the one in flight, None if there is none to come; `held_up` the seconds by
-    which the pace of UDP puts it off. The scheduler keeps both.
-    `running` is the slot of the history that is under way, None if no history is kept.
-    `label_text` is kept here for the metrics, which write it at each scrape: the labels of `check`,
-    or None as long as nobody asked.
+    `since` is the unix time of the last status change. `next_due` is the monotonic time of the next
+    probe, or of the one in flight, or None if there is none; `held_up` is the number of seconds by
+    which the UDP pace delays it. The scheduler maintains both.
+    `running` is the running slot of the history, or None without a history.
+    `label_text` is cached for the metrics, which write it at each scrape: the labels of `check`, or
+    None until it is first needed.
     """
 
     __slots__ = (
@@ -107,15 +107,15 @@ class CheckState:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the status is UNKNOWN although rise and fall have decided something."""
+        """Whether the status is UNKNOWN although rise and fall have decided."""
         return self.status is Status.UNKNOWN and self.health.online is not None
 
 
 class BackendState(NamedTuple):
-    """One backend of a pool: its `address:port`, its checks and what they add up to.
+    """One backend of a pool: its `address:port`, its checks and their combined status.
 
-    Disabled checks are among `checks`, but have no part in `status`. `admin` is what an operator
-    decided; `status` is measured all the same.
+    `checks` includes disabled checks, which do not count in `status`. `admin` is the state that an
+    operator set; `status` is measured regardless.
     """
 
     key: str
@@ -126,7 +126,7 @@ class BackendState(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether it counts in its pool: not while it is drained or in maintenance."""
+        """Whether it counts in its pool, which it does not while drained or in maintenance."""
         return self.admin is None or self.admin.state.counts
 
     @property
@@ -136,14 +136,14 @@ class BackendState(NamedTuple):
 
 
 class Store:
-    """Every check's state. Nothing here awaits, so nothing here needs a lock.
+    """The state of every check. Nothing here awaits, so nothing needs a lock.
 
-    `wall` gives unix time; `awake` a monotonic time in which the prober's own standstills do not
-    count, so that a stopped process makes nothing stale. `monitors` and `pools` are those of the
-    model, by name. With a `journal` the states are written down, with a `history` what the checks
-    went through; `saved` is what was written by an earlier process. `touched_pools` are the names
-    of pools whose summary may have changed, `pools_touched` is called when there are some again;
-    `saw_local_error` is called with the reason of a result that proves nothing.
+    `wall` returns unix time; `awake` returns monotonic time without pauses of the process, so that
+    a stopped process makes nothing stale. `monitors` and `pools` are those of the model, by name.
+    A `journal` stores the states, a `history` stores the results; `saved` is what an earlier
+    process has stored. `touched_pools` are the names of pools whose summary may have changed;
+    `pools_touched` is called when there are some again. `saw_local_error` is called with the reason
+    of an inconclusive result.
     """
 
     def __init__(
@@ -191,13 +191,13 @@ class Store:
         return self._states.get(key)
 
     def keys(self) -> Sequence[Key]:
-        """Return the keys of all checks in order; it is sorted only after some came or went."""
+        """Return the keys of all checks in order; sorts them only after changes."""
         if self._order is None:
             self._order = sorted(self._states)
         return self._order
 
     def adopt(self, model: Model, maintenance: Iterable[MaintenanceWindow] = ()) -> None:
-        """Take over a new model and its maintenance; checks are added and removed one by one."""
+        """Switch to a new model and its maintenance; checks are added and removed one by one."""
         self._touch(*self.pools, *(pool.name for pool in model.pools))
         self.model = model
         self.monitors = {monitor.name: monitor for monitor in model.monitors}
@@ -208,9 +208,9 @@ class Store:
         self.admin.adopt(model, maintenance)
 
     def add(self, check: Check) -> CheckState:
-        """Start to keep the state of a check; what is known under its key is kept.
+        """Start to keep the state of a check; existing state under its key is kept.
 
-        A check that was changed keeps its health until new results say otherwise.
+        A changed check keeps its health until new results change it.
         """
         self._touch(check.pool.name)
         state = self._states.get(check.key)
@@ -238,7 +238,7 @@ class Store:
         return state
 
     def _restore(self, state: CheckState) -> None:
-        """Take up what an earlier process knew of a check, if that is not too old."""
+        """Restore a check's state from an earlier process, if it is not too old."""
         key = state.check.key
         saved = self._saved.checks.pop(key, None)
         if saved is None:
@@ -258,7 +258,7 @@ class Store:
             self._tell(state, saved.status, f"not probed for {age:.0f} s, prober was not running")
 
     def _is_worth_saving(self, state: CheckState, at: float) -> bool:
-        """Tell whether the streak can still decide something, or was not saved for long."""
+        """Return whether the streak can still decide something, or was last stored long ago."""
         monitor = state.check.monitor
         streak = state.health.streak
         if -monitor.fall <= streak <= monitor.rise or at - state.saved_at > REFRESH_SECONDS:
@@ -267,14 +267,14 @@ class Store:
         return False
 
     def forget_the_absent(self) -> None:
-        """Delete what is stored of checks that are not configured any more."""
+        """Delete the stored states of checks that are no longer configured."""
         if self._journal is not None:
             for key in self._saved.checks:
                 self._journal.forget(key)
         self._saved.checks.clear()
 
     def save_all(self) -> None:
-        """Have every check written again."""
+        """Store every check again."""
         if self._journal is not None:
             for key, state in self._states.items():
                 self._journal.saw(key, state)
@@ -292,14 +292,14 @@ class Store:
     def note(
         self, kind: str, cause: str, *, monitor: str | None = None, pool: str | None = None
     ) -> None:
-        """Add an event that is not about a check, but perhaps about a monitor or a pool."""
+        """Add an event that is not about a check, but possibly about a monitor or a pool."""
         self.events.note(kind, cause, at=self._wall(), monitor=monitor, pool=pool)
 
     def _counters_of(self, monitor: Monitor) -> MonitorCounters:
         return self.counters.setdefault(monitor.name, MonitorCounters(monitor.type))
 
     def remove(self, key: Key) -> None:
-        """Forget a check; the counters of a monitor go with its last one."""
+        """Forget a check; the counters of a monitor go with its last check."""
         state = self._states.pop(key)
         self._touch(state.check.pool.name)
         self._order = None
@@ -312,7 +312,7 @@ class Store:
             del self.counters[key[0]]
 
     def record(self, state: CheckState, outcome: Outcome) -> Health:
-        """Take in one finished probe and return the health that it leads to."""
+        """Record one completed probe and return the resulting health."""
         monitor = state.check.monitor
         if monitor.slow or monitor.tls:
             expires_within = monitor.tls.expires_within if monitor.tls else None
@@ -340,13 +340,13 @@ class Store:
         return state.health
 
     def review(self, state: CheckState) -> None:
-        """Look whether a check that waits for its turn has become stale."""
-        self._settle(state, None, self._awake(), "it waits for its turn")
+        """Check whether a check that waits for its turn has become stale."""
+        self._settle(state, None, self._awake(), "waiting for its turn")
 
     def _settle(
         self, state: CheckState, outcome: Outcome | None, now: float, cause: str = ""
     ) -> bool:
-        """Work out the status that an outcome, or something else, leads to; return if it is new."""
+        """Update the status after an outcome or another cause; return whether it is new."""
         monitor = state.check.monitor
         status = status_of(
             state.health,
@@ -400,7 +400,7 @@ class Store:
         return [state for name in monitors if (state := states.get((name, backend)))]
 
     def backend_states(self, pool: Pool) -> Iterator[BackendState]:
-        """Yield how each backend of a pool stands, one at a time so that a caller can pause."""
+        """Yield the state of each backend of a pool, one at a time so that a caller can pause."""
         monitors = self._monitors_of.get(pool.name, ())
         for backend in pool.backends:
             key = backend.key
@@ -410,7 +410,7 @@ class Store:
             yield BackendState(key, backend, checks, backend_status(counted), admin)
 
     def statuses(self) -> "Statuses":
-        """Return the statuses of all backends, pools and load balancers as they are now."""
+        """Return the current statuses of all backends, pools and load balancers."""
         statuses = Statuses()
         for pool, backend_state in statuses.gather(self):
             statuses.backends[pool.name, backend_state.key] = backend_state.status
@@ -418,13 +418,13 @@ class Store:
 
 
 def _cause(state: CheckState, outcome: Outcome | None) -> str:
-    """Say what made the change: how many results in a row, and the last of them."""
+    """Return the cause of the change: how many results in a row, and the last of them."""
     streak = state.health.streak
     last = f"{outcome.result} ({outcome.reason}): {outcome.detail}" if outcome else "none"
     if state.status is Status.UNKNOWN:
         return f"no conclusive result for {state.stale_after:g} s, last {last}"
     word = "good" if streak > 0 else "bad"
-    return intern(f"{abs(streak)} {word} in a row, last {last}")  # after a start most are the same
+    return intern(f"{abs(streak)} {word} in a row, last {last}")  # after a start, most are equal
 
 
 class Statuses:
@@ -440,9 +440,9 @@ class Statuses:
         self.counts: dict[str, Counter[Status]] = {}
 
     def gather(self, store: Store) -> Iterator[tuple[Pool, BackendState]]:
-        """Work them out, one backend at a time so that the caller can pause.
+        """Compute them, one backend at a time so that the caller can pause.
 
-        The backends, which may be many, are the caller's to keep.
+        Yields the backends, which may be many, instead of keeping them.
         """
         members: dict[str, list[Status]] = {}
         for pool in store.model.pools:
@@ -457,7 +457,7 @@ class Statuses:
                 yield pool, backend_state
             self.pools[pool.name] = pool_status(statuses)
             known = members.setdefault(pool.load_balancer, [])
-            if statuses or not pool.backends:  # a pool that is all in maintenance says nothing
+            if statuses or not pool.backends:  # a pool that is all in maintenance has no status
                 known.append(self.pools[pool.name])
         for name, found in members.items():
             self.load_balancers[name] = load_balancer_status(found)

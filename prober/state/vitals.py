@@ -1,4 +1,4 @@
-"""How the daemon itself is: its lateness, what it skipped, its configuration."""
+"""The state of the daemon itself: its lateness, what it skipped, its configuration."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
 
 SKIPS = ("overrun", "gap", "pace")
-"""Why slots of the schedule are left out; all are counted from 0 on, so that rates can be taken."""
+"""Why slots of the schedule are skipped; all counters start at 0, so that rates work."""
 
 
 class ListHealth(NamedTuple):
-    """How the list of targets that a monitor follows is.
+    """The state of the target list that a monitor follows.
 
-    `ok` tells whether its last reading is in effect, `read_at` when one last was, in unix seconds.
+    `ok` is whether its last read is in effect, `read_at` when one last was, in unix seconds.
     """
 
     ok: bool
@@ -25,15 +25,15 @@ class ListHealth(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Vitals:
-    """What the daemon knows of itself; times are unix seconds.
+    """What the daemon knows about itself; times are unix seconds.
 
-    `name` is the vantage: what this instance is called. `loop_lag` is how late the event loop's
-    last tick was, in seconds. `skipped` counts slots of the schedule that were left out, by
-    reason (`overrun`: the previous probe was still running; `gap`: the process stood still; `pace`:
-    other UDP probes of the host came first). `load` says whether the schedule is kept.
-    `overdue` tells for how many seconds something that the schedule owes has been left undone.
-    `state_errors` counts what could not be stored, by reason. `target_lists` is about the lists
-    of targets, by the name of the monitor; `outputs` counts for each output, by its name.
+    `name` is the vantage: the name of this instance. `loop_lag` is the lateness of the event loop's
+    last tick, in seconds. `skipped` counts skipped schedule slots by reason (`overrun`: the
+    previous probe was still running; `gap`: the process was paused; `pace`: other UDP probes of the
+    host came first). `load` says whether the schedule is kept. `overdue` returns the seconds for
+    which something in the schedule has been overdue. `state_errors` counts what could not be
+    stored, by reason. `target_lists` has the state of target lists by monitor; `outputs` has
+    counters by output.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Vitals:
 
     @property
     def probes_in_flight(self) -> int:
-        """The number of probes that have started and not ended."""
+        """The number of probes in flight."""
         return self.count_in_flight()
 
     def saw_loop_lag(self, seconds: float) -> None:
-        """Take in how late the event loop was this time."""
+        """Record how late the event loop was."""
         self.loop_lag = seconds
         self.loop_lags.observe(seconds)
 
     def saw_skips(self, reason: str, slots: int) -> None:
-        """Count slots of the schedule that were left out."""
+        """Count skipped slots of the schedule."""
         self.skipped[reason] += slots

@@ -74,7 +74,7 @@ def test_a_state_runs_out(world: World) -> None:
     assert world.kept == {(POOLS, "web"): None}
     assert world.told == [
         "admin_state_set: pool web is set to drain by anna: kernel",
-        "admin_state_ended: pool web: drain ran out",
+        "admin_state_ended: pool web: drain expired",
     ]
 
 

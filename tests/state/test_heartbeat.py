@@ -13,7 +13,7 @@ from prober.state.vitals import Vitals
     [
         (0.0, 0.0, None),
         (HUNG, HUNG, None),
-        (HUNG + 1, 0.0, "the schedule does not advance: something has been due for 6.0 s"),
+        (HUNG + 1, 0.0, "the schedule does not advance: something has been overdue for 6.0 s"),
         (0.0, HUNG + 1, "one turn of the event loop took 6.0 s"),
     ],
 )

@@ -43,7 +43,7 @@ def test_a_trouble_is_told_once_and_when_it_is_over() -> None:
     assert told == [("local_trouble", f"{Reason.NO_ROUTE.sentence} (no_route)")]
     clock.wait(2 * QUIET)
     assert told[1:] == [
-        ("local_trouble_over", "over: no_route (1,200 probes without a verdict)"),
+        ("local_trouble_over", "over: no_route (1,200 probes inconclusive)"),
     ]
     assert not clock.due  # it asks for no time while there is nothing to see
     troubles.saw(Reason.NO_ROUTE)

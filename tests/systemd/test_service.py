@@ -200,7 +200,7 @@ async def test_a_daemon_that_does_not_advance_is_not_kept_alive(systemd: Systemd
             assert systemd.next()["READY"] == "1"
             await examined.wait()
             assert [line["event"] for line in lines] == ["not_alive"] * 3
-            assert "has been due for 60.0 s" in lines[0]["reason"]
+            assert "has been overdue for 60.0 s" in lines[0]["reason"]
             assert systemd.next() == {"WATCHDOG": "1"}
 
 

@@ -619,5 +619,5 @@ async def test_a_prober_that_does_not_advance_is_not_healthy(world: World, clien
     response = await client.get("/-/healthy")
     assert response.status == 503
     assert await response.text() == (
-        "Unhealthy: the schedule does not advance: something has been due for 7.5 s\n"
+        "Unhealthy: the schedule does not advance: something has been overdue for 7.5 s\n"
     )
