@@ -27,6 +27,8 @@ from prober.daemon.probing import Prober
 from prober.model.option import ReadContext
 
 CHECKS = 400
+PORT = 18700
+"""Outside the range of ports that probes may be given, as those of targets mostly are."""
 INTERVAL = 0.1
 SECONDS = 1.0
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
@@ -102,7 +104,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     rounds = parser.parse_args().rounds
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with socket.create_server(("0.0.0.0", 0), backlog=4096) as listener:
+    with socket.create_server(("0.0.0.0", PORT), backlog=4096) as listener:
         server = multiprocessing.Process(target=serve, args=(listener,), daemon=True)
         server.start()
         port = listener.getsockname()[1]
