@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from prober.engine.reactor import STALLED_SHARE
+from prober.engine.approach import STALLED_SHARE
 from prober.engine.ticker import BEAT, STALL
 from prober.engine.wheel import TICK
 from prober.model.probe import Probe

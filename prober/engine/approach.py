@@ -1,0 +1,215 @@
+"""The way of an attempt to a connection: its name, its addresses in turn, their time."""
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from errno import EADDRNOTAVAIL, EINPROGRESS
+from sys import intern
+from typing import Final
+
+from prober.engine.attempt import Attempt, Waiting
+from prober.engine.local_end import has_route, is_own
+from prober.engine.os_errors import at_once
+from prober.engine.resolver import PATIENCE, Answer, Resolver, endpoints
+from prober.engine.sockets import Sockets
+from prober.engine.ticker import STALL, Ticker
+from prober.engine.wheel import Wheel
+from prober.model.probe import Trouble
+from prober.model.status import Reason, Verdict
+
+STALLED_SHARE: Final = 0.1
+"""The part of its timeout that a probe may lose to our standstills and still count as late."""
+
+_LATE: Final = 0.01  # seconds by which a deadline may be passed
+_SOURCE_FRESH: Final = 60.0
+_MET_ITSELF: Final = "nobody listens there: the kernel connected the probe to itself"
+
+
+class Approach(ABC):
+    """Leads attempts to a connection; what they do with it is the engine's, which is built on this.
+
+    Args:
+        ticker: Gives the time.
+        resolver: Answers for host names.
+        local_ports: Gives the ports that the kernel may give to a probe.
+    """
+
+    def __init__(
+        self, *, ticker: Ticker, resolver: Resolver, local_ports: Callable[[], range]
+    ) -> None:
+        self._ticker = ticker
+        self._clock = ticker.clock
+        self._resolver = resolver
+        self._sockets = Sockets()
+        self._by_descriptor: dict[int, Attempt] = {}
+        self._deadlines: Wheel[Attempt] = Wheel(_LATE)
+        self._read_local_ports = local_ports
+        self._local_ports = local_ports()
+        self._now = 0.0  # when what is being handled was noticed
+
+    @abstractmethod
+    def _connected(self, attempt: Attempt, events: int) -> None:
+        """Let a probe begin whose socket is connected; `events` is what epoll says of it."""
+
+    @abstractmethod
+    def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
+        """End an attempt and hand over its outcome."""
+
+    @abstractmethod
+    def _safely(self, action: Callable[..., None], attempt: Attempt, *arguments: object) -> None:
+        """Take one step with one attempt; what it raises must not reach the others."""
+
+    def _resolve(self, attempt: Attempt) -> None:
+        def answered(answer: Answer) -> None:
+            self._now = self._clock()
+            self._safely(self._resolved, attempt, answer)
+
+        resolver, host = self._resolver, attempt.job.target.host
+        patience = PATIENCE * attempt.job.timeout
+        answer = resolver.resolve(host, answered, patience=patience)
+        if answer is not None:
+            self._resolved(attempt, answer)
+            return
+        attempt.on_answer = answered
+        attempt.waiting = Waiting.ADDRESS
+        if resolver.kept(host):
+            self._end_by(attempt, self._now + patience)
+
+    def _out_of_patience(self, attempt: Attempt) -> None:
+        """Go on with the old addresses of a name; the resolver has not answered in time."""
+        host = attempt.job.target.host
+        if kept := self._resolver.kept(host):
+            self._forget_the_question(attempt)
+            self._resolved(attempt, kept)
+        else:
+            self._end_by(attempt, attempt.deadline)
+
+    def _forget_the_question(self, attempt: Attempt) -> None:
+        """Wait for no answer of the resolver any more."""
+        if attempt.on_answer is not None:
+            self._resolver.forget(attempt.job.target.host, attempt.on_answer)
+            attempt.on_answer = None
+
+    def _resolved(self, attempt: Attempt, answer: Answer) -> None:
+        attempt.on_answer = None
+        if attempt.ends_by != attempt.deadline:
+            self._end_by(attempt, attempt.deadline)
+        if isinstance(answer, Trouble):
+            self._finish(attempt, answer.verdict)
+            return
+        attempt.waiting = Waiting.CONNECTION
+        attempt.resolved_at = self._now
+        attempt.endpoints = endpoints(answer, attempt.job.target.port)
+        self._connect(attempt)
+
+    def _connect(self, attempt: Attempt) -> None:
+        """Connect to the first of the endpoints that are left."""
+        job, left = attempt.job, attempt.endpoints
+        attempt.endpoint = family, address = left[0]
+        attempt.endpoints = left[1:]
+        if job.objection and (objection := job.objection(address[0], job.target.port)):
+            self._connect_failed(attempt, Trouble(Reason.NOT_PERMITTED, objection))
+            return
+        sockets = self._sockets
+        try:
+            sock = sockets.datagram(family) if job.datagram else sockets.stream(family)
+            attempt.sock = sock
+            error = sock.connect_ex(address)
+        except OSError as failed:
+            if failed.errno is None:
+                raise
+            error = failed.errno
+        if error not in (0, EINPROGRESS):
+            lacks_address = error == EADDRNOTAVAIL and not has_route(attempt.endpoint)
+            self._connect_failed(attempt, at_once(error, lacks_address=lacks_address))
+            return
+        if (
+            attempt.started_at >= job.source_due or attempt.failure is not None
+        ) and self._meets_itself(attempt, sock):
+            self._connect_failed(attempt, Trouble(Reason.REFUSED, _MET_ITSELF))
+            return
+        descriptor = sock.fileno()
+        self._by_descriptor[descriptor] = attempt
+        if not job.endpoints:
+            self._share_time(attempt)
+        if job.datagram:
+            self._connected(attempt, 0)
+
+    def _meets_itself(self, attempt: Attempt, sock: socket.SocketType) -> bool:
+        """Note our own end of a connection; return whether the other end is the same.
+
+        It is looked at once a minute, or each time where the port is one that we may be given, and
+        the address is our own or may change from one probe to the next.
+        """
+        assert attempt.endpoint is not None  # noqa: S101  (it is connected to)
+        job, (host, port, *_) = attempt.job, attempt.endpoint.address
+        own, own_port, *_ = sock.getsockname()
+        job.source_ip = intern(own)
+        if port in self._local_ports and (not job.endpoints or is_own(own, host)):
+            job.source_due = 0.0
+            return bool(own_port == port and is_own(own, host))
+        job.source_due = attempt.started_at + _SOURCE_FRESH
+        return False
+
+    def _share_time(self, attempt: Attempt) -> None:
+        """Give each address of a name that is left its part of the time that is left."""
+        share = (attempt.deadline - self._now) / (len(attempt.endpoints) + 1)
+        self._end_by(attempt, self._now + share)
+
+    def _end_by(self, attempt: Attempt, when: float) -> None:
+        self._deadlines.remove(attempt.ends_by, attempt)
+        self._deadlines.add(when, attempt)
+        attempt.ends_by = when
+
+    def _share_is_over(self, attempt: Attempt) -> None:
+        """Go on to the next address if this one did not answer, unless that was our own doing.
+
+        Addresses to which there is no route get no share: this one gets it.
+        """
+        if not attempt.endpoints or not self._is_unanswered(attempt) or self._was_robbed(attempt):
+            self._end_by(attempt, attempt.deadline)
+            return
+        left = tuple(filter(has_route, attempt.endpoints))
+        if left == attempt.endpoints:
+            self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no answer in its time"))
+        else:
+            attempt.endpoints = left
+            self._share_time(attempt)
+
+    def _is_unanswered(self, attempt: Attempt) -> bool:
+        """Return whether an address still owes an answer; over UDP, silence may be one."""
+        if attempt.job.datagram:
+            return attempt.first_byte_at is None and not attempt.job.takes_silence()
+        return attempt.waiting == Waiting.CONNECTION
+
+    def _connect_failed(self, attempt: Attempt, trouble: Trouble) -> None:
+        """Go on to the next address; after the last one, a fault of the target's stands."""
+        if attempt.failure is None or trouble.verdict.reason.is_conclusive:
+            attempt.failure = trouble
+        self._release(attempt)
+        if attempt.endpoints:
+            attempt.start_over()
+            self._connect(attempt)
+        else:
+            self._finish(attempt, attempt.failure.verdict)
+
+    def _was_robbed(self, attempt: Attempt) -> bool:
+        """Return whether our standstills took so much of its time that being late means nothing."""
+        lost = self._ticker.lost - attempt.lost
+        return lost > max(STALL, STALLED_SHARE * attempt.job.timeout)
+
+    def _release(self, attempt: Attempt, *, keep: bool = False) -> None:
+        """Reset the connection; wait for no answer any more.
+
+        A socket of which everything is known to be well can be kept for another probe.
+        """
+        if attempt.on_answer is not None:
+            self._forget_the_question(attempt)
+        sock, attempt.sock = attempt.sock, None
+        if sock is None:
+            return
+        self._by_descriptor.pop(sock.fileno(), None)
+        if keep and not attempt.job.datagram:
+            self._sockets.give_back(sock)
+        else:
+            sock.close()
