@@ -27,6 +27,8 @@ from prober.model.definition import MONITOR, POOL, Named
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, options_of
 from prober.model.pool import Pool
+from prober.model.probe import Target
+from prober.model.reach import is_loopback
 
 Item = TypeVar("Item", Monitor, Pool)
 
@@ -203,7 +205,19 @@ class Editing:
         """Make an edit that leads to a monitor or pool, and return that."""
         await self._take(edit.named, edit)
         made: Item = next(each for each in self._items(item) if each.id == item.id)
+        if local := [str(each) for each in self._set_here(made) if is_loopback(each.host)]:
+            self._standing.warn_of_loopback(edit.named, made.name, local)
         return made
+
+    def _set_here(self, made: Monitor | Pool) -> Iterator[Target]:
+        """Yield the targets of a monitor or pool that edits have set."""
+        if isinstance(made, Pool):
+            yield from (Target(b.address, b.port) for b in made.backends if b.guarded)
+            return
+        pools = self._standing.edited.config.model.pools
+        pool = next(each for each in pools if each.name == made.pool_name)
+        checks = (Check(made, pool, backend) for backend in pool.backends)
+        yield from (check.target for check in checks if check.guarded)
 
     async def _delete(self, item: Monitor | Pool) -> None:
         named, written = _named(item), self._written(item)

@@ -16,6 +16,9 @@ from prober.model.option import Rejected, show_options
 
 log = structlog.get_logger()
 
+_SHOWN = 10
+"""Targets that one line of the log names."""
+
 
 class EditJournal(Protocol):
     """Stores edits."""
@@ -132,6 +135,10 @@ class KeptEdits:
                 "at": edit.at,
                 "idle": str(Rejected(*idle)) if idle else None,
             }
+
+    def warn_of_loopback(self, named: Named, name: str, targets: list[str]) -> None:
+        """Log that an edit has set targets which only prober's own host can reach."""
+        log.warning("loopback_targets", targets=targets[:_SHOWN], **{named[0]: name})
 
     def _tell_warning(self, event: str, named: Named, name: str, cause: str) -> None:
         log.warning(event, cause=cause, **{named[0]: name})

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from prober.config.reader import Config
 from prober.edits.edit import Edit
 from prober.edits.patches import changed_monitor, changed_pool, created_monitor, created_pool
+from prober.edits.secret_reach import FileSecrets, is_touched
 from prober.model.definition import MONITOR, POOL, Named, Origin
 from prober.model.monitor import Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words
@@ -66,6 +67,7 @@ class Edited:
     idle: Mapping[Named, tuple[Complaint, ...]] = field(default_factory=dict)
     superseded: tuple[Superseded, ...] = ()
     made: Mapping[Named, Made] = field(default_factory=dict)
+    secrets: FileSecrets | None = None
 
     def names(self) -> dict[Named, str]:
         """Return the names of everything that the file or an edit defines."""
@@ -87,17 +89,32 @@ def overlay(file: Config, edits: Iterable[Edit], before: Edited | None = None) -
     edits = tuple(edits)
     if not edits:
         return Edited(file, file)
-    return _Overlay(file, edits, before).result()
+    blocked: dict[Named, tuple[Complaint, ...]] = {}
+    while True:  # at most once for each edit
+        laid_over = _Overlay(file, edits, before, blocked)
+        edited = laid_over.result()
+        leaking = laid_over.leaking()
+        if not leaking:
+            return replace(edited, secrets=laid_over.secrets)
+        blocked |= leaking
 
 
 class _Overlay:
     """The state of applying edits to a configuration."""
 
-    def __init__(self, file: Config, edits: tuple[Edit, ...], before: Edited | None) -> None:
+    def __init__(
+        self,
+        file: Config,
+        edits: tuple[Edit, ...],
+        before: Edited | None,
+        blocked: Mapping[Named, tuple[Complaint, ...]],
+    ) -> None:
         self._file = file
+        self._blocked = blocked
+        self.secrets = before.secrets if before and before.file is file else None
         self._known = before.made if before and before.file.defaults == file.defaults else {}
         self._superseded: list[Superseded] = []
-        self._idle: dict[Named, tuple[Complaint, ...]] = {}
+        self._idle: dict[Named, tuple[Complaint, ...]] = dict(blocked)
         self._made: dict[Named, Made] = {}
         self._own = {each.name: each for each in file.model.pools if not self._is_defined(each)}
         self._standing = self._sift(edits)
@@ -126,6 +143,34 @@ class _Overlay:
             tuple(self._superseded),
             self._made,
         )
+
+    def leaking(self) -> dict[Named, tuple[Complaint, ...]]:
+        """Return the edits that would send a secret of the file elsewhere, and why not."""
+        file = self._file.model
+        pools = {**self._pools, **self._own_pools}
+        named = {monitor.id: monitor.name for monitor in file.monitors}
+        opened = self._file.server.api_targets.move_secrets
+        found: dict[Named, tuple[Complaint, ...]] = {}
+        for monitor in self._monitors.values():
+            pool = pools[monitor.pool_name]
+            if not is_touched(monitor, pool) or named.get(monitor.id, monitor.name) in opened:
+                continue
+            secrets = self._file_secrets()
+            if leak := secrets.leak(monitor, pool):
+                before = next((each for each in file.pools if each.name == pool.name), None)
+                by_pool = before and not secrets.leak(monitor, before)
+                if by_pool and (POOL, pool.id) in self._made:
+                    found[POOL, pool.id] = (Complaint(("backends",), str(leak)),)
+                else:
+                    found[MONITOR, monitor.id] = (Complaint(leak.secret, str(leak)),)
+        return found
+
+    def _file_secrets(self) -> FileSecrets:
+        if self.secrets is None:
+            model = self._file.model
+            pools = {each.name: each for each in model.pools}
+            self.secrets = FileSecrets(model.monitors, pools, self._file.defaults)
+        return self.secrets
 
     def _is_defined(self, pool: Pool) -> bool:
         return (POOL, pool.id) in self._file.written
@@ -225,6 +270,8 @@ class _Overlay:
 
     def _make(self, edit: Edit, of: Item | None) -> Made | None:
         """Return the result of an edit of the file's definition, or None if it is not valid."""
+        if edit.named in self._blocked:
+            return None
         made = self._known.get(edit.named)
         own = self._own.get(of.name) if isinstance(of, Monitor) else None
         if made is None or made.edit is not edit or made.of is not of or made.of_own is not own:

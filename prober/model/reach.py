@@ -17,30 +17,57 @@ from ipaddress import (
     ip_network,
 )
 
-from prober.model.kinds import list_of
+from prober.model.kinds import list_of, text
 from prober.model.option import Kind, ReadContext, expected, option
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+_METADATA = "a cloud's metadata service"
+
 DENIED = {
     ip_network(network): what
     for network, what in (
+        # IANA's registries of special-purpose addresses (RFC 6890), and of multicast (RFC 5771)
         ("0.0.0.0/8", "unspecified"),
-        ("100.100.100.200/32", "a cloud's metadata service"),
         ("169.254.0.0/16", "link-local, where clouds have their metadata service"),
+        ("192.0.0.0/24", "assigned to protocols, and Oracle Cloud Classic's metadata service"),
         ("224.0.0.0/4", "multicast"),
         ("255.255.255.255/32", "broadcast"),
         ("::/128", "unspecified"),
-        ("fd00:ec2::254/128", "a cloud's metadata service"),
+        ("5f00::/16", "an instruction to routers (SRv6, RFC 9602)"),
         ("fe80::/10", "link-local"),
+        ("fec0::/10", "site-local (deprecated by RFC 3879)"),
         ("ff00::/8", "multicast"),
+        # what clouds have outside these, by their own documentation, their SDKs and cloud-init
+        ("100.100.100.200/32", _METADATA),  # Alibaba Cloud
+        ("168.63.129.16/32", _METADATA),  # Azure's WireServer
+        ("fd00:42::42/128", _METADATA),  # Scaleway
+        ("fd00:100::100:200/128", _METADATA),  # Alibaba Cloud
+        ("fd00:a9fe:a9fe::1/128", _METADATA),  # Akamai (Linode)
+        ("fd00:c1::a9fe:a9fe/128", _METADATA),  # Oracle Cloud
+        ("fd00:ec2::/32", _METADATA),  # AWS: ::254, and ::23 for the identity of pods
+        ("fd20:ce::254/128", _METADATA),  # Google Cloud
     )
 }
-"""What is denied unless `allow` includes it, with a description."""
+"""What is denied unless `allow` includes it, with a description.
 
-_NAT64 = IPv6Network("64:ff9b::/96")
-_COMPATIBLE = IPv6Network("::/96")
+Not among them: private and shared networks and loopback, which a prober is there for, and networks
+that lead nowhere in particular, such as those for documentation.
+"""
+
+_EMBEDDING = tuple(
+    IPv6Network(network)
+    for network in (
+        "64:ff9b::/96",  # NAT64 (RFC 6052)
+        "::ffff:0:0:0/96",  # IPv4-translated (RFC 2765)
+        "::/96",  # IPv4-compatible (RFC 4291, section 2.5.5.1)
+    )
+)
+"""Networks whose last 32 bits are an IPv4 address."""
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215; the length of its prefixes is not fixed
+_ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, section 6.1: before an IPv4 address, in any network
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _REMEMBERED = 8192
 
 
@@ -68,6 +95,11 @@ class TargetRules:
     deny: tuple[Network, ...] = option(
         NETWORKS, default=(), doc="additional networks that may not be probed"
     )
+    move_secrets: tuple[str, ...] = option(
+        list_of(text(1, 255)),
+        default=(),
+        doc="names of monitors whose secrets in this file edits may send to other targets",
+    )
 
 
 @lru_cache(_REMEMBERED)
@@ -93,8 +125,40 @@ def forms(address: Address) -> Iterator[Address]:
     for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())):
         if inner is not None:
             yield inner
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
-        yield IPv4Address(int(address) & 0xFFFFFFFF)
+    number = int(address)
+    last = IPv4Address(number & 0xFFFFFFFF)
+    if any(address in network for network in _EMBEDDING) and number > 1:
+        yield last
+    if number >> 32 & 0xFFFFFFFF in _ISATAP:
+        yield last
+    if address in _LOCAL_NAT64:
+        yield from _by_local_nat64(number)
+
+
+def _by_local_nat64(number: int) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses of an address, for each length of the prefix (RFC 6052, 2.2).
+
+    Bits 64 to 71 are left out. What looks like no address at all is due to another length.
+    """
+    for high, low in ((16, 16), (8, 24), (0, 32)):  # lengths of 48, 56, 64 bits
+        before = number >> 64 & ((1 << high) - 1)
+        after = number >> (56 - low) & ((1 << low) - 1)
+        yield from _unless_of_this_network(before << low | after)
+    yield from _unless_of_this_network(number & 0xFFFFFFFF)  # 96 bits
+
+
+def _unless_of_this_network(number: int) -> Iterator[IPv4Address]:
+    address = IPv4Address(number)
+    if address not in _THIS_NETWORK:
+        yield address
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address, in any notation, is this host's loopback, or a name for it."""
+    try:
+        return any(form.is_loopback for form in forms(ip_address(host.partition("%")[0])))
+    except ValueError:
+        return host.lower().removesuffix(".").rpartition(".")[2] == "localhost"
 
 
 def _objection(address: Address, rules: TargetRules) -> str | None:

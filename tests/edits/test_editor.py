@@ -452,6 +452,26 @@ async def test_what_becomes_of_edits_is_an_event_and_a_line(world: World) -> Non
     assert world.kinds() == ["edit n", "edit a", "edit_superseded a", "edit_idle n", "edit n"]
 
 
+async def test_targets_that_only_this_host_reaches_are_warned_of(client: Client) -> None:
+    bodies = {
+        "PUT monitors/a1": {"type": "TCP", "targets": ["127.0.0.1:22", "192.0.2.1:22"]},
+        "PUT monitors/a2": {"type": "TCP", "targets": ["[::1]:22"]},
+        "PUT monitors/a3": {"type": "TCP", "targets": ["192.0.2.1:22"]},
+        "PUT pools/a4": {"backends": ["localhost:22"]},
+    }
+    with capture_logs() as lines:
+        for what, body in bodies.items():
+            method, path = what.split()
+            assert (await ask(client, f"{method} {path}", body)).status == 201
+    said = [line for line in lines if line["event"] == "loopback_targets"]
+    assert [(line.get("monitor") or line["pool"], line["targets"]) for line in said] == [
+        ("a1", ["127.0.0.1:22"]),
+        ("a2", ["[::1]:22"]),
+        ("a4", ["localhost:22"]),
+    ]
+    assert {line["log_level"] for line in said} == {"warning"}
+
+
 async def test_rules_for_addresses_take_effect_at_a_reload(world: World, client: Client) -> None:
     body = {"type": "TCP", "targets": ["169.254.7.1:80"]}
     assert (await client.put("/api/v1/monitors/n", json=body)).status == 400

@@ -1,5 +1,6 @@
 """Edits laid over a configuration: what they change, what survives, and when the file wins."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from prober.model.definition import MONITOR, POOL, Origin
 from prober.model.monitor import Monitor
 from prober.model.option import ReadContext, Rejected, dotted, show_options
 from prober.model.pool import Pool, derived_id
+from prober.model.reach import TargetRules
 from prober.probes.http import HttpProbe
 from tests.config.conftest import Read
 
@@ -142,6 +144,8 @@ def test_a_key_goes_back_to_the_default_of_the_file(file: Config) -> None:
 def test_another_type_keeps_the_keys_that_mean_the_same_in_it(
     file: Config, new: str, kept: dict[str, Any]
 ) -> None:
+    rules = TargetRules(move_secrets=("b",))  # or HTTP would send them in plain text
+    file = replace(file, server=replace(file.server, api_targets=rules))
     after = monitor_of(edited(file, patch(file, "b", type=new)), "b")
     shown = show_options(after.probe)
     assert after.type == new
