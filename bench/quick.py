@@ -86,7 +86,7 @@ async def whole(config: Config) -> tuple[float, int]:
     """Return the CPU microseconds of one probe of the engine, and how many there were."""
     loop = asyncio.get_running_loop()
     prober = Prober(config, loop=loop, limit=CHECKS)
-    with prober.probing():
+    with prober.probing(config):
         await asyncio.sleep(3 * INTERVAL + CHECKS / 1000)
         begun, before = time.process_time(), _probes(prober)
         await asyncio.sleep(SECONDS)

@@ -64,7 +64,6 @@ class Server:
     blackbox_modules: str | None = option(
         FILE,
         default=None,
-        live=False,
         doc="a blackbox_exporter module file; enables `GET /probe`, which probes any target",
     )
     auth: Auth | None = option(

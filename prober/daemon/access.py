@@ -67,13 +67,13 @@ class Entrance:
         self._ended = ended
         self._config = config
         self.access = Access(config.server.auth, config.endpoint)
-        self.access.allowed_hosts = config.server.allowed_hosts
+        self.access.allow_hosts(config.server.allowed_hosts)
         self.tls: RenewedContext | None = None
         self._take_over(config)
 
     def adopt(self, config: Config) -> None:
         """Go by another configuration from now on."""
-        self.access.allowed_hosts = config.server.allowed_hosts
+        self.access.allow_hosts(config.server.allowed_hosts)
         before, self._config = self._config, config
         same = (before.server.auth, before.endpoint) == (config.server.auth, config.endpoint)
         if same:

@@ -204,8 +204,8 @@ class Reloader:
 
     async def _reload(self, asked_at: float | None) -> list[str]:
         problems = await self._try(asked_at)
-        self._live.vitals.config_ok = not problems
         if problems:
+            self._live.vitals.rejected()
             for problem in problems:
                 log.error("config_rejected", problem=problem)
             more = len(problems) - _NOTED
@@ -267,8 +267,7 @@ class Reloader:
 
     def _say(self, before: Config, config: Config, difference: Changes) -> None:
         added, removed, changed, unchanged = (len(each) for each in difference[:4])
-        vitals = self._live.vitals
-        vitals.config_hash, vitals.config_loaded_at = config.digest, time.time()
+        self._live.vitals.loaded(config.digest, time.time())
         log.info(
             "config_reloaded",
             added=added,

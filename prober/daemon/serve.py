@@ -61,7 +61,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        prober = Prober(config, loop=loop, limit=_probe_limit(), state_dir=config.server.state_dir)
+        prober = Prober(config, loop=loop, limit=_probe_limit())
     except StateUnusableError as error:
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
@@ -86,12 +86,10 @@ class _Daemon:
     ) -> None:
         self._prober = prober
         self._addresses = addresses
-        busy, note = asyncio.Lock(), prober.store.note
+        busy, note, kept = asyncio.Lock(), prober.store.note, prober.kept
         self._lists = Discovery(vitals=prober.vitals, note=note, state_dir=config.server.state_dir)
         config = self._lists.begin(config)
-        self._edits = KeptEdits(config, prober.saved_edits, journal=prober.journal, note=note)
-        prober.config = self._edits.edited.config
-        prober.save_more = self._save_more
+        self._edits = KeptEdits(config, kept.saved.edits, journal=kept.journal, note=note)
         self._editing = Editing(
             prober,
             self._edits,
@@ -106,8 +104,8 @@ class _Daemon:
             prober.store,
             prober.known,
             prober.vitals,
-            told=prober.told,
-            journal=prober.journal,
+            told=kept.saved.told,
+            journal=kept.journal,
             wall=time.time,
             base_url=self._base_url,
         )
@@ -123,17 +121,14 @@ class _Daemon:
             adopted=self._adopt,
             around=self._service.reloading,
         )
+        kept.on_loss(self._edits.save_all)
+        kept.on_loss(self._outputs.save_all)
         self._app = make_app(self._services())
 
     async def _tick_admin_states(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             self._prober.store.admin.tick()
-
-    def _save_more(self) -> None:
-        self._edits.save_all()
-        self._prober.known.save_all()
-        self._outputs.save_all()
 
     def _adopt(self, config: Config) -> None:
         self._entrance.adopt(config)
@@ -152,14 +147,14 @@ class _Daemon:
             known=prober.known,
             wall=time.time,
             clock=time.monotonic,
-            history=prober.history,
+            history=prober.kept.history,
             access=self._entrance.access,
             page=prober.page,
             editor=self._editing,
             reload=self.reloader.reload,
             allows_reload=lambda: allows_reload(prober.config, self._addresses),
             probe_now=prober.probe_now,
-            probe_on_demand=prober.on_demand.answer if prober.on_demand else None,
+            on_demand=prober.on_demand,
             discovery=lambda: self._outputs.discovery,
         )
 
@@ -171,14 +166,14 @@ class _Daemon:
         assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
         listener = Listener(runner.server, limits=limits, tls=lambda: self._entrance.tls)
         try:
-            with self._prober.probing():
+            with self._prober.probing(self._edits.edited.config):
                 self._edits.start()
                 if not await _listen(listener, self._addresses):
                     return 1
                 scheme = "https" if self._entrance.tls else "http"
                 for bound in listener.addresses:
                     log.info("listening", address=str(bound), url=f"{scheme}://{bound}/")
-                self._prober.guard.listeners = listener.addresses
+                self._prober.guard.spare(listener.addresses)
                 await self._work(traces, stop)
         finally:
             await listener.close()
@@ -187,7 +182,7 @@ class _Daemon:
 
     async def _work(self, traces: FileHashes | None, stop: asyncio.Event) -> None:
         vitals = self._prober.vitals
-        vitals.ready = True
+        vitals.became_ready()
         garbage.settle()
         if self._prober.config.server.state_dir is None:
             log.info("state_in_memory_only")
@@ -200,7 +195,7 @@ class _Daemon:
             await stop.wait()
         ticking.cancel()
         log.info("stopping", probes_in_flight=vitals.probes_in_flight)
-        vitals.ready = False
+        vitals.is_stopping()
         await self._outputs.close()
         await self._lists.close()
         await self.reloader.close()

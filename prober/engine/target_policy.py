@@ -1,7 +1,7 @@
 """Judges the address of a probe that the API had a say in, right before it is connected to."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 
@@ -16,12 +16,20 @@ class TargetPolicy:
     """Knows the operator's rules, and where prober itself listens; both may change."""
 
     def __init__(self, rules: TargetRules) -> None:
-        self.rules = rules
-        self.listeners: Sequence[Target] = ()
+        self._rules = rules
+        self.listeners: tuple[Target, ...] = ()
+
+    def adopt(self, rules: TargetRules) -> None:
+        """Go by other rules from the next probe on."""
+        self._rules = rules
+
+    def spare(self, listeners: Iterable[Target]) -> None:
+        """Let nothing be probed that comes to these addresses: prober's own."""
+        self.listeners = tuple(listeners)
 
     def objection(self, address: str, port: int) -> str | None:
         """Return why an address and port may not be probed, or None; a name is not judged here."""
-        found = objection_to(address, self.rules)
+        found = objection_to(address, self._rules)
         if found:
             return f"not to be probed for the API: {found}"
         if any(port == each.port and _reaches(address, each.host) for each in self.listeners):

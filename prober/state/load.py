@@ -61,10 +61,10 @@ class Load:
     called when an overload starts or ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.late: Counter[Delay] = Counter()
         self.overload: Overload | None = None
-        self.changed: Callable[[], None] = lambda: None
+        self._changed = changed
         self._seconds: deque[Second] = deque(maxlen=WINDOW)
         self._number = 0
         self._due = 0
@@ -93,4 +93,4 @@ class Load:
         before = self.overload
         self.overload = judge(self._seconds, overloaded=before is not None)
         if (before is None) is not (self.overload is None):
-            self.changed()
+            self._changed()

@@ -19,6 +19,13 @@ class AddEvent(Protocol):
         """Add it."""
 
 
+class Timer(Protocol):
+    """A timer."""
+
+    def cancel(self) -> None:
+        """Do not fire."""
+
+
 class OwnTroubles:
     """Records inconclusive results.
 
@@ -33,20 +40,26 @@ class OwnTroubles:
         note: AddEvent,
         *,
         clock: Callable[[], float],
-        call_later: Callable[[float, Callable[[], None]], object],
+        call_later: Callable[[float, Callable[[], None]], Timer],
     ) -> None:
         self._note = note
         self._clock = clock
         self._call_later = call_later
         self._last: dict[Reason, float] = {}
         self._counts: dict[Reason, int] = {}
+        self._timer: Timer | None = None
+
+    def stop(self) -> None:
+        """Add no more events."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def saw(self, reason: Reason) -> None:
         """Record the reason of an inconclusive probe."""
         if reason in _NO_TROUBLE:
             return
         if not self._last:
-            self._call_later(QUIET, self._review)
+            self._timer = self._call_later(QUIET, self._review)
         if reason not in self._last:
             self._counts[reason] = 0
             self._note(LOCAL_TROUBLE, f"{reason.sentence} ({reason})")
@@ -62,4 +75,4 @@ class OwnTroubles:
             probes = "1 probe" if count == 1 else f"{count:,} probes"
             self._note(LOCAL_TROUBLE_OVER, f"over: {reason} ({probes} inconclusive)")
         if self._last:
-            self._call_later(min(self._last.values()) + QUIET - now, self._review)
+            self._timer = self._call_later(min(self._last.values()) + QUIET - now, self._review)

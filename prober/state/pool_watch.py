@@ -86,9 +86,8 @@ class PoolWatch:
         return tuple(self._turns.get(name, ()))
 
     @contextmanager
-    def kept_fresh(self) -> Iterator[None]:
+    def kept_fresh(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Look again a second after something has changed, while the context lasts."""
-        loop = asyncio.get_running_loop()
         waiting: asyncio.TimerHandle | None = None
         looking: asyncio.Task[None] | None = None
 
@@ -100,12 +99,12 @@ class PoolWatch:
             nonlocal waiting
             waiting = loop.call_later(DELAY, look)
 
-        self._store.pools_touched = wait
+        self._store.when_pools_touched(wait)
         wait()
         try:
             yield
         finally:
-            self._store.pools_touched = lambda: None
+            self._store.when_pools_touched(lambda: None)
             for each in (waiting, looking):
                 if each is not None:
                     each.cancel()

@@ -141,9 +141,7 @@ class Store:
     `wall` returns unix time; `awake` returns monotonic time without pauses of the process, so that
     a stopped process makes nothing stale. `monitors` and `pools` are those of the model, by name.
     A `journal` stores the states, a `history` stores the results; `saved` is what an earlier
-    process has stored. `touched_pools` are the names of pools whose summary may have changed;
-    `pools_touched` is called when there are some again. `saw_local_error` is called with the reason
-    of an inconclusive result.
+    process has stored. `touched_pools` are the names of pools whose summary may have changed.
     """
 
     def __init__(
@@ -171,8 +169,8 @@ class Store:
         self._wall = wall
         self._awake = awake
         self.touched_pools: set[str] = set()
-        self.pools_touched: Callable[[], None] = lambda: None
-        self.saw_local_error: Callable[[Reason], None] = lambda _: None
+        self._pools_touched: Callable[[], None] = lambda: None
+        self._saw_local_error: Callable[[Reason], None] = lambda _: None
         self._states: dict[Key, CheckState] = {}
         self._order: list[Key] | None = []
         self.events.restore(self._saved.events)
@@ -185,6 +183,11 @@ class Store:
 
     def __iter__(self) -> Iterator[CheckState]:
         return iter(self._states.values())
+
+    def renew(self, check: Check) -> None:
+        """Hold on to a check's newest equal, as the old one keeps all of its old pool alive."""
+        if state := self._states.get(check.key):
+            state.check = check
 
     def get(self, key: Key) -> CheckState | None:
         """Return the state of a check, or None."""
@@ -287,7 +290,15 @@ class Store:
         was_empty = not self.touched_pools
         self.touched_pools.update(pools)
         if was_empty and pools:
-            self.pools_touched()
+            self._pools_touched()
+
+    def when_pools_touched(self, call: Callable[[], None]) -> None:
+        """Call this, and nothing else, when there are touched pools again."""
+        self._pools_touched = call
+
+    def when_local_error(self, call: Callable[[Reason], None]) -> None:
+        """Call this with the reason of each result that proves nothing."""
+        self._saw_local_error = call
 
     def note(
         self, kind: str, cause: str, *, monitor: str | None = None, pool: str | None = None
@@ -333,7 +344,7 @@ class Store:
                 state.degraded = reason in DEGRADED
         else:
             self.local_errors[reason] += 1
-            self.saw_local_error(reason)
+            self._saw_local_error(reason)
         changed = self._settle(state, outcome, now)
         if self._journal is not None and (changed or self._is_worth_saving(state, outcome.at)):
             self._journal.saw(state.check.key, state)

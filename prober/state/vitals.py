@@ -54,6 +54,22 @@ class Vitals:
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
     outputs: dict[str, OutputCounters] = field(default_factory=dict)
 
+    def loaded(self, digest: str, at: float) -> None:
+        """Take in that a configuration was taken."""
+        self.config_hash, self.config_loaded_at, self.config_ok = digest, at, True
+
+    def rejected(self) -> None:
+        """Take in that a configuration was not taken."""
+        self.config_ok = False
+
+    def became_ready(self) -> None:
+        """Take in that everything runs."""
+        self.ready = True
+
+    def is_stopping(self) -> None:
+        """Take in that the daemon is told to stop."""
+        self.ready = False
+
     @property
     def probes_in_flight(self) -> int:
         """The number of probes in flight."""

@@ -548,7 +548,7 @@ async def test_keys_that_need_a_restart_are_named() -> None:
     with capture_logs() as lines:
         await reloader.reload()
     await reloader.close()
-    fixed = ("listen", "state_dir", "keep_history", "keep_fine_history", "blackbox_modules")
+    fixed = ("listen", "state_dir", "keep_history", "keep_fine_history")
     keys = [f"server.{key}" for key in fixed]
     assert {"event": "needs_restart", "log_level": "warning", "keys": keys} in lines
 
@@ -693,7 +693,7 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A world in which every check has had a good result and a bad one."""
     made = World(tmp_path)
-    with made.prober.probing(), capture_logs():
+    with made.prober.probing(made.prober.config), capture_logs():
         made.prober._ticker.stop()  # a slow machine would find checks due and waiting for a slot
         for state in made.prober.store:
             for reason in (Reason.OK, Reason.OK, Reason.REFUSED):

@@ -113,7 +113,7 @@ class World:
 @contextmanager
 def living(world: World) -> Iterator[World]:
     """Let every check have had a good result and a bad one."""
-    with world.prober.probing(), capture_logs():
+    with world.prober.probing(world.edits.edited.config), capture_logs():
         world.edits.start()
         for state in world.store:
             for reason in (Reason.OK, Reason.OK, Reason.REFUSED):

@@ -52,7 +52,7 @@ def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
     guard = TargetPolicy(TargetRules())
     with probing(lambda _: (HERE,)) as by_hand:
         assert probed(by_hand, port, guard).reason is Reason.OK
-        guard.rules = TargetRules(deny=(ip_network("127.0.0.0/8"),))
+        guard.adopt(TargetRules(deny=(ip_network("127.0.0.0/8"),)))
         assert probed(by_hand, port, guard).reason is Reason.NOT_PERMITTED
         assert probed(by_hand, port, guard, "127.0.0.1").reason is Reason.NOT_PERMITTED
 
@@ -73,14 +73,14 @@ def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
 )
 def test_prober_does_not_probe_itself_for_the_api(listener: str, host: str, refused: bool) -> None:
     guard = TargetPolicy(TargetRules(allow=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
-    guard.listeners = [Target(listener, 7762)]
+    guard.spare([Target(listener, 7762)])
     assert bool(guard.objection(host, 7762)) is refused
     assert guard.objection(host, 7763) is None
 
 
 def test_an_address_of_this_host_leads_to_a_listener_on_all_of_them() -> None:
     guard = TargetPolicy(TargetRules())
-    guard.listeners = [Target("0.0.0.0", 7762)]
+    guard.spare([Target("0.0.0.0", 7762)])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("192.0.2.1", 9))

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -38,6 +37,14 @@ class Loop:
     def call_soon_threadsafe(self, call: Callable[[], None]) -> None:
         self.calls.append(call)
 
+    def create_task(self, work: Coroutine[Any, Any, None]) -> "Loop":
+        with patch("prober.state.pool_watch.Pace", _Pace):
+            _run(work, lambda: None)
+        return self
+
+    def cancel(self) -> None:
+        """Do nothing: a task is done as soon as it is made."""
+
     def add_reader(self, descriptor: int, call: Callable[[], None]) -> None:
         self.readers[descriptor] = call
 
@@ -70,18 +77,15 @@ class Life:
         """Start a process as the daemon does; may raise StateUnusableError."""
         config = configuration(pools, monitors, self.state_dir)
         with ExitStack() as stack:
-            times = SimpleNamespace(monotonic=self.clock, time=self.wall)
-            stack.enter_context(patch("prober.daemon.probing.time", times))
             if self._engine is not None:
                 stack.enter_context(patch("prober.daemon.probing.Engine", self._engine))
             self.loop = Loop(self.clock)
             loop: Any = self.loop
-            prober = Prober(config, loop=loop, limit=LIMIT, state_dir=config.server.state_dir)
-            self.prober, note = prober, prober.store.note
-            self.edits = KeptEdits(config, prober.saved_edits, journal=prober.journal, note=note)
-            prober.config = self.edits.edited.config
-            prober.save_more = self.edits.save_all
-            stack.enter_context(prober.probing())
+            prober = Prober(config, loop=loop, limit=LIMIT, clock=self.clock, wall=self.wall)
+            self.prober, note, kept = prober, prober.store.note, prober.kept
+            self.edits = KeptEdits(config, kept.saved.edits, journal=kept.journal, note=note)
+            kept.on_loss(self.edits.save_all)
+            stack.enter_context(prober.probing(self.edits.edited.config))
             self.edits.start()
             self._running = stack.pop_all()
 

@@ -142,7 +142,7 @@ class _Edited:
 
     async def _begin(self) -> None:
         world = self._world = World(self._folder, FILE)
-        self._probing = world.prober.probing()
+        self._probing = world.prober.probing(world.edits.edited.config)
         self._probing.__enter__()
         world.edits.start()
         self._server, self._port = await _start(

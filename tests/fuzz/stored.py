@@ -158,7 +158,7 @@ def _look(life: Life) -> None:
         _show(EVENT.render(event))
     for edit in life.edits.shown():
         _show(EDIT.render(edit))
-    database = life.prober._database
+    database = life.prober.kept._database
     assert database is not None
     for event in read_events(
         database, before=LARGEST - 1, after=0, since=None, wanted=EventFilter(), limit=1000

@@ -53,8 +53,8 @@ def test_it_begins_and_ends_once() -> None:
 
 
 def test_it_says_how_much_is_late_and_what_most_of_it_waited_for() -> None:
-    load, told = Load(), list[str]()
-    load.changed = lambda: told.append(load.overload.sentence if load.overload else "over")
+    told = list[str]()
+    load = Load(lambda: told.append(load.overload.sentence if load.overload else "over"))
     for second in range(4):
         load.saw_starts(second, 1)
         load.saw_starts(second, 3, [Delay.CPU, Delay.UDP_PACE, Delay.UDP_PACE])

@@ -144,7 +144,7 @@ def test_a_store_says_once_that_something_was_touched(world: World) -> None:
     told: list[int] = []
     world.configure(monitor("web", *KEYS))
     world.store.touched_pools.clear()
-    world.store.pools_touched = lambda: told.append(1)
+    world.store.when_pools_touched(lambda: told.append(1))
     for key in KEYS:
         world.record("web", key, times=2)
     assert told == [1]

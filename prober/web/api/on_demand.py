@@ -18,7 +18,7 @@ TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
 async def get_probe(request: web.Request) -> web.Response:
     """Probe once, and return the result as blackbox_exporter's metrics."""
-    answer = services_of(request).probe_on_demand
+    answer = services_of(request).on_demand()
     if answer is None:
         return web.Response(
             status=404,

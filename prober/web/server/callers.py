@@ -65,6 +65,10 @@ class Access:
         self.allowed_hosts: tuple[str, ...] = ()
         self.adopt(auth, endpoint or Endpoint())
 
+    def allow_hosts(self, names: tuple[str, ...]) -> None:
+        """From now on, answer only requests to these names; all if there are none."""
+        self.allowed_hosts = names
+
     def adopt(self, auth: Auth | None, endpoint: Endpoint) -> None:
         """Accept only these credentials from now on."""
         self._users = Passwords(endpoint.basic_auth_users)

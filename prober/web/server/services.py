@@ -36,6 +36,10 @@ class PageSettings(NamedTuple):
     public: bool = False
 
 
+ProbeOnDemand = Callable[[ProbeRequest], Awaitable[ProbeAnswer]]
+"""Makes the probe that `GET /probe` asks for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What an application shows, and what it can ask the daemon to do; None: not available.
@@ -53,7 +57,7 @@ class Services:
         reload: Reloads the configuration and returns its problems, or nothing on success.
         allows_reload: Returns whether reloading over HTTP is currently enabled.
         probe_now: Probes a check now, as `Scheduler.probe_now`.
-        probe_on_demand: Answers `GET /probe`.
+        on_demand: Returns what answers `GET /probe` at the moment.
         discovery: Returns the current source of answers for Envoy.
         heartbeat: Seconds after which a silent event stream sends a comment.
     """
@@ -70,7 +74,7 @@ class Services:
     reload: Callable[[], Awaitable[list[str]]] | None = None
     allows_reload: Callable[[], bool] = lambda: True
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None
-    probe_on_demand: Callable[[ProbeRequest], Awaitable[ProbeAnswer]] | None = None
+    on_demand: Callable[[], ProbeOnDemand | None] = lambda: None
     discovery: Callable[[], EndpointDiscovery | None] = lambda: None
     heartbeat: float = HEARTBEAT
 
