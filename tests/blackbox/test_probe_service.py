@@ -60,6 +60,17 @@ def test_it_is_off_unless_it_is_configured(tmp_path: Path) -> None:
         assert process.stop() == 0
 
 
+def test_a_reload_turns_it_on_and_off(tmp_path: Path, web: str) -> None:
+    (tmp_path / "modules.yml").write_text(yaml.safe_dump({"modules": {"http_2xx": HTTP}}))
+    with daemon({}, tmp_path) as process:
+        for server, status in (({"blackbox_modules": "modules.yml"}, 200), ({}, 404)):
+            (tmp_path / "prober.json").write_text(json.dumps({"server": server}))
+            assert process.get("/-/reload", method="POST")[0] == 200
+            assert process.get(path(web))[0] == status
+        assert process.stop() == 0
+        assert not [line for line in process.rest() if line["event"] == "needs_restart"]
+
+
 def test_a_module_is_left_out_or_refused_with_its_reason(running: Daemon, web: str) -> None:
     status, text = running.get(path(web))
     assert status == 200
