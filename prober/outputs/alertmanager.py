@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from prober.model.kinds import LABELS, Frozen, duration, list_of, mapping_of, matching, text
@@ -18,7 +18,7 @@ from prober.model.known_status import ServedBackend, ServedPool
 from prober.model.option import option
 from prober.model.status import Status
 from prober.outputs.output import Desk, Feed
-from prober.outputs.posting import Poster, PostFailed
+from prober.outputs.posting import POST_ERRORS, Poster, PostFailed
 
 HTTP_URL = matching(
     r"https?://[^/?#@\x00-\x20\x7f]+(?:[/?#][^\x00-\x20\x7f]*)?",
@@ -103,6 +103,8 @@ def _labels(pool: ServedPool, name: str, severity: str) -> dict[str, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertmanagerOutput:
     """Post alerts to Alertmanagers; each of them is told everything."""
+
+    errors: ClassVar[tuple[str, ...]] = POST_ERRORS
 
     urls: tuple[str, ...] = option(
         list_of(HTTP_URL, shortest=1), doc="the Alertmanagers, without `/api/v2/alerts`"

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, ClassVar
 
 from prober.model.admin import AdminState
 from prober.model.known_status import ServedBackend
@@ -155,6 +155,8 @@ class Assignments:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvoyEdsOutput:
     """Answer `POST /v3/discovery:endpoints` on the API's port."""
+
+    errors: ClassVar[tuple[str, ...]] = ("rejected",)
 
     keep: float = keep_option()
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import ClassVar
 
 from prober.model.admin import AdminState
 from prober.model.kinds import integer, list_of
@@ -54,6 +55,8 @@ def words(backend: ServedBackend, weight_warning: int | None) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaproxyAgentOutput:
     r"""Answer HAProxy's `agent-check`; `agent-send "POOL/BACKEND\n"` names the backend."""
+
+    errors: ClassVar[tuple[str, ...]] = ("connection", "listen", "no_request")
 
     listen: tuple[Target, ...] = option(
         list_of(ADDRESS, shortest=1), doc="addresses where HAProxy asks"

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from prober.model.admin import AdminState
 from prober.model.kinds import FILE, choice
@@ -125,6 +125,8 @@ FORMATS: Mapping[str, Callable[[Pools], str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutput:
     """Write a file whenever what it says has changed."""
+
+    errors: ClassVar[tuple[str, ...]] = ("write",)
 
     format: str = option(choice(*FORMATS), doc="what is written")
     path: str = option(FILE, doc="where; the directory must exist")

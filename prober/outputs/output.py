@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from prober.model.kinds import list_of, text
 from prober.model.known_status import ServedPool
@@ -40,6 +40,9 @@ def keep_option() -> Any:
 
 class OutputType(Protocol):
     """The options of one type of output: a frozen dataclass whose fields are keys of `outputs`."""
+
+    errors: ClassVar[tuple[str, ...]]
+    """Why it may fail to send; each is counted from 0 on, so that rates can be taken."""
 
     def run(self, desk: "Desk") -> AbstractAsyncContextManager[None]:
         """Return a context in which the output works."""
@@ -150,6 +153,8 @@ class Desk:
         self.output = output
         self.source = source
         self.counters = counters
+        for reason in output.settings.errors:
+            counters.errors.setdefault(reason, 0)
         self.memory = memory
         self.wall = wall
         self.base_url = base_url

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 from prober import __version__
 
+POST_ERRORS = ("connect", "refused", "status", "timeout")
+"""Why a post is not taken."""
+
 _REPEATED = 200  # characters of an answer that are told
 _TOO_MANY, _ERRORS, _SERVER = 429, 400, 500
 
@@ -18,7 +21,7 @@ _TOO_MANY, _ERRORS, _SERVER = 429, 400, 500
 class PostFailed(Exception):  # noqa: N818  (what happened to the post)
     """A post that was not taken; `final` ones are not worth another try.
 
-    `reason` is one of `timeout`, `connect`, `status` and `refused`.
+    `reason` is one of POST_ERRORS.
     """
 
     def __init__(self, reason: str, detail: str, *, final: bool = False) -> None:

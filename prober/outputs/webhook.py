@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 from prober.model.kinds import SECRET, Frozen, Secret, choice, duration, mapping_of
@@ -19,7 +19,7 @@ from prober.model.option import Kind, option
 from prober.model.status import Status
 from prober.outputs.alertmanager import HTTP_URL
 from prober.outputs.output import Desk, Feed
-from prober.outputs.posting import Poster, PostFailed
+from prober.outputs.posting import POST_ERRORS, Poster, PostFailed
 
 GIVE_UP = 3600.0
 """Seconds after which a body that is never taken is dropped."""
@@ -121,6 +121,8 @@ FORMATS: Mapping[str, Callable[[str], Json] | None] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookOutput:
     """Post what changes in a pool."""
+
+    errors: ClassVar[tuple[str, ...]] = POST_ERRORS
 
     url: str = option(HTTP_URL, doc="where it is posted")
     method: str = option(choice("POST", "PUT"), default="POST", doc="the method")

@@ -13,6 +13,10 @@ SKIPS = ("overrun", "gap", "pace")
 """Why slots of the schedule are skipped; all counters start at 0, so that rates work."""
 
 
+STATE_ERRORS = ("corrupt", "target_lists", "unreadable", "unwritable")
+"""What can be wrong with what is stored; counted from 0 on as well."""
+
+
 class ListHealth(NamedTuple):
     """The state of the target list that a monitor follows.
 
@@ -50,7 +54,9 @@ class Vitals:
     schedule_lags: Histogram = field(default_factory=lambda: Histogram(LAG))
     load: Load = field(default_factory=Load)
     skipped: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SKIPS, 0)))
-    state_errors: Counter[str] = field(default_factory=Counter)
+    state_errors: Counter[str] = field(
+        default_factory=lambda: Counter(dict.fromkeys(STATE_ERRORS, 0))
+    )
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
     outputs: dict[str, OutputCounters] = field(default_factory=dict)
 

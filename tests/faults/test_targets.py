@@ -83,7 +83,7 @@ BOMB = gzip.compress(bytes(100 * MEBIBYTE))
 EXPLODES = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB
 OFTEN: dict[str, object] = {"interval": "200ms", "fast_interval": "200ms"}
 NEVER: dict[str, object] = {"body_regex": "never"}
-SILENT: dict[str, object] = {"timeout": "2s"}
+SILENT: dict[str, object] = {"timeout": "3s"}
 """The verdict comes at the deadline; were it shorter, a busy machine would make it doubtful."""
 CALM: dict[str, object] = {"interval": "1s", "fast_interval": "1s"}
 """There are so many targets that a slow machine could not keep up with them."""

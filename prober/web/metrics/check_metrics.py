@@ -18,9 +18,9 @@ from prometheus_client.utils import floatToGoString
 from prober.model.admin import AdminState
 from prober.model.fact import Gauge
 from prober.model.monitor import Check
-from prober.model.probe import Probe
-from prober.model.status import PHASES, Outcome, Status
-from prober.probes import declared_facts
+from prober.model.probe import TLS_VERSION, Probe
+from prober.model.status import PHASES, REASONS, Outcome, Reason, Status
+from prober.probes import PROBE_TYPES, declared_facts
 from prober.protocols.exposition import escape_label, write_head, write_labels
 from prober.state.histogram import Histogram
 from prober.state.store import MonitorCounters, Statuses, Store
@@ -37,6 +37,8 @@ _STATUS_HELP = "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"
 _BATCH = 250
 _TURN = 50  # checks or backends, whose turn takes as long as a batch of lines
 _go_string: Callable[[float], str] = floatToGoString
+_FAILURES = [reason for reason in REASONS.values() if not reason.is_good]
+_FAILURES.remove(Reason.DISABLED)  # no probe ends so
 _EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
 
 
@@ -212,11 +214,19 @@ def _probes(monitor: str, counters: MonitorCounters) -> str:
 
 def _failures(monitor: str, counters: MonitorCounters) -> str:
     labels = write_labels((("kind", counters.kind), ("monitor", monitor)))
+    counted = counters.failures
     return "".join(
         f'prober_probe_failures_total{{{labels},reason="{reason}",result="{reason.result}"}} '
-        f"{_number(count)}\n"
-        for reason, count in counters.failures.items()
+        f"{_number(counted[reason])}\n"
+        for reason in dict.fromkeys((*_possible_failures(counters.kind), *counted))
     )
+
+
+def _possible_failures(kind: str) -> Iterator[Reason]:
+    """Yield the reasons that are shown from 0 on, so that `increase()` sees the first failure."""
+    probe = PROBE_TYPES.get(kind)
+    speaks_tls = probe is None or TLS_VERSION in probe.facts
+    yield from (each for each in _FAILURES if speaks_tls or not each.startswith("tls_"))
 
 
 def _latencies(monitor: str, counters: MonitorCounters) -> str:

@@ -237,6 +237,21 @@ async def test_gauges_follow_the_last_result(world: World, client: Client) -> No
     }
 
 
+async def test_what_can_be_counted_is_there_before_it_happens(world: World, client: Client) -> None:
+    """Or the first failure would be no increase."""
+    world.configure(monitor("web", ONE), monitor("tls", ONE, type="TLS"))
+    world.record("web", ONE)
+    families = await scrape(client)
+    failures = values(families["prober_probe_failures"], "monitor", "reason")
+    assert set(failures.values()) == {0}
+    possible = {str(reason) for reason in Reason if not reason.is_good} - {"disabled"}
+    assert {reason for name, reason in failures if name == "tls"} == possible
+    assert {reason for name, reason in failures if name == "web"} == {
+        reason for reason in possible if not reason.startswith("tls_")
+    }
+    assert set(values(families["prober_state_errors"], "reason").values()) == {0}
+
+
 async def test_aggregates_counters_and_the_daemon_are_shown(world: World, client: Client) -> None:
     busy(world)
     families = await scrape(client)
@@ -244,7 +259,8 @@ async def test_aggregates_counters_and_the_daemon_are_shown(world: World, client
     assert values(families["prober_pool_status"], "pool")["web",] == 1
     assert values(families["prober_load_balancer_status"], "load_balancer")["lb\\n",] == 3
     assert values(families["prober_probes"], "monitor")["web",] == 1_234_567
-    assert values(families["prober_probe_failures"], "monitor", "result", "reason") == {
+    failures = values(families["prober_probe_failures"], "monitor", "result", "reason")
+    assert {labels: count for labels, count in failures.items() if count} == {
         ("web", "TIMED_OUT", "timeout"): 3,
         (HOSTILE, "HEALTH_PAYLOAD_MISMATCH", "not_serving"): 1,
     }
