@@ -97,6 +97,8 @@ class PoolWatch:
 
         def wait() -> None:
             nonlocal waiting
+            if waiting is not None:
+                waiting.cancel()  # what changed while a look was under way is seen by the next
             waiting = loop.call_later(DELAY, look)
 
         self._store.when_pools_touched(wait)
