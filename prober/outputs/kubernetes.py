@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from prober.model.admin import AdminState
 from prober.model.kinds import PEM_FILE, SECRET, Secret, matching
@@ -23,7 +23,7 @@ from prober.model.option import option, section
 from prober.outputs.alertmanager import HTTP_URL
 from prober.outputs.envoy_eds import Assignments, is_address
 from prober.outputs.output import Desk, Feed, keep_option
-from prober.outputs.posting import Poster, PostFailed
+from prober.outputs.posting import POST_ERRORS, Poster, PostFailed
 
 MANAGER = "prober"
 """The field manager of what is written, and the value of the label `managed-by`."""
@@ -104,6 +104,8 @@ class ApiServer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesOutput:
     """Write the EndpointSlices of Services without a selector; a pool has its Service's name."""
+
+    errors: ClassVar[tuple[str, ...]] = (*POST_ERRORS, "name")
 
     namespace: str = option(_NAMESPACE, doc="namespace of the Services")
     api: ApiServer = option(section(ApiServer), default=ApiServer(), doc="the API server")
