@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from prober.config.from_json import read_json
+from prober.config.from_json import NotJsonError, read_json
 from prober.config.from_yaml import read_yaml
-from prober.config.problem import ConfigError, Problem, UnreadableError
+from prober.config.problem import ConfigError, Mistake, Problem, UnreadableError
 from prober.model.option import Path
 
-_JSON = re.compile(r"\s*[\[{][\[{\s]*[\"\]}]")
+_FLOW = re.compile(r"\s*[\[{][\[{\s]*[\"\]}]")
 
 
 class Document(NamedTuple):
@@ -36,13 +36,29 @@ class Document(NamedTuple):
         return Problem(self.source, line, path, message + hint)
 
 
+Values = tuple[object, Callable[[Path, str], tuple[int, str]], list[Mistake]]
+
+
+def _read_flow(text: str) -> Values:
+    """Read what begins as JSON does, and is JSON or YAML in flow style.
+
+    If it is neither, it was meant to be what it is for longer.
+    """
+    try:
+        return read_json(text)
+    except NotJsonError as no_json:
+        try:
+            return read_yaml(text)
+        except UnreadableError as no_yaml:
+            raise (no_yaml if no_yaml.line > no_json.line + 1 else no_json) from None
+
+
 def read_document(text: str, source: str) -> Document:
     """Read the text of a file; raise `ConfigError` if it is neither YAML nor JSON."""
     text = text.removeprefix("\ufeff")
     try:
         text.encode()
-        read = read_json if _JSON.match(text) else read_yaml
-        value, place, mistakes = read(text)
+        value, place, mistakes = (_read_flow if _FLOW.match(text) else read_yaml)(text)
     except UnreadableError as unreadable:
         line, message = unreadable.line, str(unreadable)
     except UnicodeEncodeError as error:

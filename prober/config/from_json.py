@@ -15,6 +15,10 @@ _ESCAPE = re.compile(
 )
 
 
+class NotJsonError(UnreadableError):
+    """A text that is not JSON; it may still be YAML."""
+
+
 def read_json(text: str) -> tuple[object, Callable[[Path, str], tuple[int, str]], list[Mistake]]:
     """Return the value of a JSON text, the places of its values, and its mistakes."""
     places = _JsonPlaces(text)
@@ -36,7 +40,7 @@ def read_json(text: str) -> tuple[object, Callable[[Path, str], tuple[int, str]]
         value = json.loads(text, object_pairs_hook=mapping, parse_int=whole_number)
     except json.JSONDecodeError as error:
         message = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}, at column {error.colno}"
-        raise UnreadableError(error.lineno, message) from None
+        raise NotJsonError(error.lineno, message) from None
     if "\\u" in text:
         for escape in _ESCAPE.finditer(text):
             if escape["lone"]:

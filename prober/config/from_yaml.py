@@ -26,6 +26,7 @@ Place = Callable[[Path, str], tuple[int, str]]
 _PREFIX = "tag:yaml.org,2002:"
 _TEXT, _MERGE = _PREFIX + "str", _PREFIX + "merge"
 _NUMBER_LENGTH = 64
+_OCTAL = re.compile(r"([-+]?)0([0-7_]+)")
 
 
 def read_yaml(text: str) -> tuple[object, Place, list[Mistake]]:
@@ -183,10 +184,28 @@ class _YamlValues:
             self._mistake(node, f"a number of {len(node.value)} characters")
         else:
             try:
-                return construct(node)
+                value = construct(node)
             except (ValueError, LookupError, ArithmeticError):
                 self._mistake(node, f"{node.value!r} is not a YAML {_tag(node)}")
+            else:
+                if trap := _trap(node, value):
+                    self._mistake(node, trap)
+                return value
         return node.value
+
+
+def _trap(node: yaml.ScalarNode, value: object) -> str | None:
+    """Return why a plain number is surely not the one that was meant, None if it may be."""
+    if node.style or not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    octal = _OCTAL.fullmatch(node.value)
+    if octal:
+        how = f"(octal); write {octal[1]}{octal[2].lstrip('0_') or 0}, or put it in quotes"
+    elif ":" in node.value:
+        how = "(base 60); put it in quotes"
+    else:
+        return None
+    return f"YAML reads the plain {node.value} as {value:g} {how} to keep it as text"
 
 
 def _tag(node: yaml.Node) -> str:

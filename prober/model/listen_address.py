@@ -3,7 +3,7 @@
 import re
 
 from prober.model.option import Kind, Rejected, expected
-from prober.model.pool import normal_host
+from prober.model.pool import normal_host, reject_interface
 from prober.model.probe import Target
 
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
@@ -11,6 +11,8 @@ _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})")
 
 def read_address(value: object) -> Target:
     """Read an address to listen on, `HOST:PORT`; port 0 means any free port."""
+    if isinstance(value, str):
+        reject_interface(value)
     found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if not found:
         raise expected("HOST:PORT, with an IPv6 address in brackets", value)

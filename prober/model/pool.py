@@ -57,6 +57,17 @@ def normal_host(host: str) -> str | None:
     return None if "%" in host else str(address)
 
 
+def reject_interface(text: str) -> None:
+    """Raise `Rejected` for an IPv6 address with an interface, such as `fe80::1%eth0`."""
+    address, percent, _ = text.partition("%")
+    try:
+        given = bool(percent) and ip_address(address.removeprefix("["))
+    except ValueError:
+        return
+    if given:
+        raise Rejected(f"{text!r} is an address with an interface, which is not supported")
+
+
 def reject_link_local(host: str) -> None:
     """Raise `Rejected` for an IPv6 address that is ambiguous without an interface."""
     if ":" in host and ip_address(host).is_link_local:
@@ -65,6 +76,8 @@ def reject_link_local(host: str) -> None:
 
 def parse_target(value: object) -> Target:
     """Read `host:port`, with an IPv6 address in brackets; raise `Rejected` for anything else."""
+    if isinstance(value, str):
+        reject_interface(value)
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if not found:
         if isinstance(value, str) and value.count(":") > 1 and "[" not in value:
@@ -82,6 +95,8 @@ def parse_target(value: object) -> Target:
 
 
 def _read_host(value: object, _: ReadContext) -> str:
+    if isinstance(value, str):
+        reject_interface(value)
     host = normal_host(value) if isinstance(value, str) else None
     if host is None:
         raise expected("an IP address or a host name", value)

@@ -27,8 +27,6 @@ def refused(text: str) -> str:
     ("written", "value"),
     [
         ("no", False),
-        ("22:22", 1342),
-        ("017", 15),
         ("1_000", 1000),
         ("0x1F", 31),
         ("1.10", 1.1),
@@ -68,8 +66,6 @@ def test_what_no_configuration_needs_is_a_problem_with_its_line(written: str) ->
     ("written", "hint"),
     [
         ("no", "; YAML reads the plain no as the boolean false unless it is in quotes"),
-        ("22:22", "; YAML reads the plain 22:22 as 1342 unless it is in quotes"),
-        ("017", "; YAML reads the plain 017 as 15 unless it is in quotes"),
         ("1.10", "; YAML reads the plain 1.10 as 1.1 unless it is in quotes"),
         ("~", "; YAML reads the plain ~ as nothing unless it is in quotes"),
         ("7", "; put it in quotes"),
@@ -87,6 +83,47 @@ def test_a_trap_of_yaml_is_explained(written: str, hint: str) -> None:
 
 def test_a_plain_number_that_is_out_of_range_needs_no_hint() -> None:
     assert read_document("key: 7", "f").problem(("key",), "no, got 7").message == "no, got 7"
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("0443", "YAML reads the plain 0443 as 291 (octal); write 443, or put it in quotes"),
+        ("-0_17", "YAML reads the plain -0_17 as -15 (octal); write -17, or put it in quotes"),
+        ("00", "YAML reads the plain 00 as 0 (octal); write 0, or put it in quotes"),
+        ("22:22", "YAML reads the plain 22:22 as 1342 (base 60); put it in quotes"),
+        ("1:30.5", "YAML reads the plain 1:30.5 as 90.5 (base 60); put it in quotes"),
+    ],
+)
+def test_a_number_that_nobody_meant_is_a_problem(written: str, reason: str) -> None:
+    [problem] = read_document(f"a: [{{b: {written}}}]", "f").problems
+    assert str(problem) == f"f:1: a[0].b: {reason} to keep it as text"
+
+
+@pytest.mark.parametrize("written", ["0", "-0", "0.5", "0x10", "443", "'0443'", "08", "1_000"])
+def test_other_numbers_are_meant(written: str) -> None:
+    assert not read_document(f"a: {written}", "f").problems
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [{b: 1}]}', {"a": [{"b": 1}]}),
+        ('{"a": 1,\n}', {"a": 1}),
+        ('["a", b]', ["a", "b"]),
+        ('{"a": 1} # a comment', {"a": 1}),
+        ('{"a":\n  {"b": yes}}', {"a": {"b": True}}),
+    ],
+)
+def test_flow_style_that_begins_as_json_does_is_yaml(text: str, value: object) -> None:
+    document = read_document(text, "f")
+    assert (document.value, document.problems) == (value, ())
+    assert document.line(("a",)) == 1
+
+
+def test_broken_flow_style_is_told_as_what_it_was_for_longer() -> None:
+    assert "not valid YAML" in refused('{"a": 1, b: 2,\n"c": 3,\n\n"d": ]')
+    assert "not valid JSON" in refused('{"a": 1, "b": 2,\n"c": 3,\n\n"d": ]')
 
 
 @pytest.mark.parametrize("key", ["1", "yes", "~", "[a]", "{a: b}", "1.5"])
@@ -181,7 +218,8 @@ def test_many_brackets_in_text_are_not_nesting() -> None:
         ("a: 'x\nb: 1\n", "while scanning a quoted scalar that starts on line 1"),
         ("é: 1\nb: \x07", "f:2: not valid YAML: the character U+0007 is not allowed"),
         ("a: 1\nb: \ud800", "f:2: the file is not UTF-8 text"),
-        ('{"a": 1,\n}', "f:2: not valid JSON: expecting property name enclosed in double quotes"),
+        ('{"a": 1\n"b": 2}', "f:2: not valid JSON: expecting ',' delimiter, at column 1"),
+        ('{"a": 1,\n"b": {c: d,\n\n\ne f: [}', "f:5: not valid YAML: did not find expected node"),
         ('{"a": 1}\n{"b": 2}', "f:2: not valid JSON: extra data, at column 1"),
     ],
 )

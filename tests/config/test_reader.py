@@ -96,7 +96,8 @@ def test_the_server_listens_on_host_and_port(read: Read, written: str, address: 
 
 
 @pytest.mark.parametrize(
-    "written", ["[::1:80", "::1:80", "[127.0.0.1]:80", "a b:80", ":80", "h:65536", "h:", 80]
+    "written",
+    ["[::1:80", "::1:80", "[127.0.0.1]:80", "a b:80", ":80", "h:65536", "h:", 80, "[fe80::1%e]:1"],
 )
 def test_other_listen_addresses_are_refused(problems: Said, written: str) -> None:
     [said] = problems(json.dumps({"server": {"listen": [written]}}))

@@ -47,6 +47,9 @@ def test_targets_that_are_read(written: str, target: Target) -> None:
     assert parse_target(str(target)) == target
 
 
+ZONED = "is an address with an interface, which is not supported"
+
+
 def no_host(host: str) -> str:
     return f"{host!r} is neither an IP address nor a host name"
 
@@ -80,7 +83,10 @@ def no_host(host: str) -> str:
         ("12345:80", no_host("12345")),
         ("[10.0.0.3]:80", no_host("10.0.0.3")),
         ("[localhost]:80", no_host("localhost")),
-        ("[fe80::1%eth0]:80", no_host("fe80::1%eth0")),
+        ("[fe80::1%eth0]:80", f"'[fe80::1%eth0]:80' {ZONED}"),
+        ("fe80::1%eth0", f"'fe80::1%eth0' {ZONED}"),
+        ("fe80::1%25eth0:80", f"'fe80::1%25eth0:80' {ZONED}"),
+        ("[fe80::x%eth0]:80", no_host("fe80::x%eth0")),
         (
             "[fe80::1]:80",
             "'fe80::1' is link-local, which is not supported: it needs an interface",
@@ -124,6 +130,12 @@ def test_a_host_name_can_be_asked_of_any_resolver(host: str) -> None:
 
 
 # Backends and pools
+
+
+def test_an_address_of_a_backend_has_no_interface() -> None:
+    with pytest.raises(Rejected) as rejected:
+        BACKEND.read({"address": "fe80::1%eth0", "port": 80}, OUTSIDE)
+    assert str(rejected.value) == f"'fe80::1%eth0' {ZONED}"
 
 
 @pytest.mark.parametrize(
