@@ -18,6 +18,9 @@ from prober import __version__
 from prober.cli import flags
 from prober.cli import main as cli
 from prober.cli.flags import Flag
+from prober.cli.probe_command import SET
+from prober.cli.run_command import LISTEN, LOG_LEVEL
+from prober.cli.status_command import WATCH
 from tests.running import prober
 
 # Flags and variables
@@ -41,13 +44,13 @@ def read(flag: Flag, given: object, environment: Mapping[str, str]) -> object:
 def test_a_flag_beats_its_variable_and_the_variable_the_default(
     given: str | None, environment: Mapping[str, str], value: str
 ) -> None:
-    assert read(cli.LOG_LEVEL, given, environment) == value
+    assert read(LOG_LEVEL, given, environment) == value
 
 
 def test_a_variable_may_hold_several_values() -> None:
-    found: Any = read(cli.LISTEN, None, {"PROBER_LISTEN": "127.0.0.1:1, [::1]:2,"})
+    found: Any = read(LISTEN, None, {"PROBER_LISTEN": "127.0.0.1:1, [::1]:2,"})
     assert [str(each) for each in found] == ["127.0.0.1:1", "[::1]:2"]
-    pairs = read(cli.SET, None, {"PROBER_SET": "expected_codes=200,204\ntls.verify=true"})
+    pairs = read(SET, None, {"PROBER_SET": "expected_codes=200,204\ntls.verify=true"})
     assert pairs == ["expected_codes=200,204", "tls.verify=true"]
 
 
@@ -55,11 +58,11 @@ def test_a_variable_may_hold_several_values() -> None:
     ("text", "value"), [("1", True), ("TRUE", True), ("on", True), ("0", False), ("No", False)]
 )
 def test_a_switch_is_set_by_a_word(text: str, value: bool) -> None:
-    assert read(cli.WATCH, None, {"PROBER_WATCH": text}) is value
+    assert read(WATCH, None, {"PROBER_WATCH": text}) is value
 
 
 def test_a_switch_on_the_command_line_beats_one_in_the_environment() -> None:
-    assert read(cli.WATCH, False, {"PROBER_WATCH": "1"}) is False
+    assert read(WATCH, False, {"PROBER_WATCH": "1"}) is False
 
 
 @pytest.mark.parametrize(
@@ -214,7 +217,8 @@ print(sorted(strange), sorted(own), file=sys.stderr)
 """)
     strange, own = done.stderr.splitlines()[-1].split("] [")
     assert strange == "["
-    allowed = {"", ".cli", ".cli.main", ".cli.client", ".cli.flags", ".cli.terminal"}
+    allowed = {"", ".cli", ".cli.main", ".cli.command", ".cli.client", ".cli.flags"}
+    allowed |= {f".cli.{command.name}_command" for command in cli.COMMANDS}
     allowed |= {".model", ".model.status", ".model.wording"}
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
 

@@ -1,0 +1,56 @@
+"""`prober check`: whether a configuration is valid."""
+
+from argparse import Namespace
+
+from prober.cli.command import CONFIG, USAGE, Command, Environment, load_config
+
+
+def run(options: Namespace, environment: Environment) -> int:
+    """Print every problem, or a summary and warnings."""
+    from prober.config.advice import surprises
+    from prober.config.problem import ConfigError
+    from prober.daemon.local_checks import NAMED, unverifiable
+    from prober.model.monitor import probe_rate
+    from prober.model.wording import clean
+
+    try:
+        config = load_config(options, environment)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(clean(str(problem)))
+        return USAGE
+    model = config.model
+    checks = model.checks()
+    for sentence in surprises(model):
+        print(f"warning: {clean(sentence)}")
+    if found := unverifiable(config):
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        print(
+            f"warning: {clean(', '.join(found[:NAMED]))}{more}: this host has no root certificates "
+            "to verify by, results will be UNKNOWN; install ca-certificates, or set ca_file"
+        )
+    print(
+        f"{clean(config.files[0])}: {_count(len(model.monitors), 'monitor')}, "
+        f"{_count(len(model.pools), 'pool')}, {_count(len(checks), 'check')}, "
+        f"{probe_rate(checks):.4g} probes per second"
+    )
+    return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+COMMAND = Command(
+    "check",
+    "validate a configuration without starting the daemon",
+    run,
+    (CONFIG,),
+    """\
+Prints every problem as FILE:LINE: key.path: message. If there are none, prints a summary, and
+warnings about settings that are valid but probably not intended.
+Exit status: 0, or 2 if there are problems.
+
+example:
+  prober check --config config/prober.yaml""",
+)

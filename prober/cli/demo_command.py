@@ -1,0 +1,48 @@
+"""`prober demo`: the daemon on targets of its own."""
+
+import sys
+from argparse import Namespace
+
+from prober.cli.command import Command, Environment
+from prober.cli.run_command import LISTEN, LOG_FORMAT, LOG_LEVEL
+
+DEMO_LOG_FORMAT = LOG_FORMAT._replace(
+    doc="log format; default: console on a terminal, otherwise json", default=None
+)
+
+
+def run(options: Namespace, _: Environment) -> int:
+    """Run the daemon on targets that live in this process."""
+    from contextlib import AsyncExitStack
+
+    from prober.daemon import launch
+
+    launch.import_aiohttp()
+    from prober.daemon import serve
+    from prober.demo import embedded
+    from prober.logs import setup
+
+    by_itself = "console" if sys.stderr.isatty() else "json"
+    setup.configure(format=options.log_format or by_itself, level=options.log_level)
+
+    async def probe_the_targets() -> int:
+        async with AsyncExitStack() as stack:
+            config = await embedded.start(stack)
+            return await serve.run(config, listen=options.listen or ())
+
+    return launch.serve(probe_the_targets())
+
+
+COMMAND = Command(
+    "demo",
+    "run the daemon on its own demo targets and show every status within 15 s",
+    run,
+    (LISTEN, DEMO_LOG_FORMAT, LOG_LEVEL),
+    """\
+The demo targets are healthy, failing, flapping, slow, undecided, or have a certificate that expires
+soon. They use TCP, UDP, HTTP, TLS and gRPC and run in the same process, on loopback addresses.
+
+examples:
+  prober demo
+  prober status --watch          (in another terminal)""",
+)

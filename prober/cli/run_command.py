@@ -1,0 +1,84 @@
+"""`prober run`: the daemon."""
+
+import sys
+from argparse import Namespace
+
+from prober.cli.command import CONFIG, USAGE, Command, Environment
+from prober.cli.flags import Flag, listen_address, one_of, yes_or_no
+
+LISTEN = Flag(
+    "listen",
+    "address of the API and the status page; can be repeated (in the variable: separated by "
+    "commas); port 0 picks a free port; default: server.listen in the configuration, else "
+    "127.0.0.1:7762",
+    listen_address,
+    metavar="HOST:PORT",
+    several=",",
+)
+STATE_DIR = Flag(
+    "state-dir",
+    "directory for the state; default: server.state_dir in the configuration, else in memory only",
+    metavar="DIR",
+)
+LOG_FORMAT = Flag("log-format", "log format", one_of("json", "console"), "json|console", "json")
+LOG_LEVEL = Flag(
+    "log-level",
+    "lowest level to log",
+    one_of("debug", "info", "warning", "error", "critical"),
+    "LEVEL",
+    "info",
+)
+ALLOW_SHRINK = Flag(
+    "allow-shrink", "allow a reload to drop more than half of the checks", yes_or_no, default=False
+)
+
+
+def run(options: Namespace, environment: Environment) -> int:
+    """Run the daemon until a signal stops it."""
+    import structlog
+
+    from prober.daemon import launch
+
+    launch.import_aiohttp()
+    from prober.config.disk import Disk
+    from prober.config.problem import ConfigError
+    from prober.daemon import serve
+    from prober.daemon.loading import Source
+    from prober.logs import setup
+
+    setup.configure(
+        format=options.log_format,
+        level=options.log_level,
+        journal=setup.is_journal(sys.stderr, environment),
+    )
+    source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
+    disk = Disk()
+    try:
+        config = launch.load_first(lambda: source.load(disk))
+    except ConfigError as error:
+        for problem in error.problems:
+            structlog.get_logger().error("config_rejected", problem=str(problem))
+        return USAGE
+    served = serve.run(
+        config,
+        source=source,
+        traces=disk.traces,
+        listen=options.listen or (),
+        allow_shrink=options.allow_shrink,
+    )
+    return launch.serve(served)
+
+
+COMMAND = Command(
+    "run",
+    "run the daemon in the foreground",
+    run,
+    (CONFIG, LISTEN, STATE_DIR, LOG_FORMAT, LOG_LEVEL, ALLOW_SHRINK),
+    """\
+SIGTERM and SIGINT stop the daemon, SIGHUP reloads the configuration.
+Exit status: 0 after a clean stop, 2 for a bad configuration or wrong usage, 1 otherwise.
+
+examples:
+  prober run --config /etc/prober/prober.yaml
+  prober run --listen 127.0.0.1:0 --log-format console""",
+)
