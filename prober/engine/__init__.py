@@ -1,1 +1,1 @@
-"""What owns the sockets: it drives all probes in batches and feeds them on schedule."""
+"""Owns the sockets: drives all probes in batches, on schedule."""

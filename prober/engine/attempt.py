@@ -1,4 +1,4 @@
-"""One probe in flight: what is prepared for it, and what is measured of it."""
+"""One probe in flight: what is prepared for it, and what is measured."""
 
 import socket
 from collections.abc import Callable
@@ -23,11 +23,11 @@ Done = Callable[[Outcome], None]
 
 
 class Job:
-    """What is probed, prepared once for many probes.
+    """A target, prepared once for many probes.
 
-    `begin` is what `Probe.bind` gave; `timeout` is in seconds. `source_ip` is the local address
-    of a recent connection, asked for again when `source_due` is reached. `objection` judges each
-    address that is to be connected to; None where all are welcome.
+    `begin` is the result of `Probe.bind`; `timeout` is in seconds. `source_ip` is the local address
+    of a recent connection, determined again after `source_due`. `objection` judges each address
+    before connecting; None: all addresses are allowed.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class Job:
         self.source_due = 0.0
 
     def takes_silence(self) -> bool:
-        """Return whether silence is good: what a probe says if it gets nothing but to send."""
+        """Return whether silence is good: the result of a probe that can send but gets nothing."""
         if isinstance(self.begin, Verdict):
             return False
         steps = self.begin()
@@ -83,15 +83,15 @@ class Job:
 
 
 def _endpoints(target: Target) -> tuple[ResolvedTarget, ...]:
-    """Return where an address leads; nowhere yet for a name."""
+    """Return the endpoints for an address; none yet for a name."""
     found = endpoints(literal(target.host), target.port)
     if len(found) == 1 and found[0].address == target:
-        return (found[0]._replace(address=target),)  # the same once more would be kept for each
+        return (found[0]._replace(address=target),)  # share the object instead of an equal one
     return found
 
 
 class Waiting:
-    """What an attempt waits for; no Enum, whose members Python 3.11 takes 0.1 us to look up."""
+    """What an attempt is waiting for; not an Enum, whose lookups take 0.1 us in Python 3.11."""
 
     ADDRESS: Final = 0
     CONNECTION: Final = 1
@@ -104,9 +104,9 @@ class Waiting:
 _WAITED_FOR = {
     Waiting.ADDRESS: "no answer from the resolver",
     Waiting.CONNECTION: "no connection",
-    Waiting.HANDSHAKE: "TLS handshake not finished",
-    Waiting.ROOM: "request not taken",
-    Waiting.BYTES: "no verdict from the reply",
+    Waiting.HANDSHAKE: "TLS handshake not completed",
+    Waiting.ROOM: "request not accepted",
+    Waiting.BYTES: "no complete reply",
 }
 
 
@@ -144,8 +144,8 @@ class Attempt:
         self.job = job
         self.done = done
         self.wall = wall
-        self.lost = lost  # what the process had lost to standstills when this began
-        self.deadline = self.ends_by = now + job.timeout  # of all, and of what is tried now
+        self.lost = lost  # the time that the process had lost to pauses when this started
+        self.deadline = self.ends_by = now + job.timeout  # of the probe, and of the current address
         self.endpoints = job.endpoints  # those that are left to try
         self.finished = False
         self.waiting: int = Waiting.CONNECTION
@@ -153,7 +153,7 @@ class Attempt:
         self.on_answer: Callable[[Answer], None] | None = None
         self.failure: Trouble | None = None
         self.sock: socket.SocketType | None = None
-        self.wire: Wire | None = None  # while it speaks
+        self.wire: Wire | None = None  # once connected
         self.steps: Steps | None = None
         self.handshake: StartTls | None = None
         self.session: TlsSession | None = None
@@ -163,11 +163,11 @@ class Attempt:
         self.secured_at: float | None = None
         self.sent_at: float | None = None
         self.first_byte_at: float | None = None
-        self.settled_at: float | None = None  # when it was decided, if that is not its end
+        self.settled_at: float | None = None  # when it was decided, if earlier than its end
 
     @property
     def waited_for(self) -> str:
-        """What is said of an attempt whose deadline came while it waited."""
+        """The detail of an attempt whose deadline passed while it was waiting."""
         if self.waiting == Waiting.BYTES and self.first_byte_at is None:
             return "no reply"
         return _WAITED_FOR[self.waiting]
@@ -176,7 +176,7 @@ class Attempt:
     def may_go_elsewhere(self) -> bool:
         """Whether another address may answer: over UDP, as long as this one has not.
 
-        A stream's address has answered once it is connected.
+        With TCP, the address has answered once it is connected.
         """
         unanswered = self.job.datagram and self.first_byte_at is None
         return unanswered and bool(self.endpoints or self.failure)
@@ -185,21 +185,21 @@ class Attempt:
     def was_refused(self) -> bool:
         """Whether another address of the same name has refused.
 
-        A host says so about once a second, so that silence of another of its ports means little.
+        A host sends refusals only about once a second, so silence of another port means little.
         """
         return self.failure is not None and self.failure.verdict.reason is Reason.REFUSED
 
     def start_over(self) -> None:
-        """Forget what was said to an address that did not answer: the next one is to hear it."""
+        """Forget what was sent to an address that did not answer, so the next one gets it too."""
         if self.steps is not None:
             self.steps.close()
         self.steps = self.wire = self.sent_at = None
         self.waiting = Waiting.CONNECTION
 
     def phases(self, end: float, took: float) -> Phases:
-        """Return how long each of PHASES lasted; the one that did not finish lasts until `end`.
+        """Return the duration of each of PHASES; an unfinished phase lasts until `end`.
 
-        `took` is the whole time, which a probe that is nothing but a connection shares.
+        `took` is the whole duration, shared by a probe that is only a connection.
         """
         job, connected_at = self.job, self.connected_at
         if job.endpoints and self.wire is None and not job.datagram:

@@ -11,18 +11,19 @@ from prober.model.status import Reason
 from prober.protocols.der import not_after
 
 READ_SIZE = 16384
-_HEAD_SIZE = 5  # of a record: its type, a version, its length in two bytes
-_LONGEST_ALERT = 2 + 1 + 16  # bytes: its level and what it says, its type, the tag of the cipher
+_HEAD_SIZE = 5  # of a record: type, version, length in two bytes
+_LONGEST_ALERT = 2 + 1 + 16  # bytes: level and description, type, authentication tag
 _REMEMBERED_CERTIFICATES = 4096
-_LONGEST_CHAIN = 32  # certificates that are looked at, as it takes 15 us to read one
+_LONGEST_CHAIN = 32  # certificates to read; each takes 15 us
 _IS_SHOWN = hasattr(ssl.SSLObject, "get_unverified_chain")
 _DER = 2  # ssl._ssl.ENCODING_DER
 
 
 def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":
-    """Return the stream for a handshake that has not begun. Raise `Trouble`.
+    """Return the stream for a new handshake. Raise `Trouble`.
 
-    To OpenSSL, unlike to browsers, no wildcard stands for a name with `_`: it is compared here.
+    Unlike browsers, OpenSSL does not match a wildcard with a name that contains `_`, so such names
+    are compared here.
     """
     matched_here = start.settings.verify and "_" in start.server_name
     context = contexts.get(start, match_name=not matched_here)
@@ -30,14 +31,14 @@ def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":
 
 
 def is_for(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether one of a certificate's DNS names is for a host (RFC 9525, section 6.3).
+    """Return whether one of a certificate's DNS names matches a host (RFC 9525, section 6.3).
 
-    A wildcard stands for the whole of the first label, before two others at least.
+    A wildcard stands for the whole first label, and at least two other labels must follow.
     """
     name = name.lower().rstrip(".")
     _, _, parent = name.partition(".")
     for pattern in patterns:
-        pattern = pattern.lower().rstrip(".")  # noqa: PLW2901  (the same, in one form)
+        pattern = pattern.lower().rstrip(".")  # noqa: PLW2901  (the same name in one form)
         if pattern == name:
             return True
         if pattern[:2] == "*." and pattern[2:] == parent and "." in parent:
@@ -46,7 +47,7 @@ def is_for(name: str, patterns: Iterable[str]) -> bool:
 
 
 class TlsStream:
-    """One TLS connection in memory: ciphertext goes in and out, the socket is the engine's."""
+    """One TLS connection in memory: takes and returns ciphertext; the engine owns the socket."""
 
     __slots__ = (
         "_fed",
@@ -62,10 +63,13 @@ class TlsStream:
 
     def __init__(self, context: ssl.SSLContext, server_name: str, *, match: str = "") -> None:
         self.is_secured = False
-        self.pending = False  # whether `read` may find something
-        self._fed = b""  # what came last
-        self._match = match  # the name that the certificate must have, if OpenSSL does not look
-        self._head, self._since = b"", 0  # how the first record after the handshake begins, bytes
+        self.pending = False  # whether `read` may return something
+        self._fed = b""  # the last input
+        self._match = match  # the name to match, if OpenSSL does not do it
+        self._head, self._since = (
+            b"",
+            0,
+        )  # head of the first record after the handshake, bytes since
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -73,7 +77,7 @@ class TlsStream:
         )
 
     def feed(self, content: bytes) -> None:
-        """Take in what came from the socket; nothing means that it has ended."""
+        """Take bytes from the socket; empty bytes mean the end."""
         self.pending = True
         self._fed = content
         if content:
@@ -83,7 +87,7 @@ class TlsStream:
             self._incoming.write_eof()
 
     def shake(self) -> bool:
-        """Go on with the handshake; return whether it is complete. Raise `Trouble`."""
+        """Continue the handshake; return whether it is complete. Raise `Trouble`."""
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
@@ -100,7 +104,7 @@ class TlsStream:
         return True
 
     def _match_name(self) -> None:
-        """Raise `Trouble` unless the certificate, which is verified, is for the name."""
+        """Raise `Trouble` unless the verified certificate is for the name."""
         certificate: Mapping[str, Any] = self._object.getpeercert() or {}
         names = certificate.get("subjectAltName", ())
         if not is_for(self._match, [name for kind, name in names if kind == "DNS"]):
@@ -114,7 +118,7 @@ class TlsStream:
                 self._head = (self._head + content)[:_HEAD_SIZE]
 
     def read(self) -> bytes | None:
-        """Return the next bytes, `b""` at the end, None if more must be fed. Raise `Trouble`."""
+        """Return the next bytes, `b""` at the end, None if it needs more input. Raise `Trouble`."""
         try:
             return self._object.read(READ_SIZE)
         except ssl.SSLWantReadError:
@@ -126,7 +130,7 @@ class TlsStream:
             raise from_tls(error) from None
 
     def write(self, content: bytes) -> None:
-        """Encrypt bytes; they are then in `outgoing`. Raise `Trouble`."""
+        """Encrypt bytes to `outgoing`. Raise `Trouble`."""
         try:
             self._object.write(content)
         except ssl.SSLError as error:
@@ -136,18 +140,18 @@ class TlsStream:
     def is_welcome(self) -> bool:
         """Whether the server's first record after the handshake is too long to be an alert.
 
-        Such a record says that the server is content, whatever it holds; to have OpenSSL take in
-        session tickets costs an eighth of a handshake. Only padding, which nobody gives an alert,
-        could deceive it.
+        Such a record means that the server accepts the handshake, whatever it contains; letting
+        OpenSSL process session tickets would cost an eighth of a handshake. Only a padded alert,
+        which no server sends, could be mistaken.
         """
         head = self._head
         return len(head) == _HEAD_SIZE and int.from_bytes(head[-2:]) > _LONGEST_ALERT
 
     @property
     def has_answer(self) -> bool:
-        """Whether a whole record has come since the handshake (RFC 8446, section 5.1).
+        """Whether a whole record has arrived since the handshake (RFC 8446, section 5.1).
 
-        If `read` then finds nothing to say of it, it was a session ticket, or as harmless.
+        If `read` then finds nothing wrong, it was a session ticket or something equally harmless.
         """
         if len(self._head) < _HEAD_SIZE:
             return False
@@ -155,15 +159,15 @@ class TlsStream:
 
     @property
     def has_ticket(self) -> bool:
-        """Whether the server has sent a session ticket: it does so when it is content.
+        """Whether the server has sent a session ticket, which it does once it accepts.
 
-        That takes OpenSSL 0.14 ms to tell, a fifth of a handshake.
+        OpenSSL takes 0.14 ms to determine this, a fifth of a handshake.
         """
         session = self._object.session
         return session is not None and session.has_ticket
 
     def session(self, expiries: dict[bytes, float | None], *, chain: bool = False) -> TlsSession:
-        """Return what the handshake ended with; `expiries` remembers certificates seen before."""
+        """Return the result of the handshake; `expiries` caches certificates seen before."""
         sent = _sent(self._object)
         if len(expiries) > _REMEMBERED_CERTIFICATES:
             expiries.clear()
@@ -187,16 +191,16 @@ class TlsStream:
 
 
 def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:
-    """Return the certificates that the server showed, the leaf first; a very long chain cut off."""
+    """Return the certificates that the server sent, leaf first; a very long chain is truncated."""
     sent = _certificates(connection, "get_unverified_chain")
-    if not sent:  # a Python that does not show them
+    if not sent:  # this Python does not expose them
         leaf = connection.getpeercert(binary_form=True)
         return (leaf,) if leaf else ()
     return sent
 
 
 def _certificates(connection: ssl.SSLObject, method: str) -> tuple[bytes, ...]:
-    """Return a chain of certificates, which Python shows openly only from 3.13 on."""
+    """Return a chain of certificates, which Python exposes publicly only since 3.13."""
     if _IS_SHOWN:
         return tuple(getattr(connection, method)()[:_LONGEST_CHAIN])
     hidden = getattr(getattr(connection, "_sslobj", None), method, None)

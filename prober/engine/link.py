@@ -1,7 +1,7 @@
-"""Whether our own link is down: a cable that is out, a switch that is off.
+"""Detects that the host's own link is down: an unplugged cable, a switch that is off.
 
-Packets to a link without a carrier vanish without an error, so that a target behind it looks as
-silent as a dead one. The kernel knows better, and tells it with the route (<linux/rtnetlink.h>).
+Packets to a link without a carrier vanish without an error, so a target behind it looks as silent
+as a dead one. The kernel knows, and reports it with the route (<linux/rtnetlink.h>).
 """
 
 import socket
@@ -13,11 +13,11 @@ from typing import Final
 from prober.engine.resolver import Address
 
 GRACE: Final = 3.0
-"""Seconds after a link was last seen down in which the kernel still reports what failed then."""
+"""Seconds after a link was last seen down in which earlier failures may still be reported."""
 
 _GET_ROUTE, _NEW_ROUTE = 26, 24
 _REQUEST = 1
-_MATCHED_ENTRY = 0x2000  # RTM_F_FIB_MATCH: the entry of the table, which has the flags of its link
+_MATCHED_ENTRY = 0x2000  # RTM_F_FIB_MATCH: the entry of the table, with the flags of its link
 _DESTINATION = 1
 _LINK_DOWN = 1 | 16  # RTNH_F_DEAD, RTNH_F_LINKDOWN
 _HEADER = struct.Struct("=IHHII")
@@ -26,7 +26,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 
 
 class Links:
-    """Asks the kernel for routes; where it may not, or gets no answer, every link counts as up."""
+    """Asks the kernel for routes; if that is not permitted or fails, every link counts as up."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -34,7 +34,7 @@ class Links:
         self._seen_down: dict[Address, float] = {}
 
     def was_down(self, address: Address, now: float) -> bool:
-        """Tell whether the link that leads to an address has no carrier, or had none just now."""
+        """Return whether the link to an address has no carrier, or had none just before."""
         if self._is_down(address):
             self._seen_down[address] = now
             return True
@@ -51,7 +51,7 @@ class Links:
             number = next(self._numbers) & 0xFFFFFFFF
             self._socket.send(_question(address, number))
             while True:
-                answer = self._socket.recv(4096)  # it is there when send() returns
+                answer = self._socket.recv(4096)  # available as soon as send() returns
                 _, kind, _, answered, _ = _HEADER.unpack_from(answer)
                 if answered == number:
                     break
@@ -64,7 +64,7 @@ class Links:
         return bool(flags & _LINK_DOWN)
 
     def close(self) -> None:
-        """Give back the socket; it is opened again when it is needed."""
+        """Close the socket; it is opened again when needed."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.close()

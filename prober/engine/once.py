@@ -1,4 +1,4 @@
-"""One probe, with the engine of the daemon."""
+"""Runs one probe with the engine of the daemon."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ async def probe_once(
     *,
     look_up: Lookup = look_up,
 ) -> Outcome:
-    """Probe a check once and return what was found.
+    """Probe a check once and return the outcome.
 
-    `trace` is then told of each step that the probe got to: its name, the seconds from the start
-    to the step's end, and what is known of it. `look_up` resolves the name, if the target has one.
+    `trace` is then called with each step that the probe reached: its name, the seconds from the
+    start to the end of the step, and a detail. `look_up` resolves the name, if the target has one.
     """
     loop = asyncio.get_running_loop()
     finished: asyncio.Future[Outcome] = loop.create_future()

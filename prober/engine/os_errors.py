@@ -1,4 +1,4 @@
-"""What an error of the operating system or of OpenSSL means: the target's fault, or ours."""
+"""Classifies errors of the operating system and of OpenSSL: the target's problem, or prober's."""
 
 import os
 import re
@@ -71,19 +71,19 @@ _FROM_THE_NETWORK = _LOCAL | {
 
 
 def at_once(number: int, *, lacks_address: bool = False) -> Trouble:
-    """Return what it means when socket(), connect() or a datagram's send() fails on the spot.
+    """Return the trouble when socket(), connect() or a datagram's send() fails at once.
 
-    The kernel then found no way from this host: that says nothing about the target. EADDRNOTAVAIL
-    means that no port is left or, with `lacks_address`, that this host has no address to start
-    from, such as none of the target's family.
+    The kernel then found no way out of this host, which says nothing about the target.
+    EADDRNOTAVAIL means that no port is left or, with `lacks_address`, that this host has no source
+    address, such as none of the target's family.
     """
     if number == EADDRNOTAVAIL and lacks_address:
-        return Trouble(Reason.NO_ROUTE, f"no local address to start from: {_words(number)}")
+        return Trouble(Reason.NO_ROUTE, f"no local address for this target: {_words(number)}")
     return Trouble(_AT_ONCE.get(number, Reason.INTERNAL), _words(number))
 
 
 def from_network(number: int) -> Trouble:
-    """Return what an error means that came after the first packet: an answer of the network."""
+    """Return the trouble for an error after the first packet: an answer of the network."""
     return Trouble(_FROM_THE_NETWORK.get(number, Reason.INTERNAL), _words(number))
 
 
@@ -98,15 +98,15 @@ _CERTIFICATE = {
     62: Reason.TLS_HOSTNAME,  # X509_V_ERR_HOSTNAME_MISMATCH
     64: Reason.TLS_HOSTNAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
-# OpenSSL names the alerts that it received so; its own findings may speak of alerts, too.
+# OpenSSL's names for received alerts; its own errors may mention alerts too.
 _ALERT = re.compile(r"(?:ssl/tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
 _SAID = re.compile(r"(?:\[[^]]*\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
-_UNNAMED = "unknown error"  # only alerts can come that OpenSSL has no words for
-_ALERT_RECORD = re.compile(rb"\x15\x03.\x00\x02..", re.DOTALL)  # in clear: RFC 8446, section 6
+_UNNAMED = "unknown error"  # only alerts that OpenSSL has no words for
+_ALERT_RECORD = re.compile(rb"\x15\x03.\x00\x02..", re.DOTALL)  # unencrypted: RFC 8446, section 6
 
 
 def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:
-    """Return what a failed TLS operation means; `received` is what came last."""
+    """Return the trouble for a failed TLS operation; `received` is the last input."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = _CERTIFICATE.get(error.verify_code, Reason.TLS_UNTRUSTED)
         return Trouble(reason, f"certificate: {error.verify_message}")
@@ -115,7 +115,7 @@ def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:
     words = _words_of(error)
     if words == _UNNAMED:
         number = received[-1] if _ALERT_RECORD.fullmatch(received[-7:]) else None
-        which = "an unknown one" if number is None else f"number {number}"
+        which = "unknown" if number is None else f"number {number}"
         return Trouble(Reason.TLS_ALERT, f"TLS alert: {which}")
     if alert := _ALERT.fullmatch(words):
         return Trouble(Reason.TLS_ALERT, f"TLS alert: {alert[1]}")
@@ -123,7 +123,7 @@ def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:
 
 
 def _words_of(error: ssl.SSLError) -> str:
-    """Return what OpenSSL says: by Python's table or, where that has no entry, by its own words."""
+    """Return OpenSSL's message: from Python's table or, without an entry, from OpenSSL itself."""
     if error.reason:
         return error.reason.lower().replace("_", " ")
     said = _SAID.fullmatch(str(error.args[-1]) if error.args else "")

@@ -1,8 +1,8 @@
-"""The batch engine: it owns the sockets of all probes in flight and drives their generators.
+"""The batch engine: owns the sockets of all probes in flight and drives their generators.
 
 One private epoll holds every socket; the event loop watches only the epoll's own descriptor, and
-on each wake-up everything that is ready is handled in one call. A probe costs no task, no future
-and no stream. What is ready is taken as ready at the moment of the look: all of it has one time.
+each wake-up handles everything that is ready in one call. A probe costs no task, no future and no
+stream. Everything found ready in one look has the time of that look.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from prober.model.probe import RECEIVE, DeadlineReached, Send, StartTls, Target,
 from prober.model.status import Outcome, Reason, Verdict
 
 CONFIRM_AT_LEAST: Final = 0.1
-"""Seconds of silence after a TLS 1.3 handshake that mean that the server accepts it."""
+"""Seconds of silence after a TLS 1.3 handshake after which the server counts as accepting it."""
 
 _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
@@ -35,11 +35,11 @@ class Engine(Approach):
     """Runs probes. Everything happens in the event loop's thread.
 
     Args:
-        ticker: Gives the time, and is asked to come back for deadlines.
-        resolver: Answers for host names.
-        wall: Gives unix time.
-        report: Is told of exceptions that mean a bug of ours.
-        local_ports: Gives the ports that the kernel may give to a probe.
+        ticker: Tells the time, and calls back for deadlines.
+        resolver: Resolves host names.
+        wall: Returns unix time.
+        report: Called with exceptions that mean a bug.
+        local_ports: Returns the ports that the kernel may assign to a probe.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Engine(Approach):
         self._expiries: dict[bytes, float | None] = {}
         self._unread: list[int] = []  # descriptors of which more can be read, after all others
 
-    # What the scheduler and the event loop call
+    # Called by the scheduler and the event loop
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when `drain` has something to do."""
         return self._sockets.epoll.fileno()
 
     def start(self, job: Job, done: Done) -> Attempt:
-        """Start a probe; `done` is called with its outcome, exactly once, unless `close` comes."""
+        """Start a probe; call `done` with its outcome exactly once, except after `close`."""
         self._now = now = self._clock()
         attempt = Attempt(job, done, now=now, wall=self._wall(), lost=self._ticker.lost)
         self._deadlines.add(attempt.deadline, attempt)
@@ -83,7 +83,7 @@ class Engine(Approach):
         return attempt
 
     def drain(self) -> None:
-        """Handle every socket that is ready, each as far as its share of reads goes."""
+        """Handle every ready socket, within its share of reads."""
         self._look()
         for descriptor in self._unread:
             if descriptor in self._by_descriptor:
@@ -99,7 +99,7 @@ class Engine(Approach):
             for descriptor, mask in events:
                 attempt = self._by_descriptor.get(descriptor)
                 if attempt is None:
-                    continue  # the end of a connection that was dissolved
+                    continue  # the end of a dissolved connection
                 try:
                     self._ready(attempt, mask)
                 except Exception as error:  # noqa: BLE001  (as in `_safely`)
@@ -108,8 +108,8 @@ class Engine(Approach):
                 return
 
     def expire(self, now: float) -> None:
-        """End the probes whose deadline has passed; `drain` must have had its chance."""
-        self._now = self._clock()  # `drain` may have seen something after the tick began
+        """End the probes whose deadline has passed; call `drain` first."""
+        self._now = self._clock()  # `drain` may have seen something after the tick started
         for attempt in self._deadlines.pop(now):
             if not attempt.finished:
                 self._safely(self._expired, attempt)
@@ -126,12 +126,12 @@ class Engine(Approach):
             self._leave(attempt)
 
     def reread(self) -> None:
-        """Look again at what is read but once: the files of TLS settings, the local ports."""
+        """Read again what is read only once: the files of TLS settings, the local ports."""
         self._contexts.clear()
         self._local_ports = self._read_local_ports()
 
     def close(self) -> None:
-        """Drop every probe without a result and give back all sockets."""
+        """Drop every probe without a result, and close all sockets."""
         for attempt in self._deadlines.pop(inf):
             attempt.finished = True
             self._release(attempt)
@@ -142,33 +142,33 @@ class Engine(Approach):
     # One attempt, from its start to its end
 
     def _safely(self, action: Callable[..., None], attempt: Attempt, *arguments: object) -> None:
-        """Take one step with one attempt; what it raises must not reach the others."""
+        """Take one step with one attempt; its exceptions must not affect others."""
         try:
             action(attempt, *arguments)
-        except Exception as error:  # noqa: BLE001  (here bugs of ours are held)
+        except Exception as error:  # noqa: BLE001  (contains bugs)
             self._fail(attempt, error)
 
     def _fail(self, attempt: Attempt, error: Exception) -> None:
-        """End an attempt by what a step of it raised."""
+        """End an attempt after one of its steps has raised."""
         if not isinstance(error, Trouble):
             self._broken(attempt, error)
             return
         try:
             self._troubled(attempt, error)
-        except Trouble as another:  # with the next address, so there are as many as addresses
+        except Trouble as another:  # of the next address, so at most once per address
             self._fail(attempt, another)
         except Exception as bug:  # noqa: BLE001  (as in `_safely`)
             self._broken(attempt, bug)
 
     def _broken(self, attempt: Attempt, bug: Exception) -> None:
-        """Report a bug of ours, and end the attempt that met it."""
+        """Report a bug, and end the attempt that hit it."""
         self._report(bug, attempt.job.target)
         if not attempt.finished:
             detail = f"{type(bug).__name__}: {bug}"
             self._safely(self._finish, attempt, Verdict(Reason.INTERNAL, detail))
 
     def _ready(self, attempt: Attempt, events: int) -> None:
-        """Take in what epoll says of an attempt's socket."""
+        """Handle what epoll reports about an attempt's socket."""
         wire = attempt.wire
         if wire is not None:
             wire.see(events)
@@ -200,7 +200,7 @@ class Engine(Approach):
         self._go_on(attempt, attempt.wire, None)
 
     def _resume(self, attempt: Attempt, wire: Wire) -> None:
-        """Go on with what the attempt was waiting for, if that is there now."""
+        """Continue if what the attempt was waiting for has arrived."""
         waiting = attempt.waiting
         if waiting == Waiting.BYTES:
             content = self._take(attempt, wire)
@@ -227,7 +227,7 @@ class Engine(Approach):
                 self._finish(attempt, stop.value)
                 return
             except Exception:
-                attempt.steps = None  # it has ended, there is nothing left to throw into
+                attempt.steps = None  # it has ended, nothing can be thrown into it
                 raise
             if step is RECEIVE:
                 attempt.waiting = Waiting.BYTES
@@ -244,7 +244,7 @@ class Engine(Approach):
                 attempt.sent_at = attempt.sent_at or self._now
                 value = None
             else:
-                assert isinstance(step, StartTls)  # noqa: S101  (there is nothing else)
+                assert isinstance(step, StartTls)  # noqa: S101  (there is no other kind)
                 self._start_tls(attempt, wire, step)
                 return
 
@@ -255,7 +255,7 @@ class Engine(Approach):
         return content
 
     def _troubled(self, attempt: Attempt, trouble: Trouble) -> None:
-        """Let the probe judge a trouble, if it has begun and not ended; else it is the verdict."""
+        """Let the probe judge a trouble if it has started and not ended; else it is the verdict."""
         if attempt.may_go_elsewhere and not isinstance(trouble, DeadlineReached):
             trouble.__traceback__ = None  # as below
             self._connect_failed(attempt, trouble)
@@ -270,17 +270,17 @@ class Engine(Approach):
                 verdict = own.verdict
             else:
                 attempt.steps = None
-                raise RuntimeError("a probe went on after its end")
+                raise RuntimeError("a probe continued after its end")
             finally:
-                trouble.__traceback__ = None  # it holds the frames that hold it, and the attempt
+                trouble.__traceback__ = None  # it refers to frames that refer to it and the attempt
         if verdict.reason is Reason.SILENT and attempt.was_refused:
-            verdict = Verdict(Reason.WEAK_SILENCE, "no reply, after another address has refused")
+            verdict = Verdict(Reason.WEAK_SILENCE, "no reply, after another address refused")
         self._finish(attempt, verdict)
 
     def _expired(self, attempt: Attempt) -> None:
-        """Judge an attempt whose time is up: late, or robbed of its time by our standstills."""
+        """Judge an attempt whose time is up: late, or out of time because prober was paused."""
         if attempt.waiting == Waiting.CONFIRMATION:
-            attempt.settled_at = attempt.secured_at  # the silence since then is no part of it
+            attempt.settled_at = attempt.secured_at  # the silence since then does not count
             self._confirmed(attempt)
             return
         if attempt.ends_by < attempt.deadline:
@@ -291,7 +291,7 @@ class Engine(Approach):
             return
         if self._was_robbed(attempt):
             lost = self._ticker.lost - attempt.lost
-            detail = f"the prober stood still for {lost:.2f} s meanwhile"
+            detail = f"prober was paused for {lost:.2f} s during the probe"
             self._finish(attempt, Verdict(Reason.STALLED, detail))
             return
         detail = f"{attempt.waited_for} within {attempt.job.timeout:g} s"
@@ -300,11 +300,11 @@ class Engine(Approach):
         raise DeadlineReached(Reason.TIMEOUT, detail)
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
-        """End an attempt and hand over its outcome."""
+        """End an attempt and pass on its outcome."""
         reason = verdict.reason
         if reason is not _OK and reason in _UNHEARD and self._has_lost_its_link(attempt):
-            verdict = Verdict(Reason.NO_ROUTE, "the link that leads there is down")
-        reason, detail, facts = verdict  # first, lest a probe's bug be found out when half is done
+            verdict = Verdict(Reason.NO_ROUTE, "the local link to the target is down")
+        reason, detail, facts = verdict  # first, so that a bug in a probe shows before any change
         end = attempt.settled_at or self._now
         took = end - attempt.started_at
         self._leave(attempt, keep=reason.is_good)
@@ -349,7 +349,7 @@ class Engine(Approach):
             if wire.received:
                 wire.acknowledge()
             return
-        self._now = attempt.secured_at = self._clock()  # our own reckoning takes its time
+        self._now = attempt.secured_at = self._clock()  # our own computation takes time
         attempt.session = tls.session(self._expiries, chain=step.chain)
         if not step.confirm or attempt.session.version != "TLSv1.3":
             self._go_on(attempt, wire, attempt.session)
@@ -365,7 +365,7 @@ class Engine(Approach):
             self._confirmed(attempt)
 
     def _confirmed(self, attempt: Attempt) -> None:
-        """The server takes the handshake: it said so, or stayed silent for long enough."""
+        """The server accepts the handshake: it said so, or was silent for long enough."""
         assert attempt.wire is not None  # noqa: S101  (it has been secured)
         self._end_by(attempt, attempt.deadline)
         self._go_on(attempt, attempt.wire, attempt.session)

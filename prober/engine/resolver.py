@@ -1,9 +1,9 @@
-"""Host names, resolved off the probe path.
+"""Resolves host names outside the probe path.
 
-getaddrinfo blocks for seconds when a name server is away, and asyncio's own pool has so few
-threads that a dozen hanging names delay all others. Here are more, started when needed, with one
-lookup per name at a time. An answer is kept for a few seconds; then the next probe asks again, and
-goes on with the old answer only if the resolver fails or takes too long.
+getaddrinfo blocks for seconds while a name server is down, and asyncio's own pool has so few
+threads that a dozen hanging names delay all others. This resolver has more threads, started when
+needed, with one lookup per name at a time. An answer is kept for a few seconds; then the next probe
+asks again, and uses the old answer only if the resolver fails or takes too long.
 """
 
 import socket
@@ -22,19 +22,19 @@ FRESH = 5.0
 USABLE = 600.0
 """Seconds for which an old answer is used while the resolver fails or does not answer."""
 PATIENCE = 0.25
-"""The part of its timeout that a probe waits for a new answer before it uses the old one."""
+"""The share of its timeout that a probe waits for a new answer before it uses the old one."""
 THREADS = 64
-"""Lookups that can be under way at once."""
+"""Maximum number of lookups at once."""
 FEW = 100
-"""Names that are kept without asking whether they are still used."""
+"""The number of names that are kept without checking whether they are still used."""
 MOST_ADDRESSES = 16
-"""Addresses of one name that are tried."""
+"""Maximum number of addresses of a name to try."""
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 
 
 class Address(NamedTuple):
-    """Where a socket connects to, still without the port."""
+    """An address to connect to, without the port."""
 
     family: int
     host: str
@@ -45,14 +45,14 @@ Addresses = tuple[Address, ...]
 
 
 class ResolvedTarget(NamedTuple):
-    """Where a socket connects to, as connect() takes it."""
+    """An endpoint to connect to, in the form for connect()."""
 
     family: int
     address: tuple[str, int] | tuple[str, int, int, int]
 
 
 def endpoints(addresses: Addresses, port: int) -> tuple[ResolvedTarget, ...]:
-    """Return the endpoints with this port at these addresses."""
+    """Return the endpoints for this port at these addresses."""
     return tuple(
         ResolvedTarget(
             family, (host, port, 0, scope) if family == socket.AF_INET6 else (host, port)
@@ -66,7 +66,7 @@ Lookup = Callable[[str], Addresses]
 
 
 def literal(host: str) -> Addresses:
-    """Return the address that an IP literal is, or nothing for a name."""
+    """Return the address of an IP literal, or nothing for a name."""
     for family in (socket.AF_INET6, socket.AF_INET):
         try:
             socket.inet_pton(family, host)
@@ -77,12 +77,12 @@ def literal(host: str) -> Addresses:
 
 
 def look_up(name: str) -> Addresses:
-    """Ask the system for all addresses of a name, in the system's order; may block for long.
+    """Ask the system for all addresses of a name, in the system's order; this may block for long.
 
-    What the name has does not depend on the addresses of this host (so no AI_ADDRCONFIG), and the
-    order puts last what this host has no route to (RFC 6724, section 6, rule 1). The name's
-    addresses of both families are two questions. If the one for IPv4 finds nothing, glibc says so
-    even where the other failed: then IPv6 is asked for by itself, to hear of the failure.
+    The result does not depend on the addresses of this host (so no AI_ADDRCONFIG), and the order
+    puts addresses without a route last (RFC 6724, section 6, rule 1). IPv4 and IPv6 are two
+    queries. If the one for IPv4 finds nothing, glibc reports that even if the other failed: then
+    IPv6 is queried separately, to get the failure.
     """
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -111,9 +111,9 @@ class _Name:
     def __init__(self) -> None:
         self.addresses: Addresses = ()  # the last good answer
         self.found_at = -inf  # when it came
-        self.trouble: Trouble | None = None  # what the last lookup ended with, if it was no answer
+        self.trouble: Trouble | None = None  # the result of the last lookup, if not an answer
         self.looked_at = -inf  # when the last lookup ended
-        self.asked_since: float | None = None  # when the lookup under way began
+        self.asked_since: float | None = None  # when the current lookup started
         self.used_at = 0.0
         self.waiting: list[Callable[[Answer], None]] = []
 
@@ -123,7 +123,7 @@ class _Name:
 
 
 class Resolver:
-    """Answers for names; everything but the lookups themselves happens in the loop's thread.
+    """Resolves names; everything except the lookups happens in the loop's thread.
 
     `soon` schedules a call in the loop's thread from any thread.
     """
@@ -145,16 +145,16 @@ class Resolver:
         self._under_way = 0
 
     def __len__(self) -> int:
-        """Return of how many names it knows."""
+        """Return the number of known names."""
         return len(self._names)
 
     def resolve(
         self, name: str, answer: Callable[[Answer], None], *, patience: float
     ) -> Answer | None:
-        """Return what is known of a name, or None and call `answer` once it is.
+        """Return what is known of a name, or None and call `answer` later.
 
-        `patience` is for how many seconds a lookup may be under way before an old answer serves.
-        A caller that gets None waits for no longer than that if there is something in `kept`.
+        `patience` is the number of seconds a lookup may take before an old answer is used. A caller
+        that gets None waits for no longer than that if `kept` has an answer.
         """
         now = self._clock()
         entry = self._names.get(name)
@@ -184,7 +184,7 @@ class Resolver:
             entry.waiting.remove(answer)
 
     def _forget_the_unused(self, now: float) -> None:
-        """Keep only the names in use, each time that they have become twice as many."""
+        """Keep only the names in use, each time that their number has doubled."""
         if len(self._names) < self._room:
             return
         self._names = {
@@ -195,7 +195,7 @@ class Resolver:
         self._room = max(FEW, 2 * len(self._names))
 
     def close(self) -> None:
-        """Let the threads end, each when its lookup has."""
+        """Let the threads end, each after its lookup."""
         for _ in range(self._threads):
             self._queue.put(None)
 
@@ -205,7 +205,7 @@ class Resolver:
             self._under_way += 1
             self._queue.put(name)
         if self._threads < min(self._under_way, THREADS):
-            with suppress(RuntimeError):  # no thread to be had now: the next probe tries again
+            with suppress(RuntimeError):  # no thread available: the next probe tries again
                 threading.Thread(target=self._work, name="resolver", daemon=True).start()
                 self._threads += 1
 

@@ -1,4 +1,4 @@
-"""When each check is probed: the grid, the pacing of UDP, the cap, and what is skipped."""
+"""Decides when each check is probed: the grid, the pace of UDP, the limit, and skipped slots."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -25,22 +25,22 @@ from prober.model.schedule import (
 from prober.model.status import Outcome, Reason
 
 GAP = 1.0
-"""Seconds. After a longer standstill nothing overdue is started at once: all go on by their grid,
-which spreads them over their intervals."""
+"""Seconds. After a longer pause, nothing overdue is started at once: all checks continue on their
+grid, which spreads them over their intervals."""
 REFUSAL_HOLD = 2 * UDP_PACE
-"""Seconds after a refusal in which the silence of a UDP port may be the kernel's rate limit."""
+"""Seconds after a refusal in which silence of a UDP port may be the kernel's rate limit."""
 
 ASKED_GAP = 1.0
-"""Seconds between two probes of one check that were asked for; grid or not, more are not had."""
+"""Minimum seconds between two requested probes of one check."""
 
 _NEVER = -inf
 _TOGETHER = 32
 _REVIEW_EVERY = 1.0
-_PACED_HOSTS = 10_000  # beyond it, hosts that are free again are forgotten
+_PACED_HOSTS = 10_000  # beyond this number, hosts that are free again are forgotten
 
 
 class Watched(Protocol):
-    """What the scheduler keeps up to date of a check, for those who show it."""
+    """What the scheduler updates about a check, for others to show."""
 
     next_due: float | None
     held_up: float
@@ -50,7 +50,7 @@ S = TypeVar("S", bound=Watched)
 
 
 class ProbeRunner(Protocol):
-    """What runs probes: the engine, or a test's stand-in."""
+    """Runs probes: the engine, or a substitute in tests."""
 
     in_flight: int
 
@@ -67,7 +67,7 @@ class ProbeRunner(Protocol):
         """End what is late."""
 
     def next_deadline(self) -> float | None:
-        """Return when `expire` has something to do."""
+        """Return when `expire` next has something to do."""
 
 
 class _Watch(Generic[S]):
@@ -103,17 +103,17 @@ class _Watch(Generic[S]):
             objection=objection if check.guarded else None,
         )
         self.due = 0.0
-        self.asked_due = _NEVER  # when the last probe was due that was asked for
+        self.asked_due = _NEVER  # when the last requested probe was due
         self.skipped = 0
         self.paced = monitor.probe.paced
-        self.placed = False  # whether its host has promised it a time
-        self.held_up = 0.0  # seconds that the pace of UDP has put off the next probe
+        self.placed = False  # whether its host has reserved a time for it
+        self.held_up = 0.0  # seconds by which the UDP pace delays the next probe
         self.passed_over = False
         self.removed = False
         self.attempt: Attempt | None = None  # the probe in flight
 
     def keep_to(self, interval: float, number: int) -> None:
-        """Go by the grid of an interval; `number` is the check's `spread`."""
+        """Use the grid of an interval; `number` is the check's `spread`."""
         self.interval = interval
         self.offset = phase(number, interval)
 
@@ -128,19 +128,19 @@ class _Watch(Generic[S]):
 
 
 class Scheduler(Generic[S]):
-    """Starts the probes of all checks, and never two of one check at once.
+    """Starts the probes of all checks, never two of one check at once.
 
     Args:
-        ticker: Gives the time and the ticks.
+        ticker: Tells the time and ticks.
         engine: Runs the probes.
-        record: Takes an outcome and returns the health that it leads to.
-        review: Looks once a second at a check that waits for a place, whether it is stale by now.
-        limit: Probes in flight at once; what waits for a place is not being timed yet.
-        saw_lags: Is told how late each of some probes has started, in seconds.
-        saw_starts: Is told when probes were due: the time, how many, and what made the late ones
-            late.
-        saw_skips: Is told a reason and how many slots were left out because of it.
-        objection: Judges the addresses of checks that the API had a say in.
+        record: Records an outcome and returns the resulting health.
+        review: Called once a second for a check that waits for a place, which may become stale.
+        limit: Maximum number of probes in flight; the timeout of a waiting probe has not started.
+        saw_lags: Called with how late each of some probes started, in seconds.
+        saw_starts: Called when probes were due: the time, their number, and the causes of late
+            ones.
+        saw_skips: Called with a reason and the number of skipped slots.
+        objection: Judges the addresses of checks in which the API chose something.
     """
 
     def __init__(
@@ -170,17 +170,17 @@ class Scheduler(Generic[S]):
         self._wheel: Wheel[_Watch[S]] = Wheel()
         self._watches: dict[tuple[str, str], _Watch[S]] = {}
         self._queue: deque[_Watch[S]] = deque()
-        self._full = False  # whether probes wait for others to end
+        self._full = False  # whether probes are waiting for others to end
         self._free_at: dict[str, float] = {}
-        self._refused_at: dict[Target | str, float] = {}  # by host where nothing keeps a pace
+        self._refused_at: dict[Target | str, float] = {}  # by host if the type has no pace
         self._asked: dict[tuple[str, str], list[Callable[[], None]]] = {}
         ticker.start(self._tick)
 
     def add(self, checks: Iterable[tuple[Check, S, Health]], *, among: int = 0) -> None:
-        """Put checks on the schedule, or replace them; the first probe comes at once, spread.
+        """Add or replace checks; their first probes run at once, spread out.
 
-        A check that is disabled is taken off. `among` is how many are added by and by, if these
-        are not all: the first probes are spread over as long as all of them need.
+        Disabled checks are removed. `among` is the total number if these are only some of the
+        checks to be added: the first probes are spread over the time that all of them need.
         """
         batch = list(checks)
         together = max(among, len(batch))
@@ -196,13 +196,13 @@ class Scheduler(Generic[S]):
             self._put(watch, first_due(now, number, together))
 
     def renew(self, check: Check) -> None:
-        """Hold on to a check's newest equal, so that what it belonged to before can be freed."""
+        """Keep a check's newest equal instance, so that the old one's objects can be freed."""
         watch = self._watches.get(check.key)
         if watch is not None:
             watch.check = check
 
     def remove(self, key: tuple[str, str]) -> None:
-        """Take a check off the schedule; a probe in flight ends without a result."""
+        """Remove a check from the schedule; a probe in flight ends without a result."""
         watch = self._watches.pop(key, None)
         if watch is not None:
             watch.removed = True
@@ -214,11 +214,11 @@ class Scheduler(Generic[S]):
             self._tell_who_asked(key)
 
     def probe_now(self, key: tuple[str, str], tell: Callable[[], None]) -> float | None:
-        """Let the next probe of a check be due now, and return when it is; None: not scheduled.
+        """Make the next probe of a check due now, and return when it is due; None: not scheduled.
 
-        It is a probe like any other, after which the check goes on by its grid. One that is due
-        or in flight already serves; one that was asked for less than ASKED_GAP ago is due that
-        much after it. `tell` is called when the check has its result, or leaves the schedule.
+        It is a probe like any other, after which the check continues on its grid. A probe that is
+        due or in flight is used instead; after a request less than ASKED_GAP ago, the probe is due
+        that much later. `tell` is called when the check has its result or leaves the schedule.
         """
         watch = self._watches.get(key)
         if watch is None:
@@ -232,7 +232,7 @@ class Scheduler(Generic[S]):
         return watch.due
 
     def overdue(self) -> float:
-        """Return for how many seconds something that is due has been left undone; 0: nothing."""
+        """Return for how many seconds something has been overdue; 0: nothing is."""
         times = [self._wheel.next(), self._engine.next_deadline(), self._ticker.failing_since]
         if self._queue and self._engine.in_flight < self._limit:
             times.append(self._queue[0].due)
@@ -240,14 +240,14 @@ class Scheduler(Generic[S]):
         return max(0.0, now - min((when for when in times if when is not None), default=now))
 
     def ready(self) -> None:
-        """Handle what is ready, as the event loop calls for it."""
+        """Handle what is ready; called by the event loop."""
         self._engine.drain()
         self._start_queued()
         if not self._engine.in_flight:
             self._ticker.rest_until(self._wheel.next())
 
     def _tick(self, now: float, late: float) -> float | None:
-        """Do what is due; first let every answer in that came while nobody looked."""
+        """Do what is due, but first handle every reply that has arrived in the meantime."""
         self._engine.drain()
         self._engine.expire(now)
         for watch in self._wheel.pop(now):
@@ -258,7 +258,7 @@ class Scheduler(Generic[S]):
             elif not watch.paced or self._has_pace(watch, now):
                 self._queue.append(watch)
         self._start_queued()
-        self._engine.drain()  # nearby targets have taken the connection by now: save a wake-up
+        self._engine.drain()  # nearby targets have accepted by now: saves a wake-up
         if self._queue and now >= self._review_due:
             self._review_due = now + _REVIEW_EVERY
             for watch in self._queue:
@@ -287,15 +287,15 @@ class Scheduler(Generic[S]):
             if not attempt.finished:
                 watch.attempt = attempt
             if len(lags) % _TOGETHER == 0:
-                engine.drain()  # or the time to start the others would count as an answer's
+                engine.drain()  # otherwise starting the others would delay reading these replies
         self._full = bool(queue)
         if lags:
             self._saw_lags(lags)
             self._saw_starts(now, len(lags), causes)
 
     def _delay(self, watch: _Watch[S], lag: float) -> Delay | None:
-        """Return what caused this lag; None if the host of a UDP probe cannot do better."""
-        if watch.held_up:  # a host cannot give every check its fast interval, but its usual one
+        """Return the cause of this lag; None if the host of a UDP probe cannot do better."""
+        if watch.held_up:  # a host may not allow every check its fast interval, but its usual one
             usual = max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
             if lag + watch.held_up <= usual:
                 return None
@@ -304,7 +304,7 @@ class Scheduler(Generic[S]):
         return Delay.PLACES if self._full else Delay.CPU
 
     def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
-        """Take in an outcome and find the next slot."""
+        """Record an outcome and find the next slot."""
         if watch.removed:
             return
         now = self._clock()
@@ -312,7 +312,7 @@ class Scheduler(Generic[S]):
             outcome = self._weigh_silence(watch, outcome, now)
         if watch.skipped:
             outcome = outcome._replace(skipped=watch.skipped)
-        health = PENDING  # should recording fail, which is a bug of ours, the check goes on
+        health = PENDING  # if recording fails, which is a bug, the check goes on
         try:
             health = self._record(watch.state, outcome)
         finally:
@@ -325,7 +325,7 @@ class Scheduler(Generic[S]):
             tell()
 
     def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
-        """Find the slot of the next probe, and count those that this one has missed."""
+        """Find the slot of the next probe, and count the slots that this one has missed."""
         watch.attempt = None
         watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
         if missed:
@@ -337,9 +337,9 @@ class Scheduler(Generic[S]):
         self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
     def _pass_over(self, watch: _Watch[S], now: float) -> None:
-        """Leave out what came due during a standstill, and go on with the next slot.
+        """Skip what came due during a pause, and continue with the next slot.
 
-        Only once: where one standstill follows the other, late probes are better than none.
+        Only once: if one pause follows another, late probes are better than none.
         """
         watch.passed_over = True
         self._saw_starts(now, 1, [Delay.CPU])
@@ -358,7 +358,7 @@ class Scheduler(Generic[S]):
     # UDP
 
     def _has_pace(self, watch: _Watch[S], now: float) -> bool:
-        """Tell whether a UDP probe may start; if not, put it where its host is free again."""
+        """Return whether a UDP probe may start; if not, put it where its host is free again."""
         if watch.placed:
             return True
         host = watch.job.target.host
@@ -382,7 +382,7 @@ class Scheduler(Generic[S]):
     def _weigh_silence(self, watch: _Watch[S], outcome: Outcome, now: float) -> Outcome:
         """Remember refusals; right after one, silence proves nothing.
 
-        A refusal of a probe that keeps no pace may use up those of all ports of its host.
+        A refused probe without a pace may use up the refusals of all ports of its host.
         """
         target, refused_at = watch.job.target, self._refused_at
         if outcome.reason is Reason.REFUSED:

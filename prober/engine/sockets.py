@@ -1,9 +1,9 @@
-"""The sockets of the probes: opened, watched by one epoll, and used again.
+"""The sockets of the probes: opened, watched by one epoll, and reused.
 
 A TCP connection that is no longer needed is dissolved: connect() to AF_UNSPEC sends the RST and
-frees the port, as close() does with a linger time of zero, but leaves the socket to the next
-probe, watched as it is. That spares the kernel a third of its work on a probe. Python's socket
-module cannot express such an address, so libc is called.
+frees the port, as close() does with a linger time of zero, but the socket stays usable for the next
+probe, still registered. This saves the kernel a third of its work per probe. Python's socket module
+cannot express such an address, so libc is called.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
 KEPT: Final = 256
-"""Sockets that are kept for later probes; no more than were once in use at the same time."""
+"""Maximum number of sockets to keep for later probes; never more than were in use at once."""
 
 _EVENTS: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 _STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -32,13 +32,13 @@ _RECVERR: Final[dict[int, SocketOption]] = {  # <linux/in.h>, <linux/in6.h>: rep
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25, 1),
 }
 _NOWHERE: Final = ctypes.create_string_buffer(struct.pack("=H14x", socket.AF_UNSPEC), 16)
-_connect = ctypes.PyDLL(None).connect  # it never blocks, so it keeps the interpreter's lock
+_connect = ctypes.PyDLL(None).connect  # it never blocks, so it need not release the GIL
 _connect.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint)
 _TO_NOWHERE: Final = (ctypes.c_void_p(ctypes.addressof(_NOWHERE)), ctypes.c_uint(len(_NOWHERE)))
 
 
 class Sockets:
-    """Opens sockets, all of them non-blocking, and has one epoll watch them, edge-triggered."""
+    """Opens non-blocking sockets, and watches them with one edge-triggered epoll."""
 
     def __init__(self) -> None:
         self.epoll = select.epoll()
@@ -47,19 +47,19 @@ class Sockets:
         self._is_reporting = False
 
     def poll(self, most: int) -> list[tuple[int, int]]:
-        """Return up to `most` descriptors of which there is news, with what epoll says of them.
+        """Return up to `most` descriptors with events, as reported by epoll.
 
-        It may be the end of a connection that was dissolved. A socket whose end is still to be
-        reported can be used again, as the report speaks of what it is then; not so one of which
-        it has just been reported.
+        An event may be the end of a dissolved connection. A socket whose end is still to be
+        reported can be reused, because the report reflects its state at that time; a socket whose
+        end has just been reported cannot.
         """
         self._is_reporting = True
         return self.epoll.poll(0, most)
 
     def stream(self, family: int) -> socket.SocketType:
-        """Return a socket to connect over TCP; when it is closed it resets its connection.
+        """Return a socket to connect over TCP; closing it resets the connection.
 
-        Its connection is not acknowledged before there is something to send (the kernel looks at
+        Its connection is not acknowledged before there is something to send (the kernel checks
         TCP_DEFER_ACCEPT on this side as well: tcp_rcv_synsent_state_process).
         """
         idle = self._idle[family]
@@ -68,7 +68,7 @@ class Sockets:
         return self._opened(socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER)
 
     def datagram(self, family: int) -> socket.SocketType:
-        """Return a socket for UDP that is told of ICMP errors."""
+        """Return a UDP socket that reports ICMP errors."""
         return self._opened(socket.SocketType(family, _DATAGRAM), _RECVERR[family])
 
     def _opened(self, sock: socket.SocketType, *options: SocketOption) -> socket.SocketType:
@@ -82,18 +82,18 @@ class Sockets:
         return sock
 
     def watch_again(self, descriptor: int) -> None:
-        """Have reported again what is still there to be read."""
+        """Report again what is left to be read."""
         self.epoll.modify(descriptor, _EVENTS)
 
     def give_back(self, sock: socket.SocketType) -> None:
-        """Take back a TCP socket whose connection went well, to be dissolved with others."""
+        """Take back a TCP socket in a good state, to be dissolved together with others."""
         self._ended.append(sock)
 
     def dissolve(self) -> bool:
-        """Reset the connections of the sockets that were given back; return if there were any.
+        """Reset the connections of the sockets given back; return whether there were any.
 
-        One after the other, as what the kernel does for it is in the processor's caches then. To
-        be called when all that was reported last has been handled.
+        One after another, because the kernel's code and data are in the CPU caches then. Call this
+        when everything reported last has been handled.
         """
         ended, self._is_reporting = self._ended, False
         if not ended:
@@ -108,7 +108,7 @@ class Sockets:
         return True
 
     def close(self) -> None:
-        """Give back everything."""
+        """Close everything."""
         for kept in (*self._idle.values(), self._ended):
             while kept:
                 kept.pop().close()

@@ -1,4 +1,4 @@
-"""Judges the address of a probe that the API had a say in, right before it is connected to."""
+"""Checks the address of a probe in which the API chose something, right before connecting."""
 
 import socket
 from collections.abc import Callable, Iterable
@@ -9,11 +9,11 @@ from prober.model.probe import Target
 from prober.model.reach import Address, TargetRules, forms, objection_to
 
 Objection = Callable[[str, int], str | None]
-"""Takes an address and a port; returns why they may not be probed, or None."""
+"""Takes an address and a port; returns why they must not be probed, or None."""
 
 
 class TargetPolicy:
-    """Knows the operator's rules, and where prober itself listens; both may change."""
+    """The operator's rules and prober's own listeners; both may change."""
 
     def __init__(self, rules: TargetRules) -> None:
         self._rules = rules
@@ -31,14 +31,14 @@ class TargetPolicy:
         """Return why an address and port may not be probed, or None; a name is not judged here."""
         found = objection_to(address, self._rules)
         if found:
-            return f"not to be probed for the API: {found}"
+            return f"not allowed over the API: {found}"
         if any(port == each.port and _reaches(address, each.host) for each in self.listeners):
-            return f"not to be probed for the API: prober's own port {port}"
+            return f"not allowed over the API: prober's own port {port}"
         return None
 
 
 def _reaches(address: str, listener: str) -> bool:
-    """Tell whether a connection to an address comes to who listens on another."""
+    """Return whether a connection to an address reaches a listener on another."""
     try:
         addresses = set(forms(ip_address(address.partition("%")[0])))
     except ValueError:
@@ -48,7 +48,7 @@ def _reaches(address: str, listener: str) -> bool:
 
 
 def _is_here(address: Address) -> bool:
-    """Tell whether an address is one of this host: the kernel would send from there to there."""
+    """Return whether an address belongs to this host: the kernel would use it as the source."""
     if address.is_loopback:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

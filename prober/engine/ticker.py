@@ -1,27 +1,27 @@
-"""The heart: wakes the engine and the scheduler when something is due, and only then."""
+"""Wakes the engine and the scheduler when something is due, and only then."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 BEAT = 0.1
-"""Seconds. While probes are in flight it beats at least this often, to notice a standstill."""
+"""Seconds. While probes are in flight, it ticks at least this often, to notice a pause."""
 STALL = 0.05
-"""Seconds. A beat later than this means that the process stood still."""
+"""Seconds. A tick later than this means that the process was paused."""
 
 
 class Cancellable(Protocol):
-    """What a timer gives back."""
+    """The handle of a timer."""
 
     def cancel(self) -> None:
         """Do not fire."""
 
 
 class Ticker:
-    """One timer for everything that is due, armed for the earliest.
+    """One timer for everything that is due, set to the earliest time.
 
-    `lost` is the time in seconds that the process has stood still altogether; `awake` is the
-    monotonic clock without it. `failing_since` is when the first of the ticks began that have all
-    failed since; None if the last one did not.
+    `lost` is the total time in seconds for which the process was paused; `awake` is the monotonic
+    clock without it. `failing_since` is the start of the first of the latest ticks, all of which
+    have failed; None if the last one did not fail.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class Ticker:
         self._on_tick: Callable[[float, float], float | None] = lambda _now, _late: None
 
     def start(self, on_tick: Callable[[float, float], float | None]) -> None:
-        """Begin; `on_tick(now, late)` does what is due and returns when to come back, or None."""
+        """Start; `on_tick(now, late)` does what is due and returns the next time, or None."""
         self._on_tick = on_tick
 
     def awake(self) -> float:
-        """Return the monotonic time, less what was lost."""
+        """Return the monotonic time without pauses."""
         return self.clock() - self.lost
 
     def wake_by(self, when: float) -> None:
-        """See to it that there is a tick at `when` or before."""
+        """Make sure that there is a tick at `when` or earlier."""
         if self._ticking:
-            return  # it says itself, at its end, when to come back
+            return  # it returns the time of the next one itself
         if self._timer is not None:
             if self._armed <= when:
                 return
@@ -61,7 +61,7 @@ class Ticker:
         self._timer = self._call_later(max(0.0, when - self.clock()), self._tick)
 
     def rest_until(self, when: float | None) -> None:
-        """Do not tick before `when`, or not at all: nothing is in flight that could be late."""
+        """Do not tick before `when`, or not at all: nothing in flight can be late."""
         if self._ticking or self._timer is None or (when is not None and when <= self._armed):
             return
         self._timer.cancel()
@@ -70,7 +70,7 @@ class Ticker:
             self.wake_by(when)
 
     def stop(self) -> None:
-        """Do not tick any more."""
+        """Stop ticking."""
         if self._timer is not None:
             self._timer.cancel()
         self._on_tick = lambda _now, _late: None
@@ -82,7 +82,7 @@ class Ticker:
         self._saw_lag(late)
         if late > STALL:
             self.lost += late
-        again: float | None = now + BEAT  # should the tick fail, which is a bug of ours
+        again: float | None = now + BEAT  # if the tick fails, which is a bug
         self._ticking = True
         failing_since, self.failing_since = self.failing_since, None
         try:

@@ -1,7 +1,7 @@
 """What a handshake offers and trusts: one shared SSLContext per distinct TLS setting.
 
-Everything that OpenSSL or Python would take from how they were built is set here, so that a target
-is judged alike everywhere: the versions, the ciphers, the security level, the options.
+Everything that would otherwise depend on how OpenSSL or Python was built is set here, so that a
+target is judged the same everywhere: versions, ciphers, security level, options.
 """
 
 import os
@@ -47,9 +47,9 @@ CIPHERS: Final = (
     "AES128-SHA",
     "AES256-SHA",
 )
-"""The cipher suites that are offered up to TLS 1.2, by OpenSSL's names."""
+"""The cipher suites to offer up to TLS 1.2, by OpenSSL's names."""
 OLD_CIPHERS: Final = ("ECDHE-ECDSA-DES-CBC3-SHA", "ECDHE-RSA-DES-CBC3-SHA", "DES-CBC3-SHA")
-"""What is offered besides to old devices and without `verify`, if OpenSSL was built with it."""
+"""What else to offer to old devices and without `verify`, if OpenSSL was built with it."""
 
 _STRICT, _LENIENT = 2, 0  # security levels: at least 112 bits, anything
 _VERSIONS: Final = {
@@ -67,7 +67,7 @@ _BUILT_IN: Final = {
 _OPTIONS: Final = (
     ssl.OP_ALL | ssl.OP_NO_SSLv3 | ssl.OP_NO_COMPRESSION | ssl.OP_ENABLE_MIDDLEBOX_COMPAT
 )
-_LEGACY_SERVER: Final = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT, which Python names from 3.12 on
+_LEGACY_SERVER: Final = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT, a name in Python since 3.12
 _TRUST: Final = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
 _CERTIFICATE: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _HASHED_NAME: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # SSL_CTX_load_verify_locations(3)
@@ -82,14 +82,14 @@ def make_context(
 ) -> ssl.SSLContext:
     """Return a context for these settings.
 
-    With `match_name` OpenSSL compares the name with that of a verified certificate, otherwise
-    that is left to the caller. Without `trust_system` this host's root certificates, which can take
-    long to load, are left out.
+    With `match_name`, OpenSSL compares the name with that of a verified certificate; otherwise the
+    caller must. Without `trust_system`, this host's root certificates, which can take long to load,
+    are left out.
 
     Raises:
         OSError, ValueError: A file cannot be used.
-        Rejected: OpenSSL does not have a version or the ciphers.
-        Trouble: There is nothing to verify certificates by.
+        Rejected: OpenSSL does not support a version or the ciphers.
+        Trouble: There is nothing to verify certificates against.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _offer(context, settings)
@@ -111,14 +111,16 @@ def make_context(
 
 
 def _offer(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    """Set what the target is offered: versions, ciphers, security level."""
+    """Set what to offer: versions, ciphers, security level."""
     for key in ("min_version", "max_version"):
         version = getattr(settings, key)
         if not _BUILT_IN[version]:
-            raise Rejected(Complaint((key,), f"the OpenSSL of this host has no TLS {version}"))
+            raise Rejected(
+                Complaint((key,), f"OpenSSL on this host does not support TLS {version}")
+            )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the operator asks for old versions
-        context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED  # not less than the minimum
+        warnings.simplefilter("ignore", DeprecationWarning)  # the operator chose old versions
+        context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED  # at least the minimum
         context.minimum_version = _VERSIONS[settings.min_version]
         context.maximum_version = _VERSIONS[settings.max_version]
     is_lenient = not settings.verify or settings.min_version in ("1.0", "1.1")
@@ -129,15 +131,17 @@ def _offer(context: ssl.SSLContext, settings: TlsSettings) -> None:
     try:
         context.set_ciphers(ciphers)
     except ssl.SSLError:
-        message = "OpenSSL has none of these up to TLS 1.2; those of TLS 1.3 are always offered"
+        message = "OpenSSL supports none of these for TLS 1.2; TLS 1.3 ciphers are always offered"
         raise Rejected(Complaint(("ciphers",), message)) from None
 
 
 def _trust_system(context: ssl.SSLContext) -> None:
-    """Load this host's root certificates; raise `Trouble` if it has none."""
+    """Load this host's root certificates; raise `Trouble` if there are none."""
     context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if not context.cert_store_stats()["x509"] and not any(map(_has_authorities, _directories())):
-        raise Trouble(Reason.NO_TRUST_STORE, "prober's host has no root certificates to verify by")
+        raise Trouble(
+            Reason.NO_TRUST_STORE, "prober's host has no root certificates to verify against"
+        )
 
 
 def lacks_trust_store() -> bool:
@@ -153,7 +157,7 @@ def lacks_trust_store() -> bool:
 
 
 def _directories() -> list[Path]:
-    """Return where OpenSSL looks for an authority when it needs one."""
+    """Return the directories where OpenSSL looks for an authority when it needs one."""
     paths = ssl.get_default_verify_paths()
     given = os.environ.get(paths.openssl_capath_env, paths.openssl_capath)
     return list(map(Path, given.split(os.pathsep)))
@@ -163,7 +167,7 @@ def _has_authorities(directory: Path) -> bool:
     try:
         return any(_HASHED_NAME.fullmatch(entry.name) for entry in directory.iterdir())
     except PermissionError:
-        return True  # what cannot be listed may still be opened by its name
+        return True  # a file may be readable by name even if the directory cannot be listed
     except OSError:
         return False
 
@@ -173,7 +177,7 @@ def _no_password() -> str:
 
 
 def vet(monitor: Monitor) -> Iterator[Complaint]:
-    """Yield what is wrong with the TLS settings of a monitor that only this machine can tell."""
+    """Yield problems with a monitor's TLS settings that only this machine can find."""
     if monitor.tls is None:
         return
     try:
@@ -191,7 +195,7 @@ def _unusable(error: OSError | ValueError) -> str:
 
 
 class TlsContexts:
-    """The contexts in use, made when first asked for."""
+    """The contexts in use, created when first needed."""
 
     def __init__(self) -> None:
         self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
@@ -216,7 +220,7 @@ class TlsContexts:
                 context = make_context(settings, start.alpn, match_name=match_name)
             except Rejected as rejected:
                 raise Trouble(Reason.INTERNAL, str(rejected)) from None
-            except (OSError, ValueError) as error:  # they were good when they were configured
+            except (OSError, ValueError) as error:  # they were valid when configured
                 raise Trouble(Reason.INTERNAL, _unusable(error)) from None
             self._contexts[key] = context
         return context

@@ -1,4 +1,4 @@
-"""A timing wheel: things that are due, in buckets of one tick."""
+"""A timing wheel: items that are due, in buckets of one tick."""
 
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
@@ -10,15 +10,15 @@ T = TypeVar("T")
 TICK = SLOT / 2
 """Seconds between two looks at the schedule, if something is due in each."""
 _CLOSE = 1e-6
-"""Seconds by which something may come out early: what is due at a tick is not to miss it by the
-rounding of floats."""
+"""Seconds by which an item may come out early: rounding of floats must not make an item miss the
+tick at which it is due."""
 
 
 class Wheel(Generic[T]):
     """Items by the tick at which they are due: constant time to add, remove and take out.
 
-    A tick lasts `width` seconds. A tick without items left is passed over, so that nothing wakes up
-    for what was removed.
+    A tick lasts `width` seconds. A tick whose items were all removed is skipped, so that nothing
+    wakes up for them.
     """
 
     __slots__ = ("_buckets", "_ticks", "_width")
@@ -29,7 +29,7 @@ class Wheel(Generic[T]):
         self._ticks: list[int] = []
 
     def add(self, when: float, item: T) -> None:
-        """Put an item in the first tick not before `when`."""
+        """Put an item into the first tick not before `when`."""
         tick = int((when - _CLOSE) / self._width) + 1  # as in `remove`
         try:
             self._buckets[tick][item] = None
@@ -38,7 +38,7 @@ class Wheel(Generic[T]):
             heappush(self._ticks, tick)
 
     def remove(self, when: float, item: T) -> None:
-        """Take out an item that was added with this `when`, if it is still there."""
+        """Remove an item that was added with this `when`, if it is still there."""
         bucket = self._buckets.get(int((when - _CLOSE) / self._width) + 1)
         if bucket is not None:
             bucket.pop(item, None)
@@ -54,7 +54,7 @@ class Wheel(Generic[T]):
         return None
 
     def pop(self, now: float) -> list[T]:
-        """Take out everything whose tick is not after `now`, the earliest first."""
+        """Take out everything whose tick is not after `now`, earliest first."""
         items: list[T] = []
         while self._ticks and self._ticks[0] * self._width <= now:
             items += self._buckets.pop(heappop(self._ticks))

@@ -1,4 +1,4 @@
-"""The bytes of one connected probe: what comes and what goes, in clear or under TLS."""
+"""The bytes of one connected probe in both directions, with or without TLS."""
 
 import socket
 import struct
@@ -13,22 +13,22 @@ from prober.model.probe import Trouble
 from prober.model.status import Reason
 
 REPLY_LIMIT: Final = 2 * 1024 * 1024
-"""Bytes that are read of one reply, whatever the probe type."""
+"""Maximum bytes of a reply, whatever the probe type."""
 
 _ENDED: Final = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 _NEWS: Final = EPOLLIN | _ENDED
 _ACK_NOW: Final = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 _READ_SIZE: Final = 16384
 _DATAGRAM_SIZE: Final = 65536
-_READS_AT_ONCE: Final = 2  # what a probe makes of a hostile one can take it 15 ms
+_READS_AT_ONCE: Final = 2  # a probe can take 15 ms to process one hostile read
 _ICMP_ORIGINS: Final = (2, 3)  # <linux/errqueue.h>: SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 
 
 class Wire:
     """A connected socket.
 
-    `again` asks to be told of the socket's descriptor once more, after all others. What goes wrong
-    is raised as `Trouble`.
+    `again` requests another report of the socket's descriptor, after all others. Problems are
+    raised as `Trouble`.
     """
 
     __slots__ = (
@@ -62,10 +62,10 @@ class Wire:
         self._limit = limit
         self._reads_left = _READS_AT_ONCE
         self._readable = events & _NEWS != 0
-        self._ended = events & _ENDED != 0  # the peer sends nothing beyond what is already here
+        self._ended = events & _ENDED != 0  # the peer sends nothing beyond what has arrived
 
     def see(self, events: int) -> None:
-        """Take in what epoll says of the socket, and send what waits for room."""
+        """Handle what epoll reports about the socket, and send what waits for room."""
         self._reads_left = _READS_AT_ONCE
         if events & EPOLLERR and self._datagram:
             error = self._icmp_error()
@@ -92,14 +92,14 @@ class Wire:
         return content
 
     def send(self, content: bytes) -> None:
-        """Send bytes; what the socket does not take now is `unsent`."""
+        """Send bytes; what the socket does not accept now stays in `unsent`."""
         if self.tls is not None:
             self.tls.write(content)
             content = self.tls.outgoing.read()
         self._write(content)
 
     def shake(self, tls: TlsStream) -> bool:
-        """Go on with a TLS handshake; return whether it is complete."""
+        """Continue a TLS handshake; return whether it is complete."""
         self.tls = tls
         try:
             while not (complete := tls.shake()):
@@ -109,13 +109,13 @@ class Wire:
                 tls.feed(content)
         except Trouble:
             with suppress(Trouble):
-                self._write(tls.outgoing.read())  # the alert that tells the server why
+                self._write(tls.outgoing.read())  # the alert that tells the server the reason
             raise
         self._write(tls.outgoing.read())
         return complete
 
     def is_confirmed(self, tls: TlsStream) -> bool:
-        """Tell whether the server has answered our last flight: session tickets, or an alert."""
+        """Return whether the server has answered our last flight: session tickets, or an alert."""
         content = None
         try:
             while not tls.is_welcome:
@@ -133,12 +133,12 @@ class Wire:
         raise Trouble(Reason.CLOSED, "closed right after the TLS handshake")
 
     def acknowledge(self) -> None:
-        """Acknowledge at once what came: without that, a peer may wait for it to send more."""
+        """Acknowledge at once what has arrived: otherwise a peer may wait before sending more."""
         if not self._datagram:
             self._sock.setsockopt(*_ACK_NOW)
 
     def _read(self) -> bytes | None:
-        """Read from the socket: `b""` at the end of a stream, None if nothing is there for now."""
+        """Read from the socket: `b""` at the end of a stream, None if there is nothing now."""
         if not self._readable:
             return None
         if not self._reads_left:
@@ -154,9 +154,9 @@ class Wire:
             raise from_network(error.errno or 0) from None
         self.received += len(content)
         if self.received > self._limit:
-            raise Trouble(Reason.BAD_RESPONSE, f"a reply of more than {self._limit} bytes")
+            raise Trouble(Reason.BAD_RESPONSE, f"reply longer than {self._limit} bytes")
         if len(content) < _READ_SIZE and not self._ended and not self._datagram:
-            self._readable = False  # epoll(7): a short read has emptied a stream's buffer
+            self._readable = False  # epoll(7): a short read means that the buffer is empty
         return content
 
     def _write(self, content: bytes) -> None:
@@ -165,7 +165,7 @@ class Wire:
             self._flush()
 
     def _flush(self) -> None:
-        """Send what the socket takes of what is not sent yet."""
+        """Send as much of the unsent bytes as the socket accepts."""
         try:
             sent = self._sock.send(self.unsent)
         except BlockingIOError:
@@ -173,15 +173,15 @@ class Wire:
         except OSError as error:
             if self.tls is not None and self.tls.is_secured:
                 self._readable = True
-                self.take()  # raises the alert that says why, if that is here already
+                self.take()  # raises the alert with the reason, if it has arrived already
             number = error.errno or 0
-            if self._datagram:  # it has its port
+            if self._datagram:  # it has a port already
                 raise at_once(number, lacks_address=True) from None
             raise from_network(number) from None
         self.unsent = self.unsent[sent:]
 
     def _icmp_error(self) -> Trouble | None:
-        """Return what the socket's error queue holds: an ICMP error, or a local one."""
+        """Return the content of the socket's error queue: an ICMP error, or a local one."""
         try:
             _, messages, _, _ = self._sock.recvmsg(1, 512, socket.MSG_ERRQUEUE)
         except OSError:
@@ -193,6 +193,6 @@ class Wire:
 
 
 def error_of(sock: socket.SocketType) -> Trouble | None:
-    """Return what the network says of a socket, if it is an error."""
+    """Return the network's report about a socket, if it is an error."""
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return from_network(error) if error else None

@@ -19,11 +19,11 @@ PROBE_TYPES: Mapping[str, type[Probe]] = {
     "TLS": TlsProbe,
     "GRPC": GrpcProbe,
 }
-"""Every probe type by its name in the configuration."""
+"""All probe types, by name in the configuration."""
 
 
 def declared_facts() -> Mapping[str, Fact]:
-    """Return every fact that some type declares, by its name."""
+    """Return every fact that a probe type declares, by name."""
     return _facts_of(tuple(PROBE_TYPES.values()))
 
 

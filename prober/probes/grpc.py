@@ -51,7 +51,7 @@ _OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, **dict.fromkeys((429, 502, 503, 5
 
 
 def code_of_client(outcome: Outcome) -> int:
-    """Return the code that a gRPC client gives by itself where the call got none.
+    """Return the code that a gRPC client sets itself if the call got none.
 
     Sources: grpc/doc/statuscodes.md; grpc/doc/http-grpc-status-mapping.md.
     """
@@ -75,12 +75,12 @@ GRPC_STATUS_CODE = Fact(
     expected_by="expected_codes",
 )
 _NO_GRPC = replace(HTTP_STATUS_CODE, gauge_if_absent=None)
-"""Where something answers that does not speak gRPC."""
+"""The server answers, but does not speak gRPC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcProbe(Probe):
-    """Call grpc.health.v1.Health/Check, in the clear or, if `tls` is given, over TLS.
+    """Call grpc.health.v1.Health/Check, over TLS if `tls` is given.
 
     Code 0 is good only if the answer is SERVING; other codes are compared with expected_codes
     alone.
@@ -111,7 +111,7 @@ class GrpcProbe(Probe):
     tls: TlsSettings | None = option(TLS, default=None, doc="TLS settings; without them, no TLS")
 
     def bind(self, target: Target) -> Callable[[], Steps]:
-        """Return what starts one probe of this target."""
+        """Return a function that starts one probe of this target."""
         request = Send(self._request(target))
         start = handshake(self.tls, target.host, ("h2",)) if self.tls is not None else None
         return lambda: self._converse(start, request)
@@ -139,7 +139,7 @@ class GrpcProbe(Probe):
             while not call.ended:
                 content: bytes = yield RECEIVE
                 if not content:
-                    return Verdict(Reason.CLOSED, "closed before the call was answered")
+                    return Verdict(Reason.CLOSED, "closed before the answer to the call")
                 answers = call.feed(content)
                 if answers and not call.ended:
                     yield Send(answers)
@@ -201,7 +201,7 @@ def _serving_status(message: bytes) -> int:
         raise _broken("code 0 without a message")
     compressed, length = struct.unpack_from(">BI", message)
     if compressed or length != len(message) - 5:
-        raise _broken("not exactly one message without compression")
+        raise _broken("expected exactly one uncompressed message")
     status, position = 0, 5
     while position < len(message):
         key, position = _read_varint(message, position)
@@ -215,9 +215,9 @@ def _serving_status(message: bytes) -> int:
         elif wire in (1, 5):
             position += 8 if wire == 1 else 4
         else:
-            raise _broken("its message cannot be read")
+            raise _broken("its message is malformed")
     if position != len(message):
-        raise _broken("its message is cut off")
+        raise _broken("its message is truncated")
     return status
 
 
@@ -231,4 +231,4 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             return number, position
-    raise _broken("its message is cut off")
+    raise _broken("its message is truncated")

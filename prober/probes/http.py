@@ -1,6 +1,6 @@
-"""HTTP and HTTPS: good when the status, and on demand the body, are as expected.
+"""HTTP and HTTPS: good if the status code and, with `body_regex`, the body are as expected.
 
-Redirects are not followed: a 3xx is a status like others.
+Redirects are not followed: a 3xx status is judged like any other.
 """
 
 import re
@@ -62,11 +62,11 @@ from prober.protocols.http1 import (
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH")
 REGEX_SECONDS = 0.1
-"""Time that `body_regex` may take on one body."""
+"""Time limit for `body_regex` on one body, in seconds."""
 REGEX_SIZE = 20_000
-"""What `body_regex` may be written out to, in pieces, when it is compiled."""
+"""Maximum number of pieces that `body_regex` may compile to."""
 
-_REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # of a group or not; how often
+_REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # whether of a group; how often
 _OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
 
 
@@ -84,7 +84,7 @@ def _wrong_header(name: str) -> str | None:
     if not re.fullmatch(NAME, name):
         return "expected a header name"
     if name.lower() in _OWN_HEADERS:
-        return "this header is set by the probe itself"
+        return "the probe sets this header itself"
     return None
 
 
@@ -115,7 +115,7 @@ def _read_pattern(value: object, _: ReadContext) -> str:
 
 
 def _size_compiled(pattern: str) -> int:
-    """Return at least the pieces that a pattern is compiled to, by its repetitions.
+    """Return an upper estimate of the pieces that a pattern compiles to, from its repetitions.
 
     `x{5,}` becomes five times x and a loop, `x+` one x and a loop. The text is not parsed, so that
     nothing can be hidden: each repetition of a group counts as if it enclosed all the others.
@@ -123,7 +123,7 @@ def _size_compiled(pattern: str) -> int:
     pieces, copies = len(pattern), 1
     for repeat in _REPEAT.finditer("".join(pattern.split())):
         times = 1 if repeat[2] == "+" else int(f"0{repeat[3]}"[:9])
-        if repeat[1] or "#" in pattern:  # what looks like no group may end in a comment
+        if repeat[1] or "#" in pattern:  # with comments, anything may be the end of a group
             copies = min(copies * (times + 1), REGEX_SIZE + 1)
         else:
             pieces += times
@@ -147,7 +147,7 @@ HTTP_STATUS_CODE = Fact(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpProbe(Probe):
-    """Send a request and compare the status of the reply, and its body if `body_regex` is set."""
+    """Send a request and judge the status code of the reply, and its body with `body_regex`."""
 
     good_when: ClassVar[str] = (
         "the status code of the reply is in `expected_codes` and, with `body_regex`, the body "
@@ -162,7 +162,7 @@ class HttpProbe(Probe):
     url_path: str = option(
         matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and contains no spaces"),
         default="/",
-        doc="path and query of the request; what no URL may hold is percent-encoded",
+        doc="path and query of the request; characters not allowed in a URL are percent-encoded",
     )
     expected_codes: Codes = option(
         codes(100, 599),
@@ -195,12 +195,12 @@ class HttpProbe(Probe):
     )
 
     def __post_init__(self) -> None:
-        """Reject what can never be met."""
+        """Reject conditions that can never be met."""
         if self.body_regex and self.http_method == "HEAD":
             raise Rejected(Complaint(("body_regex",), "the reply to HEAD has no body"))
 
     def bind(self, target: Target) -> Callable[[], Steps]:
-        """Return what starts one probe of this target."""
+        """Return a function that starts one probe of this target."""
         request = Send(self._request(target))
         search = _searcher(self.body_regex) if self.body_regex else None
         start = self._start_tls(target)
@@ -240,7 +240,7 @@ class HttpProbe(Probe):
         except DeadlineReached:
             if search is None:
                 raise
-            return Verdict(Reason.PAYLOAD_MISMATCH, "the time was up before the body")
+            return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
         detail, facts = _found(head.status)
         if head.status not in self.expected_codes.members:
             detail = f"{detail}, expected {self.expected_codes.written}"
@@ -273,12 +273,12 @@ class HttpsProbe(HttpProbe):
 
 @cache
 def _found(status: int) -> tuple[str, Mapping[str, FactValue]]:
-    """Return the detail and the facts of a status: the same for all who found it."""
+    """Return the detail and the facts for a status code, shared by all probes that get it."""
     return f"HTTP {status}", {HTTP_STATUS_CODE.name: status}
 
 
 def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
-    """Read on up to the end of a final head; return it and the bytes that came after it."""
+    """Read up to the end of a final head; return it and the bytes after it."""
     reader = HeadReader()
     try:
         while (head := reader.feed(content)) is None:
@@ -291,7 +291,7 @@ def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]
 
 
 def receive_body(body: PlainBody | ChunkedBody, content: bytes) -> Generator[Receive, bytes, None]:
-    """Read on until a body is complete; `content` is what is there of it."""
+    """Read until a body is complete; `content` is what has arrived of it."""
     try:
         body.feed(content)
         while not body.complete:
@@ -325,9 +325,9 @@ def _searcher(pattern: str) -> Search:
             detail = f"{detail}, body_regex took more than {REGEX_SECONDS:g} s"
             return Verdict(Reason.REGEX_TIMEOUT, detail)
         if found:
-            return Verdict(Reason.OK, f"{detail}, body_regex found")
+            return Verdict(Reason.OK, f"{detail}, body_regex matched")
         return Verdict(
-            Reason.PAYLOAD_MISMATCH, f"{detail}, body_regex not found in {len(body)} bytes"
+            Reason.PAYLOAD_MISMATCH, f"{detail}, body_regex did not match in {len(body)} bytes"
         )
 
     return search

@@ -1,4 +1,4 @@
-"""TCP: good when the connection opens and, on demand, when the reply holds what is expected."""
+"""TCP: good if the connection opens and, with `expect`, the reply contains the expected bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from prober.model.probe import RECEIVE, Begin, DeadlineReached, Probe, Send, Ste
 from prober.model.status import Reason, Verdict
 
 REPLY_LIMIT = 65536
-"""Bytes of a reply that are searched for `expect`."""
+"""Maximum bytes of a reply that are searched for `expect`."""
 
 _CONNECTED = Verdict(Reason.OK, "connected")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpProbe(Probe):
-    """Open a connection; then send `send` and wait for `expect`, if they are given."""
+    """Open a connection, then send `send` and wait for `expect`, if given."""
 
     good_when: ClassVar[str] = (
         "the connection opens and, with `expect`, the reply contains the expected bytes"
@@ -31,7 +31,7 @@ class TcpProbe(Probe):
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that the reply must contain")
 
     def bind(self, _: Target) -> Begin:
-        """Return what starts one probe, or what a connection alone says."""
+        """Return a function that starts one probe, or the verdict if a connection is enough."""
         return self._converse if self.send or self.expect else _CONNECTED
 
     def _converse(self) -> Steps:
@@ -44,7 +44,7 @@ class TcpProbe(Probe):
             while received < REPLY_LIMIT:
                 content: bytes = yield RECEIVE
                 if not content and not received:
-                    return Verdict(Reason.CLOSED, "closed before a byte of the reply came")
+                    return Verdict(Reason.CLOSED, "closed without a reply")
                 if not content:
                     break
                 tail += content[: REPLY_LIMIT - received]
@@ -59,5 +59,5 @@ class TcpProbe(Probe):
 
 
 def mismatch(received: int) -> Verdict:
-    """Return the verdict on a reply of this many bytes that does not hold what is expected."""
+    """Return the verdict on a reply of this many bytes without the expected bytes."""
     return Verdict(Reason.PAYLOAD_MISMATCH, f"expected bytes not found in {received} bytes")

@@ -1,4 +1,4 @@
-"""TLS: good when a full handshake succeeds."""
+"""TLS: good if a full handshake succeeds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ DOMAIN_NAME = matching(HOST_NAME, "a host name", longest=253)
 def handshake(
     settings: TlsSettings, name: str, alpn: tuple[str, ...] = (), *, confirm: bool = False
 ) -> StartTls:
-    """Return the handshake that the settings ask for; the rest is what they leave open.
+    """Return the handshake for these settings; `name` and `alpn` are defaults for what they omit.
 
-    A name is sent without the dot that may end it (RFC 6066, section 3).
+    A name is sent without a trailing dot (RFC 6066, section 3).
     """
     name = (settings.server_name or name).removesuffix(".")
     return StartTls(settings, name, settings.alpn or alpn, confirm)
@@ -42,7 +42,7 @@ class TlsProbe(Probe):
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
 
     def bind(self, target: Target) -> Callable[[], Steps]:
-        """Return what starts one probe of this target."""
+        """Return a function that starts one probe of this target."""
         start = handshake(self.tls, self.domain_name or target.host, confirm=True)
 
         def steps() -> Steps:

@@ -1,4 +1,4 @@
-"""UDP_CONNECT: good when the target replies or, weaker, does not refuse."""
+"""UDP_CONNECT: good if the target replies or, without `expect`, does not refuse."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from prober.model.status import Reason, Verdict
 from prober.probes.tcp import mismatch
 
 DEFAULT_PAYLOAD = b"prober health check\n"
-"""Sent when `send` is not given: some services drop an empty datagram, and some stacks as well."""
+"""Sent without `send`: some services and network stacks drop an empty datagram."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UdpProbe(Probe):
     """Send a datagram from a connected socket, then wait for a reply or an ICMP refusal.
 
-    Without `expect`, silence until the deadline is good: that is all a service that does not
-    answer can show. With `expect`, a datagram that holds it must come; others are passed over.
+    Without `expect`, silence until the deadline is good, because a service that does not answer
+    shows nothing else. With `expect`, a datagram that contains it must arrive; others are ignored.
     """
 
     good_when: ClassVar[str] = (
@@ -36,7 +36,7 @@ class UdpProbe(Probe):
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that a reply must contain")
 
     def bind(self, _: Target) -> Callable[[], Steps]:
-        """Return what starts one probe."""
+        """Return a function that starts one probe."""
         return self._converse
 
     def _converse(self) -> Steps:

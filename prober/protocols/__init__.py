@@ -1,1 +1,1 @@
-"""Formats that are read and written here: sans-IO, bytes in and values out; touches nothing."""
+"""Readers and writers of protocols, sans-IO: bytes in, values out; touches nothing."""

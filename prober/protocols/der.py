@@ -1,6 +1,6 @@
-"""DER: the values that certificates are made of, and when a certificate expires.
+"""DER: the values in certificates, and when a certificate expires.
 
-Python's ssl tells the latter only of verified certificates.
+Python's ssl returns the expiry only for verified certificates.
 
 Sources: X.690, sections 8.1 and 8.19; RFC 5280, sections 4.1 and 4.1.2.5.
 """
@@ -12,7 +12,7 @@ _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 
 
 
 def not_after(certificate: bytes) -> float | None:
-    """Return the end of a certificate's validity in unix seconds; None if it cannot be read."""
+    """Return the end of a certificate's validity in unix seconds, or None if it is unreadable."""
     try:
         return _not_after(memoryview(certificate))
     except (IndexError, ValueError):
@@ -41,11 +41,11 @@ def _not_after(der: memoryview) -> float:
 
 
 def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
-    """Return the tag and the content of the first value, and what follows it.
+    """Return the tag and the content of the first value, and the rest.
 
     Raises:
         IndexError: There is no value.
-        ValueError: It is cut off.
+        ValueError: It is truncated.
     """
     tag, length, start = der[0], der[1], 2
     if length & 0x80:
@@ -57,14 +57,14 @@ def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
 
 
 def read_values(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield the tag and the content of each value in a row of them; raise as `read_value` does."""
+    """Yield the tag and the content of consecutive values; raise as `read_value` does."""
     while len(content):
         tag, value, content = read_value(content)
         yield tag, value
 
 
 def write_object_id(content: bytes) -> str:
-    """Write an object identifier in numbers: `2.5.4.3`."""
+    """Return an object identifier as numbers: `2.5.4.3`."""
     first, *rest = content
     numbers, number = [*divmod(first, 40)], 0
     for byte in rest:

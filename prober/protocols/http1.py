@@ -1,7 +1,7 @@
-"""HTTP/1: one request, written, and the reply to it, read with bounds.
+"""HTTP/1: writes one request, and reads the reply within limits.
 
-What curl, HAProxy, nginx and Envoy all read is read (docs/http-replies.md has the table); otherwise
-strict, where leniency would hide a broken target. What comes in one piece is scanned once.
+It accepts what curl, HAProxy, nginx and Envoy all accept (docs/http-replies.md has the table), and
+is strict otherwise, because leniency would hide a broken target. Each piece is scanned once.
 
 Sources: RFC 9110, RFC 9112.
 """
@@ -12,27 +12,27 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 HEAD_LIMIT = 32768
-"""Bytes that the heads of a reply, the interim ones included, may have together."""
+"""Maximum bytes of the heads of a reply together, including interim ones."""
 HEADERS_LIMIT = 256
-"""Header lines that a head may have."""
+"""Maximum number of header lines in a head."""
 INTERIM_LIMIT = 100
-"""Interim heads (100 to 199) that may come before the final one."""
+"""Maximum number of interim heads (100 to 199) before the final one."""
 CHUNKS_LIMIT = 2048
-"""Chunks of a body that are read, whatever their size; those of one byte in a row count as one."""
+"""Chunks of a body to read, whatever their size; consecutive one-byte chunks count as one."""
 CHUNK_SIZE = 256
-"""Bytes that chunks have on average at least, where more of them are read."""
+"""Minimum average bytes per chunk, if there are more chunks than that."""
 NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-"""What a header may be called: RFC 9110, section 5.6.2."""
+"""A header name: RFC 9110, section 5.6.2."""
 
 _START = b"HTTP/"
 _HEAD_END = re.compile(rb"\n\r?\n")
 _STATUS_LINE = rb"HTTP/(?:1\.[01]|2\.0) ++([1-9]\d\d)(?: [^\r\n\x00]*+)?\r?\n"
 _FIELD = NAME.encode() + rb"+:[^\r\n\x00]*+\r?\n"
-_FOLD = rb"[ \t][^\r\n\x00]*+\r?\n"  # what continues the line before: RFC 9112, section 5.2
+_FOLD = rb"[ \t][^\r\n\x00]*+\r?\n"  # continues the previous line: RFC 9112, section 5.2
 _HEAD = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r?\n")
 _FOLDED_HEAD = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb"(?:" + _FOLD + rb")*+)*+)\r?\n")
 _FOLDING = re.compile(rb"\r?\n[ \t]+")
-_FRAMING = re.compile(  # the look-ahead spares most lines the comparison without case
+_FRAMING = re.compile(  # the look-ahead saves a case-insensitive comparison for most lines
     rb"\n(?=[CcTt])((?i:content-length|transfer-encoding)):([^\r\n]*)"
 )
 _LENGTH = re.compile(rb"[ \t]*\d{1,18}[ \t]*")
@@ -49,7 +49,7 @@ _NOT_IN_A_TARGET = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/
 
 
 class Http1Error(Exception):
-    """What came is not a valid HTTP/1 reply; the message says why."""
+    """The reply is not valid HTTP/1; the message says why."""
 
 
 class CutOffError(Exception):
@@ -57,10 +57,10 @@ class CutOffError(Exception):
 
 
 def request_target(path: str) -> str:
-    """Return a path, or a path and query, as it may be asked for (RFC 3986, section 3.3).
+    """Return a path, or a path and query, as a request target (RFC 3986, section 3.3).
 
-    All that may not stand there is percent-encoded, as UTF-8; what is encoded already stays.
-    Surrogates are the bytes that they were made of.
+    Characters that are not allowed are percent-encoded as UTF-8; existing encodings stay.
+    Surrogates stand for the bytes that they were made from.
     """
     return _NOT_IN_A_TARGET.sub(lambda found: quote(found[0], "", errors="surrogateescape"), path)
 
@@ -74,10 +74,10 @@ def write_request(
     *,
     version: str = "1.1",
 ) -> bytes:
-    """Write a request that asks for the connection to be closed after the reply.
+    """Return a request that asks the server to close the connection after the reply.
 
-    `path` is a request target. `headers` replace `defaults`, and the `Connection` header, of the
-    same name, in whatever case it is written. Surrogates are the bytes that they were made of.
+    `path` is a request target. `headers` replace those of `defaults` with the same name in any
+    case, and the `Connection` header. Surrogates stand for the bytes that they were made from.
     """
     lines = {name.lower(): f"{name}: {value}" for name, value in defaults.items()}
     lines["connection"] = "Connection: close"
@@ -89,9 +89,9 @@ def write_request(
 
 
 class Head(NamedTuple):
-    """The head of a final reply; `length` is None where the body's length is not announced.
+    """The head of a final reply; `length` is None if the body's length is not announced.
 
-    `content` is all of it, from the status line to the empty line.
+    `content` is the whole head, from the status line to the empty line.
     """
 
     status: int
@@ -101,7 +101,7 @@ class Head(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Whether no other head follows (RFC 9110, section 15.2)."""
+        """Whether this is not an interim head (RFC 9110, section 15.2)."""
         return self.status >= 200 or self.status == 101
 
     @property
@@ -111,25 +111,25 @@ class Head(NamedTuple):
 
 
 class HeadReader:
-    """Reads up to the end of a final head; `rest` is what came after it."""
+    """Reads up to the end of a final head; `rest` are the bytes after it."""
 
     __slots__ = ("_buffer", "_interim", "_passed", "_searched", "rest")
 
     def __init__(self) -> None:
         self.rest = b""
-        self._buffer: bytearray | None = None  # the beginning of a head that is not complete
-        self._searched = 0  # bytes of it in which there is no end
-        self._interim = 0  # heads that were passed over
+        self._buffer: bytearray | None = None  # an incomplete head
+        self._searched = 0  # bytes of it without an end
+        self._interim = 0  # skipped heads
         self._passed = 0  # bytes of them
 
     def feed(self, content: bytes) -> Head | None:
         """Take the next bytes, at least one; return the final head once it is complete.
 
         Raises:
-            Http1Error: They are no head.
+            Http1Error: The bytes are not a head.
         """
         if self._buffer is None:
-            found = _HEAD.match(content)  # nearly always all of it is there
+            found = _HEAD.match(content)  # usually, the whole head has arrived
             if found and (head := _head_of(found)).is_final:
                 self.rest = content[found.end() :]
                 return head
@@ -138,7 +138,7 @@ class HeadReader:
         return self._read(self._buffer)
 
     def _read(self, content: bytearray) -> Head | None:
-        """Read the heads that are complete, up to a final one."""
+        """Read the complete heads, up to a final one."""
         position = 0
         while True:
             if not content.startswith(_START[: len(content) - position], position):
@@ -167,7 +167,7 @@ class HeadReader:
         return None
 
     def end(self) -> CutOffError:
-        """Return what it means that the connection has ended."""
+        """Return the error for a connection that has ended."""
         return CutOffError(f"closed after {len(self._buffer or b'')} bytes of the head")
 
 
@@ -193,7 +193,7 @@ def _head_of(found: re.Match[bytes]) -> Head:
 
 
 def _length_of(value: bytes) -> int:
-    """Return the length that a list repeats (RFC 9110, section 8.6)."""
+    """Return the length in a list of equal lengths (RFC 9110, section 8.6)."""
     parts = set(value.split(b","))
     if len(parts) > _LENGTHS_LIMIT or not all(map(_LENGTH.fullmatch, parts)):
         raise Http1Error("its content-length is ambiguous")
@@ -204,7 +204,7 @@ def _length_of(value: bytes) -> int:
 
 
 def _fault(content: bytes) -> bytes:
-    """Return how the first line of a head that cannot be read begins."""
+    """Return the beginning of the first invalid line of a head."""
     first, *others = _FOLDING.sub(b" ", content).splitlines(keepends=True)
     if re.fullmatch(_STATUS_LINE, first):
         first = next((line for line in others if not re.fullmatch(_FIELD, line)), first)
@@ -212,19 +212,19 @@ def _fault(content: bytes) -> bytes:
 
 
 def read_fields(content: bytes) -> list[tuple[str, str]]:
-    """Return the headers of a head; bytes that are no UTF-8 are kept as surrogates."""
+    """Return the headers of a head; bytes that are not UTF-8 become surrogates."""
     lines = content.decode(errors="surrogateescape").split("\n")[1:]
     fields = (line.partition(":") for line in lines)
     return [(name, value.strip(" \t\r")) for name, colon, value in fields if colon]
 
 
 def body_of(head: Head, limit: int) -> "PlainBody | ChunkedBody":
-    """Return what reads the first `limit` bytes of the body that follows a head."""
+    """Return a reader for the first `limit` bytes of the body after a head."""
     return ChunkedBody(limit) if head.chunked else PlainBody(limit, head.length)
 
 
 def _check_chunk(content: bytes, *, after_another: bool) -> None:
-    """Raise `Http1Error` unless this may become the line that a chunk begins with."""
+    """Raise `Http1Error` unless this may become the first line of a chunk."""
     if after_another:
         if content in (b"", b"\r"):
             return
@@ -246,7 +246,7 @@ class PlainBody:
 
     @property
     def complete(self) -> bool:
-        """Whether all that is wanted is there."""
+        """Whether all wanted bytes have arrived."""
         return len(self.content) >= self._wanted
 
     def feed(self, content: bytes) -> None:
@@ -254,7 +254,7 @@ class PlainBody:
         self.content += content[: self._wanted - len(self.content)]
 
     def end(self) -> None:
-        """Take in that the connection has ended. Raise `CutOffError` if more was announced."""
+        """Note that the connection has ended. Raise `CutOffError` if more was announced."""
         if self._announced:
             raise CutOffError(f"closed after {len(self.content)} bytes of the body")
 
@@ -262,7 +262,7 @@ class PlainBody:
 class ChunkedBody:
     """A body in chunks (RFC 9112, section 7.1); trailers are not read.
 
-    `was_cut` says that it has more chunks than are read.
+    `was_cut` means that it has more chunks than the limit.
     """
 
     def __init__(self, limit: int) -> None:
@@ -270,8 +270,8 @@ class ChunkedBody:
         self.complete = False
         self.was_cut = False
         self._limit = limit
-        self._pending = b""  # the beginning of a line that is not complete
-        self._left = 0  # bytes of the chunk that are still to come, with its line end
+        self._pending = b""  # an incomplete line
+        self._left = 0  # remaining bytes of the chunk, including its line end
         self._chunks_left = max(CHUNKS_LIMIT, limit // CHUNK_SIZE)
 
     def feed(self, content: bytes) -> None:
@@ -305,5 +305,5 @@ class ChunkedBody:
         self._pending, self._left = content[position:], left
 
     def end(self) -> None:
-        """Take in that the connection has ended. Raise `CutOffError`."""
+        """Note that the connection has ended. Raise `CutOffError`."""
         raise CutOffError(f"closed after {len(self.content)} bytes of the body")

@@ -1,8 +1,8 @@
-"""HTTP/2: frames, and the client's side of one call; header compression is the `hpack` library's.
+"""HTTP/2: frames, and the client's side of one call; the `hpack` library compresses headers.
 
 A full HTTP/2 stack costs several times as much per call.
 
-Source: RFC 9113, whose sections are meant below.
+Source: RFC 9113; section numbers below refer to it.
 """
 
 import struct
@@ -11,16 +11,16 @@ from functools import cache
 from typing import Any, NamedTuple
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What a client begins with, before its first frame: section 3.4."""
+"""The bytes that a client sends before its first frame: section 3.4."""
 DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE = 0, 1, 3, 4, 5
 PING, GOAWAY, CONTINUATION = 6, 7, 9
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 FRAME_LIMIT = 16384
-"""Bytes of the longest frame that a peer may send who was not allowed longer ones."""
+"""Maximum bytes of a frame, unless a peer was allowed longer ones."""
 FRAMES_LIMIT = 1024
-"""Frames that the answer to one call may have."""
+"""Maximum number of frames in the answer to one call."""
 REPLY_LIMIT = 65536
-"""Bytes that a header block, or the body, of the answer to one call may have."""
+"""Maximum bytes of a header block, or of the body, of the answer to one call."""
 
 _CALL = 1  # the stream of a client's first call
 _OF_A_CALL = (DATA, HEADERS, RST_STREAM, CONTINUATION)
@@ -28,7 +28,7 @@ _PUSH_OFF = b"\x00\x02\x00\x00\x00\x00"  # ENABLE_PUSH 0: section 6.5.2
 
 
 class Http2Error(Exception):
-    """What came is not HTTP/2 as a client may expect it; the message says why."""
+    """The answer is not valid HTTP/2; the message says why."""
 
 
 class StreamResetError(Exception):
@@ -40,7 +40,7 @@ class StreamResetError(Exception):
 
 
 class GoAwayError(Exception):
-    """The peer ends the connection and has not taken the call; `code` as above."""
+    """The peer ended the connection without processing the call; `code` as above."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -48,7 +48,7 @@ class GoAwayError(Exception):
 
 
 class Frame(NamedTuple):
-    """A frame: its type, its flags, the stream that it belongs to, and what it carries."""
+    """A frame: its type, its flags, its stream and its payload."""
 
     kind: int
     flags: int
@@ -57,12 +57,12 @@ class Frame(NamedTuple):
 
 
 def write_frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
-    """Write a frame (section 4.1)."""
+    """Return a frame as bytes (section 4.1)."""
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 def write_call(headers: list[tuple[str, str]], body: bytes) -> bytes:
-    """Write all that a client sends on a new connection to make one call."""
+    """Return everything that a client sends on a new connection to make one call."""
     return b"".join(
         (
             PREFACE,
@@ -74,10 +74,10 @@ def write_call(headers: list[tuple[str, str]], body: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts what a peer sends into frames.
+    """Splits what a peer sends into frames.
 
-    `limit` is how many there may be, None for no limit. `preface` is what comes before them: a
-    client sends `PREFACE`, a server nothing.
+    `limit` is the maximum number of frames, or None. `preface` comes before them: a client sends
+    `PREFACE`, a server nothing.
     """
 
     __slots__ = ("_awaited", "_buffer", "_greeted", "_left", "_limit")
@@ -90,10 +90,10 @@ class FrameReader:
         self._left = limit
 
     def feed(self, content: bytes) -> Iterator[Frame]:
-        """Take the next bytes, at least one; yield the frames that are complete by them.
+        """Take the next bytes, at least one; yield the frames that they complete.
 
         Raises:
-            Http2Error: The first frame is not SETTINGS, one is too long, or they are too many.
+            Http2Error: The first frame is not SETTINGS, a frame is too long, or there are too many.
         """
         if self._awaited:
             content = self._greet(content)
@@ -123,7 +123,7 @@ class FrameReader:
         self._buffer = content[position:]
 
     def _greet(self, content: bytes) -> bytes:
-        """Take in the preface; return what comes after it."""
+        """Consume the preface; return what comes after it."""
         size = min(len(self._awaited), len(content))
         if content[:size] != self._awaited[:size]:
             raise Http2Error(f"it starts with {content[:16]!r}")
@@ -148,10 +148,10 @@ def unpadded(frame: Frame) -> bytes:
 
 
 class Call:
-    """The answer to the one call of a connection, as far as it has come.
+    """The answer to the one call of a connection, as far as it has arrived.
 
-    `status` is 0 as long as there is none; `headers` are those of the head and of the trailers;
-    `ended` says that no more belongs to the answer.
+    `status` is 0 until it is known; `headers` are those of the head and of the trailers; `ended`
+    means that the answer is complete.
     """
 
     __slots__ = (
@@ -171,7 +171,7 @@ class Call:
         self.body = bytearray()
         self.ended = False
         self._reader = FrameReader(FRAMES_LIMIT)
-        self._block: bytes | None = None  # a header block that CONTINUATION frames go on with
+        self._block: bytes | None = None  # a header block that CONTINUATION frames continue
         self._block_ends = False
         self._decoder: Any = None
 
@@ -179,7 +179,7 @@ class Call:
         """Take bytes from the server; return what must be sent in answer to its frames.
 
         Raises:
-            Http2Error: They are not the answer to a call.
+            Http2Error: The bytes are not the answer to a call.
             StreamResetError: The server reset the call.
             GoAwayError: The server ends the connection without an answer.
         """
@@ -212,7 +212,7 @@ class Call:
         return b""
 
     def _check(self, frame: Frame) -> None:
-        """Raise `Http2Error` if the frame cannot come here."""
+        """Raise `Http2Error` if the frame is not allowed at this point."""
         if self._block is not None and frame.kind != CONTINUATION:
             raise Http2Error("a header block is not finished")
         if self._block is None and frame.kind == CONTINUATION:
@@ -220,7 +220,7 @@ class Call:
         if frame.kind in _OF_A_CALL and frame.stream != _CALL:
             raise Http2Error(f"a frame for call {frame.stream}, which was not made")
         if frame.kind == PUSH_PROMISE:
-            raise Http2Error("it pushes although that was declined")
+            raise Http2Error("it pushes although push is disabled")
 
     def _take_body(self, frame: Frame) -> None:
         self.body += unpadded(frame)
@@ -251,7 +251,7 @@ class Call:
         try:
             headers: list[tuple[bytes, bytes]] = self._decoder.decode(block, raw=True)
         except hpack.HPACKError:
-            raise Http2Error("its headers cannot be read") from None
+            raise Http2Error("its headers are malformed") from None
         return headers
 
 
@@ -263,7 +263,7 @@ def _hpack() -> Any:
 
 
 def read_code(name: bytes, value: bytes, digits: int) -> int:
-    """Return the number that a header holds, of so many digits at most. Raise `Http2Error`."""
+    """Return the number in a header, with at most `digits` digits. Raise `Http2Error`."""
     if not value.isdigit() or len(value) > digits:
         raise Http2Error(f"its {name.decode()} is {value[:16]!r}")
     return int(value)

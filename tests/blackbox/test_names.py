@@ -132,5 +132,5 @@ def test_what_api_targets_denies_is_not_probed_on_demand_nor_by_way_of_a_redirec
             status, text = ask(running, "http_2xx", target, debug="true")
             assert status == 200
             assert "\nprobe_success 0.0\n" in text
-            assert "not to be probed for the API" in text
+            assert "not allowed over the API" in text
         assert not came

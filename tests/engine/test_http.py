@@ -80,8 +80,8 @@ async def test_the_status_decides(
         (endless(OK, b"X-Padding: x\r\n" * 100), Reason.BAD_RESPONSE, "longer than 32768 bytes"),
         (answers(OK + b"A: b\r\n" * 500 + b"\r\n"), Reason.BAD_RESPONSE, "more than 256 headers"),
         (hold, Reason.TIMEOUT, "no reply within 0.5 s"),
-        (answers(OK), Reason.TIMEOUT, "no verdict from the reply within 0.5 s"),
-        (answers(b"HTTP/1.1 102 Processing\r\n\r\n"), Reason.TIMEOUT, "no verdict"),
+        (answers(OK), Reason.TIMEOUT, "no complete reply within 0.5 s"),
+        (answers(b"HTTP/1.1 102 Processing\r\n\r\n"), Reason.TIMEOUT, "no complete reply"),
     ],
 )
 async def test_a_reply_without_a_status_has_none(

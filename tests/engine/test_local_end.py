@@ -81,7 +81,7 @@ def test_whoever_meets_itself_is_refused_and_sends_nothing(
     by_hand.start(port, probe, host=target)
     (found,) = by_hand.outcomes
     assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.REFUSED)
-    assert found.detail == "nobody listens there: the kernel connected the probe to itself"
+    assert found.detail == "nothing listens on the port: the kernel connected the probe to itself"
     assert Given.sent == 0
 
 

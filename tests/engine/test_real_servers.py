@@ -254,7 +254,7 @@ async def test_openssl(certificates: Certificates, tmp_path: Path, version: str)
     with s_server(certificates, tmp_path, version, "-www") as (port, _):
         assert (await find(TlsProbe(), port)).reason is Reason.OK
         found = await find(HttpsProbe(body_regex="s_server"), port)
-        assert (found.reason, found.detail) == (Reason.OK, "HTTP 200, body_regex found")
+        assert (found.reason, found.detail) == (Reason.OK, "HTTP 200, body_regex matched")
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])

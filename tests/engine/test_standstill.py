@@ -56,7 +56,7 @@ def test_what_is_unanswered_after_a_standstill_is_inconclusive(
         by_hand.clock.advance(0)
     (found,) = by_hand.outcomes
     assert (found.result, found.reason) == (Result.UNKNOWN, Reason.STALLED)
-    assert found.detail == "the prober stood still for 4.90 s meanwhile"
+    assert found.detail == "prober was paused for 4.90 s during the probe"
 
 
 @pytest.mark.parametrize(

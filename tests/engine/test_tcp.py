@@ -133,7 +133,7 @@ def segments_sent(attempt: Attempt) -> int:
         (TcpProbe(expect=b"220"), says(b"521 no", then=close), Reason.PAYLOAD_MISMATCH, "6 bytes"),
         (TcpProbe(expect=b"220"), says(b"521 no"), Reason.PAYLOAD_MISMATCH, "not found in 6 bytes"),
         (TcpProbe(expect=b"220"), says(b"521 no", then=reset), Reason.RESET, "reset by peer"),
-        (TcpProbe(expect=b"220"), close, Reason.CLOSED, "before a byte"),
+        (TcpProbe(expect=b"220"), close, Reason.CLOSED, "closed without a reply"),
         (TcpProbe(expect=b"220"), hold, Reason.TIMEOUT, "no reply within"),
         (TcpProbe(send=b"QUIT"), hold, Reason.OK, "connected"),
     ],
@@ -219,7 +219,7 @@ def test_a_request_that_is_not_taken_times_out(by_hand: ByHand, listener: socket
     assert attempt.wire is not None
     assert attempt.wire.unsent
     by_hand.clock.advance(1.1)
-    assert by_hand.outcomes[0].detail == "request not taken within 1 s"
+    assert by_hand.outcomes[0].detail == "request not accepted within 1 s"
     assert by_hand.outcomes[0].reason is Reason.TIMEOUT
     assert phases(by_hand.outcomes[0]) == {"connect", "send"}
 

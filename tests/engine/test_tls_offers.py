@@ -233,7 +233,7 @@ async def test_a_server_without_secure_renegotiation_is_spoken_to_but_not_truste
 @pytest.mark.parametrize(
     ("tls", "path", "words"),
     [
-        (TlsSettings(ciphers="NONSENSE"), ("tls", "ciphers"), "OpenSSL has none of these"),
+        (TlsSettings(ciphers="NONSENSE"), ("tls", "ciphers"), "OpenSSL supports none of these"),
         (TlsSettings(ciphers="TLS_AES_128_GCM_SHA256"), ("tls", "ciphers"), "always offered"),
     ],
 )
@@ -251,7 +251,7 @@ def test_a_version_that_openssl_was_built_without_is_found_before_any_probe(
     monkeypatch.setitem(make_context.__globals__["_BUILT_IN"], "1.0", False)
     (complaint,) = vet(Monitor(name="m", type="any", pool="p", probe=TlsProbe(tls=OLD)))
     assert complaint.path == ("tls", "min_version")
-    assert complaint.message == "the OpenSSL of this host has no TLS 1.0"
+    assert complaint.message == "OpenSSL on this host does not support TLS 1.0"
 
 
 # Names

@@ -412,8 +412,8 @@ def test_nothing_is_sent_once_the_answer_is_complete() -> None:
             Reason.RESET,
             "the server reset the call, HTTP/2 error 4294967295",
         ),
-        (HELLO + goaway(1, 0), CLOSED, "closed before the call was answered"),
-        (b"", CLOSED, "closed before the call was answered"),
+        (HELLO + goaway(1, 0), CLOSED, "closed before the answer to the call"),
+        (b"", CLOSED, "closed before the answer to the call"),
     ],
 )
 def test_a_call_that_the_server_drops_is_closed_or_reset(
@@ -460,7 +460,7 @@ BROKEN_REPLIES = {
         HELLO + frame(0x20) * 1100,
         HELLO + frame(HEADERS, 0, 1) + frame(CONTINUATION, 0, 1) * 1100,
     ],
-    "it pushes although that was declined": [HELLO + frame(PUSH, END_HEADERS, 1, b"\0\0\0\x02")],
+    "it pushes although push is disabled": [HELLO + frame(PUSH, END_HEADERS, 1, b"\0\0\0\x02")],
     "its padding is longer than the frame": [
         HELLO + frame(DATA, PADDED, 1),
         HELLO + frame(DATA, PADDED, 1, b"\x01"),
@@ -468,7 +468,7 @@ BROKEN_REPLIES = {
         HELLO + frame(HEADERS, WITH_PRIORITY | END_HEADERS, 1, b"\0\0\0\0"),
         HELLO + frame(HEADERS, WITH_PRIORITY | PADDED | END_HEADERS, 1, b"\x01" + b"\0" * 5),
     ],
-    "its headers cannot be read": [
+    "its headers are malformed": [
         HELLO + frame(HEADERS, END_HEADERS, 1, b"\xff" * 20),
         HELLO + frame(HEADERS, END_HEADERS, 1, b"\x80"),
         HELLO + frame(HEADERS, END_HEADERS, 1, b"\x40\x83\xff\xff\xff\x00"),
@@ -497,13 +497,13 @@ BROKEN_REPLIES = {
         HELLO + head(OK_HEAD, end=True),
     ],
     "code 0 without a message": [refusal(0), answer(b""), answer(b"\0\0\0\0")],
-    "not exactly one message without compression": [
+    "expected exactly one uncompressed message": [
         answer(message(b"\x08\x01", flag=1)),
         answer(SERVING * 2),
         answer(SERVING[:-1]),
         answer(SERVING + b"\0"),
     ],
-    "its message is cut off": [
+    "its message is truncated": [
         answer(message(b"\x08")),
         answer(message(b"\x08\x81")),
         answer(message(b"\x08" + b"\xff" * 20)),
@@ -512,7 +512,7 @@ BROKEN_REPLIES = {
         answer(message(b"\x08\x01\x15\x05")),
         answer(message(b"\x12" + b"\xff" * 9 + b"\x01")),
     ],
-    "its message cannot be read": [answer(message(b"\x0b")), answer(message(b"\x0f"))],
+    "its message is malformed": [answer(message(b"\x0b")), answer(message(b"\x0f"))],
 }
 
 

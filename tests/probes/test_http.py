@@ -210,7 +210,7 @@ def test_secrets_are_sent_and_not_shown() -> None:
         ({"headers": {"": "b"}}, (("headers", ""), "expected a header name")),
         (
             {"headers": {"Content-length": "5"}},
-            (("headers", "Content-length"), "this header is set by the probe itself"),
+            (("headers", "Content-length"), "the probe sets this header itself"),
         ),
         (
             {"domain_name": "a\r\nb"},
@@ -505,10 +505,10 @@ BODIES = FRAMED | UNFRAMED
 @pytest.mark.parametrize("reply", BODIES.values(), ids=BODIES)
 def test_the_body_is_found_however_it_is_framed(reply: bytes) -> None:
     verdict = judge(READY, reply)
-    assert verdict == (OK, "HTTP 200, body_regex found", {"http_status_code": 200})
+    assert verdict == (OK, "HTTP 200, body_regex matched", {"http_status_code": 200})
     assert judge(start(body_regex="^steady$"), reply) == (
         MISMATCH,
-        "HTTP 200, body_regex not found in 5 bytes",
+        "HTTP 200, body_regex did not match in 5 bytes",
         {"http_status_code": 200},
     )
 
