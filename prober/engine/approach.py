@@ -22,7 +22,7 @@ STALLED_SHARE: Final = 0.1
 
 _LATE: Final = 0.01  # seconds by which a deadline may be passed
 _SOURCE_FRESH: Final = 60.0
-_MET_ITSELF: Final = "nobody listens there: the kernel connected the probe to itself"
+_MET_ITSELF: Final = "nothing listens on the port: the kernel connected the probe to itself"
 
 
 class Approach(ABC):
@@ -171,7 +171,7 @@ class Approach(ABC):
             return
         left = tuple(filter(has_route, attempt.endpoints))
         if left == attempt.endpoints:
-            self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no answer in its time"))
+            self._connect_failed(attempt, Trouble(Reason.TIMEOUT, "no answer within its share"))
         else:
             attempt.endpoints = left
             self._share_time(attempt)
