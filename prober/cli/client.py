@@ -17,6 +17,7 @@ _HINTS = {
     401: "; pass a valid token with --token-file",
     403: "; the credentials do not permit this",
 }
+_ANSWER_LIMIT = 1 << 16
 _REASON_LIMIT = 200  # bytes of an error answer
 
 
@@ -47,12 +48,33 @@ def ask(
     A user and password in the URL are sent as basic authentication, unless there is a token. Proxy
     settings in the environment are ignored, so the request goes to exactly this address.
     """
+    question = f"?{urlencode(query)}" if query else ""
+    return _answer(url, path + question, token, "GET", None)
+
+
+def send(
+    url: str, path: str, method: str, given: object, *, token: str | None = None
+) -> dict[str, Any]:
+    """Send JSON, or nothing for None, and return the JSON answer; raise `Unanswered`."""
+    body = None if given is None else json.dumps(given).encode()
+    content = _answer(url, path, token, method, body)
+    try:
+        answer: dict[str, Any] = json.loads(content or b"{}")
+    except ValueError:
+        raise Unanswered(f"{url}{path}: the answer is not JSON; is this a prober?") from None
+    return answer
+
+
+def _answer(url: str, path: str, token: str | None, method: str, body: bytes | None) -> bytes:
     address, authorization = _without_password(url)
     if token is not None:
         authorization = f"Bearer {token}"
-    question = f"?{urlencode(query)}" if query else ""
     headers = {"Accept": "application/json, text/plain"}
-    request = Request(address + path + question, headers=headers)  # noqa: S310  (http or https only)
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    request = Request(  # noqa: S310  (http or https only)
+        address + path, headers=headers, method=method, data=body
+    )
     if authorization is not None:
         request.add_unredirected_header("Authorization", authorization)
     try:
@@ -78,12 +100,24 @@ def _without_password(url: str) -> tuple[str, str | None]:
 
 
 def _reason(error: HTTPError) -> str:
-    """Return the line of text in which the daemon gives its reason, or the reason of the status."""
+    """Return what the daemon gives as its reason, or the reason of the status."""
     said = ""
-    if error.headers.get_content_type() == "text/plain":
-        with suppress(OSError, HTTPException):
-            said = error.read(_REASON_LIMIT).decode(errors="replace").partition("\n")[0]
+    with suppress(OSError, HTTPException, ValueError, KeyError, TypeError):
+        match error.headers.get_content_type():
+            case "text/plain":
+                said = error.read(_REASON_LIMIT).decode(errors="replace").partition("\n")[0]
+            case "application/json":
+                said = _told(json.loads(error.read(_ANSWER_LIMIT)))
     return f"{error.reason}: {said}" if said else str(error.reason)
+
+
+def _told(answer: dict[str, Any]) -> str:
+    """Return the message of an error, with the problems that it names."""
+    problems = [
+        f"{each['path']}: {each['message']}" if isinstance(each, dict) else str(each)
+        for each in answer.get("problems", ())
+    ]
+    return "; ".join([str(answer["message"]), *problems])
 
 
 def _why(error: OSError | HTTPException) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from prober import __version__
 from prober.cli import (
+    admin_command,
     check_command,
     demo_command,
     health_command,
@@ -40,6 +41,7 @@ COMMANDS = (
     schema_command.COMMAND,
     probe_command.COMMAND,
     status_command.COMMAND,
+    admin_command.COMMAND,
     health_command.COMMAND,
 )
 

@@ -146,6 +146,7 @@ COMMANDS = {
     "schema": "",
     "probe": "--set --monitor --config",
     "status": "--url --json --watch --interval --pool --monitor",
+    "admin": "--until --reason --by --url --token-file --json",
     "health": "--url",
 }
 
