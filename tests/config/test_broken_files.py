@@ -1,6 +1,7 @@
 """Each file in bad/ holds one mistake; what must be said of it stands at its top.
 
-For YAML these are the comment lines at the top, for JSON a file `.expected` beside it.
+For YAML these are the comment lines at the top, for JSON a file `.expected` beside it. `{types}`
+stands for the names of all probe types.
 """
 
 from itertools import takewhile
@@ -10,6 +11,7 @@ import pytest
 
 from prober.config.problem import ConfigError
 from prober.config.reader import load
+from prober.probes import PROBE_TYPES
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(path.name for path in BAD.iterdir() if path.suffix in (".yaml", ".json"))
@@ -30,7 +32,9 @@ def test_a_broken_file_is_refused_in_these_words(
     with pytest.raises(ConfigError) as caught:
         load(name, environment={})
     said = [str(problem) for problem in caught.value.problems]
-    assert said == [f"{name}:{line}" for line in expected_of(BAD / name)]
+    types = ", ".join(PROBE_TYPES)
+    lines = [line.replace("{types}", types) for line in expected_of(BAD / name)]
+    assert said == [f"{name}:{line}" for line in lines]
 
 
 def test_there_are_many_broken_files() -> None:

@@ -18,7 +18,7 @@ from prober.config.search import PLACES, find_config
 from prober.config.settings import Server
 from prober.model.kinds import integer, text
 from prober.model.monitor import Monitor
-from prober.model.option import option, options_of, show_options
+from prober.model.option import option, options_of, schema_of, show_options
 from prober.model.pool import Backend, Pool
 from prober.model.tls_settings import TlsSettings
 from prober.probes import PROBE_TYPES
@@ -72,7 +72,9 @@ def shown(monitor: Monitor) -> dict[str, object]:
 def test_the_effective_options_read_again_give_the_same_monitor(
     read: Read, type_name: str, common: dict[str, object]
 ) -> None:
-    for own in ({}, FULL[type_name]):
+    probe = PROBE_TYPES[type_name]
+    required = {key: probe.example[key] for key in schema_of(probe)["required"]}  # type: ignore[attr-defined]  # a list
+    for own in (required, probe.example, FULL.get(type_name, {**probe.example})):
         written = {**common, "type": type_name, **own}
         [monitor] = read(json.dumps({"monitors": [written]})).model.monitors
         again = read(json.dumps({"monitors": [shown(monitor)]})).model.monitors
@@ -88,9 +90,9 @@ def test_effective_pools_read_again_are_the_same(read: Read) -> None:
 
 
 def test_the_full_examples_hold_every_key_of_their_type() -> None:
-    for type_name, probe in PROBE_TYPES.items():
+    for type_name, full in FULL.items():
         others = {key for other in ("TCP", "HTTP", "TLS") for key in FULL[other]}
-        assert options_of(probe).keys() <= {*FULL[type_name], *others}
+        assert options_of(PROBE_TYPES[type_name]).keys() <= {*full, *others}
 
 
 @pytest.mark.parametrize("name", ["prober.yaml", "minimal.yaml"])

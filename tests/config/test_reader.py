@@ -12,6 +12,7 @@ from prober.config.reader import Config, load
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, show_options
 from prober.model.probe import Target
+from prober.probes import PROBE_TYPES
 from prober.probes.http import HttpProbe
 from tests import ROOT
 
@@ -21,7 +22,7 @@ Write = Callable[..., None]
 
 WEB = "{name: web, type: HTTP, targets: ['192.0.2.1:80']}"
 HOST_PORT = "host:port, with an IPv6 address in brackets"
-ONE_TYPE = "one of TCP, UDP_CONNECT, HTTP, HTTPS, TLS, GRPC"
+ONE_TYPE = f"one of {', '.join(PROBE_TYPES)}"
 CODES = "codes from 100 to 599 such as 200, 200,202 or 200-204,301"
 
 

@@ -26,7 +26,7 @@ from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
 from prober.web.dialects import DIALECTS
 from tests.web.conftest import Client
-from tests.web.world import HOSTILE, World, monitor
+from tests.web.world import HOSTILE, World, example, monitor
 
 ONE = "10.0.0.1:80"
 ROUTES = {
@@ -78,7 +78,7 @@ def busy(world: World) -> None:
         "UDP_CONNECT": UdpProbe(send=b"ping"),
         "GRPC": GrpcProbe(tls=tls, service="s"),
     }
-    assert probes.keys() == PROBE_TYPES.keys()
+    probes |= {name: example(name) for name in PROBE_TYPES.keys() - probes.keys()}
     named = Backend(address="10.0.0.1", port=80, name=HOSTILE, labels=Frozen(rack="r"))
     world.configure(
         *(
@@ -185,7 +185,7 @@ async def test_every_check_is_as_described(
     for check in checks:
         response = await client.get(path.format(**check))
         validator(description, path, 200).validate(await response.json())
-    assert len(checks) == 8
+    assert len(checks) == 2 + len(PROBE_TYPES)
 
 
 @pytest.mark.parametrize(("healthy", "status"), [(0, 200), (1, 503)])

@@ -41,8 +41,14 @@ def test_every_reason_has_its_word_in_each_service() -> None:
 
 def test_every_probe_type_has_its_protocol_in_each_service() -> None:
     documented = rows("type | Load Balancer | Network Load Balancer")
-    monitors = [monitor("m", "10.0.0.1:80", type=name) for name in PROBE_TYPES]
-    assert documented == [(each.type, lb_protocol(each), nlb_protocol(each)) for each in monitors]
+    protocols = {}
+    for name in PROBE_TYPES:
+        each = monitor("m", "10.0.0.1:80", type=name)
+        protocols[name] = lb_protocol(each), nlb_protocol(each)
+    assert documented == [(name, *protocols[name]) for name, *_ in documented]
+    for name in protocols.keys() - {name for name, *_ in documented}:
+        nearest = PROBE_TYPES[name].nearest  # as the text below the table says
+        assert protocols[name] == (nearest, nearest)
 
 
 def test_every_member_of_a_health_checker_stands_in_the_table() -> None:
