@@ -1,13 +1,14 @@
 """The `server` and `page` sections: settings of the daemon and the status page."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from prober.model.auth_settings import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, matching, text
 from prober.model.listen_address import ADDRESS
-from prober.model.option import Kind, option, section
+from prober.model.option import Kind, ReadContext, option, section
 from prober.model.probe import Target
-from prober.model.reach import TargetRules
+from prober.model.reach import NETWORKS, Network, TargetRules
 from prober.model.tls_settings import HOST_NAME
 
 DAY = 86400.0
@@ -15,6 +16,20 @@ _HOST = matching(rf"(?:\*\.)?{HOST_NAME}", "a host name such as prober.example o
 HOST_PATTERNS = list_of(
     Kind(lambda value, outside: _HOST.read(value, outside).lower().removesuffix("."), _HOST.schema)
 )
+
+
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def _read_base(value: object, outside: ReadContext) -> str:
+    return _BASE.read(value, outside).rstrip("/")
+
+
+_BASE = matching(
+    r"(?:https?://[\w.:\[\]-]+)?(?:/[\w.~!$&'()*+,;=:@%-]+)*/?",
+    "a path such as /prober or a URL such as https://example.com/prober",
+)
+BASE = Kind(_read_base, _BASE.schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +84,12 @@ class Server:
     auth: Auth | None = option(
         AUTH, default=None, doc="who may use the API; without it, anyone who can reach it"
     )
+    trusted_proxies: tuple[Network, ...] = option(
+        NETWORKS,
+        default=LOOPBACK,
+        doc="networks of proxies whose `X-Forwarded-Proto`, `-Host` and `-Prefix` are believed; "
+        "default loopback",
+    )
     allowed_hosts: tuple[str, ...] = option(
         HOST_PATTERNS,
         default=(),
@@ -87,4 +108,10 @@ class PageSection:
     title: str = option(text(1, 255), default="", doc="title of the page; default: the host name")
     public: bool = option(
         BOOLEAN, default=False, doc="hide addresses, details, errors and configuration"
+    )
+    base: str = option(
+        BASE,
+        default="",
+        doc="where a proxy serves the page: a path such as `/prober`, or a whole URL; "
+        "default: what the proxy says in `X-Forwarded-Prefix`",
     )

@@ -200,7 +200,8 @@ class Prober:
 
     def page(self) -> PageSettings:
         """Return how the page is to show itself."""
-        return PageSettings(self.config.page.title, self.config.page.public)
+        page = self.config.page
+        return PageSettings(page.title, page.public, page.base, self.config.server.trusted_proxies)
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
         """Take over a new configuration, touching only what it changes, a slice at a time.

@@ -145,6 +145,7 @@ class _Daemon:
             store=prober.store,
             vitals=prober.vitals,
             known=prober.known,
+            pools=prober.pools,
             wall=time.time,
             clock=time.monotonic,
             history=prober.kept.history,

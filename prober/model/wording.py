@@ -64,10 +64,15 @@ def result_words(reason: str, said: str, seconds: float) -> str:
 
     `said` is the facts of the result in words, empty if it has none.
     """
+    return f"{result_name(reason, said)} in {took(seconds)}"
+
+
+def result_name(reason: str, said: str) -> str:
+    """Format a result without its duration: `HTTP 503`."""
     word = _PLAINER.get(reason) or reason.replace("_", " ")
     if said and not _says_it_all(reason):
         said = f"{said} ({word})"
-    return f"{said or word} in {took(seconds)}"
+    return said or word
 
 
 def _says_it_all(reason: str) -> bool:

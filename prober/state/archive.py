@@ -76,23 +76,26 @@ def hour_of(at: float) -> int:
     return int(at // HOUR) * HOUR
 
 
-def read_slots(database: Database, number: int, start: int, end: int, step: int) -> list[Slot]:
-    """Return all slots of `step` seconds of a check, including slots without data.
+def read_slots(
+    database: Database, number: int, times: range, *, merged: bool = False
+) -> list[Slot]:
+    """Return all slots of a check that begin at these times, including slots without data.
 
-    `start` and `end` are multiples of `step`. Times with only hourly slots are left out if `step`
-    is not a multiple of an hour.
+    The times are multiples of their step. Times with only hourly slots are left out if the step is
+    not a multiple of an hour. With `merged`, hourly rows replace their 5-minute slots: this is
+    fast, but misses slots rewritten since the last upkeep because the clock was set back.
     """
-    found: dict[int, Slot] = {}
-    for slot in _pieces(database, number, start, end, coarse=step % HOUR == 0):
+    step, found = times.step, dict[int, Slot]()
+    for slot in _pieces(database, number, times, merged=merged):
         at = slot.start // step * step
         found[at] = add_slots(found.get(at) or empty_slot(at), slot)
-    return [found.get(at) or empty_slot(at) for at in range(start, end, step)]
+    return [found.get(at) or empty_slot(at) for at in times]
 
 
 def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime]:
     """Return the uptime over each of WINDOWS; the longer windows start at a full hour."""
     oldest = hour_of(now - max(WINDOWS.values()))
-    pieces = list(_pieces(database, number, oldest, int(now) + 1, coarse=True))
+    pieces = list(_pieces(database, number, range(oldest, int(now) + 1, HOUR)))
     uptimes = {}
     for name, seconds in WINDOWS.items():
         start = int((now - seconds) // WIDTH) * WIDTH if seconds <= DAY else hour_of(now - seconds)
@@ -106,7 +109,8 @@ def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime
 class _Wanted(NamedTuple):
     """The rows to read: their unix times, whether hourly rows count too, and which of COLUMNS.
 
-    `waiting` are rows that are not written yet.
+    `waiting` are rows that are not written yet. With `merged`, hourly rows are preferred to their
+    5-minute slots.
     """
 
     waiting: Mapping[Row, Row]
@@ -114,21 +118,23 @@ class _Wanted(NamedTuple):
     end: int
     coarse: bool
     columns: slice = slice(0, len(COLUMNS))
+    merged: bool = False
 
 
 def read_statuses(
-    database: Database, numbers: Sequence[int], start: int, end: int, step: int
+    database: Database, numbers: Sequence[int], times: range
 ) -> list[dict[int, StatusSeconds]]:
-    """Return the seconds in each status for some checks or pools, by slots of `step`.
+    """Return the seconds in each status for some checks or pools, by slots.
 
-    Slots without data are left out; otherwise as in `read_slots`.
+    Slots without data are left out; otherwise as in `read_slots` with `merged`.
     """
     known = frozenset(numbers)
     waiting = database.waiting(FINE, lambda key: key[1] in known)
-    wanted = _Wanted(waiting, start, end, step % HOUR == 0, _STATUS_COLUMNS)
+    coarse = times.step % HOUR == 0
+    wanted = _Wanted(waiting, times.start, times.stop, coarse, _STATUS_COLUMNS, merged=True)
 
     def question(connection: sqlite3.Connection) -> list[dict[int, StatusSeconds]]:
-        return [_add_up(_raw(connection, number, wanted), step) for number in numbers]
+        return [_add_up(_raw(connection, number, wanted), times.step) for number in numbers]
 
     return database.read(question)
 
@@ -147,11 +153,12 @@ def add_seconds(one: StatusSeconds, other: StatusSeconds) -> StatusSeconds:
 
 
 def _pieces(
-    database: Database, number: int, start: int, end: int, *, coarse: bool
+    database: Database, number: int, times: range, *, merged: bool = False
 ) -> Iterator[Slot]:
     """Yield what is known, with hourly rows where there is nothing finer."""
     waiting = database.waiting(FINE, lambda key: key[1] == number)
-    wanted = _Wanted(waiting, start, end, coarse)
+    coarse = times.step % HOUR == 0
+    wanted = _Wanted(waiting, times.start, times.stop, coarse, merged=merged)
     rows = database.read(lambda connection: _raw(connection, number, wanted))
     yield from readable(rows, lambda row: slot_of_row(row[0], row[1:]))
 
@@ -159,7 +166,11 @@ def _pieces(
 def _raw(connection: sqlite3.Connection, number: int, wanted: _Wanted) -> list[Row]:
     """Return start and columns of all rows of a check."""
     start, end = wanted.start, wanted.end
-    first = _first(connection, "slots")
+    first, low = _first(connection, "slots"), wanted.start
+    if first is not None and wanted.merged and wanted.coarse:
+        last = _first(connection, "hours", "1 ORDER BY start DESC")
+        first = first if last is None else max(first, last)  # that may be half merged
+        low = max(start, hour_of(first))  # what waits yet and is older is in the hours already
     border = max(start, hour_of(first)) if first is not None else end
     times = range(border // WIDTH * WIDTH, end, WIDTH)
     fine = _rows(connection, "slots", number, times, wanted.columns)
@@ -172,7 +183,7 @@ def _raw(connection: sqlite3.Connection, number: int, wanted: _Wanted) -> list[R
     for key, row in wanted.waiting.items():
         if key[1] == number:
             newest[key[0], key[2]] = row[wanted.columns]
-    inside = ((key[0], *row) for key, row in newest.items() if start <= key[0] < end)
+    inside = ((key[0], *row) for key, row in newest.items() if low <= key[0] < end)
     return [*((row[0], *row[2:]) for row in hours), *inside]
 
 

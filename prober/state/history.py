@@ -155,17 +155,15 @@ class History:
         """Return whether a check has, or recently had, a history."""
         return key in self._numbers
 
-    async def slots(self, key: Key, start: int, end: int, step: int) -> list[Slot]:
+    async def slots(self, key: Key, times: range, *, merged: bool = False) -> list[Slot]:
         """Return the slots of a check, including the running one; see `read_slots`."""
         number = self._current(key)
-        return await to_thread(read_slots, self._database, number, start, end, step)
+        return await to_thread(read_slots, self._database, number, times, merged=merged)
 
-    async def statuses(
-        self, keys: Sequence[Key], start: int, end: int, step: int
-    ) -> list[dict[int, StatusSeconds]]:
+    async def statuses(self, keys: Sequence[Key], times: range) -> list[dict[int, StatusSeconds]]:
         """Return the seconds in each status of some checks or pools; see `read_statuses`."""
         numbers = [self._current(key) for key in keys]
-        return await to_thread(read_statuses, self._database, numbers, start, end, step)
+        return await to_thread(read_statuses, self._database, numbers, times)
 
     async def uptime(self, key: Key) -> dict[str, Uptime]:
         """Return the uptime of a check over several windows back from now."""

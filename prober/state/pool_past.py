@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from prober.state.archive import NO_SECONDS, StatusSeconds, add_seconds
 from prober.state.history import History, pool_key
 from prober.state.pool_watch import PoolWatch, Turn
-from prober.state.slots import STATUSES
+from prober.state.slots import STATUSES, Slot
 
 
 class PoolPast:
@@ -16,21 +16,28 @@ class PoolPast:
         self._watch = watch
         self._history = history
 
-    async def statuses(
-        self, names: Sequence[str], start: int, end: int, step: int
-    ) -> list[dict[int, StatusSeconds]]:
-        """Return the seconds in each status for each pool, by slots of `step`.
+    async def statuses(self, names: Sequence[str], times: range) -> list[dict[int, StatusSeconds]]:
+        """Return the seconds in each status for each pool, by slots that begin at these times.
 
-        `start` and `end` are multiples of `step`. Slots without data are left out.
+        The times are multiples of their step. Slots without data are left out.
         """
         if self._history is not None:
             try:
                 keys = [pool_key(name) for name in names]
-                return await self._history.statuses(keys, start, end, step)
+                return await self._history.statuses(keys, times)
             except sqlite3.Error:
                 return [{} for _ in names]
         now = self._watch.now()
-        return [spent(self._watch.turns(name), now, range(start, end, step)) for name in names]
+        return [spent(self._watch.turns(name), now, times) for name in names]
+
+    async def slots(self, name: str, times: range) -> list[Slot]:
+        """Return the slots of a pool, none where no history is kept."""
+        if self._history is None:
+            return []
+        try:
+            return await self._history.slots(pool_key(name), times, merged=True)
+        except sqlite3.Error:
+            return []
 
 
 def spent(turns: Iterable[Turn], now: float, slots: range) -> dict[int, StatusSeconds]:

@@ -35,14 +35,18 @@ class Turn(NamedTuple):
 class PoolSummary(NamedTuple):
     """The summary of a pool.
 
-    `since` is the unix time of its last status change. `in_service` counts those of its `backends`
-    that are OK or WARNING. `counts` are the numbers of its checks by status, without those of
-    disabled monitors, which are in `disabled`. `problems` are the keys of checks that are not OK.
+    `since` is the unix time of its last status change, `latest` that of the last status change of
+    one of its checks, and `looked_at` when the summary was made. `in_service` counts those of its
+    `backends` that are OK or WARNING. `counts` are the numbers of its checks by status, without
+    those of disabled monitors, which are in `disabled`. `problems` are the keys of checks that are
+    not OK.
     """
 
     pool: Pool
     status: Status
     since: float
+    latest: float
+    looked_at: float
     backends: int
     in_service: int
     counts: dict[Status, int]
@@ -155,6 +159,8 @@ class PoolWatch:
             pool,
             pool_status(statuses),
             since,
+            latest,
+            self._wall(),
             len(pool.backends),
             in_service,
             counts,
@@ -169,14 +175,16 @@ class PoolWatch:
         if before is None:
             told = self._last_told(name)
             if told is not None and told.after is not status:
-                summary = summary._replace(since=self._tell(summary, told.after))
+                summary = self._changed(summary, told.after, self._wall())
             elif told is not None:
                 summary = summary._replace(since=told.at)
             self._turns[name] = deque([Turn(self._wall(), status)], TURNS)
             if self._history is not None:
                 self._running[name] = self._history.follow(pool_key(name), status)
         elif before.status is not status:
-            summary = summary._replace(since=self._tell(summary, before.status))
+            is_by_a_check = summary.latest >= before.looked_at
+            at = summary.latest if is_by_a_check else summary.looked_at
+            summary = self._changed(summary, before.status, at)
             self._turns[name].append(Turn(summary.since, status))
             if self._history is not None:
                 self._history.turn_status(self._running[name], status)
@@ -189,9 +197,9 @@ class PoolWatch:
         events = self._store.events.newest_first()
         return next((e for e in events if e.kind == POOL_STATUS and e.pool == name), None)
 
-    def _tell(self, summary: PoolSummary, before: Status | None) -> float:
-        """Add the event of a pool's status change, and return its time."""
-        at, events = self._wall(), self._store.events
+    def _changed(self, summary: PoolSummary, before: Status | None, at: float) -> PoolSummary:
+        """Add the event that the status of a pool changed; return the summary since then."""
+        events = self._store.events
         cause = f"{summary.in_service} of {summary.backends} backends in service"
         nothing = None, None
         event = Event(
@@ -199,7 +207,7 @@ class PoolWatch:
             *(before, summary.status, *nothing, cause),
         )
         events.add(event)
-        return at
+        return summary._replace(since=at)
 
     def _forget(self, name: str) -> None:
         self._found.pop(name, None)

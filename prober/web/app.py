@@ -5,12 +5,14 @@ import re
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from prober.state.pool_past import PoolPast
 from prober.web.api.event_stream import STREAMS, Streams
 from prober.web.api.openapi import OPENAPI, describe
 from prober.web.dialects import DIALECTS
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import METRICS
 from prober.web.page.error_page import error_page
+from prober.web.page.past_cache import PAST_CACHE, PastCache
 from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
@@ -45,6 +47,8 @@ def make_app(services: Services) -> web.Application:
     middlewares = [guarded, errors_as_json, authorize]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app[SERVICES] = services
+    past = PoolPast(services.pools, services.history)
+    app[PAST_CACHE] = PastCache(past, wall=services.wall, clock=services.clock)
     app[METRICS] = Metrics(services.store, services.vitals)
     app[STREAMS] = Streams(services.store.events, heartbeat=services.heartbeat)
     app[PULSES] = Pulses(services.store.events)

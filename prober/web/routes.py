@@ -15,9 +15,11 @@ from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
 from prober.web.page.check import get_check_page, probe_from_page
 from prober.web.page.overview import get_page
+from prober.web.page.pool_page import get_pool_page
 from prober.web.page.pulse import get_pulse
 from prober.web.page.sheet import get_csv
-from prober.web.page.view import VIEW_QUERY
+from prober.web.page.time_range import RANGE_QUERY
+from prober.web.page.view import PAGE_QUERY, VIEW_QUERY
 
 _EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
 _DELETE = {204: "", 403: "Error", 409: "Error"}
@@ -122,7 +124,8 @@ ROUTES = (
     Route("PUT", "/-/reload", native.reload, _RELOAD),
     Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
     Route("GET", "/", get_page, {200: "text/html"}, VIEW_QUERY, public=True),
-    Route("GET", "/checks/{monitor}/{backend}", get_check_page, {200: "text/html"}),
+    Route("GET", "/pools/{name}", get_pool_page, {200: "text/html"}, (*RANGE_QUERY, *PAGE_QUERY)),
+    Route("GET", "/checks/{monitor}/{backend}", get_check_page, {200: "text/html"}, RANGE_QUERY),
     Route(
         "POST",
         "/checks/{monitor}/{backend}/probe",

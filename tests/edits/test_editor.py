@@ -135,6 +135,7 @@ async def client(world: World) -> AsyncIterator[Client]:
             store=world.store,
             vitals=world.prober.vitals,
             known=world.prober.known,
+            pools=world.prober.pools,
             clock=time.monotonic,
             wall=time.time,
             editor=world.editing,

@@ -151,6 +151,7 @@ class _Edited:
                     store=world.store,
                     vitals=world.prober.vitals,
                     known=world.prober.known,
+                    pools=world.prober.pools,
                     clock=time.monotonic,
                     wall=time.time,
                     editor=world.editing,

@@ -166,7 +166,7 @@ def _look(life: Life) -> None:
         _show(EVENT.render(event))
     for number in (1, 2):
         read_uptime(database, number, WALL)
-        for slot in read_slots(database, number, NOW - 86400, NOW + HOUR, HOUR):
+        for slot in read_slots(database, number, range(NOW - 86400, NOW + HOUR, HOUR)):
             _show(SLOT.render(SlotAt(slot, HOUR, WALL)))
     with closing(sqlite3.connect(Path(str(life.state_dir)) / FILE)) as connection:
         for _ in upkeep(connection, Retention(), Due(WALL, WALL, 0)):

@@ -27,6 +27,11 @@ def keys(page: "Page") -> list[str]:
     return found
 
 
+def checks(page: "Page") -> list[str]:
+    """Return the keys of the rows of checks."""
+    return [key for key in keys(page) if not key.startswith("pool ")]
+
+
 def link(page: "Page", state: str) -> None:
     """Wait until the page says that it is live, polling, lost or paused."""
     expect(page.locator("html")).to_have_attribute("data-link", state)

@@ -12,7 +12,9 @@ from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
+from prober.state.database import Database
 from prober.state.store import CheckState
+from tests.page.showcase_past import past
 from tests.web.world import WALL, World, monitor
 
 DAY = 86400.0
@@ -26,6 +28,7 @@ _POOLS = (
     ("inventory", "inside", "10.30.7", 9090, ("inv-a", "inv-b")),
     ("sessions", "inside", "10.30.9", 6379, ("redis-1", "redis-2")),
     ("resolver", "inside", "10.30.0", 53, ("ns-1",)),
+    ("search", "inside", "10.30.5", 9200, tuple(f"search-{number}" for number in range(1, 10))),
 )
 _PROBES: dict[str, tuple[str, Probe, float]] = {  # type, probe, usual seconds
     "storefront": ("HTTP", HttpProbe(url_path="/healthz"), 0.012),
@@ -34,8 +37,15 @@ _PROBES: dict[str, tuple[str, Probe, float]] = {  # type, probe, usual seconds
     "inventory": ("GRPC", GrpcProbe(service="inventory.v1"), 0.006),
     "sessions": ("TCP", TcpProbe(), 0.0007),
     "resolver": ("UDP_CONNECT", UdpProbe(), 0.002),
+    "search": ("HTTP", HttpProbe(url_path="/_cluster/health"), 0.018),
 }
-_FAILING = {"web-3": range(78, RESULTS), "checkout-2": range(88, RESULTS), "inv-b": range(30, 41)}
+_FAILING = {
+    "web-3": range(78, RESULTS),
+    "checkout-2": range(88, RESULTS),
+    "inv-b": range(30, 41),
+    **{f"search-{number}": range(60, RESULTS) for number in (2, 3, 5, 6, 8)},
+}
+_TIMING_OUT = frozenset({"search-3", "search-8"})
 _SHARES: dict[str, Phases] = {
     "HTTP": (None, 0.18, None, 0.02, 0.7, 0.06),
     "HTTPS": (None, 0.12, 0.42, 0.01, 0.38, 0.04),
@@ -46,8 +56,8 @@ _SHARES: dict[str, Phases] = {
 }
 
 
-def showcase(world: World) -> None:
-    """Fill a world."""
+def showcase(world: World, database: Database | None = None) -> None:
+    """Fill a world; with a database, it has a past of ninety days."""
     pools = []
     for name, balancer, net, port, names in _POOLS:
         backends = tuple(
@@ -58,8 +68,11 @@ def showcase(world: World) -> None:
         monitor(f"{name}-{kind.partition('_')[0].lower()}", pool=name, probe=probe, type=kind)
         for name, (kind, probe, _) in _PROBES.items()
     ]
+    monitors.append(monitor("storefront-port", pool="storefront", probe=TcpProbe(), type="TCP"))
     world.wall, world.clock = WALL - RESULTS * 5, world.clock - RESULTS * 5
     world.configure(*monitors, pools=tuple(pools))
+    if database is not None:
+        past(world, database, {name: usual for name, (_, _, usual) in _PROBES.items()})
     chance = Random(7)
     for slot in range(RESULTS):
         world.wait(5)
@@ -74,11 +87,14 @@ def showcase(world: World) -> None:
 
 def _outcome(world: World, state: CheckState, slot: int, chance: Random) -> Outcome:
     name, kind = str(state.check.backend.name), state.check.monitor.type
-    usual = _PROBES[state.check.pool.name][2]
+    usual = _PROBES[state.check.pool.name][2] if kind != "TCP" else 0.0007
     seconds = usual * (1 + 0.25 * math.sin(slot / 7) + abs(chance.gauss(0, 0.18)))
     facts: dict[str, FactValue] = {}
     reason, detail = Reason.OK, "as expected"
-    if slot in _FAILING.get(name, ()):
+    fails = slot in _FAILING.get(name, ()) and kind != "TCP"
+    if fails and name in _TIMING_OUT:
+        reason, detail, seconds = Reason.TIMEOUT, "no reply within 2 s", 2.0
+    elif fails:
         reason, detail = Reason.UNEXPECTED_STATUS, "HTTP 503, expected 200"
         facts["http_status_code"] = 503
         if kind == "GRPC":

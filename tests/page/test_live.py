@@ -26,7 +26,8 @@ from playwright.sync_api import expect
 
 expect.set_options(timeout=PATIENCE * 1000)
 
-# Live
+CHECKS = "/?q=10."
+"""Where each check has a row, good ones as well."""
 
 
 def tcp(port: int) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def tcp(port: int) -> dict[str, Any]:
 def test_the_page_follows_a_backend_that_dies_and_returns(tmp_path: Path, open_page: Open) -> None:
     port = free_port()
     with daemon({"monitors": [tcp(port)]}, tmp_path) as prober:
-        page = open_page(prober.url)
+        page = open_page(f"{prober.url}/?q=door")
         row = page.locator("tr[data-key^=door]")
         with without_loading(page):
             for _ in range(2):
@@ -65,7 +66,7 @@ def test_a_lost_connection_is_said_loudly_and_comes_back(tmp_path: Path, open_pa
         listening = ("--listen", f"127.0.0.1:{own}")
         config = {"monitors": [tcp(port)]}
         with daemon(config, tmp_path, *listening) as prober:
-            page = open_page(f"http://127.0.0.1:{own}", trouble=True)
+            page = open_page(f"http://127.0.0.1:{own}/?q=tcp", trouble=True)
             link(page, "live")
             top = page.locator("main").bounding_box()
             assert prober.stop() == 0
@@ -104,7 +105,7 @@ def test_the_page_of_a_check_that_is_gone_says_so(
 
 
 def test_a_pause_lets_the_page_stand_still(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
+    page = open_page(shown.url + CHECKS)
     link(page, "live")
     page.click("#pause")
     link(page, "paused")
@@ -121,7 +122,7 @@ def test_a_pause_lets_the_page_stand_still(shown: Served, open_page: Open) -> No
 
 
 def test_a_storm_of_changes_leads_to_two_refreshes_a_second(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
+    page = open_page(shown.url + CHECKS)
     link(page, "live")
     eventually(page, lambda: listening(shown), 1)
     seen = len(shown.requests)
@@ -140,7 +141,7 @@ def test_a_storm_of_changes_leads_to_two_refreshes_a_second(shown: Served, open_
 
 
 def test_what_moves_keeps_the_focus(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
+    page = open_page(shown.url + CHECKS)
     name = "tr[data-key='sessions-tcp 10.30.9.12:6379']"
     page.focus(f"{name} a")
 
@@ -191,10 +192,10 @@ def hide(page: "Page", *, hidden: bool) -> None:
 
 def test_eight_windows_share_one_connection(shown: Served, open_page: Open) -> None:
     """A browser gives a host six connections, and more windows than that once waited for ever."""
-    first = open_page(shown.url)
+    first = open_page(shown.url + CHECKS)
     pages = [first, *(first.context.new_page() for _ in range(7))]
     for page in pages[1:]:
-        page.goto(shown.url)
+        page.goto(shown.url + CHECKS)
     eventually(first, lambda: listening(shown), 1)
     shown.do(failing(shown, "sessions-tcp", "10.30.9.11:6379"))
     for page in pages:
@@ -210,7 +211,7 @@ def test_eight_windows_share_one_connection(shown: Served, open_page: Open) -> N
 
 
 def test_a_window_that_nobody_sees_asks_for_nothing(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
+    page = open_page(shown.url + CHECKS)
     eventually(page, lambda: listening(shown), 1)
     hide(page, hidden=True)
     eventually(page, lambda: listening(shown), 0)
@@ -227,7 +228,7 @@ def test_a_window_that_nobody_sees_asks_for_nothing(shown: Served, open_page: Op
 def test_a_page_without_its_stream_polls_and_is_not_past(shown: Served, open_page: Open) -> None:
     page = open_page("about:blank", trouble=True)
     page.route("**/pulse", lambda route: route.abort())
-    page.goto(shown.url)
+    page.goto(shown.url + CHECKS)
     link(page, "polling")
     shown.do(failing(shown, "sessions-tcp", "10.30.9.11:6379"))
     row = page.locator("tr[data-key='sessions-tcp 10.30.9.11:6379']")
@@ -268,7 +269,7 @@ def test_behind_nginx_with_nothing_but_proxy_pass_the_page_is_live(
     config = tmp_path / "nginx.conf"
     config.write_text(NGINX.format(folder=tmp_path, port=port, url=shown.url))
     with program("nginx", "-p", str(tmp_path), "-c", str(config), port=port):
-        page = open_page(f"http://127.0.0.1:{port}/prober/")
+        page = open_page(f"http://127.0.0.1:{port}/prober/{CHECKS[1:]}")
         eventually(page, lambda: listening(shown), 1)
         shown.do(failing(shown, "sessions-tcp", "10.30.9.11:6379"))
         row = page.locator("tr[data-key='sessions-tcp 10.30.9.11:6379']")
@@ -278,11 +279,12 @@ def test_behind_nginx_with_nothing_but_proxy_pass_the_page_is_live(
         expect(page.get_by_role("heading", level=1)).to_contain_text("sessions-tcp")
         page.click(".brand a")
         expect(page).to_have_url(f"http://127.0.0.1:{port}/prober/")
+        expect(page.locator("tr.band").first).to_be_visible()
         page.close()
 
 
 def test_a_page_of_an_older_prober_is_loaded_anew(shown: Served, open_page: Open) -> None:
-    page = open_page(shown.url)
+    page = open_page(shown.url + CHECKS)
     link(page, "live")
     page.evaluate("document.querySelector('script[src]').setAttribute('src', 'static/page.js?v=0')")
     page.evaluate("window.stays = true")

@@ -79,7 +79,7 @@ class Life:
         assert self.database is not None
         number = self.history._current(KEY)
         at, until = int(WALL + start) // step * step, -int(-(WALL + end) // step) * step
-        return read_slots(self.database, number, at, until, step)
+        return read_slots(self.database, number, range(at, until, step))
 
     def sum(self, start: float, end: float, step: int = WIDTH) -> Slot:
         """Return everything between two times."""

@@ -179,7 +179,7 @@ async def test_without_a_history_the_past_of_a_pool_is_that_of_this_process(worl
     await watch.refresh()
     world.wait(2 * WIDTH)
     start = int(WALL) // WIDTH * WIDTH
-    [found] = await PoolPast(watch, None).statuses(["p"], start, start + 3 * WIDTH, WIDTH)
+    [found] = await PoolPast(watch, None).statuses(["p"], range(start, start + 3 * WIDTH, WIDTH))
     assert sum(seconds[0] for seconds in found.values()) == 2 * WIDTH
 
 
@@ -198,7 +198,7 @@ async def test_a_history_keeps_the_statuses_of_pools(database: Database) -> None
     world.wait(100)
     start = int(WALL) // WIDTH * WIDTH
     past = PoolPast(watch, world.history)
-    found, nothing = await past.statuses(["p", "other"], start, start + 3 * WIDTH, WIDTH)
+    found, nothing = await past.statuses(["p", "other"], range(start, start + 3 * WIDTH, WIDTH))
     assert nothing == {}
     ok, critical = (sum(seconds[place] for seconds in found.values()) for place in (0, 2))
     assert (round(ok), round(critical)) == (WIDTH, 100)
@@ -220,7 +220,7 @@ async def test_a_pools_slots_add_up_the_probes_of_its_checks(database: Database)
     world.wait(WIDTH)
     for _ in range(3 * ROUND):
         history.beat()
-    [slot] = await history.slots(pool_key("p"), start + WIDTH, start + 2 * WIDTH, WIDTH)
+    [slot] = await history.slots(pool_key("p"), range(start + WIDTH, start + 2 * WIDTH, WIDTH))
     assert (slot.probes, slot.good, slot.bad) == (60, 50, 10)
     assert sum(slot.counts) == 50
     assert slot.least == slot.most == 0.125
@@ -241,13 +241,16 @@ async def test_a_pools_history_is_merged_by_hours_as_any_other(database: Databas
         for _ in range(ROUND):
             history.beat()
     first = int(WALL) // HOUR * HOUR
-    before = await history.slots(pool_key("p"), first, first + HOUR, HOUR)
+    before = await history.slots(pool_key("p"), range(first, first + HOUR, HOUR))
     with sqlite3.connect(database._path) as connection:
         world.wait(200)
         database._write(database._pending)
         for _ in upkeep(connection, Retention(), history.due()):
             pass
     connection.close()
-    after = await history.slots(pool_key("p"), first, first + HOUR, HOUR)
+    after = await history.slots(pool_key("p"), range(first, first + HOUR, HOUR))
     assert after == before
+    assert (
+        await history.slots(pool_key("p"), range(first, first + HOUR, HOUR), merged=True) == before
+    )
     assert before[0].probes == 60 * len(KEYS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
@@ -72,18 +72,76 @@ async def test_the_counts_are_of_enabled_checks_and_select(mixed: World, client:
     assert (await read(client, both)).rows() == ["bad 10.0.0.2:80", "shaky 10.0.0.3:80"]
 
 
-async def test_problems_come_first(mixed: World, client: Client) -> None:
-    assert [row.split()[0] for row in (await read(client)).rows()] == [
-        "bad",
-        "shaky",
-        "new",
-        "ok",
-        "off",
+async def test_pools_with_problems_come_first_and_good_checks_are_folded(
+    mixed: World, client: Client
+) -> None:
+    assert (await read(client)).rows() == [
+        *("pool bad", "bad 10.0.0.2:80"),
+        *("pool shaky", "shaky 10.0.0.3:80"),
+        *("pool new", "new 10.0.0.4:80"),
+        *("pool ok", "pool off"),
     ]
 
 
-async def test_a_row_says_what_the_command_line_says(mixed: World, client: Client) -> None:
+async def test_a_storm_leaves_the_pools_on_the_first_screen(world: World, client: Client) -> None:
+    """Each bad pool shows its worst checks only, and says how many more there are of which kind."""
+    for pool in range(4):
+        keys = [f"10.0.{pool}.{i}:80" for i in range(50)]
+        world.configure(
+            *world.store.model.monitors, monitor(f"m{pool}", *keys), pools=world.own_pools()
+        )
+        for place, key in enumerate(keys):
+            bad = place % 2
+            world.record(f"m{pool}", key, Reason.REFUSED if bad else Reason.OK, times=3)
     page = await read(client)
+    shown = [row for row in page.rows() if not row.startswith("pool ")]
+    assert len(shown) == 4 * 5
+    states = [each.text for each in page.all("td", "state")]
+    assert all(state.startswith(("CRITICAL", "WARNING")) for state in states)
+    assert [each.text for each in page.all("tr", "fold")] == ["and 20 CRITICAL, 25 OK"] * 4
+    assert [each.text for each in page.all("span", "service")] == ["25/50 in service"] * 4
+
+
+async def test_a_band_says_what_is_wrong_with_a_pool(world: World, client: Client) -> None:
+    keys = [f"10.0.0.{i}:80" for i in range(1, 6)]
+    world.configure(monitor("web", *keys))
+    for key in keys:
+        world.record("web", key, times=2)
+    await read(client)
+    world.wait(720)
+    for key in keys[:2]:
+        facts = {"http_status_code": 503}
+        world.record("web", key, Reason.UNEXPECTED_STATUS, times=3, facts=dict(facts))
+    page = await read(client)
+    [band] = page.all("tr", "band")
+    for words in ("WARNING", "0s", "web", "3/5 in service", "2 of 5: HTTP 503"):
+        assert words in band.text
+    world.record("web", keys[2], Reason.TIMEOUT, times=3)
+    world.wait(30)
+    [band] = (await read(client)).all("tr", "band")
+    assert "3 of 5: HTTP 503 ×2, timeout ×1" in band.text
+    assert band.text.startswith("CRITICAL30s")
+
+
+async def test_the_past_of_a_pool_is_shown_as_far_as_it_is_known(kept_world: World) -> None:
+    kept_world.configure(monitor("web", "10.0.0.1:80"))
+    async with TestClient(TestServer(kept_world.app())) as client:
+        await client.get("/")
+        kept_world.record("web", "10.0.0.1:80", times=2)
+        await client.get("/")
+        kept_world.wait(3600)
+        for _ in range(100):
+            page = Reading(await (await client.get("/")).text())
+            if "data-incomplete" not in page.all("section", id="checks")[0].attributes:
+                break
+        [strip] = page.all("svg", "strip")
+        assert strip.attributes["aria-label"].startswith("last 24 hours of web: not recorded")
+        [uptime] = page.all("td", "uptime")
+        assert uptime.text == "100 % / –"
+
+
+async def test_a_row_says_what_the_command_line_says(mixed: World, client: Client) -> None:
+    page = await read(client, "/?q=10.0.0")
     last = [each.text for each in page.all("td", "last")]
     assert last == [
         "refused in 125 ms",
@@ -127,8 +185,8 @@ async def test_the_prober_itself_is_described(mixed: World, client: Client) -> N
         ("load_balancer=other", []),
         ("status=DISABLED", ["off"]),
         ("status=UNKNOWN", ["new"]),
-        ("sort=name", ["bad", "new", "off", "ok", "shaky"]),
-        ("sort=-name", ["shaky", "ok", "off", "new", "bad"]),
+        ("q=10&sort=name", ["bad", "new", "off", "ok", "shaky"]),
+        ("q=10&sort=-name", ["shaky", "ok", "off", "new", "bad"]),
     ],
 )
 async def test_the_address_selects_and_sorts(
@@ -174,15 +232,29 @@ def test_a_view_is_found_again_from_its_address() -> None:
 async def test_many_checks_are_shown_page_by_page(world: World, client: Client) -> None:
     world.configure(monitor("m", *(f"10.0.{i // 250}.{i % 250}:80" for i in range(250))))
     seen: list[str] = []
-    path = "/"
+    path = "/?q=10."
     for _ in range(3):
         page = await read(client, path)
         seen += page.rows()
         path = next((e.attributes["href"] for e in page.all("a", rel="next")), "")
     assert not path
     assert len(seen) == len(set(seen)) == 250
-    assert len((await read(client, "/?page=3")).rows()) == 250 - 2 * ROWS
-    assert (await read(client, "/?page=900")).rows() == (await read(client, "/?page=3")).rows()
+    third = (await read(client, "/?q=10.&page=3")).rows()
+    assert len(third) == 250 - 2 * ROWS
+    assert (await read(client, "/?q=10.&page=900")).rows() == third
+
+
+async def test_many_pools_are_shown_page_by_page(world: World, client: Client) -> None:
+    world.configure(*(monitor(f"m{i:03}", f"10.0.0.{i}:80") for i in range(120)))
+    seen: list[str] = []
+    path = "/?sort=name"
+    for _ in range(4):
+        page = await read(client, path)
+        assert len(page.rows()) <= ROWS
+        seen += [row for row in page.rows() if row.startswith("pool ")]
+        path = next((e.attributes["href"] for e in page.all("a", rel="next")), "")
+    assert not path
+    assert seen == [f"pool m{i:03}" for i in range(120)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -198,9 +270,12 @@ async def test_a_hostile_name_is_only_text(world: World, client: Client, name: s
 
     async def shape() -> list[tuple[str, list[str]]]:
         page = await read(client)
-        link = next(e for e in page.all("a") if e.attributes["href"].startswith("/checks/"))
-        check = await read(client, link.attributes["href"])
-        return [(e.tag, sorted(e.attributes)) for each in (page, check) for e in each.elements]
+        links = {
+            place: next(e for e in page.all("a") if e.attributes["href"].startswith(f"/{place}/"))
+            for place in ("checks", "pools")
+        }
+        others = [await read(client, link.attributes["href"]) for link in links.values()]
+        return [(e.tag, sorted(e.attributes)) for each in (page, *others) for e in each.elements]
 
     configure("plain")
     expected = await shape()
@@ -213,7 +288,7 @@ async def test_a_hostile_name_is_only_text(world: World, client: Client, name: s
 async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(
     mixed: World, client: Client
 ) -> None:
-    for path in ("/", "/checks/ok/10.0.0.1:80"):
+    for path in ("/", "/?q=1", "/pools/ok", "/checks/ok/10.0.0.1:80"):
         page = await read(client, path)
         assert all(each.attributes.get("src") for each in page.all("script"))
         assert not page.all("style")

@@ -14,6 +14,7 @@ from prober.state.database import Database
 from prober.state.history import History
 from prober.state.journal import Journal
 from prober.state.last_known import LastKnown
+from prober.state.pool_watch import PoolWatch
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
@@ -75,6 +76,11 @@ class World:
         for check in checks.values():
             self.store.add(check)
 
+    def own_pools(self) -> tuple[Pool, ...]:
+        """Return the pools that are not made of a monitor's targets."""
+        made = {monitor.name for monitor in self.store.model.monitors if monitor.targets}
+        return tuple(pool for pool in self.store.model.pools if pool.name not in made)
+
     def record(
         self,
         name: str,
@@ -100,6 +106,7 @@ class World:
                 store=self.store,
                 vitals=self.vitals,
                 known=LastKnown(self.store, wall=lambda: self.wall),
+                pools=PoolWatch(self.store, wall=lambda: self.wall, history=self.history),
                 wall=lambda: self.wall,
                 clock=lambda: self.clock,
                 history=self.history,

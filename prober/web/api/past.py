@@ -52,7 +52,7 @@ async def get_history(request: web.Request) -> web.Response:
     now = services_of(request).wall()
     start, end, step = range_of(query, now, history.retention)
     try:
-        slots = await history.slots(key, start, end, step)
+        slots = await history.slots(key, range(start, end, step))
     except sqlite3.Error as error:
         raise Refused(503, f"the history cannot be read: {error}") from None
     return await HISTORY.document(

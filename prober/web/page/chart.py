@@ -1,12 +1,11 @@
 """How long the last results took, as a chart: a column each, stacked of its phases."""
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from prober.model.status import PHASES, Result
 from prober.state.recent import CAPACITY, PastResult
 from prober.web.page.bar import look_of
+from prober.web.page.chart_scale import ChartScale, axis_words, grid_lines, scale_for
 from prober.web.page.check_words import clock_words, fine_took
 from prober.web.page.html import NOTHING, Html, tag
 
@@ -15,19 +14,8 @@ _LEFT, _TOP, _BOTTOM = 64, 12, 28
 _STEP = (_WIDTH - _LEFT) / CAPACITY
 _FLOOR = _HEIGHT - _BOTTOM
 _OTHER = "other"
-_GRIDS = 4
 _BAD, _MOOT = "bad", "moot"
 _WORDS = {_BAD: "failed", _MOOT: "inconclusive"}
-
-
-class _Scale(NamedTuple):
-    """Seconds from the floor to the top, in `lines` even steps."""
-
-    top: float
-    lines: int
-
-    def y(self, seconds: float) -> float:
-        return _FLOOR - min(seconds / self.top, 1.0) * (_FLOOR - _TOP)
 
 
 def chart(newest_first: Sequence[PastResult]) -> Html:
@@ -42,7 +30,7 @@ def chart(newest_first: Sequence[PastResult]) -> Html:
     cut = [past.seconds for past in pasts if past.seconds > scale.top]
     drawing = tag(
         "svg",
-        _grid(scale),
+        grid_lines(scale, _LEFT, _WIDTH),
         columns,
         _marks(pasts, first),
         _cuts(pasts, scale, first),
@@ -61,33 +49,14 @@ def chart(newest_first: Sequence[PastResult]) -> Html:
     )
 
 
-def _scale_of(pasts: Sequence[PastResult]) -> _Scale:
+def _scale_of(pasts: Sequence[PastResult]) -> ChartScale:
     """Return a scale that nearly all good results fit into, without any nearly all results."""
     good = [past.seconds for past in pasts if past.reason.result is Result.OK]
     seconds = sorted(good or [past.seconds for past in pasts])
-    most = max(1.2 * seconds[len(seconds) * 95 // 100], 1e-5)
-    step = 10 ** math.floor(math.log10(most / _GRIDS))
-    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if step * factor * _GRIDS >= most)
-    lines = math.ceil(round(most / step, 6))
-    return _Scale(step * lines, lines)
+    return scale_for(1.2 * seconds[len(seconds) * 95 // 100], _TOP, _FLOOR)
 
 
-def _grid(scale: _Scale) -> list[Html]:
-    drawn = []
-    for line in range(scale.lines + 1):
-        seconds = scale.top * line / scale.lines
-        y = scale.y(seconds)
-        drawn.append(tag("path", d=f"M{_LEFT} {y:.1f}H{_WIDTH}", class_="grid"))
-        text = "0" if not line else _axis(seconds)
-        drawn.append(tag("text", text, x=str(_LEFT - 8), y=f"{y + 4:.1f}", class_="end"))
-    return drawn
-
-
-def _axis(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:.6g} ms"
-
-
-def _columns(pasts: Sequence[PastResult], scale: _Scale, first: int) -> list[Html]:
+def _columns(pasts: Sequence[PastResult], scale: ChartScale, first: int) -> list[Html]:
     """Return one path for each phase that occurs: all its pieces of columns.
 
     The phases are of good results: what a bad one spent its time on is not how fast the check is,
@@ -130,17 +99,17 @@ def _marks(pasts: Sequence[PastResult], first: int) -> list[Html]:
     return [tag("path", d="".join(path), class_=f"mark {look}") for look, path in drawn.items()]
 
 
-def _cuts(pasts: Sequence[PastResult], scale: _Scale, first: int) -> Html | None:
+def _cuts(pasts: Sequence[PastResult], scale: ChartScale, first: int) -> Html | None:
     """Return an arrow over each column that is longer than there is room for."""
     places = [place for place, past in enumerate(pasts, first) if past.seconds > scale.top]
     arrows = [f"M{_LEFT + (place + 0.5) * _STEP - 3:.1f} {_TOP - 2}h6l-3-6z" for place in places]
     return tag("path", d="".join(arrows), class_="cut") if arrows else None
 
 
-def _note(cut: Sequence[float], scale: _Scale) -> Html | None:
+def _note(cut: Sequence[float], scale: ChartScale) -> Html | None:
     if not cut:
         return None
-    words = f"▲ {len(cut)} above {_axis(scale.top)}, up to {fine_took(max(cut))}"
+    words = f"▲ {len(cut)} above {axis_words(scale.top)}, up to {fine_took(max(cut))}"
     return tag("p", words, class_="quiet")
 
 

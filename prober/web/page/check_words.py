@@ -103,6 +103,15 @@ def time_tag(at: float, words: str, *, form: str | None = None) -> Html:
     return tag("time", words, datetime=time_text(at), title=title, data_form=form)
 
 
+def share_words(share: float | None) -> str:
+    """Write an uptime; what is not quite all is never rounded up to it."""
+    if share is None:
+        return NONE
+    if share == 1:
+        return "100 %"
+    return f"{min(share * 100, 99.999):.3f} %" if share > 0.99 else f"{share * 100:.2f} %"
+
+
 def fine_took(seconds: float) -> str:
     """Write the duration of a phase, which may be a few microseconds."""
     return took(seconds) if seconds >= 1e-4 else f"{seconds * 1e6:.0f} µs"
@@ -117,3 +126,46 @@ def clock_words(at: float, *, date: bool = False) -> str:
 def reason_words(reason: Reason) -> str:
     """Write a reason without its underscores."""
     return str(reason).replace("_", " ")
+
+
+_FORMS = {"minute": "%H:%M", "day": "%-d %b", "date": "%Y-%m-%d %H:%M:%S"}
+
+
+def slot_words(start: float, end: float, form: str) -> str:
+    """Write from when to when something lasted, in UTC, in a form of `static/times.js`."""
+    first, last = (datetime.fromtimestamp(at, UTC) for at in (start, end))
+    written = first.strftime(_FORMS[form]), last.strftime(_FORMS[form])
+    return " – ".join(dict.fromkeys(written))
+
+
+def time_cell(at: float, now: float) -> Html:
+    """Write a time in full, with its date unless it was today."""
+    at_day, today = (datetime.fromtimestamp(each, UTC).date() for each in (at, now))
+    if at_day == today:
+        return time_tag(at, clock_words(at), form="clock")
+    return time_tag(at, clock_words(at, date=True).removesuffix(" UTC"), form="date")
+
+
+def until_words(until: float | None, now: float) -> str:
+    """Say for how long something still lasts; nothing if that is open."""
+    return "" if until is None else f"for {span(until - now)}"
+
+
+def why_words(state: CheckState, now: float) -> str:
+    """Say in a sentence why a check has its status."""
+    last, streak = state.last, state.health.streak
+    if not state.check.monitor.enabled:
+        return "DISABLED: the monitor is disabled, so it is not probed."
+    lasted = f"{state.status} for {span(now - state.since)}"
+    if last is None:
+        return f"{lasted}: not probed yet."
+    detail = last.detail or last.reason.sentence
+    times = f"{abs(streak):,} {'time' if abs(streak) == 1 else 'times'} in a row"
+    if state.is_stale:
+        return f"{lasted}: no result that proves anything, lately {detail}."
+    if state.degraded and last.reason.is_good:
+        return f"{lasted}: {last.reason.sentence} ({detail})."
+    if streak < 0:
+        return f"{lasted}: {detail}, {times}."
+    word = "good" if state.health.online else "good again"
+    return f"{lasted}: {word} {times}, {detail}."

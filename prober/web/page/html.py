@@ -50,5 +50,10 @@ def tag(name: str, /, *content: Content, **attributes: str | float | bool | None
     return Html(f"<{start}>{html(content)}</{name}>")
 
 
+def scrolled(table: Html, what: str) -> Html:
+    """Return a table in a frame that scrolls where it is too wide; `what` names it."""
+    return tag("div", table, class_="wide across", tabindex="0", role="region", aria_label=what)
+
+
 def _attribute(key: str) -> str:
     return key.rstrip("_").replace("_", "-")

@@ -1,169 +1,205 @@
-"""The page of all checks: how many there are of each status, a search, and the table."""
+"""The first page: pools, problems first; or the checks that are looked for."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from aiohttp import web
 
 from prober.model.status import Status
 from prober.state.pace import Pace
+from prober.state.pool_watch import PoolSummary
+from prober.state.store import CheckState, Store
+from prober.web.page.check_list import check_list
 from prober.web.page.frame import alarms, answer, document, icon
 from prober.web.page.html import NOTHING, Content, Html, tag
+from prober.web.page.past_cache import PAST_CACHE
+from prober.web.page.pool_table import fold_row, pool_band, pool_head, problem_row
+from prober.web.page.pool_words import problems_of, word_of_pool
 from prober.web.page.scene import Scene, scene_of
-from prober.web.page.survey import ROWS, Survey, last_page, sections, survey
-from prober.web.page.table import body, head, places_of, row
-from prober.web.page.view import DISABLED, REFRESH, PageView, read_view
+from prober.web.page.survey import ROWS, latency_of_all, worst_of
+from prober.web.page.toolbar import glance, pages, reload_choice, reload_tag, search
+from prober.web.page.view import DISABLED, PROBLEMS, RANK, PageView, read_view
 from prober.web.server.services import services_of
+
+SHOWN = (40, 12, 5)
+"""Checks of a pool that are shown at most, if one pool has problems, up to three, more."""
+_FEW = 3
+SAMPLED = 8
+"""Checks of a pool whose latencies stand for all."""
+
+
+class _Shown(NamedTuple):
+    """A pool and those of its checks that are not OK, worst first; `most` of them are shown."""
+
+    summary: PoolSummary
+    most: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows it takes."""
+        return 2 + min(self.most, len(self.summary.problems))
 
 
 async def get_page(request: web.Request) -> web.Response:
-    """The status page: all checks, problems first."""
-    scene, store, pace = scene_of(request), services_of(request).store, Pace()
-    public = scene.front.public
-    view = read_view(request)
-    found = await survey(store, view, pace, addresses=not public)
-    view = view._replace(page=min(view.page, last_page(len(found.found))))
+    """The status page: all pools, problems first, or the checks that are looked for."""
+    scene, view = scene_of(request), read_view(request)
+    if scene.front.public or view.selects or not view.is_grouped:
+        return await check_list(request, scene, view)
+    watch, pace = services_of(request).pools, Pace()
+    await watch.refresh()
+    summaries = _sorted(list(watch), view)
+    counts = counts_of(summaries)
+    parts = _split(summaries)
+    view = view._replace(page=min(view.page, len(parts)))
+    shown = parts[view.page - 1] if parts else []
+    pasts = await request.app[PAST_CACHE].of(each.summary.pool.name for each in shown)
     bodies = []
-    for section in await sections(store, found.found, view, pace):
-        places = places_of(section) if public else {}
-        rows = []
-        for state in section.checks:
-            place = places.get(state.check.key, 0)
-            rows.append(row(state, scene, place=place, with_pool=not view.is_grouped))
-            await pace.pause()
-        bodies.append(body(section, scene, rows, view))
+    for each in shown:
+        name = each.summary.pool.name
+        problems = problems_of(services_of(request).store, each.summary)
+        latency = latency_of_all(_sample(services_of(request).store, each.summary))
+        band = pool_band(each.summary, problems, scene, pasts.get(name), latency)
+        rows = [problem_row(state, scene) for state in problems[: each.most]]
+        fold = fold_row(each.summary, problems[: each.most], scene)
+        bodies.append(tag("tbody", band, rows, fold, data_key=f"pool {name}"))
         await pace.pause()
     return answer(
         document(
             scene,
-            tag("h1", "Checks", class_="unseen"),
-            alarms(scene.vitals) if not public else None,
-            _glance(found, view, scene),
-            _search(view, scene),
-            _table(scene, found, view, bodies),
-            heading=f"{_headline(found)} · {scene.title}",
-            worst=found.worst,
-            refresh=_refresh(view),
+            tag("h1", "Overview", class_="unseen"),
+            alarms(scene.vitals),
+            glance(counts, view, scene),
+            search(view, scene),
+            _balancers(summaries, scene),
+            tag(
+                "section",
+                _table(scene, bodies, view, (len(parts), len(summaries))),
+                id="checks",
+                data_incomplete=len(pasts) < len(shown),
+            ),
+            heading=f"{headline(counts)} · {scene.title}",
+            worst=worst_of(counts),
+            refresh=reload_tag(view),
         )
     )
 
 
-def _headline(found: Survey) -> str:
+def headline(counts: Counter[str]) -> str:
     """Say the worst that there is: `2 CRITICAL`, or `OK`."""
-    count = found.counts[found.worst]
-    return f"{count} {found.worst}" if count and found.worst is not Status.OK else str(found.worst)
+    worst = worst_of(counts)
+    count = counts[worst]
+    return f"{count} {worst}" if count and worst is not Status.OK else str(worst)
 
 
-def _glance(found: Survey, view: PageView, scene: Scene) -> Html:
-    """Return the counts, which are links that select."""
-    words = [*Status, *([DISABLED] if found.counts[DISABLED] or DISABLED in view.status else [])]
+def counts_of(summaries: Sequence[PoolSummary]) -> Counter[str]:
+    """Return how many checks there are of each status, and how many are disabled."""
+    counts = Counter[str]()
+    for summary in summaries:
+        counts.update({str(status): count for status, count in summary.counts.items()})
+        counts[DISABLED] += summary.disabled
+    return counts
+
+
+def _sorted(summaries: list[PoolSummary], view: PageView) -> list[PoolSummary]:
+    def by_name(summary: PoolSummary) -> tuple[str, str]:
+        return summary.pool.load_balancer, summary.pool.name
+
+    def by_trouble(summary: PoolSummary) -> tuple[int, float]:
+        out = summary.backends - summary.in_service
+        return RANK[word_of_pool(summary)], -out / max(1, summary.backends)
+
+    summaries.sort(key=by_name)
+    if view.order == PROBLEMS:
+        summaries.sort(key=by_trouble)
+    return summaries[::-1] if view.sort.startswith("-") else summaries
+
+
+def _split(summaries: Sequence[PoolSummary]) -> list[list[_Shown]]:
+    """Return what is shown on which page: about ROWS rows each.
+
+    The fewer pools have problems, the more of those of each are shown.
+    """
+    troubled = sum(bool(summary.problems) for summary in summaries)
+    most = SHOWN[0] if troubled <= 1 else SHOWN[1] if troubled <= _FEW else SHOWN[2]
+    parts, rows = list[list[_Shown]](), ROWS
+    for summary in summaries:
+        shown = _Shown(summary, most)
+        if rows + shown.rows > ROWS:
+            parts.append([])
+            rows = 0
+        parts[-1].append(shown)
+        rows += shown.rows
+    return parts
+
+
+def _sample(store: Store, summary: PoolSummary) -> list[CheckState]:
+    """Return some checks of a pool, evenly spread."""
+    backends = summary.pool.backends
+    step = max(1, len(backends) // SAMPLED)
+    monitors = store.monitors_of(summary.pool)
+    keys = [(each.name, backend.key) for backend in backends[::step] for each in monitors]
+    return [state for key in keys[:SAMPLED] if (state := store.get(key))]
+
+
+def _balancers(summaries: Sequence[PoolSummary], scene: Scene) -> Html:
+    """Return the load balancers with their worst pool, if there are several."""
+    worst: dict[str, str] = {}
+    for summary in summaries:
+        name, word = summary.pool.load_balancer, word_of_pool(summary)
+        worst[name] = min(word, worst.get(name, word), key=RANK.__getitem__)
+    if not 1 < len(worst) <= _MOST_BALANCERS:
+        return NOTHING
     items = [
         tag(
             "li",
             tag(
                 "a",
                 icon(word),
-                tag("b", f"{found.counts[word]:,}"),
-                tag("span", word),
-                class_=f"count {word.lower()}",
-                href=view.toggled(word).href(scene.root),
-                aria_current="true" if word in view.status else None,
+                tag("span", f"{word} ", class_="unseen"),
+                name,
+                href=PageView(load_balancer=name).href(scene.root),
+                class_="chip",
             ),
         )
-        for word in words
+        for name, word in sorted(worst.items())
     ]
-    return tag("nav", tag("ul", items), id="glance", aria_label="Checks by status")
+    return tag("nav", tag("ul", items), class_="balancers", aria_label="Load balancers")
 
 
-def _search(view: PageView, scene: Scene) -> Html:
-    kept = [
-        tag("input", type="hidden", name=name, value=value)
-        for name, value in (
-            *(("status", word) for word in sorted(view.status)),
-            ("pool", view.pool),
-            ("load_balancer", view.load_balancer),
-            ("sort", "" if view.sort == PageView().sort else view.sort),
-        )
-        if value
-    ]
-    field = tag(
-        "input",
-        type="search",
-        name="q",
-        id="q",
-        value=view.q,
-        placeholder="Search",
-        aria_label="Search checks",
-        aria_keyshortcuts="/",
-        autocomplete="off",
-        spellcheck="false",
-        maxlength="200",
-    )
-    chips = [
-        tag("a", f"{name} {value}", tag("span", " ×", aria_hidden="true"), href=href, class_="chip")
-        for name, value, href in (
-            (
-                "load balancer",
-                view.load_balancer,
-                view._replace(load_balancer="", page=1).href(scene.root),
-            ),
-            ("pool", view.pool, view._replace(pool="", page=1).href(scene.root)),
-        )
-        if value
-    ]
-    if view.selects:
-        chips.append(
-            tag("a", "Show all", href=PageView(sort=view.sort).href(scene.root), class_="chip")
-        )
-    form = tag(
-        "form", kept, field, tag("button", "Search"), role="search", action=scene.root, method="get"
-    )
-    return tag("div", form, tag("p", chips, id="chips"), class_="tools")
+_MOST_BALANCERS = 24
 
 
-def _table(scene: Scene, found: Survey, view: PageView, bodies: list[Html]) -> Html:
-    total = len(found.found)
+def _table(scene: Scene, bodies: list[Html], view: PageView, found: tuple[int, int]) -> Content:
     if not bodies:
-        nothing = (
-            "No check is like that." if view.selects else "Nothing is configured to be probed."
-        )
-        return tag("section", tag("p", nothing, class_="empty"), id="checks")
-    order = view.order if not view.is_grouped or view.order == "name" else "problems first"
-    caption = tag("caption", f"Checks, {order}", class_="unseen")
-    table = tag("table", caption, head(view, scene), bodies, class_="checks")
-    wide = tag("div", table, class_="wide")
-    return tag("section", wide, _pages(view, scene, total), _again(view, scene), id="checks")
+        return nothing_configured()
+    order = "by name" if view.order == "name" else "problems first"
+    caption = tag("caption", f"Pools, {order}", class_="unseen")
+    table = tag("table", caption, pool_head(), bodies, class_="pools")
+    last, total = found
+    words = "1 pool" if total == 1 else f"{total:,} pools"
+    return (
+        tag("div", table, class_="wide"),
+        pages(view, scene, words, last),
+        reload_choice(view, scene),
+    )
 
 
-def _pages(view: PageView, scene: Scene, total: int) -> Html:
-    last = last_page(total)
-    first_row = (view.page - 1) * ROWS + 1
-    where = tag("span", f"{first_row:,}–{min(total, view.page * ROWS):,} of {total:,}")
-    links: list[Content] = [
-        tag("a", text, href=view._replace(page=page).href(scene.root), rel=rel)
-        for text, page, rel, is_there in (
-            ("First", 1, None, view.page > 2),
-            ("Previous", view.page - 1, "prev", view.page > 1),
-            ("Next", view.page + 1, "next", view.page < last),
-            ("Last", last, None, view.page < last - 1),
-        )
-        if is_there
-    ]
-    sheet = tag("a", "CSV", href=view._replace(page=1).href(scene.to("status.csv")))
-    return tag("nav", where, links, sheet, class_="pages", aria_label="Pages")
-
-
-def _refresh(view: PageView) -> Html:
-    if not view.refresh:
-        return NOTHING
-    again = tag("meta", http_equiv="refresh", content=str(view.refresh))
-    return tag("noscript", again)
-
-
-def _again(view: PageView, scene: Scene) -> Html:
-    """Return what a reader without JavaScript needs: to say how often the page comes again."""
-    choices = [
-        tag("a", f"{seconds} s", href=view._replace(refresh=seconds).href(scene.root))
-        for seconds in REFRESH
-    ]
-    if view.refresh:
-        choices.append(tag("a", "never", href=view._replace(refresh=0).href(scene.root)))
-    spaced = [(" ", each) for each in choices]
-    return tag("noscript", tag("p", "Without JavaScript, load this page again every", spaced))
+def nothing_configured() -> Content:
+    """Return what is said where there is nothing to show yet, and what to do about it."""
+    example = 'monitors:\n  - {name: web, type: HTTP, targets: ["192.0.2.10:80"]}'
+    return tag(
+        "div",
+        tag("h2", "Nothing is probed yet"),
+        tag("p", "Add a monitor to the configuration, for example"),
+        tag("pre", tag("code", example)),
+        tag(
+            "p",
+            "then let ",
+            tag("code", "prober check"),
+            " look at it and reload prober with ",
+            tag("code", "SIGHUP"),
+            ".",
+        ),
+        class_="empty",
+    )

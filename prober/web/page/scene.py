@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from prober.state.vitals import Vitals
+from prober.web.server.errors import Refused
 from prober.web.server.services import Moment, PageSettings, services_of
 
 THEMES = ("light", "dark")
@@ -54,6 +55,14 @@ def scene_of(request: web.Request) -> Scene:
         theme if theme in THEMES else "",
         _root_of(request),
     )
+
+
+def private_scene(request: web.Request) -> Scene:
+    """Return what a page is shown in that is not for everybody, or raise `Refused`."""
+    scene = scene_of(request)
+    if scene.front.public:
+        raise Refused(404, "page.public is set: only the overview is shown")
+    return scene
 
 
 def _root_of(request: web.Request) -> str:

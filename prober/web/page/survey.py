@@ -1,8 +1,8 @@
 """One look at all checks: how many have each status, and which are to be shown in which order."""
 
 from collections import Counter
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Iterable
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from prober.model.aggregate import pool_status
@@ -49,10 +49,11 @@ async def survey(store: Store, view: PageView, pace: Pace, *, addresses: bool) -
         if (not view.status or word in view.status) and view.allows(state, addresses=addresses):
             found.append(state)
         await pace.pause()
-    return Survey(counts, await _sorted(found, view, pace), _worst(counts))
+    return Survey(counts, await _sorted(found, view, pace), worst_of(counts))
 
 
-def _worst(counts: Counter[str]) -> Status:
+def worst_of(counts: Counter[str]) -> Status:
+    """Return the status that wants attention most, of enabled checks."""
     words = [Status(word) for word in RANK if word in Status.__members__ and counts[word]]
     return words[0] if words else Status.UNKNOWN
 
@@ -127,7 +128,12 @@ class Latency(NamedTuple):
 
 def latency_of(state: CheckState) -> Latency | None:
     """Return the latency of a check, None without a good probe."""
-    seconds = sorted(state.recent.good_seconds())
+    return latency_of_all([state])
+
+
+def latency_of_all(states: Iterable[CheckState]) -> Latency | None:
+    """Return the latency of some checks together, None without a good probe."""
+    seconds = sorted(chain.from_iterable(state.recent.good_seconds() for state in states))
     if not seconds:
         return None
     return Latency(

@@ -34,6 +34,7 @@ def _parameter(name: str, doc: str, words: Iterable[str] = ()) -> Parameter:
     return Parameter(name, str, schema, doc)
 
 
+PAGE_QUERY = (_parameter("page", "which page of what is listed"),)
 VIEW_QUERY = (
     Parameter("status", str, {"enum": list(WORDS)}, "only checks with this status", many=True),
     _parameter("q", "only checks in whose names, address and type all these words occur"),
@@ -42,7 +43,7 @@ VIEW_QUERY = (
     _parameter(
         "sort", "the order; a `-` turns it round", [s + each for s in ("", "-") for each in SORTS]
     ),
-    _parameter("page", "which page of the checks"),
+    *PAGE_QUERY,
     _parameter(
         "refresh", "seconds after which a page without JavaScript comes again", map(str, REFRESH)
     ),

@@ -8,9 +8,11 @@ from aiohttp import web
 
 from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.edits.contract import Editor
+from prober.model.reach import Network
 from prober.outputs.envoy_eds import EndpointDiscovery
 from prober.state.history import History
 from prober.state.last_known import LastKnown
+from prober.state.pool_watch import PoolWatch
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
 from prober.web.server.callers import Access
@@ -29,11 +31,14 @@ class Moment(NamedTuple):
 class PageSettings(NamedTuple):
     """The settings of the page: its title, and whether it is public.
 
-    A public page hides addresses, details, errors and configuration.
+    A public page hides addresses, details, errors and configuration. `base` is the path or URL at
+    which a proxy serves it; `trusted_proxies` are the networks of proxies that are believed.
     """
 
     title: str = ""
     public: bool = False
+    base: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 ProbeOnDemand = Callable[[ProbeRequest], Awaitable[ProbeAnswer]]
@@ -48,6 +53,7 @@ class Services:
         store: The state of all checks.
         vitals: The state of the daemon itself.
         known: The last known status of each backend.
+        pools: The summaries of all pools.
         wall: Returns unix time.
         clock: Returns the monotonic time of `CheckState.next_due`.
         history: The stored history.
@@ -65,6 +71,7 @@ class Services:
     store: Store
     vitals: Vitals
     known: LastKnown
+    pools: PoolWatch
     wall: Callable[[], float]
     clock: Callable[[], float]
     history: History | None = None

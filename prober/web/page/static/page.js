@@ -30,6 +30,7 @@ let listening = { isHeard: () => true };
 
 function takeOver(next) {
   localise(next);
+  showScripted(next);
   const focused = document.activeElement;
   for (const fresh of root.querySelectorAll(".fresh")) fresh.classList.remove("fresh");
   for (const id of ["main", "pages", "vitals", "as-of"]) {
@@ -71,7 +72,8 @@ async function refresh() {
   if (isPage && isOutdated(next)) return location.reload();
   if (isPage) takeOver(next);
   else rest = SOONEST;
-  if (!paused) refreshIn(isAsked ? 0 : isPage ? QUIETLY : AGAIN);
+  const isComplete = !document.querySelector("[data-incomplete]");
+  if (!paused) refreshIn(isAsked || !isComplete ? 0 : isPage ? QUIETLY : AGAIN);
   isAsked = false;
   showLink();
 }
@@ -128,8 +130,13 @@ function showLink() {
   document.title = state === "lost" ? `(lost) ${title}` : title;
 }
 
+/** Show what is of use only with a script. */
+function showScripted(page) {
+  for (const each of page.querySelectorAll(".scripted")) each.hidden = false;
+}
+
 function setUp() {
-  for (const each of document.querySelectorAll(".scripted")) each.hidden = false;
+  showScripted(document);
   $("pause").onclick = () => {
     paused = !paused;
     $("pause").setAttribute("aria-pressed", paused);
@@ -194,6 +201,21 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]");
+  if (!button) return;
+  if (navigator.clipboard) await navigator.clipboard.writeText(button.dataset.copy);
+  else copySelected(button.previousElementSibling); // over plain HTTP there is no clipboard
+  const said = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = said), 1500);
+});
+
+function copySelected(node) {
+  getSelection().selectAllChildren(node);
+  document.execCommand("copy");
+}
+
 async function probeNow(form) {
   const [button, output] = [form.querySelector("button"), form.querySelector("output")];
   if (button.ariaBusy === "true") return;
@@ -232,4 +254,4 @@ setUp();
 localise(document);
 if (pulse) listening = listen(pulse, heard);
 showLink();
-refreshIn(QUIETLY);
+refreshIn(document.querySelector("[data-incomplete]") ? SOONEST : QUIETLY);

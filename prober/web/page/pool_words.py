@@ -1,0 +1,69 @@
+"""What the page says of a pool, in words."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from prober.model.fact import said
+from prober.model.health import DEGRADED
+from prober.model.status import Status
+from prober.model.wording import result_name
+from prober.state.pool_watch import PoolSummary
+from prober.state.store import CheckState, Store
+from prober.web.page.view import DISABLED, RANK, word_of
+
+SHOWN = 2
+"""Reasons that are named."""
+
+
+def word_of_pool(summary: PoolSummary) -> str:
+    """Return the status of a pool as the page sorts it."""
+    is_disabled = summary.disabled and not any(summary.counts.values())
+    return DISABLED if is_disabled else summary.status
+
+
+def service_words(summary: PoolSummary) -> str:
+    """Say how many backends are in service: `3/5 in service`."""
+    if not summary.backends:
+        return "no backends"
+    return f"{summary.in_service}/{summary.backends} in service"
+
+
+def trouble_words(summary: PoolSummary, problems: Iterable[CheckState]) -> str:
+    """Say what is wrong in a pool: `2 of 5: HTTP 503`; empty if nothing is."""
+    reasons, backends = Counter[str](), set[str]()
+    for state in problems:
+        reasons[short_words(state)] += 1
+        backends.add(state.check.key[1])
+    if not reasons:
+        return ""
+    named = [
+        words if len(reasons) == 1 else f"{words} ×{count}"
+        for words, count in reasons.most_common(SHOWN)
+    ]
+    more = len(reasons) - SHOWN
+    if more > 0:
+        named.append(f"{more} other {'reason' if more == 1 else 'reasons'}")
+    return f"{len(backends)} of {summary.backends}: {', '.join(named)}"
+
+
+def short_words(state: CheckState) -> str:
+    """Say in two words why a check is not OK: `HTTP 503`, `timeout`, `certificate expires soon`."""
+    last = state.last
+    if state.status is Status.UNKNOWN:
+        if state.is_stale:
+            return "no recent result"
+        return "not probed yet" if last is None else "not decided yet"
+    if last is None:
+        return "nothing known"
+    if last.reason.is_good and state.status is Status.CRITICAL:
+        return "recovering"
+    if last.reason in DEGRADED:
+        return last.reason.replace("_", " ")
+    facts = said(state.check.monitor.probe.facts, last.facts or {})
+    return result_name(last.reason, facts)
+
+
+def problems_of(store: Store, summary: PoolSummary) -> list[CheckState]:
+    """Return the checks of a pool that are not OK, worst first."""
+    found = [state for key in summary.problems if (state := store.get(key))]
+    return sorted(found, key=lambda state: (RANK[word_of(state)], state.check.key))

@@ -1,0 +1,47 @@
+"""A small line of latency over the last hours: the median, and up to where 95 % of probes stay."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from prober.model.wording import took
+from prober.state.slots import Slot
+from prober.web.page.html import NOTHING, Html, tag
+
+_WIDTH, _HEIGHT = 96, 20
+_LEAST = 2
+"""Hours of which something must be known."""
+
+
+def spark(slots: Sequence[Slot]) -> Html:
+    """Return the line, nothing if too little is known."""
+    known = [slot for slot in slots if slot.good]
+    if len(known) < _LEAST:
+        return NOTHING
+    medians = {slot.start: slot.quantile(0.5) for slot in known}
+    tops = {slot.start: slot.quantile(0.95) for slot in known}
+    scale = max(tops.values()) * 1.1 or 1.0
+    step = _WIDTH / max(1, len(slots) - 1)
+
+    def point(place: int, seconds: float) -> str:
+        return f"{place * step:.1f} {_HEIGHT - 1 - seconds / scale * (_HEIGHT - 2):.1f}"
+
+    lines, bands = list[str](), list[str]()
+    for is_known, run in groupby(enumerate(slots), key=lambda each: bool(each[1].good)):
+        places = [(place, slot.start) for place, slot in run]
+        if is_known and len(places) > 1:
+            middle = [point(place, medians[start]) for place, start in places]
+            top = [point(place, tops[start]) for place, start in places]
+            lines.append("M" + "L".join(middle))
+            bands.append("M" + "L".join([*top, *middle[::-1]]) + "z")
+    last = known[-1].start
+    label = f"last {len(slots)} hours: p50 now {took(medians[last])}, p95 {took(tops[last])}"
+    return tag(
+        "svg",
+        tag("path", d="".join(bands), class_="area"),
+        tag("path", d="".join(lines), class_="line"),
+        class_="spark",
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=label,
+    )
