@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from prober.cli.command import CONFIG, USAGE, Command, Environment, load_config
+from prober.cli.flags import Flag, yes_or_no
 
 
 def run(options: Namespace, environment: Environment) -> int:
@@ -14,7 +15,7 @@ def run(options: Namespace, environment: Environment) -> int:
     from prober.model.wording import clean
 
     try:
-        config = load_config(options, environment)
+        config = load_config(options, environment, without_secrets=options.without_secrets)
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))
@@ -41,16 +42,24 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+WITHOUT_SECRETS = Flag(
+    "without-secrets",
+    "accept that files and variables with secrets (tokens, passwords, certificates, keys) are "
+    "absent, as in CI; everything else is checked",
+    yes_or_no,
+    default=False,
+)
 COMMAND = Command(
     "check",
     "validate a configuration without starting the daemon",
     run,
-    (CONFIG,),
+    (CONFIG, WITHOUT_SECRETS),
     """\
 Prints every problem as FILE:LINE: key.path: message. If there are none, prints a summary, and
 warnings about settings that are valid but probably not intended.
 Exit status: 0, or 2 if there are problems.
 
-example:
-  prober check --config config/prober.yaml""",
+examples:
+  prober check --config config/prober.yaml
+  prober check --without-secrets   (in CI, where the secrets are not)""",
 )

@@ -42,8 +42,11 @@ class Command(NamedTuple):
     settle: Callable[[Namespace, Environment], None] = lambda _, __: None
 
 
-def load_config(options: Namespace, environment: Environment) -> "Config":
+def load_config(
+    options: Namespace, environment: Environment, *, without_secrets: bool = False
+) -> "Config":
     """Read the configuration from the first place where there is one; raise `ConfigError`."""
     from prober.daemon.loading import Source
 
-    return Source(path=options.config, environment=environment).load()
+    source = Source(path=options.config, environment=environment, without_secrets=without_secrets)
+    return source.load()

@@ -55,7 +55,9 @@ class Flag(NamedTuple):
         doc = f"{self.doc} [{default}{self.variable}]".replace("%", "%%")
         name = f"--{self.name}"
         if self.read is yes_or_no:
-            parser.add_argument(name, action=BooleanOptionalAction, default=None, help=doc)
+            has_opposite = not self.name.startswith("without-")
+            switch = BooleanOptionalAction if has_opposite else "store_true"
+            parser.add_argument(name, action=switch, default=None, help=doc)
             return
         action = "append" if self.several else "store"
         parser.add_argument(name, action=action, type=self.read, metavar=self.metavar, help=doc)

@@ -105,8 +105,12 @@ def load(
     vet: Vet = lambda _: (),
     vet_server: VetServer = NOT_VETTED,
     disk: Disk | None = None,
+    without_secrets: bool = False,
 ) -> Config:
-    """Read a configuration file and the files it uses; raise `ConfigError` with all problems."""
+    """Read a configuration file and the files it uses; raise `ConfigError` with all problems.
+
+    With `without_secrets`, an absent secret is no problem.
+    """
     disk = disk or Disk()
     try:
         content = disk.read_text(path)
@@ -116,7 +120,7 @@ def load(
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
-    outside = ReadContext(dirname(path), disk.read_text, environment)
+    outside = ReadContext(dirname(path), disk.read_text, environment, without_secrets)
     return parse(
         content,
         source=path,

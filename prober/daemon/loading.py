@@ -19,8 +19,7 @@ from prober.config.problem import ConfigError, Problem
 from prober.config.reader import Config, load
 from prober.config.search import PLACES, find_config
 from prober.config.yielding import yielding
-from prober.daemon.local_checks import VET_SERVER
-from prober.engine.tls_contexts import vet
+from prober.daemon.local_checks import LOCAL_CHECKS, LOCAL_CHECKS_WITHOUT_SECRETS
 
 SMALL = 32 * 1024
 """Bytes of configuration that are read in a thread."""
@@ -35,6 +34,8 @@ class Source:
     path: str | None
     state_dir: str | None = None
     environment: Mapping[str, str] = field(repr=False)
+    without_secrets: bool = False
+    """Whether secrets may be absent, as where a configuration is only checked."""
 
     def load(self, disk: Disk | None = None) -> Config:
         """Read the configuration, found where it is looked for; raise `ConfigError`."""
@@ -42,7 +43,15 @@ class Source:
         if path is None:
             message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
             raise ConfigError(Problem(PLACES[0], 0, (), message))
-        config = load(path, environment=self.environment, vet=vet, vet_server=VET_SERVER, disk=disk)
+        local = LOCAL_CHECKS_WITHOUT_SECRETS if self.without_secrets else LOCAL_CHECKS
+        config = load(
+            path,
+            environment=self.environment,
+            vet=local.monitor,
+            vet_server=local.server,
+            disk=disk,
+            without_secrets=self.without_secrets,
+        )
         # systemd's StateDirectory= may name several, separated by colons
         by_systemd = self.environment.get("STATE_DIRECTORY", "").partition(":")[0]
         state_dir = self.state_dir or config.server.state_dir or by_systemd or None

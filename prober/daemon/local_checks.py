@@ -1,15 +1,19 @@
 """What only this machine can tell about a configuration."""
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
+from typing import NamedTuple
 
-from prober.config.reader import Config, VetServer
+from prober.config.reader import Config, Vet, VetServer
 from prober.config.settings import Server
-from prober.engine.tls_contexts import lacks_trust_store
+from prober.engine.tls_contexts import lacks_trust_store, vet
 from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
+from prober.model.kinds import ABSENT
 from prober.model.option import Complaint
+from prober.model.secret import files_of
 from prober.web.server.serving_tls import make_context, unusable
 
 NAMED = 10
@@ -24,7 +28,7 @@ def _vet_server(server: Server) -> Iterator[Complaint]:
         yield Complaint(("auth", "oracle_keys"), _missing("cryptography"))
         return
     for i, key in enumerate(keys):
-        if problem := _wrong_key(key):
+        if key.public_key != ABSENT and (problem := _wrong_key(key)):
             yield Complaint(("auth", "oracle_keys", i, "public_key"), problem)
 
 
@@ -72,5 +76,26 @@ def unverifiable(config: Config) -> list[str]:
     return found if found and lacks_trust_store() else []
 
 
-VET_SERVER = VetServer(_vet_server, _vet_endpoint)
-"""What the daemon and `prober check` apply."""
+class LocalChecks(NamedTuple):
+    """What is applied while a configuration is read."""
+
+    monitor: Vet
+    server: VetServer
+
+
+LOCAL_CHECKS = LocalChecks(vet, VetServer(_vet_server, _vet_endpoint))
+"""What the daemon applies."""
+
+
+def _are_here(files: Iterable[str]) -> bool:
+    return all(os.access(path, os.R_OK) for path in files)
+
+
+LOCAL_CHECKS_WITHOUT_SECRETS = LocalChecks(
+    lambda monitor: vet(monitor) if _are_here(files_of(monitor.probe)) else (),
+    VetServer(
+        _vet_server,
+        lambda endpoint: _vet_endpoint(endpoint) if _are_here(files_of(endpoint)) else (),
+    ),
+)
+"""What is applied where secrets may be absent: nothing to what depends on one that is."""

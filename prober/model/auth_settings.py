@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from prober.model.kinds import SECRET, Secret, choice, list_of, one_of, read_file, text
+from prober.model.kinds import (
+    ABSENT,
+    SECRET,
+    Secret,
+    choice,
+    list_of,
+    one_of,
+    read_secret_file,
+    text,
+)
 from prober.model.option import Complaint, Kind, ReadContext, Rejected, expected, option, section
 
 _SENDABLE = re.compile(r"[\x21-\x7e]+")
@@ -42,7 +51,9 @@ def _read_credential(value: object, outside: ReadContext) -> Secret:
 def _read_public_key(value: object, outside: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("the path of a PEM file", value)
-    content = read_file(value, outside)
+    content = read_secret_file(value, outside)
+    if content is None:
+        return ABSENT
     if "PRIVATE KEY-----" in content:
         raise Rejected(f"{value!r} contains a private key; use the public key instead")
     if not re.search(r"-----BEGIN (RSA )?PUBLIC KEY-----", content):

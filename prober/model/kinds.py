@@ -325,6 +325,15 @@ class Secret:
         return HIDDEN if self.masked else self.content
 
 
+ABSENT = "absent"
+"""What is read where a secret may be absent, and is."""
+
+
+def _absent(name: str) -> Secret:
+    """Return what stands for a secret that is absent: another for each."""
+    return Secret(f"{ABSENT}-{name.encode(errors='replace').hex()}", masked=True)
+
+
 def _read_secret(value: object, outside: ReadContext) -> Secret:
     if isinstance(value, str):
         reject_surrogates(value)
@@ -333,8 +342,11 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
         raise expected("text, {file: PATH} or {env: NAME}", value)
     how, name = _payload_parts(value, ("file", "env"))
     if how == "file":
-        return Secret(read_file(name, outside, (how,)).rstrip("\r\n"), masked=True)
+        content = read_secret_file(name, outside, (how,))
+        return _absent(name) if content is None else Secret(content.rstrip("\r\n"), masked=True)
     if name not in outside.environment:
+        if outside.without_secrets:
+            return _absent(name)
         raise Rejected(Complaint((how,), f"environment variable {name!r} is not set"))
     content = outside.environment[name]
     if _SURROGATE.search(content):
@@ -355,6 +367,20 @@ def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ())
     raise Rejected(Complaint(path, message))
 
 
+def read_secret_file(
+    name: str, outside: ReadContext, path: tuple[str | int, ...] = ()
+) -> str | None:
+    """Return the text of a file that holds a secret, None if it is absent and may be."""
+    if outside.without_secrets:
+        try:
+            return outside.read_file(outside.locate(name))
+        except OSError:
+            return None
+        except ValueError:
+            pass  # it is there, or cannot be: not what may be missing
+    return read_file(name, outside, path)
+
+
 SECRET = Kind(
     _read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str, holds_secrets=True
 )
@@ -372,7 +398,8 @@ FILE = Kind(_read_file_name, _FILE_NAME.schema)
 def _read_pem_file(value: object, outside: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("the path of a PEM file", value)
-    if "-----BEGIN " not in read_file(value, outside):
+    content = read_secret_file(value, outside)
+    if content is not None and "-----BEGIN " not in content:
         raise Rejected(f"{value!r} is not a PEM file")
     return outside.locate(value)
 

@@ -331,6 +331,70 @@ def test_check_sums_up_and_warns(
     assert summary == f"{path}: 1 monitor, 1 pool, 2 checks, 0.5 probes per second"
 
 
+SECRETS = """\
+server:
+  auth:
+    tokens: [{name: a, role: read, token: {file: token}}, {name: b, role: read, token: {env: B}}]
+    oracle_keys: [{key_id: a/b/c, role: read, public_key: key.pem}]
+  web_config_file: web.yml
+  blackbox_modules: modules.yml
+monitors:
+  - name: web
+    type: HTTPS
+    targets: ["127.0.0.1:80"]
+    headers: {Authorization: {file: absent}}
+    body: {env: BODY}
+    http_method: POST
+    tls: {cert_file: cert.pem, key_file: key.pem, verify: true, ca_file: ca.pem}
+  - {name: listed, type: TCP, targets_from: {url: "http://127.0.0.1:1", token: {file: absent}}}
+outputs:
+  - {name: hook, type: webhook, url: "http://127.0.0.1:1/", secret: {file: absent}}
+"""
+WEB_FILE = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}"
+MODULES = "modules: {m: {prober: http, http: {bearer_token_file: absent}}}"
+
+
+@pytest.fixture
+def with_secrets(write: Callable[[str], str], tmp_path: Path) -> str:
+    """A configuration with secrets in every place, none of which is here."""
+    (tmp_path / "web.yml").write_text(WEB_FILE)
+    (tmp_path / "modules.yml").write_text(MODULES)
+    return write(SECRETS)
+
+
+def test_check_without_secrets_is_content_with_their_places(
+    with_secrets: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["check", "--config", with_secrets], {}) == 2
+    problems = capsys.readouterr().out.splitlines()
+    assert len(problems) == 12
+    assert all("cannot read" in each or "is not set" in each for each in problems), problems
+    assert cli.main(["check", "--config", with_secrets, "--without-secrets"], {}) == 0
+    assert "2 monitors" in capsys.readouterr().out
+    variables = {"PROBER_CONFIG": with_secrets, "PROBER_WITHOUT_SECRETS": "yes"}
+    assert cli.main(["check"], variables) == 0
+
+
+@pytest.mark.parametrize("name", ["key.pem", "cert.pem"])
+def test_check_without_secrets_judges_those_that_are_there(
+    with_secrets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text("nothing of the sort")
+    assert cli.main(["check", "--config", with_secrets, "--without-secrets"], {}) == 2
+    assert "PEM" in capsys.readouterr().out
+
+
+def test_check_without_secrets_still_finds_everything_else(
+    with_secrets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "modules.yml").unlink()
+    Path(with_secrets).write_text(SECRETS.replace("POST", "PST"))
+    assert cli.main(["check", "--config", with_secrets, "--without-secrets"], {}) == 2
+    first, second = capsys.readouterr().out.splitlines()
+    assert ":6: server.blackbox_modules: cannot read" in first
+    assert ":13: monitors[0].http_method: " in second
+
+
 def test_check_warns_of_a_host_without_root_certificates(
     write: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,

@@ -12,7 +12,7 @@ import trustme
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, load
 from prober.config.schema import json_schema
-from prober.daemon.local_checks import VET_SERVER
+from prober.daemon.local_checks import LOCAL_CHECKS
 from prober.model.auth_settings import Role
 from prober.model.endpoint import Endpoint, RateLimit
 
@@ -257,7 +257,7 @@ def vetted(folder: Path, server: object) -> list[str]:
     file = folder / "prober.json"
     file.write_text(json.dumps({"server": server}))
     with pytest.raises(ConfigError) as caught:
-        load(str(file), environment={}, vet_server=VET_SERVER)
+        load(str(file), environment={}, vet_server=LOCAL_CHECKS.server)
     return [each.message for each in caught.value.problems]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.unsupported import Unsupported, unsupported
 from prober.model.kinds import (
+    ABSENT,
     BOOLEAN,
     Secret,
     choice,
@@ -13,6 +14,7 @@ from prober.model.kinds import (
     mapping_of,
     matching,
     read_file,
+    read_secret_file,
     reject_surrogates,
 )
 from prober.model.option import Kind, ReadContext, Rejected, expected
@@ -66,7 +68,8 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
 
 
 def _read_secret_file(value: object, outside: ReadContext) -> Secret:
-    return Secret(_read_text_file(value, outside).strip(), masked=True)
+    content = read_secret_file(_read_text(value, outside), outside)
+    return Secret(ABSENT if content is None else content.strip(), masked=True)
 
 
 def _read_text(value: object, _: ReadContext) -> str:
