@@ -196,10 +196,14 @@ class Scheduler(Generic[S]):
             self._put(watch, first_due(now, number, together))
 
     def renew(self, check: Check) -> None:
-        """Keep a check's newest equal instance, so that the old one's objects can be freed."""
+        """Keep a check's newest equal instance, so that the old one's objects can be freed.
+
+        Its next probe looks at its own end again, as the range of local ports may have changed.
+        """
         watch = self._watches.get(check.key)
         if watch is not None:
             watch.check = check
+            watch.job.source_due = 0.0
 
     def remove(self, key: tuple[str, str]) -> None:
         """Remove a check from the schedule; a probe in flight ends without a result."""

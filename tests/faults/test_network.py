@@ -1,6 +1,7 @@
 """Trouble of the prober's own network, on hosts of their own: links, routes, ports, filters."""
 
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -179,13 +180,20 @@ def test_few_local_ports_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_closed_port_that_a_probe_is_given_itself_is_refused(tmp_path: Path) -> None:
-    """Of 16 ports, a probe in 16 has the very one that it probes: TCP then connects to itself."""
+    """Of 16 ports, a probe in 16 has the very one that it probes: TCP then connects to itself.
+
+    The range is read again with the configuration.
+    """
     with ExitStack() as stack:
         here = stack.enter_context(host())
-        here.set(ip_local_port_range="40000 40015")
+        here.set(ip_local_port_range="50000 50999")
         stack.enter_context(here.entered())
         config = {"monitors": [monitor("dead", "TCP", 40008), monitor("page", "HTTP", 40009)]}
         running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT))
+        probes(running, 10, reason="refused")
+        here.set(ip_local_port_range="40000 40015")
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("config_reloaded")
         lines = probes(running, 200)
         assert {line["reason"] for line in lines} == {"refused"}
 
