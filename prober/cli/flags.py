@@ -96,11 +96,11 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def listen_address(text: str) -> "Target":
     """Read HOST:PORT, with an IPv6 address in brackets; port 0 lets the system pick a port."""
-    from prober.model.listen_address import read_address
     from prober.model.option import Rejected
+    from prober.model.pool import parse_listener
 
     try:
-        return read_address(text)
+        return parse_listener(text)
     except Rejected as rejected:
         raise ArgumentTypeError(str(rejected)) from None
 

@@ -8,11 +8,11 @@ import yaml
 
 from prober.cli.terminal import paint
 from prober.model.aggregate import worst
-from prober.model.health import DEGRADED, degrade
+from prober.model.health import degrade, status_of_one
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
-from prober.model.status import Outcome, Reason, Result, Status
+from prober.model.status import Outcome, Reason, Status
 from prober.model.wording import clean
 from prober.probes import PROBE_TYPES
 
@@ -119,17 +119,6 @@ def named_checks(model: Model, name: str) -> list[Check]:
     return checks
 
 
-def judge(monitor: Monitor, outcome: Outcome) -> tuple[Status, Outcome]:
-    """Return the status that this one probe indicates, and the outcome, marked if degraded."""
-    expires_within = monitor.tls.expires_within if monitor.tls else None
-    outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
-    if outcome.result is Result.UNKNOWN:
-        return Status.UNKNOWN, outcome
-    if outcome.result is not Result.OK:
-        return Status.CRITICAL, outcome
-    return Status.WARNING if outcome.reason in DEGRADED else Status.OK, outcome
-
-
 async def run(
     checks: Sequence[Check], probe: ProbeOnce, write: Callable[[str], None], *, colour: bool
 ) -> Status:
@@ -143,7 +132,10 @@ async def run(
     for check in checks:
         if len(checks) > 1:
             write(f"{clean(check.monitor.name)} on {clean(check.backend.key)}")
-        status, outcome = judge(check.monitor, await probe(check, step))
+        monitor, outcome = check.monitor, await probe(check, step)
+        expires_within = monitor.tls.expires_within if monitor.tls else None
+        outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
+        status = status_of_one(outcome)
         statuses.append(status)
         word = paint(status, status) if colour else status
         what = "" if outcome.reason is Reason.OK else f"{outcome.result} ({outcome.reason}): "

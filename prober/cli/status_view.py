@@ -11,14 +11,13 @@ from typing import Any, NamedTuple, TextIO
 
 from prober.cli.client import Unanswered, all_checks, ask_json
 from prober.cli.terminal import cut, paint, table
-from prober.model.aggregate import worst
+from prober.model.aggregate import WORST_FIRST, worst
 from prober.model.fact import said
 from prober.model.status import Status
 from prober.model.wording import clean, progress, result_words, span
 from prober.probes import PROBE_TYPES
 
 _HEADINGS = ("MONITOR", "BACKEND", "STATUS", "LAST", "RISE/FALL", "SINCE")
-_ORDER = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
 
 
 class Row(NamedTuple):
@@ -97,7 +96,7 @@ def _last(type_name: str, last: Mapping[str, Any] | None) -> str:
 def lines(view: StatusView, *, now: float, width: int | None, colour: bool) -> list[str]:
     """Return the lines of a view: a summary, then a table if there are checks."""
     statuses = Counter(Status(check["status"]) for check in view.checks if not _is_disabled(check))
-    counts = ", ".join(f"{statuses[status]} {status}" for status in _ORDER)
+    counts = ", ".join(f"{statuses[status]} {status}" for status in WORST_FIRST)
     if disabled := len(view.checks) - statuses.total():
         counts += f", {disabled} disabled"
     status = view.status
@@ -113,7 +112,7 @@ def lines(view: StatusView, *, now: float, width: int | None, colour: bool) -> l
 
 
 def _problems_first(each: Row) -> tuple[int, str, str]:
-    return _ORDER.index(each.status), each.monitor, each.backend
+    return WORST_FIRST.index(each.status), each.monitor, each.backend
 
 
 class Screen:

@@ -5,8 +5,8 @@ from ipaddress import ip_network
 
 from prober.model.auth_settings import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, matching, text
-from prober.model.listen_address import ADDRESS
 from prober.model.option import Kind, ReadContext, option, section
+from prober.model.pool import LISTENER
 from prober.model.probe import Target
 from prober.model.reach import NETWORKS, Network, TargetRules
 from prober.model.tls_settings import HOST_NAME
@@ -37,7 +37,7 @@ class Server:
     """The settings of the daemon."""
 
     listen: tuple[Target, ...] = option(
-        list_of(ADDRESS, shortest=1),
+        list_of(LISTENER, shortest=1),
         default=(Target("127.0.0.1", 7762),),
         live=False,
         doc="addresses of the API and the status page; port 0 picks a free port",

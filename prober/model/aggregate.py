@@ -44,9 +44,10 @@ def load_balancer_status(pools: Iterable[Status]) -> Status:
     return Status.WARNING
 
 
-_WORST_FIRST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
+WORST_FIRST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
+"""The statuses, those that need attention most first."""
 
 
 def worst(statuses: Iterable[Status]) -> Status:
     """Return the status that needs attention most; without statuses, UNKNOWN."""
-    return min(statuses, key=_WORST_FIRST.index, default=Status.UNKNOWN)
+    return min(statuses, key=WORST_FIRST.index, default=Status.UNKNOWN)

@@ -61,13 +61,13 @@ def status_of(health: Health, *, degraded: bool, stale: bool, enabled: bool = Tr
     return Status.WARNING if degraded or health.streak < 0 else _OK
 
 
-def is_changing(health: Health) -> bool:
-    """Tell whether the check is undecided, or its last result speaks against its state.
-
-    HAProxy uses its `fastinter` in the same states.
-    """
-    online, streak = health
-    return online is not (streak > 0)  # None, undecided, is neither
+def status_of_one(outcome: Outcome) -> Status:
+    """Return the status that one probe alone indicates; its outcome is marked if degraded."""
+    if outcome.result is Result.UNKNOWN:
+        return Status.UNKNOWN
+    if outcome.result is not Result.OK:
+        return Status.CRITICAL
+    return Status.WARNING if outcome.reason in DEGRADED else Status.OK
 
 
 def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | None) -> Outcome:

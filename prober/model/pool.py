@@ -85,13 +85,32 @@ def parse_target(value: object) -> Target:
         if isinstance(value, str) and normal_host(value) and ":" not in value:
             raise Rejected(f"expected {_WHAT}, got {value!r}; the port is missing")
         raise expected(_WHAT, value)
-    host = normal_host(found[1] or found[2])
+    target = _target_of(found, lowest_port=1)
+    reject_link_local(target.host)
+    return target
+
+
+def parse_listener(value: object) -> Target:
+    """Read an address to listen on, `HOST:PORT`; port 0 means any free port."""
+    if isinstance(value, str):
+        reject_interface(value)
+    found = _TARGET.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise expected("HOST:PORT, with an IPv6 address in brackets", value)
+    return _target_of(found, lowest_port=0)
+
+
+def _target_of(found: re.Match[str], *, lowest_port: int) -> Target:
+    host, port = normal_host(found[1] or found[2]), int(found[3])
     if host is None or bool(found[1]) != (":" in host):
         raise Rejected(f"{found[1] or found[2]!r} is neither an IP address nor a host name")
-    if not 1 <= int(found[3]) <= 65535:
-        raise Rejected(f"expected a port from 1 to 65535, got {found[3]}")
-    reject_link_local(host)
-    return Target(host, int(found[3]))
+    if not lowest_port <= port <= 65535:
+        raise Rejected(f"expected a port from {lowest_port} to 65535, got {port}")
+    return Target(host, port)
+
+
+LISTENER = Kind(lambda value, _: parse_listener(value), {"type": "string"}, str)
+"""An address to listen on."""
 
 
 def _read_host(value: object, _: ReadContext) -> str:

@@ -86,8 +86,12 @@ def first_due(now: float, number: int, checks: int) -> float:
 def interval_for(
     health: Health, *, interval: float, fast_interval: float, down_interval: float
 ) -> float:
-    """Return the interval for a check in this state."""
+    """Return the interval for a check in this state.
+
+    `fast_interval` is for a check that is undecided, or whose last result contradicts its state, as
+    HAProxy's `fastinter` is.
+    """
     online, streak = health
-    if online is not (streak > 0):  # is_changing
+    if online is not (streak > 0):  # None, undecided, is neither
         return fast_interval
     return interval if online else down_interval

@@ -13,8 +13,8 @@ from typing import ClassVar
 from prober.model.admin import AdminState
 from prober.model.kinds import integer, list_of
 from prober.model.known_status import ServedBackend, ServedPool
-from prober.model.listen_address import ADDRESS
 from prober.model.option import option
+from prober.model.pool import LISTENER
 from prober.model.probe import Target
 from prober.model.status import Status
 from prober.outputs.keep import NOTHING_TOLD, Told, tell_backend
@@ -59,7 +59,7 @@ class HaproxyAgentOutput:
     errors: ClassVar[tuple[str, ...]] = ("connection", "listen", "no_request")
 
     listen: tuple[Target, ...] = option(
-        list_of(ADDRESS, shortest=1), doc="addresses where HAProxy asks"
+        list_of(LISTENER, shortest=1), doc="addresses where HAProxy asks"
     )
     weight_warning: int | None = option(
         integer(0, 256), default=None, doc="the weight of a backend that is WARNING, in percent"

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
+from prober.model.aggregate import WORST_FIRST
 from prober.model.status import Status
 from prober.state.events import Event
 from prober.state.heartbeat import examine
@@ -26,13 +27,11 @@ STATUS_EVERY = 1.0
 EXAMINE_AGAIN = 1.0
 """Seconds after which an unhealthy daemon is examined again."""
 
-_WORST_FIRST = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK)
-
 
 def status_line(counts: Mapping[Status, int], *, config_ok: bool = True) -> str:
     """Return one line with the number of probed checks by status."""
     total = sum(counts.values())
-    found = ", ".join(f"{counts[each]} {each}" for each in _WORST_FIRST if counts.get(each))
+    found = ", ".join(f"{counts[each]} {each}" for each in WORST_FIRST if counts.get(each))
     probing = f"probing {total} check{'s' * (total != 1)}" if total else "nothing to probe"
     line = f"{found}, {probing}" if found else probing
     return line if config_ok else f"{line}; the last reload was rejected"

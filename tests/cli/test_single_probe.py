@@ -9,9 +9,7 @@ from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
 from prober.model.status import FactValue, Outcome, Reason, Status
-from prober.model.tls_settings import TlsSettings
 from prober.probes.tcp import TcpProbe
-from prober.probes.tls import TlsProbe
 
 NOW = 1_800_000_000.0
 ESC = "\x1b"
@@ -129,28 +127,6 @@ def test_a_monitor_is_found_by_its_name() -> None:
 
 def an_outcome(reason: Reason, **facts: FactValue) -> Outcome:
     return Outcome(reason, f"found {reason}", facts, at=NOW, seconds=0.25)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "changes", "status"),
-    [
-        (an_outcome(Reason.OK), {}, Status.OK),
-        (an_outcome(Reason.SILENT), {}, Status.OK),
-        (an_outcome(Reason.OK), {"slow": 0.2}, Status.WARNING),
-        (an_outcome(Reason.OK), {"slow": 0.3}, Status.OK),
-        (an_outcome(Reason.REFUSED), {"slow": 0.2}, Status.CRITICAL),
-        (an_outcome(Reason.NO_DESCRIPTORS), {}, Status.UNKNOWN),
-        (
-            an_outcome(Reason.OK, tls_not_after=NOW + 86400),
-            {"probe": TlsProbe(tls=TlsSettings(expires_within=2 * 86400))},
-            Status.WARNING,
-        ),
-    ],
-)
-def test_one_probe_is_judged_by_itself(
-    outcome: Outcome, changes: dict[str, Any], status: Status
-) -> None:
-    assert single_probe.judge(a_monitor(**changes), outcome)[0] is status
 
 
 async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:

@@ -13,8 +13,8 @@ from prober.model.health import (
     advance,
     degrade,
     explain,
-    is_changing,
     status_of,
+    status_of_one,
 )
 from prober.model.status import Outcome, Reason, Result, Status
 
@@ -155,25 +155,6 @@ def test_reservations_staleness_and_switching_off_show_in_the_status(
 ) -> None:
     found = status_of(replay(results), degraded=degraded, stale=stale, enabled=enabled)
     assert found is expected
-
-
-@pytest.mark.parametrize(
-    ("results", "changing"),
-    [
-        ("", True),
-        ("g", True),
-        ("gg", False),
-        ("ggb", True),
-        ("ggbbb", False),
-        ("ggbbbg", True),
-        ("ggbbbgb", False),
-        ("gg?", False),
-    ],
-)
-def test_a_check_is_changing_while_undecided_or_spoken_against(
-    results: str, changing: bool
-) -> None:
-    assert is_changing(replay(results)) is changing
 
 
 DAY = 86400.0
@@ -330,3 +311,17 @@ def test_as_many_results_as_the_explanation_says_do_change_it(
             after = replay(number, rise=rise, fall=fall, start=before)
             assert before.online is health.online
             assert after.online is (word == "good")
+
+
+@pytest.mark.parametrize(
+    ("found", "slow", "status"),
+    [
+        (outcome(), None, Status.OK),
+        (outcome(Reason.SILENT), None, Status.OK),
+        (outcome(), 0.4, Status.WARNING),
+        (outcome(Reason.REFUSED), 0.4, Status.CRITICAL),
+        (outcome(Reason.NO_DESCRIPTORS), 0.4, Status.UNKNOWN),
+    ],
+)
+def test_one_probe_is_judged_by_itself(found: Outcome, slow: float | None, status: Status) -> None:
+    assert status_of_one(degrade(found, slow=slow, expires_within=None)) is status

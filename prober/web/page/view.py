@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from prober.model.status import Status
+from prober.model.aggregate import WORST_FIRST
 from prober.state.store import CheckState
 from prober.web.server.query import Parameter
 
 DISABLED = "DISABLED"
 """Beside the statuses: what is not probed, which has no part in the count of UNKNOWN."""
-WORDS = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK, DISABLED)
+WORDS = (*WORST_FIRST, DISABLED)
 """All that can be looked for, what wants attention first."""
 RANK: Mapping[str, int] = {word: rank for rank, word in enumerate(WORDS)}
 
