@@ -132,3 +132,24 @@ def test_no_two_public_classes_have_one_name() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     assert {name for name in names if names.count(name) > 1} == set()
+
+
+def test_the_map_for_contributors_lists_the_rooms_with_the_sentences_at_their_doors() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    _, tree, _ = text.split("```\n", 2)
+    rooms: dict[str, str] = {}
+    above = ""
+    for line in tree.splitlines()[1:]:
+        name, sentence = line.split("/", 1)
+        inner = name.startswith("    ")
+        above = above if inner else name.strip()
+        rooms[f"{above}.{name.strip()}" if inner else above] = sentence.strip()
+    assert rooms == {
+        room: str(
+            ast.get_docstring(
+                ast.parse((PROBER / room.replace(".", "/") / "__init__.py").read_text())
+            )
+        ).splitlines()[0]
+        for room in ROOMS
+        if room != "__main__"
+    }

@@ -1,1 +1,1 @@
-"""The daemon: loads, wires, reloads and serves; it may touch signals, processes and all rooms."""
+"""The daemon: loads, wires, reloads and serves; may touch signals, processes and all rooms."""

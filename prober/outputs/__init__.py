@@ -1,1 +1,1 @@
-"""Outputs: balancers and people are told what is judged; one file a type, off a probe's path."""
+"""Outputs: report statuses to load balancers and people, one file per type, off the probe path."""

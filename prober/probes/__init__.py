@@ -1,4 +1,4 @@
-"""The probe types, one file each: sans-IO generators that are also their own options."""
+"""The probe types, one file each: sans-IO generators whose fields are their options."""
 
 from collections.abc import Mapping
 from functools import cache

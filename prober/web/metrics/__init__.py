@@ -1,1 +1,1 @@
-"""`/metrics`: the state as Prometheus text; touches nothing but request and state."""
+"""`/metrics`: renders the state as Prometheus text; touches only requests and the state."""

@@ -1,1 +1,1 @@
-"""The status page: rendered here, alive through one script that asks for it again."""
+"""The status page: HTML from the state, and one script that refreshes it."""
