@@ -14,6 +14,7 @@ READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: type, version, length in two bytes
 _LONGEST_ALERT = 2 + 1 + 16  # bytes: level and description, type, authentication tag
 _REMEMBERED_CERTIFICATES = 4096
+_LARGEST_REMEMBERED = 8192  # bytes; OpenSSL takes 100 KB of a server, which may vary them each time
 _LONGEST_CHAIN = 32  # certificates to read; each takes 15 us
 _IS_SHOWN = hasattr(ssl.SSLObject, "get_unverified_chain")
 _DER = 2  # ssl._ssl.ENCODING_DER
@@ -171,23 +172,33 @@ class TlsStream:
         sent = _sent(self._object)
         if len(expiries) > _REMEMBERED_CERTIFICATES:
             expiries.clear()
-        earliest = None
-        for certificate in sent:
-            if certificate not in expiries:
-                expiries[certificate] = not_after(certificate)
-            end = expiries[certificate]
+        leaf = earliest = None
+        for number, certificate in enumerate(sent):
+            end = _end_of(certificate, expiries)
+            if number == 0:
+                leaf = end
             if end is not None and (earliest is None or end < earliest):
                 earliest = end
         session = TlsSession(
             self._object.version() or "TLS",
             self._object.selected_alpn_protocol(),
-            expiries[sent[0]] if sent else None,
+            leaf,
             earliest,
             sent,
         )
         if not chain or self._object.context.verify_mode is ssl.CERT_NONE:
             return session
         return session._replace(trusted=_certificates(self._object, "get_verified_chain"))
+
+
+def _end_of(certificate: bytes, expiries: dict[bytes, float | None]) -> float | None:
+    """Return when a certificate expires, and remember it unless it is too large for that."""
+    if certificate in expiries:
+        return expiries[certificate]
+    end = not_after(certificate)
+    if len(certificate) <= _LARGEST_REMEMBERED:
+        expiries[certificate] = end
+    return end
 
 
 def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:

@@ -124,6 +124,26 @@ async def test_the_earliest_end_is_that_of_all_certificates_that_are_shown(
         assert found.facts["tls_chain_not_after"] == moments["tomorrow"].timestamp()
 
 
+def test_a_certificate_of_abnormal_size_is_read_but_not_remembered(
+    certificates: Certificates,
+) -> None:
+    """A target that shows another one each time would fill the memory."""
+    known: dict[bytes, float | None] = {}
+    stream = TlsStream(make_context(TlsSettings()), "localhost")
+    client, server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    many = certificates.issue(*(f"host-number-{number}.example" for number in range(400)))
+    peer = certificates.server(many).wrap_bio(client, server, server_side=True)
+    while not stream.shake():
+        client.write(stream.outgoing.read())
+        with suppress(ssl.SSLWantReadError):
+            peer.do_handshake()
+        stream.feed(server.read())
+    session = stream.session(known)
+    assert len(session.sent[0]) > 8192
+    assert session.not_after is not None
+    assert not known
+
+
 @pytest.mark.parametrize("openly", [True, False])
 def test_a_python_that_shows_no_chain_tells_the_leaf_alone(
     monkeypatch: pytest.MonkeyPatch, certificates: Certificates, *, openly: bool
