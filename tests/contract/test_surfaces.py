@@ -174,12 +174,15 @@ async def test_every_gauge_shows_its_fact(case: Case, accept: str, read: Any) ->
 # The page
 
 
-async def test_the_page_says_the_most_telling_fact(case: Case) -> None:
+async def test_the_page_has_its_checks_and_says_the_most_telling_fact(case: Case) -> None:
     words = said(case.cls.facts, case.facts)
-    page = Reading(await case.text("/"))
-    cells = [cell.text for cell in page.all("td")]
-    assert f"{words or 'ok'} in 125 ms" in cells
-    assert f"{words or 'unexpected status'} in 125 ms" in cells
+    Reading(await case.text("/"))
+    rows = {row["backend"]: row for row in DictReader(StringIO(await case.text("/status.csv")))}
+    for backend, otherwise in ((GOOD, "ok"), (BAD, "unexpected status")):
+        last = f"{words or otherwise} in 125 ms"
+        page = Reading(await case.text(f"/checks/{NAME}/{backend}"))
+        assert last in [each.text for each in page.all("dd")]
+        assert last in rows[backend].values()
 
 
 @pytest.mark.parametrize("backend", [GOOD, BAD, SILENT])
