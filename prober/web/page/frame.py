@@ -3,10 +3,9 @@
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.model.wording import span
 from prober.state.vitals import Vitals
 from prober.web.page.assets import SCRIPT, STYLE, address_of
-from prober.web.page.check_words import NONE, ago, clock_words, time_tag
+from prober.web.page.check_words import clock_words, time_tag
 from prober.web.page.html import Content, Html, html, tag
 from prober.web.page.scene import Scene
 from prober.web.page.view import DISABLED
@@ -94,7 +93,8 @@ def _header(scene: Scene) -> Html:
         tag(
             "div",
             tag("p", tag("a", scene.title, href=scene.root, data_load=True), class_="brand"),
-            None if scene.front.public else tag("div", vitals_list(scene), id="vitals"),
+            None if scene.front.public else _navigation(scene),
+            class_="lead",
         ),
         tag(
             "div",
@@ -107,6 +107,23 @@ def _header(scene: Scene) -> Html:
         ),
         tag("p", id="news", class_="unseen", role="status", aria_live="polite"),
     )
+
+
+_PAGES = (("", "Overview"), ("events", "Events"), ("prober", "Prober"))
+
+
+def _navigation(scene: Scene) -> Html:
+    links = [
+        tag(
+            "a",
+            text,
+            href=scene.to(path) if path else scene.root,
+            aria_current="page" if scene.here == f"/{path}" else None,
+            data_load=True,
+        )
+        for path, text in _PAGES
+    ]
+    return tag("nav", links, id="nav", aria_label="Pages of prober")
 
 
 def _button(text: str, name: str, **more: str) -> Html:
@@ -139,22 +156,6 @@ def _footer(scene: Scene) -> Html:
         "footer",
         tag("p", [(tag("a", text, href=path), " ") for path, text in links], shortcut),
     )
-
-
-def vitals_list(scene: Scene) -> Html:
-    """Return how the prober itself is."""
-    vitals, now = scene.vitals, scene.now.wall
-    entries: list[tuple[str, Content]] = [
-        ("prober", vitals.version),
-        *([("host", vitals.name)] if scene.front.title else []),
-        ("up", span(now - vitals.started_at)),
-        ("configuration", tag("code", vitals.config_hash or "none")),
-        ("read", (ago(vitals.config_loaded_at, now), " ago") if vitals.config_loaded_at else NONE),
-        ("loop lag", f"{vitals.loop_lag * 1000:.1f} ms"),
-        ("probes in flight", vitals.probes_in_flight),
-    ]
-    pairs = [tag("div", tag("dt", name), tag("dd", value)) for name, value in entries]
-    return tag("dl", pairs, class_="vitals")
 
 
 def alarms(vitals: Vitals) -> list[Html]:

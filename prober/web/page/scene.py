@@ -20,7 +20,7 @@ class Scene(NamedTuple):
     """What a page is shown in.
 
     `theme` is empty where the reader follows what the system prefers. `root` is where `/` is as
-    seen from the page: `./`, `../`, ...
+    seen from the page: `./`, `../`, ...; `here` is the path of the page's route.
     """
 
     vitals: Vitals
@@ -28,6 +28,7 @@ class Scene(NamedTuple):
     front: PageSettings
     theme: str
     root: str
+    here: str = ""
 
     @property
     def title(self) -> str:
@@ -54,6 +55,7 @@ def scene_of(request: web.Request) -> Scene:
         services.page(),
         theme if theme in THEMES else "",
         _root_of(request),
+        getattr(request.match_info.route.resource, "canonical", ""),
     )
 
 

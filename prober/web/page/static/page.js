@@ -33,7 +33,7 @@ function takeOver(next) {
   showScripted(next);
   const focused = document.activeElement;
   for (const fresh of root.querySelectorAll(".fresh")) fresh.classList.remove("fresh");
-  for (const id of ["main", "pages", "vitals", "as-of"]) {
+  for (const id of ["main", "nav", "as-of"]) {
     if ($(id) && next.getElementById(id)) morph($(id), next.getElementById(id));
   }
   if (focused !== document.activeElement && focused.isConnected) {
@@ -189,12 +189,26 @@ document.addEventListener("input", (event) => {
   typing = setTimeout(() => show(searched(), { replace: true }), 250);
 });
 
+document.addEventListener("change", ({ target }) => {
+  const form = target.closest("form[data-filters]");
+  if (form) show(filtered(form));
+});
+
+/** Return the address that filters lead to. */
+function filtered(form) {
+  const chosen = [...new FormData(form)].filter(([, value]) => value);
+  return new URL(`?${new URLSearchParams(chosen)}`, location.href).href;
+}
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.getAttribute("role") === "search") {
     event.preventDefault();
     clearTimeout(typing);
     show(searched());
+  } else if (form.dataset.filters !== undefined) {
+    event.preventDefault();
+    show(filtered(form));
   } else if (form.dataset.probe) {
     event.preventDefault();
     probeNow(form);

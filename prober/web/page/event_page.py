@@ -1,0 +1,237 @@
+"""The events: everything that changed, newest first; what belongs together in one line."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from aiohttp import web
+
+from prober.model.status import Status
+from prober.state.archive import DAY
+from prober.state.events import EVENT_KINDS, POOL_STATUS, TRANSITION, Event, EventFilter
+from prober.web.page.check_words import time_cell
+from prober.web.page.frame import answer, document, mark
+from prober.web.page.grouping import EventGroup, group_words, grouped
+from prober.web.page.html import Content, Html, tag
+from prober.web.page.recent_events import recent_events
+from prober.web.page.scene import Scene, private_scene
+from prober.web.server.query import Parameter
+from prober.web.server.services import services_of
+
+EVENTS = 1000
+"""Events of a page at most."""
+MEMBERS = 50
+"""Events of a group that are listed at most."""
+_OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS}
+_ABOUT: Mapping[str, frozenset[str]] = {
+    "checks": frozenset({TRANSITION}),
+    "pools": frozenset({POOL_STATUS}),
+    "prober": _OWN,
+}
+"""What events are about, and the kinds of them."""
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_TIMES = {"1h": 3600.0, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
+_WORDS = {
+    "started": "started",
+    "reload": "reloaded",
+    "reload_rejected": "reload rejected",
+    "stood_still": "stood still",
+    "local_trouble": "own trouble",
+    "local_trouble_over": "own trouble over",
+    "overload_over": "overload over",
+}
+
+
+def _words(name: str, doc: str, words: Sequence[str] = ()) -> Parameter:
+    return Parameter(name, str, {"enum": list(words)} if words else {"type": "string"}, doc)
+
+
+EVENT_PAGE_QUERY = (
+    _words("about", "only events about these", list(_ABOUT)),
+    _words("to", "only changes to this status", [str(status) for status in Status]),
+    _words("pool", "only events of this pool"),
+    _words("monitor", "only events of this monitor"),
+    _words("backend", "only events of this backend"),
+    _words("last", "only events of this time back from now", list(_TIMES)),
+    _words("before", "only events before this event id"),
+)
+
+
+class EventView(NamedTuple):
+    """Which events are looked at; texts that are empty allow all, `before` 0 as well."""
+
+    about: str = ""
+    to: str = ""
+    pool: str = ""
+    monitor: str = ""
+    backend: str = ""
+    last: str = ""
+    before: int = 0
+
+    def query(self, **changed: str | int) -> list[tuple[str, str]]:
+        """Return this view, with changes, as the parameters of an address."""
+        view = self._replace(**changed)  # type: ignore[arg-type]  # a text, or `before`
+        return [(name, str(value)) for name, value in view._asdict().items() if value]
+
+    @property
+    def wanted(self) -> EventFilter:
+        """The filter that selects these events."""
+
+        def only(value: str) -> frozenset[str]:
+            return frozenset({value}) if value else frozenset()
+
+        return EventFilter(
+            kind=_ABOUT.get(self.about, frozenset()),
+            monitor=only(self.monitor),
+            pool=only(self.pool),
+            backend=only(self.backend),
+            after=only(self.to),
+        )
+
+
+def read_event_view(request: web.Request) -> EventView:
+    """Return what the address asks for; what cannot be understood there is left out."""
+    query = request.query
+    about, to, last = query.get("about", ""), query.get("to", ""), query.get("last", "")
+    before = query.get("before", "")
+    return EventView(
+        about=about if about in _ABOUT else "",
+        to=to if to in Status.__members__ else "",
+        pool=query.get("pool", ""),
+        monitor=query.get("monitor", ""),
+        backend=query.get("backend", ""),
+        last=last if last in _TIMES else "",
+        before=int(before) if _NUMBER.fullmatch(before) else 0,
+    )
+
+
+async def get_event_page(request: web.Request) -> web.Response:
+    """The page of events, newest first."""
+    scene, view = private_scene(request), read_event_view(request)
+    since = scene.now.wall - _TIMES[view.last] if view.last else 0.0
+    found = await recent_events(
+        request, view.wanted, limit=EVENTS + 1, since=since, before=view.before or None
+    )
+    groups = grouped(found[:EVENTS])
+    older = found[EVENTS - 1].id if len(found) > EVENTS else None
+    pools = list(services_of(request).store.pools)
+    rows = [_group(group, scene) for group in groups]
+    return answer(
+        document(
+            scene,
+            tag("h1", "Events"),
+            _filters(view, pools, scene),
+            tag("ol", rows, class_="events") if rows else _nothing(view, scene),
+            _more(view, older, scene),
+            heading=f"Events · {scene.title}",
+            worst=Status.OK,
+        )
+    )
+
+
+def _nothing(view: EventView, scene: Scene) -> Html:
+    if view == EventView():
+        words = "Nothing has happened yet. Status changes, reloads and restarts appear here."
+        return tag("div", tag("p", words), class_="empty")
+    link = tag("a", "Show all events", href=scene.to("events"))
+    return tag("div", tag("p", "No event matches."), tag("p", link), class_="empty")
+
+
+def _filters(view: EventView, pools: Sequence[str], scene: Scene) -> Html:
+    kept = [
+        tag("input", type="hidden", name=name, value=value)
+        for name, value in (("monitor", view.monitor), ("backend", view.backend))
+        if value
+    ]
+    clear = tag("a", "Show all", href=scene.to("events"), class_="chip")
+    return tag(
+        "form",
+        kept,
+        _select("about", "About", view.about, list(_ABOUT), "everything"),
+        _select("to", "Status", view.to, [str(status) for status in Status], "any status"),
+        _select("pool", "Pool", view.pool, pools[:_MOST_POOLS], "all pools"),
+        _select("last", "Time", view.last, list(_TIMES), "all times"),
+        tag("button", "Show"),
+        clear if view != EventView() else None,
+        method="get",
+        action=scene.to("events"),
+        class_="filters",
+        data_filters=True,
+    )
+
+
+_MOST_POOLS = 500
+"""Pools that can be chosen from a list."""
+
+
+def _select(name: str, label: str, chosen: str, words: Sequence[str], nothing: str) -> Html:
+    listed = list(words) if not chosen or chosen in words else [chosen, *words]
+    options = [
+        tag("option", word or nothing, value=word, selected=word == chosen)
+        for word in ("", *listed)
+    ]
+    return tag("label", tag("span", label), tag("select", options, name=name, id=f"by-{name}"))
+
+
+def _more(view: EventView, older: int | None, scene: Scene) -> Html:
+    links: list[Content] = []
+    if view.before:
+        newest = scene.to("events", query=view.query(before=0))
+        links.append(tag("a", "Newest", href=newest, rel="first"))
+    if older is not None:
+        href = scene.to("events", query=view.query(before=older))
+        links.append(tag("a", "Older", href=href, rel="next"))
+    return tag("nav", links, class_="pages", aria_label="Pages")
+
+
+def _group(group: EventGroup, scene: Scene) -> Html:
+    first, last = group.events[0], group.events[-1]
+    if group.is_single:
+        return _single(first, scene)
+    members = [_single(event, scene) for event in group.events[:MEMBERS]]
+    more = len(group.events) - MEMBERS
+    note = tag("p", f"and {more:,} more", class_="quiet") if more > 0 else None
+    words = tag("b", group_words(group), class_="words")
+    return tag(
+        "li",
+        tag(
+            "details",
+            tag(
+                "summary",
+                tag("span", time_cell(last.at, scene.now.wall), class_="when"),
+                tag("span", mark(str(group.after)) if group.after else None, class_="change"),
+                words,
+            ),
+            tag("ol", members),
+            note,
+        ),
+        class_=f"group {str(group.after).lower()}",
+        data_key=str(last.id),
+    )
+
+
+def _single(event: Event, scene: Scene) -> Html:
+    return tag(
+        "li",
+        tag("span", time_cell(event.at, scene.now.wall), class_="when"),
+        tag("span", _change(event), class_="change"),
+        tag("span", _subject(event, scene), tag("span", event.cause, class_="cause")),
+        class_=f"event {str(event.after or 'own').lower()}",
+        data_key=str(event.id),
+    )
+
+
+def _change(event: Event) -> Content:
+    if event.after is None:
+        return tag("span", _WORDS.get(event.kind) or event.kind.replace("_", " "), class_="own")
+    return mark(event.before or Status.UNKNOWN), " → ", mark(event.after)
+
+
+def _subject(event: Event, scene: Scene) -> Content:
+    """Return what an event is about, with the way there."""
+    if event.monitor and event.backend:
+        href = scene.to_check(event.monitor, event.backend)
+        return tag("a", event.monitor, href=href), " ", tag("code", event.backend), " "
+    if event.pool:
+        return tag("a", f"pool {event.pool}", href=scene.to("pools", event.pool)), " "
+    return (tag("b", event.monitor), " ") if event.monitor else None
