@@ -1,4 +1,4 @@
-"""Who may use the API: credentials, TLS and limits, and what is off where anybody may call."""
+"""Who may use the API: credentials, TLS and limits, and what is disabled if anyone may call."""
 
 import resource
 import time
@@ -17,28 +17,28 @@ log = structlog.get_logger()
 
 
 def identifies_callers(config: Config) -> bool:
-    """Tell whether a caller must show who it is: by a token, a key, a password or a certificate."""
+    """Return whether callers must authenticate: by a token, key, password or certificate."""
     endpoint = config.endpoint
     return bool(config.server.auth or endpoint.basic_auth_users or endpoint.requires_certificates)
 
 
 def is_exposed(config: Config, addresses: Iterable[Target]) -> bool:
-    """Tell whether somebody on another machine can call the API without showing who it is."""
+    """Return whether the API can be called from another machine without authentication."""
     return not identifies_callers(config) and not all(_is_loopback(each.host) for each in addresses)
 
 
 def why_locked(config: Config, addresses: Iterable[Target]) -> str | None:
-    """Return why edits over the API are refused on these addresses; None if that is no reason."""
+    """Return why edits over the API are refused on these addresses, or None."""
     if not is_exposed(config, addresses):
         return None
     return (
-        "edits are refused: prober listens beyond this machine and server.auth is not set; "
+        "edits are refused: prober can be reached from other machines and server.auth is not set; "
         "set it, or listen on 127.0.0.1 only"
     )
 
 
 def allows_reload(config: Config, addresses: Iterable[Target]) -> bool:
-    """Tell whether `POST /-/reload` is on: as configured, else unless everybody could call it."""
+    """Return whether `POST /-/reload` is enabled: as configured, else unless anyone can call it."""
     if config.server.lifecycle is not None:
         return config.server.lifecycle
     return not is_exposed(config, addresses)
@@ -52,12 +52,12 @@ def _is_loopback(host: str) -> bool:
 
 
 class Entrance:
-    """What a reload changes of the endpoint without closing it.
+    """The parts of the endpoint that a reload changes without closing it.
 
     Args:
-        config: What to begin with.
-        addresses: Where the API listens.
-        ended: Is called when credentials change: whoever is in has to show his again.
+        config: The initial configuration.
+        addresses: The addresses of the API.
+        ended: Called when credentials change: clients have to authenticate again.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Entrance:
         self._take_over(config)
 
     def adopt(self, config: Config) -> None:
-        """Go by another configuration from now on."""
+        """Use another configuration from now on."""
         self.access.allow_hosts(config.server.allowed_hosts)
         before, self._config = self._config, config
         same = (before.server.auth, before.endpoint) == (config.server.auth, config.endpoint)
@@ -94,7 +94,7 @@ class Entrance:
 
 
 def connection_limits(descriptors: int) -> Limits:
-    """Return what clients may hold of so many descriptors; the rest is for the probes."""
+    """Return the limits on clients for a number of descriptors; the rest is for the probes."""
     if descriptors == resource.RLIM_INFINITY:
         return Limits()
     connections = max(8, min(Limits().connections, (descriptors - 128) // 4))

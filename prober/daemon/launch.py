@@ -1,4 +1,4 @@
-"""Before and around the daemon: what `run` and `demo` do first, and what they run it in."""
+"""The start of the daemon: what `run` and `demo` do first, and the event loop they use."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def import_aiohttp() -> None:
-    """Import aiohttp without what its client would load at once: every authority of this system.
+    """Import aiohttp without loading the system's certificate authorities for its client.
 
-    That takes 40 ms and 2 MiB, and is of use to nobody but who follows a list of targets over
-    HTTPS (`discovery.fetch`), which loads them then.
+    Loading them takes 40 ms and 2 MiB, and only target lists over HTTPS need them
+    (`discovery.fetch`), which loads them when needed.
     """
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # openssl-env(7)
     before = {name: os.environ.get(name) for name in names}
@@ -31,9 +31,9 @@ def import_aiohttp() -> None:
 
 
 def load_first(load: Callable[[], T]) -> T:
-    """Read the configuration, and be open to signals already, though the daemon is not there yet.
+    """Read the configuration, and handle signals already, before the daemon runs.
 
-    A stop ends the process as cleanly as later; SIGHUP means to read once more, not to die.
+    A stop ends the process as cleanly as later; SIGHUP means to read again, not to exit.
     """
     asked = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,7 +47,7 @@ def load_first(load: Callable[[], T]) -> T:
 
 
 def serve(daemon: Coroutine[Any, Any, int]) -> int:
-    """Run the daemon to its end, in uvloop if the extra `fast` is installed."""
+    """Run the daemon until it stops, with uvloop if the extra `fast` is installed."""
     new_loop: Callable[[], AbstractEventLoop] = new_event_loop
     if find_spec("uvloop") is not None:
         import uvloop

@@ -1,7 +1,7 @@
-"""Where the configuration comes from, and reading it without holding up what runs.
+"""Where the configuration comes from, and how to read it without delaying what runs.
 
-A small configuration is read in a thread. A larger one would keep the interpreter from the event
-loop for too long, so a process of its own reads it and sends back what it made of it.
+A small configuration is read in a thread. A larger one would block the event loop for too long, so
+a separate process reads it and sends back the result.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from prober.config.yielding import yielding
 from prober.daemon.local_checks import LOCAL_CHECKS, LOCAL_CHECKS_WITHOUT_SECRETS
 
 SMALL = 32 * 1024
-"""Bytes of configuration that are read in a thread."""
+"""Maximum bytes of configuration to read in a thread."""
 CHILD_SECONDS = 120.0
-"""Time that reading in a process of its own may take."""
+"""Time limit for reading in a separate process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What was asked for on the command line and in the environment."""
+    """What the command line and the environment ask for."""
 
     path: str | None
     state_dir: str | None = None
@@ -38,7 +38,7 @@ class Source:
     """Whether secrets may be absent, as where a configuration is only checked."""
 
     def load(self, disk: Disk | None = None) -> Config:
-        """Read the configuration, found where it is looked for; raise `ConfigError`."""
+        """Read the configuration from the first place where there is one; raise `ConfigError`."""
         path = find_config(self.path, self.environment, os.path.exists)
         if path is None:
             message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
@@ -59,7 +59,7 @@ class Source:
 
 
 class Reading(NamedTuple):
-    """What came of reading: a configuration or problems; `traces` is None if nothing is known."""
+    """The result of reading: a configuration or problems; `traces` is None if unknown."""
 
     config: Config | None
     problems: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ def read(source: Source, budget: int | None = None) -> Reading:
 
 
 async def read_aside(source: Source) -> Reading:
-    """Read without holding up the event loop."""
+    """Read without blocking the event loop."""
     try:
         with yielding():
             return await asyncio.to_thread(read, source, SMALL)
@@ -89,16 +89,16 @@ async def read_aside(source: Source) -> Reading:
 
 
 async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Reading:
-    """Read in a process of its own, which ends with the task that asked for it.
+    """Read in a separate process, which ends with the task that started it.
 
-    What it needs goes in and comes out through pipes: secrets stand neither on its command line
-    nor in its environment, and it inherits no socket.
+    Data goes in and out through pipes: secrets are neither on its command line nor in its
+    environment, and it inherits no socket.
     """
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "prober.daemon.reload_child"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,  # a traceback is no line of our log
+        stderr=asyncio.subprocess.DEVNULL,  # a traceback is not a log line
         env=_environment(),
     )
     question = pickle.dumps(replace(source, environment=dict(source.environment)))
@@ -106,19 +106,19 @@ async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Readi
         async with asyncio.timeout(seconds):
             answer, _ = await child.communicate(question)
     except TimeoutError:
-        return Reading(None, (f"reading took longer than {seconds:g} s and was given up",))
+        return Reading(None, (f"reading took longer than {seconds:g} s and was cancelled",))
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
     if child.returncode:
         ended = f"signal {-child.returncode}" if child.returncode < 0 else f"{child.returncode}"
-        return Reading(None, (f"the process that read it ended with {ended}",))
+        return Reading(None, (f"the process that reads it ended with {ended}",))
     try:
         with yielding():
             return await asyncio.to_thread(_unpickle, answer)
     except (pickle.UnpicklingError, EOFError):
-        return Reading(None, ("the process that read it gave no answer",))
+        return Reading(None, ("the process that reads it returned nothing",))
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What only this machine can tell about a configuration."""
+"""Checks of a configuration that depend on this machine."""
 
 import os
 import sys
@@ -55,13 +55,13 @@ def _vet_endpoint(endpoint: Endpoint) -> Iterator[Complaint]:
 
 
 def _missing(package: str) -> str:
-    """Return what is missing and a command that works however prober was installed."""
+    """Return what is missing, and a command that installs it where prober is installed."""
     command = f"python3 -m pip --python {sys.executable} install {package}"
     return f"needs the package {package}: {command}"
 
 
 def unverifiable(config: Config) -> list[str]:
-    """Return what is to verify certificates by this host's root certificates while it has none."""
+    """Return what would need this host's root certificates to verify, if it has none."""
     monitors = (
         f"monitor {monitor.name!r}"
         for monitor in config.model.monitors

@@ -1,4 +1,4 @@
-"""Runs the outputs that are configured, and restarts those that a reload has changed."""
+"""Runs the configured outputs, and restarts those that a reload has changed."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ from prober.state.vitals import Vitals
 log = structlog.get_logger()
 
 AGAIN = 5.0
-"""Seconds after which an output that failed for a bug of ours is started again."""
+"""Seconds after which an output that failed because of a bug is started again."""
 
 
 class OutputService:
@@ -57,7 +57,7 @@ class OutputService:
         self.discovery: EndpointDiscovery | None = None
 
     def adopt(self, outputs: Iterable[Output]) -> None:
-        """Run these outputs from now on; those that are as before go on undisturbed."""
+        """Run these outputs from now on; unchanged ones are not touched."""
         wanted = {output.name: output for output in outputs}
         for name, (output, task) in list(self._running.items()):
             if wanted.get(name) != output:
@@ -72,14 +72,14 @@ class OutputService:
             self.remember(key[0], key[1], None)
 
     async def close(self) -> None:
-        """Stop all of them; nothing is withdrawn from receivers."""
+        """Stop all outputs; what receivers got is not withdrawn."""
         tasks = [task for _, task in self._running.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def save_all(self) -> None:
-        """Have everything that is remembered written again."""
+        """Store everything again that outputs remember."""
         for (output, subject), content in self._told.items():
             self.remember(output, subject, content)
 

@@ -1,4 +1,4 @@
-"""Tells when the schedule cannot be kept, and when it is kept again."""
+"""Reports when the schedule cannot be kept, and when it is kept again."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _AGAIN = 1.0  # seconds until an overload is reviewed again, should nothing be d
 
 
 class OverloadAlarm:
-    """Logs the beginning and the end of an overload, and adds an event for each.
+    """Logs the start and the end of an overload, and adds an event for each.
 
     Args:
         store: Where the events go.
@@ -40,7 +40,7 @@ class OverloadAlarm:
         self._looking: asyncio.TimerHandle | None = None
 
     def changed(self) -> None:
-        """Say that an overload began or ended."""
+        """Report that an overload started or ended."""
         overload = self._vitals.load.overload
         if overload is None:
             log.info("overload_over")
@@ -50,7 +50,7 @@ class OverloadAlarm:
             self._look_for_relief()
 
     def stop(self) -> None:
-        """Say nothing more."""
+        """Stop reporting."""
         if self._looking is not None:
             self._looking.cancel()
 

@@ -1,4 +1,4 @@
-"""The probing half of the daemon: what probes, what it finds, and the configuration of both."""
+"""The probing half of the daemon: engine, scheduler, store, and their configuration."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_ON_DEMAND = 64
-"""Probes on demand under way at once; where descriptors are scarce, an eighth of all probes."""
+"""Maximum probes on demand in flight; if descriptors are scarce, an eighth of all probes."""
 
 
 class Prober:
@@ -147,9 +147,9 @@ class Prober:
 
     @contextmanager
     def probing(self, config: Config) -> Iterator[None]:
-        """Probe by a configuration, and those that replace it, as long as the context lasts.
+        """Probe by a configuration, and its replacements, while the context lasts.
 
-        What is in flight at its end has no result.
+        Probes in flight at its end have no result.
         """
         self.config = config
         self._loop.add_reader(self._engine.fileno(), self._scheduler.ready)
@@ -204,11 +204,11 @@ class Prober:
         return PageSettings(page.title, page.public, page.base, self.config.server.trusted_proxies)
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
-        """Take over a new configuration, touching only what it changes, a slice at a time.
+        """Apply a new configuration, touching only what it changes, a slice at a time.
 
-        `reread` tells whether it was read anew; then the files of TLS settings are as well.
-        What is new comes before what goes, so that a monitor whose last check is replaced keeps
-        its counters.
+        `reread` is whether it was read again; then the files of TLS settings are read again too.
+        Additions come before removals, so that a monitor whose last check is replaced keeps its
+        counters.
         """
         pace = Pace()
         before, self.config = self.config, config
@@ -267,7 +267,7 @@ class Prober:
         self.vitals.saw_loop_lag(late)
         if late > GAP:
             log.warning("stood_still", seconds=round(late, 3))
-            self.store.note(STOOD_STILL, f"prober stood still for {took(late)}")
+            self.store.note(STOOD_STILL, f"prober was paused for {took(late)}")
         self._tidier.tidy()
 
 

@@ -1,4 +1,4 @@
-"""Reloading: by signal, over HTTP or because a file changed; one at a time, and all or nothing."""
+"""Reloads: by signal, over HTTP or because a file changed; one at a time, all or nothing."""
 
 import asyncio
 import time
@@ -27,8 +27,8 @@ log = structlog.get_logger()
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
 QUIET = 1.0
-"""Seconds between a reload and the next one by signal: what is asked meanwhile is done once."""
-_NOTED = 3  # problems that an event tells of; the log tells of all
+"""Seconds between a reload and the next one by signal, which covers all requests until then."""
+_NOTED = 3  # problems in an event; the log has all of them
 
 Note = Callable[[str, str], None]
 """Takes the kind of an event, `reload` or `reload_rejected`, and its cause."""
@@ -41,21 +41,21 @@ class ReloadTarget(Protocol):
     vitals: Vitals
 
     async def apply(self, config: Config, difference: Changes) -> None:
-        """Take over a configuration that differs so from the one before."""
+        """Switch to a configuration, given the differences to the current one."""
 
 
 class EditsOverFile(Protocol):
-    """The edits that were made over the API, which a reload leaves standing."""
+    """The edits made over the API, which a reload keeps."""
 
     @property
     def file(self) -> Config | None:
-        """What they were last laid over; None if that is what runs."""
+        """What they were last applied to; None if that is what runs."""
 
     def over(self, config: Config) -> Edited:
-        """Lay them over a configuration; nothing is decided yet."""
+        """Apply them to a configuration, without putting it in force."""
 
     def settle(self, edited: Edited) -> None:
-        """Take note that such a configuration is in force now."""
+        """Note that such a configuration is in force."""
 
 
 class _NoEdits:
@@ -69,18 +69,18 @@ class _NoEdits:
 
 
 class Lists(Protocol):
-    """The lists of targets that a configuration names and does not hold."""
+    """The target lists that a configuration refers to."""
 
     async def complete(self, config: Config) -> Config:
-        """Return a configuration that was just read with what they say."""
+        """Return a configuration that was just read, with the contents of its lists."""
 
     def follow(self, config: Config) -> None:
-        """Follow the lists of a configuration that was taken."""
+        """Follow the lists of a configuration that is in force."""
 
 
 @dataclass(slots=True, eq=False)
 class _Wish:
-    """A reload that has not begun; everybody who asks for one until then shares it."""
+    """A reload that has not started; all requests until then share it."""
 
     asked_at: float | None = None
     at_once: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,18 +90,18 @@ class _Wish:
 
 
 class Reloader:
-    """Reloads the configuration, one at a time; what is asked meanwhile is done once after.
+    """Reloads the configuration, one at a time; requests during a reload share the next one.
 
     Args:
-        live: What is given the new configuration.
-        read: Reads it; None if there is nothing to read again.
-        guard: Refuses what would drop most of the checks.
-        note: Is told of each reload and each rejection.
-        edits: What was edited over the API.
-        busy: Keeps reloads and edits apart.
-        lists: Completes what was read with lists of targets from elsewhere.
-        adopted: Is given each configuration that was taken.
-        around: Makes a context that each reload happens in.
+        live: Receives the new configuration.
+        read: Reads the configuration; None if there is nothing to read again.
+        guard: Refuses a reload that would drop most of the checks.
+        note: Receives each reload and each rejection as an event.
+        edits: The edits made over the API.
+        busy: A lock that separates reloads and edits.
+        lists: Adds the contents of target lists.
+        adopted: Called with each configuration that takes effect.
+        around: Creates a context for each reload.
         watcher: Looks at the files.
         clock: A monotonic clock.
         look_every: Seconds between two looks at the files.
@@ -144,24 +144,24 @@ class Reloader:
         self._watching: asyncio.Task[None] | None = None
 
     def start(self, traces: FileHashes | None) -> None:
-        """Begin to watch the files that the configuration was read from, if that is wanted."""
+        """Start to watch the files of the configuration, if configured."""
         if traces is not None:
             self._watcher.follow(traces)
         self._watch_or_not()
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel everything in progress."""
         tasks = [task for task in (self._watching, self._worker) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def ask(self) -> None:
-        """Reload soon: at once, or when it has been quiet for long enough since the last time."""
+        """Reload soon: at once, or after the quiet time since the last reload."""
         self._wish_for(self._clock())
 
     async def reload(self) -> list[str]:
-        """Reload; return the problems, with any of which the old configuration runs on."""
+        """Reload; return the problems; with any, the old configuration stays in force."""
         now = self._clock()
         wish = self._wish_for(now)
         wish.asked_at = now  # who waits for the answer asks for himself, not with those before
@@ -171,9 +171,9 @@ class Reloader:
     async def revise(
         self, revision: Callable[[Config], Config], *, cause: str, digest: str
     ) -> list[str]:
-        """Change what runs without reading it again; return what speaks against it.
+        """Change what runs without reading it again; return the problems.
 
-        `digest` identifies the change to the guard, `cause` names it to people.
+        `digest` identifies the change for the guard, `cause` describes it for people.
         """
         async with self._busy:
             with yielding():
@@ -232,7 +232,7 @@ class Reloader:
         return problems
 
     async def _take(self, config: Config, ask: Ask, cause: str | None = None) -> list[str]:
-        """Let what runs follow a configuration; one that was only revised has a cause."""
+        """Apply a configuration to what runs; one that was only revised has a cause."""
         before = self._live.config
         with yielding():
             edited, difference = await asyncio.to_thread(self._compare, before, config)
@@ -253,7 +253,7 @@ class Reloader:
         return []
 
     def _compare(self, before: Config, config: Config) -> tuple[Edited, Changes]:
-        """Work out what a configuration is with the edits, and what is new in it."""
+        """Return a configuration with the edits, and its differences to the current one."""
         edited = self._edits.over(config)
         return edited, changes(before.model, edited.config.model)
 
@@ -298,7 +298,7 @@ class Reloader:
 
 
 def _fixed_keys(before: Server, after: Server) -> list[str]:
-    """Return the keys of `server` that differ and are only read at the start."""
+    """Return the keys of `server` that differ and need a restart."""
     return [
         f"server.{key}"
         for key, each in options_of(Server).items()

@@ -1,4 +1,4 @@
-"""The daemon: wires the floors together, serves until it is told to stop."""
+"""The daemon: wires the rooms together and serves until it is stopped."""
 
 import asyncio
 import os
@@ -34,9 +34,9 @@ from prober.web.server.services import Services
 log = structlog.get_logger()
 
 STOP_SECONDS = 2.0
-"""Time that connections to the API get to finish when the daemon stops."""
+"""Seconds for connections to the API to finish when the daemon stops."""
 SPARE_DESCRIPTORS = 128
-"""File descriptors that are left to everything else; of the rest, probes take half."""
+"""File descriptors reserved for everything else; probes use half of the rest."""
 
 
 async def run(
@@ -50,9 +50,9 @@ async def run(
     """Serve until SIGTERM or SIGINT; return the exit status.
 
     Args:
-        config: What to begin with.
+        config: The initial configuration.
         source: Where to read it again for a reload; None if there is nothing to read.
-        traces: What it was read from, to notice when that changes.
+        traces: The hashes of its files, to notice changes.
         listen: Addresses to serve on, instead of the configured ones.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
     """
@@ -73,7 +73,7 @@ async def run(
 
 
 class _Daemon:
-    """What runs beside the probing half: edits, lists of targets, reloads, the API."""
+    """What runs in addition to the probing half: edits, target lists, reloads, the API."""
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class _Daemon:
 
 
 async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
-    """Listen on every address, or say why not."""
+    """Listen on every address, or log why not."""
     for address in addresses:
         try:
             await listener.open(address)
@@ -215,7 +215,7 @@ async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
 
 
 def _probe_limit() -> int:
-    """Raise the limit of descriptors as far as allowed; return how many probes may be open."""
+    """Raise the descriptor limit as far as allowed; return the maximum number of open probes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""What outlives the process: the database in the state directory, written every second."""
+"""What survives the process: the database in the state directory, written every second."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ class StateDirectory:
         path: Where it is; None: nothing outlives the process, and there is no journal or history.
         loop: The event loop that everything runs in.
         wall: Unix time.
-        awake: A monotonic clock in which standstills of the process do not count.
+        awake: A monotonic clock without pauses of the process.
         retention: How long the history is kept.
         errors: Where errors are counted, by reason.
 
@@ -55,11 +55,11 @@ class StateDirectory:
             self.saved = read_saved(database)
 
     def on_loss(self, save_all: Callable[[], None]) -> None:
-        """Call `save_all` when the file was lost, to have a part of the state written again."""
+        """Call `save_all` when the file was lost, to store a part of the state again."""
         self._savers.append(save_all)
 
     def begin(self) -> None:
-        """Write what changed every second from now on."""
+        """Write changes every second from now on."""
         if self._database is not None:
             self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
 

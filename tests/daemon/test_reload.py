@@ -368,9 +368,9 @@ def child_that(
 @pytest.mark.parametrize(
     ("does", "problem"),
     [
-        ("sys.exit(3)", "the process that read it ended with 3"),
-        ("os.kill(os.getpid(), 9)", "the process that read it ended with signal 9"),
-        ("sys.stdout.write('x')", "the process that read it gave no answer"),
+        ("sys.exit(3)", "the process that reads it ended with 3"),
+        ("os.kill(os.getpid(), 9)", "the process that reads it ended with signal 9"),
+        ("sys.stdout.write('x')", "the process that reads it returned nothing"),
     ],
 )
 async def test_a_process_that_fails_is_a_problem_and_no_more(
@@ -385,7 +385,7 @@ async def test_a_process_that_takes_too_long_is_given_up(
 ) -> None:
     with child_that("import signal; signal.pause()", tmp_path, monkeypatch):
         reading = await read_in_child(written, seconds=0.01)
-    assert reading == Reading(None, ("reading took longer than 0.01 s and was given up",))
+    assert reading == Reading(None, ("reading took longer than 0.01 s and was cancelled",))
 
 
 async def test_the_process_ends_with_the_task_that_waits_for_it(

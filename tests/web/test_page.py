@@ -167,7 +167,7 @@ async def test_trouble_of_prober_comes_before_everything(mixed: World, client: C
     mixed.vitals.load.overload = Overload(0.5, Delay.PLACES)
     late, rejected = (await read(client)).all("p", "alarm")
     assert "50% of the probes" in late.text
-    assert "has problems" in rejected.text
+    assert "The last reload failed" in rejected.text
 
 
 @pytest.mark.parametrize(

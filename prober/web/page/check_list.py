@@ -68,5 +68,5 @@ def _nothing(view: PageView, found: Survey) -> str:
     if not found.counts.total():
         return "Nothing is configured to be probed."
     if view.status and not (view.q or view.pool or view.load_balancer):
-        return f"No check is {' or '.join(sorted(view.status))}. That is all: nothing to see here."
+        return f"No check is {' or '.join(sorted(view.status))}."
     return "No check matches."

@@ -162,7 +162,7 @@ def why_words(state: CheckState, now: float) -> str:
     detail = last.detail or last.reason.sentence
     times = f"{abs(streak):,} {'time' if abs(streak) == 1 else 'times'} in a row"
     if state.is_stale:
-        return f"{lasted}: no result that proves anything, lately {detail}."
+        return f"{lasted}: only inconclusive results, last {detail}."
     if state.degraded and last.reason.is_good:
         return f"{lasted}: {last.reason.sentence} ({detail})."
     if streak < 0:

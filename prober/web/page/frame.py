@@ -162,11 +162,13 @@ def alarms(vitals: Vitals) -> list[Html]:
     """Return what an operator should know of the prober itself before looking at its checks."""
     found = []
     if overload := vitals.load.overload:
-        text = "Probes start late: what is shown is older than it should be."
+        text = "Probes start late: the results are older than they should be."
         found.append(tag("p", tag("strong", text), f" {overload.sentence}.", class_="alarm"))
     if not vitals.config_ok:
-        text = "The configuration that was read last has problems: the one before is in force."
-        found.append(tag("p", tag("strong", text), " The log names them.", class_="alarm"))
+        text = "The last reload failed: the previous configuration stays in force."
+        found.append(
+            tag("p", tag("strong", text), " See the log for the problems.", class_="alarm")
+        )
     return found
 
 

@@ -195,9 +195,9 @@ def nothing_configured() -> Content:
         tag("pre", tag("code", example)),
         tag(
             "p",
-            "then let ",
+            "then validate it with ",
             tag("code", "prober check"),
-            " look at it and reload prober with ",
+            " and reload prober with ",
             tag("code", "SIGHUP"),
             ".",
         ),

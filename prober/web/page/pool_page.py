@@ -98,7 +98,7 @@ def _backends(
         words = "This pool has no backends. Add some to its configuration."
         return tag("section", tag("p", words, class_="empty"))
     if not monitors:
-        words = "No monitor watches this pool. Add one that names it."
+        words = "No monitor probes this pool. Add a monitor for it."
         return tag("section", tag("p", words, class_="empty"))
     backends = sorted(backends, key=lambda backend: RANK[backend.status])
     last = -(-len(backends) // ROWS)
