@@ -4,26 +4,43 @@ import sys
 from argparse import Namespace
 
 from prober.cli.command import TOKEN_FILE, URL, Command, Environment
+from prober.cli.run_command import LISTEN
 
 
-def run(options: Namespace, _: Environment) -> int:
+def run(options: Namespace, environment: Environment) -> int:
     """Check whether a daemon is healthy; print something only if it is not."""
     from prober.cli.client import Unanswered, ask, token_in
     from prober.model.wording import clean
 
     try:
-        ask(options.url, "/-/healthy", token=token_in(options.token_file))
+        url = options.url or beside(environment)
+        ask(url, "/-/healthy", token=token_in(options.token_file))
     except Unanswered as unanswered:
         print(f"prober health: {clean(str(unanswered))}", file=sys.stderr)
         return 1
     return 0
 
 
+def beside(environment: Environment) -> str:
+    """Return the URL of a daemon that listens where PROBER_LISTEN says, or as it does without."""
+    from prober.model.probe import Target
+
+    address = next(iter(LISTEN.without(environment) or ()), Target("127.0.0.1", 7762))
+    here = _THIS_MACHINE.get(address.host, address.host)
+    return f"http://{Target(here, address.port)}"
+
+
+_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared, not bound)
+HERE = URL._replace(
+    doc="URL of the daemon; default: the first address of PROBER_LISTEN, else "
+    "http://127.0.0.1:7762",
+    default=None,
+)
 COMMAND = Command(
     "health",
     "check whether a running daemon is healthy",
     run,
-    (URL, TOKEN_FILE),
+    (HERE, TOKEN_FILE),
     """\
 Meant for the HEALTHCHECK of a container: prints nothing if the daemon is healthy.
 Exit status: 0 healthy, 1 not healthy or not reachable.""",

@@ -12,7 +12,7 @@ from prober.config.disk import Disk
 from prober.config.document import Document, read_document
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
-from prober.config.settings import PageSection, Server
+from prober.config.settings import HealthSection, PageSection, Server
 from prober.config.targets import read_targets
 from prober.model.definition import MONITOR, POOL, Named
 from prober.model.endpoint import Endpoint
@@ -37,7 +37,17 @@ if TYPE_CHECKING:
     from prober.config.blackbox.reading import Modules
     from prober.outputs.output import Output
 
-KEYS = ("server", "page", "defaults", "pools", "monitors", "maintenance", "outputs", "include")
+KEYS = (
+    "server",
+    "page",
+    "health",
+    "defaults",
+    "pools",
+    "monitors",
+    "maintenance",
+    "outputs",
+    "include",
+)
 """The sections of a configuration."""
 INCLUDED_KEYS = ("pools", "monitors")
 """The sections that an included file may have."""
@@ -52,6 +62,7 @@ Matches = Callable[[str, str], list[str]]
 _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
 _PAGE = section(PageSection).read
+_HEALTH = section(HealthSection).read
 _POOL = section(Pool).read
 _MAINTENANCE = list_of(section(MaintenanceWindow)).read
 _PATTERNS = list_of(text(1, 4096)).read
@@ -91,6 +102,7 @@ class Config:
     digest: str
     endpoint: Endpoint = Endpoint()
     page: PageSection = PageSection()
+    health: HealthSection = HealthSection()
     defaults: Defaults = Defaults()
     written: Mapping[Named, FileDefinition] = field(default_factory=dict)
     modules: "Modules | None" = None
@@ -157,6 +169,7 @@ def parse(
             digest,
             endpoint=reading.endpoint,
             page=reading.page,
+            health=reading.health,
             defaults=reading.defaults,
             written=reading.written(),
             modules=reading.modules,
@@ -198,6 +211,7 @@ class _Reading:
         self.defaults = Defaults()
         self.endpoint = Endpoint()
         self.page = PageSection()
+        self.health = HealthSection()
         self.modules: Modules | None = None
         self.outputs: list[Output] = []
         self.maintenance: tuple[MaintenanceWindow, ...] = ()
@@ -223,6 +237,9 @@ class _Reading:
         if "page" in given:
             page = self._attempt(document, ("page",), _PAGE, given["page"], outside)
             self.page = page or self.page
+        if "health" in given:
+            health = self._attempt(document, ("health",), _HEALTH, given["health"], outside)
+            self.health = health or self.health
         if "defaults" in given:
             self.defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)

@@ -22,7 +22,7 @@ from prober.config.blackbox.modules import (
     TcpModule,
     TlsConfig,
 )
-from prober.config.settings import PageSection, Server
+from prober.config.settings import HealthSection, PageSection, Server
 from prober.config.targets import TargetGroup
 from prober.config.type_tables import TYPE_TABLES, Table
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Token
@@ -51,6 +51,7 @@ SECTIONS = {
     "http_server_config": HttpServer,
     "rate_limit": RateLimit,
     "page": PageSection,
+    "health": HealthSection,
     "pool": Pool,
     "backend": Backend,
     "monitor": Monitor,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prober.config.monitors import NO_DEFAULT, WHERE, types_by_key
 from prober.config.output_section import output_schema
-from prober.config.settings import PageSection, Server
+from prober.config.settings import HealthSection, PageSection, Server
 from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
@@ -26,6 +26,7 @@ def json_schema() -> Schema:
         "properties": {
             "server": schema_of(Server),
             "page": schema_of(PageSection),
+            "health": schema_of(HealthSection),
             "defaults": _defaults_schema(),
             "pools": {"type": "array", "items": schema_of(Pool)},
             "monitors": {

@@ -102,6 +102,18 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSection:
+    """The settings of the gates, `/health/...`."""
+
+    public: bool = option(
+        BOOLEAN,
+        default=False,
+        doc="gates answer without credentials, for balancers that cannot send any; such an answer "
+        "names no address",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageSection:
     """The settings of the status page."""
 

@@ -151,6 +151,7 @@ class _Daemon:
             history=prober.kept.history,
             access=self._entrance.access,
             page=prober.page,
+            public_gates=lambda: prober.config.health.public,
             editor=self._editing,
             reload=self.reloader.reload,
             allows_reload=lambda: allows_reload(prober.config, self._addresses),

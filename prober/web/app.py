@@ -2,7 +2,7 @@
 
 import re
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from prober.state.pool_past import PoolPast
@@ -17,6 +17,7 @@ from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
     CONNECTING_PATHS,
+    GATES,
     LOOKING_ROUTES,
     OPEN_ROUTES,
     PUBLIC_ROUTES,
@@ -62,6 +63,8 @@ def make_app(services: Services) -> web.Application:
     for route in ROUTES:
         handler = _or_discovery(route.handler) if route.path == "/" else route.handler
         _add_route(app, route.method, route.path, handler)
+        if route.path.startswith(GATES):
+            _add_route(app, hdrs.METH_OPTIONS, route.path, handler)  # HAProxy's default
     for dialect in DIALECTS:
         dialect.begin(app)
         for each in dialect.routes:
@@ -89,6 +92,9 @@ def _add_route(app: web.Application, method: str, path: str, handler: Handler) -
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    if request.version < HttpVersion11 and hdrs.CONTENT_LENGTH not in response.headers:
+        response.force_close()  # only the end of the connection tells where this one ends
+        response.headers[hdrs.CONNECTION] = "close"
     response.headers.update(_HEADERS)
     response.headers.update(services_of(request).access.headers)
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

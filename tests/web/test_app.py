@@ -40,6 +40,7 @@ async def test_an_unknown_path_is_not_found(client: Client, path: str) -> None:
 async def test_a_wrong_method_is_told_the_right_ones(client: Client, path: str) -> None:
     edited = path.endswith("/web") and path.startswith("/api/")
     allowed = ["DELETE", "GET", "HEAD", "PATCH", "PUT"] if edited else ["GET", "HEAD"]
+    allowed += ["OPTIONS"] if path.startswith("/health/") else []
     response = await client.post(path)
     assert response.status == 405
     assert response.headers["Allow"] == ",".join(allowed)

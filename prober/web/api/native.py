@@ -235,7 +235,9 @@ async def get_gate(request: web.Request) -> web.Response:
     pool = pool_of(request)
     state = PoolState(pool, await _backend_states(services_of(request).store, pool, Pace()))
     gated = GatedPool(state, 1 if asked is None else asked)
-    return json_response(GATE.render(gated), 200 if gated.healthy >= gated.min_healthy else 503)
+    is_open = gated.healthy >= gated.min_healthy
+    shown = {"in_service": is_open} if _hides(request) else GATE.render(gated)
+    return json_response(shown, 200 if is_open else 503)
 
 
 async def get_backend_gate(request: web.Request) -> web.Response:
@@ -257,7 +259,7 @@ async def get_backend_gate(request: web.Request) -> web.Response:
     monitors = [each.check.monitor.name for each in checks]
     admin = services_of(request).store.admin.of_backend(pool, backend.key, monitors)
     gated = GatedOne(name, backend.key, status, known and known.status.in_service, admin)
-    return _gate_response(BACKEND_GATE.render(gated), gated)
+    return _gate_response(request, BACKEND_GATE.render(gated), gated)
 
 
 async def get_check_gate(request: web.Request) -> web.Response:
@@ -270,10 +272,17 @@ async def get_check_gate(request: web.Request) -> web.Response:
     state = check_of(request)
     admin = services_of(request).store.admin.of_check(state.check)
     gated = GatedOne(*state.check.key, state.status, state.health.online, admin)
-    return _gate_response(CHECK_GATE.render(gated), gated)
+    return _gate_response(request, CHECK_GATE.render(gated), gated)
 
 
-def _gate_response(shown: Json, gated: GatedOne) -> web.Response:
+def _hides(request: web.Request) -> bool:
+    """Return whether a gate answers everybody, and so names no address."""
+    return services_of(request).public_gates()
+
+
+def _gate_response(request: web.Request, shown: Json, gated: GatedOne) -> web.Response:
+    if _hides(request):
+        shown = {"in_service": gated.in_service}
     response = json_response(shown, 200 if gated.in_service else 503)
     if gated.held:
         response.headers["X-Prober-Held"] = "true"

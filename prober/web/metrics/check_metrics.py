@@ -7,6 +7,7 @@ prometheus_client would write them. The daemon's own metrics are left to it.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -86,13 +87,20 @@ class Family(NamedTuple):
     lines: Callable[[str, MonitorCounters], str]
 
 
+class _Process(ProcessCollector):
+    """The metrics of the process, also where /proc shows processes only (`ProcSubset=pid`)."""
+
+    def _boot_time(self) -> float:
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Metrics:
     """All metrics of a prober."""
 
     def __init__(self, store: Store, vitals: Vitals) -> None:
         self._store = store
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        _Process(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(DaemonCollector(store, vitals))
 

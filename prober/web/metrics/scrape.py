@@ -57,7 +57,7 @@ def _header(request: web.Request, name: str) -> str:
 
 def _squeeze_for(request: web.Request) -> Squeeze | None:
     is_large = len(services_of(request).store) >= _SQUEEZE_FROM
-    if is_large and plain.gzip_accepted(_header(request, hdrs.ACCEPT_ENCODING)):
+    if is_large and _weights(_header(request, hdrs.ACCEPT_ENCODING)).get("gzip", 0.0) > 0:
         return zlib.compressobj(level=1, wbits=_GZIP)
     return None
 
@@ -85,11 +85,17 @@ def _packed(pieces: list[str], squeeze: Squeeze | None) -> bytes:
 
 def prefers_openmetrics(accept: str) -> bool:
     """Tell whether an Accept header asks for OpenMetrics at least as much as for plain text."""
-    weights: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        media, *parameters = (each.strip() for each in part.split(";"))
-        found = [each[2:] for each in parameters if each.startswith("q=")]
-        weight = float(found[0]) if found and _WEIGHT.fullmatch(found[0]) else 1.0
-        weights[media] = max(weight, weights.get(media, 0.0))
+    weights = _weights(accept)
     asked = weights.get("application/openmetrics-text", 0.0)
     return asked > 0 and asked >= weights.get("text/plain", 0.0)
+
+
+def _weights(header: str) -> dict[str, float]:
+    """Return what a header such as Accept names, with its weights (RFC 9110, section 12.4.2)."""
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        name, *parameters = (each.strip() for each in part.split(";"))
+        found = [each[2:] for each in parameters if each.startswith("q=")]
+        weight = float(found[0]) if found and _WEIGHT.fullmatch(found[0]) else 1.0
+        weights[name] = max(weight, weights.get(name, 0.0))
+    return weights

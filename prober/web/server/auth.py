@@ -43,6 +43,8 @@ PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 _CALLER = web.RequestKey("CALLER", str)
 CONNECTING_PATHS = web.AppKey("CONNECTING_PATHS", frozenset[str])
 """Paths that make prober connect to a target of the caller's choice, whatever the method."""
+GATES = "/health/"
+"""The paths of the gates, which answer everybody if `health.public` is set."""
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that change nothing, although the method suggests otherwise."""
 
@@ -96,6 +98,8 @@ def _is_open(request: web.Request) -> bool:
     if resource is None:
         return False
     path, method = resource.canonical, request.method
+    if path.startswith(GATES) and method in SAFE and services_of(request).public_gates():
+        return True
     method = hdrs.METH_GET if method == hdrs.METH_HEAD else method
     if (method, path) in request.app[OPEN_ROUTES]:
         return True

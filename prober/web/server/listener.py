@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 
 import structlog
@@ -99,6 +100,8 @@ class Listener:
             try:
                 listening = _bound(family, place)
             except OSError as error:
+                if error.errno == errno.EADDRINUSE and self._serves(place):
+                    continue  # by the socket of `::`
                 if error.errno not in _ABSENT:
                     raise
                 absent = error  # `localhost` includes ::1 even if IPv6 is disabled
@@ -107,6 +110,13 @@ class Listener:
                 self._resume(listening)
         if absent and len(self._sockets) == before:
             raise absent
+
+    def _serves(self, place: tuple[object, ...]) -> bool:
+        """Return whether a socket of `::` already takes the clients of all IPv4 addresses."""
+        return place[0] == str(IPv4Address(0)) and any(
+            each.getsockname()[:2] == ("::", place[1]) and not _is_v6_only(each)
+            for each in self._sockets
+        )
 
     async def close(self) -> None:
         """Accept no more connections, and drop those that have not got as far as HTTP."""
@@ -278,12 +288,27 @@ class Listener:
             _log.warning(event, **facts)
 
 
+def _is_v6_only(listening: socket.socket) -> bool:
+    return bool(listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
+
+
 def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
+    """Return a listening socket; `::` takes IPv4 as well, unless that is taken. Raise OSError."""
+    if family == socket.AF_INET6 and address[0] == "::":
+        try:
+            return _bind(family, address, v6_only=False)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return _bind(family, address, v6_only=True)
+
+
+def _bind(family: int, address: tuple[object, ...], *, v6_only: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
         listening.bind(address)
         listening.listen(_BACKLOG)
         listening.setblocking(False)

@@ -59,6 +59,7 @@ class Services:
         history: The stored history.
         access: Who may call.
         page: Returns the current settings of the page.
+        public_gates: Returns whether gates answer without credentials.
         editor: Makes and lists edits.
         reload: Reloads the configuration and returns its problems, or nothing on success.
         allows_reload: Returns whether reloading over HTTP is currently enabled.
@@ -77,6 +78,7 @@ class Services:
     history: History | None = None
     access: Access = field(default_factory=Access)
     page: Callable[[], PageSettings] = PageSettings
+    public_gates: Callable[[], bool] = lambda: False
     editor: Editor | None = None
     reload: Callable[[], Awaitable[list[str]]] | None = None
     allows_reload: Callable[[], bool] = lambda: True

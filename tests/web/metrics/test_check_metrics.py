@@ -437,3 +437,25 @@ def test_promtool_finds_nothing_to_complain_of(world: World) -> None:
         ["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip", "gzip"), ("gzip;q=0", None), ("br, gzip;q=0.5", "gzip"), ("gzip; q=0.000", None)],
+)
+async def test_gzip_is_sent_to_whom_it_suits(
+    world: World, client: Client, accepted: str, encoding: str | None
+) -> None:
+    world.configure(monitor("web", *(f"10.0.0.{i}:80" for i in range(1, 101))))
+    answer = await client.get("/metrics", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == encoding
+
+
+async def test_a_scrape_by_http_1_0_ends(client: Client) -> None:
+    """Without a length and chunks, only the end of the connection tells that it is over."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(b"GET /metrics HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\n\r\n")
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert b"Connection: close" in head
+    assert b"prober_build_info" in body

@@ -374,3 +374,30 @@ async def test_no_secret_reaches_the_log_or_an_answer(guarded: Connect) -> None:
     assert "canary" not in json.dumps(lines, default=repr)
     assert "canary" not in repr(AUTH)
     assert {line["caller"] for line in lines if line["event"] == "authorized"} == {"deployment"}
+
+
+# Gates
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health/pools/web",
+        "/health/backends/web/10.0.0.1:80",
+        "/health/checks/web/10.0.0.1:80",
+    ],
+)
+async def test_a_public_gate_needs_no_credentials_and_names_no_address(
+    world: World, connect: Callable[..., Awaitable[Client]], method: str, path: str
+) -> None:
+    world.configure(monitor("web", "10.0.0.1:80"))
+    world.record("web", "10.0.0.1:80", times=3)
+    closed = await connect(access=Access(AUTH))
+    assert (await closed.request(method, path)).status == 401
+    client = await connect(access=Access(AUTH), public_gates=lambda: True)
+    answer = await client.request(method, path)
+    assert answer.status == 200
+    assert (await answer.text()).strip() == ("" if method == "HEAD" else '{"in_service": true}')
+    assert (await client.get("/api/v1/checks")).status == 401
+    assert (await client.request("POST", path)).status in (401, 405)
