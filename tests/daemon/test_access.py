@@ -138,9 +138,7 @@ def test_the_command_line_shows_its_token(
         cli.main([*status, "--token-file", str(secret)], {})
         assert json.loads(capsys.readouterr().out)["checks"] == []
         assert cli.main(status, {}) == 3
-        assert (
-            "HTTP 401 Unauthorized; pass a valid token with --token-file" in capsys.readouterr().err
-        )
+        assert "pass a valid token with --token-file" in capsys.readouterr().err
         assert cli.main([*status, "--token-file", str(tmp_path / "none")], {}) == 3
         assert "none': No such file or directory" in capsys.readouterr().err
         secret.write_text("two lines\nof text")

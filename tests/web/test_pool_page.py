@@ -102,7 +102,7 @@ async def test_a_pool_without_backends_or_monitors_says_what_to_do(
 ) -> None:
     empty, idle = Pool(name="empty"), Pool(name="idle", backends=backends("10.0.0.1:80"))
     world.configure(pools=(empty, idle))
-    for name, words in (("empty", "no backends"), ("idle", "No monitor watches this pool")):
+    for name, words in (("empty", "no backends"), ("idle", "No monitor probes this pool")):
         page = await read(client, f"/pools/{name}")
         assert words in page.all("p", "empty")[0].text
 
