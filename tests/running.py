@@ -29,7 +29,7 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
 
 def connects(port: int) -> bool:
-    """Tell whether somebody listens on a port of 127.0.0.1."""
+    """Return whether somebody listens on a port of 127.0.0.1."""
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 

@@ -233,7 +233,7 @@ def tls_context(not_after: datetime, alpn: tuple[str, ...] = ()) -> ssl.SSLConte
 _UTC_TIME = "%y%m%d%H%M%SZ"  # X.509 before 2050: RFC 5280, section 4.1.2.5.1
 _NOT_AFTER = datetime.strptime("491231235959Z", _UTC_TIME)  # noqa: DTZ007  (Z is UTC)
 
-# Not a secret: everybody has this key, and whoever trusts this certificate trusts everybody.
+# Not a secret: everyone has this key, and trusting this certificate means trusting everyone.
 _KEY = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgArosHPNoCOenIam6

@@ -95,7 +95,7 @@ class Installed:
         self.machine.ask("systemctl", "start", UNIT)
 
     def has_status(self, text: str) -> bool:
-        """Tell whether the status line says so."""
+        """Return whether the status line says so."""
         return self.machine.show(UNIT, "StatusText") == text
 
     def wait_for_status(self, text: str) -> None:

@@ -43,7 +43,7 @@ NOW = 1000.0
 
 
 def objection(guard: ShrinkGuard, before: int, after: int, now: float = NOW, **ask: object) -> bool:
-    """Tell whether a guard refuses a reload that only drops."""
+    """Return whether a guard refuses a reload that only drops."""
     asked = Ask(str(ask.get("digest", "a")), ask.get("asked_at", now))  # type: ignore[arg-type]
     return guard.objection(Step(before, before - after, after), asked, now) is not None
 

@@ -22,7 +22,7 @@ def status(state: CheckState) -> Status:
 
 
 def on_grid(when: float, number: int, interval: float) -> bool:
-    """Tell whether a time is a point of a grid, give or take the tick that it starts with."""
+    """Return whether a time is a point of a grid, give or take the tick that it starts with."""
     late = (when - phase(number, interval)) % interval
     return late <= 2 * TICK
 

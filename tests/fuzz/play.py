@@ -193,7 +193,7 @@ class Play:
         return calls
 
     def _coming(self) -> bool:
-        """Tell whether a probe is under way that nobody holds."""
+        """Return whether a probe is under way that nobody holds."""
         return any(not self._of_target[target].holds for target in self.engine.under_way)
 
     def _wait(self) -> None:

@@ -46,7 +46,7 @@ class Systemd:
         return message
 
     def silent(self) -> bool:
-        """Tell whether nothing has been said since."""
+        """Return whether nothing has been said since."""
         self._socket.setblocking(False)
         try:
             self._socket.recv(4096)

@@ -84,7 +84,7 @@ def _packed(pieces: list[str], squeeze: Squeeze | None) -> bytes:
 
 
 def prefers_openmetrics(accept: str) -> bool:
-    """Tell whether an Accept header asks for OpenMetrics at least as much as for plain text."""
+    """Return whether an Accept header asks for OpenMetrics at least as much as for plain text."""
     weights = _weights(accept)
     asked = weights.get("application/openmetrics-text", 0.0)
     return asked > 0 and asked >= weights.get("text/plain", 0.0)

@@ -1,4 +1,4 @@
-"""The page about prober itself, for whoever doubts it: lateness, load, errors of its own, lists."""
+"""The page about prober itself: lateness, load, its own errors, target lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

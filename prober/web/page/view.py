@@ -96,7 +96,7 @@ class PageView(NamedTuple):
         return f"{path}?{urlencode(fields, errors='replace')}" if fields else path
 
     def allows(self, state: CheckState, *, addresses: bool) -> bool:
-        """Tell whether a check is looked at, its status left aside.
+        """Return whether a check is looked at, its status left aside.
 
         Args:
             state: The check.

@@ -128,7 +128,7 @@ def _refuse_the_foreign(request: web.Request, access: Access) -> None:
 
 
 def _keep_to_the_rate(access: Access) -> None:
-    """Refuse requests beyond `rate_limit`, whoever sends them."""
+    """Refuse requests beyond `rate_limit`."""
     bucket, now = access.bucket, access.clock()
     if bucket is None:
         return

@@ -191,7 +191,7 @@ class Listener:
     def _room(self, peer: str, *, scarce: bool) -> tuple[Crowd, bool]:
         """Decide on a connection of this peer; the second value tells that it enters the reserve.
 
-        If descriptors are scarce, it does so whoever else is there.
+        If descriptors are scarce, it does so in any case.
         """
         regular = [each for each in self._present if not each.is_reserved]
         room = room_for(peer, regular, self._limits)
