@@ -26,7 +26,8 @@ from prober.model.option import (
 )
 from prober.model.probe import Probe
 from prober.probes import PROBE_TYPES
-from prober.probes.http import PATTERN, HttpProbe
+from prober.probes.http import HttpProbe
+from prober.probes.pattern import PATTERN
 from prober.probes.tcp import TcpProbe
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
