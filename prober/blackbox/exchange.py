@@ -58,7 +58,7 @@ def exchange(
     """
     if start is not None:
         yield start
-    yield Send(request)
+    yield Send(request, until_answered=True)
     content: bytes = yield RECEIVE
     if not content:
         return Verdict(Reason.CLOSED, "closed without a reply")

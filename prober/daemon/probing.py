@@ -21,6 +21,7 @@ from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
 from prober.engine.target_policy import TargetPolicy
+from prober.engine.threads import Threads
 from prober.engine.ticker import Ticker
 from prober.model.health import Health
 from prober.model.monitor import Check
@@ -101,6 +102,7 @@ class Prober:
             resolver=Resolver(clock=clock, soon=loop.call_soon_threadsafe),
             wall=wall,
             report=_report_bug,
+            threads=Threads(soon=loop.call_soon_threadsafe),
         )
         self._scheduler = self._schedule_of(self._engine, limit)
 

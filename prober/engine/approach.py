@@ -205,6 +205,9 @@ class Approach(ABC):
         """
         if attempt.on_answer is not None:
             self._forget_the_question(attempt)
+        if attempt.task is not None:
+            attempt.task.cancel()
+            attempt.task = None
         sock, attempt.sock = attempt.sock, None
         if sock is None:
             return

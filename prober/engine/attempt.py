@@ -6,6 +6,7 @@ from typing import Final
 
 from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
 from prober.engine.target_policy import Objection
+from prober.engine.threads import Task
 from prober.engine.wire import REPLY_LIMIT, Wire
 from prober.model.probe import (
     Begin,
@@ -99,6 +100,7 @@ class Waiting:
     CONFIRMATION: Final = 3
     ROOM: Final = 4
     BYTES: Final = 5
+    THREAD: Final = 6
 
 
 _WAITED_FOR = {
@@ -107,6 +109,7 @@ _WAITED_FOR = {
     Waiting.HANDSHAKE: "TLS handshake not completed",
     Waiting.ROOM: "request not accepted",
     Waiting.BYTES: "no complete reply",
+    Waiting.THREAD: "reply not judged",
 }
 
 
@@ -135,6 +138,7 @@ class Attempt:
         "sock",
         "started_at",
         "steps",
+        "task",
         "waiting",
         "wall",
         "wire",
@@ -155,6 +159,7 @@ class Attempt:
         self.sock: socket.SocketType | None = None
         self.wire: Wire | None = None  # once connected
         self.steps: Steps | None = None
+        self.task: Task | None = None  # what it waits for in another thread
         self.handshake: StartTls | None = None
         self.session: TlsSession | None = None
         self.started_at = now
@@ -169,7 +174,8 @@ class Attempt:
     def waited_for(self) -> str:
         """The detail of an attempt whose deadline passed while it was waiting."""
         if self.waiting == Waiting.BYTES and self.first_byte_at is None:
-            return "no reply"
+            unsent = self.wire is not None and self.wire.unsent
+            return _WAITED_FOR[Waiting.ROOM] if unsent else "no reply"
         return _WAITED_FOR[self.waiting]
 
     @property

@@ -18,6 +18,10 @@ _LARGEST_REMEMBERED = 8192  # bytes; OpenSSL takes 100 KB of a server, which may
 _LONGEST_CHAIN = 32  # certificates to read; each takes 15 us
 _IS_SHOWN = hasattr(ssl.SSLObject, "get_unverified_chain")
 _DER = 2  # ssl._ssl.ENCODING_DER
+_SHORT_RECORD = 512  # bytes of content
+_SHORT_RECORDS = 4096  # limit of such records in a reply
+_OVERHEAD = 64  # bytes of a record beside its content, at most
+_BARREN = 16384 + 24576  # bytes of an incomplete record, and of session tickets
 
 
 def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":
@@ -51,11 +55,13 @@ class TlsStream:
     """One TLS connection in memory: takes and returns ciphertext; the engine owns the socket."""
 
     __slots__ = (
+        "_barren",
         "_fed",
         "_head",
         "_incoming",
         "_match",
         "_object",
+        "_short_records",
         "_since",
         "is_secured",
         "outgoing",
@@ -67,10 +73,10 @@ class TlsStream:
         self.pending = False  # whether `read` may return something
         self._fed = b""  # the last input
         self._match = match  # the name to match, if OpenSSL does not do it
-        self._head, self._since = (
-            b"",
-            0,
-        )  # head of the first record after the handshake, bytes since
+        self._barren = 0  # bytes since the handshake that brought no content
+        self._short_records = 0
+        self._head = b""  # of the first record after the handshake
+        self._since = 0  # bytes since the handshake
         self._incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(
@@ -114,14 +120,17 @@ class TlsStream:
 
     def _note(self, content: bytes) -> None:
         if self.is_secured:
+            self._barren += len(content)
             self._since += len(content)
             if len(self._head) < _HEAD_SIZE:
                 self._head = (self._head + content)[:_HEAD_SIZE]
 
     def read(self) -> bytes | None:
         """Return the next bytes, `b""` at the end, None if it needs more input. Raise `Trouble`."""
+        if self._barren > _BARREN:
+            raise Trouble(Reason.BAD_RESPONSE, "too many TLS records without content")
         try:
-            return self._object.read(READ_SIZE)
+            content = self._object.read(READ_SIZE)
         except ssl.SSLWantReadError:
             self.pending = False
             return None
@@ -129,6 +138,18 @@ class TlsStream:
             return b""
         except ssl.SSLError as error:
             raise from_tls(error) from None
+        self._barren -= len(content) + _OVERHEAD
+        if len(content) < _SHORT_RECORD:
+            self._short_records += 1
+            if self._short_records > _SHORT_RECORDS:
+                what = f"a reply in more than {_SHORT_RECORDS} short TLS records"
+                raise Trouble(Reason.BAD_RESPONSE, what)
+        return content
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `read` has left something of what was fed."""
+        return bool(self._incoming.pending)
 
     def write(self, content: bytes) -> None:
         """Encrypt bytes to `outgoing`. Raise `Trouble`."""

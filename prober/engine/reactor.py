@@ -6,6 +6,7 @@ stream. Everything found ready in one look has the time of that look.
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from select import EPOLLERR, EPOLLHUP, EPOLLOUT
 from typing import Final
@@ -16,10 +17,19 @@ from prober.engine.handshake import begin
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
+from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import BEAT, Ticker
 from prober.engine.tls_contexts import TlsContexts
 from prober.engine.wire import Wire, error_of
-from prober.model.probe import RECEIVE, DeadlineReached, Send, StartTls, Target, Trouble
+from prober.model.probe import (
+    RECEIVE,
+    DeadlineReached,
+    InThread,
+    Send,
+    StartTls,
+    Target,
+    Trouble,
+)
 from prober.model.status import Outcome, Reason, Verdict
 
 CONFIRM_AT_LEAST: Final = 0.1
@@ -27,6 +37,7 @@ CONFIRM_AT_LEAST: Final = 0.1
 
 _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
+_DRIP_PAUSE: Final = 0.01  # seconds between reads of a peer that sends a few bytes at a time
 _OK: Final = Reason.OK
 _UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
 
@@ -39,6 +50,7 @@ class Engine(Approach):
         resolver: Resolves host names.
         wall: Returns unix time.
         report: Called with exceptions that mean a bug.
+        threads: Does work that would block the loop; by default it is done at once.
         local_ports: Returns the ports that the kernel may assign to a probe.
     """
 
@@ -49,16 +61,20 @@ class Engine(Approach):
         resolver: Resolver,
         wall: Callable[[], float],
         report: Callable[[Exception, Target], None],
+        threads: Threads | AtOnce | None = None,
         local_ports: Callable[[], range] = local_ports,
     ) -> None:
         super().__init__(ticker=ticker, resolver=resolver, local_ports=local_ports)
         self.in_flight = 0
         self._wall = wall
         self._report = report
+        self._threads = threads or AtOnce()
         self._contexts = TlsContexts()
         self._links = Links()
         self._expiries: dict[bytes, float | None] = {}
         self._unread: list[int] = []  # descriptors of which more can be read, after all others
+        self._dripping: list[int] = []  # descriptors to read again after a pause
+        self._drips_due = 0.0
 
     # Called by the scheduler and the event loop
 
@@ -85,10 +101,23 @@ class Engine(Approach):
     def drain(self) -> None:
         """Handle every ready socket, within its share of reads."""
         self._look()
+        if self._dripping and self._clock() >= self._drips_due:
+            self._hear_drips()
         for descriptor in self._unread:
             if descriptor in self._by_descriptor:
                 self._sockets.watch_again(descriptor)
         self._unread.clear()
+
+    def _hear_drips(self) -> None:
+        """Give those a turn whose peers send in drops."""
+        self._now = self._clock()
+        dripping, self._dripping = self._dripping, []
+        for descriptor in dripping:
+            attempt = self._by_descriptor.get(descriptor)
+            if attempt is not None and attempt.wire is not None:
+                attempt.wire.give_turn()
+                self._safely(self._resume, attempt, attempt.wire)
+        self._sockets.dissolve()
 
     def _look(self) -> None:
         sockets = self._sockets
@@ -118,7 +147,9 @@ class Engine(Approach):
     def next_deadline(self) -> float | None:
         """Return the monotonic time at which to come back, or None while nothing is in flight."""
         due = self._deadlines.next()
-        return None if due is None else min(due, self._clock() + BEAT)
+        if due is None:
+            return None
+        return min(due, self._clock() + BEAT, self._drips_due if self._dripping else inf)
 
     def cancel(self, attempt: Attempt) -> None:
         """End a probe without an outcome."""
@@ -138,6 +169,7 @@ class Engine(Approach):
         self.in_flight = 0
         self._links.close()
         self._sockets.close()
+        self._threads.close()
 
     # One attempt, from its start to its end
 
@@ -191,7 +223,7 @@ class Engine(Approach):
             return
         attempt.wire = Wire(
             sock,
-            self._unread.append,
+            self._read_again,
             datagram=job.datagram,
             events=events,
             limit=job.reply_limit,
@@ -212,7 +244,7 @@ class Engine(Approach):
             self._shake(attempt, wire)
         elif waiting == Waiting.CONFIRMATION:
             self._confirm(attempt, wire)
-        elif waiting == Waiting.ROOM and not wire.unsent:
+        elif waiting == Waiting.ROOM and wire.is_sent:
             attempt.sent_at = attempt.sent_at or self._now
             self._go_on(attempt, wire, None)
 
@@ -238,15 +270,38 @@ class Engine(Approach):
                     return
             elif isinstance(step, Send):
                 attempt.waiting = Waiting.ROOM
-                wire.send(step.content)
-                if wire.unsent:
+                wire.send(step.content, until_answered=step.until_answered)
+                if not wire.is_sent:
                     return
                 attempt.sent_at = attempt.sent_at or self._now
                 value = None
-            else:
-                assert isinstance(step, StartTls)  # noqa: S101  (there is no other kind)
+            elif isinstance(step, StartTls):
                 self._start_tls(attempt, wire, step)
                 return
+            else:
+                assert isinstance(step, InThread)  # noqa: S101  (there is nothing else)
+                attempt.waiting = Waiting.THREAD
+                attempt.task = self._threads.run(step, partial(self._done, attempt, wire))
+                return
+
+    def _done(self, attempt: Attempt, wire: Wire, result: object) -> None:
+        """Go on with what a thread has found out."""
+        attempt.task = None
+        self._now = self._clock()
+        if isinstance(result, Exception) and not isinstance(result, TimeoutError):
+            self._fail(attempt, result)
+        else:
+            self._safely(self._go_on, attempt, wire, result)
+
+    def _read_again(self, descriptor: int, drips: bool) -> None:  # noqa: FBT001  (see Wire)
+        """Tell of a socket once more, after all others or, if its peer sends in drops, later."""
+        if not drips:
+            self._unread.append(descriptor)
+            return
+        if not self._dripping:
+            self._drips_due = self._now + _DRIP_PAUSE
+            self._ticker.wake_by(self._drips_due)
+        self._dripping.append(descriptor)
 
     def _take(self, attempt: Attempt, wire: Wire) -> bytes | None:
         content = wire.take()
@@ -293,6 +348,9 @@ class Engine(Approach):
             lost = self._ticker.lost - attempt.lost
             detail = f"prober was paused for {lost:.2f} s during the probe"
             self._finish(attempt, Verdict(Reason.STALLED, detail))
+            return
+        if attempt.task is not None and not attempt.task.has_begun:
+            self._finish(attempt, Verdict(Reason.STALLED, "no thread was free to judge the reply"))
             return
         detail = f"{attempt.waited_for} within {attempt.job.timeout:g} s"
         if attempt.waiting == Waiting.ADDRESS:

@@ -20,25 +20,30 @@ _NEWS: Final = EPOLLIN | _ENDED
 _ACK_NOW: Final = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 _READ_SIZE: Final = 16384
 _DATAGRAM_SIZE: Final = 65536
-_READS_AT_ONCE: Final = 2  # a probe can take 15 ms to process one hostile read
+_READS_AT_ONCE: Final = 2
+_FREE_TURNS: Final = 64  # in which a peer may send as little as it likes
+_DROP: Final = 1024  # bytes per turn, on average, below which a peer drips
 _ICMP_ORIGINS: Final = (2, 3)  # <linux/errqueue.h>: SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 
 
 class Wire:
     """A connected socket.
 
-    `again` requests another report of the socket's descriptor, after all others. Problems are
-    raised as `Trouble`.
+    `again` requests another report of the socket's descriptor, after all others; with True, after a
+    pause, because the peer sends a few bytes at a time. Problems are raised as `Trouble`.
     """
 
     __slots__ = (
         "_again",
         "_datagram",
         "_ended",
+        "_failure",
         "_limit",
         "_readable",
         "_reads_left",
         "_sock",
+        "_turns",
+        "_until_answered",
         "received",
         "tls",
         "unsent",
@@ -47,26 +52,30 @@ class Wire:
     def __init__(
         self,
         sock: socket.SocketType,
-        again: Callable[[int], None],
+        again: Callable[[int, bool], None],
         *,
         datagram: bool,
         events: int,
         limit: int = REPLY_LIMIT,
     ) -> None:
         self.received = 0
-        self.unsent = b""
+        self.unsent: bytes | memoryview = b""
         self.tls: TlsStream | None = None
         self._sock = sock
         self._again = again
         self._datagram = datagram
         self._limit = limit
         self._reads_left = _READS_AT_ONCE
+        self._turns = 0
+        self._until_answered = False
+        self._failure = 0  # the error of a send that was no trouble because the peer had answered
         self._readable = events & _NEWS != 0
         self._ended = events & _ENDED != 0  # the peer sends nothing beyond what has arrived
 
     def see(self, events: int) -> None:
         """Handle what epoll reports about the socket, and send what waits for room."""
-        self._reads_left = _READS_AT_ONCE
+        self._turns += 1
+        self._reads_left = 0 if self._drips() else _READS_AT_ONCE
         if events & EPOLLERR and self._datagram:
             error = self._icmp_error()
             if error is not None:
@@ -77,6 +86,10 @@ class Wire:
                 self._ended = True
         if self.unsent and events & EPOLLOUT:
             self._flush()
+
+    def give_turn(self) -> None:
+        """Let it read although its peer sends in drops."""
+        self._reads_left = _READS_AT_ONCE
 
     def take(self) -> bytes | None:
         """Return the next bytes for the probe, `b""` at the end, None if it must wait."""
@@ -89,10 +102,28 @@ class Wire:
                 self._write(tls.outgoing.read())  # a server may renegotiate
                 return None
             tls.feed(more)
-        return content
+        return self._gathered(tls, content) if content and tls.has_more else content
 
-    def send(self, content: bytes) -> None:
-        """Send bytes; what the socket does not accept now stays in `unsent`."""
+    def _gathered(self, tls: TlsStream, content: bytes) -> bytes:
+        """Return what is here already, not one record after the other; some are of one byte."""
+        parts, size = [content], len(content)
+        with suppress(Trouble):  # raised again by the next read
+            while size < _READ_SIZE and (content := tls.read() or b""):
+                parts.append(content)
+                size += len(content)
+        return b"".join(parts)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether nothing is left to send, or nothing that matters: the peer has answered."""
+        return not self.unsent or (self._until_answered and self._readable)
+
+    def send(self, content: bytes, *, until_answered: bool = False) -> None:
+        """Send bytes; what the socket does not take now is `unsent`.
+
+        With `until_answered` a failure to send them is none if the peer has sent something before.
+        """
+        self._until_answered = until_answered
         if self.tls is not None:
             self.tls.write(content)
             content = self.tls.outgoing.read()
@@ -142,7 +173,7 @@ class Wire:
         if not self._readable:
             return None
         if not self._reads_left:
-            self._again(self._sock.fileno())
+            self._again(self._sock.fileno(), self._drips())
             return None
         self._reads_left -= 1
         try:
@@ -152,6 +183,8 @@ class Wire:
             return None
         except OSError as error:
             raise from_network(error.errno or 0) from None
+        if not content and self._failure:
+            raise from_network(self._failure)  # send() has taken it away from recv()
         self.received += len(content)
         if self.received > self._limit:
             raise Trouble(Reason.BAD_RESPONSE, f"reply longer than {self._limit} bytes")
@@ -159,26 +192,46 @@ class Wire:
             self._readable = False  # epoll(7): a short read means that the buffer is empty
         return content
 
+    def _drips(self) -> bool:
+        """Whether the peer has sent so little at a time that it is to be heard less often."""
+        return self._turns > _FREE_TURNS and self.received < self._turns * _DROP
+
     def _write(self, content: bytes) -> None:
         if content:
-            self.unsent += content
+            self.unsent = b"".join((self.unsent, content)) if self.unsent else content
             self._flush()
 
     def _flush(self) -> None:
         """Send as much of the unsent bytes as the socket accepts."""
+        unsent = self.unsent
         try:
-            sent = self._sock.send(self.unsent)
+            sent = self._sock.send(unsent)
         except BlockingIOError:
             return
         except OSError as error:
-            if self.tls is not None and self.tls.is_secured:
-                self._readable = True
-                self.take()  # raises the alert with the reason, if it has arrived already
-            number = error.errno or 0
-            if self._datagram:  # it has a port already
-                raise at_once(number, lacks_address=True) from None
-            raise from_network(number) from None
-        self.unsent = self.unsent[sent:]
+            self._not_sent(error.errno or 0)
+            return
+        self.unsent = memoryview(unsent)[sent:] if sent < len(unsent) else b""
+
+    def _not_sent(self, number: int) -> None:
+        """Raise what it means that sending failed, unless the peer has sent why."""
+        if self._datagram:  # it has its port
+            raise at_once(number, lacks_address=True)
+        if self._until_answered and self._has_more():
+            self.unsent, self._failure = b"", number
+            self._readable = True
+            return
+        if self.tls is not None and self.tls.is_secured:
+            self._readable = True
+            self.take()  # raises the alert that says why, if that is here already
+        raise from_network(number)
+
+    def _has_more(self) -> bool:
+        """Return whether something of the peer's waits to be read."""
+        try:
+            return bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def _icmp_error(self) -> Trouble | None:
         """Return the content of the socket's error queue: an ICMP error, or a local one."""

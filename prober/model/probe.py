@@ -5,10 +5,11 @@ A probe is a generator. It yields what it wants (`Send`, `RECEIVE`, `StartTls`) 
 `Verdict`; one that wants no more than a connection is a `Verdict` from the beginning. Whoever
 drives it (the engine on real sockets, a test on lists of bytes) sends back:
 
-- for `Send`: None, when everything is sent;
+- for `Send`: None, when everything is sent, or an answer has come that ends the sending;
 - for `RECEIVE`: the bytes that came, at least one; `b""` once, when the peer has ended its stream
   (over UDP: one datagram, which may be empty);
-- for `StartTls`: a `TlsSession`.
+- for `StartTls`: a `TlsSession`;
+- for `InThread`: what its work returned, or the TimeoutError that it raised.
 
 What goes wrong meanwhile is thrown into the generator as a `Trouble`, `DeadlineReached` when the
 time is up. A probe that can still judge catches it; otherwise the verdict it carries stands.
@@ -25,9 +26,14 @@ from prober.model.tls_settings import TlsSettings
 
 
 class Send(NamedTuple):
-    """Send these bytes, all of them."""
+    """Send these bytes; with `until_answered` no longer than until the peer sends something.
+
+    A server may answer before it has read a request, and then not read the rest of it (RFC 9112,
+    section 9.3).
+    """
 
     content: bytes
+    until_answered: bool = False
 
 
 class Receive:
@@ -53,6 +59,17 @@ class StartTls(NamedTuple):
     alpn: tuple[str, ...] = ()
     confirm: bool = False
     chain: bool = False
+
+
+class InThread(NamedTuple):
+    """Do this in another thread: it may take longer than others can wait.
+
+    `work` is given the processor time in seconds that it may take; it raises TimeoutError when that
+    is used up. It shares nothing that changes with other threads.
+    """
+
+    work: Callable[[float], Any]
+    seconds: float
 
 
 class TlsSession(NamedTuple):
@@ -125,7 +142,7 @@ class DeadlineReached(Trouble):
     """The probe's time is up."""
 
 
-Steps = Generator[Send | Receive | StartTls, Any, Verdict]
+Steps = Generator[Send | Receive | StartTls | InThread, Any, Verdict]
 """A running probe."""
 
 Begin = Callable[[], Steps] | Verdict

@@ -112,7 +112,7 @@ class GrpcProbe(Probe):
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
-        request = Send(self._request(target))
+        request = Send(self._request(target), until_answered=True)
         start = handshake(self.tls, target.host, ("h2",)) if self.tls is not None else None
         return lambda: self._converse(start, request)
 
@@ -142,7 +142,7 @@ class GrpcProbe(Probe):
                     return Verdict(Reason.CLOSED, "closed before the answer to the call")
                 answers = call.feed(content)
                 if answers and not call.ended:
-                    yield Send(answers)
+                    yield Send(answers, until_answered=True)
             return self._judge(call)
         except Http2Error as error:
             raise _broken(str(error)) from None

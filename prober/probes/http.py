@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from prober import __version__
 from prober.model.fact import INTEGER, Fact, Gauge, IfAbsent
@@ -33,6 +33,7 @@ from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
     DeadlineReached,
+    InThread,
     Probe,
     Receive,
     Send,
@@ -44,8 +45,16 @@ from prober.model.probe import (
 from prober.model.secret import names_a_secret
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
-from prober.probes.pattern import PATTERN, REGEX_SECONDS
+from prober.probes.pattern import (
+    PATTERN,
+    REGEX_SECONDS,
+    SHORT,
+    Searcher,
+    in_thread,
+    searcher,
+)
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
+from prober.protocols.content import Content, Text, content_of, text_of
 from prober.protocols.http1 import (
     NAME,
     ChunkedBody,
@@ -159,10 +168,10 @@ class HttpProbe(Probe):
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
-        request = Send(self._request(target))
-        search = _searcher(self.body_regex) if self.body_regex else None
+        request = Send(self._request(target), until_answered=True)
+        pattern = searcher(self.body_regex) if self.body_regex else None
         start = self._start_tls(target)
-        return lambda: self._converse(start, request, search)
+        return lambda: self._converse(start, request, pattern)
 
     def _start_tls(self, _: Target) -> StartTls | None:
         return None
@@ -186,7 +195,7 @@ class HttpProbe(Probe):
             version=self.http_version,
         )
 
-    def _converse(self, start: StartTls | None, request: Send, search: "Search | None") -> Steps:
+    def _converse(self, start: StartTls | None, request: Send, pattern: Searcher | None) -> Steps:
         if start is not None:
             yield start
         yield request
@@ -196,24 +205,42 @@ class HttpProbe(Probe):
         try:
             head, rest = yield from receive_head(content)
         except DeadlineReached:
-            if search is None:
+            if pattern is None:
                 raise
             return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
         detail, facts = _found(head.status)
         if head.status not in self.expected_codes.members:
             detail = f"{detail}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
-        if search is None:
+        if pattern is None:
             return Verdict(Reason.OK, detail, facts)
+        return (yield from self._judge_body(head, rest, pattern))
+
+    def _judge_body(self, head: Head, rest: bytes, pattern: Searcher) -> Steps:
+        detail, facts = _found(head.status)
         body = body_of(head, self.body_limit)
         try:
             if head.may_have_body:
                 yield from receive_body(body, rest)
         except DeadlineReached:
-            pass
+            pass  # what is there of it is searched
         except Trouble as trouble:
             return trouble.verdict._replace(facts=facts)
-        return search(bytes(body.content[: self.body_limit]), detail)._replace(facts=facts)
+        del body.content[self.body_limit :]
+        try:
+            searched = (pattern, body.content, content_of(head.content), self.body_limit)
+            text, found = _search_at_once(*searched) or (yield from _search_in_thread(*searched))
+        except TimeoutError:
+            detail = f"{detail}, body_regex took more than {REGEX_SECONDS:g} s"
+            return Verdict(Reason.REGEX_TIMEOUT, detail, facts)
+        except DeadlineReached:
+            detail = f"{detail}, the timeout expired before body_regex ended"
+            return Verdict(Reason.REGEX_TIMEOUT, detail, facts)
+        if found:
+            return Verdict(Reason.OK, f"{detail}, body_regex matched", facts)
+        flaw = f", which are {text.flaw}" if text.flaw else ""
+        detail = f"{detail}, body_regex did not match in {text.size} bytes{flaw}"
+        return Verdict(Reason.PAYLOAD_MISMATCH, detail, facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,24 +295,27 @@ def _trouble(error: Http1Error | CutOffError) -> Trouble:
     return Trouble(Reason.BAD_RESPONSE, f"not a valid HTTP reply: {error}")
 
 
-Search = Callable[[bytes, str], Verdict]
+def _search_at_once(
+    pattern: Searcher, body: bytearray, content: Content, limit: int
+) -> tuple[Text, bool] | None:
+    """Look for a pattern in a body, if that is quick; return None if it is not."""
+    if len(body) > SHORT or content.codings:
+        return None
+    text = text_of(body, content, limit)
+    try:
+        return text, pattern.at_once(text.text) is not None
+    except TimeoutError:
+        return None
 
 
-def _searcher(pattern: str) -> Search:
-    import regex  # noqa: PLC0415  (only a configuration that uses it pays for it)
+def _search_in_thread(
+    pattern: Searcher, body: bytearray, content: Content, limit: int
+) -> Generator[InThread, Any, tuple[Text, bool]]:
+    """Look for a pattern in a body; raise TimeoutError."""
 
-    compiled = regex.compile(pattern)
+    def work(seconds: float) -> tuple[Text, bool]:
+        text = text_of(body, content, limit)
+        return text, pattern.within(seconds, text.text) is not None
 
-    def search(body: bytes, detail: str) -> Verdict:
-        try:
-            found = compiled.search(body.decode(errors="replace"), timeout=REGEX_SECONDS)
-        except TimeoutError:
-            detail = f"{detail}, body_regex took more than {REGEX_SECONDS:g} s"
-            return Verdict(Reason.REGEX_TIMEOUT, detail)
-        if found:
-            return Verdict(Reason.OK, f"{detail}, body_regex matched")
-        return Verdict(
-            Reason.PAYLOAD_MISMATCH, f"{detail}, body_regex did not match in {len(body)} bytes"
-        )
-
-    return search
+    found: tuple[Text, bool] = yield from in_thread(work, REGEX_SECONDS)
+    return found

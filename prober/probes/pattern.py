@@ -1,15 +1,22 @@
 """Regular expressions that a reply is searched for, and what they may cost."""
 
 import re
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
 
 from prober.model.option import Kind, ReadContext, Rejected, expected, in_words
+from prober.model.probe import InThread
 
 REGEX_SECONDS = 0.1
-"""Time limit for `body_regex` on one body, in seconds."""
+"""Limit of processor time for `body_regex` on one body, in seconds."""
+SHORT = 2048
+"""Bytes of a text that is searched at once; a longer one is searched in a thread."""
 REGEX_SIZE = 20_000
 """Maximum number of pieces that `body_regex` may compile to."""
 
-
+_SHORT_SECONDS = 0.001
+_SIMPLE = re.compile(r"[^*+?{|(]{0,100}")
 _REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # whether of a group; how often
 
 
@@ -46,3 +53,48 @@ def _size_compiled(pattern: str) -> int:
 
 
 PATTERN = Kind(_read_pattern, {"type": "string", "format": "regex", "minLength": 1})
+
+
+class Searcher:
+    """A pattern as the `regex` library has it, and how it is searched for."""
+
+    __slots__ = ("_compiled", "at_once")
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self.at_once: Callable[[str], Any] = compiled.search
+        """Search a text of up to `SHORT` characters; raise TimeoutError if it takes too long.
+
+        The library looks at the clock so seldom that a long text could take it 100 ms. To look at
+        it takes longer than to search for what neither repeats nor branches.
+        """
+        if not _SIMPLE.fullmatch(compiled.pattern):
+            self.at_once = partial(compiled.search, timeout=_SHORT_SECONDS, concurrent=False)
+
+    def within(self, seconds: float, text: str) -> Any:
+        """Search a text, letting other threads run meanwhile; raise TimeoutError."""
+        return self._compiled.search(text, timeout=seconds, concurrent=True)
+
+    def search(self, text: str, seconds: float) -> Generator[InThread, Any, Any]:
+        """Return the match in a text, if there is one; raise TimeoutError."""
+        if len(text) <= SHORT:
+            try:
+                return self.at_once(text)
+            except TimeoutError:
+                pass
+        return (yield from in_thread(lambda given: self.within(given, text), seconds))
+
+
+def searcher(pattern: str) -> Searcher:
+    """Return what searches for a pattern."""
+    import regex  # noqa: PLC0415  (only a configuration that uses it pays for it)
+
+    return Searcher(regex.compile(pattern))
+
+
+def in_thread(work: Callable[[float], Any], seconds: float) -> Generator[InThread, Any, Any]:
+    """Return what work returns that is done in a thread; raise TimeoutError."""
+    result = yield InThread(work, seconds)
+    if isinstance(result, TimeoutError):
+        raise result
+    return result

@@ -36,7 +36,7 @@ class TcpProbe(Probe):
 
     def _converse(self) -> Steps:
         if self.send:
-            yield Send(self.send)
+            yield Send(self.send, until_answered=self.expect is not None)
         if not self.expect:
             return _CONNECTED
         received, tail = 0, b""

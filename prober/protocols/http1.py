@@ -286,7 +286,7 @@ class ChunkedBody:
                 wanted -= len(taken)
                 left -= len(taken)
                 position += len(taken)
-                if left > 2:
+                if left > 2 or wanted <= 0:
                     break
             found = (_NEXT_CHUNK if left else _FIRST_CHUNK).match(content, position)
             if not found:

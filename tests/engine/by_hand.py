@@ -11,6 +11,7 @@ from prober.engine.local_end import local_ports
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Lookup, Resolver
 from prober.engine.target_policy import Objection
+from prober.engine.threads import Threads
 from prober.engine.ticker import Ticker
 from prober.model.probe import Probe, Steps, Target
 from prober.model.status import Outcome
@@ -27,7 +28,11 @@ class ByHand:
     """An engine that nothing drives but the test. Close it at the end."""
 
     def __init__(
-        self, look_up: Lookup = no_names, *, local_ports: Callable[[], range] = local_ports
+        self,
+        look_up: Lookup = no_names,
+        *,
+        threads: int = 0,
+        local_ports: Callable[[], range] = local_ports,
     ) -> None:
         self.clock = Clock()
         self.outcomes: list[Outcome] = []
@@ -40,6 +45,7 @@ class ByHand:
             resolver=self.resolver,
             wall=lambda: WALL + self.clock.now - START,
             report=lambda error, target: self.bugs.append(f"{target}: {error!r}"),
+            threads=Threads(soon=self._answers.put, most=threads) if threads else None,
             local_ports=local_ports,
         )
         self.ticker.start(self._tick)
@@ -81,7 +87,7 @@ class ByHand:
         self.engine.drain()
 
     def take_answer(self) -> None:
-        """Wait for the answer to a name, then hand it over."""
+        """Wait for the answer to a name, or the result of a thread, then hand it over."""
         self._answers.get(timeout=PATIENCE)()
 
     def outcome(self) -> Outcome:

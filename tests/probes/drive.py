@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prober.model.probe import (
     DeadlineReached,
+    InThread,
     Receive,
     Send,
     StartTls,
@@ -25,12 +26,24 @@ SESSION = TlsSession("TLSv1.3", "h2", 2_000_000_000.0)
 
 
 class Run(NamedTuple):
-    """How a probe went: its verdict, all it sent, the handshakes it asked for, the events left."""
+    """How a probe went: its verdict, all it sent, the handshakes it asked for, the events left.
+
+    `in_threads` is how often it had something done in another thread.
+    """
 
     verdict: Verdict
     sent: bytes
     handshakes: list[StartTls]
     left: list[Event]
+    in_threads: int = 0
+
+
+def in_thread(step: InThread) -> Any:
+    """Do what a probe wants done in a thread, in this one."""
+    try:
+        return step.work(step.seconds)
+    except TimeoutError as error:
+        return error
 
 
 def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
@@ -41,14 +54,18 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
     if isinstance(start, Verdict):
         return Run(start, b"", [], list(events))
     steps, left = start(), list(events)
-    sent, handshakes = b"", []
-    answer: Event | None = None
+    sent, handshakes, in_threads = b"", [], 0
+    answer: Any = None
     try:
         while True:
             wish = steps.throw(answer) if isinstance(answer, Trouble) else steps.send(answer)
             if isinstance(wish, Send):
                 sent += wish.content
                 answer = None
+                continue
+            if isinstance(wish, InThread):
+                answer = in_thread(wish)
+                in_threads += 1
                 continue
             assert datagrams or answer != END, "wants bytes after the end of the stream"
             assert left, f"wants {wish!r}, which is not in the script"
@@ -63,7 +80,7 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
         verdict: Verdict = stop.value
     except Trouble as trouble:
         verdict = trouble.verdict
-    return Run(verdict, sent, handshakes, left)
+    return Run(verdict, sent, handshakes, left, in_threads)
 
 
 def judge(start: Start, reply: bytes, end: Event = END) -> Verdict:

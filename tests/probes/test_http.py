@@ -1,5 +1,6 @@
 """HTTP: the request that is sent, the reply that is read, and what is made of it."""
 
+import gzip
 from typing import Any
 
 import pytest
@@ -506,11 +507,10 @@ BODIES = FRAMED | UNFRAMED
 def test_the_body_is_found_however_it_is_framed(reply: bytes) -> None:
     verdict = judge(READY, reply)
     assert verdict == (OK, "HTTP 200, body_regex matched", {"http_status_code": 200})
-    assert judge(start(body_regex="^steady$"), reply) == (
-        MISMATCH,
-        "HTTP 200, body_regex did not match in 5 bytes",
-        {"http_status_code": 200},
-    )
+    verdict = judge(start(body_regex="^steady$"), reply)
+    assert verdict.reason is MISMATCH
+    assert verdict.detail.startswith("HTTP 200, body_regex did not match in 5 bytes")
+    assert verdict.facts == {"http_status_code": 200}
 
 
 @pytest.mark.parametrize("reply", FRAMED.values(), ids=FRAMED)
@@ -641,6 +641,35 @@ def test_a_pattern_that_runs_away_is_stopped() -> None:
     ).verdict
     assert verdict.reason is Reason.REGEX_TIMEOUT
     assert verdict.facts == {"http_status_code": 200}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body", "in_threads"),
+    [
+        ("ready", b"ready", 0),
+        ("re+ady", b"ready" + b"." * 2000, 0),
+        ("ready", b"." * 2044 + b"ready", 1),
+        ("(?:a+)+$x", b"a" * 2000 + b"!", 1),
+    ],
+)
+def test_only_what_is_quick_is_searched_at_once(pattern: str, body: bytes, in_threads: int) -> None:
+    assert drive(start(body_regex=pattern), HEAD_200 + b"\r\n" + body, END).in_threads == in_threads
+
+
+def test_a_coded_body_is_decoded_in_a_thread() -> None:
+    coded = HEAD_200 + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"ready")
+    run = drive(READY, coded, END)
+    assert (run.verdict.reason, run.in_threads) == (OK, 1)
+
+
+def test_what_could_not_be_decoded_is_named() -> None:
+    for name, header in (
+        ("br", b"Content-Encoding: br"),
+        ("x-none", b"Content-Type: a; charset=x-none"),
+    ):
+        verdict = judge(READY, HEAD_200 + header + b"\r\n\r\n\x8b\x01")
+        assert verdict.reason is MISMATCH
+        assert name in verdict.detail
 
 
 # HTTPS

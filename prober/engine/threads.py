@@ -1,0 +1,134 @@
+"""Work that may take longer than the event loop can wait, in a few threads of its own.
+
+Unlike asyncio's own pool it says whether a piece of work has begun, skips what nobody waits for any
+more, and limits the processor time of each, whatever else the process does.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+from prober.model.probe import InThread
+
+MOST_THREADS = 4
+"""Threads; fewer where there are fewer processors."""
+TRIES = 4
+"""Times that work is done over because others have used up the time that it was given."""
+
+Done = Callable[[Any], None]
+
+
+class Task:
+    """A piece of work that is waited for; `has_begun` is true once a thread has taken it up."""
+
+    __slots__ = ("_done", "_step", "has_begun")
+
+    def __init__(self, step: InThread, done: Done) -> None:
+        self.has_begun = False
+        self._step: InThread | None = step
+        self._done: Done | None = done
+
+    def cancel(self) -> None:
+        """Do not begin with it any more, and tell nobody of its end."""
+        self._step = self._done = None
+
+    def run(self) -> object:
+        """Do it; return what came of it, an exception that it raised included."""
+        step = self._step
+        if step is None:
+            return None
+        self.has_begun = True
+        try:
+            return limited(step)
+        except Exception as error:  # noqa: BLE001  (raised where it is waited for)
+            return error
+
+    def end(self, result: object) -> None:
+        """Say in the loop's thread what came of it."""
+        done, self._step, self._done = self._done, None, None
+        if done is not None:
+            done(result)
+
+
+class Threads:
+    """Runs tasks; their ends are told in the loop's thread.
+
+    `soon` schedules a call in the loop's thread from any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        soon: Callable[[Callable[[], None]], object],
+        most: int = min(MOST_THREADS, len(os.sched_getaffinity(0))),
+    ) -> None:
+        self._soon = soon
+        self._most = most
+        self._queue: SimpleQueue[Task | None] = SimpleQueue()
+        self._threads = 0
+        self._waiting = 0  # tasks that were not told of yet
+
+    def run(self, step: InThread, done: Done) -> Task:
+        """Have a thread do this; `done` is called with the result, unless it is cancelled."""
+        task = Task(step, done)
+        self._queue.put(task)
+        self._waiting += 1
+        if self._threads < min(self._waiting, self._most):
+            with suppress(RuntimeError):  # no thread to be had now: the next task tries again
+                threading.Thread(target=self._work, name="aside", daemon=True).start()
+                self._threads += 1
+        return task
+
+    def close(self) -> None:
+        """Let the threads end, each when its task has."""
+        for _ in range(self._threads):
+            self._queue.put(None)
+
+    def _work(self) -> None:
+        while (task := self._queue.get()) is not None:
+            result = task.run()
+            try:
+                self._soon(lambda task=task, result=result: self._end(task, result))  # type: ignore[misc]
+            except RuntimeError:  # the loop is closed: so are we
+                return
+            del task, result
+
+    def _end(self, task: Task, result: object) -> None:
+        self._waiting -= 1
+        task.end(result)
+
+
+class AtOnce:
+    """Does tasks at once, in the thread that asks for them: where nobody else has to wait."""
+
+    def run(self, step: InThread, done: Done) -> Task | None:
+        """Do it, and say what came of it."""
+        task = Task(step, done)
+        task.end(task.run())
+        return None
+
+    def close(self) -> None:
+        """Do nothing: there are no threads."""
+
+
+def limited(step: InThread) -> object:
+    """Do work within its processor time; raise TimeoutError if that is not enough.
+
+    `regex` measures the time of the whole process. If others have used up what was given, the work
+    is done over with more.
+    """
+    seconds = step.seconds
+    for left in reversed(range(TRIES)):
+        begun = time.thread_time()
+        try:
+            return step.work(seconds)
+        except TimeoutError:
+            used = time.thread_time() - begun
+            if used > 0.9 * step.seconds or not left:
+                raise
+            seconds *= max(2.0, min(10.0, step.seconds / max(used, 0.001)))
+    raise AssertionError("not reached")
