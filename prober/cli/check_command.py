@@ -8,7 +8,7 @@ from prober.cli.flags import Flag, yes_or_no
 
 def run(options: Namespace, environment: Environment) -> int:
     """Print every problem, or a summary and warnings."""
-    from prober.config.advice import surprises
+    from prober.config.advice import advice
     from prober.config.problem import ConfigError
     from prober.daemon.local_checks import NAMED, unverifiable
     from prober.model.monitor import probe_rate
@@ -22,7 +22,7 @@ def run(options: Namespace, environment: Environment) -> int:
         return USAGE
     model = config.model
     checks = model.checks()
-    for sentence in surprises(model):
+    for sentence in advice(model):
         print(f"warning: {clean(sentence)}")
     if found := unverifiable(config):
         more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""

@@ -56,7 +56,7 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
 
     from prober.cli import single_probe
     from prober.config.monitors import Defaults, read_monitor
-    from prober.engine.tls_contexts import vet
+    from prober.engine.tls_contexts import check_tls
     from prober.model.monitor import Monitor
     from prober.model.option import ReadContext, Rejected
 
@@ -67,7 +67,7 @@ def _checks_to_probe(options: Namespace, environment: Environment) -> "list[Chec
 
     def read(given: object) -> Monitor:
         monitor = read_monitor(given, Defaults(), outside)
-        if complaints := list(vet(monitor)):
+        if complaints := list(check_tls(monitor)):
             raise Rejected(*complaints)
         return monitor
 

@@ -10,7 +10,7 @@ from prober.model.secret import secrets_of
 from prober.probes.http import HttpProbe
 
 
-def surprises(model: Model) -> Iterator[str]:
+def advice(model: Model) -> Iterator[str]:
     """Yield a sentence for each setting that is valid but probably not intended."""
     yield from _idle_pools(model)
     yield from _long_timeouts(model)

@@ -54,7 +54,7 @@ INCLUDED_KEYS = ("pools", "monitors")
 
 T = TypeVar("T")
 Read = Callable[[object, ReadContext], T]
-Vet = Callable[[Monitor], Iterable[Complaint]]
+LocalCheck = Callable[[Monitor], Iterable[Complaint]]
 """Returns what is wrong with a monitor on this machine."""
 Matches = Callable[[str, str], list[str]]
 """Returns the files that match a pattern relative to a directory."""
@@ -78,14 +78,14 @@ class FileDefinition(NamedTuple):
     keys: frozenset[str]
 
 
-class VetServer(NamedTuple):
+class ServerChecks(NamedTuple):
     """Returns what is wrong on this machine with the `server` section and with its web file."""
 
     server: Callable[[Server], Iterable[Complaint]] = lambda _: ()
     endpoint: Callable[[Endpoint], Iterable[Complaint]] = lambda _: ()
 
 
-NOT_VETTED = VetServer()
+NO_CHECKS = ServerChecks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def load(
     path: str,
     *,
     environment: Mapping[str, str],
-    vet: Vet = lambda _: (),
-    vet_server: VetServer = NOT_VETTED,
+    check_monitor: LocalCheck = lambda _: (),
+    check_server: ServerChecks = NO_CHECKS,
     disk: Disk | None = None,
     without_secrets: bool = False,
 ) -> Config:
@@ -137,8 +137,8 @@ def load(
         content,
         source=path,
         outside=outside,
-        vet=vet,
-        vet_server=vet_server,
+        check_monitor=check_monitor,
+        check_server=check_server,
         matches=disk.matches,
     )
 
@@ -148,13 +148,13 @@ def parse(
     *,
     source: str,
     outside: ReadContext,
-    vet: Vet = lambda _: (),
-    vet_server: VetServer = NOT_VETTED,
+    check_monitor: LocalCheck = lambda _: (),
+    check_server: ServerChecks = NO_CHECKS,
     matches: Matches | None = None,
 ) -> Config:
     """Read the text of a configuration; raise `ConfigError` with all problems."""
     with garbage.paused():
-        reading = _Reading(outside, vet, vet_server, matches or Disk().matches)
+        reading = _Reading(outside, check_monitor, check_server, matches or Disk().matches)
         server = reading.main_file(content, source)
         model = reading.model()
         if reading.problems:
@@ -203,7 +203,11 @@ class _Reading:
     """The state of reading one configuration."""
 
     def __init__(
-        self, outside: ReadContext, vet: Vet, vet_server: VetServer, matches: Matches
+        self,
+        outside: ReadContext,
+        check_monitor: LocalCheck,
+        check_server: ServerChecks,
+        matches: Matches,
     ) -> None:
         self.problems: list[Problem] = []
         self.files: dict[str, None] = {}
@@ -216,8 +220,8 @@ class _Reading:
         self.outputs: list[Output] = []
         self.maintenance: tuple[MaintenanceWindow, ...] = ()
         self._outside = outside
-        self._vet = vet
-        self._vet_server = vet_server
+        self._check_monitor = check_monitor
+        self._check_server = check_server
         self._matches = matches
         self._pools: list[_Entry[Pool]] = []
         self._monitors: list[_Entry[Monitor]] = []
@@ -233,7 +237,7 @@ class _Reading:
             server = self._attempt(document, ("server",), _SERVER, given["server"], outside)
             self._read_endpoint(given["server"], outside, document)
         if server:
-            self._complain(document, ("server",), self._vet_server.server(server))
+            self._complain(document, ("server",), self._check_server.server(server))
         if "page" in given:
             page = self._attempt(document, ("page",), _PAGE, given["page"], outside)
             self.page = page or self.page
@@ -353,7 +357,7 @@ class _Reading:
 
     def _read_monitor(self, value: object, outside: ReadContext) -> Monitor:
         monitor = read_monitor(value, self.defaults, outside)
-        if complaints := list(self._vet(monitor)):
+        if complaints := list(self._check_monitor(monitor)):
             raise Rejected(*complaints)
         return monitor
 
@@ -407,7 +411,7 @@ class _Reading:
         endpoint = self._attempt(document, (), _ENDPOINT, document.value, inside)
         if endpoint:
             self.endpoint = endpoint
-            self._complain(document, (), self._vet_server.endpoint(endpoint))
+            self._complain(document, (), self._check_server.endpoint(endpoint))
 
     def _include(self, document: Document, value: object, outside: ReadContext) -> None:
         patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()

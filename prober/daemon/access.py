@@ -51,7 +51,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Entrance:
+class AccessControl:
     """The parts of the endpoint that a reload changes without closing it.
 
     Args:

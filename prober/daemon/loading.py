@@ -47,8 +47,8 @@ class Source:
         config = load(
             path,
             environment=self.environment,
-            vet=local.monitor,
-            vet_server=local.server,
+            check_monitor=local.monitor,
+            check_server=local.server,
             disk=disk,
             without_secrets=self.without_secrets,
         )

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from prober.config.reader import Config, Vet, VetServer
+from prober.config.reader import Config, LocalCheck, ServerChecks
 from prober.config.settings import Server
-from prober.engine.tls_contexts import lacks_trust_store, vet
+from prober.engine.tls_contexts import check_tls, lacks_trust_store
 from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import ABSENT
@@ -20,7 +20,7 @@ NAMED = 10
 """Monitors and modules that are named where more of them have the same trouble."""
 
 
-def _vet_server(server: Server) -> Iterator[Complaint]:
+def _check_server(server: Server) -> Iterator[Complaint]:
     keys = server.auth.oracle_keys if server.auth else ()
     if not keys:
         return
@@ -44,7 +44,7 @@ def _wrong_key(key: OracleKey) -> str | None:
     return None if isinstance(found, RSAPublicKey) else "expected an RSA key"
 
 
-def _vet_endpoint(endpoint: Endpoint) -> Iterator[Complaint]:
+def _check_endpoint(endpoint: Endpoint) -> Iterator[Complaint]:
     if endpoint.basic_auth_users and find_spec("bcrypt") is None:
         yield Complaint(("basic_auth_users",), _missing("bcrypt"))
     if endpoint.tls_server_config:
@@ -79,11 +79,11 @@ def unverifiable(config: Config) -> list[str]:
 class LocalChecks(NamedTuple):
     """What is applied while a configuration is read."""
 
-    monitor: Vet
-    server: VetServer
+    monitor: LocalCheck
+    server: ServerChecks
 
 
-LOCAL_CHECKS = LocalChecks(vet, VetServer(_vet_server, _vet_endpoint))
+LOCAL_CHECKS = LocalChecks(check_tls, ServerChecks(_check_server, _check_endpoint))
 """What the daemon applies."""
 
 
@@ -92,10 +92,10 @@ def _are_here(files: Iterable[str]) -> bool:
 
 
 LOCAL_CHECKS_WITHOUT_SECRETS = LocalChecks(
-    lambda monitor: vet(monitor) if _are_here(files_of(monitor.probe)) else (),
-    VetServer(
-        _vet_server,
-        lambda endpoint: _vet_endpoint(endpoint) if _are_here(files_of(endpoint)) else (),
+    lambda monitor: check_tls(monitor) if _are_here(files_of(monitor.probe)) else (),
+    ServerChecks(
+        _check_server,
+        lambda endpoint: _check_endpoint(endpoint) if _are_here(files_of(endpoint)) else (),
     ),
 )
 """What is applied where secrets may be absent: nothing to what depends on one that is."""

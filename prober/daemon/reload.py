@@ -30,7 +30,7 @@ QUIET = 1.0
 """Seconds between a reload and the next one by signal, which covers all requests until then."""
 _NOTED = 3  # problems in an event; the log has all of them
 
-Note = Callable[[str, str], None]
+NoteReload = Callable[[str, str], None]
 """Takes the kind of an event, `reload` or `reload_rejected`, and its cause."""
 
 
@@ -114,7 +114,7 @@ class Reloader:
         *,
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
-        note: Note,
+        note: NoteReload,
         edits: EditsOverFile | None = None,
         busy: asyncio.Lock | None = None,
         lists: Lists | None = None,

@@ -15,15 +15,15 @@ from prober.config import garbage
 from prober.config.disk import FileHashes
 from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
-from prober.daemon.access import Entrance, allows_reload, connection_limits, why_locked
+from prober.daemon.access import AccessControl, allows_reload, connection_limits, why_locked
 from prober.daemon.loading import Source, read_aside
 from prober.daemon.output_service import OutputService
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
-from prober.discovery.lists import Discovery
-from prober.edits.editor import Editing
+from prober.discovery.lists import TargetLists
+from prober.edits.editor import ConfigEditor
 from prober.edits.kept import KeptEdits
-from prober.engine.tls_contexts import vet
+from prober.engine.tls_contexts import check_tls
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
 from prober.systemd.service import SystemdService
@@ -87,19 +87,21 @@ class _Daemon:
         self._prober = prober
         self._addresses = addresses
         busy, note, kept = asyncio.Lock(), prober.store.note, prober.kept
-        self._lists = Discovery(vitals=prober.vitals, note=note, state_dir=config.server.state_dir)
+        self._lists = TargetLists(
+            vitals=prober.vitals, note=note, state_dir=config.server.state_dir
+        )
         config = self._lists.begin(config)
         self._edits = KeptEdits(config, kept.saved.edits, journal=kept.journal, note=note)
-        self._editing = Editing(
+        self._editor = ConfigEditor(
             prober,
             self._edits,
             busy=busy,
-            vet=vet,
+            check_monitor=check_tls,
             objection=prober.guard.objection,
             wall=time.time,
             also_locked=lambda: why_locked(prober.config, addresses),
         )
-        self._entrance = Entrance(config, addresses, ended=lambda: end_streams(self._app))
+        self._access = AccessControl(config, addresses, ended=lambda: end_streams(self._app))
         self._outputs = OutputService(
             prober.store,
             prober.known,
@@ -131,11 +133,11 @@ class _Daemon:
             self._prober.store.admin.tick()
 
     def _adopt(self, config: Config) -> None:
-        self._entrance.adopt(config)
+        self._access.adopt(config)
         self._outputs.adopt(config.outputs)
 
     def _base_url(self) -> str:
-        scheme = "https" if self._entrance.tls else "http"
+        scheme = "https" if self._access.tls else "http"
         bound = self._prober.guard.listeners or self._addresses
         return f"{scheme}://{bound[0]}"
 
@@ -149,10 +151,10 @@ class _Daemon:
             wall=time.time,
             clock=time.monotonic,
             history=prober.kept.history,
-            access=self._entrance.access,
+            access=self._access.access,
             page=prober.page,
             public_gates=lambda: prober.config.health.public,
-            editor=self._editing,
+            editor=self._editor,
             reload=self.reloader.reload,
             allows_reload=lambda: allows_reload(prober.config, self._addresses),
             probe_now=prober.probe_now,
@@ -166,13 +168,13 @@ class _Daemon:
         await runner.setup()
         limits = connection_limits(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
-        listener = Listener(runner.server, limits=limits, tls=lambda: self._entrance.tls)
+        listener = Listener(runner.server, limits=limits, tls=lambda: self._access.tls)
         try:
             with self._prober.probing(self._edits.edited.config):
                 self._edits.start()
                 if not await _listen(listener, self._addresses):
                     return 1
-                scheme = "https" if self._entrance.tls else "http"
+                scheme = "https" if self._access.tls else "http"
                 for bound in listener.addresses:
                     log.info("listening", address=str(bound), url=f"{scheme}://{bound}/")
                 self._prober.guard.spare(listener.addresses)

@@ -43,7 +43,7 @@ class _Refusal(NamedTuple):
     at: float
 
 
-class Discovery:
+class TargetLists:
     """Keeps the backends of monitors with `targets_from` up to date.
 
     Args:

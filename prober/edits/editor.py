@@ -47,14 +47,14 @@ class RunningConfig(Protocol):
         """
 
 
-class Editing:
+class ConfigEditor:
     """Makes edits, one at a time: the `Editor` of the APIs.
 
     Args:
         live: What runs with the edits.
         standing: The current edits.
         busy: A lock that separates edits and reloads.
-        vet: Returns what is wrong with a monitor on this machine.
+        check_monitor: Returns what is wrong with a monitor on this machine.
         objection: Returns why an address and port must not be probed for the API.
         wall: Unix time.
         also_locked: Returns why edits are refused although the configuration allows them.
@@ -66,7 +66,7 @@ class Editing:
         standing: KeptEdits,
         *,
         busy: asyncio.Lock,
-        vet: Callable[[Monitor], Iterable[Complaint]],
+        check_monitor: Callable[[Monitor], Iterable[Complaint]],
         objection: Callable[[str, int], str | None],
         wall: Callable[[], float],
         also_locked: Callable[[], str | None] = lambda: None,
@@ -74,7 +74,7 @@ class Editing:
         self._live = live
         self._standing = standing
         self._busy = busy
-        self._vet = vet
+        self._check_monitor = check_monitor
         self._objection = objection
         self._wall = wall
         self._also_locked = also_locked
@@ -265,7 +265,7 @@ class Editing:
                     yield Complaint(("backends", i), why)
             return
         yield from unknown_secrets(value.probe)
-        yield from self._vet(value)
+        yield from self._check_monitor(value)
         pool = next(each for each in model.pools if each.name == value.pool_name)
         for i, backend in enumerate(pool.backends):
             check = Check(value, pool, backend)

@@ -176,7 +176,7 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
-def vet(monitor: Monitor) -> Iterator[Complaint]:
+def check_tls(monitor: Monitor) -> Iterator[Complaint]:
     """Yield problems with a monitor's TLS settings that only this machine can find."""
     if monitor.tls is None:
         return

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from prober.config.problem import ConfigError
-from prober.config.reader import Config, Vet, parse
+from prober.config.reader import Config, LocalCheck, parse
 from prober.model.option import ReadContext
 
 Read = Callable[..., Config]
@@ -30,10 +30,10 @@ def read() -> Read:
         *,
         files: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
-        vet: Vet = lambda _: (),
+        check_monitor: LocalCheck = lambda _: (),
     ) -> Config:
         outside = _outside(files or {}, environment or {})
-        return parse(text, source="prober.yaml", outside=outside, vet=vet)
+        return parse(text, source="prober.yaml", outside=outside, check_monitor=check_monitor)
 
     return reading
 

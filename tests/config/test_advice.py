@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prober.config.advice import surprises
+from prober.config.advice import advice
 from prober.model.kinds import Frozen, Secret
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
@@ -66,11 +66,11 @@ def test_what_is_allowed_but_likely_not_meant_is_said(
     monitors: list[Monitor], words: list[str]
 ) -> None:
     pools = tuple(Pool(name=each.name, backends=each.targets) for each in monitors)
-    found = [*surprises(Model(tuple(monitors), pools))]
+    found = [*advice(Model(tuple(monitors), pools))]
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
 
 
 def test_a_pool_without_backends_is_said() -> None:
-    [sentence] = surprises(Model((), (Pool(name="empty"),)))
+    [sentence] = advice(Model((), (Pool(name="empty"),)))
     assert sentence == "pool 'empty' has no backends, so its status is UNKNOWN"

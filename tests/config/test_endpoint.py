@@ -253,11 +253,11 @@ def test_mistakes_of_both_files_are_told_at_once(problems: Said) -> None:
     assert [each.rpartition(": ")[0] for each in found[1:]] == ["web.yml:1: a", "web.yml:2: b"]
 
 
-def vetted(folder: Path, server: object) -> list[str]:
+def complaints_of(folder: Path, server: object) -> list[str]:
     file = folder / "prober.json"
     file.write_text(json.dumps({"server": server}))
     with pytest.raises(ConfigError) as caught:
-        load(str(file), environment={}, vet_server=LOCAL_CHECKS.server)
+        load(str(file), environment={}, check_server=LOCAL_CHECKS.server)
     return [each.message for each in caught.value.problems]
 
 
@@ -267,7 +267,7 @@ def test_a_key_that_does_not_belong_to_its_certificate_is_refused(tmp_path: Path
     one.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
     other.private_key_pem.write_to_path(tmp_path / "key.pem")
     (tmp_path / "web.yml").write_text(json.dumps({"tls_server_config": TLS}))
-    [said] = vetted(tmp_path, {"web_config_file": "web.yml"})
+    [said] = complaints_of(tmp_path, {"web_config_file": "web.yml"})
     assert said == "OpenSSL cannot use these files: KEY_VALUES_MISMATCH"
 
 
@@ -281,7 +281,7 @@ def test_a_package_that_is_missing_is_named(
         "prober.daemon.local_checks.find_spec", lambda name: None if name == package else name
     )
     keys = [{"key_id": "a", "role": "read", "public_key": "public.pem"}]
-    said = vetted(tmp_path, {"web_config_file": "web.yml", "auth": {"oracle_keys": keys}})
+    said = complaints_of(tmp_path, {"web_config_file": "web.yml", "auth": {"oracle_keys": keys}})
     command = f"python3 -m pip --python {sys.executable} install {package}"
     assert f"needs the package {package}: {command}" in said
 
@@ -298,5 +298,5 @@ def test_a_public_key_must_be_one_of_rsa(tmp_path: Path) -> None:
     )
     (tmp_path / "bad.pem").write_text(PEM)
     keys = [{"key_id": name, "role": "read", "public_key": f"{name}.pem"} for name in ("ec", "bad")]
-    said = vetted(tmp_path, {"auth": {"oracle_keys": keys}})
+    said = complaints_of(tmp_path, {"auth": {"oracle_keys": keys}})
     assert said == ["expected an RSA key", "the public key cannot be read"]

@@ -208,14 +208,16 @@ def test_only_some_unknown_pools_are_compared_with_all_names(problems: Said) -> 
     assert [each.endswith("did you mean 'web'?") for each in said] == [True] * 20 + [False] * 10
 
 
-# vet
+# check_monitor
 
 
 def test_the_caller_may_add_complaints_about_a_monitor(problems: Said) -> None:
-    def vet(monitor: Monitor) -> Iterator[Complaint]:
+    def check_monitor(monitor: Monitor) -> Iterator[Complaint]:
         yield Complaint(("type",), f"no {monitor.type} here")
 
-    assert problems(f"monitors:\n- {WEB}", vet=vet) == ["2: monitors[0].type: no HTTP here"]
+    assert problems(f"monitors:\n- {WEB}", check_monitor=check_monitor) == [
+        "2: monitors[0].type: no HTTP here"
+    ]
 
 
 # include

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from prober.config.advice import surprises
+from prober.config.advice import advice
 from prober.model.monitor import UDP_PACE
 from prober.model.status import Reason
 from tests.contract.made_up import TYPES
@@ -28,7 +28,7 @@ def test_five_probes_a_second_of_one_host_are_no_overload(name: str) -> None:
         assert not sim.load.late
         assert sim.skips == {}
     assert sim.load.overload is None
-    assert any("kept" in each for each in surprises(model)) is probe.paced
+    assert any("kept" in each for each in advice(model)) is probe.paced
 
 
 @pytest.mark.parametrize("name", TYPES)

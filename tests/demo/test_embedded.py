@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from prober.config.advice import surprises
+from prober.config.advice import advice
 from prober.demo import demo_targets
 from prober.demo.demo_targets import alternating, certificate, flapping
 from prober.probes import PROBE_TYPES
@@ -196,7 +196,7 @@ async def test_the_demonstration_has_every_probe_type_and_two_load_balancers(
     shown = {monitor.type for monitor in config.model.monitors}
     assert shown == {name for name, cls in PROBE_TYPES.items() if not cls.not_in_demo}
     assert {pool.load_balancer for pool in config.model.pools} == {"edge", "inside"}
-    assert [*surprises(config.model)] == []
+    assert [*advice(config.model)] == []
 
 
 @ready

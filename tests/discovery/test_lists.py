@@ -23,7 +23,7 @@ from prober.daemon.reload import Reloader
 from prober.discovery import fetch
 from prober.discovery.fetch import LIST_LIMIT, ListUnusable, read_list
 from prober.discovery.known import SAVED, Listed, parse, restore, save
-from prober.discovery.lists import Discovery
+from prober.discovery.lists import TargetLists
 from prober.model.kinds import Secret
 from prober.model.monitor import Model, Monitor, TargetList
 from prober.model.pool import Pool
@@ -197,7 +197,7 @@ class Running:
         self.events: list[tuple[str, str]] = []
         self.answers: dict[TargetList, str | None] = dict.fromkeys(wanted)
         self.asked, self.applied = asyncio.Event(), asyncio.Event()
-        self.discovery = Discovery(
+        self.discovery = TargetLists(
             vitals=self.vitals,
             note=lambda kind, cause: self.events.append((kind, cause)),
             state_dir=state_dir,

@@ -26,9 +26,9 @@ from prober.daemon.loading import Source, read_aside
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader
 from prober.edits.contract import Conflict
-from prober.edits.editor import Editing
+from prober.edits.editor import ConfigEditor
 from prober.edits.kept import KeptEdits
-from prober.engine.tls_contexts import vet
+from prober.engine.tls_contexts import check_tls
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
 from prober.state.store import CheckState
@@ -64,11 +64,11 @@ class World:
         busy = asyncio.Lock()
         self.store = self.prober.store
         self.edits = KeptEdits(self.prober.config, (), journal=None, note=self.store.note)
-        self.editing = Editing(
+        self.editing = ConfigEditor(
             self.prober,
             self.edits,
             busy=busy,
-            vet=vet,
+            check_monitor=check_tls,
             objection=self.prober.guard.objection,
             wall=time.time,
         )

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from prober.engine import handshake as handshakes
 from prober.engine.handshake import TlsStream
-from prober.engine.tls_contexts import TlsContexts, make_context, vet
+from prober.engine.tls_contexts import TlsContexts, check_tls, make_context
 from prober.model.monitor import Monitor
 from prober.model.probe import Probe, Send, StartTls, Steps
 from prober.model.status import Reason, Result, Verdict
@@ -481,11 +481,11 @@ def test_files_that_openssl_cannot_use_are_found_before_any_probe(
         TlsSettings(verify=True, ca_file=str(nonsense)),
     ]
     for wrong in settings:
-        (complaint,) = vet(monitor(TlsProbe(tls=wrong)))
+        (complaint,) = check_tls(monitor(TlsProbe(tls=wrong)))
         assert complaint.path == ("tls",)
         assert complaint.message.startswith("OpenSSL cannot use these files: ")
-    assert not list(vet(monitor(TlsProbe(tls=TlsSettings(cert_file=own)))))
-    assert not list(vet(monitor(TcpProbe())))
+    assert not list(check_tls(monitor(TlsProbe(tls=TlsSettings(cert_file=own)))))
+    assert not list(check_tls(monitor(TcpProbe())))
 
 
 def monitor(probe: Probe) -> Monitor:

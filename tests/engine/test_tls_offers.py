@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from prober.engine.handshake import is_for
-from prober.engine.tls_contexts import CIPHERS, lacks_trust_store, make_context, vet
+from prober.engine.tls_contexts import CIPHERS, check_tls, lacks_trust_store, make_context
 from prober.model.monitor import Monitor
 from prober.model.status import Reason, Result
 from prober.model.tls_settings import TlsSettings
@@ -240,7 +240,7 @@ async def test_a_server_without_secure_renegotiation_is_spoken_to_but_not_truste
 def test_what_this_openssl_lacks_is_found_before_any_probe(
     tls: TlsSettings, path: tuple[str, ...], words: str
 ) -> None:
-    (complaint,) = vet(Monitor(name="m", type="any", pool="p", probe=TlsProbe(tls=tls)))
+    (complaint,) = check_tls(Monitor(name="m", type="any", pool="p", probe=TlsProbe(tls=tls)))
     assert complaint.path == path
     assert words in complaint.message
 
@@ -249,7 +249,7 @@ def test_a_version_that_openssl_was_built_without_is_found_before_any_probe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(make_context.__globals__["_BUILT_IN"], "1.0", False)
-    (complaint,) = vet(Monitor(name="m", type="any", pool="p", probe=TlsProbe(tls=OLD)))
+    (complaint,) = check_tls(Monitor(name="m", type="any", pool="p", probe=TlsProbe(tls=OLD)))
     assert complaint.path == ("tls", "min_version")
     assert complaint.message == "OpenSSL on this host does not support TLS 1.0"
 

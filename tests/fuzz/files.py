@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from prober.config.advice import surprises
+from prober.config.advice import advice
 from prober.config.problem import ConfigError
 from prober.config.reader import Config, parse
 from prober.config.targets import parse_targets, write_targets
@@ -79,8 +79,8 @@ def _see(config: Config) -> None:
     for module in (config.modules.usable if config.modules else {}).values():
         assert module.prober
         assert "hush" not in json.dumps(show_options(module), allow_nan=False)
-    for surprise in surprises(config.model):
-        assert surprise.encode()
+    for sentence in advice(config.model):
+        assert sentence.encode()
 
 
 def _reader(name: str, main: str | None = None) -> Callable[[], AbstractContextManager[Feed]]:
