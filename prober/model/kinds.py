@@ -182,6 +182,7 @@ def mapping_of(
         firsts = {same(name): name for name in reversed(given)}
 
         def item(name: str) -> T:
+            reject_surrogates(name)
             if problem := key(name):
                 raise Rejected(problem)
             if (first := firsts[same(name)]) != name:
@@ -356,6 +357,7 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
 
 def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ()) -> str:
     """Return the text of a file at a configured path, or raise `Rejected`."""
+    reject_surrogates(name)
     try:
         return outside.read_file(outside.locate(name))
     except OSError as error:

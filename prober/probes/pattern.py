@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
+from prober.model.kinds import reject_surrogates
 from prober.model.option import Kind, ReadContext, Rejected, expected, in_words
 from prober.model.probe import InThread
 
@@ -23,6 +24,7 @@ _REPEAT = re.compile(r"(\)?)(\+|\{(\d*)[,}])")  # whether of a group; how often
 def _read_pattern(value: object, _: ReadContext) -> str:
     if not isinstance(value, str) or not value:
         raise expected("a regular expression", value)
+    reject_surrogates(value)
     if _size_compiled(value) > REGEX_SIZE:
         raise Rejected(
             f"expected a regular expression with fewer repetitions, got {in_words(value)}"

@@ -14,7 +14,7 @@ from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
 from prober.state.database import Database, table
 from prober.state.events import CAPACITY, Event
-from prober.state.rows import moment, number, or_none, readable, text, whole
+from prober.state.rows import json_value, moment, number, or_none, readable, text, whole
 
 REFRESH_SECONDS = 60.0
 """Maximum age in seconds of a stored streak that no longer decides anything."""
@@ -206,18 +206,18 @@ def _admin_of(row: tuple[Any, ...]) -> tuple[AdminKey, AdminEntry]:
 
 def _told_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], object]:
     output, subject, content = row
-    return (text(output), text(subject)), json.loads(text(content))
+    return (text(output), text(subject)), json_value(content)
 
 
 def _definition(content: object) -> Mapping[str, object]:
-    definition = json.loads(text(content))
+    definition = json_value(content)
     if not isinstance(definition, dict):
         raise ValueError("not a definition")  # noqa: TRY004  (one error for the reader)
     return definition
 
 
 def _outcome(content: object) -> Outcome:
-    reason, detail, facts, at, seconds, phases, source_ip, skipped = json.loads(text(content))
+    reason, detail, facts, at, seconds, phases, source_ip, skipped = json_value(content)
     if len(phases) != len(PHASES):
         raise ValueError("wrong number of phases")
     return Outcome(

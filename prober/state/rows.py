@@ -4,6 +4,8 @@ SQLite has no checksums, and a column can contain anything. One implausible row 
 from starting, so it is skipped.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -11,6 +13,7 @@ from prober.model.wording import END_OF_TIME
 
 T = TypeVar("T")
 
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LARGEST = 2**53
 
 
@@ -55,6 +58,14 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("not text")  # noqa: TRY004  (one error for the reader)
     return value
+
+
+def json_value(value: object) -> Any:
+    """Return the value of a JSON text, as valid Unicode, or raise ValueError or RecursionError."""
+    content = json.loads(text(value))
+    if isinstance(value, str) and _ESCAPED_SURROGATE.search(value):
+        content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+    return content
 
 
 def or_none(read: Callable[[object], T], value: object) -> T | None:

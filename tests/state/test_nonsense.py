@@ -11,6 +11,7 @@ from prober.model.status import Status
 from prober.state.archive import Due, Retention, upkeep
 from prober.state.database import FILE, Database
 from prober.state.journal import read_saved
+from prober.state.rows import json_value
 from prober.state.slots import HOUR
 
 GOOD = ("web", "10.0.0.1:80", 1, 5, "OK", 1.0, 0, None)
@@ -124,3 +125,10 @@ def test_slots_of_1970_cost_the_upkeep_no_walk_to_them(state: Path) -> None:
         hours = [row[0] for row in connection.execute("SELECT start FROM hours ORDER BY start")]
     assert steps < 10
     assert hours == [now - 2 * HOUR]
+
+
+def test_half_a_surrogate_pair_that_was_stored_is_read_as_text() -> None:
+    """An older prober took it over the API; a route must not fail on it."""
+    found = json_value('{"a\\ud800": ["\\udfff", "\\ud83d\\ude00", 1]}')
+    assert found == {"a?": ["?", "\U0001f600", 1]}
+    assert json_value('"\\\\ud800"') == "\\ud800"

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from prober.config.blackbox.unsupported import unsupported
+from prober.model.kinds import reject_surrogates
 from prober.model.option import Kind, ReadContext, Rejected, expected
 
 _FLAGS = re.compile(r"\(\?([a-zA-Z-]+)([:)])")
@@ -45,6 +46,7 @@ def _compiled(translated: str) -> Any:
 def _read_pattern(value: object, _: ReadContext) -> Pattern:
     if not isinstance(value, str):
         raise expected("a regular expression", value)
+    reject_surrogates(value)
     import regex  # noqa: PLC0415  (as above)
 
     pattern = Pattern(value, "".join(_translated(value)))

@@ -1,10 +1,7 @@
 """Edits over the native API: PUT, PATCH and DELETE monitors and pools by name."""
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 from aiohttp import hdrs, web
 
@@ -19,6 +16,7 @@ from prober.web.api.native import monitor_of, pool_of, written_pool
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response
+from prober.web.server.json_body import read_json
 from prober.web.server.query import read_query
 from prober.web.server.services import services_of
 
@@ -134,27 +132,13 @@ async def read_object(request: web.Request) -> dict[str, object]:
     """Return the object in the body, without the keys that answers add to a definition."""
     if request.content_type not in _JSON:
         raise Refused(415, f"expected a body of type {_JSON[0]}, got {request.content_type}")
-    content = await request.read()
     try:
-        given = json.loads(content, object_pairs_hook=_unrepeated, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise Refused(400, f"the body is not JSON: {why}") from None
+        given = await read_json(request)
+    except ValueError as error:
+        raise Refused(400, f"the body is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise Refused(400, "the body is not a JSON object")
     return {key: value for key, value in given.items() if key not in ORIGIN_KEYS}
-
-
-def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"duplicate key {twice!r}")
-    return found
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a JSON number")
 
 
 def _in_place(definition: dict[str, object], keys: Iterable[str]) -> dict[str, object]:

@@ -1,12 +1,11 @@
 """`POST /v3/discovery:endpoints`: endpoint discovery for Envoy; needs an `envoy_eds` output."""
 
-import json
-
 from aiohttp import web
 
 from prober.outputs.envoy_eds import DiscoveryRefused
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response
+from prober.web.server.json_body import read_json
 from prober.web.server.query import read_query
 from prober.web.server.services import services_of
 
@@ -22,10 +21,9 @@ async def discover_endpoints(request: web.Request) -> web.Response:
     if discovery is None:
         raise Refused(404, "no output of type envoy_eds is configured")
     try:
-        given = json.loads(await request.text())
-        response = await discovery.answer(given)
+        response = await discovery.answer(await read_json(request))
     except DiscoveryRefused as refused:
         raise Refused(400, str(refused)) from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise Refused(400, "the body is not JSON") from None
     return json_response(response) if response else web.Response(status=304)

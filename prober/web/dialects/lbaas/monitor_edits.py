@@ -5,7 +5,6 @@ not count as a change. So a client that reads, changes and writes back a whole h
 an interval of 500 ms, which it sees as a `delay` of 1.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
@@ -26,6 +25,7 @@ from prober.web.dialects.lbaas.project_view import ProjectView, normal_id, proje
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
+from prober.web.server.json_body import read_json
 
 T = TypeVar("T")
 
@@ -89,8 +89,8 @@ async def _edited(edit: Awaitable[T], form: MonitorFormat) -> T:
 
 async def _read_body(request: web.Request) -> dict[str, object]:
     try:
-        document = json.loads(await request.read())
-    except (ValueError, RecursionError):
+        document = await read_json(request)
+    except ValueError:
         raise Refused(400, "the body is not valid JSON") from None
     if not isinstance(document, dict) or list(document) != ["healthmonitor"]:
         found = f"{', '.join(map(repr, document))[:200]}" if isinstance(document, dict) else ""

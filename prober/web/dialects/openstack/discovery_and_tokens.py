@@ -6,7 +6,6 @@ prober's tokens, and every later request checks it. These routes therefore need 
 and give none.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from prober.web.dialects.lbaas.answers import request_id
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json, json_response
+from prober.web.server.json_body import read_json
 from prober.web.server.services import services_of
 
 LIFETIME = timedelta(hours=24)
@@ -70,11 +70,11 @@ def _base(request: web.Request) -> str:
 async def post_token(request: web.Request) -> web.Response:
     """Return the user's password as a token, with a catalogue of services."""
     try:
-        auth = json.loads(await request.read())["auth"]
+        auth = (await read_json(request))["auth"]
         method, secret = _proof(auth["identity"])
         project = _project(auth.get("scope"))
         user = str(auth["identity"].get("password", {}).get("user", {}).get("name") or "prober")
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise Refused(
             400,
             "expected auth.identity with methods and one of password, token and "

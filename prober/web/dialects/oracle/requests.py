@@ -11,7 +11,8 @@ from prober.model.pool import Pool
 from prober.state.pace import Pace
 from prober.web.dialects.oracle.ledger import new_id
 from prober.web.server.errors import Refused
-from prober.web.server.json_answer import json_response, json_text
+from prober.web.server.json_answer import json_response
+from prober.web.server.json_body import read_json
 from prober.web.server.query import marker, marker_of, whole_number
 
 PAGE = 1000
@@ -78,12 +79,10 @@ def absent(what: str) -> Refused:
 async def read_body(request: web.Request) -> object:
     """Return the JSON in a request, or raise `Refused`."""
     try:
-        value = json.loads(await request.read())
-        json_text(value).encode()  # rejects infinite numbers and lone surrogates
-    except (ValueError, RecursionError):
+        return await read_json(request)
+    except ValueError:
         message = "expected JSON in the request body"
         raise Refused(400, message, code="CannotParseRequest") from None
-    return value
 
 
 def retry_token(request: web.Request) -> str | None:

@@ -1,0 +1,201 @@
+"""Nothing that the API accepts makes a route fail: the worst values of each key, on every route."""
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
+
+from prober.model.monitor import Monitor
+from prober.model.option import ReadContext, Rejected, options_of
+from prober.model.pool import Backend, Pool
+from prober.model.status import Outcome, Reason
+from prober.probes import PROBE_TYPES
+from prober.web.app import make_app
+from prober.web.server.services import Services
+from tests.edits.test_editor import World, living
+from tests.web.conftest import Client
+
+NOWHERE = ReadContext("", lambda name: (_ for _ in ()).throw(OSError(name)), {})
+NASTY = [
+    *("a", "ä", "\u202eabc", "e\u0301" * 20, "\U0001f4a9" * 50, "\ufeff", "\uffff", "a\u200bb"),
+    *("</script><script>alert(1)</script>", "\"&'<>`", "{{7*7}}", "%s%n%00", "..", "a/b/../c"),
+    *("a:b", "a,b;c", "#?&=+ %2F%25", "\\", "-", "--help", "=1+1", "@a", "a" * 255, "é" * 255),
+    *("null", "true", "0", "NaN", "None", "{}", "{a}", "[]", "a{b}c", "/", "/a?b=c&d#e", "/%ff"),
+    *("/" + "ü" * 500, "a.example", "*", "(?i)a", "(a+)+$", "\\p{Greek}", "[^\\x00]*", "a" * 65536),
+    *("200-599", "100,101,102-599", "0-16", "OK", "1.0", "TRACE", "TRACE ", "1h", "0.1", "86400s"),
+]
+NUMBERS = [0, 1, -1, 0.1, 100, 65535, 65536, 86400, 86400.0, 1e-300, 1e300, 2**53, 2**63, True]
+VALUES: list[Any] = [
+    *NASTY,
+    *NUMBERS,
+    None,
+    [],
+    [""],
+    *([text] for text in NASTY),
+    *({"a": text} for text in NASTY),
+    *({text: "a"} for text in NASTY),
+    {f"l{number}": "v" * 1024 for number in range(64)},
+    {f"X-Header-{number}": "v" * 200 for number in range(100)},
+    *({how: text} for how in ("text", "hex", "base64") for text in NASTY),
+    {"hex": bytes(range(256)).hex()},
+    {"hex": "00" * 65507},
+    {"verify": True, "alpn": ["!" * 255, "~"], "min_version": "1.3", "expires_within": "365d"},
+]
+BACKENDS = [
+    {"address": "192.0.2.1", "port": 65535, "name": text, "labels": {"a": text}} for text in NASTY
+]
+ACCEPT = ("text/html", "application/json", "application/openmetrics-text")
+ALLOWED = (200, 204, 304, 400, 404, 405, 409, 412, 503)
+KEPT = ("name", "id", "type", "pool", "targets", "targets_from", "backends")
+
+
+def accepted(cls: type) -> dict[str, list[Any]]:
+    """Return, for each key of a dataclass of options, the values that it takes."""
+    found: dict[str, list[Any]] = {}
+    for key, option in options_of(cls).items():
+        if key in KEPT:
+            continue
+        for value in VALUES:
+            try:
+                option.kind.read(value, NOWHERE)
+            except Rejected:
+                continue
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def names() -> list[str]:
+    taken = accepted(Pool)["load_balancer"]
+    return [name for name in NASTY if name in taken]
+
+
+def rounds(cls: type) -> list[dict[str, Any]]:
+    """Return definitions that have, between them, each accepted value of each key."""
+    by_key = accepted(cls)
+    return [
+        {key: values[number % len(values)] for key, values in by_key.items()}
+        for number in range(max(map(len, by_key.values())))
+    ]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    with living(World(tmp_path, {"server": {"writable": True}})) as made:
+        yield made
+        await made.reloader.close()
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[Client]:
+    services = Services(
+        store=world.store,
+        vitals=world.prober.vitals,
+        known=world.prober.known,
+        pools=world.prober.pools,
+        clock=time.monotonic,
+        wall=time.time,
+        editor=world.editing,
+    )
+    async with TestClient(TestServer(make_app(services))) as connected:
+        yield connected
+
+
+def places(client: Client, world: World) -> Iterator[str]:
+    """Yield the path of every GET route, for everything that there is to name in it."""
+    states = list(world.store)[-1:]
+    pools = [*world.store.pools.values()][-1:]
+    monitors = [*world.store.monitors.values()][-1:]
+    names = {
+        "monitor": [each.name for each in monitors],
+        "backend": [state.check.backend.key for state in states],
+        "pool": [each.name for each in pools],
+        "balancer": [each.load_balancer for each in pools],
+        "project_id": [each.project_id for each in pools],
+        "name": [each.name for each in pools] + [each.name for each in monitors],
+        "id": [each.id for each in pools] + [each.id for each in monitors],
+        "pool_id": [each.id for each in pools],
+        "kind": ["monitor", "pool", "monitors", "pools", "backends"],
+    }
+    for path in {each.resource.canonical for each in client.app.router.routes() if each.resource}:
+        keys = re.findall(r"\{(\w+)\}", path)
+        assert set(keys) <= names.keys(), path
+        for number in range(max((len(names[key]) for key in keys), default=1)):
+            values = {key: names[key][number % len(names[key])] for key in keys}
+            yield path.format(**{key: quote(value, safe="") for key, value in values.items()})
+
+
+async def walk(client: Client, world: World) -> None:
+    """Ask every route; none may fail."""
+    now = 1_000_000.0
+    for state in list(world.store)[-2:]:
+        for reason in (Reason.OK, Reason.REFUSED, Reason.PAYLOAD_MISMATCH):
+            outcome = Outcome(reason, "\U0001f4a9 <b>\u202e" * 20, None, now, 0.1)
+            world.store.record(state, outcome)
+    with capture_logs() as lines:
+        for number, path in enumerate(sorted(set(places(client, world)))):
+            accept = ACCEPT[number % 3 if path == "/metrics" else number % 2]
+            async with client.get(path, headers={"Accept": accept}) as response:
+                if response.content_type == "text/event-stream":
+                    continue
+                body = await response.read()
+                assert response.status in ALLOWED, (path, body)
+                if response.content_type == "application/json" and body:
+                    json.loads(body.decode())
+                else:
+                    body.decode()
+    assert not [line for line in lines if line["event"] == "request_failed"]
+
+
+async def put(client: Client, kind: str, name: str, definition: dict[str, Any]) -> bool:
+    """Put a definition, leaving out what does not fit together, and return whether it is taken."""
+    for _ in range(len(definition)):
+        path = f"/api/v1/{kind}/{quote(name, safe='')}"
+        async with client.put(path, json=definition) as response:
+            answer = await response.json()
+            if response.status < 300:
+                return True
+            assert response.status in (400, 409), answer
+        problems = [str(each["path"] or "") for each in answer.get("problems", [])]
+        wrong = {re.split(r"[.\[]", path)[0] for path in problems} & definition.keys() - {"type"}
+        if not wrong:
+            wrong = set(list(definition)[-1:])
+        definition = {key: value for key, value in definition.items() if key not in wrong}
+    return False
+
+
+PARTS = {"what all have in common": (Monitor, "TCP"), **{k: (c, k) for k, c in PROBE_TYPES.items()}}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("part", PARTS)
+async def test_no_accepted_value_makes_a_route_fail(
+    world: World, client: Client, part: str
+) -> None:
+    (cls, kind), every, taken = PARTS[part], names(), 0
+    definitions, pools = rounds(cls), rounds(Pool)
+    for number, definition in enumerate(definitions):
+        name = every[number % len(every)]
+        pool = {**pools[number % len(pools)], "backends": [BACKENDS[number % len(BACKENDS)]]}
+        assert await put(client, "pools", name, pool)
+        taken += await put(client, "monitors", name, {**definition, "type": kind, "pool": name})
+        if number % 6 == 5 or number == len(definitions) - 1:
+            await walk(client, world)
+            gone = [f"monitors/{quote(each, safe='')}" for each in world.store.monitors]
+            gone += [f"pools/{quote(each, safe='')}" for each in world.store.pools]
+            for path in gone:
+                async with client.delete(f"/api/v1/{path}") as response:
+                    assert response.status == 204
+    assert taken > len(definitions) // 2
+
+
+def test_there_are_worst_values_for_most_keys() -> None:
+    for cls in (Monitor, Pool, Backend, *PROBE_TYPES.values()):
+        missing = options_of(cls).keys() - accepted(cls).keys() - set(KEPT)
+        assert missing <= {"tls", "port", "address"}, cls
