@@ -54,7 +54,7 @@ def run(options: Namespace, environment: Environment) -> int:
     source = Source(path=options.config, state_dir=options.state_dir, environment=dict(environment))
     disk = Disk()
     try:
-        config = launch.load_first(lambda: source.load(disk))
+        config = launch.load_first(lambda: source.load(disk, without_lists=True))
     except ConfigError as error:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))

@@ -118,10 +118,12 @@ def load(
     check_server: ServerChecks = NO_CHECKS,
     disk: Disk | None = None,
     without_secrets: bool = False,
+    without_lists: bool = False,
 ) -> Config:
     """Read a configuration file and the files it uses; raise `ConfigError` with all problems.
 
-    With `without_secrets`, an absent secret is no problem.
+    With `without_secrets`, an absent secret is no problem; with `without_lists`, neither is a list
+    of targets that cannot be read or used: it is empty then.
     """
     disk = disk or Disk()
     try:
@@ -140,6 +142,7 @@ def load(
         check_monitor=check_monitor,
         check_server=check_server,
         matches=disk.matches,
+        without_lists=without_lists,
     )
 
 
@@ -151,10 +154,12 @@ def parse(
     check_monitor: LocalCheck = lambda _: (),
     check_server: ServerChecks = NO_CHECKS,
     matches: Matches | None = None,
+    without_lists: bool = False,
 ) -> Config:
     """Read the text of a configuration; raise `ConfigError` with all problems."""
     with garbage.paused():
         reading = _Reading(outside, check_monitor, check_server, matches or Disk().matches)
+        reading.without_lists = without_lists
         server = reading.main_file(content, source)
         model = reading.model()
         if reading.problems:
@@ -210,6 +215,7 @@ class _Reading:
         matches: Matches,
     ) -> None:
         self.problems: list[Problem] = []
+        self.without_lists = False
         self.files: dict[str, None] = {}
         self.digest = sha256()
         self.defaults = Defaults()
@@ -367,10 +373,13 @@ class _Reading:
         if file in self._listed:
             return
         self._listed[file] = ()
+        before = len(self.problems)
         document = self._open(file, outside._replace(directory=""), asker, path)
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
+        if self.without_lists:
+            del self.problems[before:]  # who follows the list tells of them
 
     def _read_outputs(
         self, document: Document, given: dict[str, object], outside: ReadContext

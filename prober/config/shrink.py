@@ -20,6 +20,10 @@ SHRINK_WINDOW = 60.0
 """Seconds for which a refusal and the number of checks before a reload are remembered."""
 
 
+SMALL = 3
+"""With so few checks, those that are replaced by as many others are changed, not lost."""
+
+
 class Step(NamedTuple):
     """A reload in numbers: the checks before it, those it drops, and those after it."""
 
@@ -40,6 +44,8 @@ class Ask(NamedTuple):
 
 def drops_most(step: Step, most: int) -> bool:
     """Return whether a reload drops more than half of the checks, by the rules above."""
+    if step.before <= SMALL and step.after >= most:
+        return False
     return 2 * step.removed > step.before or 2 * step.after < most
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from prober.config.document import read_document
 from prober.config.problem import ConfigError
 from prober.model.kinds import LABELS, Frozen, list_of
-from prober.model.option import Complaint, Kind, ReadContext, Rejected, mapping, option, section
+from prober.model.option import Kind, ReadContext, Rejected, mapping, option, section
 from prober.model.pool import Backend, parse_target
 
 
@@ -35,17 +35,16 @@ _GROUPS = list_of(section(TargetGroup))
 
 
 def read_targets(value: object, outside: ReadContext) -> tuple[Backend, ...]:
-    """Return the backends of a file_sd list, or raise `Rejected`."""
+    """Return the backends of a file_sd list, or raise `Rejected`.
+
+    Of a target that is listed twice, the first entry counts.
+    """
     backends: dict[str, Backend] = {}
-    repeated = []
-    for i, group in enumerate(_GROUPS.read(value, outside)):
-        for j, backend in enumerate(group.targets):
-            if backend.key in backends:
-                repeated.append(Complaint((i, "targets", j), f"duplicate target {backend.key}"))
+    for group in _GROUPS.read(value, outside):
+        for backend in group.targets:
             labels = group.labels
-            backends[backend.key] = replace(backend, labels=labels) if labels else backend
-    if repeated:
-        raise Rejected(*repeated)
+            labelled = replace(backend, labels=labels) if labels else backend
+            backends.setdefault(backend.key, labelled)
     return tuple(backends.values())
 
 

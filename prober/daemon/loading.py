@@ -37,7 +37,7 @@ class Source:
     without_secrets: bool = False
     """Whether secrets may be absent, as where a configuration is only checked."""
 
-    def load(self, disk: Disk | None = None) -> Config:
+    def load(self, disk: Disk | None = None, *, without_lists: bool = False) -> Config:
         """Read the configuration from the first place where there is one; raise `ConfigError`."""
         path = find_config(self.path, self.environment, os.path.exists)
         if path is None:
@@ -51,6 +51,7 @@ class Source:
             check_server=local.server,
             disk=disk,
             without_secrets=self.without_secrets,
+            without_lists=without_lists,
         )
         # systemd's StateDirectory= may name several, separated by colons
         by_systemd = self.environment.get("STATE_DIRECTORY", "").partition(":")[0]

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from os.path import exists
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -155,6 +156,9 @@ class TargetLists:
     async def _watch(self, files: list[TargetList]) -> None:
         watcher = Watcher()
         watcher.follow(FileHashes({str(each): None for each in files}, {}))  # as if never read
+        for each in files:
+            if not await asyncio.to_thread(exists, str(each)):
+                await self._refresh(each)  # to say so: to the watcher nothing has changed
         while True:
             if await asyncio.to_thread(watcher.look):
                 for each in files:
@@ -187,7 +191,11 @@ class TargetLists:
             await self._save()
 
     async def _learn_if_new(self, wanted: TargetList) -> None:
-        if wanted not in self._known:
+        if wanted in self._known:
+            return
+        if same := next((each for each in self._known if each.url == wanted.url), None):
+            self._known[wanted] = self._known[same]  # until it is read with its new settings
+        else:
             with suppress(ListUnusable):  # its followers fetch it again, and report the error
                 await self._learn(wanted)
 

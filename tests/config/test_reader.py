@@ -327,11 +327,30 @@ def test_mistakes_in_a_list_name_its_own_file_once_for_all_that_use_it(problems:
     ]
 
 
-def test_a_target_that_stands_twice_in_a_list_is_a_problem(problems: Said) -> None:
-    listed = '[{"targets": ["192.0.2.1:80"]},\n{"targets": ["192.0.2.1:80"]}]'
-    assert problems(LISTED, files={"t.json": listed}) == [
-        "t.json:2: [1].targets[0]: duplicate target 192.0.2.1:80"
+def test_of_a_target_that_stands_twice_in_a_list_the_first_counts(read: Read) -> None:
+    """Prometheus drops identical ones."""
+    listed = """[{"targets": ["192.0.2.1:80", "192.0.2.2:80"], "labels": {"a": "1"}},
+    {"targets": ["192.0.2.1:80", "192.0.2.3:80"], "labels": {"a": "2"}}]"""
+    [pool] = read(LISTED, files={"t.json": listed}).model.pools
+    assert [(each.key, each.labels["a"]) for each in pool.backends] == [
+        ("192.0.2.1:80", "1"),
+        ("192.0.2.2:80", "1"),
+        ("192.0.2.3:80", "2"),
     ]
+
+
+@pytest.mark.parametrize("content", [None, "no list", '[{"targets": ["x"]}]'])
+def test_a_start_is_content_without_a_list(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "prober.yaml"
+    static = '{name: static, type: TCP, targets: ["192.0.2.9:80"]}'
+    listed = "{name: listed, type: TCP, targets_from: {file: t.json}}"
+    file.write_text(f"monitors: [{static}, {listed}]")
+    if content is not None:
+        (tmp_path / "t.json").write_text(content)
+    with pytest.raises(ConfigError):
+        load(str(file), environment={})
+    config = load(str(file), environment={}, without_lists=True)
+    assert [check.monitor.name for check in config.model.checks()] == ["static"]
 
 
 # secrets

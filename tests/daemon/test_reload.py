@@ -93,6 +93,18 @@ def test_cutting_again_and_again_stops_at_half_of_what_there_was_within_a_minute
     assert not objection(guard, 50, 30, NOW + 20 + SHRINK_WINDOW)
 
 
+def test_few_checks_that_are_replaced_are_changed_and_not_lost() -> None:
+    def objection(before: int, removed: int, after: int) -> str | None:
+        step = Step(before, removed, after)
+        return ShrinkGuard(allow=False).objection(step, Ask("digest", None), 0.0)
+
+    assert objection(1, 1, 1) is None
+    assert objection(3, 3, 3) is None
+    assert objection(1, 1, 0)
+    assert objection(3, 3, 2)
+    assert objection(4, 4, 4)
+
+
 def test_what_was_meant_is_the_measure_of_what_follows() -> None:
     guard = ShrinkGuard(allow=False)
     assert objection(guard, 100, 10, NOW)

@@ -245,6 +245,12 @@ class Running:
             model=Model((*model.monitors, monitor), (*model.pools, Pool(name=monitor.name))),
         )
 
+    def rename(self, wanted: TargetList) -> None:
+        """Let the only monitor in the files follow this list instead."""
+        (monitor,) = self._on_disk.model.monitors
+        model = replace(self._on_disk.model, monitors=(replace(monitor, targets_from=wanted),))
+        self._on_disk = replace(self._on_disk, model=model)
+
     async def refresh(self, wanted: TargetList) -> None:
         """Let the discovery read one list now."""
         if self.discovery._reviser is None:
@@ -317,6 +323,23 @@ async def test_a_reload_keeps_what_lists_said_and_asks_for_new_ones_first() -> N
     running.answers[URL] = None
     assert await running.reloader.reload() == []
     assert running.checks == ["m0 10.0.0.1:80", "m1 10.0.0.9:80"]
+    await running.reloader.close()
+
+
+async def test_a_list_with_other_settings_is_kept_until_it_is_read_anew() -> None:
+    running = Running(URL)
+    running.answers[URL] = groups("10.0.0.1:80")
+    await running.refresh(URL)
+    slower = TargetList(url=URL.url, interval=300.0)
+    running.answers[slower] = None
+    running.rename(slower)
+    assert await running.reloader.reload() == []
+    assert running.checks == ["m0 10.0.0.1:80"]
+    await running.refresh(slower)
+    assert running.checks == ["m0 10.0.0.1:80"]
+    running.answers[slower] = groups("10.0.0.1:80", "10.0.0.2:80")
+    await running.refresh(slower)
+    assert running.checks == ["m0 10.0.0.1:80", "m0 10.0.0.2:80"]
     await running.reloader.close()
 
 
