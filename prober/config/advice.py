@@ -74,7 +74,7 @@ def _crowded_udp_hosts(model: Model) -> Iterator[str]:
     """Compare the configured rate for each host with the pace of UDP probes."""
     wanted: dict[str, list[float]] = {}
     for check in model.checks():
-        if check.monitor.probe.paced and check.monitor.enabled:
+        if check.monitor.probe.paced and check.enabled:
             wanted.setdefault(check.target.host, []).append(1 / check.monitor.interval)
     for host, rates in wanted.items():
         if sum(rates) * UDP_PACE > 1 + 1e-9:

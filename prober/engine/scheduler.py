@@ -188,7 +188,7 @@ class Scheduler(Generic[S]):
         for check, state, health in batch:
             self.remove(check.key)
             state.next_due = None
-            if not check.monitor.enabled:
+            if not check.enabled:
                 continue
             watch = self._watches[check.key] = _Watch(check, state, self._objection)
             number = check.spread

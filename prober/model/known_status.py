@@ -74,10 +74,22 @@ class ServedBackend(NamedTuple):
         return self.backend.key
 
     @property
+    def is_decided(self) -> bool:
+        """Whether an operator decided about it, by an admin state or in the configuration."""
+        return self.admin is not None or not self.backend.enabled
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts in its pool and in alerts."""
+        return self.backend.enabled and (self.admin is None or self.admin.counts)
+
+    @property
     def in_service(self) -> bool | None:
         """Whether traffic may go there; None while that is not known and nobody decided it."""
         if self.admin is not None:
             return self.admin.in_service
+        if not self.backend.enabled:
+            return False
         return None if self.known is None else self.known.status.in_service
 
 
@@ -96,7 +108,7 @@ class ServedPool(NamedTuple):
 
         Backends in maintenance and those that are drained do not count.
         """
-        counted = [each for each in self.backends if each.admin is None or each.admin.counts]
+        counted = [each for each in self.backends if each.counts]
         if not counted or any(each.known is None for each in counted):
             return None
         return pool_status(each.known.status for each in counted if each.known)

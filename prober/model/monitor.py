@@ -154,10 +154,13 @@ class Check:
     backend: Backend
     key: tuple[str, str] = field(init=False, repr=False, compare=False)
     """What identifies the check: the monitor's name and the backend's `address:port`."""
+    enabled: bool = field(init=False, repr=False, compare=False)
+    """Whether it is probed: neither the monitor nor the backend is disabled."""
 
     def __post_init__(self) -> None:
-        """Compute the key once, because it is looked up often."""
+        """Compute once what is looked up often."""
         object.__setattr__(self, "key", (self.monitor.name, self.backend.key))
+        object.__setattr__(self, "enabled", self.monitor.enabled and self.backend.enabled)
 
     @property
     def target(self) -> Target:
@@ -199,4 +202,4 @@ class Model:
 
 def probe_rate(checks: list[Check]) -> float:
     """Return the probes per second of these checks while all of them are OK."""
-    return sum(1 / check.monitor.interval for check in checks if check.monitor.enabled)
+    return sum(1 / check.monitor.interval for check in checks if check.enabled)

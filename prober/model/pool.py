@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from uuid import UUID, uuid5
 
 from prober.model.definition import Origin
-from prober.model.kinds import IDENTIFIER, LABELS, Frozen, integer, list_of, text
+from prober.model.kinds import BOOLEAN, IDENTIFIER, LABELS, Frozen, integer, list_of, text
 from prober.model.option import (
     Complaint,
     Kind,
@@ -134,6 +134,9 @@ class Backend:
     port: int = option(PORT, doc="port, 1 to 65535")
     name: str | None = option(NAME, default=None, doc="display name")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
+    enabled: bool = option(
+        BOOLEAN, default=True, doc="false: not probed, and not counted in its pool"
+    )
     guarded: bool = False
     """Whether it was set over the API, so that not every address is allowed."""
     key: str = field(init=False, repr=False, compare=False)

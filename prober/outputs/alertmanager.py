@@ -47,7 +47,7 @@ def alerts_of(pool: ServedPool) -> dict[str, Alert] | None:
 
     What an operator has decided about raises none. PoolDown takes the place of PoolDegraded.
     """
-    if pool.known_status is None and any(each.known is None for each in pool.backends):
+    if any(each.known is None for each in pool.backends if each.counts):
         return None
     found = {f"backend {pool.name}/{each.key}": _backend_down(pool, each) for each in _down(pool)}
     if found and pool.known_status is Status.CRITICAL:
@@ -59,7 +59,7 @@ def alerts_of(pool: ServedPool) -> dict[str, Alert] | None:
 
 def _down(pool: ServedPool) -> Iterator[ServedBackend]:
     for each in pool.backends:
-        if each.admin is None and each.known and not each.known.status.in_service:
+        if not each.is_decided and each.known and not each.known.status.in_service:
             yield each
 
 

@@ -37,7 +37,7 @@ def health_status(backend: ServedBackend) -> str:
             return "UNHEALTHY"
         case AdminState.FORCED_UP:
             return "HEALTHY"
-    if known is None or not known.status.in_service:
+    if not backend.in_service or known is None:
         return "UNHEALTHY"
     return "DEGRADED" if known.status is Status.WARNING and known.degraded else "HEALTHY"
 

@@ -34,6 +34,8 @@ def words(backend: ServedBackend, weight_warning: int | None) -> str:
     """Return what HAProxy is told of a backend, without the line's end."""
     known, admin = backend.known, backend.admin
     up = known is None or known.status.in_service
+    if admin is None and not backend.backend.enabled:
+        return "maint"
     match admin:
         case AdminState.MAINTENANCE:
             return "maint"

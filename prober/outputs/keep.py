@@ -46,7 +46,7 @@ def tell_pool(pool: ServedPool, told: Told, keep: float) -> Told | None:
         if each.in_service is None:
             if before is not None:
                 answer[each.key] = before
-        elif each.in_service or each.admin is not None or (before and before.in_service is False):
+        elif each.in_service or each.is_decided or (before and before.in_service is False):
             answer[each.key] = each
         else:
             leaving.append(each)
@@ -75,7 +75,7 @@ def tell_backend(pool: ServedPool, key: str, told: Told, keep: float) -> Told:
     others = (each for name, each in told.backends.items() if name != key)
     before = told.backends.get(key)
     goes_out = backend.in_service is False and not (before and before.in_service is False)
-    if goes_out and backend.admin is None:
+    if goes_out and not backend.is_decided:
         there = {each.key for each in pool.backends}
         left = _count_in_service(each for each in others if each.key in there)
         if not leaves_enough(left, _counted(pool.backends), keep):
@@ -85,7 +85,7 @@ def tell_backend(pool: ServedPool, key: str, told: Told, keep: float) -> Told:
 
 def _counted(backends: Iterable[ServedBackend]) -> int:
     """Return of how many backends the share is taken: those that are not in maintenance."""
-    return sum(each.admin is None or each.admin.counts for each in backends)
+    return sum(each.counts for each in backends)
 
 
 def _take_out(

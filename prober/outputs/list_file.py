@@ -31,7 +31,7 @@ Pools = Mapping[str, Mapping[str, ServedBackend]]
 
 def state_word(backend: ServedBackend) -> str:
     """Return `up`, `drain`, `maint` or `down`."""
-    if backend.admin is AdminState.MAINTENANCE:
+    if backend.admin is AdminState.MAINTENANCE or not backend.backend.enabled:
         return "maint"
     if backend.admin is AdminState.DRAIN:
         return "drain"

@@ -61,7 +61,7 @@ def changes_of(pool: ServedPool, told: Mapping[str, str]) -> Iterator[StatusChan
     left out.
     """
     for each in pool.backends:
-        if each.known is None or each.admin is not None:
+        if each.known is None or each.is_decided:
             continue
         known, subject = each.known, f"backend {pool.name}/{each.key}"
         before = told.get(subject)

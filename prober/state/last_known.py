@@ -108,7 +108,7 @@ class LastKnown:
 
     def _checks(self, pool: Pool, backend: Backend) -> Iterator[CheckStatus]:
         for state in self._store.checks_of(pool, backend):
-            if state.check.monitor.enabled:
+            if state.check.enabled:
                 last = state.last
                 reason, detail = (last.reason, last.detail) if last else (None, "")
                 yield CheckStatus(state.status, state.health, reason, detail)

@@ -140,7 +140,7 @@ class PoolWatch:
             if backend.counts:
                 statuses.append(backend.status)
             for state in backend.checks:
-                if state.check.monitor.enabled:
+                if state.check.enabled:
                     counts[state.status] += 1
                     latest = max(latest, state.since)
                 else:
@@ -152,7 +152,7 @@ class PoolWatch:
             state
             for backend in problems
             for state in backend.checks
-            if state.status is not Status.OK and state.check.monitor.enabled
+            if state.status is not Status.OK and state.check.enabled
         ]
         since = min((state.since for state in bad), default=latest) or self._wall()
         return PoolSummary(

@@ -126,8 +126,8 @@ class BackendState(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether it counts in its pool, which it does not while drained or in maintenance."""
-        return self.admin is None or self.admin.state.counts
+        """Whether it counts in its pool: not if disabled, drained or in maintenance."""
+        return self.backend.enabled and (self.admin is None or self.admin.state.counts)
 
     @property
     def in_service(self) -> bool:
@@ -227,7 +227,7 @@ class Store:
             if self._history is not None:
                 state.running = self._history.follow(check.key, state.status, check.pool.name)
             return state
-        if not (state.check.monitor.enabled and check.monitor.enabled):
+        if not (state.check.enabled and check.enabled):
             state.health, state.degraded = PENDING, False
         if self._history is not None and state.running is not None:
             self._history.move(state.running, check.pool.name)
@@ -251,7 +251,7 @@ class Store:
         if age <= state.check.monitor.stale_after:
             state.health, state.status = saved.health, saved.status
             state.since, state.degraded = saved.since, saved.degraded
-            if not state.check.monitor.enabled:
+            if not state.check.enabled:
                 state.health, state.degraded = PENDING, False
             state.conclusive_at -= age
             if state.is_stale:
@@ -358,12 +358,11 @@ class Store:
         self, state: CheckState, outcome: Outcome | None, now: float, cause: str = ""
     ) -> bool:
         """Update the status after an outcome or another cause; return whether it is new."""
-        monitor = state.check.monitor
         status = status_of(
             state.health,
             degraded=state.degraded,
             stale=now - state.conclusive_at > state.stale_after,
-            enabled=monitor.enabled,
+            enabled=state.check.enabled,
         )
         before = state.status
         if status is before:
@@ -378,7 +377,7 @@ class Store:
     def _tell(self, state: CheckState, before: Status, cause: str) -> None:
         monitor, backend = state.check.key
         reason = state.last.reason if state.last else None
-        if not state.check.monitor.enabled:
+        if not state.check.enabled:
             reason = Reason.DISABLED
         event = Event(
             id=self.events.last_id + 1,
@@ -416,7 +415,7 @@ class Store:
         for backend in pool.backends:
             key = backend.key
             checks = self._found(monitors, key)
-            counted = [state.status for state in checks if state.check.monitor.enabled]
+            counted = [state.status for state in checks if state.check.enabled]
             admin = self.admin.of_backend(pool, key, monitors)
             yield BackendState(key, backend, checks, backend_status(counted), admin)
 
@@ -463,7 +462,7 @@ class Statuses:
                 if backend_state.counts:
                     statuses.append(backend_state.status)
                 for state in backend_state.checks:
-                    if state.check.monitor.enabled:
+                    if state.check.enabled:
                         counts[state.status] += 1
                 yield pool, backend_state
             self.pools[pool.name] = pool_status(statuses)

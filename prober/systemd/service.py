@@ -130,7 +130,7 @@ class SystemdService:
     async def _describe(self) -> str:
         counts, pace = Counter[Status](), Pace()
         for state in list(self._store):
-            if state.check.monitor.enabled:
+            if state.check.enabled:
                 counts[state.status] += 1
             await pace.pause()
         return status_line(counts, config_ok=self._vitals.config_ok)

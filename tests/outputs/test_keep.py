@@ -3,6 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prober.model.pool import Backend
+from prober.model.status import Status
+from prober.outputs.haproxy_agent import words as haproxy_words
 from prober.outputs.keep import NOTHING_TOLD, Told, leaves_enough, tell_backend, tell_pool
 from tests.outputs.serving import pool
 
@@ -101,3 +104,15 @@ def test_an_agent_keeps_what_it_was_told_of_what_is_unknown_now() -> None:
     told = tell_backend(pool("ok"), "10.0.0.0:80", NOTHING_TOLD, 0.5)
     assert tell_backend(pool("unknown"), "10.0.0.0:80", told, 0.5) == told
     assert tell_backend(pool("unknown"), "10.0.0.9:80", told, 0.5) == told
+
+
+def test_a_backend_that_is_disabled_is_out_and_neither_held_nor_counted() -> None:
+    shown = pool("ok", "ok", "unknown")
+    off = shown.backends[2]._replace(
+        backend=Backend(address="10.0.0.2", port=80, name="b2", enabled=False)
+    )
+    shown = shown._replace(backends=(*shown.backends[:2], off))
+    told = tell_pool(shown, NOTHING_TOLD, 0.5)
+    assert in_service(told) == [True, True, False]
+    assert shown.known_status is Status.OK
+    assert haproxy_words(off, None) == "maint"

@@ -116,7 +116,7 @@ def _past_json(past: PastResult) -> Json:
 
 
 def _last_json(state: CheckState) -> Json | None:
-    if not state.check.monitor.enabled:
+    if not state.check.enabled:
         return dict(_DISABLED)
     return RESULT.render(state.last) if state.last else None
 
@@ -124,7 +124,7 @@ def _last_json(state: CheckState) -> Json | None:
 def explanation(state: CheckState, now: Moment) -> str:
     """Return what would change the status of a check, and when it is probed next."""
     monitor, health = state.check.monitor, state.health
-    if not monitor.enabled:
+    if not state.check.enabled:
         return "disabled: not probed"
     if state.status is Status.UNKNOWN and health.online is not None:
         wanted = f"stale: no conclusive result for {monitor.stale_after:g} s, the next one decides"
@@ -136,7 +136,7 @@ def explanation(state: CheckState, now: Moment) -> str:
 
 
 def _next_probe_at(check: CheckAt) -> float | None:
-    due = check.state.next_due if check.state.check.monitor.enabled else None
+    due = check.state.next_due if check.state.check.enabled else None
     return None if due is None else check.now.wall + due - check.now.clock
 
 
@@ -151,7 +151,7 @@ CHECK: Shape[CheckAt] = Shape(
     member(
         "online",
         JsonType[bool | None]({"type": ["boolean", "null"]}),
-        lambda at: at.state.health.online if at.state.check.monitor.enabled else None,
+        lambda at: at.state.health.online if at.state.check.enabled else None,
         "the decision of rise and fall; null while undecided or disabled",
     ),
     member(

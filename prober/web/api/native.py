@@ -254,7 +254,7 @@ async def get_backend_gate(request: web.Request) -> web.Response:
     if pool is None or backend is None:
         raise Refused(404, f"there is no backend {key!r} in a pool {name!r}")
     checks = services_of(request).store.checks_of(pool, backend)
-    status = backend_status(each.status for each in checks if each.check.monitor.enabled)
+    status = backend_status(each.status for each in checks if each.check.enabled)
     known = services_of(request).known.of(pool, backend)
     monitors = [each.check.monitor.name for each in checks]
     admin = services_of(request).store.admin.of_backend(pool, backend.key, monitors)

@@ -49,7 +49,7 @@ class PoolState(NamedTuple):
     def counts(self) -> Counter[Status]:
         """The number of enabled checks with each status."""
         checks = (state for each in self.backends if each.counts for state in each.checks)
-        return Counter(state.status for state in checks if state.check.monitor.enabled)
+        return Counter(state.status for state in checks if state.check.enabled)
 
 
 class GatedPool(NamedTuple):

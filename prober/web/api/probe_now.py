@@ -32,7 +32,7 @@ async def probe(request: web.Request) -> web.Response:
 async def probe_now(request: web.Request, state: CheckState) -> bool:
     """Probe a check; return whether its result came in time, or raise `Refused`."""
     ask = services_of(request).probe_now
-    if ask is None or not state.check.monitor.enabled:
+    if ask is None or not state.check.enabled:
         raise Refused(409, "the monitor is disabled" if ask else "this prober does not probe")
     done = asyncio.Event()
     due = ask(state.check.key, done.set)

@@ -129,7 +129,7 @@ class Metrics:
                 state.label_text = _check_labels(state.check)
             labels = state.label_text
             monitor = state.check.monitor
-            last = state.last if monitor.enabled else None
+            last = state.last if state.check.enabled else None
             known.append(labels)
             statuses.append(_STATUS_TEXT[state.status])
             times.append(f"{last.at:.3f}" if last else None)

@@ -43,7 +43,7 @@ async def get_monitor_badge(request: web.Request) -> web.Response:
         raise Refused(404, f"there is no monitor {name!r}")
     statuses = []
     for backend in store.pools[monitor.pool_name].backends:
-        if monitor.enabled and (state := store.get((name, backend.key))):
+        if (state := store.get((name, backend.key))) and state.check.enabled:
             statuses.append(state.status)
         await pace.pause()
     return _answer(name, pool_status(statuses))

@@ -49,7 +49,7 @@ async def get_check_page(request: web.Request) -> web.Response:
     what = f"history of {monitor} at {backend}"
     past = await past_section(request, scene, Subject(state.check.key, changes, what))
     transitions = await recent_events(request, changes, limit=TRANSITIONS)
-    can_probe = services_of(request).probe_now is not None and state.check.monitor.enabled
+    can_probe = services_of(request).probe_now is not None and state.check.enabled
     word = word_of(state)
     return answer(
         document(

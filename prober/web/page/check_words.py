@@ -21,7 +21,7 @@ NONE = "–"
 
 def last_words(state: CheckState, *, public: bool) -> str:
     """Write the last result of a check as HAProxy writes one; in public only how long it took."""
-    if not state.check.monitor.enabled:
+    if not state.check.enabled:
         return "disabled"
     last = state.last
     if last is None:
@@ -42,7 +42,7 @@ def past_words(past: PastResult) -> str:
 def progress_words(state: CheckState) -> str:
     """Say how far a check is on its way to another state."""
     monitor, health = state.check.monitor, state.health
-    if not monitor.enabled:
+    if not state.check.enabled:
         return ""
     return progress(
         online=health.online, streak=health.streak, rise=monitor.rise, fall=monitor.fall
@@ -67,7 +67,7 @@ def certificate_words(state: CheckState, now: float) -> str:
 def interval_words(state: CheckState) -> str:
     """Write the interval that a check is probed with now."""
     monitor = state.check.monitor
-    if not monitor.enabled:
+    if not state.check.enabled:
         return NONE
     interval = interval_for(
         state.health,
@@ -80,7 +80,7 @@ def interval_words(state: CheckState) -> str:
 
 def next_words(state: CheckState, now: Moment) -> str:
     """Say when a check is probed next."""
-    if not state.check.monitor.enabled or state.next_due is None:
+    if not state.check.enabled or state.next_due is None:
         return NONE
     wait = state.next_due - now.clock
     return f"in {span(wait)}" if wait >= 1 else "in under 1s" if wait > 0 else "now"
@@ -154,7 +154,7 @@ def until_words(until: float | None, now: float) -> str:
 def why_words(state: CheckState, now: float) -> str:
     """Say in a sentence why a check has its status."""
     last, streak = state.last, state.health.streak
-    if not state.check.monitor.enabled:
+    if not state.check.enabled:
         return "DISABLED: the monitor is disabled, so it is not probed."
     lasted = f"{state.status} for {span(now - state.since)}"
     if last is None:

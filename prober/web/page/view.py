@@ -136,4 +136,4 @@ def read_view(request: web.Request) -> PageView:
 
 def word_of(state: CheckState) -> str:
     """Return the status of a check as the page sorts it."""
-    return state.status if state.check.monitor.enabled else DISABLED
+    return state.status if state.check.enabled else DISABLED

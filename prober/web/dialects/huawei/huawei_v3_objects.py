@@ -14,8 +14,10 @@ from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, me
 from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     failure_json,
+    is_up,
     member_status,
     pool_status,
+    weight_of,
 )
 from prober.web.server.json_answer import Json
 
@@ -56,13 +58,13 @@ def member_json(pool: Pool, backend_state: BackendState) -> Json:
         "id": member_id(pool, backend),
         "name": backend.name or "",
         "project_id": pool.project_id,
-        "admin_state_up": True,
+        "admin_state_up": is_up(backend_state),
         "address": backend.address,
         "protocol_port": backend.port,
         "ip_version": _ip_version(backend.address),
         "member_type": "ip",
         "subnet_cidr_id": None,
-        "weight": 1,
+        "weight": weight_of(backend_state),
         "operating_status": member_status(backend_state, HUAWEI),
         "status": [],
         "reason": failure_json(backend_state.checks)

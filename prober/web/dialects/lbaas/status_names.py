@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from prober.model.admin import AdminState
 from prober.model.option import show_options
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
@@ -19,6 +20,7 @@ class StatusNames(NamedTuple):
 
     by_status: Mapping[Status, str]
     undecided: str
+    draining: str
 
 
 OPENSTACK = StatusNames(
@@ -29,6 +31,7 @@ OPENSTACK = StatusNames(
         Status.UNKNOWN: "OFFLINE",
     },
     undecided="OFFLINE",
+    draining="DRAINING",
 )
 HUAWEI = StatusNames(
     {
@@ -38,6 +41,7 @@ HUAWEI = StatusNames(
         Status.UNKNOWN: "UNKNOWN",
     },
     undecided="INITIAL",
+    draining="OFFLINE",
 )
 """Huawei has no name between ONLINE and OFFLINE; WARNING is in service."""
 
@@ -78,9 +82,26 @@ TIMEOUT_CODES: Mapping[str, str] = {
 """The reason_code for a timeout, by phase."""
 
 
+def is_up(backend_state: BackendState) -> bool:
+    """Return the admin_state_up of a backend: not while it is disabled or in maintenance."""
+    admin = backend_state.admin
+    in_maintenance = admin is not None and admin.state is AdminState.MAINTENANCE
+    return backend_state.backend.enabled and not in_maintenance
+
+
+def weight_of(backend_state: BackendState) -> int:
+    """Return the weight of a backend: 0 while it is drained."""
+    admin = backend_state.admin
+    return 0 if admin is not None and admin.state is AdminState.DRAIN else 1
+
+
 def member_status(backend_state: BackendState, words: StatusNames) -> str:
     """Return the operating_status of a backend."""
-    enabled = [state for state in backend_state.checks if state.check.monitor.enabled]
+    if not is_up(backend_state):
+        return "OFFLINE"
+    if not weight_of(backend_state):
+        return words.draining
+    enabled = [state for state in backend_state.checks if state.check.enabled]
     if not enabled:
         return NO_MONITOR
     if backend_state.status is Status.UNKNOWN and any(
@@ -100,7 +121,7 @@ async def pool_status(visible: ProjectView, pool: Pool, words: StatusNames) -> s
 def failure_json(checks: Iterable[CheckState]) -> Json | None:
     """Return Huawei's `reason` for a backend: why the last probe of a check was bad."""
     for state in checks:
-        code = reason_code(state.last) if state.last and state.check.monitor.enabled else None
+        code = reason_code(state.last) if state.last and state.check.enabled else None
         if code and state.last:
             return {"reason_code": code, **_codes_json(state, state.last, code)}
     return None

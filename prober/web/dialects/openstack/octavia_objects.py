@@ -12,8 +12,10 @@ from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
     OPENSTACK,
     StatusNames,
+    is_up,
     member_status,
     pool_status,
+    weight_of,
 )
 from prober.web.server.json_answer import Json
 
@@ -76,9 +78,9 @@ def member_json(pool: Pool, backend_state: BackendState, words: StatusNames) -> 
         "name": backend.name or "",
         "address": backend.address,
         "protocol_port": backend.port,
-        "weight": 1,
+        "weight": weight_of(backend_state),
         "backup": False,
-        "admin_state_up": True,
+        "admin_state_up": is_up(backend_state),
         "subnet_id": None,
         "monitor_address": None,
         "monitor_port": None,

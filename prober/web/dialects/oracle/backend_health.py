@@ -42,7 +42,7 @@ def last_of(state: CheckState) -> tuple[Reason | None, float]:
 
     For a check without a result, or a disabled check, the time is that of its configuration.
     """
-    if not state.check.monitor.enabled:
+    if not state.check.enabled:
         return Reason.DISABLED, state.since
     if state.last is None:
         return None, state.since

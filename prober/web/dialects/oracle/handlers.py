@@ -208,7 +208,7 @@ class OracleService:
         backend = backend_of(request, pool)
         etag = await self._version(request, pool.load_balancer)
         checks = services_of(request).store.checks_of(pool, backend)
-        counted = [state.status for state in checks if state.check.monitor.enabled]
+        counted = [state.status for state in checks if state.check.enabled]
         reporter = services_of(request).vitals.name
         health = {
             "status": backend_status(counted),
