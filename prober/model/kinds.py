@@ -170,7 +170,11 @@ class Frozen(dict[str, T]):
 
 
 def mapping_of(
-    kind: Kind[T], key: Callable[[str], str | None], *, same: Callable[[str], str] = str
+    kind: Kind[T],
+    key: Callable[[str], str | None],
+    *,
+    same: Callable[[str], str] = str,
+    most: int = 1000,
 ) -> Kind[Frozen[T]]:
     """Return the kind for mappings; `key` returns what is wrong with a key, or None.
 
@@ -179,6 +183,8 @@ def mapping_of(
 
     def read(value: object, outside: ReadContext) -> Frozen[T]:
         given = mapping(value)
+        if len(given) > most:
+            raise Rejected(f"expected at most {most} keys, got {len(given)}")
         firsts = {same(name): name for name in reversed(given)}
 
         def item(name: str) -> T:
@@ -197,7 +203,7 @@ def mapping_of(
 
     return Kind(
         read,
-        {"type": "object", "additionalProperties": kind.schema},
+        {"type": "object", "additionalProperties": kind.schema, "maxProperties": most},
         show,
         holds_secrets=kind.holds_secrets,
         names_files=kind.names_files,
@@ -212,7 +218,7 @@ def _wrong_label(name: str) -> str | None:
     return None
 
 
-LABELS = mapping_of(text(longest=1024), _wrong_label)
+LABELS = mapping_of(text(longest=1024), _wrong_label, most=64)
 
 
 def _read_uuid(value: object, _: ReadContext) -> str:

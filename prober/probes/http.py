@@ -97,7 +97,7 @@ def _read_header(value: object, outside: ReadContext) -> Secret:
     return secret
 
 
-HEADERS = mapping_of(replace(SECRET, read=_read_header), _wrong_header, same=str.lower)
+HEADERS = mapping_of(replace(SECRET, read=_read_header), _wrong_header, same=str.lower, most=100)
 
 
 HTTP_STATUS_CODE = Fact(
