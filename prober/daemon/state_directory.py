@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from prober.state.archive import Retention
-from prober.state.database import FLUSH_SECONDS, Database
+from prober.state.database import FLUSH_SECONDS, Database, DiskFailedError
 from prober.state.history import History
 from prober.state.journal import Journal, Saved, read_saved
 
@@ -26,7 +26,8 @@ class StateDirectory:
         errors: Where errors are counted, by reason.
 
     Raises:
-        StateUnusableError: The directory cannot be used.
+        StateUnusableError: The directory cannot be used. One whose disk failed is reported, and the
+            state is in memory only.
     """
 
     def __init__(
@@ -47,12 +48,19 @@ class StateDirectory:
         self.journal: Journal | None = None
         self.history: History | None = None
         self._database: Database | None = None
-        if path is not None:
-            database = Database(path, report=self._report, lost=self._lost)
+        database = self._open(path) if path is not None else None
+        if database is not None:
             self._database = database
             self.journal = Journal(database, wall=wall)
             self.history = History(database, wall=wall, awake=awake, retention=retention)
             self.saved = read_saved(database)
+
+    def _open(self, path: str) -> Database | None:
+        try:
+            return Database(path, report=self._report, lost=self._lost)
+        except DiskFailedError as error:
+            self._report("unusable", f"{error}; the state is in memory only until a restart")
+            return None
 
     def on_loss(self, save_all: Callable[[], None]) -> None:
         """Call `save_all` when the file was lost, to store a part of the state again."""

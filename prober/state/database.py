@@ -4,6 +4,7 @@ Nothing ever waits for it. Values are kept until they are written, in batches, a
 value of a key. A full or read-only disk delays the writing and stops nothing else.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -123,6 +124,13 @@ class StateUnusableError(Exception):
     """The state directory cannot be used, for a reason that an operator must resolve."""
 
 
+class DiskFailedError(StateUnusableError):
+    """The disk is full, read-only or broken: no reason not to probe."""
+
+
+_OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT}
+
+
 class Database:
     """The database of a state directory, opened for one process.
 
@@ -215,7 +223,8 @@ class Database:
         return lock
 
     def _unusable(self, error: OSError) -> StateUnusableError:
-        return StateUnusableError(f"{self._directory}: {error.strerror or error}")
+        kind = DiskFailedError if error.errno in _OF_THE_DISK else StateUnusableError
+        return kind(f"{self._directory}: {error.strerror or error}")
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -225,7 +234,7 @@ class Database:
             raise self._unusable(error) from None
         except sqlite3.OperationalError as error:
             os.close(self._lock)
-            raise StateUnusableError(f"{self._path}: {error}") from None
+            raise DiskFailedError(f"{self._path}: {error}") from None
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # from bytes that are not text
             self._set_aside(error)
             return self._connect()

@@ -13,7 +13,7 @@ SKIPS = ("overrun", "gap", "pace")
 """Why slots of the schedule are skipped; all counters start at 0, so that rates work."""
 
 
-STATE_ERRORS = ("corrupt", "target_lists", "unreadable", "unwritable")
+STATE_ERRORS = ("corrupt", "target_lists", "unreadable", "unusable", "unwritable")
 """What can be wrong with what is stored; counted from 0 on as well."""
 
 

@@ -78,6 +78,23 @@ def test_a_disk_without_room_stops_nothing_and_is_said(
         assert check(running, "web")["status"] == "OK"
 
 
+def test_a_start_on_a_disk_without_room_probes_with_its_state_in_memory(
+    tmp_path: Path, target: int, small_disk: Path
+) -> None:
+    with (small_disk / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    config = {"monitors": [monitor("web", "TCP", target)]}
+    with daemon(config, tmp_path, "--state-dir", str(small_disk / "state")) as running:
+        assert [line["reason"] for line in running.lines if line["event"] == "state_error"]
+        running.wait_for("status_changed", to="OK")
+        assert metric(running, "prober_state_errors_total", reason="unusable") == 1
+        assert running.get("/-/ready")[0] == 200
+
+
 def test_a_database_with_a_broken_page_is_set_aside(tmp_path: Path, target: int) -> None:
     state = ("--state-dir", str(tmp_path / "state"))
     config = {"monitors": [monitor("web", "TCP", target)]}
