@@ -36,6 +36,7 @@ from prober.protocols.http2 import (
     write_call,
 )
 
+_FIELDS_LIMIT = 1000  # of a HealthCheckResponse, which has one
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _SERVING = 1
 
@@ -160,7 +161,7 @@ class GrpcProbe(Probe):
             if name == b"grpc-status":
                 code = read_code(name, value, 2)
             elif name == b"grpc-message":
-                words = unquote_to_bytes(value)[:200].decode(errors="replace")
+                words = unquote_to_bytes(value[:600])[:200].decode(errors="replace")
                 message = "".join(c if c.isprintable() else "\ufffd" for c in words)
         if code is None:
             if call.status != 200:
@@ -202,8 +203,11 @@ def _serving_status(message: bytes) -> int:
     compressed, length = struct.unpack_from(">BI", message)
     if compressed or length != len(message) - 5:
         raise _broken("expected exactly one uncompressed message")
-    status, position = 0, 5
+    status, position, fields = 0, 5, 0
     while position < len(message):
+        fields += 1
+        if fields > _FIELDS_LIMIT:
+            raise _broken(f"its message has more than {_FIELDS_LIMIT} fields")
         key, position = _read_varint(message, position)
         wire = key & 7
         if wire == 0:

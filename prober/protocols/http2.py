@@ -5,6 +5,7 @@ A full HTTP/2 stack costs several times as much per call.
 Source: RFC 9113; section numbers below refer to it.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,13 @@ FRAMES_LIMIT = 1024
 REPLY_LIMIT = 65536
 """Maximum bytes of a header block, or of the body, of the answer to one call."""
 
+HEADERS_LIMIT = 16384
+"""Bytes of all header blocks of the answer to one call, compressed."""
+FIELDS_LIMIT = 512
+"""Headers of the answer to one call."""
+
+_LIST_LIMIT = 24576  # bytes of the headers of one block, as RFC 7541, section 4.1, counts them
+_RESIZED = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*+[\x00-\x7f]){3}")  # RFC 7541, section 4.2
 _CALL = 1  # the stream of a client's first call
 _OF_A_CALL = (DATA, HEADERS, RST_STREAM, CONTINUATION)
 _PUSH_OFF = b"\x00\x02\x00\x00\x00\x00"  # ENABLE_PUSH 0: section 6.5.2
@@ -158,6 +166,7 @@ class Call:
         "_block",
         "_block_ends",
         "_decoder",
+        "_header_bytes",
         "_reader",
         "body",
         "ended",
@@ -171,7 +180,8 @@ class Call:
         self.body = bytearray()
         self.ended = False
         self._reader = FrameReader(FRAMES_LIMIT)
-        self._block: bytes | None = None  # a header block that CONTINUATION frames continue
+        self._header_bytes = 0
+        self._block: bytearray | None = None  # a header block that CONTINUATION frames continue
         self._block_ends = False
         self._decoder: Any = None
 
@@ -229,17 +239,23 @@ class Call:
         self.ended = bool(frame.flags & END_STREAM)
 
     def _take_headers(self, frame: Frame) -> None:
-        if frame.kind == HEADERS:
-            block, self._block_ends = unpadded(frame), bool(frame.flags & END_STREAM)
-        else:
-            block = (self._block or b"") + frame.payload
-        if len(block) > REPLY_LIMIT:
-            raise Http2Error(f"its headers are longer than {REPLY_LIMIT} bytes")
-        self._block = None if frame.flags & END_HEADERS else block
-        if self._block is not None:
-            return
-        headers = self._decode(block)
+        begins = frame.kind == HEADERS
+        part = unpadded(frame) if begins else frame.payload
+        if begins:
+            self._block_ends = bool(frame.flags & END_STREAM)
+        self._header_bytes += len(part)
+        if self._header_bytes > HEADERS_LIMIT:
+            raise Http2Error(f"its headers are longer than {HEADERS_LIMIT} bytes")
+        if not (begins and frame.flags & END_HEADERS):  # nearly always a block is one frame
+            self._block = bytearray() if self._block is None else self._block
+            self._block += part
+            if not frame.flags & END_HEADERS:
+                return
+            part, self._block = bytes(self._block), None
+        headers = self._decode(part)
         self.headers += headers
+        if len(self.headers) > FIELDS_LIMIT:
+            raise Http2Error(f"more than {FIELDS_LIMIT} headers")
         for name, value in headers:
             if name == b":status":
                 self.status = read_code(name, value, 3)
@@ -247,8 +263,11 @@ class Call:
 
     def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
         hpack = _hpack()
-        self._decoder = self._decoder or hpack.Decoder()
+        if self._decoder is None:
+            self._decoder = hpack.Decoder(max_header_list_size=_LIST_LIMIT)
         try:
+            if _RESIZED.match(block):
+                raise hpack.HPACKDecodingError
             headers: list[tuple[bytes, bytes]] = self._decoder.decode(block, raw=True)
         except hpack.HPACKError:
             raise Http2Error("its headers are malformed") from None
