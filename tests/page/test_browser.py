@@ -9,9 +9,11 @@ import pytest
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.store import Key
+from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve
 from tests.page.looking import checks, keys, link, without_loading
 from tests.page.serving import Served
+from tests.page.showcase import showcase
 from tests.running import PATIENCE
 from tests.web.test_page import NAMES
 from tests.web.world import World, monitor
@@ -193,7 +195,16 @@ def test_dark_follows_the_system_and_the_switch(shown: Served, open_page: Open) 
 
 
 def test_nothing_is_cut_off_at_any_width(shown: Served, open_page: Open) -> None:
-    for path in ("/", "/?sort=since", "/?q=http", "/events", "/prober", POOL, CHECK):
+    for path in (
+        "/",
+        "/?sort=since",
+        "/?q=http",
+        "/events",
+        "/certificates",
+        "/prober",
+        POOL,
+        CHECK,
+    ):
         page = open_page(shown.url + path)
         for width in (320, 600, 800, 1024, 1360, 2560):
             page.set_viewport_size({"width": width, "height": 700})
@@ -224,6 +235,9 @@ def test_who_wants_no_motion_gets_none_and_paper_gets_no_buttons(
         ("light", WIDE, "/events"),
         ("dark", PHONE, "/events"),
         ("light", WIDE, "/prober"),
+        ("light", WIDE, "/certificates"),
+        ("dark", PHONE, "/certificates"),
+        ("dark", WIDE, "/?wall"),
         ("dark", PHONE, "/prober"),
         ("dark", WIDE, "/"),
         ("dark", WIDE, POOL),
@@ -259,17 +273,33 @@ def test_ten_thousand_checks_are_shown_a_hundred_at_a_time(
     expect(page.locator(".pages")).to_contain_text("9,901–10,000 of 10,000")
 
 
-def test_the_pictures_of_the_documents(shown: Served, open_page: Open, tmp_path: Path) -> None:
+@pytest.fixture
+def pictured(kept_world: World, serve: Serve) -> Served:
+    """Serve the world of the pictures, with its past."""
+    served = serve(kept_world, page=lambda: PageSettings("shop.example"))
+    served.do(lambda: showcase(kept_world, kept_world._database))
+    return served
+
+
+def test_the_pictures_of_the_documents(pictured: Served, open_page: Open, tmp_path: Path) -> None:
     """Write them if PROBER_SCREENSHOTS says where to; see that they stay small."""
     folder = Path(PICTURES or tmp_path)
-    views: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("page-light", "/", {"color_scheme": "light", "viewport": PICTURE}),
-        ("page-dark", "/", {"color_scheme": "dark", "viewport": PICTURE}),
-        ("page-check", CHECK, {"viewport": {"width": 1280, "height": 1000}}),
-        ("page-phone", "/", {"viewport": {"width": 390, "height": 800}}),
-    )
-    for name, path, options in views:
-        page = open_page(shown.url + path, **options)
-        link(page, "live")
-        page.screenshot(path=folder / f"{name}.png")
-        assert (folder / f"{name}.png").stat().st_size < 150_000
+    pages = {
+        "page": "/",
+        "page-pool": POOL,
+        "page-check": f"{CHECK}?range=24h",
+        "page-events": "/events",
+        "page-certificates": "/certificates",
+        "page-prober": "/prober",
+        "page-wall": "/?wall",
+    }
+    for name, path in pages.items():
+        for theme in ("light", "dark"):
+            page = open_page(pictured.url + path, color_scheme=theme, viewport=PICTURE)
+            link(page, "live")
+            expect(page.locator("[data-incomplete]")).to_have_count(0)
+            page.screenshot(path=folder / f"{name}-{theme}.png")
+            assert (folder / f"{name}-{theme}.png").stat().st_size < 200_000
+    page = open_page(pictured.url, viewport={"width": 390, "height": 800})
+    expect(page.locator("[data-incomplete]")).to_have_count(0)
+    page.screenshot(path=folder / "page-phone.png")

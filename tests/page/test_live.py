@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prober.model.status import Reason
 from prober.web.page.pulse import PULSES
 from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve
@@ -292,3 +293,44 @@ def test_a_page_of_an_older_prober_is_loaded_anew(shown: Served, open_page: Open
     expect(page.locator("script[src$='v=0']")).to_have_count(0)
     assert not page.evaluate("window.stays")
     link(page, "live")
+
+
+def test_a_storm_of_changes_does_not_freeze_the_browser(
+    world: World, serve: Serve, open_page: Open
+) -> None:
+    """5,000 changes lead to few refreshes, each of which touches no more rows than are shown."""
+    keys = [f"10.{i // 62500}.{i // 250 % 250}.{i % 250}:80" for i in range(2500)]
+    world.configure(monitor("m", *keys))
+    for key in keys:
+        world.record("m", key, times=2)
+    served = serve(world)
+    page = open_page(f"{served.url}/")
+    link(page, "live")
+    eventually(page, lambda: listening(served), 1)
+    page.evaluate(
+        """() => {
+            window.touched = []; window.tasks = [];
+            const count = (seen) => window.touched.push(seen.length);
+            const what = { subtree: true, childList: true, attributes: true, characterData: true };
+            new MutationObserver(count).observe(document.body, what);
+            const note = (list) => list.getEntries().forEach((e) => window.tasks.push(e.duration));
+            new PerformanceObserver(note).observe({ entryTypes: ["longtask"] });
+        }"""
+    )
+    seen = len(served.requests)
+
+    def fail(first: int) -> None:
+        for key in keys[first : first + 250]:
+            world.record("m", key, Reason.REFUSED, times=3)  # to WARNING, then to CRITICAL
+
+    before = world.store.events.last_id
+    for first in range(0, len(keys), 250):
+        served.do(lambda first=first: fail(first))  # type: ignore[misc]  # a number
+        page.wait_for_timeout(50)
+    assert world.store.events.last_id - before >= 5000
+    expect(page.locator(".count.critical b")).to_have_text("2,500")
+    refreshes = [path for _, path in served.requests[seen:] if path == "/"]
+    touched, tasks = page.evaluate("[window.touched, window.tasks]")
+    assert len(refreshes) < 60  # of 5,000 changes
+    assert max(touched) < 3000  # nodes and attributes, in the largest refresh
+    assert max(tasks, default=0) < 2000

@@ -146,10 +146,10 @@ async def test_trouble_of_prober_is_said_on_its_page(world: World, client: Clien
     world.vitals.load.overload = Overload(0.5, Delay.PLACES)
     late, rejected = (await read(client, "/prober")).all("p", "alarm")
     assert "50% of the probes" in late.text
-    assert "has problems" in rejected.text
+    assert "The last reload failed" in rejected.text
 
 
-@pytest.mark.parametrize("path", ["/events", "/prober", "/pools/web"])
+@pytest.mark.parametrize("path", ["/events", "/certificates", "/prober", "/pools/web"])
 async def test_in_public_these_pages_do_not_exist(
     world: World, connect: Connect, path: str
 ) -> None:
@@ -158,7 +158,7 @@ async def test_in_public_these_pages_do_not_exist(
     assert (await client.get(path)).status == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/prober"])
+@pytest.mark.parametrize("path", ["/", "/events", "/certificates", "/prober"])
 async def test_the_navigation_says_where_one_is(world: World, client: Client, path: str) -> None:
     page = await read(client, path)
     [here] = page.all("a", **{"aria-current": "page"})

@@ -83,7 +83,13 @@ def document(
         data_pulse=None if scene.front.public else scene.to("pulse"),
     )
     return Html(
-        "<!DOCTYPE html>\n" + tag("html", head, body, lang="en", data_theme=scene.theme or None)
+        "<!DOCTYPE html>\n"
+        + tag(
+            *("html", head, body),
+            lang="en",
+            data_theme=scene.theme or None,
+            data_wall=scene.wall,
+        )
     )
 
 
@@ -109,7 +115,12 @@ def _header(scene: Scene) -> Html:
     )
 
 
-_PAGES = (("", "Overview"), ("events", "Events"), ("prober", "Prober"))
+_PAGES = (
+    ("", "Overview"),
+    ("events", "Events"),
+    ("certificates", "Certificates"),
+    ("prober", "Prober"),
+)
 
 
 def _navigation(scene: Scene) -> Html:

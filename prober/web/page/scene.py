@@ -20,7 +20,8 @@ class Scene(NamedTuple):
     """What a page is shown in.
 
     `theme` is empty where the reader follows what the system prefers. `root` is where `/` is as
-    seen from the page: `./`, `../`, ...; `here` is the path of the page's route.
+    seen from the page: `./`, `../`, ...; `here` is the path of the page's route. On a
+    `wall` there is nobody to click.
     """
 
     vitals: Vitals
@@ -29,6 +30,7 @@ class Scene(NamedTuple):
     theme: str
     root: str
     here: str = ""
+    wall: bool = False
 
     @property
     def title(self) -> str:
@@ -56,6 +58,7 @@ def scene_of(request: web.Request) -> Scene:
         theme if theme in THEMES else "",
         _root_of(request),
         getattr(request.match_info.route.resource, "canonical", ""),
+        "wall" in request.query,
     )
 
 

@@ -1,0 +1,147 @@
+"""The certificates that targets showed, the first to expire first, and where they are used."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aiohttp import web
+
+from prober.model.status import Status
+from prober.state.archive import DAY
+from prober.state.pace import Pace
+from prober.state.store import CheckState
+from prober.web.page.check_words import NONE, clock_words, time_tag
+from prober.web.page.frame import answer, document, mark
+from prober.web.page.html import Content, Html, scrolled, tag
+from prober.web.page.scene import Scene, private_scene
+from prober.web.page.survey import ROWS
+from prober.web.page.view import read_view, word_of
+from prober.web.server.services import services_of
+
+SOON = 14 * DAY
+"""Seconds before its end from which on a certificate looks urgent where no limit is configured."""
+
+
+class ShownCertificate(NamedTuple):
+    """What one check last saw: the end of the target's own certificate, and of the first to end.
+
+    Times are unix seconds; the first to end is another certificate of the chain, or the same.
+    """
+
+    state: CheckState
+    leaf: float | None
+    first: float
+    version: str
+
+    @property
+    def is_of_chain(self) -> bool:
+        """Whether another certificate of the chain ends before the target's own."""
+        return self.leaf is not None and self.first < self.leaf
+
+
+def certificate_of(state: CheckState) -> ShownCertificate | None:
+    """Return the certificate that a check last saw, None if it saw none."""
+    facts = (state.last.facts if state.last else None) or {}
+    ends = [facts.get(name) for name in ("tls_not_after", "tls_chain_not_after")]
+    leaf, chain = (float(end) if isinstance(end, int | float) else None for end in ends)
+    known = [end for end in (leaf, chain) if end is not None]
+    if not known:
+        return None
+    return ShownCertificate(state, leaf, min(known), str(facts.get("tls_version", "")))
+
+
+async def get_certificate_page(request: web.Request) -> web.Response:
+    """The page of certificates, the first to expire first."""
+    scene, pace = private_scene(request), Pace()
+    found = list[ShownCertificate]()
+    for state in tuple(services_of(request).store):
+        if certificate := certificate_of(state):
+            found.append(certificate)
+        await pace.pause()
+    found.sort(key=lambda each: (each.first, each.state.check.key))
+    last = max(1, -(-len(found) // ROWS))
+    page = min(read_view(request).page, last)
+    shown = found[(page - 1) * ROWS : page * ROWS]
+    now = scene.now.wall
+    urgent = sum(each.first - now < _limit(each.state) for each in found)
+    return answer(
+        document(
+            scene,
+            tag("h1", "Certificates"),
+            tag("p", _summary(len(found), urgent), class_="quiet"),
+            _table(shown, scene) if shown else _nothing(),
+            _pages(page, last, len(found)),
+            heading=f"Certificates · {scene.title}",
+            worst=Status.WARNING if urgent else Status.OK,
+        )
+    )
+
+
+def _limit(state: CheckState) -> float:
+    """Return how long before its end a certificate is urgent: as configured, else SOON."""
+    tls = state.check.monitor.tls
+    return (tls.expires_within if tls else None) or SOON
+
+
+def _summary(total: int, urgent: int) -> str:
+    checks = "1 check sees" if total == 1 else f"{total:,} checks see"
+    return f"{checks} a certificate; {urgent:,} of them {'ends' if urgent == 1 else 'end'} soon."
+
+
+def _table(shown: Sequence[ShownCertificate], scene: Scene) -> Html:
+    heads = ["Left", "First to end", "Own certificate ends", "TLS", "Verified", "Status", "Used by"]
+    rows = [_row(each, scene) for each in shown]
+    table = tag(
+        "table",
+        tag("caption", "Certificates, the first to expire first", class_="unseen"),
+        tag("thead", tag("tr", [tag("th", text, scope="col") for text in heads])),
+        tag("tbody", rows),
+        class_="plain certificates",
+    )
+    return scrolled(table, "Certificates")
+
+
+def _row(each: ShownCertificate, scene: Scene) -> Html:
+    check, now = each.state.check, scene.now.wall
+    left, tls = each.first - now, check.monitor.tls
+    look = "bad" if left < 0 else "fair" if left < _limit(each.state) else ""
+    days = f"{int(abs(left) // DAY)} d"
+    chain = tag("small", " another of the chain") if each.is_of_chain else None
+    monitor, backend = check.key
+    where: Content = (
+        tag("a", monitor, href=scene.to_check(monitor, backend)),
+        " ",
+        tag("code", backend),
+        f" {check.backend.name}" if check.backend.name else None,
+    )
+    return tag(
+        "tr",
+        tag("th", f"ended {days} ago" if left < 0 else days, scope="row", class_=f"share {look}"),
+        tag("td", _day(each.first), chain),
+        tag("td", _day(each.leaf) if each.leaf is not None else NONE),
+        tag("td", each.version),
+        tag("td", "yes" if tls and tls.verify else "no"),
+        tag("td", mark(word_of(each.state))),
+        tag("td", where),
+        data_key=f"{monitor} {backend}",
+    )
+
+
+def _day(at: float) -> Html:
+    return time_tag(at, clock_words(at, date=True).partition(" ")[0])
+
+
+def _nothing() -> Html:
+    words = "No check has seen a certificate yet. Add an HTTPS or TLS monitor to see some."
+    return tag("div", tag("p", words), class_="empty")
+
+
+def _pages(page: int, last: int, total: int) -> Html | None:
+    if last == 1:
+        return None
+    links = [
+        tag("a", text, href=f"?page={number}", rel=rel)
+        for text, number, rel in (("Previous", page - 1, "prev"), ("Next", page + 1, "next"))
+        if 1 <= number <= last
+    ]
+    where = f"page {page:,} of {last:,}, {total:,} in all"
+    return tag("nav", tag("span", where), links, class_="pages", aria_label="Pages")
