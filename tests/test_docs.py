@@ -97,7 +97,8 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 def test_the_limits_in_the_text_on_security_are_those_of_the_code() -> None:
     limits, text = Limits(), (ROOT / "docs/security.md").read_text()
-    rows = dict(re.findall(r"^\| ([a-z].*?) \| (\d+)", text, re.MULTILINE))
+    limited = text.partition("## Attacks and tests")[0]
+    rows = dict(re.findall(r"^\| ([a-z].*?) \| (\d+)", limited, re.MULTILINE))
     assert {name.partition(",")[0]: int(number) for name, number in rows.items()} == {
         "connections": limits.connections,
         "connections of one peer": limits.per_peer,
@@ -112,3 +113,10 @@ def test_the_limits_in_the_text_on_security_are_those_of_the_code() -> None:
     assert REFILL == 1.0
     for path in OPEN_PATHS:
         assert f"`GET {path}`" in text
+
+
+def test_the_tests_that_the_table_of_attacks_names_are_there() -> None:
+    table = (ROOT / "docs/security.md").read_text().partition("## Attacks and tests")[2]
+    named = re.findall(r"tests/[\w/]+\.py", table)
+    assert len(named) > 15
+    assert not [path for path in named if not (ROOT / path).exists()]
