@@ -17,7 +17,7 @@ STAGE := $(DESTDIR)$(APP).new
 CONFIG := $(SYSCONFDIR)/prober/prober.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick soak lock audit install uninstall clean
+.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -111,6 +111,9 @@ uninstall: ## remove the installed files; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
 	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; next: systemctl daemon-reload"
+
+bench-hostile: $(VENV)/dev ## feed each parser its worst input, and print what it costs the event loop
+	$(BIN)/python -m bench.hostile
 
 soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and report what grows
 	$(BIN)/python -m bench.soak
