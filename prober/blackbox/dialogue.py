@@ -3,18 +3,22 @@
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from prober.blackbox.judge import search
 from prober.config.blackbox.modules import QueryResponse, TcpModule
-from prober.model.probe import RECEIVE, Receive, Send, StartTls, Steps, Trouble
+from prober.model.probe import RECEIVE, InThread, Receive, Send, StartTls, Steps, Trouble
 from prober.model.status import Reason, Verdict
+from prober.probes.pattern import Searcher, in_thread
 
 LINE_LIMIT = 65536
 """Maximum bytes of one line."""
+LINES_LIMIT = 1000
+"""Maximum number of lines."""
 LINE_SECONDS = 0.1
 """Time limit for a regular expression on one line."""
 
+_SEARCHED_AT_ONCE = 3  # lines that may take the event loop a millisecond each
 _VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
 
@@ -47,12 +51,16 @@ def dialogue(module: TcpModule, start: StartTls, course: Course) -> Steps:
     return Verdict(Reason.OK, "the dialogue went as expected")
 
 
-def _await(entry: QueryResponse, lines: "_Lines") -> Generator[Receive, bytes, Any]:
+def _await(entry: QueryResponse, lines: "_Lines") -> Generator[Receive | InThread, Any, Any]:
     """Return the match of the first line that matches; None if the peer ends first."""
     assert entry.expect is not None  # noqa: S101  (the caller has checked)
+    pattern = Searcher(entry.expect.compiled())
     while (line := (yield from lines.next())) is not None:
         try:
-            found = search(entry.expect, line, LINE_SECONDS)
+            if lines.count <= _SEARCHED_AT_ONCE:
+                found = yield from pattern.search(line, LINE_SECONDS)
+            else:
+                found = yield from in_thread(partial(_within, pattern, line), LINE_SECONDS)
         except TimeoutError:
             detail = f"{entry.expect.written!r} took more than {LINE_SECONDS:g} s"
             raise Trouble(Reason.REGEX_TIMEOUT, detail) from None
@@ -61,15 +69,23 @@ def _await(entry: QueryResponse, lines: "_Lines") -> Generator[Receive, bytes, A
     return None
 
 
+def _within(pattern: Searcher, line: str, seconds: float) -> Any:
+    return pattern.within(seconds, line)
+
+
 class _Lines:
     """The lines of a stream, without their ends."""
 
     def __init__(self) -> None:
+        self.count = 0
         self._pending = b""
         self._ended = False
 
     def next(self) -> Generator[Receive, bytes, str | None]:
-        """Return the next line, or None after the last."""
+        """Return the next line, or None after the last. Raise `Trouble`."""
+        self.count += 1
+        if self.count > LINES_LIMIT:
+            raise Trouble(Reason.BAD_RESPONSE, f"more than {LINES_LIMIT} lines")
         searched = 0
         while (end := self._pending.find(b"\n", searched)) < 0 and not self._ended:
             if len(self._pending) >= LINE_LIMIT:
