@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 from prober.model.auth_settings import AUTH, Auth
 from prober.model.kinds import BOOLEAN, FILE, duration, list_of, matching, text
+from prober.model.notice import NOTICE, Notice
 from prober.model.option import Kind, ReadContext, option, section
 from prober.model.pool import LISTENER
 from prober.model.probe import Target
@@ -126,4 +127,10 @@ class PageSection:
         default="",
         doc="where a proxy serves the page: a path such as `/prober`, or a whole URL; "
         "default: what the proxy says in `X-Forwarded-Prefix`",
+    )
+    notices: tuple[Notice, ...] = option(
+        list_of(NOTICE),
+        default=(),
+        doc="notices on the public page: `text`, `from`, `until`, `severity` (`info`, `warning`, "
+        "`critical`)",
     )

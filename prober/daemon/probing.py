@@ -203,7 +203,8 @@ class Prober:
     def page(self) -> PageSettings:
         """Return how the page is to show itself."""
         page = self.config.page
-        return PageSettings(page.title, page.public, page.base, self.config.server.trusted_proxies)
+        proxies = self.config.server.trusted_proxies
+        return PageSettings(page.title, page.public, page.base, proxies, page.notices)
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
         """Apply a new configuration, touching only what it changes, a slice at a time.

@@ -12,7 +12,8 @@ from prober.web.dialects import DIALECTS
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import METRICS
 from prober.web.page.error_page import error_page
-from prober.web.page.past_cache import PAST_CACHE, PastCache
+from prober.web.page.past_cache import PAST_CACHE, PastCache, read_recent_past
+from prober.web.page.public_page import LONG_PAST, read_long_past
 from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
@@ -49,7 +50,9 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app[SERVICES] = services
     past = PoolPast(services.pools, services.history)
-    app[PAST_CACHE] = PastCache(past, wall=services.wall, clock=services.clock)
+    clocks = {"wall": services.wall, "clock": services.clock}
+    app[PAST_CACHE] = PastCache(past, read_recent_past, **clocks)
+    app[LONG_PAST] = PastCache(past, read_long_past, **clocks)
     app[METRICS] = Metrics(services.store, services.vitals)
     app[STREAMS] = Streams(services.store.events, heartbeat=services.heartbeat)
     app[PULSES] = Pulses(services.store.events)

@@ -16,6 +16,7 @@ from prober.web.page.badge import get_monitor_badge, get_pool_badge
 from prober.web.page.certificate_page import get_certificate_page
 from prober.web.page.check import get_check_page, probe_from_page
 from prober.web.page.event_page import EVENT_PAGE_QUERY, get_event_page
+from prober.web.page.feed import get_feed
 from prober.web.page.overview import get_page
 from prober.web.page.pool_page import get_pool_page
 from prober.web.page.prober_page import get_prober_page
@@ -139,6 +140,7 @@ ROUTES = (
         {303: "text/html", 409: "text/html"},
     ),
     Route("GET", "/pulse", get_pulse, {200: "text/event-stream"}),
+    Route("GET", "/feed.atom", get_feed, {200: "application/atom+xml"}, public=True),
     Route("GET", "/status.csv", get_csv, {200: "text/csv"}, VIEW_QUERY),
     Route("GET", "/badge/pool/{name}.svg", get_pool_badge, {200: "image/svg+xml"}, public=True),
     Route(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from prober.model.notice import Notice
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.store import Key
@@ -303,3 +304,29 @@ def test_the_pictures_of_the_documents(pictured: Served, open_page: Open, tmp_pa
     page = open_page(pictured.url, viewport={"width": 390, "height": 800})
     expect(page.locator("[data-incomplete]")).to_have_count(0)
     page.screenshot(path=folder / "page-phone.png")
+
+
+@pytest.fixture
+def published(kept_world: World, serve: Serve) -> Served:
+    """Serve the page for everybody, with a notice."""
+    notice = Notice(text="Orders may be slow while we move a database.", severity="warning")
+    settings = PageSettings("Shop status", public=True, notices=(notice,))
+    served = serve(kept_world, page=lambda: settings)
+    served.do(lambda: showcase(kept_world, kept_world._database))
+    return served
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_for_everybody_looks_good_everywhere(
+    published: Served, open_page: Open, tmp_path: Path, theme: str
+) -> None:
+    page = open_page(published.url, color_scheme=theme, viewport=PICTURE)
+    expect(page.locator("[data-incomplete]")).to_have_count(0)
+    page.screenshot(path=Path(PICTURES or tmp_path) / f"page-public-{theme}.png")
+    for width in (320, 800, 2560):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    if AXE:
+        page.evaluate(Path(AXE).read_text())
+        found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        assert [each["id"] for each in found["violations"]] == []

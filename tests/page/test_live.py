@@ -159,7 +159,7 @@ def test_the_page_for_everybody_is_alive_without_the_stream(
     page = open_page(served.url)
     link(page, "live")
     served.do(lambda: world.record("web", "10.0.0.1:80", times=2))
-    expect(page.locator("tr[data-key='web 1']")).to_contain_text("OK")
+    expect(page.locator("li[data-key='web']")).to_contain_text("OK")
     assert all(re.match(r"/$|/static/", path) for _, path in served.requests)
 
 

@@ -350,27 +350,11 @@ async def test_the_reader_chooses_the_theme(mixed: World, client: Client) -> Non
 # In public
 
 
-async def test_in_public_there_are_names_and_statuses_only(mixed: World, connect: Connect) -> None:
+async def test_in_public_there_are_no_addresses(mixed: World, connect: Connect) -> None:
     client = await connect(page=lambda: PageSettings("Our doors", public=True))
-    mixed.vitals.name = "secret-host"
-    response = await client.get("/")
-    text = await response.text()
-    page = Reading(text)
-    for word in ("10.0.0", "refused", "503", "secret-host", "1.2.3", "/api/", "/checks/", "HTTP"):
-        assert word not in text, word
-    assert page.all("title")[0].text == "1 CRITICAL · Our doors"
-    assert page.rows()[0] == "bad 1"
     assert (await client.get("/checks/bad/10.0.0.2:80")).status == 404
     assert (await client.post("/checks/bad/10.0.0.2:80/probe")).status == 404
     assert "10.0.0" not in await (await client.get("/status.csv")).text()
-
-
-async def test_in_public_an_address_cannot_be_guessed_by_searching(
-    mixed: World, connect: Connect
-) -> None:
-    client = await connect(page=lambda: PageSettings(public=True))
-    assert (await read(client, "/?q=10.0.0.2")).rows() == []
-    assert (await read(client, "/?q=bad")).rows() == ["bad 1"]
 
 
 def test_a_reload_changes_how_the_page_shows_itself(tmp_path: Path) -> None:
@@ -383,7 +367,7 @@ def test_a_reload_changes_how_the_page_shows_itself(tmp_path: Path) -> None:
         prober.wait_for("config_reloaded")
         text = prober.get("/")[1]
         assert "After" in text
-        assert "loop lag" not in text
+        assert "/api/" not in text
 
 
 # The files

@@ -16,6 +16,7 @@ from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.past_cache import PAST_CACHE
 from prober.web.page.pool_table import fold_row, pool_band, pool_head, problem_row
 from prober.web.page.pool_words import problems_of, word_of_pool
+from prober.web.page.public_page import public_page
 from prober.web.page.scene import Scene, scene_of
 from prober.web.page.survey import ROWS, latency_of_all, worst_of
 from prober.web.page.toolbar import glance, pages, reload_choice, reload_tag, search
@@ -44,7 +45,9 @@ class _Shown(NamedTuple):
 async def get_page(request: web.Request) -> web.Response:
     """The status page: all pools, problems first, or the checks that are looked for."""
     scene, view = scene_of(request), read_view(request)
-    if scene.front.public or view.selects or not view.is_grouped:
+    if scene.front.public:
+        return await public_page(request, scene)
+    if view.selects or not view.is_grouped:
         return await check_list(request, scene, view)
     watch, pace = services_of(request).pools, Pace()
     await watch.refresh()

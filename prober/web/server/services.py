@@ -8,6 +8,7 @@ from aiohttp import web
 
 from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.edits.contract import Editor
+from prober.model.notice import Notice
 from prober.model.reach import Network
 from prober.outputs.envoy_eds import EndpointDiscovery
 from prober.state.history import History
@@ -33,12 +34,14 @@ class PageSettings(NamedTuple):
 
     A public page hides addresses, details, errors and configuration. `base` is the path or URL at
     which a proxy serves it; `trusted_proxies` are the networks of proxies that are believed.
+    `notices` are for the readers of a public page.
     """
 
     title: str = ""
     public: bool = False
     base: str = ""
     trusted_proxies: tuple[Network, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 ProbeOnDemand = Callable[[ProbeRequest], Awaitable[ProbeAnswer]]

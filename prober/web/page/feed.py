@@ -1,0 +1,74 @@
+"""A feed of what happened to services, and of notices, for readers of feeds.
+
+Source: RFC 4287 (the Atom syndication format).
+"""
+
+from aiohttp import web
+
+from prober.model.notice import shown_notices
+from prober.model.wording import time_text
+from prober.state.events import POOL_STATUS, EventFilter
+from prober.web.page.html import Html, tag
+from prober.web.page.recent_events import recent_events
+from prober.web.page.scene import scene_of
+from prober.web.server.public_address import public_address
+
+ENTRIES = 100
+"""Changes that the feed holds at most."""
+
+
+async def get_feed(request: web.Request) -> web.Response:
+    """What happened to services, as an Atom feed."""
+    scene, address = scene_of(request), public_address(request)
+    wanted = EventFilter(kind=frozenset({POOL_STATUS}))
+    events = await recent_events(request, wanted, limit=ENTRIES)
+    entries = [
+        _entry(
+            f"{address}#event-{event.id}",
+            f"{event.pool}: {event.before} to {event.after}",
+            event.at,
+            "" if scene.front.public else event.cause,
+            address,
+        )
+        for event in events
+    ]
+    notices = [
+        _entry(
+            f"{address}#notice-{number}",
+            f"{notice.severity.capitalize()}: {notice.text[:100]}",
+            notice.begins if notice.begins is not None else scene.vitals.started_at,
+            notice.text,
+            address,
+        )
+        for number, notice in enumerate(shown_notices(scene.front.notices, scene.now.wall), 1)
+    ]
+    newest = max((event.at for event in events), default=scene.vitals.started_at)
+    feed = tag(
+        "feed",
+        tag("id", f"{address}feed.atom"),
+        tag("title", scene.title),
+        tag("updated", time_text(newest)),
+        _link(rel="self", href=f"{address}feed.atom"),
+        tag("author", tag("name", scene.title)),
+        notices,
+        entries,
+        xmlns="http://www.w3.org/2005/Atom",
+    )
+    body = f'<?xml version="1.0" encoding="utf-8"?>\n{feed}'.encode(errors="replace")
+    return web.Response(body=body, content_type="application/atom+xml", charset="utf-8")
+
+
+def _entry(identity: str, title: str, at: float, text: str, address: str) -> Html:
+    return tag(
+        "entry",
+        tag("id", identity),
+        tag("title", title),
+        tag("updated", time_text(at)),
+        _link(href=address),
+        tag("content", text or title, type="text"),
+    )
+
+
+def _link(**attributes: str) -> Html:
+    """Return a link, closed as XML wants it."""
+    return Html(f"{tag('link', **attributes)[:-1]}/>")
