@@ -176,6 +176,8 @@ class Attempt:
         if self.waiting == Waiting.BYTES and self.first_byte_at is None:
             unsent = self.wire is not None and self.wire.unsent
             return _WAITED_FOR[Waiting.ROOM] if unsent else "no reply"
+        if self.handshake is not None and self.secured_at is None:
+            return _WAITED_FOR[Waiting.HANDSHAKE]
         return _WAITED_FOR[self.waiting]
 
     @property

@@ -9,6 +9,7 @@ from prober.engine.tls_contexts import TlsContexts
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
 from prober.protocols.der import not_after
+from prober.protocols.tls_hello import takes_long
 
 READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: type, version, length in two bytes
@@ -58,6 +59,7 @@ class TlsStream:
         "_barren",
         "_fed",
         "_head",
+        "_hello",
         "_incoming",
         "_match",
         "_object",
@@ -66,11 +68,14 @@ class TlsStream:
         "is_secured",
         "outgoing",
         "pending",
+        "takes_long",
     )
 
     def __init__(self, context: ssl.SSLContext, server_name: str, *, match: str = "") -> None:
         self.is_secured = False
         self.pending = False  # whether `read` may return something
+        self.takes_long: bool | None = None  # whether to shake hands in a thread
+        self._hello: bytes | None = b""  # what the server began with, until that is known
         self._fed = b""  # the last input
         self._match = match  # the name to match, if OpenSSL does not do it
         self._barren = 0  # bytes since the handshake that brought no content
@@ -89,12 +94,19 @@ class TlsStream:
         self._fed = content
         if content:
             self._incoming.write(content)
+            if self._hello is not None:
+                self._hello += content
+                self.takes_long = takes_long(self._hello)
+                if self.takes_long is not None:
+                    self._hello = None
             self._note(content)
         else:
             self._incoming.write_eof()
 
     def shake(self) -> bool:
         """Continue the handshake; return whether it is complete. Raise `Trouble`."""
+        if self.is_secured:
+            return True
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:

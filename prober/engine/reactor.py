@@ -13,7 +13,7 @@ from typing import Final
 
 from prober.engine.approach import Approach
 from prober.engine.attempt import Attempt, Done, Job, Waiting
-from prober.engine.handshake import begin
+from prober.engine.handshake import TlsStream, begin
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
@@ -37,6 +37,7 @@ CONFIRM_AT_LEAST: Final = 0.1
 
 _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
+_HANDSHAKE_SECONDS: Final = 1.0  # which nothing limits: OpenSSL does not look at the clock
 _DRIP_PAUSE: Final = 0.01  # seconds between reads of a peer that sends a few bytes at a time
 _OK: Final = Reason.OK
 _UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
@@ -403,7 +404,14 @@ class Engine(Approach):
     def _shake(self, attempt: Attempt, wire: Wire) -> None:
         tls, step = wire.tls, attempt.handshake
         assert tls is not None and step is not None  # noqa: S101, PT018  (it has been started)
-        if not wire.shake(tls):
+        complete = wire.shake(tls)
+        if complete is None:
+            attempt.waiting = Waiting.THREAD
+            work = InThread(lambda _: tls.shake(), _HANDSHAKE_SECONDS)
+            attempt.task = self._threads.run(work, partial(self._shaken, attempt, wire, tls))
+            return
+        if not complete:
+            attempt.waiting = Waiting.HANDSHAKE
             if wire.received:
                 wire.acknowledge()
             return
@@ -417,6 +425,16 @@ class Engine(Approach):
         until = attempt.secured_at + max(CONFIRM_AT_LEAST, 2 * took)
         self._end_by(attempt, min(until, attempt.deadline))
         self._confirm(attempt, wire)
+
+    def _shaken(self, attempt: Attempt, wire: Wire, tls: TlsStream, result: object) -> None:
+        """Go on with a handshake that a thread has continued."""
+        attempt.task = None
+        self._now = self._clock()
+        if isinstance(result, Exception):
+            wire.say_goodbye(tls)
+            self._fail(attempt, result)
+        else:
+            self._safely(self._shake, attempt, wire)
 
     def _confirm(self, attempt: Attempt, wire: Wire) -> None:
         if wire.tls is not None and wire.is_confirmed(wire.tls):

@@ -129,8 +129,11 @@ class Wire:
             content = self.tls.outgoing.read()
         self._write(content)
 
-    def shake(self, tls: TlsStream) -> bool:
-        """Continue a TLS handshake; return whether it is complete."""
+    def shake(self, tls: TlsStream) -> bool | None:
+        """Continue a TLS handshake; return whether it is complete.
+
+        None means that `tls.shake` is to be called in a thread, and this again afterwards.
+        """
         self.tls = tls
         try:
             while not (complete := tls.shake()):
@@ -138,12 +141,18 @@ class Wire:
                 if content is None:
                     break
                 tls.feed(content)
+                if tls.takes_long:
+                    return None
         except Trouble:
-            with suppress(Trouble):
-                self._write(tls.outgoing.read())  # the alert that tells the server the reason
+            self.say_goodbye(tls)
             raise
         self._write(tls.outgoing.read())
         return complete
+
+    def say_goodbye(self, tls: TlsStream) -> None:
+        """Send the alert that tells the server why the handshake failed, if that is possible."""
+        with suppress(Trouble):
+            self._write(tls.outgoing.read())
 
     def is_confirmed(self, tls: TlsStream) -> bool:
         """Return whether the server has answered our last flight: session tickets, or an alert."""

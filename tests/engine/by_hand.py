@@ -37,6 +37,7 @@ class ByHand:
         self.clock = Clock()
         self.outcomes: list[Outcome] = []
         self.bugs: list[str] = []
+        self.taken = 0  # answers and results that were handed over
         self.ticker = Ticker(clock=self.clock, call_later=self.clock.call_later)
         self._answers: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.resolver = Resolver(clock=self.clock, soon=self._answers.put, look_up=look_up)
@@ -89,6 +90,18 @@ class ByHand:
     def take_answer(self) -> None:
         """Wait for the answer to a name, or the result of a thread, then hand it over."""
         self._answers.get(timeout=PATIENCE)()
+        self.taken += 1
+
+    def drain_or_take(self) -> None:
+        """Wait until the engine has something to do, or a thread has ended, then let it."""
+        for _ in range(1000):
+            if not self._answers.empty():
+                self.take_answer()
+                return
+            if select.select([self.engine], [], [], PATIENCE / 1000)[0]:
+                self.engine.drain()
+                return
+        raise AssertionError("nothing came")
 
     def outcome(self) -> Outcome:
         """Drive the engine until the first outcome is there."""

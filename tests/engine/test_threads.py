@@ -10,9 +10,11 @@ import pytest
 from prober.engine.threads import TRIES, Threads, limited
 from prober.model.probe import DeadlineReached, InThread
 from prober.model.status import Reason, Verdict
+from prober.model.tls_settings import TlsSettings
+from prober.probes.tls import TlsProbe
 from tests.engine.by_hand import ByHand, Scripted
-from tests.engine.conftest import Serve
-from tests.engine.targets import PATIENCE, hold
+from tests.engine.conftest import Certificates, Serve
+from tests.engine.targets import PATIENCE, hold, over_tls
 
 
 def doing(work: Callable[[float], Any], seconds: float = 1.0) -> Scripted:
@@ -140,3 +142,31 @@ def test_not_for_ever() -> None:
     with pytest.raises(TimeoutError):
         limited(InThread(work, 1.0))
     assert len(given) == TRIES
+
+
+@pytest.mark.parametrize(("curve", "in_thread"), [("X25519", False), ("secp521r1", True)])
+def test_a_handshake_that_takes_long_is_continued_in_a_thread(
+    driven: ByHand, serve: Serve, certificates: Certificates, curve: str, in_thread: bool
+) -> None:
+    context = certificates.server()
+    context.set_ecdh_curve(curve)
+    driven.start(serve(over_tls(context)), TlsProbe())
+    for _ in range(50):
+        if driven.outcomes:
+            break
+        driven.drain_or_take()
+    assert [found.reason for found in driven.outcomes] == [Reason.OK]
+    assert (driven.taken > 0) is in_thread
+
+
+def test_a_handshake_that_fails_in_a_thread_is_the_targets_fault(
+    driven: ByHand, serve: Serve, certificates: Certificates
+) -> None:
+    context = certificates.server()
+    context.set_ecdh_curve("secp521r1")
+    settings = TlsSettings(verify=True, ca_file=certificates.ca_file)
+    driven.start(serve(over_tls(context)), TlsProbe(tls=settings, domain_name="wrong.example"))
+    while not driven.outcomes:
+        driven.drain_or_take()
+    assert [found.reason for found in driven.outcomes] == [Reason.TLS_HOSTNAME]
+    assert driven.taken
