@@ -112,8 +112,9 @@ uninstall: ## remove the installed files; configuration and state stay
 	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
 	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; next: systemctl daemon-reload"
 
-bench-hostile: $(VENV)/dev ## feed each parser its worst input, and print what it costs the event loop
+bench-hostile: $(VENV)/dev ## attack every parser and the API, and print what it costs
 	$(BIN)/python -m bench.hostile
+	$(BIN)/python -m bench.hostile_callers
 
 soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and report what grows
 	$(BIN)/python -m bench.soak

@@ -112,6 +112,7 @@ class GuardedConnection(web.RequestHandler):
         self.entered_at = loop.time()
         self.idle_since: float | None = self.entered_at
         self.scrapes = False
+        self._heard = False
         self._admits = admits
         self._welcome = welcome
         self._left = left
@@ -167,6 +168,8 @@ class GuardedConnection(web.RequestHandler):
         """Receive bytes; those of a further request start the time limit for its headers."""
         if self.idle_since is not None:
             self._late.set()
+            if not self._heard:  # what it sends first buys it a moment, what follows does not
+                self._heard, self.idle_since = True, self._time()
         super().data_received(data)
 
     def pause_writing(self) -> None:
@@ -197,7 +200,7 @@ class GuardedConnection(web.RequestHandler):
             return await super().finish_response(*arguments)
         finally:
             self._late.stop()
-            self.idle_since = self._time()
+            self._heard, self.idle_since = False, self._time()
 
     def handle_error(
         self,

@@ -7,12 +7,14 @@ and log a traceback for each connection that they have no descriptor for. Hence 
 import asyncio
 import errno
 import os
+import select
 import socket
 import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address
+from math import inf
 from typing import Any, NamedTuple
 
 import structlog
@@ -30,6 +32,7 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 64  # connections accepted before the event loop gets a turn
 _BACKLOG = 512
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_PAUSE = 0.01  # seconds until the next try when nobody can enter for a moment
 _REST = 1.0  # seconds until the next attempt after running out of descriptors
 _TOLD_EVERY = 60.0  # seconds between two log lines about refused connections
 
@@ -41,8 +44,13 @@ class Crowd(NamedTuple):
     victim: GuardedConnection | None = None
 
 
-def room_for(peer: str, present: Iterable[GuardedConnection], limits: Limits) -> Crowd:
-    """Decide about a connection of this peer: it may replace the one idle for the longest time."""
+def room_for(
+    peer: str, present: Iterable[GuardedConnection], limits: Limits, now: float = inf
+) -> Crowd:
+    """Decide about a connection of this peer: it may replace the one idle for the longest time.
+
+    One that has just come is not replaced: in a flood of connections, its request is on the way.
+    """
     everybody = list(present)
     own = [each for each in everybody if each.peer == peer]
     if len(own) >= limits.of_peer(peer):
@@ -51,7 +59,11 @@ def room_for(peer: str, present: Iterable[GuardedConnection], limits: Limits) ->
         crowd = everybody
     else:
         return Crowd(enters=True)
-    idle = [(each.idle_since, i) for i, each in enumerate(crowd) if each.idle_since is not None]
+    idle = [
+        (each.idle_since, i)
+        for i, each in enumerate(crowd)
+        if each.idle_since is not None and now - each.idle_since > reserve.GRACE
+    ]
     if not idle:
         return Crowd(enters=False)
     return Crowd(enters=True, victim=crowd[min(idle)[1]])
@@ -80,6 +92,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._present: dict[GuardedConnection, asyncio.Task[None]] = {}
+        self._descriptors: dict[GuardedConnection, int] = {}
         self._spare: int | None = None  # a descriptor, lent to a connection when there is no other
         self._told_at = -_TOLD_EVERY
 
@@ -133,7 +146,7 @@ class Listener:
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(_AT_ONCE):
             if self._is_full():
-                self._rest(listening, reserve.GRACE)
+                self._rest(listening, _PAUSE)
                 return
             has_spare = self._take_spare()
             try:
@@ -153,8 +166,19 @@ class Listener:
     def _is_full(self) -> bool:
         """Return whether nobody can enter for a moment, not even in another's place."""
         inside = self._reserved()
-        full = len(inside) >= self._limits.reserved
-        return full and reserve.first_to_leave(inside, self._loop.time()) is None
+        if len(inside) < self._limits.reserved:
+            return False
+        first = reserve.first_to_leave(inside, self._loop.time())
+        return first is None or self._has_unread(first)
+
+    def _has_unread(self, client: GuardedConnection) -> bool:
+        """Return whether a client has sent something that there was no time to read."""
+        descriptor = self._descriptors.get(client, -1)
+        if descriptor < 0:
+            return False
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return any(events & select.POLLIN for _, events in poll.poll(0))
 
     def _reserved(self) -> list[GuardedConnection]:
         return [each for each in self._present if each.is_reserved]
@@ -194,8 +218,9 @@ class Listener:
         If descriptors are scarce, it does so in any case.
         """
         regular = [each for each in self._present if not each.is_reserved]
-        room = room_for(peer, regular, self._limits)
-        if room.enters and not scarce:
+        room = room_for(peer, regular, self._limits, self._loop.time())
+        in_time = room.victim is None or not self._has_unread(room.victim)
+        if room.enters and in_time and not scarce:
             return room, False
         now, places = self._loop.time(), self._limits.reserved
         place = reserve.place_for(peer, self._reserved(), places, now, local=is_local(peer))
@@ -232,6 +257,7 @@ class Listener:
             left=self._forget,
             admits=self._admits if reserved else None,
         )
+        self._descriptors[client] = connection.fileno()
         task = self._present[client] = self._loop.create_task(
             self._meet(client, connection, context)
         )
@@ -272,6 +298,7 @@ class Listener:
 
     def _end(self, client: GuardedConnection) -> None:
         task = self._present.pop(client, None)
+        self._descriptors.pop(client, None)
         if client.is_met:
             client.drop()
         elif task is not None:
@@ -279,6 +306,7 @@ class Listener:
 
     def _forget(self, client: GuardedConnection) -> None:
         self._present.pop(client, None)
+        self._descriptors.pop(client, None)
 
     def _tell(self, event: str, **facts: object) -> None:
         """Log an event that may happen thousands of times a second."""

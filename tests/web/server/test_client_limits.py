@@ -16,6 +16,7 @@ from prober.model.probe import Target
 from prober.web.server.client_limits import Limits
 from prober.web.server.listener import Crowd, Listener, room_for
 from prober.web.server.request_body import BODY_LIMIT
+from prober.web.server.reserve import GRACE
 from tests.web.world import World, monitor
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -300,8 +301,9 @@ async def test_three_hundred_bad_clients_do_not_keep_a_good_one_out(
 
 
 async def test_at_the_limit_the_one_that_is_idle_for_longest_goes(
-    serve: Callable[[Limits], Awaitable[Listener]],
+    serve: Callable[[Limits], Awaitable[Listener]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("prober.web.server.reserve.GRACE", -1.0)
     listener = await serve(PATIENT._replace(connections=3, per_peer=0))
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(calling(listener)) for _ in range(3)]
@@ -334,6 +336,14 @@ def test_a_peer_makes_room_for_its_own_and_nobody_else_does() -> None:
     a.idle_since = None
     assert room_for("a", crowd, limits) == Crowd(enters=False)
     assert room_for("c", crowd * 2, limits) == Crowd(enters=True, victim=crowd[2])
+
+
+def test_a_connection_that_has_just_come_is_not_replaced() -> None:
+    """Else a flood of connections would end each before its request is read."""
+    limits = Limits(connections=2, per_peer=2)
+    crowd: Any = [Someone("a", 5.0), Someone("a", 5.05)]
+    assert room_for("a", crowd, limits, 5.06) == Crowd(enters=False)
+    assert room_for("a", crowd, limits, 5.0 + 2 * GRACE) == Crowd(enters=True, victim=crowd[0])
 
 
 def test_loopback_may_have_all_but_the_share_of_another() -> None:
@@ -372,3 +382,38 @@ async def test_without_descriptors_it_rests_and_says_so_once(
         assert await is_healthy(listener)
     assert len(tries) < 10
     assert [line["event"] for line in lines] == ["cannot_accept"]
+
+
+async def test_what_was_sent_and_not_yet_read_keeps_a_connection_from_being_replaced(
+    serve: Callable[[Limits], Awaitable[Listener]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that is behind must not take its own delay for the silence of a client."""
+    monkeypatch.setattr("prober.web.server.reserve.GRACE", -1.0)
+    listener = await serve(PATIENT._replace(connections=1, per_peer=0))
+    host, port = listener.addresses[0]
+    with socket.create_connection((host, port)) as client:
+        await until(lambda: any(each.is_met for each in listener._present))
+        [connection] = listener._present
+        assert listener._room("127.0.0.1", scarce=False) == (Crowd(True, connection), False)
+        client.sendall(HALF)
+        assert listener._has_unread(connection)
+        assert listener._room("127.0.0.1", scarce=False) == (Crowd(enters=True), True)
+        await until(lambda: not listener._has_unread(connection))
+
+
+async def test_only_the_first_bytes_of_a_request_buy_time(
+    serve: Callable[[Limits], Awaitable[Listener]],
+) -> None:
+    listener = await serve(PATIENT)
+    async with calling(listener) as (_, writer):
+        await until(lambda: any(each.is_met for each in listener._present))
+        [connection] = listener._present
+        came = connection.idle_since
+        connection.data_received(b"G")
+        heard = connection.idle_since
+        assert heard is not None
+        assert came is not None
+        assert heard > came
+        connection.data_received(b"E")
+        assert connection.idle_since == heard
+        writer.transport.abort()

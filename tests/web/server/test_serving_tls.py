@@ -177,7 +177,10 @@ async def test_who_does_not_finish_the_handshake_is_gone_in_time(
         await until(lambda: len(listener) == 0)
 
 
-async def test_silent_connections_before_tls_make_room_as_well(world: World, files: Files) -> None:
+async def test_silent_connections_before_tls_make_room_as_well(
+    world: World, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prober.web.server.reserve.GRACE", -1.0)
     context = renewed(files.settings())
     limits = Limits(connections=4, per_peer=0, headers=1000)
     async with serving(world.app(), limits, tls=lambda: context) as listener:
