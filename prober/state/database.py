@@ -91,6 +91,10 @@ MIGRATIONS = (
         PRIMARY KEY (kind, name)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX events_of_checks ON events (monitor, backend);
+    CREATE INDEX events_of_pools ON events (pool, kind);
+    """,
 )
 """The steps from each version of the schema to the next; never changed, only appended to."""
 

@@ -267,3 +267,23 @@ def test_a_chore_that_fails_is_given_up_and_said(opened: Open, reports: Reports)
     assert where._chore is None
     where.close()
     assert opened().read(lambda c: c.execute("SELECT alive_at FROM life").fetchall()) == [(7.0,)]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "index"),
+    [
+        ("kind IN ('transition') AND monitor IN ('m') AND backend IN ('b')", "events_of_checks"),
+        ("kind IN ('pool_status') AND pool IN ('p')", "events_of_pools"),
+    ],
+)
+def test_events_of_one_check_or_pool_are_found_without_reading_all(
+    tmp_path: Path, conditions: str, index: str
+) -> None:
+    """The pages ask for them every few seconds, out of the events of ninety days."""
+    database = Database(str(tmp_path), report=lambda *_: None)
+    rest = "ORDER BY id DESC LIMIT 5"
+    question = f"EXPLAIN QUERY PLAN SELECT id FROM events WHERE id < 9 AND {conditions} {rest}"
+    plan = database.read(lambda connection: connection.execute(question).fetchall())
+    database.close()
+    assert index in str(plan)
+    assert "SCAN" not in str(plan)
