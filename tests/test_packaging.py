@@ -144,6 +144,10 @@ def test_the_unit_is_of_a_type_that_every_systemd_knows() -> None:
     assert not [line for line in lines if line.startswith("EnvironmentFile=")]
 
 
+def test_the_unit_writes_no_secret_to_a_core_dump() -> None:
+    assert "LimitCORE=0" in UNIT.read_text().splitlines()
+
+
 def test_the_unit_is_restarted_unless_the_configuration_is_bad() -> None:
     lines = UNIT.read_text().splitlines()
     assert {"Restart=on-failure", "RestartPreventExitStatus=2"} <= set(lines)
