@@ -8,12 +8,19 @@ import pytest
 
 LONG = ("faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients")
 """Folders of tests that take their time, most of it waiting."""
+READABLE = 24
+"""Bytes that are still a name."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Run more tests at once than there are cores, because most of them wait."""
     return max(4, min(2 * len(os.sched_getaffinity(0)), 16))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: what is random or has a time in it differs in each worker."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > READABLE else None
 
 
 @pytest.hookimpl(tryfirst=True)
