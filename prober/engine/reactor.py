@@ -272,7 +272,7 @@ class Engine(Approach):
             elif isinstance(step, Send):
                 attempt.waiting = Waiting.ROOM
                 wire.send(step.content, until_answered=step.until_answered)
-                if not wire.is_sent:
+                if wire.unsent and not wire.is_sent:
                     return
                 attempt.sent_at = attempt.sent_at or self._now
                 value = None

@@ -74,8 +74,9 @@ class Wire:
 
     def see(self, events: int) -> None:
         """Handle what epoll reports about the socket, and send what waits for room."""
-        self._turns += 1
-        self._reads_left = 0 if self._drips() else _READS_AT_ONCE
+        self._turns = turns = self._turns + 1
+        slow = turns > _FREE_TURNS and self._drips()
+        self._reads_left = 0 if slow else _READS_AT_ONCE
         if events & EPOLLERR and self._datagram:
             error = self._icmp_error()
             if error is not None:
