@@ -22,7 +22,8 @@ from pathlib import Path
 import structlog
 
 from bench.targets import addresses
-from prober.config.reader import Config, parse
+from prober.config.configuration import Config
+from prober.config.reader import parse
 from prober.daemon.probing import Prober
 from prober.model.option import ReadContext
 

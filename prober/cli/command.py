@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from prober.cli.flags import Flag, daemon_url, yes_or_no
 
 if TYPE_CHECKING:
-    from prober.config.reader import Config
+    from prober.config.configuration import Config
 
 Environment = Mapping[str, str]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from prober.cli.client import Unanswered, all_checks, ask_json
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay

@@ -1,20 +1,19 @@
 """Reads the configuration as a whole: files in, one model out, or all of their problems."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from posixpath import dirname, normpath
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from prober.config import garbage
+from prober.config.configuration import Config
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document
+from prober.config.entries import Entries, Entry
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
 from prober.config.settings import HealthSection, PageSection, Server
 from prober.config.targets import read_targets
-from prober.model.definition import MONITOR, POOL, Named
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import list_of, read_file, text
 from prober.model.maintenance import MaintenanceWindow
@@ -25,8 +24,6 @@ from prober.model.option import (
     Path,
     ReadContext,
     Rejected,
-    did_you_mean,
-    in_words,
     mapping,
     section,
     unknown_keys,
@@ -67,15 +64,6 @@ _POOL = section(Pool).read
 _MAINTENANCE = list_of(section(MaintenanceWindow)).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
-_IN_ORDER = json.JSONEncoder(sort_keys=True, default=str)
-_SUGGESTIONS = 20  # looking for a near miss among thousands of pools takes time
-
-
-class FileDefinition(NamedTuple):
-    """A monitor's or pool's definition in a file: a digest of it, and the keys that it sets."""
-
-    digest: str
-    keys: frozenset[str]
 
 
 class ServerChecks(NamedTuple):
@@ -86,28 +74,6 @@ class ServerChecks(NamedTuple):
 
 
 NO_CHECKS = ServerChecks()
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A configuration without problems; `digest` is a hash of the contents of its files.
-
-    `written` has the definition of each monitor and pool in the files, without the pools that
-    follow from a monitor's own targets. `modules` are those for probing on demand, or None.
-    """
-
-    server: Server
-    model: Model
-    files: tuple[str, ...]
-    digest: str
-    endpoint: Endpoint = Endpoint()
-    page: PageSection = PageSection()
-    health: HealthSection = HealthSection()
-    defaults: Defaults = Defaults()
-    written: Mapping[Named, FileDefinition] = field(default_factory=dict)
-    modules: "Modules | None" = None
-    outputs: "tuple[Output, ...]" = ()
-    maintenance: tuple[MaintenanceWindow, ...] = ()
 
 
 def load(
@@ -176,32 +142,11 @@ def parse(
             page=reading.page,
             health=reading.health,
             defaults=reading.defaults,
-            written=reading.written(),
+            written=reading.entries.written(),
             modules=reading.modules,
             outputs=tuple(reading.outputs),
             maintenance=reading.maintenance,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[T]):
-    """A pool or monitor with its place in a file; `value` is None if it has problems."""
-
-    document: Document
-    path: Path
-    given: object
-    value: T | None
-
-    def text(self, key: str) -> str | None:
-        """Return the written value of a key, if it is text."""
-        content = self.given.get(key) if isinstance(self.given, dict) else None
-        return content if isinstance(content, str) else None
-
-    def place(self, reader: Document) -> str:
-        """Return where the entry is, for a reader of the given document."""
-        line = self.document.line(self.path)
-        here = self.document.source == reader.source
-        return f"on line {line}" if here else f"in {self.document.source}:{line}"
 
 
 class _Reading:
@@ -225,12 +170,11 @@ class _Reading:
         self.modules: Modules | None = None
         self.outputs: list[Output] = []
         self.maintenance: tuple[MaintenanceWindow, ...] = ()
+        self.entries = Entries()
         self._outside = outside
         self._check_monitor = check_monitor
         self._check_server = check_server
         self._matches = matches
-        self._pools: list[_Entry[Pool]] = []
-        self._monitors: list[_Entry[Monitor]] = []
         self._listed: dict[str, tuple[Backend, ...]] = {}
 
     def main_file(self, content: str, source: str) -> Server:
@@ -253,7 +197,7 @@ class _Reading:
         if "defaults" in given:
             self.defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)
-        self._entries(document, given, outside)
+        self._read_entries(document, given, outside)
         if "maintenance" in given:
             windows = self._attempt(
                 document, ("maintenance",), _MAINTENANCE, given["maintenance"], outside
@@ -269,26 +213,9 @@ class _Reading:
 
     def model(self) -> Model:
         """Return the model of what was read, and note what does not fit together."""
-        self._reject_repeated(self._pools)
-        self._reject_repeated(self._monitors)
-        pools = [entry.value for entry in self._pools if entry.value]
-        pools += self._own_pools({entry.text("name"): entry for entry in self._pools})
-        self._reject_unknown_pools()
-        monitors = tuple(entry.value for entry in self._monitors if entry.value)
-        return Model(monitors, tuple(pools))
-
-    def written(self) -> dict[Named, FileDefinition]:
-        """Return the definition of each monitor and pool as read."""
-        shared: dict[frozenset[str], frozenset[str]] = {}  # most monitors set the same keys
-        found: dict[Named, FileDefinition] = {}
-        for kind, entries in ((POOL, self._pools), (MONITOR, self._monitors)):
-            for entry in entries:
-                if entry.value and isinstance(entry.given, dict):
-                    keys = frozenset(entry.given)
-                    found[kind, entry.value.id] = FileDefinition(
-                        _digest(entry.given), shared.setdefault(keys, keys)
-                    )
-        return found
+        for entry, complaint in self.entries.mistakes():
+            self._complain(entry.document, entry.path, [complaint])
+        return self.entries.model(self._listed)
 
     def _document(self, content: str, source: str) -> Document:
         self.files[source] = None
@@ -344,13 +271,15 @@ class _Reading:
         self._complain(document, (), strange)
         return {key: given[key] for key in keys if key in given}
 
-    def _entries(self, document: Document, given: dict[str, object], outside: ReadContext) -> None:
+    def _read_entries(
+        self, document: Document, given: dict[str, object], outside: ReadContext
+    ) -> None:
         for path, value in self._listed_in(document, given, "pools", outside):
             pool = self._attempt(document, path, _POOL, value, outside)
-            self._pools.append(_Entry(document, path, value, pool))
+            self.entries.pools.append(Entry(document, path, value, pool))
         for path, value in self._listed_in(document, given, "monitors", outside):
             monitor = self._attempt(document, path, self._read_monitor, value, outside)
-            self._monitors.append(_Entry(document, path, value, monitor))
+            self.entries.monitors.append(Entry(document, path, value, monitor))
             if monitor and monitor.targets_from and monitor.targets_from.file:
                 asker = (*path, "targets_from", "file")
                 self._read_target_list(monitor.targets_from.file, outside, document, asker)
@@ -437,58 +366,4 @@ class _Reading:
         if document:
             inside = outside._replace(directory=dirname(outside.locate(name)))
             given = self._sections(document, INCLUDED_KEYS, inside)
-            self._entries(document, given, inside)
-
-    def _reject_repeated(self, entries: list[_Entry[Pool]] | list[_Entry[Monitor]]) -> None:
-        names: dict[str, _Entry[Any]] = {}
-        ids: dict[str, _Entry[Any]] = {}
-        for entry in entries:
-            name = entry.text("name")
-            first = names.setdefault(name, entry) if name is not None else entry
-            key, word = "name", name
-            if first is entry and entry.value:
-                key, word = "id", entry.value.id
-                first = ids.setdefault(entry.value.id, entry)
-            if first is not entry:
-                message = f"duplicate {word!r}; first defined {first.place(entry.document)}"
-                self._complain(entry.document, entry.path, [Complaint((key,), message)])
-
-    def _own_pools(self, configured: dict[str | None, _Entry[Pool]]) -> Iterator[Pool]:
-        """Yield the pools of the monitors that have targets instead of a pool."""
-        for entry in self._monitors:
-            monitor = entry.value
-            if monitor is None or monitor.pool:
-                continue
-            listed = monitor.targets_from
-            if monitor.name in configured:
-                place = configured[monitor.name].place(entry.document)
-                message = (
-                    f"the targets would create a second pool {monitor.name!r}, defined {place}"
-                )
-                key = "targets_from" if listed else "targets"
-                self._complain(entry.document, entry.path, [Complaint((key,), message)])
-            backends = self._listed.get(listed.file or "", ()) if listed else monitor.targets
-            yield Pool(name=monitor.name, backends=backends)
-
-    def _reject_unknown_pools(self) -> None:
-        known = {name for entry in self._pools if (name := entry.text("name"))}
-        known |= {
-            name
-            for entry in self._monitors
-            if not entry.text("pool") and (name := entry.text("name"))
-        }
-        unknown = [
-            (entry, name)
-            for entry in self._monitors
-            if (name := entry.text("pool")) and name not in known
-        ]
-        for i, (entry, name) in enumerate(unknown):
-            near = did_you_mean(name, known) if i < _SUGGESTIONS else ""
-            message = f"unknown pool {in_words(name)}{near}"
-            self._complain(entry.document, entry.path, [Complaint(("pool",), message)])
-
-
-def _digest(given: object) -> str:
-    """Return a short hash of a definition as written, independent of the order of its keys."""
-    written = _IN_ORDER.encode(given).encode(errors="surrogatepass")
-    return blake2b(written, digest_size=12).hexdigest()
+            self._read_entries(document, given, inside)

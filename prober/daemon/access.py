@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import structlog
 
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.model.probe import Target
 from prober.web.server.callers import Access
 from prober.web.server.client_limits import Limits

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import prober
+from prober.config.configuration import Config
 from prober.config.disk import Disk, FileHashes, OverBudgetError
 from prober.config.problem import ConfigError, Problem
-from prober.config.reader import Config, load
+from prober.config.reader import load
 from prober.config.search import PLACES, find_config
 from prober.config.yielding import yielding
 from prober.daemon.local_checks import LOCAL_CHECKS, LOCAL_CHECKS_WITHOUT_SECRETS

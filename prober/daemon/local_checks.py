@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from prober.config.reader import Config, LocalCheck, ServerChecks
+from prober.config.configuration import Config
+from prober.config.reader import LocalCheck, ServerChecks
 from prober.config.settings import Server
 from prober.engine.tls_contexts import check_tls, lacks_trust_store
 from prober.model.auth_settings import OracleKey

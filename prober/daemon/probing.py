@@ -12,8 +12,8 @@ import structlog
 
 from prober import __version__
 from prober.config.changes import Changes
+from prober.config.configuration import Config
 from prober.config.garbage import Tidier
-from prober.config.reader import Config
 from prober.daemon.local_checks import NAMED, unverifiable
 from prober.daemon.overload import OverloadAlarm
 from prober.daemon.state_directory import StateDirectory

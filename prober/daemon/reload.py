@@ -11,8 +11,8 @@ import structlog
 
 from prober.config import garbage
 from prober.config.changes import Changes, changes
+from prober.config.configuration import Config
 from prober.config.disk import FileHashes
-from prober.config.reader import Config
 from prober.config.settings import Server
 from prober.config.shrink import Ask, ShrinkGuard, Step
 from prober.config.watch import Watcher

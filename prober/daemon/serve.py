@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 
 from prober.config import garbage
+from prober.config.configuration import Config
 from prober.config.disk import FileHashes
-from prober.config.reader import Config
 from prober.config.shrink import ShrinkGuard
 from prober.daemon.access import AccessControl, allows_reload, connection_limits, why_locked
 from prober.daemon.loading import Source, read_aside

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from string import Template
 
-from prober.config.reader import Config, parse
+from prober.config.configuration import Config
+from prober.config.reader import parse
 from prober.demo.demo_targets import (
     HTTP_END,
     GrpcHealth,

@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from prober.config.configuration import Config
 from prober.config.problem import ConfigError
-from prober.config.reader import Config
 from prober.config.targets import parse_targets, write_targets
 from prober.model.monitor import Model, TargetList
 from prober.model.pool import Backend

@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from prober.config.configuration import Config
 from prober.config.disk import FileHashes
-from prober.config.reader import Config
 from prober.config.shrink import SHRINK_WINDOW
 from prober.config.watch import Watcher
 from prober.discovery.fetch import ListUnusable, read_list

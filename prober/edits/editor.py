@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
-from prober.config.reader import Config, FileDefinition
+from prober.config.configuration import Config, FileDefinition
 from prober.config.yielding import yielding
 from prober.edits.contract import Conflict
 from prober.edits.edit import Edit

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import hidden

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.edits.edit import Edit
 from prober.edits.patches import changed_monitor, changed_pool, created_monitor, created_pool
 from prober.edits.secret_reach import FileSecrets, is_touched

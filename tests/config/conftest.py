@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from prober.config.configuration import Config
 from prober.config.problem import ConfigError
-from prober.config.reader import Config, LocalCheck, parse
+from prober.config.reader import LocalCheck, parse
 from prober.model.option import ReadContext
 
 Read = Callable[..., Config]

@@ -10,8 +10,9 @@ import yaml
 
 from prober.config.blackbox.modules import HttpModule, Module
 from prober.config.blackbox.re2 import RE2, Pattern
+from prober.config.configuration import Config
 from prober.config.problem import ConfigError
-from prober.config.reader import Config, load
+from prober.config.reader import load
 from prober.model.option import ReadContext, Rejected, show_options
 
 NOTHING = ReadContext("", str, {})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from prober.config.changes import Changes, changes
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.model.monitor import Check
 
 Read = Callable[..., Config]

@@ -10,8 +10,9 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
+from prober.config.configuration import Config
 from prober.config.monitors import NO_DEFAULT, keys_of, types_by_key
-from prober.config.reader import KEYS, Config, load
+from prober.config.reader import KEYS, load
 from prober.config.reference import SECTIONS, table, with_tables
 from prober.config.schema import json_schema, monitor_schema
 from prober.config.search import PLACES, find_config

@@ -9,8 +9,9 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import trustme
 
+from prober.config.configuration import Config
 from prober.config.problem import ConfigError
-from prober.config.reader import Config, load
+from prober.config.reader import load
 from prober.config.schema import json_schema
 from prober.daemon.local_checks import LOCAL_CHECKS
 from prober.model.auth_settings import Role

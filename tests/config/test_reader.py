@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from prober.config.configuration import Config
 from prober.config.problem import ConfigError, Problem
-from prober.config.reader import Config, load
+from prober.config.reader import load
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, show_options
 from prober.model.probe import Target

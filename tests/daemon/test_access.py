@@ -17,7 +17,7 @@ import trustme
 import yaml
 
 from prober.cli import main as cli
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.config.settings import Server
 from prober.daemon.access import allows_reload, connection_limits, is_exposed, why_locked
 from prober.model.auth_settings import Auth, Role, Token

@@ -19,8 +19,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from prober.config.changes import Changes, changes
+from prober.config.configuration import Config
 from prober.config.disk import Disk, FileHashes
-from prober.config.reader import Config
 from prober.config.settings import DAY, Server
 from prober.config.shrink import SHRINK_WINDOW, Ask, ShrinkGuard, Step
 from prober.config.watch import FileReader, Watcher

@@ -15,7 +15,7 @@ import trustme
 from structlog.testing import capture_logs
 
 from prober.config.changes import Changes
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.config.settings import Server
 from prober.config.shrink import ShrinkGuard
 from prober.daemon.loading import Reading

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.config.reader import Config, parse
+from prober.config.configuration import Config
+from prober.config.reader import parse
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.edits.patches import created_monitor, created_pool, hidden, patched, unknown_secrets

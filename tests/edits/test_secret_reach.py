@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prober.config.reader import Config
+from prober.config.configuration import Config
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.model.definition import MONITOR, POOL

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from prober.config.advice import advice
+from prober.config.configuration import Config
 from prober.config.problem import ConfigError
-from prober.config.reader import Config, parse
+from prober.config.reader import parse
 from prober.config.targets import parse_targets, write_targets
 from prober.model.option import ReadContext, show_options
 from tests.fuzz.subject import Feed, Subject

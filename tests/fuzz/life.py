@@ -7,7 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 from prober.config.changes import changes
-from prober.config.reader import Config, parse
+from prober.config.configuration import Config
+from prober.config.reader import parse
 from prober.daemon.probing import Prober
 from prober.edits.kept import KeptEdits
 from prober.model.option import ReadContext

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from prober.config.reader import Config, parse
+from prober.config.configuration import Config
+from prober.config.reader import parse
 from prober.edits.kept import KeptEdits
 from prober.model.option import ReadContext
 from prober.model.status import Outcome
