@@ -12,6 +12,12 @@ from aiohttp import web
 
 from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.answers import error_code, request_id
+from prober.web.dialects.lbaas.kinds_of_objects import (
+    health_monitors,
+    load_balancers,
+    members,
+    pools,
+)
 from prober.web.dialects.lbaas.listing import (
     MONITOR_FILTERS,
     Filter,
@@ -23,13 +29,14 @@ from prober.web.dialects.lbaas.listing import (
     read_page,
 )
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
+from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
+from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
 from prober.web.dialects.openstack.octavia_objects import (
     healthmonitor_json,
     load_balancer_json,
     member_json,
     pool_json,
-    statuses_json,
     words_of,
 )
 from prober.web.server.dialect import Dialect, DialectRoute
@@ -88,97 +95,28 @@ POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", a
 MEMBER_FILTERS = (*NAMED_FILTERS, having("address"), having("protocol_port", a_number))
 
 
-async def get_healthmonitors(request: web.Request) -> web.Response:
-    """List health monitors."""
-    found = (healthmonitor_json(*each) for each in project_view_of(request).monitors())
-    return await _listed(request, "healthmonitors", found, HEALTHMONITOR_FILTERS)
-
-
-async def get_healthmonitor(request: web.Request) -> web.Response:
-    """Show one health monitor."""
-    found = project_view_of(request).monitor(request.match_info["id"])
-    return json_response({"healthmonitor": healthmonitor_json(*found)})
-
-
-async def post_healthmonitor(request: web.Request) -> web.Response:
-    """Create a health monitor for a pool that has none."""
-    made = await edits.create_monitor(request, FORMAT)
-    return json_response({"healthmonitor": healthmonitor_json(*made)}, HTTPStatus.CREATED)
-
-
-async def put_healthmonitor(request: web.Request) -> web.Response:
-    """Change the given fields of a health monitor; null resets a field to its default."""
-    changed = await edits.update_monitor(request, FORMAT)
-    return json_response({"healthmonitor": healthmonitor_json(*changed)})
-
-
-async def delete_healthmonitor(request: web.Request) -> web.Response:
-    """Delete a health monitor."""
-    await edits.delete_monitor(request, FORMAT)
-    return web.Response(status=HTTPStatus.NO_CONTENT)
-
-
-async def get_pools(request: web.Request) -> web.Response:
-    """List pools."""
-    visible = project_view_of(request)
-    found = [await pool_json(visible, pool) for pool in visible.pools()]
-    return await _listed(request, "pools", found, POOL_FILTERS)
-
-
-async def get_pool(request: web.Request) -> web.Response:
-    """Show one pool."""
-    visible = project_view_of(request)
-    return json_response({"pool": await pool_json(visible, visible.pool(request.match_info["id"]))})
-
-
-async def get_members(request: web.Request) -> web.Response:
-    """List the members of a pool, with their statuses."""
-    visible = project_view_of(request)
-    pool = visible.pool(request.match_info["pool_id"])
-    words = words_of(visible)
-    found = [
-        member_json(pool, backend_state, words)
-        async for backend_state in visible.backend_states(pool)
-    ]
-    return await _listed(request, "members", found, MEMBER_FILTERS)
-
-
-async def get_member(request: web.Request) -> web.Response:
-    """Show one member of a pool."""
-    visible = project_view_of(request)
-    pool = visible.pool(request.match_info["pool_id"])
-    backend_state = visible.member(pool, request.match_info["id"])
-    return json_response({"member": member_json(pool, backend_state, words_of(visible))})
-
-
-async def get_load_balancers(request: web.Request) -> web.Response:
-    """List load balancers."""
-    visible = project_view_of(request)
-    found = [await load_balancer_json(visible, each) for each in visible.load_balancers()]
-    return await _listed(request, "loadbalancers", found, NAMED_FILTERS)
-
-
-async def get_load_balancer(request: web.Request) -> web.Response:
-    """Show one load balancer."""
-    visible = project_view_of(request)
-    found = visible.load_balancer(request.match_info["id"])
-    return json_response({"loadbalancer": await load_balancer_json(visible, found)})
-
-
 async def get_statuses(request: web.Request) -> web.Response:
     """Show the statuses of a load balancer and everything that belongs to it."""
     visible = project_view_of(request)
     found = visible.load_balancer(request.match_info["id"])
-    return json_response({"statuses": {"loadbalancer": await statuses_json(visible, found)}})
+    tree = await status_tree(visible, found, words_of(visible), "health_monitor")
+    return json_response({"statuses": {"loadbalancer": tree}})
 
 
-async def _listed(
-    request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
-) -> web.Response:
-    """Answer with a page of objects, and links to adjacent pages if a limit was given."""
-    page, limit = await read_page(request, objects, filters, least=1)
-    head = {} if limit is None else {f"{noun}_links": links(request, page)}
-    return await document(head, **{noun: page.items})
+class _Answers:
+    """The form of answers: one member, and links to adjacent pages if a limit was given."""
+
+    def one(self, _: web.Request, noun: str, shown: Json, status: int) -> web.Response:
+        """Answer with one object."""
+        return json_response({noun: shown}, status)
+
+    async def many(
+        self, request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
+    ) -> web.Response:
+        """Answer with a page of a list."""
+        page, limit = await read_page(request, objects, filters, least=1)
+        head = {} if limit is None else {f"{noun}_links": links(request, page)}
+        return await document(head, **{noun: page.items})
 
 
 def links(request: web.Request, page: ListPage) -> list[Json]:
@@ -224,20 +162,14 @@ def prepare(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Request-Id"] = request_id(request)
 
 
-_PATHS = (
-    ("GET", "/healthmonitors", get_healthmonitors),
-    ("POST", "/healthmonitors", post_healthmonitor),
-    ("GET", "/healthmonitors/{id}", get_healthmonitor),
-    ("PUT", "/healthmonitors/{id}", put_healthmonitor),
-    ("DELETE", "/healthmonitors/{id}", delete_healthmonitor),
-    ("GET", "/pools", get_pools),
-    ("GET", "/pools/{id}", get_pool),
-    ("GET", "/pools/{pool_id}/members", get_members),
-    ("GET", "/pools/{pool_id}/members/{id}", get_member),
-    ("GET", "/loadbalancers", get_load_balancers),
-    ("GET", "/loadbalancers/{id}", get_load_balancer),
-    ("GET", "/loadbalancers/{id}/status", get_statuses),
-    ("GET", "/loadbalancers/{id}/statuses", get_statuses),
+ANSWERS = _Answers()
+_ROUTES = (
+    *routes_of(health_monitors(FORMAT, HEALTHMONITOR_FILTERS), ANSWERS),
+    *routes_of(pools(pool_json, POOL_FILTERS), ANSWERS),
+    *routes_of(members(member_json, MEMBER_FILTERS), ANSWERS),
+    *routes_of(load_balancers(load_balancer_json, NAMED_FILTERS), ANSWERS),
+    ResourceRoute("GET", "/loadbalancers/{id}/status", get_statuses),
+    ResourceRoute("GET", "/loadbalancers/{id}/statuses", get_statuses),
 )
 
 DIALECT = Dialect(
@@ -246,7 +178,7 @@ DIALECT = Dialect(
     routes=tuple(
         DialectRoute(method, prefix + path, handler)
         for prefix in PREFIXES
-        for method, path, handler in _PATHS
+        for method, path, handler in _ROUTES
     ),
     error=error,
     prepare=prepare,
