@@ -14,7 +14,7 @@ from prober.state.slots import (
     COLUMNS,
     FINE,
     HOUR,
-    STATUSES,
+    SPENT_IN,
     WIDTH,
     Slot,
     add_slots,
@@ -31,11 +31,11 @@ WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "90d": 90 * DAY}
 """The windows for uptime, in seconds back from now."""
 
 StatusSeconds = tuple[float, ...]
-"""Seconds spent in each of STATUSES."""
-NO_SECONDS: StatusSeconds = (0.0,) * len(STATUSES)
+"""Seconds spent in each of SPENT_IN."""
+NO_SECONDS: StatusSeconds = (0.0,) * len(SPENT_IN)
 
 _LIST = ", ".join(COLUMNS)
-_STATUS_COLUMNS = slice(COLUMNS.index("ok"), COLUMNS.index("ok") + len(STATUSES))
+_STATUS_COLUMNS = slice(COLUMNS.index("ok"), COLUMNS.index("ok") + len(SPENT_IN))
 _SUMS = ", ".join(
     {"least": "min(least)", "most": "max(most)", "counts": "add_counts(counts)"}.get(
         column, f"sum({column})"

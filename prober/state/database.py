@@ -95,6 +95,10 @@ MIGRATIONS = (
     CREATE INDEX events_of_checks ON events (monitor, backend);
     CREATE INDEX events_of_pools ON events (pool, kind);
     """,
+    """
+    ALTER TABLE slots ADD COLUMN maintenance REAL NOT NULL DEFAULT 0;
+    ALTER TABLE hours ADD COLUMN maintenance REAL NOT NULL DEFAULT 0;
+    """,
 )
 """The steps from each version of the schema to the next; never changed, only appended to."""
 

@@ -140,6 +140,12 @@ class History:
         self.spend(running)
         running.status = _INDEX[status]
 
+    def excuse(self, running: Running, *, excused: bool) -> None:
+        """Count the time of a check from now on as maintenance, or again in its status."""
+        if running.excused is not excused:
+            self.spend(running)
+            running.excused = excused
+
     def spend(self, running: Running) -> None:
         """Count the seconds that a check has spent in its status until now."""
         now = self._now()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from prober.state.archive import NO_SECONDS, StatusSeconds, add_seconds
 from prober.state.history import History, pool_key
 from prober.state.pool_watch import PoolWatch, Turn
-from prober.state.slots import STATUSES, Slot
+from prober.state.slots import MAINTENANCE, SPENT_IN, Slot
 
 
 class PoolPast:
@@ -54,9 +54,10 @@ def spent(turns: Iterable[Turn], now: float, slots: range) -> dict[int, StatusSe
     for turn, until in zip(listed, ends, strict=False):
         first = max(slots.start, int(turn.at // slots.step) * slots.step)
         last = min(float(slots.stop), until)
+        spent_in = MAINTENANCE if turn.excused else turn.status
         for slot in range(first, int(-(-last // 1)), slots.step):
             seconds = min(until, slot + slots.step) - max(turn.at, slot)
             if seconds > 0:
-                each = tuple(seconds if status is turn.status else 0.0 for status in STATUSES)
+                each = tuple(seconds if name == spent_in else 0.0 for name in SPENT_IN)
                 sums[slot] = add_seconds(sums.get(slot, NO_SECONDS), each)
     return sums

@@ -1,7 +1,7 @@
 """The summary of each pool: computed again when something in the pool changes, and stored.
 
 The history of a pool has its own key (`pool_key`), next to the checks: the seconds that it spent in
-each status. Every status change is an event.
+each status or in maintenance. Every status change is an event.
 """
 
 import asyncio
@@ -26,10 +26,11 @@ TURNS = 500
 
 
 class Turn(NamedTuple):
-    """From the unix time `at` on, a pool had this status."""
+    """From the unix time `at` on, a pool had this status, or was in maintenance."""
 
     at: float
     status: Status
+    excused: bool = False
 
 
 class PoolSummary(NamedTuple):
@@ -39,7 +40,7 @@ class PoolSummary(NamedTuple):
     one of its checks, and `looked_at` when the summary was made. `in_service` counts those of its
     `backends` that are OK or WARNING. `counts` are the numbers of its checks by status, without
     those of disabled monitors, which are in `disabled`. `problems` are the keys of checks that are
-    not OK.
+    not OK. `excused` is whether all of it is in maintenance or drained, so that nothing counts.
     """
 
     pool: Pool
@@ -52,6 +53,7 @@ class PoolSummary(NamedTuple):
     counts: dict[Status, int]
     disabled: int
     problems: tuple[Key, ...]
+    excused: bool = False
 
 
 class PoolWatch:
@@ -134,12 +136,15 @@ class PoolWatch:
     async def _look(self, pool: Pool, pace: Pace) -> PoolSummary:
         statuses, problems = list[Status](), list[BackendState]()
         counts, disabled, in_service = dict.fromkeys(Status, 0), 0, 0
-        latest = 0.0
+        latest, excused = 0.0, False
         for backend in self._store.backend_states(pool):
             in_service += backend.in_service
             if backend.counts:
                 statuses.append(backend.status)
+            elif backend.backend.enabled:
+                excused = True
             for state in backend.checks:
+                self._store.excuse(state)
                 if state.check.enabled:
                     counts[state.status] += 1
                     latest = max(latest, state.since)
@@ -166,6 +171,7 @@ class PoolWatch:
             counts,
             disabled,
             tuple(state.check.key for state in bad),
+            excused and not statuses,
         )
 
     def _settle(self, summary: PoolSummary) -> None:
@@ -178,18 +184,22 @@ class PoolWatch:
                 summary = self._changed(summary, told.after, self._wall())
             elif told is not None:
                 summary = summary._replace(since=told.at)
-            self._turns[name] = deque([Turn(self._wall(), status)], TURNS)
+            self._turns[name] = deque([Turn(self._wall(), status, summary.excused)], TURNS)
             if self._history is not None:
                 self._running[name] = self._history.follow(pool_key(name), status)
         elif before.status is not status:
             is_by_a_check = summary.latest >= before.looked_at
             at = summary.latest if is_by_a_check else summary.looked_at
             summary = self._changed(summary, before.status, at)
-            self._turns[name].append(Turn(summary.since, status))
+            self._turns[name].append(Turn(summary.since, status, summary.excused))
             if self._history is not None:
                 self._history.turn_status(self._running[name], status)
         else:
             summary = summary._replace(since=before.since)
+            if before.excused is not summary.excused:
+                self._turns[name].append(Turn(summary.looked_at, status, summary.excused))
+        if self._history is not None:
+            self._history.excuse(self._running[name], excused=summary.excused)
         self._found[name] = summary
 
     def _last_told(self, name: str) -> Event | None:

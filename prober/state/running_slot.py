@@ -3,9 +3,11 @@
 from array import array
 from collections.abc import Iterator
 
-from prober.state.slots import BUCKETS, STATUSES, pack_counts
+from prober.state.slots import BUCKETS, MAINTENANCE, SPENT_IN, pack_counts
 
 Key = tuple[str, str]
+
+_MAINTENANCE = SPENT_IN.index(MAINTENANCE)
 
 
 class Span:
@@ -24,13 +26,15 @@ class Span:
 class Running:
     """The running slot of one check or of a pool.
 
-    `status` is the index of its status, or None once the check is gone; `pool` is the number of the
-    pool that its slots are added to, or 0.
+    `status` is the index of its status, or None once the check is gone; `excused` is whether its
+    time is spent in maintenance instead; `pool` is the number of the pool that its slots are added
+    to, or 0.
     """
 
     __slots__ = (
         "bad",
         "counts",
+        "excused",
         "good",
         "key",
         "least",
@@ -51,8 +55,9 @@ class Running:
         self.pool = 0
         self.since = span.began
         self.status: int | None = None
+        self.excused = False
         self.counts = array("H", bytes(2 * BUCKETS))  # a slot has room for 3,000 probes
-        self.seconds = array("d", bytes(8 * len(STATUSES)))
+        self.seconds = array("d", bytes(8 * len(SPENT_IN)))
         self.begin(span)
 
     def begin(self, span: Span) -> None:
@@ -62,14 +67,14 @@ class Running:
         self.total = self.least = self.most = 0.0
         for index in range(BUCKETS):
             self.counts[index] = 0
-        for index in range(len(STATUSES)):
+        for index in range(len(SPENT_IN)):
             self.seconds[index] = 0.0
 
     def spend(self, until: float) -> None:
         """Add the time until now to the status; time that turns out to be lost is subtracted."""
         if self.status is not None:
-            spent = self.seconds[self.status] + until - self.since
-            self.seconds[self.status] = max(0.0, spent)
+            place = _MAINTENANCE if self.excused else self.status
+            self.seconds[place] = max(0.0, self.seconds[place] + until - self.since)
         self.since = until
 
     def is_empty(self) -> bool:

@@ -1,7 +1,7 @@
 """The data of a check in one time slot, as it is stored and added up."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from prober.model.status import Status
@@ -15,11 +15,15 @@ HOUR = 3600
 """Seconds of a coarse slot."""
 
 STATUSES = tuple(Status)
+MAINTENANCE = "MAINTENANCE"
+"""Time in which an admin state left something out of aggregates: in maintenance or drained."""
+SPENT_IN = (*STATUSES, MAINTENANCE)
+"""What the time of a slot is spent in, each second in one of them."""
 COLUMNS = (
     "probes",
     "good",
     "bad",
-    *(status.lower() for status in STATUSES),
+    *(each.lower() for each in SPENT_IN),
     "total",
     "least",
     "most",
@@ -29,6 +33,9 @@ NAMES = table("names", ("id",), ("monitor", "backend"))
 PARTS = table("parts", ("one",), ("last",))
 FINE = table("slots", ("start", "check_id", "part"), COLUMNS)
 
+_KNOWN = [STATUSES.index(each) for each in STATUSES if each is not Status.UNKNOWN]
+_IN_SERVICE = [STATUSES.index(each) for each in STATUSES if each.in_service]
+
 BUCKETS = len(LATENCY) + 1
 _COUNT = struct.Struct("<BI")  # the index and the count of a bucket that is not empty
 
@@ -36,7 +43,7 @@ _COUNT = struct.Struct("<BI")  # the index and the count of a bucket that is not
 class Slot(NamedTuple):
     """A slot from the unix time `start` on, or the sum of several.
 
-    `seconds` are those spent in each of STATUSES; the difference to the length of the slot is time
+    `seconds` are those spent in each of SPENT_IN; the difference to the length of the slot is time
     without a record. `total`, `least` and `most` are seconds of the `good` probes, which `counts`
     has by the buckets of LATENCY.
     """
@@ -53,15 +60,13 @@ class Slot(NamedTuple):
 
     @property
     def known(self) -> float:
-        """Seconds for which it is known whether the check was in service."""
-        return sum(self.seconds) - self.seconds[STATUSES.index(Status.UNKNOWN)]
+        """Seconds that count as up or down: without UNKNOWN and without maintenance."""
+        return known_seconds(self.seconds)
 
     @property
     def in_service(self) -> float:
         """Seconds in OK or WARNING."""
-        return sum(
-            each for each, status in zip(self.seconds, STATUSES, strict=True) if status.in_service
-        )
+        return seconds_in_service(self.seconds)
 
     def quantile(self, share: float) -> float:
         """Return the approximate quantile of the durations of good probes.
@@ -77,9 +82,19 @@ class Slot(NamedTuple):
         return self.most
 
 
+def known_seconds(seconds: Sequence[float]) -> float:
+    """Return how many of the seconds in each of SPENT_IN count as up or down."""
+    return sum(seconds[place] for place in _KNOWN)
+
+
+def seconds_in_service(seconds: Sequence[float]) -> float:
+    """Return how many of the seconds in each of SPENT_IN were OK or WARNING."""
+    return sum(seconds[place] for place in _IN_SERVICE)
+
+
 def empty_slot(start: int) -> Slot:
     """Return a slot without data."""
-    return Slot(start, 0, 0, 0, (0.0,) * len(STATUSES), 0.0, 0.0, 0.0, (0,) * BUCKETS)
+    return Slot(start, 0, 0, 0, (0.0,) * len(SPENT_IN), 0.0, 0.0, 0.0, (0,) * BUCKETS)
 
 
 def add_slots(one: Slot, other: Slot) -> Slot:

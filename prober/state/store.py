@@ -226,6 +226,7 @@ class Store:
             self._restore(state)
             if self._history is not None:
                 state.running = self._history.follow(check.key, state.status, check.pool.name)
+            self.excuse(state)
             return state
         if not (state.check.enabled and check.enabled):
             state.health, state.degraded = PENDING, False
@@ -308,6 +309,14 @@ class Store:
 
     def _counters_of(self, monitor: Monitor) -> MonitorCounters:
         return self.counters.setdefault(monitor.name, MonitorCounters(monitor.type))
+
+    def excuse(self, state: CheckState) -> None:
+        """Let the history of a check count maintenance if its admin state says so."""
+        if self._history is not None and state.running is not None:
+            admin = self.admin.of_check(state.check)
+            self._history.excuse(
+                state.running, excused=admin is not None and not admin.state.counts
+            )
 
     def remove(self, key: Key) -> None:
         """Forget a check; the counters of a monitor go with its last check."""

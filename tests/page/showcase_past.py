@@ -13,7 +13,7 @@ from prober.state.database import Database, table
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, POOL_STATUS, TRANSITION, Event
 from prober.state.histogram import LATENCY
 from prober.state.history import pool_key
-from prober.state.slots import BUCKETS, COLUMNS, FINE, HOUR, STATUSES, WIDTH, pack_counts
+from prober.state.slots import BUCKETS, COLUMNS, FINE, HOUR, SPENT_IN, WIDTH, pack_counts
 from tests.web.world import World
 
 HOURS = table("hours", ("start", "check_id"), COLUMNS)
@@ -143,7 +143,7 @@ def _row(now: float, slot: range, line: _Line, chance: Random) -> tuple[object, 
     if began <= slot.start < began + _NOT_RUNNING[1] * HOUR:
         return None
     width = len(slot)
-    seconds, left, reason = dict.fromkeys(STATUSES, 0.0), float(width), Reason.OK
+    seconds, left, reason = dict.fromkeys(map(str, SPENT_IN), 0.0), float(width), Reason.OK
     for trouble in line.troubles:
         low = now - trouble.ago * HOUR
         spent = min(low + trouble.hours * HOUR, slot.stop) - max(low, slot.start)
@@ -163,7 +163,7 @@ def _row(now: float, slot: range, line: _Line, chance: Random) -> tuple[object, 
         counts[bisect_left(LATENCY, took * share)] += int(good * part)
     counts[bisect_left(LATENCY, took)] += good - sum(counts)
     return (
-        *(probes, good, bad, *(round(seconds[status], 3) for status in STATUSES)),
+        *(probes, good, bad, *(round(seconds[status], 3) for status in SPENT_IN)),
         round(took * good * 1e6),
         round(took * 0.6 * 1e6) if good else None,
         round(took * 2.2 * 1e6) if good else None,

@@ -207,7 +207,7 @@ def test_rows_that_wait_for_a_disk_do_not_grow_without_end(
 
 
 def slot_row(probes: int) -> tuple[object, ...]:
-    return probes, probes, 0, 300.0, 0.0, 0.0, 0.0, 1000 * probes, 1000, 1000, b""
+    return probes, probes, 0, 300.0, 0.0, 0.0, 0.0, 0.0, 1000 * probes, 1000, 1000, b""
 
 
 def test_rows_that_wait_are_seen_until_they_are_written(

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prober.model.admin import AdminEntry, AdminState
 from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
 from prober.state.database import Database
 from prober.state.history import ROUND, History
 from prober.state.journal import Journal, read_saved
 from prober.state.running_slot import Running
-from prober.state.slots import HOUR, STATUSES, WIDTH, Slot, add_slots, empty_slot
+from prober.state.slots import HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
 from prober.state.store import CheckState, Store
 from tests.simulation import START, WALL, Simulation, model_of
 
@@ -123,8 +124,8 @@ def life(tmp_path: Path) -> Iterator[Life]:
 
 
 def seconds(slot: Slot) -> dict[str, float]:
-    named = zip(STATUSES, slot.seconds, strict=True)
-    return {str(status): round(each, 2) for status, each in named if each}
+    named = zip(SPENT_IN, slot.seconds, strict=True)
+    return {str(name): round(each, 2) for name, each in named if each}
 
 
 def test_the_simulation_begins_on_the_border_of_an_hour() -> None:
@@ -279,6 +280,62 @@ def test_a_disabled_check_is_unknown_all_the_time(life: Life) -> None:
     life.wait(3 * WIDTH)
     assert [seconds(slot) for slot in life.slots(0, 3 * WIDTH)] == [{"UNKNOWN": WIDTH}] * 3
     assert life.uptime()["24h"] == (None, 0.0)
+
+
+def admin(state: AdminState) -> AdminEntry:
+    return AdminEntry(state, None, "", "a test", WALL)
+
+
+@pytest.mark.parametrize(
+    ("state", "spent_in"),
+    [
+        (AdminState.MAINTENANCE, "MAINTENANCE"),
+        (AdminState.DRAIN, "MAINTENANCE"),
+        (AdminState.FORCED_UP, "CRITICAL"),
+        (AdminState.FORCED_DOWN, "CRITICAL"),
+    ],
+)
+def test_time_in_maintenance_is_neither_up_nor_down(
+    life: Life, state: AdminState, spent_in: str
+) -> None:
+    sim = life.begin()
+    (check,) = sim.watch(model_of(ONE, interval=3000, timeout=2, rise=1, fall=1))
+    sim.store.record(check, Outcome(Reason.OK, "", None, life.wall(), 0.02))
+    life.wait(100)
+    sim.store.admin.put(("pools", "m"), admin(state))
+    sim.store.excuse(check)
+    sim.store.record(check, Outcome(Reason.REFUSED, "", None, life.wall(), 0.02))
+    life.wait(60)
+    sim.store.admin.clear(("pools", "m"), by="a test")
+    sim.store.excuse(check)
+    life.wait(40)
+    expected = {"OK": 100.0, "CRITICAL": 40.0}
+    expected[spent_in] = expected.get(spent_in, 0.0) + 60
+    slot = life.sum(0, WIDTH)
+    assert seconds(slot) == expected
+    assert slot.bad == 1  # what is measured goes on
+    known = 200.0 - slot.seconds[SPENT_IN.index(MAINTENANCE)]
+    share, counted = life.uptime()["24h"]
+    assert share == pytest.approx(100 / known)
+    assert counted == pytest.approx(known)
+
+
+def test_maintenance_goes_on_after_a_restart_and_is_merged_by_hours(life: Life) -> None:
+    sim = life.begin()
+    sim.watch(model_of(ONE, interval=5))
+    sim.store.admin.put(("backends", "m/192.0.2.1:80"), admin(AdminState.MAINTENANCE))
+    for check in sim.store:
+        sim.store.excuse(check)
+    life.wait(HOUR / 2)
+    life.end()
+    sim = life.begin()
+    sim.watch(model_of(ONE, interval=5))
+    life.wait(HOUR / 2 + 300)
+    before = life.sum(0, HOUR, HOUR)
+    life.tend()
+    assert seconds(before) == {"MAINTENANCE": HOUR}
+    assert life.sum(0, HOUR, HOUR) == before
+    assert life.rows("SELECT maintenance FROM hours ORDER BY start")[0] == (HOUR,)
 
 
 def test_a_check_that_went_and_came_back_goes_on_in_its_slot(life: Life) -> None:

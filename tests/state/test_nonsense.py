@@ -119,7 +119,8 @@ def test_slots_of_1970_cost_the_upkeep_no_walk_to_them(state: Path) -> None:
         connection.execute("INSERT INTO names VALUES (1, 'web', '10.0.0.1:80')")
         for start in (0, now - 2 * HOUR):
             connection.execute(
-                "INSERT INTO slots VALUES (?, 1, 1, 3, 3, 0, 300, 0, 0, 0, 3, 1, 1, x'')", (start,)
+                "INSERT INTO slots VALUES (?, 1, 1, 3, 3, 0, 300, 0, 0, 0, 3, 1, 1, x'', 0)",
+                (start,),
             )
         steps = sum(1 for _ in upkeep(connection, Retention(), Due(now, now, 0)))
         hours = [row[0] for row in connection.execute("SELECT start FROM hours ORDER BY start")]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prober.model.admin import AdminEntry, AdminState
 from prober.model.pool import Pool
 from prober.model.status import Reason, Status
 from prober.state.archive import Retention, upkeep
@@ -14,7 +15,7 @@ from prober.state.events import POOL_STATUS, Event
 from prober.state.history import ROUND, pool_key
 from prober.state.pool_past import PoolPast, spent
 from prober.state.pool_watch import PoolWatch, Turn
-from prober.state.slots import HOUR, WIDTH
+from prober.state.slots import HOUR, SPENT_IN, WIDTH
 from tests.web.world import WALL, World, backends, monitor
 
 KEYS = [f"10.0.0.{number}:80" for number in range(1, 6)]
@@ -157,17 +158,18 @@ def test_a_store_says_once_that_something_was_touched(world: World) -> None:
     ("turns", "expected"),
     [
         ([], {}),
-        ([(0, Status.OK)], {0: (10, 0, 0, 0), 10: (10, 0, 0, 0), 20: (5, 0, 0, 0)}),
-        ([(12, Status.OK), (17, Status.CRITICAL)], {10: (5, 0, 3, 0), 20: (0, 0, 5, 0)}),
+        ([(0, Status.OK)], {0: (10, 0, 0, 0, 0), 10: (10, 0, 0, 0, 0), 20: (5, 0, 0, 0, 0)}),
+        ([(12, Status.OK), (17, Status.CRITICAL)], {10: (5, 0, 3, 0, 0), 20: (0, 0, 5, 0, 0)}),
+        ([(20, Status.OK), (21, Status.UNKNOWN, True)], {20: (1, 0, 0, 0, 4)}),
         ([(-50, Status.UNKNOWN), (4, Status.WARNING), (4, Status.OK)], None),
     ],
 )
 def test_turns_become_seconds_of_each_status(
-    turns: list[tuple[float, Status]], expected: dict[int, tuple[float, ...]] | None
+    turns: list[tuple[float, Status, bool]], expected: dict[int, tuple[float, ...]] | None
 ) -> None:
     found = spent([Turn(*each) for each in turns], 25.0, range(0, 30, 10))
     if expected is None:
-        expected = {0: (6, 0, 0, 4), 10: (10, 0, 0, 0), 20: (5, 0, 0, 0)}
+        expected = {0: (6, 0, 0, 4, 0), 10: (10, 0, 0, 0, 0), 20: (5, 0, 0, 0, 0)}
     assert found == expected
 
 
@@ -202,6 +204,36 @@ async def test_a_history_keeps_the_statuses_of_pools(database: Database) -> None
     assert nothing == {}
     ok, critical = (sum(seconds[place] for seconds in found.values()) for place in (0, 2))
     assert (round(ok), round(critical)) == (WIDTH, 100)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["history", "memory"])
+async def test_a_pool_is_in_maintenance_when_all_of_it_is(
+    database: Database, *, kept: bool
+) -> None:
+    world = World(database if kept else None)
+    watch = configured(world, keys=KEYS[:2])
+    await watch.refresh()
+    for key in KEYS[:2]:
+        world.record("web", key, times=2)
+    await watch.refresh()
+    world.wait(10)
+    for key in KEYS[:2]:
+        entry = AdminEntry(AdminState.DRAIN, None, "", "a test", world.wall)
+        world.store.admin.put(("backends", key), entry)
+        await watch.refresh()
+        world.wait(20)
+    world.store.admin.clear(("backends", KEYS[0]), by="a test")
+    await watch.refresh()
+    world.wait(5)
+    start = int(WALL) // WIDTH * WIDTH
+    past = PoolPast(watch, world.history)
+    [found] = await past.statuses(["p"], range(start, start + 3 * WIDTH, WIDTH))
+    whole = [round(sum(places)) for places in zip(*found.values(), strict=True)]
+    assert dict(zip(SPENT_IN, whole, strict=True)) == {
+        **dict.fromkeys(SPENT_IN, 0),
+        "OK": 10 + 20 + 5,
+        "MAINTENANCE": 20,
+    }
 
 
 async def test_a_pools_slots_add_up_the_probes_of_its_checks(database: Database) -> None:

@@ -68,13 +68,15 @@ def test_failures_are_changes_for_the_worse() -> None:
 @pytest.mark.parametrize(
     ("seconds", "look"),
     [
-        ((100, 0, 0, 0), "good"),
-        ((99, 1, 0, 0), "fair"),
-        ((90, 5, 5, 0), "part"),
-        ((40, 0, 60, 0), "bad"),
-        ((10, 0, 0, 90), "moot"),
-        ((0, 0, 0, 5), "moot"),
-        ((0, 0, 0, 0), "none"),
+        ((100, 0, 0, 0, 0), "good"),
+        ((99, 1, 0, 0, 0), "fair"),
+        ((90, 5, 5, 0, 0), "part"),
+        ((40, 0, 60, 0, 0), "bad"),
+        ((10, 0, 0, 90, 0), "moot"),
+        ((0, 0, 0, 5, 0), "moot"),
+        ((0, 0, 0, 0, 90), "moot"),
+        ((60, 0, 0, 0, 40), "good"),
+        ((0, 0, 0, 0, 0), "none"),
     ],
 )
 def test_a_cell_looks_like_what_was_worst_in_it(seconds: tuple[float, ...], look: str) -> None:
@@ -82,7 +84,12 @@ def test_a_cell_looks_like_what_was_worst_in_it(seconds: tuple[float, ...], look
 
 
 def test_a_strip_says_what_each_run_of_cells_was() -> None:
-    found = {0: (60.0, 0, 0, 0), 60: (60.0, 0, 0, 0), 120: (20.0, 0, 40, 0), 240: (0, 0, 0, 60.0)}
+    found = {
+        0: (60.0, 0, 0, 0, 0),
+        60: (60.0, 0, 0, 0, 0),
+        120: (20.0, 0, 40, 0, 0),
+        240: (0, 0, 0, 50.0, 10.0),
+    }
     cells = cells_of(range(0, 360, 60), found, 300.0)
     assert [cell.look for cell in cells] == ["good", "good", "bad", "none", "moot"]
     page = Reading(strip(cells, what="it"))
@@ -90,10 +97,10 @@ def test_a_strip_says_what_each_run_of_cells_was() -> None:
         "00:00 – 00:02 UTC: OK",
         "00:02 – 00:03 UTC: CRITICAL 40s",
         "00:03 – 00:04 UTC: not recorded",
-        "00:04 – 00:05 UTC: UNKNOWN",
+        "00:04 – 00:05 UTC: UNKNOWN 50s, MAINTENANCE 10s",
     ]
     assert page.all("svg")[0].attributes["aria-label"] == (
-        "it: CRITICAL 40s, UNKNOWN 1m00s, not recorded 1m00s"
+        "it: CRITICAL 40s, UNKNOWN 50s, MAINTENANCE 10s, not recorded 1m00s"
     )
 
 

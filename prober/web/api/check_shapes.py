@@ -10,7 +10,7 @@ from prober.model.status import PHASES, Outcome, Phases, Reason, Result, Status
 from prober.probes import declared_facts
 from prober.state.archive import WINDOWS, Uptime
 from prober.state.recent import PastResult
-from prober.state.slots import STATUSES, WIDTH, Slot
+from prober.state.slots import MAINTENANCE, SPENT_IN, STATUSES, WIDTH, Slot
 from prober.state.store import CheckState
 from prober.web.api.admin_shapes import ADMIN
 from prober.web.api.shape import (
@@ -191,7 +191,7 @@ UPTIME: Shape[Uptime] = Shape(
         "known_seconds",
         _SPENT,
         lambda uptime: uptime.known,
-        "time in OK, WARNING or CRITICAL",
+        "time in OK, WARNING or CRITICAL, without maintenance",
     ),
 )
 CHECK_IN_FULL: Shape[CheckAt] = Shape(
@@ -226,6 +226,8 @@ def _latency(slot: Slot) -> dict[str, float] | None:
 _QUANTILES = (50, 95, 99)
 _LATENCY = keyed(("min", "mean", "max", *(f"p{share}" for share in _QUANTILES)), SECONDS)
 
+_MAINTENANCE = SPENT_IN.index(MAINTENANCE)
+
 SLOT: Shape[SlotAt] = Shape(
     "Slot",
     member("start", TIME, lambda at: at.slot.start),
@@ -243,7 +245,13 @@ SLOT: Shape[SlotAt] = Shape(
     member(
         "status_seconds",
         keyed(STATUSES, _SPENT),
-        lambda at: dict(zip(STATUSES, at.slot.seconds, strict=True)),
+        lambda at: dict(zip(STATUSES, at.slot.seconds, strict=False)),
+    ),
+    member(
+        "maintenance_seconds",
+        _SPENT,
+        lambda at: at.slot.seconds[_MAINTENANCE],
+        "time in maintenance or drained, which is in no status",
     ),
     member(
         "not_running_seconds",

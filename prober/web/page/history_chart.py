@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prober.model.status import Reason, Status
 from prober.model.wording import span, took
-from prober.state.slots import STATUSES, Slot
+from prober.state.slots import SPENT_IN, STATUSES, Slot
 from prober.web.page.chart_scale import ChartScale, grid_lines, scale_for
 from prober.web.page.check_words import reason_words, slot_words
 from prober.web.page.html import Content, Html, tag
@@ -204,9 +204,9 @@ def _slot_text(slot: Slot) -> str:
     if slot.probes:
         failed = f", {slot.bad:,} failed" if slot.bad else ""
         parts.append(f"{slot.probes:,} probes{failed}")
-    for status, seconds in zip(STATUSES, slot.seconds, strict=True):
-        if seconds >= 1 and status is not Status.OK:
-            parts.append(f"{status} {span(seconds)}")
+    for name, seconds in zip(SPENT_IN, slot.seconds, strict=True):
+        if seconds >= 1 and name != Status.OK:
+            parts.append(f"{name} {span(seconds)}")
     return "; ".join(parts) or ("OK" if sum(slot.seconds) >= 1 else "not recorded")
 
 

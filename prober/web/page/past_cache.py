@@ -10,10 +10,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 from aiohttp import web
 
-from prober.model.status import Status
 from prober.state.archive import DAY, StatusSeconds, Uptime, hour_of
 from prober.state.pool_past import PoolPast
-from prober.state.slots import HOUR, STATUSES, WIDTH, Slot
+from prober.state.slots import HOUR, WIDTH, Slot, known_seconds, seconds_in_service
 
 T = TypeVar("T")
 
@@ -27,8 +26,6 @@ PATIENCE = 0.05
 """Seconds that a page waits at most for what is not read yet."""
 BATCH = 20
 """Pools that are read at once."""
-_IN_SERVICE = [status.in_service for status in STATUSES]
-_IS_KNOWN = [status is not Status.UNKNOWN for status in STATUSES]
 
 
 class RecentPast(NamedTuple):
@@ -45,9 +42,8 @@ def uptime_of_seconds(found: Iterable[StatusSeconds]) -> Uptime:
     """Return the uptime over slots."""
     in_service = known = 0.0
     for seconds in found:
-        for spent, serves, is_known in zip(seconds, _IN_SERVICE, _IS_KNOWN, strict=True):
-            in_service += spent * serves
-            known += spent * is_known
+        in_service += seconds_in_service(seconds)
+        known += known_seconds(seconds)
     return Uptime(in_service / known if known else None, known)
 
 

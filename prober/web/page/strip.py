@@ -11,7 +11,7 @@ from typing import NamedTuple
 from prober.model.status import Status
 from prober.model.wording import span
 from prober.state.archive import NO_SECONDS, StatusSeconds, add_seconds
-from prober.state.slots import STATUSES
+from prober.state.slots import MAINTENANCE, SPENT_IN
 from prober.web.page.check_words import slot_words
 from prober.web.page.html import Html, tag
 
@@ -19,7 +19,7 @@ _STEP = 4  # units of a cell with its gap
 _HEIGHT = 20
 _MOST = 0.5
 """The part of a slot from which on what happened in it gives it its look."""
-_PLACE = {status: place for place, status in enumerate(STATUSES)}
+_PLACE: dict[str, int] = {name: place for place, name in enumerate(SPENT_IN)}
 
 
 class PastCell(NamedTuple):
@@ -36,7 +36,7 @@ class PastCell(NamedTuple):
         `good`, `fair`, `part` (down for less than half), `bad`, `moot` (unknown) or `none`.
         """
         lasted = max(1.0, self.end - self.start)
-        shares = {status: self.seconds[_PLACE[status]] / lasted for status in STATUSES}
+        shares = {status: self.seconds[_PLACE[status]] / lasted for status in SPENT_IN}
         if sum(shares.values()) * lasted < 1:
             return "none"
         if shares[Status.CRITICAL]:
@@ -44,7 +44,7 @@ class PastCell(NamedTuple):
         if shares[Status.WARNING]:
             return "fair"
         known = shares[Status.OK]
-        return "good" if known > shares[Status.UNKNOWN] else "moot"
+        return "good" if known > shares[Status.UNKNOWN] + shares[MAINTENANCE] else "moot"
 
 
 def cells_of(times: range, found: Mapping[int, StatusSeconds], now: float) -> list[PastCell]:
@@ -98,7 +98,7 @@ def _words(run: list[PastCell]) -> str:
     missing = lasted - sum(total)
     if missing > lasted - 1:
         return "not recorded"
-    shown = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN)
+    shown = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, MAINTENANCE)
     parts = [f"{each} {span(s)}" for each in shown if (s := total[_PLACE[each]]) >= 1]
     if missing >= max(60.0, 0.01 * lasted):
         parts.append(f"not recorded {span(missing)}")

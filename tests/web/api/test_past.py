@@ -56,6 +56,7 @@ async def test_the_running_slot_is_shown_as_it_is_now(world: World, client: Clie
             "seconds": 300,
             **nothing,
             "status_seconds": none,
+            "maintenance_seconds": 0,
             "not_running_seconds": 300,
         },
         {
@@ -63,6 +64,7 @@ async def test_the_running_slot_is_shown_as_it_is_now(world: World, client: Clie
             "seconds": 300,
             **nothing,
             "status_seconds": none,
+            "maintenance_seconds": 0,
             "not_running_seconds": 300,
         },
         {
@@ -73,6 +75,7 @@ async def test_the_running_slot_is_shown_as_it_is_now(world: World, client: Clie
             "good": 2,
             "latency": latency,
             "status_seconds": {**none, "OK": 299.75},
+            "maintenance_seconds": 0,
             "not_running_seconds": 0.25,
         },
         {
@@ -83,6 +86,7 @@ async def test_the_running_slot_is_shown_as_it_is_now(world: World, client: Clie
             "bad": 1,
             "inconclusive": 1,
             "status_seconds": {**none, "WARNING": 12.25},
+            "maintenance_seconds": 0,
             "not_running_seconds": 0,
         },
     ]
