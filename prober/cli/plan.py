@@ -21,7 +21,7 @@ Name = tuple[str, ...]
 Picture = dict[Name, Json]
 """Everything that is configured, with its keys."""
 
-_POOL_KEYS = ("id", "load_balancer", "project_id")
+_POOL_KEYS = ("id", "load_balancer", "project_id", "public_gate")
 _MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from", *ORIGIN_KEYS)
 _WIDEST = 60  # characters of a value that are shown
 
@@ -130,7 +130,7 @@ def _picture(
         rest = {key: each[key] for key in each.keys() - set(_MONITOR_IN_OTHER_WORDS)}
         picture["monitor", each["name"]] = rest
     for each in pools:
-        picture["pool", each["name"]] = {key: each[key] for key in _POOL_KEYS}
+        picture["pool", each["name"]] = {key: each[key] for key in _POOL_KEYS if key in each}
     for pool, backend, name in backends:
         picture["backend", pool, backend] = {"name": name}
     for monitor, backend, pool, labels in checks:

@@ -81,7 +81,7 @@ def _policy(monitor: Monitor) -> tuple[Any, ...]:
 
 
 def _belonging(pool: Pool) -> tuple[Any, ...]:
-    return pool.name, pool.id, pool.load_balancer, pool.project_id
+    return pool.name, pool.id, pool.load_balancer, pool.project_id, pool.public_gate
 
 
 def _common(old: Iterable[tuple[Any, ...]], new: Iterable[tuple[Any, ...]]) -> set[str]:

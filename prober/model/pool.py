@@ -170,6 +170,11 @@ class Pool:
     id: str = option(IDENTIFIER, default="", doc="UUID; default: derived from the name")
     load_balancer: str = option(NAME, default="default", doc="the load balancer of the pool")
     project_id: str = option(NAME, default="default", doc="owner, for the cloud APIs")
+    public_gate: bool = option(
+        BOOLEAN,
+        default=False,
+        doc="the gates of this pool and of its backends answer without credentials",
+    )
     backends: tuple[Backend, ...] = option(BACKENDS, default=(), doc="the backends to probe")
     origin: Origin = Origin.FILE
 

@@ -33,6 +33,7 @@ from prober.web.api.pool_shapes import (
     PoolInShort,
     PoolState,
 )
+from prober.web.server.auth import gate_is_public
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json, JsonText, json_response
 from prober.web.server.lookup import check_of
@@ -236,7 +237,7 @@ async def get_gate(request: web.Request) -> web.Response:
     state = PoolState(pool, await _backend_states(services_of(request).store, pool, Pace()))
     gated = GatedPool(state, 1 if asked is None else asked)
     is_open = gated.healthy >= gated.min_healthy
-    shown = {"in_service": is_open} if _hides(request) else GATE.render(gated)
+    shown = {"in_service": is_open} if gate_is_public(request) else GATE.render(gated)
     return json_response(shown, 200 if is_open else 503)
 
 
@@ -275,13 +276,8 @@ async def get_check_gate(request: web.Request) -> web.Response:
     return _gate_response(request, CHECK_GATE.render(gated), gated)
 
 
-def _hides(request: web.Request) -> bool:
-    """Return whether a gate answers everybody, and so names no address."""
-    return services_of(request).public_gates()
-
-
 def _gate_response(request: web.Request, shown: Json, gated: GatedOne) -> web.Response:
-    if _hides(request):
+    if gate_is_public(request):
         shown = {"in_service": gated.in_service}
     response = json_response(shown, 200 if gated.in_service else 503)
     if gated.held:

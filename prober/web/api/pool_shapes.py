@@ -148,6 +148,7 @@ POOL: Shape[PoolState] = Shape(
     member("id", UUID, lambda state: state.pool.id),
     member("load_balancer", TEXT, lambda state: state.pool.load_balancer),
     member("project_id", TEXT, lambda state: state.pool.project_id),
+    member("public_gate", BOOLEAN, lambda state: state.pool.public_gate),
     *_ORIGIN_OF_POOL,
     member("status", STATUS, lambda state: pool_status(state.statuses)),
     member("counts", COUNTS, lambda state: [state.counts]),

@@ -44,7 +44,7 @@ _CALLER = web.RequestKey("CALLER", str)
 CONNECTING_PATHS = web.AppKey("CONNECTING_PATHS", frozenset[str])
 """Paths that make prober connect to a target of the caller's choice, whatever the method."""
 GATES = "/health/"
-"""The paths of the gates, which answer everybody if `health.public` is set."""
+"""The paths of the gates."""
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that change nothing, although the method suggests otherwise."""
 
@@ -80,6 +80,16 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     return await handler(request)
 
 
+def gate_is_public(request: web.Request) -> bool:
+    """Return whether the gate that a request asks answers everybody, and so names no address.
+
+    `health.public` opens all gates, `public_gate` of a pool its own and those of its backends.
+    """
+    services, match = services_of(request), request.match_info
+    pool = services.store.pools.get(match.get("pool") or match.get("name") or "")
+    return services.public_gates() or (pool is not None and pool.public_gate)
+
+
 def caller_name(request: web.Request) -> str | None:
     """Return the name of the caller, or None without authentication."""
     return request.get(_CALLER)
@@ -98,7 +108,7 @@ def _is_open(request: web.Request) -> bool:
     if resource is None:
         return False
     path, method = resource.canonical, request.method
-    if path.startswith(GATES) and method in SAFE and services_of(request).public_gates():
+    if path.startswith(GATES) and method in SAFE and gate_is_public(request):
         return True
     method = hdrs.METH_GET if method == hdrs.METH_HEAD else method
     if (method, path) in request.app[OPEN_ROUTES]:

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit
 from prober.model.kinds import Frozen, Secret
+from prober.model.pool import Backend, Pool
 from prober.web import app as app_module
 from prober.web.dialects import DIALECTS
 from prober.web.routes import ROUTES
@@ -401,3 +402,25 @@ async def test_a_public_gate_needs_no_credentials_and_names_no_address(
     assert (await answer.text()).strip() == ("" if method == "HEAD" else '{"in_service": true}')
     assert (await client.get("/api/v1/checks")).status == 401
     assert (await client.request("POST", path)).status in (401, 405)
+
+
+async def test_a_pool_opens_its_own_gates_and_no_others(
+    world: World, connect: Callable[..., Awaitable[Client]]
+) -> None:
+    backend = Backend(address="10.0.0.1", port=80)
+    world.configure(
+        monitor("a", pool="open"),
+        monitor("b", pool="closed"),
+        pools=(
+            Pool(name="open", backends=(backend,), public_gate=True),
+            Pool(name="closed", backends=(backend,)),
+        ),
+    )
+    client = await connect(access=Access(AUTH))
+    for name, status in (("open", 503), ("closed", 401), ("absent", 401)):
+        assert (await client.get(f"/health/pools/{name}")).status == status
+        assert (await client.get(f"/health/backends/{name}/10.0.0.1:80")).status == status
+    answer = await client.get("/health/pools/open")
+    assert await answer.json() == {"in_service": False}
+    assert (await client.get("/health/checks/a/10.0.0.1:80")).status == 401
+    assert (await client.get("/api/v1/pools/open")).status == 401
