@@ -30,6 +30,9 @@ class Editor(Protocol):
     def lasting(self) -> bool:
         """Whether edits survive the process."""
 
+    async def stored(self) -> bool:
+        """Wait until the disk has all edits so far; return whether it does."""
+
     async def create_monitor(self, definition: Definition) -> Monitor:
         """Add a monitor; keys that are left out get the `defaults` of the file."""
 

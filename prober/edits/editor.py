@@ -91,6 +91,10 @@ class ConfigEditor:
         """Whether edits survive the process."""
         return self._standing.lasting
 
+    async def stored(self) -> bool:
+        """Wait until the disk has all edits so far; return whether it does."""
+        return await self._standing.stored()
+
     async def create_monitor(self, definition: Content) -> Monitor:
         """Add a monitor; keys that are left out get the `defaults` of the file."""
         async with self._busy:

@@ -1,7 +1,10 @@
 """The current edits: stored, applied to each new configuration, dropped where the file wins."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -16,6 +19,8 @@ from prober.model.option import Rejected, show_options
 
 log = structlog.get_logger()
 
+STORE_SECONDS = 10.0
+"""Seconds to wait for a disk before an edit is answered as not stored yet."""
 _SHOWN = 10
 """Targets that one line of the log names."""
 
@@ -28,6 +33,9 @@ class EditJournal(Protocol):
 
     def drop_edit(self, kind: str, identifier: str) -> None:
         """Store that there is no edit of this definition."""
+
+    def write_now(self, done: Callable[[bool], object]) -> None:
+        """Write at once; call `done`, in any thread, with whether the disk has everything."""
 
 
 class Note(Protocol):
@@ -67,6 +75,25 @@ class KeptEdits:
     def lasting(self) -> bool:
         """Whether edits survive the process."""
         return self._journal is not None
+
+    async def stored(self) -> bool:
+        """Wait until the disk has all edits so far; return whether it does."""
+        if self._journal is None:
+            return False
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+
+        def tell(*, written: bool) -> None:
+            if not answer.done():
+                answer.set_result(written)
+
+        self._journal.write_now(
+            lambda written: loop.call_soon_threadsafe(partial(tell, written=written))
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORE_SECONDS):
+                return await answer
+        return False
 
     def start(self) -> None:
         """Report what became of the edits of an earlier process."""

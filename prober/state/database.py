@@ -161,6 +161,7 @@ class Database:
         self._lost = lost
         self._pending: dict[Table, dict[Row, Row | None]] = {}
         self._writing: dict[Table, dict[Row, Row | None]] = {}
+        self._waiters: list[Callable[[bool], object]] = []
         self._chore: Chore | None = None
         self._chore_steps: Iterator[None] | None = None
         self._wanted = threading.Condition()
@@ -179,6 +180,16 @@ class Database:
             rows[key] = columns
             if len(rows) > PENDING_LIMIT:
                 del rows[next(iter(rows))]
+            self._wanted.notify()
+
+    def write_now(self, done: Callable[[bool], object]) -> None:
+        """Write at once what was put before, and call `done` in the writer's thread.
+
+        `done` receives whether the disk has all of it, so that not even a power failure loses it.
+        What could not be written is tried again, as always.
+        """
+        with self._wanted:
+            self._waiters.append(done)
             self._wanted.notify()
 
     def waiting(self, where: Table, wanted: Callable[[Row], bool]) -> dict[Row, Row]:
@@ -280,20 +291,39 @@ class Database:
     def _work(self) -> None:
         while True:
             with self._wanted:
-                self._wanted.wait_for(lambda: self._pending or self._chore or self._closing)
-                if not self._closing:
-                    self._wanted.wait_for(lambda: self._closing, FLUSH_SECONDS)
+                self._wanted.wait_for(lambda: self._pending or self._chore or self._is_hurried())
+                self._wanted.wait_for(self._is_hurried, FLUSH_SECONDS)
                 batch = self._writing = self._pending
                 self._pending = {}
+                waiters, self._waiters = self._waiters, []
                 closing_now = self._closing
-            if not self._write(batch):
+            written = self._write(batch) and (not waiters or self._sync())
+            for done in waiters:
+                done(written)
+            if not written:
                 self._put_back(batch)
                 with self._wanted:
-                    self._wanted.wait_for(lambda: self._closing, RETRY_SECONDS)
+                    self._wanted.wait_for(self._is_hurried, RETRY_SECONDS)
             elif self._chore is not None and not closing_now:
                 self._do_a_step(self._chore)
             if closing_now:
                 return
+
+    def _is_hurried(self) -> bool:
+        return self._closing or bool(self._waiters)
+
+    def _sync(self) -> bool:
+        """Wait until the disk has what was committed; return whether that worked."""
+        try:
+            log = os.open(f"{self._path}-wal", os.O_RDONLY)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
+        except OSError as error:
+            self._failed(sqlite3.OperationalError(error.strerror))
+            return False
+        return True
 
     def _do_a_step(self, chore: Chore) -> None:
         """Do the next step of a chore; give up the chore if it fails."""

@@ -102,6 +102,10 @@ class Journal:
         """Delete an edit, for example because the file's own definition has won."""
         self._database.put(EDITS, (kind, identifier), None)
 
+    def write_now(self, done: Callable[[bool], object]) -> None:
+        """Write at once what was passed on; `done` hears in another thread if the disk has it."""
+        self._database.write_now(done)
+
     def knew(self, key: tuple[str, str], known: KnownStatus | None) -> None:
         """Write the known status of a backend of a pool, or that there is none."""
         self._database.put(KNOWN, key, None if known is None else tuple(known))

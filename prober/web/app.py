@@ -27,7 +27,7 @@ from prober.web.server.auth import (
 )
 from prober.web.server.client_limits import guarded
 from prober.web.server.dialect import SPOKEN, dialect_of, root_of
-from prober.web.server.editing import warn_of_loss
+from prober.web.server.editing import store_edit
 from prober.web.server.errors import ERROR_PAGES, ErrorPages, errors_as_json
 from prober.web.server.request_body import BODY_LIMIT
 from prober.web.server.services import SERVICES, Services, services_of
@@ -103,7 +103,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     if dialect := dialect_of(request):
         dialect.prepare(request, response)
-    warn_of_loss(request, response)
+    await store_edit(request, response)
 
 
 def end_streams(app: web.Application) -> None:

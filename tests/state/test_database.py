@@ -1,6 +1,7 @@
 """The state directory: what is written, what survives, what is set aside."""
 
 import os
+import queue
 import sqlite3
 import stat
 import threading
@@ -15,6 +16,7 @@ from prober.state.archive import Due, Retention, upkeep
 from prober.state.database import FILE, MIGRATIONS, Database, StateUnusableError
 from prober.state.journal import CHECKS, LIFE
 from prober.state.slots import FINE, HOUR, NAMES, WIDTH
+from tests.running import PATIENCE
 
 
 class Reports:
@@ -84,6 +86,35 @@ def test_what_was_put_is_there_after_closing(opened: Open, tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     files = list((tmp_path / "state").iterdir())
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_what_is_hurried_is_written_before_its_time(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "FLUSH_SECONDS", 3600.0)
+    where, answers = opened(), queue.SimpleQueue[bool]()
+    for streak in range(3):
+        where.put(CHECKS, ("web", "a:1"), check_row(streak))
+        where.write_now(answers.put)
+        assert answers.get(timeout=PATIENCE)
+        assert streaks(where) == {"a:1": streak}
+    where.write_now(answers.put)  # nothing is left to write
+    assert answers.get(timeout=PATIENCE)
+
+
+def test_what_is_hurried_and_fails_is_told_and_written_later(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "RETRY_SECONDS", 3600.0)
+    where, answers = opened(), queue.SimpleQueue[bool]()
+    with closing(sqlite3.connect(tmp_path / "state" / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        where.put(CHECKS, ("web", "a:1"), check_row(1))
+        where.write_now(answers.put)
+        assert not answers.get(timeout=PATIENCE)
+    where.write_now(answers.put)  # the next one does not wait until a failed write is tried again
+    assert answers.get(timeout=PATIENCE)
+    assert streaks(where) == {"a:1": 1}
 
 
 def test_a_directory_may_be_named_from_where_we_are(

@@ -1,4 +1,4 @@
-"""Edits over the API: finds the editor, and warns if edits are not stored."""
+"""Edits over the API: finds the editor, and answers when an edit is on disk."""
 
 from aiohttp import hdrs, web
 
@@ -6,6 +6,7 @@ from prober.edits.contract import Editor
 from prober.web.server.errors import Refused
 from prober.web.server.services import services_of
 
+_FAILED = 400
 _ASKED = web.RequestKey("ASKED", Editor)
 
 
@@ -20,10 +21,15 @@ def editor_of(request: web.Request) -> Editor:
     return editor
 
 
-def warn_of_loss(request: web.Request, response: web.StreamResponse) -> None:
-    """Warn in the answer to an edit if the edit is lost when the process ends."""
+async def store_edit(request: web.Request, response: web.StreamResponse) -> None:
+    """Wait until the edit that a request made is on disk; warn in the answer if it is not."""
     editor = request.get(_ASKED)
-    if editor and not editor.lasting and response.status < 400:
-        response.headers[hdrs.WARNING] = (
-            '199 prober "this edit is lost when prober stops: server.state_dir is not set"'
-        )
+    if editor is None or response.status >= _FAILED:
+        return
+    if not editor.lasting:
+        warning = "this edit is lost when prober stops: server.state_dir is not set"
+    elif not await editor.stored():
+        warning = "this edit is not stored yet: the state directory cannot be written"
+    else:
+        return
+    response.headers[hdrs.WARNING] = f'199 prober "{warning}"'

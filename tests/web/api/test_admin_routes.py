@@ -18,6 +18,9 @@ class Open:
     locked: str | None = None
     lasting = True
 
+    async def stored(self) -> bool:
+        return True
+
 
 @pytest.fixture
 def world(world: World) -> World:

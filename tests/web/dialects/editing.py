@@ -23,10 +23,14 @@ class FakeEditor:
     def __init__(self, world: World, document: Mapping[str, Any]) -> None:
         self.locked: str | None = None
         self.lasting = True
+        self.writes = True
         self.patches: list[Definition] = []
         self._world = world
         self._document: Document = {"pools": [], "monitors": [], **document}
         self._adopt(self._document)
+
+    async def stored(self) -> bool:
+        return self.writes
 
     async def create_monitor(self, definition: Definition) -> Monitor:
         if definition["name"] in self._world.store.monitors:

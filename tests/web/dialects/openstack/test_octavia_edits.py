@@ -375,6 +375,14 @@ async def test_an_edit_that_is_lost_with_the_process_says_so(
         assert "server.state_dir" in response.headers["Warning"]
 
 
+async def test_an_edit_that_is_not_on_disk_says_so(edited: Client, editor: FakeEditor) -> None:
+    async with edited.put(ONE, json={"healthmonitor": {"delay": 2}}) as response:
+        assert "Warning" not in response.headers
+    editor.writes = False
+    async with edited.put(ONE, json={"healthmonitor": {"delay": 3}}) as response:
+        assert "not stored yet" in response.headers["Warning"]
+
+
 async def test_another_project_cannot_edit(edited: Client) -> None:
     body = {"healthmonitor": {"delay": 2}}
     await refused(edited, "PUT", f"/v2/p2/elb/healthmonitors/{HTTP_ID}", body, status=404)
