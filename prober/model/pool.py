@@ -137,6 +137,14 @@ class Backend:
     enabled: bool = option(
         BOOLEAN, default=True, doc="false: not probed, and not counted in its pool"
     )
+    weight: int = option(
+        integer(1, 256), default=1, doc="share of the traffic, for outputs and the cloud APIs"
+    )
+    backup: bool = option(
+        BOOLEAN,
+        default=False,
+        doc="gets traffic only when no other backend does, for outputs and the cloud APIs",
+    )
     guarded: bool = False
     """Whether it was set over the API, so that not every address is allowed."""
     key: str = field(init=False, repr=False, compare=False)

@@ -43,27 +43,31 @@ def health_status(backend: ServedBackend) -> str:
 
 
 def assignment(name: str, backends: Iterable[ServedBackend]) -> Json:
-    """Return a ClusterLoadAssignment; backends named by host are left out, as EDS takes none."""
-    endpoints = [
-        {
-            "endpoint": {
-                "address": {
-                    "socket_address": {
-                        "address": each.backend.address,
-                        "port_value": each.backend.port,
-                    }
-                }
-            },
-            "health_status": health_status(each),
-        }
-        for each in backends
-        if is_address(each.backend.address)
-    ]
-    return {
-        "@type": TYPE_URL,
-        "cluster_name": name,
-        "endpoints": [{"lb_endpoints": endpoints}],
+    """Return a ClusterLoadAssignment; backends named by host are left out, as EDS takes none.
+
+    Backends that are a backup have the next priority after the others.
+    """
+    by_priority: dict[bool, list[Json]] = {}
+    for each in backends:
+        if is_address(each.backend.address):
+            by_priority.setdefault(each.backend.backup, []).append(_endpoint(each))
+    first, backups = by_priority.get(False, []), by_priority.get(True, [])
+    localities: list[Json] = [{"lb_endpoints": first}] if first or not backups else []
+    if backups:  # priorities start at 0 without a gap
+        localities.append({"lb_endpoints": backups, "priority": len(localities)})
+    return {"@type": TYPE_URL, "cluster_name": name, "endpoints": localities}
+
+
+def _endpoint(served: ServedBackend) -> Json:
+    backend = served.backend
+    address = {"address": backend.address, "port_value": backend.port}
+    endpoint: Json = {
+        "endpoint": {"address": {"socket_address": address}},
+        "health_status": health_status(served),
     }
+    return (
+        endpoint if backend.weight == 1 else {**endpoint, "load_balancing_weight": backend.weight}
+    )
 
 
 def is_address(host: str) -> bool:

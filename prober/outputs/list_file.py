@@ -91,13 +91,22 @@ def _as_haproxy_map(pools: Pools) -> str:
 def _as_nginx_upstream(pools: Pools) -> str:
     blocks = []
     for name, backends in pools.items():
+        only_backups = all(each.backend.backup for each in backends.values())
         servers = "".join(
-            f"    server {each.key}{'' if each.in_service else ' down'};\n"
+            f"    server {each.key}{_nginx_parameters(each, may_be_backup=not only_backups)};\n"
             for each in backends.values()
         )
         servers = servers or f"    server {NOBODY} down;  # the pool has no backends\n"
         blocks.append(f"upstream {nginx_name(name)} {{\n{servers}}}\n")
     return "".join(blocks)
+
+
+def _nginx_parameters(served: ServedBackend, *, may_be_backup: bool) -> str:
+    """Return the parameters of a server; nginx refuses an upstream of nothing but backups."""
+    backend = served.backend
+    weight = f" weight={backend.weight}" if backend.weight != 1 else ""
+    backup = " backup" if backend.backup and may_be_backup else ""
+    return weight + backup + ("" if served.in_service else " down")
 
 
 def nginx_name(pool: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from prober.outputs.envoy_eds import (
     DiscoveryRefused,
     EndpointDiscovery,
     EnvoyEdsOutput,
+    assignment,
     discovery_response,
     health_status,
     read_request,
@@ -51,6 +53,31 @@ async def test_a_pool_is_sent_once_all_its_backends_are_known() -> None:
     }
     assert answer["type_url"] == TYPE_URL
     assert answer["nonce"] == answer["version_info"]
+
+
+@pytest.mark.parametrize(
+    ("backups", "expected"),
+    [
+        ((False, False), [{"lb_endpoints": [1, 2]}]),
+        ((False, True), [{"lb_endpoints": [1]}, {"lb_endpoints": [2], "priority": 1}]),
+        ((True, True), [{"lb_endpoints": [1, 2], "priority": 0}]),
+        ((), [{"lb_endpoints": []}]),
+    ],
+)
+def test_backups_have_the_next_priority(
+    backups: tuple[bool, ...], expected: list[dict[str, object]]
+) -> None:
+    served = [
+        each._replace(backend=replace(each.backend, backup=backup, weight=place + 1))
+        for place, backup in enumerate(backups)
+        for each in pool("ok").backends
+    ]
+    shown = assignment("web", served)["endpoints"]
+    for locality in shown:
+        locality["lb_endpoints"] = [
+            each.get("load_balancing_weight", 1) for each in locality["lb_endpoints"]
+        ]
+    assert shown == expected
 
 
 async def test_a_request_for_what_has_not_changed_waits_for_a_change() -> None:
@@ -102,8 +129,10 @@ def test_the_answer_is_what_envoys_protos_describe() -> None:
     json_format = pytest.importorskip("google.protobuf.json_format")
     discovery = pytest.importorskip("envoy.service.discovery.v3.discovery_pb2")
     pytest.importorskip("envoy.config.endpoint.v3.endpoint_pb2")
-    from prober.outputs.envoy_eds import assignment  # noqa: PLC0415
-
-    shown = discovery_response([assignment("web", pool("ok", "slow", "critical").backends)])
+    served = [
+        each._replace(backend=replace(each.backend, weight=1 + place, backup=place > 1))
+        for place, each in enumerate(pool("ok", "slow", "critical").backends)
+    ]
+    shown = discovery_response([assignment("web", served)])
     parsed = json_format.ParseDict(shown, discovery.DiscoveryResponse())
     assert parsed.resources[0].type_url == TYPE_URL

@@ -6,11 +6,12 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from prober.model.known_status import ServedPool
+from prober.model.known_status import ServedBackend, ServedPool
 from prober.outputs.list_file import FORMATS, FileOutput, replace_content
 from tests.outputs.serving import World, pool, until
 
@@ -54,8 +55,11 @@ def test_json_says_everything() -> None:
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 @pytest.mark.parametrize("name", ["web", "a pool; of {nginx}'s"])
 @pytest.mark.parametrize("words", [("ok", "critical"), ("critical",), ()])
-def test_nginx_takes_the_upstreams(tmp_path: Path, name: str, words: tuple[str, ...]) -> None:
-    shown = {each.key: each for each in pool(*words).backends}
+@pytest.mark.parametrize("skipped", [0, 1], ids=["backups", "only backups"])
+def test_nginx_takes_the_upstreams(
+    tmp_path: Path, name: str, words: tuple[str, ...], skipped: int
+) -> None:
+    shown = dict(list(weighted(pool(*words)).items())[skipped:])
     (tmp_path / "up.conf").write_text(FORMATS["nginx_upstream"]({name: shown}))
     (tmp_path / "nginx.conf").write_text(
         f"pid {tmp_path}/pid; error_log stderr; events {{}}\n"
@@ -64,6 +68,25 @@ def test_nginx_takes_the_upstreams(tmp_path: Path, name: str, words: tuple[str, 
     command = ["nginx", "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_nginx_is_told_weights_and_backups() -> None:
+    served = weighted(pool("ok", "critical", "ok"))
+    assert FORMATS["nginx_upstream"]({"web": served}) == (
+        "upstream web {\n"
+        "    server 10.0.0.0:80;\n"
+        "    server 10.0.0.1:80 weight=2 backup down;\n"
+        "    server 10.0.0.2:80 weight=3 backup;\n"
+        "}\n"
+    )
+
+
+def weighted(found: ServedPool) -> dict[str, ServedBackend]:
+    """Return the backends of a pool with weights from 1 on; all but the first are backups."""
+    return {
+        each.key: each._replace(backend=replace(each.backend, weight=1 + place, backup=place > 0))
+        for place, each in enumerate(found.backends)
+    }
 
 
 async def test_a_file_is_written_when_all_is_known_and_again_when_it_changes(
