@@ -26,6 +26,7 @@ from prober.edits.kept import KeptEdits
 from prober.engine.tls_contexts import check_tls
 from prober.model.probe import Target
 from prober.state.database import StateUnusableError
+from prober.state.notices import Notices
 from prober.systemd.service import SystemdService
 from prober.web.app import end_streams, make_app
 from prober.web.server.listener import Listener
@@ -111,6 +112,7 @@ class _Daemon:
             wall=time.time,
             base_url=self._base_url,
         )
+        self._notices = Notices(note=note, saved=kept.saved.notices, journal=kept.journal)
         self._service = SystemdService.of(os.environ, prober.store, prober.vitals)
         self.reloader = Reloader(
             prober,
@@ -125,6 +127,7 @@ class _Daemon:
         )
         kept.on_loss(self._edits.save_all)
         kept.on_loss(self._outputs.save_all)
+        kept.on_loss(self._notices.save_all)
         self._app = make_app(self._services())
 
     async def _tick_admin_states(self) -> None:
@@ -152,6 +155,7 @@ class _Daemon:
             clock=time.monotonic,
             history=prober.kept.history,
             access=self._access.access,
+            notices=self._notices,
             page=prober.page,
             public_gates=lambda: prober.config.health.public,
             editor=self._editor,

@@ -1,8 +1,8 @@
 """Notices: what operators tell the readers of the public page, such as planned work."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from uuid import UUID, uuid5
 
 from prober.model.kinds import text
 from prober.model.option import (
@@ -14,6 +14,7 @@ from prober.model.option import (
     mapping,
     unknown_keys,
 )
+from prober.model.wording import END_OF_TIME
 
 SEVERITIES = ("info", "warning", "critical")
 """How much a notice matters, from little to much."""
@@ -21,6 +22,7 @@ SEVERITIES = ("info", "warning", "critical")
 _TEXT = text(1, 1000)
 _KEYS = ("text", "from", "until", "severity")
 _WHEN = "a time with its zone such as 2027-01-15T08:00:00Z"
+_NAMESPACE = UUID("b5e4b5a6-7f0e-4d0c-9d0e-3a8f3f6f7c11")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +36,16 @@ class Notice:
 
     def is_shown(self, now: float) -> bool:
         """Return whether it is shown at a unix time."""
-        has_begun = self.begins is None or self.begins <= now
-        return has_begun and (self.ends is None or now < self.ends)
+        return (self.begins is None or self.begins <= now) and not self.has_ended(now)
+
+    def has_ended(self, now: float) -> bool:
+        """Return whether it is not shown any more at a unix time."""
+        return self.ends is not None and self.ends <= now
 
 
-def shown_notices(notices: Iterable[Notice], now: float) -> list[Notice]:
-    """Return the notices that are shown at a unix time, the most severe first."""
-    shown = [notice for notice in notices if notice.is_shown(now)]
-    return sorted(shown, key=lambda notice: -SEVERITIES.index(notice.severity))
+def identity_of(notice: Notice) -> str:
+    """Return what identifies a notice of the configuration: the same as long as its text is."""
+    return str(uuid5(_NAMESPACE, f"{notice.begins}\n{notice.text}"))
 
 
 def _read_when(value: object) -> float:
@@ -58,7 +62,10 @@ def _read_when(value: object) -> float:
         raise Rejected(f"expected {_WHEN}, got the date {moment}")
     if not isinstance(moment, datetime):
         raise expected(_WHEN, value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= at <= END_OF_TIME:
+        raise Rejected(f"expected a time between 1970 and 9999, got {moment.isoformat()}")
+    return at
 
 
 def _read_notice(value: object, outside: ReadContext) -> Notice:

@@ -99,6 +99,13 @@ MIGRATIONS = (
     ALTER TABLE slots ADD COLUMN maintenance REAL NOT NULL DEFAULT 0;
     ALTER TABLE hours ADD COLUMN maintenance REAL NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE notices (
+        id TEXT PRIMARY KEY,
+        text TEXT NOT NULL, begins REAL, ends REAL, severity TEXT NOT NULL,
+        by TEXT NOT NULL, at REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """The steps from each version of the schema to the next; never changed, only appended to."""
 

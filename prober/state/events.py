@@ -30,6 +30,8 @@ EVENT_KINDS = (
     "output_held",
     "admin_state_set",
     "admin_state_ended",
+    "notice_published",
+    "notice_withdrawn",
     OVERLOADED,
     OVERLOAD_OVER,
     STOOD_STILL,

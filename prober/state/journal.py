@@ -10,10 +10,12 @@ from prober.edits.edit import Edit
 from prober.model.admin import AdminEntry, AdminKey, AdminState
 from prober.model.health import Health
 from prober.model.known_status import KnownStatus
+from prober.model.notice import SEVERITIES, Notice
 from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
 from prober.state.database import Database, table
 from prober.state.events import CAPACITY, Event
+from prober.state.notices import StoredNotice
 from prober.state.rows import json_value, moment, number, or_none, readable, text, whole
 
 REFRESH_SECONDS = 60.0
@@ -31,6 +33,7 @@ EVENT_COLUMNS = ", ".join(Event._fields)
 EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
 KNOWN = table("known", ("pool", "backend"), KnownStatus._fields)
 ADMIN = table("admin", ("kind", "name"), AdminEntry._fields)
+NOTICES = table("notices", ("id",), ("text", "begins", "ends", "severity", "by", "at"))
 TOLD = table("told", ("output", "subject"), ("content",))
 
 
@@ -54,6 +57,7 @@ class Saved(NamedTuple):
     known: Mapping[tuple[str, str], KnownStatus] = MappingProxyType({})
     told: Mapping[tuple[str, str], Any] = MappingProxyType({})
     admin: Mapping[AdminKey, AdminEntry] = MappingProxyType({})
+    notices: Mapping[str, StoredNotice] = MappingProxyType({})
 
 
 class SavableState(Protocol):
@@ -114,6 +118,10 @@ class Journal:
         """Write the state that an operator set, or that there is none."""
         self._database.put(ADMIN, key, None if entry is None else tuple(entry))
 
+    def keep_notice(self, identity: str, stored: StoredNotice | None) -> None:
+        """Write a notice that was published, or that there is none."""
+        self._database.put(NOTICES, (identity,), None if stored is None else _notice_row(stored))
+
     def remember(self, output: str, subject: str, content: object) -> None:
         """Write what an output remembers about a subject; None deletes it."""
         row = None if content is None else (json.dumps(content),)
@@ -125,6 +133,11 @@ class Journal:
             self._database.put(CHECKS, key, _check_row(state))
         self._changed.clear()
         self._database.put(LIFE, (1,), (self._wall(),))
+
+
+def _notice_row(stored: StoredNotice) -> tuple[object, ...]:
+    notice = stored.notice
+    return notice.text, notice.begins, notice.ends, notice.severity, stored.by, stored.at
 
 
 def _check_row(state: SavableState) -> tuple[object, ...]:
@@ -152,6 +165,7 @@ def read_saved(database: Database) -> Saved:
         )
         told = connection.execute("SELECT output, subject, content FROM told")
         admin = connection.execute("SELECT kind, name, state, until, reason, by, at FROM admin")
+        notices = connection.execute("SELECT id, text, begins, ends, severity, by, at FROM notices")
         return Saved(
             next(readable(alive, lambda row: moment(row[0]), spoilt.append), 0.0),
             dict(readable(checks, _saved_check, spoilt.append)),
@@ -160,6 +174,7 @@ def read_saved(database: Database) -> Saved:
             dict(readable(known, _known_of, spoilt.append)),
             dict(readable(told, _told_of, spoilt.append)),
             dict(readable(admin, _admin_of, spoilt.append)),
+            dict(readable(notices, _notice_of, spoilt.append)),
         )
 
     try:
@@ -206,6 +221,19 @@ def _admin_of(row: tuple[Any, ...]) -> tuple[AdminKey, AdminEntry]:
         AdminState(state), or_none(moment, until), text(reason), text(by), moment(at)
     )
     return (text(kind), text(name)), entry
+
+
+def _notice_of(row: tuple[Any, ...]) -> tuple[str, StoredNotice]:
+    identity, words, begins, ends, severity, by, at = row
+    if severity not in SEVERITIES:
+        raise ValueError("not a severity")
+    notice = Notice(
+        text=text(words),
+        begins=or_none(moment, begins),
+        ends=or_none(moment, ends),
+        severity=severity,
+    )
+    return text(identity), StoredNotice(notice, text(by), moment(at))
 
 
 def _told_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], object]:

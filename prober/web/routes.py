@@ -5,6 +5,7 @@ from prober.web.api import native
 from prober.web.api.admin_routes import delete_admin, get_admin, put_admin
 from prober.web.api.envoy_discovery import discover_endpoints
 from prober.web.api.event_stream import STREAM_QUERY, get_stream
+from prober.web.api.notice_routes import delete_notice, get_notices, post_notice
 from prober.web.api.on_demand import PROBE_QUERY, get_probe
 from prober.web.api.openapi import Route, get_openapi
 from prober.web.api.past import HISTORY_QUERY, get_history
@@ -90,6 +91,11 @@ ROUTES = (
         body="AdminDefinition",
     ),
     Route("DELETE", "/api/v1/admin/{kind}/{name}", delete_admin, _DELETE),
+    Route("GET", "/api/v1/notices", get_notices, {200: "Notices"}),
+    Route(
+        "POST", "/api/v1/notices", post_notice, {201: "Notice", **_EDIT}, body="NoticeDefinition"
+    ),
+    Route("DELETE", "/api/v1/notices/{id}", delete_notice, _DELETE),
     Route("GET", "/api/v1/edits", edits.get_edits, {200: "Edits"}),
     Route("DELETE", "/api/v1/edits/{kind}/{id}", edits.delete_edit, _DELETE),
     Route("GET", "/api/v1/events", native.get_events, {200: "Events"}, native.EVENTS_QUERY),

@@ -14,6 +14,7 @@ from prober.state.database import Database
 from prober.state.history import History
 from prober.state.journal import Journal
 from prober.state.last_known import LastKnown
+from prober.state.notices import Notices
 from prober.state.pool_watch import PoolWatch
 from prober.state.store import Store
 from prober.state.vitals import Vitals
@@ -62,6 +63,7 @@ class World:
             journal=self._journal,
             history=self.history,
         )
+        self.notices = Notices(note=self.store.note, journal=self._journal)
         self.vitals = Vitals(name="here", version="1.2.3", started_at=WALL - 60)
 
     def configure(self, *monitors: Monitor, pools: tuple[Pool, ...] = ()) -> None:
@@ -110,6 +112,7 @@ class World:
                 wall=lambda: self.wall,
                 clock=lambda: self.clock,
                 history=self.history,
+                notices=self.notices,
                 **more,
             )
         )

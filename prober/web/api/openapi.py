@@ -31,7 +31,7 @@ _PATH_DOCS = {
     "monitor": "name of the monitor; write a `/` in it as `%2F`",
     "backend": "`address:port`, with an IPv6 address in brackets",
     "kind": "`monitor` or `pool`; for admin states `backends`, `pools` or `monitors`",
-    "id": "id of the edited object",
+    "id": "id of the edited object, or of the notice",
 }
 _DOCS = {
     200: "success",

@@ -5,11 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 from prober.model.admin import AdminState
+from prober.model.notice import NOTICE as NOTICE_OF_CONFIGURATION
 from prober.model.status import Status
 from prober.web.api import check_shapes as checks
 from prober.web.api import event_shapes as events
 from prober.web.api import pool_shapes as pools
 from prober.web.api.admin_shapes import ADMIN, ADMIN_ENTRIES, ADMIN_ENTRY
+from prober.web.api.notice_shapes import NOTICE, NOTICES
 from prober.web.api.service_discovery import TARGET_GROUP
 from prober.web.api.shape import COUNT, TEXT, Shape, keyed, listed, one_word_of
 from prober.web.server.json_answer import Json
@@ -19,6 +21,7 @@ _SHAPES: tuple[Shape[Any], ...] = (
     *(checks.UPTIME, checks.HISTORY, checks.SLOT),
     *(events.EVENT, events.EVENTS, events.EDIT, events.EDITS),
     *(ADMIN, ADMIN_ENTRY, ADMIN_ENTRIES),
+    *(NOTICE, NOTICES),
     *(pools.MONITORS, pools.BACKEND, pools.POOL, pools.POOLS),
     *(pools.GATE, pools.BACKEND_GATE, pools.CHECK_GATE, pools.OVERVIEW, pools.RELOADED),
 )
@@ -50,6 +53,7 @@ def schemas() -> dict[str, Mapping[str, Any]]:
             "required": ["state", "until"],
             "additionalProperties": False,
         },
+        "NoticeDefinition": NOTICE_OF_CONFIGURATION.schema,
         "DiscoveryRequest": _envoy("DiscoveryRequest"),
         "DiscoveryResponse": _envoy("DiscoveryResponse"),
     }

@@ -5,12 +5,12 @@ Source: RFC 4287 (the Atom syndication format).
 
 from aiohttp import web
 
-from prober.model.notice import shown_notices
 from prober.model.wording import time_text
 from prober.state.events import POOL_STATUS, EventFilter
 from prober.web.page.html import Html, tag
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import scene_of
+from prober.web.server.noticeboard import PostedNotice, posted_notices, shown_notices
 from prober.web.server.public_address import public_address
 
 ENTRIES = 100
@@ -32,17 +32,20 @@ async def get_feed(request: web.Request) -> web.Response:
         )
         for event in events
     ]
+    started = scene.vitals.started_at
+    posted = shown_notices(posted_notices(request), scene.now.wall)
     notices = [
         _entry(
-            f"{address}#notice-{number}",
-            f"{notice.severity.capitalize()}: {notice.text[:100]}",
-            notice.begins if notice.begins is not None else scene.vitals.started_at,
-            notice.text,
+            f"{address}#notice-{each.identity}",
+            f"{each.notice.severity.capitalize()}: {each.notice.text[:100]}",
+            _shown_from(each, started),
+            each.notice.text,
             address,
         )
-        for number, notice in enumerate(shown_notices(scene.front.notices, scene.now.wall), 1)
+        for each in posted
     ]
-    newest = max((event.at for event in events), default=scene.vitals.started_at)
+    times = [event.at for event in events] + [_shown_from(each, started) for each in posted]
+    newest = max(times, default=started)
     feed = tag(
         "feed",
         tag("id", f"{address}feed.atom"),
@@ -56,6 +59,12 @@ async def get_feed(request: web.Request) -> web.Response:
     )
     body = f'<?xml version="1.0" encoding="utf-8"?>\n{feed}'.encode(errors="replace")
     return web.Response(body=body, content_type="application/atom+xml", charset="utf-8")
+
+
+def _shown_from(posted: PostedNotice, started: float) -> float:
+    """Return the unix time from which a notice is shown; that of `started` if nothing says it."""
+    times = [at for at in (posted.notice.begins, posted.at) if at is not None]
+    return max(times, default=started)
 
 
 def _entry(identity: str, title: str, at: float, text: str, address: str) -> Html:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from prober.model.notice import Notice, shown_notices
 from prober.model.status import Status
 from prober.state.archive import DAY, StatusSeconds, Uptime
 from prober.state.pool_past import PoolPast
@@ -19,6 +18,7 @@ from prober.web.page.pool_words import word_of_pool
 from prober.web.page.scene import Scene
 from prober.web.page.strip import cells_of, strip
 from prober.web.page.view import RANK
+from prober.web.server.noticeboard import PostedNotice, posted_notices, shown_notices
 from prober.web.server.services import services_of
 
 DAYS = 90
@@ -66,7 +66,7 @@ async def public_page(request: web.Request, scene: Scene) -> web.Response:
         document(
             scene,
             tag("h1", mark(worst), " ", _SENTENCES[worst], class_="verdict"),
-            _notices(scene.front.notices, scene),
+            _notices(posted_notices(request), scene),
             groups or tag("p", "There are no services yet.", class_="empty"),
             tag("p", tag("a", "Feed (Atom)", href=scene.to("feed.atom")), class_="pages"),
             heading=f"{_SENTENCES[worst]} · {scene.title}",
@@ -75,7 +75,7 @@ async def public_page(request: web.Request, scene: Scene) -> web.Response:
     )
 
 
-def _notices(notices: Sequence[Notice], scene: Scene) -> Content:
+def _notices(posted: Sequence[PostedNotice], scene: Scene) -> Content:
     now = scene.now.wall
     return [
         tag(
@@ -85,7 +85,7 @@ def _notices(notices: Sequence[Notice], scene: Scene) -> Content:
             tag("small", " until ", time_cell(notice.ends, now)) if notice.ends else None,
             class_=f"notice {notice.severity}",
         )
-        for notice in shown_notices(notices, now)
+        for notice in (each.notice for each in shown_notices(posted, now))
     ]
 
 

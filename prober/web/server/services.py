@@ -13,6 +13,7 @@ from prober.model.reach import Network
 from prober.outputs.envoy_eds import EndpointDiscovery
 from prober.state.history import History
 from prober.state.last_known import LastKnown
+from prober.state.notices import Notices
 from prober.state.pool_watch import PoolWatch
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
@@ -61,6 +62,7 @@ class Services:
         clock: Returns the monotonic time of `CheckState.next_due`.
         history: The stored history.
         access: Who may call.
+        notices: The notices that were published over the API.
         page: Returns the current settings of the page.
         public_gates: Returns whether gates answer without credentials.
         editor: Makes and lists edits.
@@ -80,6 +82,7 @@ class Services:
     clock: Callable[[], float]
     history: History | None = None
     access: Access = field(default_factory=Access)
+    notices: Notices = field(default_factory=Notices)
     page: Callable[[], PageSettings] = PageSettings
     public_gates: Callable[[], bool] = lambda: False
     editor: Editor | None = None

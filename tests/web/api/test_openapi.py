@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import hdrs
@@ -14,6 +15,7 @@ from jsonschema import (  # type: ignore[import-untyped]  # it has no types
 from openapi_spec_validator import validate
 
 from prober.model.kinds import Frozen, Secret, codes
+from prober.model.notice import Notice
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
 from prober.model.status import PHASES, Reason
@@ -27,7 +29,7 @@ from prober.probes.udp import UdpProbe
 from prober.web.dialects import DIALECTS
 from prober.web.server.auth import GATES
 from tests.web.conftest import Client
-from tests.web.world import HOSTILE, World, example, monitor
+from tests.web.world import HOSTILE, WALL, World, example, monitor
 
 ONE = "10.0.0.1:80"
 ROUTES = {
@@ -40,6 +42,7 @@ ROUTES = {
     "/api/v1/pools": "/api/v1/pools",
     "/api/v1/pools/{name}": "/api/v1/pools/p",
     "/api/v1/admin": "/api/v1/admin",
+    "/api/v1/notices": "/api/v1/notices",
     "/api/v1/edits": "/api/v1/edits",
     "/api/v1/events": "/api/v1/events?limit=1",
     "/api/v1/openapi.json": "/api/v1/openapi.json",
@@ -89,6 +92,7 @@ def busy(world: World) -> None:
         monitor("off", ONE, "[2001:db8::7]:80", enabled=False, labels=Frozen(a="b")),
         pools=(Pool(name="p", backends=(named,)), Pool(name="empty")),
     )
+    world.notices.publish(str(uuid4()), Notice(text=HOSTILE, ends=WALL + 60), by="anna", at=WALL)
     phases = tuple(0.001 for _ in PHASES)
     world.record("http", ONE, facts={"http_status_code": 200}, times=2, phases=phases)
     world.record("http", ONE, Reason.UNEXPECTED_STATUS, facts={"http_status_code": 500})
