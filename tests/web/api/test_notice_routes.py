@@ -29,6 +29,9 @@ class Open:
     locked: str | None = None
     lasting = True
 
+    async def stored(self) -> bool:
+        return True
+
 
 @pytest.fixture
 async def client(connect: Connect) -> Client:
