@@ -181,10 +181,6 @@ def _read_regex(value: object, outside: ReadContext) -> str:
     return "" if value == "" else PATTERN.read(value, outside)
 
 
-def _payload(key: str) -> Callable[[Monitor], object]:
-    return _of(TcpProbe, key, lambda sent: b64encode(sent).decode() if sent else None, None)
-
-
 def _read_payload(value: object, _: ReadContext) -> bytes:
     if not isinstance(value, str):
         raise expected("text in base64", value)
@@ -195,6 +191,17 @@ def _read_payload(value: object, _: ReadContext) -> bytes:
     if len(payload) > PAYLOAD_LIMIT:
         raise Rejected(f"expected at most {PAYLOAD_LIMIT} bytes, got {len(payload)}")
     return payload
+
+
+def _payload_member(key: str) -> Member:
+    return Member(
+        Kind(_read_payload, {"type": "string"}),
+        _of(TcpProbe, key, lambda sent: b64encode(sent).decode() if sent else None, None),
+        key=key,
+        native=lambda content: {"base64": content} if content else None,
+        of=TcpProbe,
+        kept=True,
+    )
 
 
 def _read_dns(value: object, _: ReadContext) -> object:
@@ -304,22 +311,8 @@ NLB_CHECKER = CheckerForm(
     members={
         "protocol": Member(Kind(_read_protocol, _PROTOCOL.schema), nlb_protocol),
         **_SHARED,
-        "requestData": Member(
-            Kind(_read_payload, {"type": "string"}),
-            _payload("send"),
-            key="send",
-            native=lambda content: {"base64": content} if content else None,
-            of=TcpProbe,
-            kept=True,
-        ),
-        "responseData": Member(
-            Kind(_read_payload, {"type": "string"}),
-            _payload("expect"),
-            key="expect",
-            native=lambda content: {"base64": content} if content else None,
-            of=TcpProbe,
-            kept=True,
-        ),
+        "requestData": _payload_member("send"),
+        "responseData": _payload_member("expect"),
         "dns": Member(Kind(_read_dns, {}), lambda _: None),
     },
     type_of=_nlb_type,

@@ -14,13 +14,14 @@ from aiohttp import hdrs, web
 from prober.edits.contract import Conflict
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
 from prober.model.option import Rejected
-from prober.model.pool import Backend, Pool
+from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.pace import Pace
 from prober.state.store import Statuses
 from prober.web.dialects.oracle.backend_health import ResultJson, group_json
 from prober.web.dialects.oracle.checker import CheckerForm
 from prober.web.dialects.oracle.ledger import Ledger, Versions, WorkRequest, new_id
+from prober.web.dialects.oracle.object_form import ObjectForm
 from prober.web.dialects.oracle.places import (
     Balancer,
     backend_of,
@@ -63,9 +64,7 @@ class ServiceSpec(NamedTuple):
     id_name: str
     checker: CheckerForm
     result_json: ResultJson
-    backend_json: Callable[[Backend], Json]
-    set_json: Callable[[Pool, Json | None, list[Json]], Json]
-    balancer_json: Callable[[Balancer, dict[str, Json]], Json]
+    objects: ObjectForm
     work_json: Callable[[WorkRequest], Json]
     collection: Callable[[list[Json]], object]
     paged: bool
@@ -191,7 +190,7 @@ class OracleService:
         )
         items = []
         for name in names:
-            items.append(self._shapes.backend_json(backends[name]))
+            items.append(self._shapes.objects.backend_json(backends[name]))
             await pace.pause()
         return await answer(self._shapes.collection(items), etag=etag, next_page=next_page)
 
@@ -200,7 +199,7 @@ class OracleService:
         pool = pool_of(request)
         backend = backend_of(request, pool)
         etag = await self._version(request, pool.load_balancer)
-        return await answer(self._shapes.backend_json(backend), etag=etag)
+        return await answer(self._shapes.objects.backend_json(backend), etag=etag)
 
     async def get_backend_health(self, request: web.Request) -> web.Response:
         """The health of one backend, with a result for each monitor of its pool."""
@@ -283,16 +282,16 @@ class OracleService:
     async def _balancer_json(self, request: web.Request, balancer: Balancer) -> Json:
         pace = Pace()
         sets = {pool.name: await self._set_json(request, pool, pace) for pool in balancer.pools}
-        return self._shapes.balancer_json(balancer, sets)
+        return self._shapes.objects.balancer_json(balancer, sets)
 
     async def _set_json(self, request: web.Request, pool: Pool, pace: Pace) -> Json:
         monitors = services_of(request).store.monitors_of(pool)
         checker = self._shapes.checker.show(monitors[0]) if monitors else None
         backends = []
         for backend in pool.backends:
-            backends.append(self._shapes.backend_json(backend))
+            backends.append(self._shapes.objects.backend_json(backend))
             await pace.pause()
-        return self._shapes.set_json(pool, checker, backends)
+        return self._shapes.objects.set_json(pool, checker, backends)
 
 
 async def _status(request: web.Request, pool: Pool, pace: Pace) -> Status:

@@ -1,54 +1,23 @@
 """Oracle's Network Load Balancer service, version 20200501."""
 
-from prober.model.pool import Backend, Pool
 from prober.model.wording import time_text
 from prober.web.dialects.oracle.backend_health import nlb_result_json
 from prober.web.dialects.oracle.checker import NLB_CHECKER
 from prober.web.dialects.oracle.handlers import OracleService, ServiceSpec
 from prober.web.dialects.oracle.ledger import WorkRequest
-from prober.web.dialects.oracle.places import Balancer
+from prober.web.dialects.oracle.object_form import ObjectForm
 from prober.web.server.json_answer import Json
 
-
-def _backend_json(backend: Backend) -> Json:
-    return {
-        "name": backend.key,
-        "ipAddress": backend.address,
-        "targetId": None,
-        "port": backend.port,
-        "weight": 1,
-        "isDrain": False,
-        "isBackup": False,
-        "isOffline": False,
-    }
-
-
-def _set_json(pool: Pool, checker: Json | None, backends: list[Json]) -> Json:
-    return {
-        "name": pool.name,
-        "policy": "FIVE_TUPLE",
-        "isPreserveSource": False,
-        "isFailOpen": False,
-        "backends": backends,
-        "healthChecker": checker,
-    }
-
-
-def _balancer_json(balancer: Balancer, sets: dict[str, Json]) -> Json:
-    return {
-        "id": balancer.name,
-        "compartmentId": balancer.compartment,
-        "displayName": balancer.name,
-        "lifecycleState": "ACTIVE",
-        "timeCreated": time_text(balancer.known_since),
-        "isPrivate": True,
-        "ipAddresses": [],
-        "subnetId": balancer.reporter,
-        "listeners": {},
-        "freeformTags": {},
-        "definedTags": {},
-        "backendSets": sets,
-    }
+_OBJECTS = ObjectForm(
+    drain="isDrain",
+    backup="isBackup",
+    offline="isOffline",
+    policy="FIVE_TUPLE",
+    backend_more={"targetId": None},
+    set_more={"isPreserveSource": False, "isFailOpen": False},
+    balancer_more={},
+    subnet=lambda reporter: {"subnetId": reporter},
+)
 
 
 def _work_json(work: WorkRequest) -> Json:
@@ -83,9 +52,7 @@ DIALECT = OracleService(
         id_name="networkLoadBalancerId",
         checker=NLB_CHECKER,
         result_json=nlb_result_json,
-        backend_json=_backend_json,
-        set_json=_set_json,
-        balancer_json=_balancer_json,
+        objects=_OBJECTS,
         work_json=_work_json,
         collection=lambda items: {"items": items},
         paged=True,
