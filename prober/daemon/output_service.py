@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from prober import __version__
 from prober.model.known_status import ServedPool
-from prober.outputs.counters import OutputCounters
-from prober.outputs.envoy_eds import EndpointDiscovery
-from prober.outputs.output import Desk, Output
 from prober.state.journal import Journal
 from prober.state.last_known import LastKnown
 from prober.state.store import Store
 from prober.state.vitals import Vitals
+
+if TYPE_CHECKING:
+    from prober.outputs.counters import OutputCounters
+    from prober.outputs.envoy_eds import EndpointDiscovery
+    from prober.outputs.output import Desk, Output
 
 log = structlog.get_logger()
 
@@ -56,7 +58,7 @@ class OutputService:
         self._running: dict[str, tuple[Output, asyncio.Task[None]]] = {}
         self.discovery: EndpointDiscovery | None = None
 
-    def adopt(self, outputs: Iterable[Output]) -> None:
+    def adopt(self, outputs: "Iterable[Output]") -> None:
         """Run these outputs from now on; unchanged ones are not touched."""
         wanted = {output.name: output for output in outputs}
         for name, (output, task) in list(self._running.items()):
@@ -66,6 +68,8 @@ class OutputService:
                 self._vitals.outputs.pop(name, None)
         for name, output in wanted.items():
             if name not in self._running:
+                from prober.outputs.counters import OutputCounters  # noqa: PLC0415
+
                 counters = self._vitals.outputs[name] = OutputCounters()
                 self._running[name] = output, asyncio.create_task(self._run(output, counters))
         for key in [key for key in self._told if key[0] not in wanted]:
@@ -83,7 +87,7 @@ class OutputService:
         for (output, subject), content in self._told.items():
             self.remember(output, subject, content)
 
-    async def _run(self, output: Output, counters: OutputCounters) -> None:
+    async def _run(self, output: "Output", counters: "OutputCounters") -> None:
         while True:
             try:
                 async with output.settings.run(self._desk(output, counters)):
@@ -93,7 +97,9 @@ class OutputService:
                 log.exception("internal_error", output=output.name)
                 await asyncio.sleep(AGAIN)
 
-    def _desk(self, output: Output, counters: OutputCounters) -> Desk:
+    def _desk(self, output: "Output", counters: "OutputCounters") -> "Desk":
+        from prober.outputs.output import Desk  # noqa: PLC0415  (only if there are outputs)
+
         return Desk(
             output,
             source=_JudgedPools(self._store, self._known),
@@ -108,7 +114,7 @@ class OutputService:
             version=__version__,
         )
 
-    def _set_discovery(self, discovery: EndpointDiscovery | None) -> None:
+    def _set_discovery(self, discovery: "EndpointDiscovery | None") -> None:
         self.discovery = discovery
 
     def recall(self, output: str) -> dict[str, Any]:

@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING
 
 from prober.model.kinds import list_of, text
 from prober.model.option import Complaint, Kind, ReadContext, Rejected, expected, option
 from prober.model.pool import NAME
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = "|".join(DAYS)
@@ -88,6 +91,8 @@ SCHEDULE = Kind(
 def _read_zone(value: object, _: ReadContext) -> str:
     if not isinstance(value, str):
         raise expected("a time zone such as Europe/Berlin", value)
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415  (few have maintenance)
+
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -113,10 +118,12 @@ class MaintenanceWindow:
     schedule: Schedule = option(SCHEDULE, doc=_WHAT)
     timezone: str = option(ZONE, default="UTC", doc="whose clock the hours are of")
     reason: str = option(text(0, 255), default="", doc="why, for people")
-    zone: ZoneInfo = field(init=False, repr=False, compare=False)
+    zone: "ZoneInfo" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Find the time zone; reject a window of nothing."""
+        from zoneinfo import ZoneInfo  # noqa: PLC0415  (few have maintenance)
+
         object.__setattr__(self, "zone", ZoneInfo(self.timezone))
         if not (self.pools or self.monitors or self.backends):
             raise Rejected(Complaint((), "expected at least one of pools, monitors, backends"))

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from prober.outputs.counters import OutputCounters
 from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
+
+if TYPE_CHECKING:
+    from prober.outputs.counters import OutputCounters
 
 SKIPS = ("overrun", "gap", "pace")
 """Why slots of the schedule are skipped; all counters start at 0, so that rates work."""
@@ -58,7 +60,7 @@ class Vitals:
         default_factory=lambda: Counter(dict.fromkeys(STATE_ERRORS, 0))
     )
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
-    outputs: dict[str, OutputCounters] = field(default_factory=dict)
+    outputs: "dict[str, OutputCounters]" = field(default_factory=dict)
 
     def loaded(self, digest: str, at: float) -> None:
         """Take in that a configuration was taken."""

@@ -224,6 +224,20 @@ print(sorted(strange), sorted(own), file=sys.stderr)
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
 
 
+def test_the_daemon_loads_nothing_for_what_is_not_configured() -> None:
+    done = python("""
+import sys
+import prober.cli.main, prober.daemon.serve, prober.demo.embedded
+from prober.config.reader import parse
+from prober.model.option import ReadContext
+content = "monitors: [{name: m, type: TCP, targets: ['127.0.0.1:1']}]"
+parse(content, source="prober.yaml", outside=ReadContext("", str, {}))
+optional = ("prober.outputs", "prober.config.blackbox", "zoneinfo", "cryptography", "uvloop")
+print([name for name in sys.modules if name.startswith(optional)])
+""")
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_the_daemon_starts_without_the_authorities_of_this_system() -> None:
     done = python("""
 import os

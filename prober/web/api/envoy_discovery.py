@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from prober.outputs.envoy_eds import DiscoveryRefused
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response
 from prober.web.server.json_body import read_json
@@ -20,6 +19,8 @@ async def discover_endpoints(request: web.Request) -> web.Response:
     discovery = services_of(request).discovery()
     if discovery is None:
         raise Refused(404, "no output of type envoy_eds is configured")
+    from prober.outputs.envoy_eds import DiscoveryRefused  # noqa: PLC0415  (loaded by then)
+
     try:
         response = await discovery.answer(await read_json(request))
     except DiscoveryRefused as refused:

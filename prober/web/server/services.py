@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
@@ -10,7 +10,6 @@ from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.edits.contract import Editor
 from prober.model.notice import Notice
 from prober.model.reach import Network
-from prober.outputs.envoy_eds import EndpointDiscovery
 from prober.state.history import History
 from prober.state.last_known import LastKnown
 from prober.state.notices import Notices
@@ -18,6 +17,9 @@ from prober.state.pool_watch import PoolWatch
 from prober.state.store import Key, Store
 from prober.state.vitals import Vitals
 from prober.web.server.callers import Access
+
+if TYPE_CHECKING:
+    from prober.outputs.envoy_eds import EndpointDiscovery
 
 HEARTBEAT = 15.0
 """Seconds after which a silent event stream sends a comment."""
@@ -90,7 +92,7 @@ class Services:
     allows_reload: Callable[[], bool] = lambda: True
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None
     on_demand: Callable[[], ProbeOnDemand | None] = lambda: None
-    discovery: Callable[[], EndpointDiscovery | None] = lambda: None
+    discovery: "Callable[[], EndpointDiscovery | None]" = lambda: None
     heartbeat: float = HEARTBEAT
 
     def now(self) -> Moment:
