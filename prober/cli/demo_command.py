@@ -15,8 +15,10 @@ def run(options: Namespace, _: Environment) -> int:
     """Run the daemon on targets that live in this process."""
     from contextlib import AsyncExitStack
 
+    from prober.config import garbage
     from prober.daemon import launch
 
+    garbage.make_rare()
     launch.import_aiohttp()
     from prober.daemon import serve
     from prober.demo import embedded

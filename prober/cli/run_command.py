@@ -37,8 +37,10 @@ def run(options: Namespace, environment: Environment) -> int:
     """Run the daemon until a signal stops it."""
     import structlog
 
+    from prober.config import garbage
     from prober.daemon import launch
 
+    garbage.make_rare()
     launch.import_aiohttp()
     from prober.config.disk import Disk
     from prober.config.problem import ConfigError

@@ -33,12 +33,16 @@ def never() -> None:
     gc.disable()
 
 
-def settle() -> None:
-    """Freeze what was made at the start, and make full collections rare."""
-    gc.collect()
-    gc.freeze()
+def make_rare() -> None:
+    """Make full collections rare, before modules are imported, which stay."""
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, _RARE)
+
+
+def settle() -> None:
+    """Freeze what was made at the start."""
+    gc.collect()
+    gc.freeze()
 
 
 def keep() -> None:
