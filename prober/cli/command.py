@@ -43,10 +43,14 @@ class Command(NamedTuple):
 
 
 def load_config(
-    options: Namespace, environment: Environment, *, without_secrets: bool = False
+    options: Namespace,
+    environment: Environment,
+    *,
+    without_secrets: bool = False,
+    without_lists: bool = False,
 ) -> "Config":
     """Read the configuration from the first place where there is one; raise `ConfigError`."""
     from prober.daemon.loading import Source
 
     source = Source(path=options.config, environment=environment, without_secrets=without_secrets)
-    return source.load()
+    return source.load(without_lists=without_lists)

@@ -1,12 +1,13 @@
 """What a reload of a running daemon would do, worked out from the answers of its API."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from prober.cli.client import Unanswered, all_checks, ask_json
 from prober.config.configuration import Config
-from prober.config.shrink import SHRINK_WINDOW, Step, drops_most
+from prober.config.shrink import SHRINK_WINDOW, Step, drops_most, steps_of
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
 from prober.model.monitor import Model
@@ -22,7 +23,8 @@ Picture = dict[Name, Json]
 """Everything that is configured, with its keys."""
 
 _POOL_KEYS = ("id", "load_balancer", "project_id", "public_gate")
-_MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", "targets_from", *ORIGIN_KEYS)
+_MONITOR_IN_OTHER_WORDS = ("name", "pool", "targets", *ORIGIN_KEYS)
+_LIST = "targets_from"
 _WIDEST = 60  # characters of a value that are shown
 
 
@@ -39,15 +41,19 @@ class Plan(NamedTuple):
     """What is added, removed and changed, and the same for checks in numbers.
 
     `hidden` are keys that cannot be compared because the API does not show secrets. `edits` are
-    the edits made over the API, with what becomes of each.
+    the edits made over the API, with what becomes of each. `before`, `gone`, `come` and `changed`
+    are numbers of checks; `refused` is what a reload does not do at the first request.
     """
 
     added: list[Name]
     removed: list[Name]
     changes: list[Change]
     hidden: list[tuple[Name, str]]
-    step: Step
+    before: int
+    gone: int
+    come: int
     changed: int
+    refused: Step | None = None
     edits: tuple[tuple[Name, str], ...] = ()
 
     @property
@@ -58,7 +64,7 @@ class Plan(NamedTuple):
     @property
     def untouched(self) -> int:
         """The number of checks that the reload does not touch."""
-        return self.step.before - self.step.removed - self.changed
+        return self.before - self.gone - self.changed
 
 
 def running(url: str, token: str | None = None) -> Picture:
@@ -111,9 +117,16 @@ def planned(model: Model) -> Picture:
     )
 
 
-def keep_lists(now: Picture, then: Picture, model: Model) -> None:
-    """Add to the plan what the daemon has learned from URLs: a reload fetches them again."""
-    names = {each.name for each in model.monitors if each.targets_from and each.targets_from.url}
+def keep_lists(now: Picture, then: Picture, config: Config) -> None:
+    """Add to the plan what the daemon knows of URLs, and of files that cannot be read.
+
+    A reload keeps it until they can be read.
+    """
+    names = {
+        each.name
+        for each in config.model.monitors
+        if (listed := each.targets_from) and (listed.url or listed.file in config.unread_lists)
+    }
     for name, value in now.items():
         if name[0] in ("backend", "check") and name[1] in names:
             then[name] = value
@@ -142,7 +155,7 @@ def compare(now: Picture, then: Picture) -> Plan:
     """Return the changes from one picture to the other."""
     common = [name for name in then if name in now]
     changes = [change for name in common for change in _changes(name, now[name], then[name])]
-    changed = {change.of for change in changes}
+    changed = {change.of for change in changes if change.key != _LIST}  # leaves its checks alone
     added = [name for name in then if name not in now]
     removed = [name for name in now if name not in then]
     checks = [name for name in now if name[0] == "check"]
@@ -153,16 +166,36 @@ def compare(now: Picture, then: Picture) -> Plan:
         and not changed.isdisjoint((name, ("monitor", name[1]), ("pool", then[name]["pool"])))
     ]
     told = {change.of for change in changes if change.key == "labels"}
-    gone = sum(name[0] == "check" for name in removed)
-    come = sum(name[0] == "check" for name in added)
+    gone = [name for name in removed if name[0] == "check"]
+    come = [name for name in added if name[0] == "check"]
     return Plan(
         added,
         removed,
         [each for each in changes if not _follows(each, told)],
         [(name, key) for name in common for key in _hidden(now[name], then[name])],
-        Step(len(checks), gone, len(checks) - gone + come),
+        len(checks),
+        len(gone),
+        len(come),
         len(touched),
+        _refused(now, then, gone, come),
     )
+
+
+def _refused(now: Picture, then: Picture, gone: list[Name], come: list[Name]) -> Step | None:
+    """Return what drops too many checks: the file, or a list, each by itself."""
+    listed = {
+        name[1]
+        for picture in (now, then)
+        for name, keys in picture.items()
+        if name[0] == "monitor" and keys.get(_LIST)
+    }
+    followed = {name for name in listed if ("monitor", name) in now and ("monitor", name) in then}
+    counts = Counter(name[1] for name in now if name[0] == "check")
+    removed, added = ([name[1] for name in names] for names in (gone, come))
+    by_file = [[name for name in names if name not in followed] for names in (removed, added)]
+    steps = steps_of(counts, by_file[0], by_file[1], [counts.keys() - listed, listed])
+    steps += steps_of(counts, removed, added, [{name} for name in sorted(followed)])
+    return next(filter(drops_most, steps), None)
 
 
 def _changes(name: Name, now: Json, then: Json) -> Iterator[Change]:
@@ -193,21 +226,19 @@ def lines(plan: Plan) -> Iterator[str]:
     for name, key in plan.hidden:
         yield f"? {_words(name)}: {clean(key)}: cannot be compared (secret)"
     yield from (f"= {_words(name)}: {clean(fate)}" for name, fate in plan.edits)
-    before, removed, after = plan.step
-    if drops_most(plan.step, before):
+    if plan.refused:
         yield (
-            f"warning: drops {removed} of {before} checks: refused unless requested twice within "
-            f"{SHRINK_WINDOW:g} s or started with --allow-shrink"
+            f"warning: drops {plan.refused.lost} of {plan.refused.before} checks: refused unless "
+            f"requested twice within {SHRINK_WINDOW:g} s or started with --allow-shrink"
         )
     yield (
-        f"checks: {after - before + removed} to add, {removed} to remove, "
+        f"checks: {plan.come} to add, {plan.gone} to remove, "
         f"{plan.changed} to change, {plan.untouched} untouched"
     )
 
 
 def as_json(plan: Plan) -> Json:
     """Return a plan as JSON."""
-    before, removed, after = plan.step
     return {
         "added": [" ".join(name) for name in plan.added],
         "removed": [" ".join(name) for name in plan.removed],
@@ -215,12 +246,12 @@ def as_json(plan: Plan) -> Json:
         "not_comparable": [{"of": " ".join(name), "key": key} for name, key in plan.hidden],
         "edits": [{"of": " ".join(name), "fate": fate} for name, fate in plan.edits],
         "checks": {
-            "added": after - before + removed,
-            "removed": removed,
+            "added": plan.come,
+            "removed": plan.gone,
             "changed": plan.changed,
             "untouched": plan.untouched,
         },
-        "asked_for_twice": drops_most(plan.step, before),
+        "asked_for_twice": plan.refused is not None,
     }
 
 

@@ -29,11 +29,12 @@ def run(options: Namespace, environment: Environment) -> int:
     from prober.model.wording import clean
 
     try:
-        config, token = load_config(options, environment), token_in(options.token_file)
+        config = load_config(options, environment, without_lists=True)
+        token = token_in(options.token_file)
         edited = plan.with_edits(options.url, config, token)
         model = edited.config.model
         now, then = plan.running(options.url, token), plan.planned(model)
-        plan.keep_lists(now, then, model)
+        plan.keep_lists(now, then, edited.config)
         found = plan.compare(now, then)._replace(edits=tuple(plan.fates(edited)))
     except ConfigError as error:
         for problem in error.problems:

@@ -29,6 +29,7 @@ class Config:
 
     `written` has the definition of each monitor and pool in the files, without the pools that
     follow from a monitor's own targets. `modules` are those for probing on demand, or None.
+    `unread_lists` are the files of target lists that could not be read or used.
     """
 
     server: Server
@@ -43,3 +44,4 @@ class Config:
     modules: "Modules | None" = None
     outputs: "tuple[Output, ...]" = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    unread_lists: frozenset[str] = frozenset()

@@ -45,6 +45,10 @@ class Disk:
         self.traces.prints[path] = _print(content)
         return content.decode()
 
+    def forget(self, path: str) -> None:
+        """Do not remember what a file contained."""
+        self.traces.prints.pop(path, None)
+
     def matches(self, pattern: str, directory: str) -> list[str]:
         """Return the files that match a pattern; a name without wildcards is returned as it is."""
         if not has_magic(pattern):

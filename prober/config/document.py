@@ -53,6 +53,12 @@ def _read_flow(text: str) -> Values:
             raise (no_yaml if no_yaml.line > no_json.line + 1 else no_json) from None
 
 
+def says_nothing(text: str) -> bool:
+    """Return whether a text has nothing but comments and blank lines."""
+    lines = map(str.strip, text.removeprefix("\ufeff").splitlines())
+    return all(line.startswith("#") for line in lines if line)
+
+
 def read_document(text: str, source: str) -> Document:
     """Read the text of a file; raise `ConfigError` if it is neither YAML nor JSON."""
     text = text.removeprefix("\ufeff")

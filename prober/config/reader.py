@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from prober.config import garbage
 from prober.config.configuration import Config
 from prober.config.disk import Disk
-from prober.config.document import Document, read_document
+from prober.config.document import Document, read_document, says_nothing
 from prober.config.entries import Entries, Entry
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
@@ -89,7 +89,7 @@ def load(
     """Read a configuration file and the files it uses; raise `ConfigError` with all problems.
 
     With `without_secrets`, an absent secret is no problem; with `without_lists`, neither is a list
-    of targets that cannot be read or used: it is empty then.
+    of targets that cannot be read or used: it is in `unread_lists`, and empty.
     """
     disk = disk or Disk()
     try:
@@ -101,7 +101,7 @@ def load(
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
     outside = ReadContext(dirname(path), disk.read_text, environment, without_secrets)
-    return parse(
+    config = parse(
         content,
         source=path,
         outside=outside,
@@ -110,6 +110,10 @@ def load(
         matches=disk.matches,
         without_lists=without_lists,
     )
+    for monitor in config.model.monitors:
+        if monitor.targets_from and monitor.targets_from.file:
+            disk.forget(monitor.targets_from.file)  # each list is followed by itself
+    return config
 
 
 def parse(
@@ -146,6 +150,7 @@ def parse(
             modules=reading.modules,
             outputs=tuple(reading.outputs),
             maintenance=reading.maintenance,
+            unread_lists=frozenset(reading.unread_lists),
         )
 
 
@@ -171,6 +176,7 @@ class _Reading:
         self.outputs: list[Output] = []
         self.maintenance: tuple[MaintenanceWindow, ...] = ()
         self.entries = Entries()
+        self.unread_lists: set[str] = set()
         self._outside = outside
         self._check_monitor = check_monitor
         self._check_server = check_server
@@ -218,11 +224,14 @@ class _Reading:
         return self.entries.model(self._listed)
 
     def _document(self, content: str, source: str) -> Document:
-        self.files[source] = None
-        self.digest.update(content.encode(errors="surrogatepass") + b"\0")
+        self._note_file(content, source)
         document = read_document(content, source)
         self.problems += document.problems
         return document
+
+    def _note_file(self, content: str, source: str) -> None:
+        self.files[source] = None
+        self.digest.update(content.encode(errors="surrogatepass") + b"\0")
 
     def _read_file(self, path: str) -> str:
         content = self._outside.read_file(path)
@@ -230,10 +239,20 @@ class _Reading:
         return content
 
     def _open(
-        self, name: str, outside: ReadContext, asker: Document, path: Path
+        self,
+        name: str,
+        outside: ReadContext,
+        asker: Document,
+        path: Path,
+        *,
+        may_say_nothing: bool = False,
     ) -> Document | None:
         try:
-            return self._document(read_file(name, outside), outside.locate(name))
+            content = read_file(name, outside)
+            if may_say_nothing and says_nothing(content):
+                self._note_file(content, outside.locate(name))
+                return None
+            return self._document(content, outside.locate(name))
         except Rejected as rejected:
             self._complain(asker, path, rejected.complaints)
         except ConfigError as error:
@@ -302,13 +321,15 @@ class _Reading:
         if file in self._listed:
             return
         self._listed[file] = ()
-        before = len(self.problems)
+        before, digest = len(self.problems), self.digest.copy()
         document = self._open(file, outside._replace(directory=""), asker, path)
+        self.digest = digest  # a list is followed by itself: it is not part of the configuration
         if document:
             backends = self._attempt(document, (), read_targets, document.value, outside)
             self._listed[file] = backends or ()
-        if self.without_lists:
+        if self.without_lists and len(self.problems) > before:
             del self.problems[before:]  # who follows the list tells of them
+            self.unread_lists.add(file)
 
     def _read_outputs(
         self, document: Document, given: dict[str, object], outside: ReadContext
@@ -362,8 +383,8 @@ class _Reading:
                     self._include_file(document, ("include", i), name, outside)
 
     def _include_file(self, asker: Document, path: Path, name: str, outside: ReadContext) -> None:
-        document = self._open(name, outside, asker, path)
-        if document:
+        document = self._open(name, outside, asker, path, may_say_nothing=True)
+        if document and document.value is not None:
             inside = outside._replace(directory=dirname(outside.locate(name)))
             given = self._sections(document, INCLUDED_KEYS, inside)
             self._read_entries(document, given, inside)

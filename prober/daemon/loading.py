@@ -72,7 +72,7 @@ def read(source: Source, budget: int | None = None) -> Reading:
     """Read here and now; raise `OverBudgetError` if it is more than this many bytes."""
     disk = Disk(budget)
     try:
-        return Reading(source.load(disk), (), disk.traces)
+        return Reading(source.load(disk, without_lists=True), (), disk.traces)
     except ConfigError as error:
         return Reading(None, tuple(map(str, error.problems)), disk.traces)
     except OverBudgetError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,11 +14,14 @@ from prober.config.changes import Changes, changes
 from prober.config.configuration import Config
 from prober.config.disk import FileHashes
 from prober.config.settings import Server
-from prober.config.shrink import Ask, ShrinkGuard, Step
+from prober.config.shrink import FILE, SHRINK_WINDOW, Ask, ShrinkGuard, Step, steps_of
 from prober.config.watch import Watcher
 from prober.config.yielding import yielding
 from prober.daemon.loading import Reading
+from prober.discovery.known import lists_of
+from prober.discovery.lists import Completed, Offer
 from prober.edits.overlay import Edited, overlay
+from prober.model.monitor import Model
 from prober.model.option import options_of
 from prober.state.vitals import Vitals
 
@@ -71,11 +74,14 @@ class _NoEdits:
 class Lists(Protocol):
     """The target lists that a configuration refers to."""
 
-    async def complete(self, config: Config) -> Config:
-        """Return a configuration that was just read, with the contents of its lists."""
+    async def complete(self, config: Config, running: Model, *, asked: bool) -> Completed:
+        """Return a configuration that was just read, with what is in force of its lists."""
 
     def follow(self, config: Config) -> None:
         """Follow the lists of a configuration that is in force."""
+
+    async def judged(self, offer: Offer, problems: list[str]) -> None:
+        """Take in whether the content of a list was taken."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +89,7 @@ class _Wish:
     """A reload that has not started; all requests until then share it."""
 
     asked_at: float | None = None
+    rested: bool = False
     at_once: asyncio.Event = field(default_factory=asyncio.Event)
     answer: asyncio.Future[list[str]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -139,6 +146,7 @@ class Reloader:
         self._look_every = look_every
         self._quiet = quiet
         self._quiet_until = 0.0
+        self._rests_at: float | None = None
         self._wish: _Wish | None = None
         self._worker: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -168,18 +176,20 @@ class Reloader:
         wish.at_once.set()
         return await asyncio.shield(wish.answer)
 
-    async def revise(
-        self, revision: Callable[[Config], Config], *, cause: str, digest: str
-    ) -> list[str]:
-        """Change what runs without reading it again; return the problems.
-
-        `digest` identifies the change for the guard, `cause` describes it for people.
-        """
+    async def revise(self, offer: Offer) -> list[str]:
+        """Take the content of a target list that was noticed; return the problems."""
         async with self._busy:
-            with yielding():
-                file = self._edits.file or self._live.config
-                config = await asyncio.to_thread(revision, file)
-            return await self._take(config, Ask(digest, None), cause)
+            return await self._revise(offer, Ask(""))
+
+    async def _revise(self, offer: Offer, ask: Ask) -> list[str]:
+        with yielding():
+            config = await asyncio.to_thread(offer.revision, self._file)
+        return await self._take(config, ask, offer)
+
+    @property
+    def _file(self) -> Config:
+        """What runs, without the edits."""
+        return self._edits.file or self._live.config
 
     def _wish_for(self, asked_at: float | None) -> _Wish:
         wish = self._wish = self._wish or _Wish()
@@ -197,13 +207,13 @@ class Reloader:
             try:
                 async with self._busy:
                     with self._around():
-                        wish.answer.set_result(await self._reload(wish.asked_at))
+                        wish.answer.set_result(await self._reload(wish))
             finally:
                 wish.answer.cancel()
                 self._quiet_until = self._clock() + self._quiet
 
-    async def _reload(self, asked_at: float | None) -> list[str]:
-        problems = await self._try(asked_at)
+    async def _reload(self, wish: _Wish) -> list[str]:
+        problems = await self._try(wish)
         if problems:
             self._live.vitals.rejected()
             for problem in problems:
@@ -213,41 +223,55 @@ class Reloader:
             self._note("reload_rejected", "; ".join(problems[:_NOTED] + rest))
         return problems
 
-    async def _try(self, asked_at: float | None) -> list[str]:
+    async def _try(self, wish: _Wish) -> list[str]:
         if self._read is None:
             return ["there is no configuration file to read again"]
+        self._rests_at = None
         reading = await self._read()
         if reading.traces and reading.traces.prints:
             self._watcher.follow(reading.traces)
         config = reading.config
         if config is None:
             return list(reading.problems)
+        offers: list[Offer] = []
         if self._lists is not None:
-            config = await self._lists.complete(config)
-        problems = await self._take(config, Ask(config.digest, asked_at))
-        if not problems:
+            config, offers = await self._lists.complete(
+                config, self._file.model, asked=wish.asked_at is not None
+            )
+        problems = await self._take(config, Ask(config.digest, wish.asked_at, wish.rested))
+        if problems:
+            self._rests_at = self._clock() + SHRINK_WINDOW
+        else:
             self._watch_or_not()
             if self._lists is not None:
                 self._lists.follow(config)
+        await self._settle(offers, wish.asked_at)
         return problems
 
-    async def _take(self, config: Config, ask: Ask, cause: str | None = None) -> list[str]:
-        """Apply a configuration to what runs; one that was only revised has a cause."""
+    async def _settle(self, offers: Iterable[Offer], asked_at: float | None) -> None:
+        """Take the contents of lists, each by itself: one that is refused keeps nothing else."""
+        followed = lists_of(self._file.model)
+        for offer in offers:
+            if self._lists is not None and offer.wanted in followed:
+                problems = await self._revise(offer, Ask(offer.digest(), asked_at))
+                await self._lists.judged(offer, problems)
+
+    async def _take(self, config: Config, ask: Ask, offer: Offer | None = None) -> list[str]:
+        """Apply a configuration to what runs; `offer` is the list that alone has changed."""
         before = self._live.config
         with yielding():
             edited, difference = await asyncio.to_thread(self._compare, before, config)
-        kept = len(difference.changed) + len(difference.unchanged) + difference.same
-        removed, added = len(difference.removed), len(difference.added)
-        step = Step(kept + removed, removed, kept + added)
-        objection = self._guard.objection(step, ask, self._clock())
+        source = FILE if offer is None else str(offer.wanted)
+        steps = _steps(before.model, edited.config.model, difference, offer)
+        objection = self._guard.objection(source, steps, ask, self._clock())
         if objection:
             return [objection]
         await self._live.apply(edited.config, difference)
         garbage.keep()
         self._edits.settle(edited)
         self._adopted(config)
-        if cause:
-            self._say_revised(difference, cause)
+        if offer is not None:
+            self._say_revised(difference, offer.cause)
         else:
             self._say(before, config, difference)
         return []
@@ -292,9 +316,24 @@ class Reloader:
         while True:
             await asyncio.sleep(self._look_every)
             async with self._busy:
-                rests = await asyncio.to_thread(self._watcher.look)
-            if rests:
+                changed = await asyncio.to_thread(self._watcher.look)
+            if changed:
                 self._wish_for(None)
+            elif self._rests_at is not None and self._clock() >= self._rests_at:
+                self._wish_for(None).rested = True
+
+
+def _steps(before: Model, after: Model, difference: Changes, offer: Offer | None) -> list[Step]:
+    """Return what a change means for its source: for a file, its own checks and those of lists."""
+    sizes = {pool.name: len(pool.backends) for pool in before.pools}
+    counts = {monitor.name: sizes[monitor.pool_name] for monitor in before.monitors}
+    listed = {
+        name for model in (after, before) for each in lists_of(model).values() for name in each
+    }
+    own = {each.name for model in (after, before) for each in model.monitors} - listed
+    parts: list[Collection[str]] = [own, listed] if offer is None else [offer.monitors]
+    removed = (check.monitor.name for check in difference.removed)
+    return steps_of(counts, removed, (check.monitor.name for check in difference.added), parts)
 
 
 def _fixed_keys(before: Server, after: Server) -> list[str]:

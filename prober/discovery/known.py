@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from prober.model.pool import Backend
 from prober.state.directory import open_own
 
 SAVED = "target_lists.json"
-"""The file in the state directory with the lists from URLs, for a start without their server."""
+"""The file in the state directory with the last lists, for a start at which they are away."""
 
 
 class Listed(NamedTuple):
@@ -28,6 +29,8 @@ class Listed(NamedTuple):
 
 _ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 Known = Mapping[TargetList, Listed]
+Followed = Mapping[TargetList, Sequence[str]]
+"""Lists, with the names of the monitors that follow each of them."""
 
 
 def parse(content: str, source: str) -> Listed:
@@ -46,12 +49,51 @@ def lists_of(model: Model) -> dict[TargetList, list[str]]:
 
 def with_lists(config: Config, known: Known) -> Config:
     """Return the configuration with the backends of these lists in the pools that follow them."""
-    backends = {
-        name: known[wanted].backends
-        for wanted, names in lists_of(config.model).items()
-        if wanted in known
-        for name in names
-    }
+    return _with_backends(
+        config,
+        {
+            name: known[wanted].backends
+            for wanted, names in lists_of(config.model).items()
+            if wanted in known
+            for name in names
+        },
+    )
+
+
+def with_lists_in_force(config: Config, running: Model, fresh: Known) -> Config:
+    """Return a configuration that was just read, with what is in force of its lists.
+
+    A reload that changes how a list is read does not change what is known of it. A monitor gets, in
+    this order, what it has from the same file or URL, what others have from this list, its content
+    in `fresh`, what others have from the same file or URL with other settings, and whatever it has
+    until this list can be read.
+    """
+    pools = {pool.name: pool.backends for pool in running.pools}
+    own = {monitor.name: pools[monitor.pool_name] for monitor in running.monitors}
+    lists = lists_of(running)
+    places = {name: str(each) for each, names in lists.items() for name in names}
+    by_place = {str(each): own[names[0]] for each, names in lists.items()}
+    found: dict[str, tuple[Backend, ...]] = {}
+    for wanted, names in lists_of(config.model).items():
+        place, elsewhere = str(wanted), backends_of(running, wanted)
+        for name in names:
+            mine = own.get(name, ())
+            if mine and places.get(name) == place:
+                found[name] = mine
+            elif wanted in fresh and not elsewhere:
+                found[name] = fresh[wanted].backends
+            else:
+                found[name] = elsewhere or by_place.get(place) or mine
+    return _with_backends(config, found)
+
+
+def backends_of(model: Model, wanted: TargetList) -> tuple[Backend, ...]:
+    """Return the backends that a model has from a list."""
+    first = next((each.pool_name for each in model.monitors if each.targets_from == wanted), None)
+    return next((pool.backends for pool in model.pools if pool.name == first), ())
+
+
+def _with_backends(config: Config, backends: Mapping[str, tuple[Backend, ...]]) -> Config:
     if not backends:
         return config
     pools = tuple(
@@ -61,24 +103,38 @@ def with_lists(config: Config, known: Known) -> Config:
     return replace(config, model=replace(config.model, pools=pools))
 
 
-def restore(directory: str, wanted: Iterable[TargetList]) -> dict[TargetList, Listed]:
+def restore(directory: str, wanted: Followed) -> dict[TargetList, Listed]:
     """Return the saved contents of these lists; raise OSError or ValueError if unreadable."""
     try:
         descriptor = open_own(Path(directory) / SAVED, os.O_RDONLY)
         with os.fdopen(descriptor, encoding="utf-8") as file:
             saved = dict(json.load(file))
-        return {
-            each: parse(json.dumps(saved[each.url]), SAVED) for each in wanted if each.url in saved
-        }
+        found = {}
+        for each, names in wanted.items():
+            keys = [key for key in (*_own_keys(each, names), str(each)) if key in saved]
+            if keys:
+                found[each] = parse(json.dumps(saved[keys[0]]), SAVED)
     except FileNotFoundError:
         return {}
     except (ConfigError, TypeError, KeyError) as error:
         raise ValueError(f"{SAVED} does not contain saved lists: {error}") from None
+    return found
 
 
-def save(directory: str, known: Known) -> None:
-    """Save the lists from URLs in a directory, all or none. Raise OSError."""
-    lists = {each.url: write_targets(listed.backends) for each, listed in known.items() if each.url}
+def save(directory: str, known: Known, followed: Followed) -> None:
+    """Save lists in a directory, all or none. Raise OSError.
+
+    They are found again by file or URL. Where one is read with several tokens, which may get
+    several answers, also by the monitor.
+    """
+    lists: dict[str, object] = {}
+    shared = Counter(map(str, known))
+    for each, listed in known.items():
+        keys = [
+            str(each),
+            *(_own_keys(each, followed.get(each, ())) if shared[str(each)] > 1 else ()),
+        ]
+        lists.update(dict.fromkeys(keys, write_targets(listed.backends)))
     draft = Path(directory) / f"{SAVED}.new"
     draft.unlink(missing_ok=True)  # of a save that did not come to its end
     with os.fdopen(open_own(draft, _ANEW), "w", encoding="utf-8") as file:
@@ -86,3 +142,7 @@ def save(directory: str, known: Known) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(Path(directory) / SAVED)
+
+
+def _own_keys(wanted: TargetList, names: Iterable[str]) -> list[str]:
+    return [f"{wanted} {name}" for name in names]

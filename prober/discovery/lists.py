@@ -5,9 +5,10 @@ or is refused, changes nothing: its existing checks go on.
 """
 
 import asyncio
+import json
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from os.path import exists
 from typing import NamedTuple, Protocol
 
@@ -16,10 +17,19 @@ import structlog
 from prober.config.configuration import Config
 from prober.config.disk import FileHashes
 from prober.config.shrink import SHRINK_WINDOW
+from prober.config.targets import write_targets
 from prober.config.watch import Watcher
 from prober.discovery.fetch import ListUnusable, read_list
-from prober.discovery.known import Listed, lists_of, restore, save, with_lists
-from prober.model.monitor import LIST_INTERVAL, TargetList
+from prober.discovery.known import (
+    Listed,
+    backends_of,
+    lists_of,
+    restore,
+    save,
+    with_lists,
+    with_lists_in_force,
+)
+from prober.model.monitor import LIST_INTERVAL, Model, TargetList
 from prober.state.vitals import ListHealth, Vitals
 
 log = structlog.get_logger()
@@ -35,12 +45,41 @@ Revision = Callable[[Config], Config]
 class Reviser(Protocol):
     """Replaces the running configuration with a changed one."""
 
-    async def revise(self, revision: Revision, *, cause: str, digest: str) -> list[str]:
-        """Return the problems with the change, or nothing if it was made."""
+    async def revise(self, offer: "Offer") -> list[str]:
+        """Return the problems with the content of a list, or nothing if it was taken."""
+
+
+class Offer(NamedTuple):
+    """The content of a list, and the monitors that follow it."""
+
+    wanted: TargetList
+    listed: Listed
+    monitors: Sequence[str]
+
+    @property
+    def cause(self) -> str:
+        """What changes, in words."""
+        return f"targets of {', '.join(self.monitors)}"
+
+    def revision(self, config: Config) -> Config:
+        """Return a configuration with this content of the list."""
+        return with_lists(config, {self.wanted: self.listed})
+
+    def digest(self) -> str:
+        """Return what identifies the content, however it was read."""
+        targets = json.dumps(write_targets(self.listed.backends))
+        return sha256(targets.encode()).hexdigest()
+
+
+class Completed(NamedTuple):
+    """A configuration with what is in force of its lists, and what their contents would be."""
+
+    config: Config
+    offers: list[Offer]
 
 
 class _Refusal(NamedTuple):
-    print: str
+    listed: Listed
     at: float
 
 
@@ -80,8 +119,12 @@ class TargetLists:
         self._reviser: Reviser | None = None
 
     def begin(self, config: Config) -> Config:
-        """Return the configuration for a start, with the saved lists of its URLs."""
-        wanted = [each for each in lists_of(config.model) if each.url]
+        """Return the configuration for a start: with saved lists for those that are not there."""
+        wanted = {
+            each: names
+            for each, names in lists_of(config.model).items()
+            if each.url or each.file in config.unread_lists
+        }
         if wanted and self._state_dir:
             try:
                 self._known = restore(self._state_dir, wanted)
@@ -97,30 +140,54 @@ class TargetLists:
         self.follow(config)
         return config
 
-    async def complete(self, config: Config) -> Config:
-        """Return a configuration that was just read, with the lists of its URLs.
+    async def complete(self, config: Config, running: Model, *, asked: bool) -> Completed:
+        """Return a configuration that was just read, with what is in force of its lists.
 
-        Lists that were never read are fetched now; if that fails, they are empty.
+        Lists that were never read are read now; if that fails, they are empty. Lists with another
+        content than the one in force are offered; after a request, so is what was refused.
         """
-        wanted = [each for each in lists_of(config.model) if each.url]
-        await asyncio.gather(*(self._learn_if_new(each) for each in wanted))
-        known = {each: self._known[each] for each in wanted if each in self._known}
-        return await asyncio.to_thread(with_lists, config, known)
+        lists = lists_of(config.model)
+        pools = {pool.name: pool for pool in config.model.pools}
+        fresh = {
+            each: Listed(pools[names[0]].backends, "")
+            for each, names in lists.items()
+            if each.file and each.file not in config.unread_lists
+        }
+        places = {str(each) for each in self._known}
+        new = [each for each in lists if each.url and str(each) not in places]
+        found = await asyncio.gather(*map(self._try, new))
+        fresh |= {each: listed for each, listed in zip(new, found, strict=True) if listed}
+        config = await asyncio.to_thread(with_lists_in_force, config, running, fresh)
+        again = {each: refusal.listed for each, refusal in self._refusals.items() if asked}
+        offers = [
+            Offer(each, listed, lists[each])
+            for each, listed in {**again, **fresh}.items()
+            if each in lists and listed.backends != backends_of(config.model, each)
+        ]
+        return Completed(config, offers)
+
+    async def _try(self, wanted: TargetList) -> Listed | None:
+        try:
+            return await self._read(wanted)
+        except ListUnusable:
+            return None  # its followers read it again, and report the error
 
     def follow(self, config: Config) -> None:
-        """Follow the lists in a configuration, and no others."""
+        """Follow the lists in a configuration that is in force, and no others."""
         self._followers = lists_of(config.model)
-        self._known = {
-            each: listed
-            for each, listed in self._known.items()
-            if each.url and each in self._followers
-        }
-        self._refusals.clear()
+        before, self._known = self._known, {}
+        for each in self._followers:
+            backends = backends_of(config.model, each)
+            if each in before:
+                self._known[each] = before[each]
+            elif backends:
+                self._known[each] = Listed(backends, "")
         following = {name for names in self._followers.values() for name in names}
         for gone in self._vitals.target_lists.keys() - following:
             del self._vitals.target_lists[gone]
-        for each in self._troubles.keys() - self._followers.keys():
-            del self._troubles[each]
+        for about in (self._troubles, self._refusals):
+            for each in about.keys() - self._followers.keys():
+                del about[each]
         if self._reviser is not None:
             self._run_tasks()
 
@@ -150,8 +217,9 @@ class TargetLists:
         interval = wanted.interval or LIST_INTERVAL
         while True:
             await self._refresh(wanted)
-            known = wanted in self._known
-            await asyncio.sleep(interval if known else min(interval, self._retry))
+            known = self._known.get(wanted)
+            was_read = known is not None and known.print
+            await asyncio.sleep(interval if was_read else min(interval, self._retry))
 
     async def _watch(self, files: list[TargetList]) -> None:
         watcher = Watcher()
@@ -167,52 +235,40 @@ class TargetLists:
 
     async def _refresh(self, wanted: TargetList) -> None:
         """Read a list, and apply it to the running configuration."""
-        before = self._known.get(wanted)
         try:
-            found = await self._learn(wanted)
+            found = await self._read(wanted)
         except ListUnusable as unusable:
             self._saw_trouble(wanted, str(unusable))
             return
+        known = self._known.get(wanted)
+        if known is not None and known.print == found.print:
+            found = known  # the same object, so that comparisons are fast
         if self._is_refused(wanted, found):
             return
         assert self._reviser is not None  # noqa: S101  (`start` has set it)
-        problems = await self._reviser.revise(
-            lambda config: with_lists(config, {wanted: found}),
-            cause=f"targets of {', '.join(self._followers.get(wanted, ()))}",
-            digest=found.print,
-        )
+        offer = Offer(wanted, found, self._followers.get(wanted, ()))
+        await self.judged(offer, await self._reviser.revise(offer))
+
+    async def judged(self, offer: Offer, problems: list[str]) -> None:
+        """Take in whether the content of a list is in force now, or what is wrong with it."""
+        wanted, found = offer.wanted, offer.listed
         if problems:
-            self._refusals[wanted] = _Refusal(found.print, time.monotonic())
+            self._refusals[wanted] = _Refusal(found, time.monotonic())
             self._saw_trouble(wanted, "; ".join(problems))
             return
         self._refusals.pop(wanted, None)
         self._saw_success(wanted)
-        if wanted.url and found is not before:
-            await self._save()
-
-    async def _learn_if_new(self, wanted: TargetList) -> None:
-        if wanted in self._known:
-            return
-        if same := next((each for each in self._known if each.url == wanted.url), None):
-            self._known[wanted] = self._known[same]  # until it is read with its new settings
-        else:
-            with suppress(ListUnusable):  # its followers fetch it again, and report the error
-                await self._learn(wanted)
-
-    async def _learn(self, wanted: TargetList) -> Listed:
-        """Read a list and remember it, or raise `ListUnusable`."""
-        found = await self._read(wanted)
-        known = self._known.get(wanted)
-        if known is not None and known.print == found.print:
-            return known  # the same object, so later comparisons are fast
+        before = self._known.get(wanted)
         self._known[wanted] = found
-        return found
+        if found is not before:
+            await self._save()
 
     def _is_refused(self, wanted: TargetList, found: Listed) -> bool:
         """Return whether this content was offered and refused a moment ago."""
         refusal = self._refusals.get(wanted)
-        now = time.monotonic()
-        return bool(refusal and refusal.print == found.print and now - refusal.at < SHRINK_WINDOW)
+        if refusal is None or time.monotonic() - refusal.at >= SHRINK_WINDOW:
+            return False
+        return refusal.listed.backends == found.backends
 
     def _saw_trouble(self, wanted: TargetList, problem: str) -> None:
         names = self._followers.get(wanted, [])
@@ -236,7 +292,7 @@ class TargetLists:
         if self._state_dir is None:
             return
         try:
-            await asyncio.to_thread(save, self._state_dir, dict(self._known))
+            await asyncio.to_thread(save, self._state_dir, dict(self._known), dict(self._followers))
         except OSError as error:
             self._report_storage(error)
 

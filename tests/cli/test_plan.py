@@ -123,6 +123,28 @@ def test_a_plan_names_what_comes_goes_and_changes(
     assert (HIDDEN in found) is ("- monitor b" not in lines)
 
 
+def test_a_list_that_is_read_otherwise_is_a_change_that_touches_no_check(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('[{"targets": ["192.0.2.1:80", "192.0.2.2:80"]}]')
+    listed = "monitors: [{name: m, type: TCP, targets_from: {file: %s}}]"
+    (tmp_path / "u.json").write_text((tmp_path / "t.json").read_text())
+    first, *rest = told(tmp_path, listed % "t.json", listed % "u.json")
+    assert first.startswith("~ monitor m: targets_from: ")
+    assert rest == ["checks: 0 to add, 0 to remove, 0 to change, 2 untouched"]
+
+
+def test_the_file_and_each_list_are_judged_by_themselves(tmp_path: Path) -> None:
+    targets = [f"192.0.2.{i}:80" for i in range(8)]
+    (tmp_path / "t.json").write_text(json.dumps([{"targets": targets}]))
+    (tmp_path / "u.json").write_text(json.dumps([{"targets": targets[:3]}]))
+    static = ", ".join(f"192.0.2.{i}:81" for i in range(100, 150))
+    listed = "{name: m, type: TCP, targets_from: {file: %s}}"
+    both = "monitors: [" + listed + ", {name: s, type: TCP, targets: [" + static + "]}]"
+    found = told(tmp_path, both % "t.json", both % "u.json")
+    assert found[-2].startswith("warning: drops 5 of 8 checks: ")
+    found = told(tmp_path, both % "t.json", f"monitors: [{listed % 't.json'}]")
+    assert found[-2].startswith("warning: drops 50 of 50 checks: ")
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(None, "not set"), (0.5, "0.5"), ("a\x1b", "a\\x1b"), ("x" * 99, "x" * 60 + "...")],

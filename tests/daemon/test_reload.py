@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ from prober.config.changes import Changes, changes
 from prober.config.configuration import Config
 from prober.config.disk import Disk, FileHashes
 from prober.config.settings import DAY, Server
-from prober.config.shrink import SHRINK_WINDOW, Ask, ShrinkGuard, Step
+from prober.config.shrink import FILE, SHRINK_WINDOW, Ask, ShrinkGuard, Step, steps_of
 from prober.config.watch import FileReader, Watcher
 from prober.daemon.loading import Reading, Source, read, read_aside, read_in_child
 from prober.daemon.probing import Prober
-from prober.daemon.reload import Reloader
+from prober.daemon.reload import Reloader, _steps
 from prober.model.monitor import Model
 from prober.model.probe import Target
 from prober.model.reach import TargetRules
@@ -42,28 +43,44 @@ NOW = 1000.0
 # What is refused
 
 
-def objection(guard: ShrinkGuard, before: int, after: int, now: float = NOW, **ask: object) -> bool:
-    """Return whether a guard refuses a reload that only drops."""
-    asked = Ask(str(ask.get("digest", "a")), ask.get("asked_at", now))  # type: ignore[arg-type]
-    return guard.objection(Step(before, before - after, after), asked, now) is not None
+def objection(
+    guard: ShrinkGuard, before: int, after: int, now: float = NOW, **ask: object
+) -> str | None:
+    """Return why a guard refuses a change that only drops."""
+    asked = Ask(str(ask.get("digest", "a")), ask.get("asked_at", now), bool(ask.get("rested")))  # type: ignore[arg-type]
+    step = Step(before, before - after, after, after)
+    return guard.objection(str(ask.get("source", FILE)), [step], asked, now)
 
 
 @pytest.mark.parametrize(
     ("step", "refused"),
     [
-        (Step(0, 0, 0), False),
-        (Step(0, 0, 5), False),
-        (Step(4, 2, 2), False),
-        (Step(4, 3, 1), True),
-        (Step(1, 1, 0), True),
-        (Step(4, 4, 4), True),
-        (Step(4, 1, 40), False),
+        (Step(0, 0, 0, 0), False),
+        (Step(0, 0, 5, 5), False),
+        (Step(4, 2, 2, 2), False),
+        (Step(4, 3, 1, 1), True),
+        (Step(4, 3, 1, 1000), True),
+        (Step(4, 4, 4, 4), True),
+        (Step(4, 1, 40, 40), False),
+        (Step(3, 2, 1, 1), False),
+        (Step(3, 3, 0, 1), False),
+        (Step(3, 3, 0, 0), True),
+        (Step(1, 1, 0, 0), True),
     ],
 )
-def test_a_reload_that_drops_more_than_half_is_refused(step: Step, refused: bool) -> None:
+def test_a_change_that_drops_more_than_half_is_refused_unless_it_is_small(
+    step: Step, refused: bool
+) -> None:
     guard = ShrinkGuard(allow=False)
-    assert (guard.objection(step, Ask("a", NOW), NOW) is not None) is refused
-    assert ShrinkGuard(allow=True).objection(step, Ask("a", NOW), NOW) is None
+    assert (guard.objection(FILE, [step], Ask("a", NOW), NOW) is not None) is refused
+    assert ShrinkGuard(allow=True).objection(FILE, [step], Ask("a", NOW), NOW) is None
+
+
+def test_what_is_replaced_within_a_monitor_is_changed_and_not_lost() -> None:
+    before = {"a": 4, "b": 1, "listed": 10}
+    removed, added = ["a", "a", "a", "b", "listed"], ["a", "a", "c", "c"]
+    parts = [{"a", "b", "c"}, {"listed"}]
+    assert steps_of(before, removed, added, parts) == [Step(5, 2, 5, 14), Step(10, 1, 9, 14)]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +99,34 @@ def test_the_same_content_asked_for_again_is_taken(
     guard = ShrinkGuard(allow=False)
     assert objection(guard, 10, 1)
     asked_at = None if asked_after is None else NOW + asked_after
-    assert objection(guard, 10, 1, NOW + later, digest=digest, asked_at=asked_at) is not taken
+    again = objection(guard, 10, 1, NOW + later, digest=digest, asked_at=asked_at)
+    assert (again is None) is taken
+
+
+def test_a_change_that_is_noticed_counts_as_neither_of_two_requests() -> None:
+    guard = ShrinkGuard(allow=False)
+    assert "leave the file as it is" in (objection(guard, 10, 1, asked_at=None) or "")
+    assert "request the same reload again" in (objection(guard, 10, 1, NOW + 1) or "")
+    assert objection(guard, 10, 1, NOW + 2, asked_at=None)
+    assert objection(guard, 10, 1, NOW + 3) is None
+
+
+def test_a_request_is_spoilt_by_no_other_source_and_by_nothing_that_is_noticed() -> None:
+    guard = ShrinkGuard(allow=False)
+    assert objection(guard, 10, 1)
+    assert objection(guard, 6, 2, NOW + 1, digest="list", source="http://sd/", asked_at=None)
+    assert objection(guard, 10, 2, NOW + 2, digest="b", asked_at=None)
+    assert objection(guard, 8, 5, NOW + 3, digest="list", source="/other.json") is None
+    assert objection(guard, 10, 1, NOW + 4) is None
+
+
+def test_a_watched_file_that_rests_is_taken_and_a_list_is_not() -> None:
+    guard = ShrinkGuard(allow=False)
+    assert objection(guard, 10, 1, asked_at=None)
+    assert objection(guard, 10, 2, NOW + 60, asked_at=None, rested=True, digest="b")
+    assert objection(guard, 10, 2, NOW + 120, asked_at=None, rested=True, digest="b") is None
+    again = objection(guard, 6, 1, source="/list.json", asked_at=None) or ""
+    assert again.endswith("request a reload twice within 60 s, or start prober with --allow-shrink")
 
 
 def test_cutting_again_and_again_stops_at_half_of_what_there_was_within_a_minute() -> None:
@@ -91,18 +135,6 @@ def test_cutting_again_and_again_stops_at_half_of_what_there_was_within_a_minute
     assert objection(guard, 60, 40, NOW + 10)
     assert not objection(guard, 60, 50, NOW + 20)
     assert not objection(guard, 50, 30, NOW + 20 + SHRINK_WINDOW)
-
-
-def test_few_checks_that_are_replaced_are_changed_and_not_lost() -> None:
-    def objection(before: int, removed: int, after: int) -> str | None:
-        step = Step(before, removed, after)
-        return ShrinkGuard(allow=False).objection(step, Ask("digest", None), 0.0)
-
-    assert objection(1, 1, 1) is None
-    assert objection(3, 3, 3) is None
-    assert objection(1, 1, 0)
-    assert objection(3, 3, 2)
-    assert objection(4, 4, 4)
 
 
 def test_what_was_meant_is_the_measure_of_what_follows() -> None:
@@ -156,9 +188,8 @@ def test_a_file_cut_at_any_byte_leaves_at_least_half_of_the_checks(
         if config is None:
             continue
         found = changes(running.model, config.model)
-        kept = len(found.changed) + len(found.unchanged)
-        step = Step(kept + len(found.removed), len(found.removed), kept + len(found.added))
-        if guard.objection(step, Ask(config.digest, None), NOW) is None:
+        steps = _steps(running.model, config.model, found, None)
+        if guard.objection(FILE, steps, Ask(config.digest), NOW) is None:
             running, taken = config, taken + 1
         assert len(running.model.checks()) >= 3
     assert taken
@@ -647,6 +678,34 @@ async def test_a_change_that_is_noticed_is_reloaded_as_long_as_that_is_wanted() 
         assert await asyncio.wait_for(notes.get(), 30) == "reload"
     assert reloader._watching is None
     assert reads.begun == 2
+    await reloader.close()
+
+
+async def test_a_watched_file_that_drops_most_is_taken_when_it_has_rested_for_a_minute() -> None:
+    files, live = Files(main="old"), Live(model_of(*"abcd"))
+    config = Config(Server(watch_config=True), model_of("a"), (), "short")
+    live.config = replace(live.config, server=config.server)
+    notes: asyncio.Queue[str] = asyncio.Queue()
+    now = NOW
+    reloader = Reloader(
+        live,
+        read=Reads(Reading(config)),
+        guard=ShrinkGuard(allow=False),
+        note=lambda kind, _: notes.put_nowait(kind),
+        watcher=files.watcher,
+        clock=lambda: now,
+        look_every=0.0,
+        quiet=0.0,
+    )
+    reloader.start(None)
+    files.write("main", "short")
+    assert await asyncio.wait_for(notes.get(), 30) == "reload_rejected"
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not live.applied
+    now += SHRINK_WINDOW
+    assert await asyncio.wait_for(notes.get(), 30) == "reload"
+    assert len(live.applied) == 1
     await reloader.close()
 
 

@@ -164,21 +164,39 @@ async def test_a_file_that_is_away_or_no_text_is_a_trouble(tmp_path: Path) -> No
 # What is kept for the next start
 
 
-def test_lists_of_urls_are_kept_and_those_of_files_are_not(tmp_path: Path) -> None:
-    url, other = TargetList(url="http://a/"), TargetList(url="http://b/")
-    listed = parse(groups("10.0.0.1:80", "10.0.0.2:80", rack="r1"), "")
-    save(str(tmp_path), {url: listed, TargetList(file="/x"): parse(groups("10.9.9.9:1"), "")})
-    assert "10.9.9.9" not in (tmp_path / SAVED).read_text()
+def test_lists_are_kept_by_file_or_url(tmp_path: Path) -> None:
+    url, other, file = (
+        TargetList(url="http://a/"),
+        TargetList(url="http://b/"),
+        TargetList(file="/x"),
+    )
+    listed = {
+        url: parse(groups("10.0.0.1:80", "10.0.0.2:80", rack="r1"), ""),
+        file: parse(groups("10.9.9.9:1"), ""),
+    }
+    save(str(tmp_path), listed, {})
     assert (tmp_path / SAVED).stat().st_mode & 0o777 == 0o600
-    found = restore(str(tmp_path), [url, other])
-    assert {each: kept.backends for each, kept in found.items()} == {url: listed.backends}
+    slower = TargetList(url="http://a/", interval=300.0)
+    found = restore(str(tmp_path), {slower: ["m"], other: ["n"], file: ["o"]})
+    kept = {each: found.backends for each, found in found.items()}
+    assert kept == {slower: listed[url].backends, file: listed[file].backends}
+
+
+def test_a_url_that_is_read_with_two_tokens_is_kept_twice(tmp_path: Path) -> None:
+    one, two = (TargetList(url="http://a/", token=Secret(t, masked=True)) for t in ("x", "y"))
+    listed = {one: parse(groups("10.0.0.1:80"), ""), two: parse(groups("10.0.0.2:80"), "")}
+    save(str(tmp_path), listed, {one: ["m"], two: ["n"]})
+    found = restore(str(tmp_path), {one: ["m"], two: ["n"]})
+    assert {each: kept.backends for each, kept in found.items()} == {
+        each: kept.backends for each, kept in listed.items()
+    }
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"http://a/": 1}', '{"http://a/": [{}]}', "\xff"])
 def test_what_was_saved_and_spoilt_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / SAVED).write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=r"."):
-        restore(str(tmp_path), [TargetList(url="http://a/")])
+        restore(str(tmp_path), {TargetList(url="http://a/"): ["m"]})
 
 
 # What is offered to what runs
@@ -204,7 +222,8 @@ class Running:
             read=self._answer,
             retry=0.001,
         )
-        config = Config(Server(), Model(monitors, pools), ("x",), "files")
+        unread = frozenset(each.file for each in wanted if each.file)
+        config = Config(Server(), Model(monitors, pools), ("x",), "files", unread_lists=unread)
         self.config = self.discovery.begin(config)
         self.reloader = Reloader(
             self,
@@ -245,11 +264,13 @@ class Running:
             model=Model((*model.monitors, monitor), (*model.pools, Pool(name=monitor.name))),
         )
 
-    def rename(self, wanted: TargetList) -> None:
-        """Let the only monitor in the files follow this list instead."""
-        (monitor,) = self._on_disk.model.monitors
-        model = replace(self._on_disk.model, monitors=(replace(monitor, targets_from=wanted),))
-        self._on_disk = replace(self._on_disk, model=model)
+    def rename(self, *wanted: TargetList) -> None:
+        """Let the monitors follow these lists instead; files of lists are not there."""
+        pairs = zip(self._on_disk.model.monitors, wanted, strict=True)
+        monitors = tuple(replace(each, targets_from=listed) for each, listed in pairs)
+        model = replace(self._on_disk.model, monitors=monitors)
+        unread = frozenset(each.file for each in wanted if each.file)
+        self._on_disk = replace(self._on_disk, model=model, unread_lists=unread)
 
     async def refresh(self, wanted: TargetList) -> None:
         """Let the discovery read one list now."""
@@ -307,12 +328,96 @@ async def test_a_list_that_drops_most_checks_is_refused_until_somebody_asks_twic
     rejected = [cause for kind, cause in running.events if kind == "reload_rejected"]
     assert len(rejected) == 1
     assert rejected[0].startswith("targets of m0 are kept: this would drop 3 of 4 checks; ")
-    (problem,) = await running.reloader.reload()
-    assert "this would drop 3 of 4 checks" in problem
+    assert await running.reloader.reload() == []
+    assert len(running.checks) == 4
     assert await running.reloader.reload() == []
     assert running.checks == ["m0 10.0.0.1:80"]
     await running.refresh(URL)
     assert running.vitals.target_lists["m0"].ok
+    await running.reloader.close()
+
+
+async def test_a_list_that_is_refused_holds_up_neither_the_file_nor_other_lists() -> None:
+    running = Running(URL, OTHER)
+    running.answers = {each: groups(*(f"10.0.0.{i}:80" for i in range(6))) for each in (URL, OTHER)}
+    await running.refresh(URL)
+    await running.refresh(OTHER)
+    running.answers[URL] = groups("10.0.0.1:80")
+    await running.refresh(URL)
+    added = TargetList(url="http://third.example/")
+    running.add(added)
+    running.answers[added] = groups("10.0.0.9:80")
+    running.reloader.ask()
+    assert running.reloader._worker
+    await running.reloader._worker
+    assert len(running.checks) == 13
+    assert running.checks[-1] == "m2 10.0.0.9:80"
+    running.answers[OTHER] = groups(*(f"10.0.0.{i}:80" for i in range(3)))
+    await running.refresh(OTHER)
+    assert len(running.checks) == 10
+    assert await running.reloader.reload() == []
+    assert running.checks == [
+        "m0 10.0.0.1:80",
+        *(f"m1 10.0.0.{i}:80" for i in range(3)),
+        "m2 10.0.0.9:80",
+    ]
+    await running.discovery.close()
+    await running.reloader.close()
+
+
+async def test_a_list_whose_targets_move_is_changed_and_not_cut() -> None:
+    running = Running(URL)
+    running.answers[URL] = groups(*(f"10.0.0.{i}:80" for i in range(6)))
+    await running.refresh(URL)
+    running.answers[URL] = groups(*(f"10.0.1.{i}:80" for i in range(6)))
+    await running.refresh(URL)
+    assert running.checks == [f"m0 10.0.1.{i}:80" for i in range(6)]
+
+
+OTHERS_OF_THE_SAME = [
+    TargetList(url="http://sd.example/", interval=300.0),
+    TargetList(url="http://sd.example/", token=Secret("new", masked=True)),
+    OTHER,
+    TargetList(file="/nowhere/list.json"),
+]
+
+
+@pytest.mark.parametrize("wanted", OTHERS_OF_THE_SAME, ids=["interval", "token", "url", "file"])
+async def test_what_is_known_of_a_list_is_kept_until_it_is_read_as_it_is_configured_now(
+    wanted: TargetList, tmp_path: Path
+) -> None:
+    running = Running(URL, state_dir=str(tmp_path))
+    running.answers[URL] = groups("10.0.0.1:80", "10.0.0.2:80")
+    await running.refresh(URL)
+    running.answers[wanted] = None
+    running.rename(wanted)
+    for _ in range(3):
+        assert await running.reloader.reload() == []
+        assert running.checks == ["m0 10.0.0.1:80", "m0 10.0.0.2:80"]
+        await running.refresh(wanted)
+        assert running.checks == ["m0 10.0.0.1:80", "m0 10.0.0.2:80"]
+    await running.discovery._save()
+    restarted = Running(wanted, state_dir=str(tmp_path))
+    assert restarted.checks == ["m0 10.0.0.1:80", "m0 10.0.0.2:80"]
+    running.answers[wanted] = groups("10.0.0.3:80")
+    await running.refresh(wanted)
+    assert running.checks == ["m0 10.0.0.3:80"]
+    await running.discovery.close()
+    await running.reloader.close()
+
+
+async def test_two_tokens_of_one_url_have_a_list_each() -> None:
+    one, two, three = (
+        TargetList(url=URL.url, token=Secret(each, masked=True)) for each in ("1", "2", "3")
+    )
+    running = Running(one, two)
+    running.answers = {one: groups("10.0.0.1:80"), two: groups("10.0.0.2:80"), three: None}
+    await running.refresh(one)
+    await running.refresh(two)
+    running.rename(three, two)
+    assert await running.reloader.reload() == []
+    assert running.checks == ["m0 10.0.0.1:80", "m1 10.0.0.2:80"]
+    await running.discovery.close()
     await running.reloader.close()
 
 

@@ -125,12 +125,12 @@ def test_lists_are_not_read_or_written_by_way_of_what_was_put_there(
     elsewhere.write_text('{"http://lists.example/": [{"targets": ["203.0.113.1:1"]}]}')
     before = elsewhere.read_text()
     plant(state / name, elsewhere)
-    wanted = [TargetList(url="http://lists.example/")]
+    wanted = {TargetList(url="http://lists.example/"): ["m"]}
     if name == SAVED and plant is not dangling:
         with pytest.raises(OSError, match=r"."):
             restore(str(state), wanted)
     if plant is not folder:
-        save(str(state), {})
+        save(str(state), {}, {})
         assert (state / SAVED).read_text() == "{}"
     assert elsewhere.read_text() == before
 
