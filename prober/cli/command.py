@@ -18,7 +18,8 @@ UNKNOWN = 3
 
 CONFIG = Flag(
     "config",
-    "configuration file; default: ./config/prober.yaml, then /etc/prober/prober.yaml",
+    "configuration file; default: ./prober.yaml, then ./config/prober.yaml, then "
+    "/etc/prober/prober.yaml",
     metavar="FILE",
 )
 URL = Flag("url", "URL of the daemon", daemon_url, "URL", "http://127.0.0.1:7762")

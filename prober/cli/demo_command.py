@@ -1,14 +1,9 @@
 """`prober demo`: the daemon on targets of its own."""
 
-import sys
 from argparse import Namespace
 
 from prober.cli.command import Command, Environment
-from prober.cli.run_command import LISTEN, LOG_FORMAT, LOG_LEVEL
-
-DEMO_LOG_FORMAT = LOG_FORMAT._replace(
-    doc="log format; default: console on a terminal, otherwise json", default=None
-)
+from prober.cli.run_command import LISTEN, LOG_FORMAT, LOG_LEVEL, log_format_by_default
 
 
 def run(options: Namespace, _: Environment) -> int:
@@ -24,8 +19,7 @@ def run(options: Namespace, _: Environment) -> int:
     from prober.demo import embedded
     from prober.logs import setup
 
-    by_itself = "console" if sys.stderr.isatty() else "json"
-    setup.configure(format=options.log_format or by_itself, level=options.log_level)
+    setup.configure(format=options.log_format or log_format_by_default(), level=options.log_level)
 
     async def probe_the_targets() -> int:
         async with AsyncExitStack() as stack:
@@ -39,7 +33,7 @@ COMMAND = Command(
     "demo",
     "run the daemon on its own demo targets and show every status within 15 s",
     run,
-    (LISTEN, DEMO_LOG_FORMAT, LOG_LEVEL),
+    (LISTEN, LOG_FORMAT, LOG_LEVEL),
     """\
 The demo targets are healthy, failing, flapping, slow, undecided, or have a certificate that expires
 soon. They use TCP, UDP, HTTP, TLS and gRPC and run in the same process, on loopback addresses.

@@ -20,7 +20,12 @@ STATE_DIR = Flag(
     "directory for the state; default: server.state_dir in the configuration, else in memory only",
     metavar="DIR",
 )
-LOG_FORMAT = Flag("log-format", "log format", one_of("json", "console"), "json|console", "json")
+LOG_FORMAT = Flag(
+    "log-format",
+    "log format; default: console on a terminal, otherwise json",
+    one_of("json", "console"),
+    "json|console",
+)
 LOG_LEVEL = Flag(
     "log-level",
     "lowest level to log",
@@ -31,6 +36,11 @@ LOG_LEVEL = Flag(
 ALLOW_SHRINK = Flag(
     "allow-shrink", "allow a reload to drop more than half of the checks", yes_or_no, default=False
 )
+
+
+def log_format_by_default() -> str:
+    """Return the log format for people if stderr is a terminal, otherwise JSON."""
+    return "console" if sys.stderr.isatty() else "json"
 
 
 def run(options: Namespace, environment: Environment) -> int:
@@ -49,7 +59,7 @@ def run(options: Namespace, environment: Environment) -> int:
     from prober.logs import setup
 
     setup.configure(
-        format=options.log_format,
+        format=options.log_format or log_format_by_default(),
         level=options.log_level,
         journal=setup.is_journal(sys.stderr, environment),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-PLACES = ("config/prober.yaml", "/etc/prober/prober.yaml")
+PLACES = ("prober.yaml", "config/prober.yaml", "/etc/prober/prober.yaml")
 """The files to try, in this order, if none is given."""
 
 

@@ -38,11 +38,16 @@ class Source:
     without_secrets: bool = False
     """Whether secrets may be absent, as where a configuration is only checked."""
 
+    def find(self) -> str | None:
+        """Return the file to read, or None if there is none in any place."""
+        return find_config(self.path, self.environment, os.path.exists)
+
     def load(self, disk: Disk | None = None, *, without_lists: bool = False) -> Config:
         """Read the configuration from the first place where there is one; raise `ConfigError`."""
-        path = find_config(self.path, self.environment, os.path.exists)
+        path = self.find()
         if path is None:
-            message = f"no such file, nor {' nor '.join(PLACES[1:])}; name one with --config"
+            places = " nor ".join(PLACES[1:])
+            message = f"no such file, nor {places}; name one with --config, or try: prober demo"
             raise ConfigError(Problem(PLACES[0], 0, (), message))
         local = LOCAL_CHECKS_WITHOUT_SECRETS if self.without_secrets else LOCAL_CHECKS
         config = load(

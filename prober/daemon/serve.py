@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 from aiohttp import web
 
+from prober import __version__
 from prober.config import garbage
 from prober.config.configuration import Config
 from prober.config.disk import FileHashes
@@ -57,6 +58,8 @@ async def run(
         listen: Addresses to serve on, instead of the configured ones.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
     """
+    path = source.find() if source else None
+    log.info("starting", version=__version__, config=path or "demo", config_hash=config.digest)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -192,8 +192,9 @@ def test_the_schema_lets_every_default_stand() -> None:
     [
         ("a", {"PROBER_CONFIG": "b"}, PLACES, "a"),
         (None, {"PROBER_CONFIG": "b"}, PLACES, "b"),
-        (None, {"PROBER_CONFIG": ""}, PLACES, "config/prober.yaml"),
-        (None, {}, PLACES[1:], "/etc/prober/prober.yaml"),
+        (None, {"PROBER_CONFIG": ""}, PLACES, "prober.yaml"),
+        (None, {}, PLACES[1:], "config/prober.yaml"),
+        (None, {}, PLACES[2:], "/etc/prober/prober.yaml"),
         (None, {}, (), None),
     ],
 )
