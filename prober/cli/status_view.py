@@ -70,9 +70,9 @@ def row(check: Mapping[str, Any], now: float) -> Row:
     since = datetime.fromisoformat(check["since"]).timestamp()
     return Row(
         clean(check["monitor"]),
-        clean(check["backend"]),
+        clean(_backend(check)),
         Status(check["status"]),
-        clean(_last(check["type"], check["last"])),
+        clean(_admin(check) + _last(check["type"], check["last"])),
         progress(
             online=check["online"],
             streak=check["streak"],
@@ -81,6 +81,16 @@ def row(check: Mapping[str, Any], now: float) -> Row:
         ),
         span(now - since),
     )
+
+
+def _backend(check: Mapping[str, Any]) -> str:
+    name = check.get("backend_name")
+    return f"{check['backend']} ({name})" if name else str(check["backend"])
+
+
+def _admin(check: Mapping[str, Any]) -> str:
+    admin = check.get("admin")
+    return f"{admin['state']}; " if admin else ""
 
 
 def _last(type_name: str, last: Mapping[str, Any] | None) -> str:

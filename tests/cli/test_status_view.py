@@ -56,6 +56,13 @@ def a_check(monitor: str, status: str = "OK", **changes: Any) -> dict[str, Any]:
 DISABLED = a_check("off", "UNKNOWN", streak=0, last={"result": "UNKNOWN", "reason": "disabled"})
 
 
+def test_names_and_admin_states_are_shown() -> None:
+    check = a_check("m", backend_name="one", admin={"state": "drain"})
+    shown = status_view.row(check, 0.0)
+    assert shown.backend == "10.0.0.3:80 (one)"
+    assert shown.last == "drain; HTTP 200 in 12 ms"
+
+
 class Api:
     """A daemon's API on a port of its own, and what it was asked."""
 
@@ -227,7 +234,8 @@ def test_what_does_not_answer_as_a_daemon_is_unknown(
 def test_a_daemon_that_is_away_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--url", "127.0.0.1:1"], {}) == 3
     assert capsys.readouterr().err == (
-        "prober status: cannot reach the daemon: http://127.0.0.1:1: connection refused\n"
+        "prober status: cannot reach the daemon: http://127.0.0.1:1: connection refused; "
+        "is prober running? --url says where to look\n"
     )
 
 

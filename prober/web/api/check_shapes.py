@@ -146,6 +146,7 @@ CHECK: Shape[CheckAt] = Shape(
     member("pool", TEXT, lambda at: at.state.check.pool.name),
     member("load_balancer", TEXT, lambda at: at.state.check.pool.load_balancer),
     member("backend", ADDRESS, lambda at: at.state.check.backend.key),
+    member("backend_name", nullable(TEXT), lambda at: at.state.check.backend.name),
     member("type", TEXT, lambda at: at.state.check.monitor.type),
     member("status", STATUS, lambda at: at.state.status),
     member(

@@ -40,6 +40,7 @@ async def test_a_new_check_has_no_last_result_and_is_neither_online_nor_offline(
             "pool": "web",
             "load_balancer": "default",
             "backend": ONE,
+            "backend_name": None,
             "type": "HTTP",
             "status": "UNKNOWN",
             "online": None,
