@@ -122,6 +122,8 @@ def _told(answer: dict[str, Any]) -> str:
 
 def _why(error: OSError | HTTPException) -> str:
     reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, ConnectionRefusedError):
+        return "connection refused; is prober running? --url says where to look"
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror.lower()
     return str(reason) or type(reason).__name__

@@ -104,7 +104,16 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
     parsers = {command.name: _add(by_name, command) for command in COMMANDS}
-    options, unknown = parser.parse_known_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        parser.print_help(sys.stderr)
+        raise SystemExit(2)
+    if not given[0].startswith("-") and given[0] not in parsers:
+        from prober.model.option import did_you_mean
+
+        hint = did_you_mean(given[0], [*parsers, "--version", "--help"])
+        parser.error(f"there is no command {given[0]!r}{hint}")
+    options, unknown = parser.parse_known_args(given)
     command = next(each for each in COMMANDS if each.name == options.command)
     if unknown:
         hint = _forgotten_flag(command, unknown[0])

@@ -26,6 +26,11 @@ Place = Callable[[Path, str], tuple[int, str]]
 _PREFIX = "tag:yaml.org,2002:"
 _TEXT, _MERGE = _PREFIX + "str", _PREFIX + "merge"
 _NUMBER_LENGTH = 64
+_OF_INDENTATION = (
+    "mapping values are not allowed in this context",
+    "did not find expected key",
+    "did not find expected '-' indicator",
+)
 _OCTAL = re.compile(r"([-+]?)0([0-7_]+)")
 
 
@@ -77,9 +82,18 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> UnreadableError:
     message = f"not valid YAML: {error.problem}"
     if error.context and error.context_mark and error.context_mark.line + 1 < line:
         message += f" {error.context} that starts on line {error.context_mark.line + 1}"
-    if re.match(r" *\t", lines[line - 1]):
-        message += "; tabs cannot indent, use spaces"
-    return UnreadableError(line, message)
+    return UnreadableError(line, message + _syntax_hint(error, lines[line - 1]))
+
+
+def _syntax_hint(error: yaml.MarkedYAMLError, line: str) -> str:
+    """Return what to do about the usual causes of a syntax error, or an empty string."""
+    if re.match(r" *\t", line):
+        return "; tabs cannot indent, use spaces"
+    if re.search(r"(?<![\"'\w])\[[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]:", line):
+        return "; an IPv6 address in brackets needs quotes"
+    if error.problem in _OF_INDENTATION:
+        return "; check the indentation of this line and of those above it"
+    return ""
 
 
 class _YamlValues:

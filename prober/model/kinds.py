@@ -135,12 +135,19 @@ def in_units(seconds: float) -> str:
     return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
 
 
+def _as_a_list(value: object) -> str:
+    """Return how to write a value that stands where a list of such values is expected."""
+    if isinstance(value, dict):
+        return ", each item of which begins with '- '"
+    return f" such as [{in_words(value)}]" if isinstance(value, str) else ""
+
+
 def list_of(kind: Kind[T], shortest: int = 0) -> Kind[tuple[T, ...]]:
     """Return the kind for lists."""
 
     def read(value: object, outside: ReadContext) -> tuple[T, ...]:
         if not isinstance(value, list):
-            raise expected("a list", value)
+            raise expected(f"a list{_as_a_list(value)}", value)
         if len(value) < shortest:
             raise Rejected(f"expected at least {shortest} in the list, got {len(value)}")
         readings = (
@@ -239,13 +246,15 @@ class Codes(NamedTuple):
 
 
 def codes(low: int, high: int) -> Kind[Codes]:
-    """Return the kind for code lists: `200`, `200,202`, `200-204`, or a mix of these."""
+    """Return the kind for sets of codes: `200`, `200,202`, `200-204`, or a list of these."""
     part = re.compile(r"\s*([0-9]{1,3})\s*(?:-\s*([0-9]{1,3})\s*)?")
     what = f"codes from {low} to {high} such as 200, 200,202 or 200-204,301"
 
     def read(value: object, _: ReadContext) -> Codes:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return Codes(str(value), frozenset({value}))
+        if isinstance(value, list) and value and {type(each) for each in value} <= {int, str}:
+            value = ",".join(map(str, value))
         if not isinstance(value, str):
             raise expected(what, value)
         members: set[int] = set()
@@ -259,8 +268,9 @@ def codes(low: int, high: int) -> Kind[Codes]:
             members.update(range(first, last + 1))
         return Codes(re.sub(r"\s", "", value), frozenset(members))
 
-    accepts = [{"type": "integer"}, {"type": "string"}]
-    return Kind(read, {"oneOf": accepts}, lambda value: value.written)
+    one = [{"type": "integer"}, {"type": "string"}]
+    several = {"type": "array", "minItems": 1, "items": {"oneOf": one}}
+    return Kind(read, {"oneOf": [*one, several]}, lambda value: value.written)
 
 
 def _payload_parts(value: object, names: Sequence[str]) -> tuple[str, str]:

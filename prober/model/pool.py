@@ -80,6 +80,8 @@ def parse_target(value: object) -> Target:
         reject_interface(value)
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if not found:
+        if isinstance(value, str) and "://" in value:
+            raise Rejected(f"expected {_WHAT}, got the URL {value!r}")
         if isinstance(value, str) and value.count(":") > 1 and "[" not in value:
             raise Rejected(f"expected {_WHAT} ([2001:db8::7]:80), got {value!r}")
         if isinstance(value, str) and normal_host(value) and ":" not in value:
@@ -96,7 +98,11 @@ def parse_listener(value: object) -> Target:
         reject_interface(value)
     found = _TARGET.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise expected("HOST:PORT, with an IPv6 address in brackets", value)
+        hint = ""
+        if isinstance(value, str) and (port := value.removeprefix(":")).isdecimal():
+            hint = f"; write 127.0.0.1:{port}, or 0.0.0.0:{port} for all addresses"
+        wrong = expected("HOST:PORT, with an IPv6 address in brackets", value)
+        raise Rejected(f"{wrong}{hint}")
     return _target_of(found, lowest_port=0)
 
 

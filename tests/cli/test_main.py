@@ -131,6 +131,24 @@ def test_bad_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixt
     assert "usage: prober" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("statsu", "; did you mean 'status'?"), ("version", "; did you mean '--version'?"), ("x", "")],
+)
+def test_an_unknown_command_names_the_nearest_one(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([word], {})
+    assert capsys.readouterr().err.endswith(f"error: there is no command {word!r}{hint}\n")
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([], {})
+    assert "check whether a running daemon is healthy" in capsys.readouterr().err
+
+
 def test_the_monitor_of_the_environment_gives_way_to_a_target() -> None:
     _, options = cli._parse(["probe", "tcp", "a:1"], {"PROBER_MONITOR": "m"})
     assert (options.type, options.target) == ("TCP", "a:1")

@@ -70,7 +70,7 @@ def no_host(host: str) -> str:
         ("a:\u0668\u0660", f"{EXPECTED}, got 'a:\u0668\u0660'"),
         ("[::1]", f"{EXPECTED}, got '[::1]'"),
         ("[]:80", f"{EXPECTED}, got '[]:80'"),
-        ("http://a:80", f"{EXPECTED} ([2001:db8::7]:80), got 'http://a:80'"),
+        ("http://a:80", f"{EXPECTED}, got the URL 'http://a:80'"),
         ("2001:db8::7:80", f"{EXPECTED} ([2001:db8::7]:80), got '2001:db8::7:80'"),
         ("a:0", "expected a port from 1 to 65535, got 0"),
         ("a:65536", "expected a port from 1 to 65535, got 65536"),
