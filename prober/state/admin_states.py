@@ -87,6 +87,10 @@ class AdminStates:
         self._tell(SET, key, f"{_words(key)} is set to {entry.state} by {entry.by}{why}")
         self._renew()
 
+    def is_set(self, key: AdminKey) -> bool:
+        """Return whether a state was set, and does not come from the configuration alone."""
+        return key in self._set
+
     def clear(self, key: AdminKey, *, by: str) -> bool:
         """End a state that was set; return whether there was one."""
         entry = self._set.get(key)

@@ -12,6 +12,7 @@ from prober.web.api.past import HISTORY_QUERY, get_history
 from prober.web.api.probe_now import probe
 from prober.web.api.service_discovery import SD_QUERY, get_sd
 from prober.web.metrics.scrape import get_metrics
+from prober.web.page.admin_form import set_admin_of_check, set_admin_of_pool
 from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
 from prober.web.page.certificate_page import get_certificate_page
@@ -27,6 +28,7 @@ from prober.web.page.time_range import RANGE_QUERY
 from prober.web.page.view import PAGE_QUERY, VIEW_QUERY
 
 _EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
+_FORM = dict.fromkeys((400, 403, 413, 415), "text/html")
 _DELETE = {204: "", 403: "Error", 409: "Error"}
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
 _PROBED = dict.fromkeys((200, 400, 404, 500, 503), "text/plain")
@@ -144,6 +146,22 @@ ROUTES = (
         "/checks/{monitor}/{backend}/probe",
         probe_from_page,
         {303: "text/html", 409: "text/html"},
+    ),
+    Route(
+        "POST",
+        "/checks/{monitor}/{backend}/admin",
+        set_admin_of_check,
+        {303: "text/html", **_FORM},
+        body="AdminForm",
+        is_form=True,
+    ),
+    Route(
+        "POST",
+        "/pools/{name}/admin",
+        set_admin_of_pool,
+        {303: "text/html", **_FORM},
+        body="AdminForm",
+        is_form=True,
     ),
     Route("GET", "/pulse", get_pulse, {200: "text/event-stream"}),
     Route("GET", "/feed.atom", get_feed, {200: "application/atom+xml"}, public=True),

@@ -354,7 +354,10 @@ async def test_in_public_there_are_no_addresses(mixed: World, connect: Connect) 
     client = await connect(page=lambda: PageSettings("Our doors", public=True))
     assert (await client.get("/checks/bad/10.0.0.2:80")).status == 404
     assert (await client.post("/checks/bad/10.0.0.2:80/probe")).status == 404
-    assert "10.0.0" not in await (await client.get("/status.csv")).text()
+    for path in ("/status.csv", "/pools/bad", "/events", "/prober", "/certificates"):
+        assert (await client.get(path)).status == 404, path
+    for path in ("/checks/bad/10.0.0.2:80/admin", "/pools/bad/admin"):
+        assert (await client.post(path, data={"of": "*", "state": "drain"})).status == 404, path
 
 
 def test_a_reload_changes_how_the_page_shows_itself(tmp_path: Path) -> None:

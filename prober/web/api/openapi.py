@@ -38,7 +38,7 @@ _DOCS = {
     201: "created",
     202: "the probe takes longer than its timeout; the result will be available later",
     204: "done",
-    303: "done; redirects to the page of the check",
+    303: "done; redirects to the page of the check or the pool",
     304: "not modified",
     400: "invalid parameter or body",
     403: "disabled",
@@ -58,7 +58,8 @@ class Route(NamedTuple):
     JSON; an empty name means no body. `body` is the schema of the request. `public` routes need no
     authentication if `page.public` is set. A route that `looks` changes nothing, whatever its
     method, so the role `read` is sufficient. A route that `connects` makes prober connect to an
-    address that the caller chooses, so pages of other sites must not use it. Answers that every
+    address that the caller chooses, so pages of other sites must not use it. The body of a route
+    that `is_form` is that of a form instead of JSON. Answers that every
     route with parameters or with a name in its path can give (400, 404) are not listed.
     """
 
@@ -71,6 +72,7 @@ class Route(NamedTuple):
     body: str | None = None
     looks: bool = False
     connects: bool = False
+    is_form: bool = False
 
 
 def describe(routes: Iterable[Route], version: str) -> JsonText:
@@ -116,7 +118,7 @@ def _operation(route: Route) -> Json:
         "summary": summary.rstrip("."),
         **({"description": more.strip()} if more else {}),
         "parameters": in_path + in_query,
-        **({"requestBody": _request_body(route.body)} if route.body else {}),
+        **({"requestBody": _request_body(route)} if route.body else {}),
         "responses": {str(status): _answer(status, answers[status]) for status in sorted(answers)},
     }
 
@@ -138,8 +140,9 @@ def _parameter(
     }
 
 
-def _request_body(schema: str) -> Json:
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+def _request_body(route: Route) -> Json:
+    media = "application/x-www-form-urlencoded" if route.is_form else "application/json"
+    content = {media: {"schema": {"$ref": f"#/components/schemas/{route.body}"}}}
     return {"required": True, "content": content}
 
 

@@ -53,6 +53,18 @@ def schemas() -> dict[str, Mapping[str, Any]]:
             "required": ["state", "until"],
             "additionalProperties": False,
         },
+        "AdminForm": {
+            "type": "object",
+            "description": "`of` is `*` for the whole pool; the state `end` ends one",
+            "properties": {
+                "of": TEXT.schema,
+                "state": one_word_of((*AdminState, "end")).schema,
+                "until": TEXT.schema,
+                "reason": TEXT.schema,
+            },
+            "required": ["of", "state"],
+            "additionalProperties": False,
+        },
         "NoticeDefinition": NOTICE_OF_CONFIGURATION.schema,
         "DiscoveryRequest": _envoy("DiscoveryRequest"),
         "DiscoveryResponse": _envoy("DiscoveryResponse"),

@@ -11,6 +11,8 @@ from prober.web.server.errors import Refused
 
 STYLE, SCRIPT = "style.css", "page.js"
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_SHEETS = ("base.css", "lists.css", "subjects.css", "charts.css", "media.css")
+"""What the style sheet consists of, in this order."""
 _PARTS = ("morph.js", "pulse.js", "times.js")
 """What the script imports."""
 _NAMES = frozenset({STYLE, SCRIPT, *_PARTS, "ok.svg", "warning.svg", "critical.svg", "unknown.svg"})
@@ -28,12 +30,16 @@ class Asset(NamedTuple):
 @cache
 def asset(name: str) -> Asset:
     """Return a file, read when it is first asked for."""
-    content = files("prober.web.page").joinpath("static", name).read_bytes()
+    content = b"\n".join(_read(part) for part in _SHEETS) if name == STYLE else _read(name)
     if name == SCRIPT:
         for part in _PARTS:
             versioned = f"./{part}?v={asset(part).digest}"
             content = content.replace(f"./{part}".encode(), versioned.encode())
     return Asset(content, blake2b(content, digest_size=6).hexdigest())
+
+
+def _read(name: str) -> bytes:
+    return files("prober.web.page").joinpath("static", name).read_bytes()
 
 
 def address_of(name: str, root: str) -> str:

@@ -17,18 +17,18 @@ _STEP = 4  # units of a stroke with its gap
 _HEIGHT = 20
 
 
-def bar(recent: Recent, *, public: bool) -> Html:
+def bar(recent: Recent) -> Html:
     """Return the bar; equal results in a row are one path, dashed by the style sheet."""
     pasts = list(islice(recent.newest_first(), RESULTS))[::-1]
     x, paths = (RESULTS - len(pasts)) * _STEP, list[Html]()
     if x:
         paths.append(tag("path", class_="none", d=f"M0 {_HEIGHT // 2}h{x - 1}"))
-    for _, run in groupby(pasts, key=_look if public else _fine_look):
+    for _, run in groupby(pasts, key=_fine_look):
         same = list(run)
         width = len(same) * _STEP
         path = tag(
             "path",
-            tag("title", _words(same, public=public)),
+            tag("title", _words(same)),
             class_=_look(same[0]),
             d=f"M{x} {_HEIGHT // 2}h{width - 1}",
         )
@@ -62,10 +62,10 @@ def _fine_look(past: PastResult) -> tuple[Reason, tuple[str, FactValue] | None]:
     return past.reason, past.fact
 
 
-def _words(run: list[PastResult], *, public: bool) -> str:
+def _words(run: list[PastResult]) -> str:
     first, last = run[0], run[-1]
-    what = _look(first) if public else reason_words(first.reason)
-    if first.fact is not None and not public:
+    what = reason_words(first.reason)
+    if first.fact is not None:
         what += f" {first.fact[1]}"
     count = f"{len(run)} × {what}"
     if len(run) == 1:

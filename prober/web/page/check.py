@@ -12,6 +12,7 @@ from prober.state.pace import Pace
 from prober.state.store import CheckState
 from prober.web.api.check_shapes import explanation
 from prober.web.api.probe_now import probe_now
+from prober.web.page.admin_form import FormTarget, admin_section
 from prober.web.page.check_words import (
     NONE,
     ago,
@@ -57,6 +58,7 @@ async def get_check_page(request: web.Request) -> web.Response:
             _headline(state, word, scene, can_probe=can_probe),
             _why(state, scene),
             _facts(state, scene),
+            admin_section(request, _admin_target(state, scene), scene),
             past,
             await last_results(state, scene.now.wall, pace),
             _changes(transitions, scene),
@@ -73,6 +75,11 @@ async def probe_from_page(request: web.Request) -> web.Response:
     state = check_of(request)
     await probe_now(request, state)
     return web.Response(status=303, headers={hdrs.LOCATION: scene.to_check(*state.check.key)})
+
+
+def _admin_target(state: CheckState, scene: Scene) -> FormTarget:
+    action = scene.to("checks", *state.check.key, "admin")
+    return FormTarget(state.check.pool, action, state.check.backend)
 
 
 def _headline(state: CheckState, word: str, scene: Scene, *, can_probe: bool) -> Html:
@@ -116,7 +123,7 @@ def _headline(state: CheckState, word: str, scene: Scene, *, can_probe: bool) ->
 def _facts(state: CheckState, scene: Scene) -> Html:
     now, last, monitor = scene.now, state.last, state.check.monitor
     entries: list[tuple[str, Content]] = [
-        ("Last result", last_words(state, public=False)),
+        ("Last result", last_words(state)),
         ("Detail", last.detail if last else None),
         ("Status since", (ago(state.since, now.wall), " ago")),
         ("Next probe", next_words(state, now)),

@@ -7,7 +7,7 @@ from prober.web.page.frame import alarms, answer, document
 from prober.web.page.html import Html, tag
 from prober.web.page.scene import Scene
 from prober.web.page.survey import ROWS, Survey, last_page, sections, survey, worst_of
-from prober.web.page.table import body, head, places_of, row
+from prober.web.page.table import body, head, row
 from prober.web.page.toolbar import glance, pages, reload_choice, reload_tag, search
 from prober.web.page.view import PageView
 from prober.web.server.services import services_of
@@ -15,16 +15,14 @@ from prober.web.server.services import services_of
 
 async def check_list(request: web.Request, scene: Scene, view: PageView) -> web.Response:
     """Answer with the checks that a view selects."""
-    store, pace, public = services_of(request).store, Pace(), scene.front.public
-    found = await survey(store, view, pace, addresses=not public)
+    store, pace = services_of(request).store, Pace()
+    found = await survey(store, view, pace)
     view = view._replace(page=min(view.page, last_page(len(found.found))))
     bodies = []
     for section in await sections(store, found.found, view, pace):
-        places = places_of(section) if public else {}
         rows = []
         for state in section.checks:
-            place = places.get(state.check.key, 0)
-            rows.append(row(state, scene, place=place, with_pool=not view.is_grouped))
+            rows.append(row(state, scene, with_pool=not view.is_grouped))
             await pace.pause()
         bodies.append(body(section, scene, rows, view))
         await pace.pause()
@@ -35,7 +33,7 @@ async def check_list(request: web.Request, scene: Scene, view: PageView) -> web.
         document(
             scene,
             tag("h1", "Checks", class_="unseen"),
-            alarms(scene.vitals) if not public else None,
+            alarms(scene.vitals),
             glance(found.counts, view, scene),
             search(view, scene),
             _table(scene, found, view, bodies),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from prober.model.fact import said
 from prober.model.kinds import in_units
 from prober.model.schedule import interval_for
-from prober.model.status import Reason, Result
+from prober.model.status import Reason
 from prober.model.wording import progress, result_words, span, time_text, took
 from prober.probes import declared_facts
 from prober.state.recent import PastResult
@@ -19,16 +19,13 @@ NONE = "–"
 """What stands in a cell where there is nothing."""
 
 
-def last_words(state: CheckState, *, public: bool) -> str:
-    """Write the last result of a check as HAProxy writes one; in public only how long it took."""
+def last_words(state: CheckState) -> str:
+    """Write the last result of a check as HAProxy writes one."""
     if not state.check.enabled:
         return "disabled"
     last = state.last
     if last is None:
         return "not probed yet"
-    if public:
-        good = last.result is Result.OK
-        return f"good in {took(last.seconds)}" if good else "not good"
     facts = said(state.check.monitor.probe.facts, last.facts or {})
     return result_words(last.reason, facts, last.seconds)
 

@@ -79,8 +79,8 @@ def _cell(state: CheckState | None, scene: Scene) -> Html:
     words: Content = (
         icon(word),
         tag("span", f"{word}: ", class_="unseen"),
-        last_words(state, public=False),
+        last_words(state),
     )
     link = tag("a", words, href=scene.to_check(monitor, address), class_="cell")
     notes = " · ".join(part for part in (progress, latency_words(state)) if part)
-    return tag("td", link, bar(state.recent, public=False), tag("small", notes))
+    return tag("td", link, bar(state.recent), tag("small", notes))

@@ -13,6 +13,7 @@ from prober.state.history import pool_key
 from prober.state.pace import Pace
 from prober.state.pool_watch import PoolSummary
 from prober.state.store import BackendState, CheckState
+from prober.web.page.admin_form import FormTarget, admin_section
 from prober.web.page.check_words import ago
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
@@ -56,6 +57,7 @@ async def get_pool_page(request: web.Request) -> web.Response:
             _headline(summary, scene, problems_of(store, summary)),
             _backends(backends, monitors, scene, read_view(request).page),
             past,
+            admin_section(request, FormTarget(pool, scene.to("pools", pool.name, "admin")), scene),
             _monitors(monitors),
             _outside(pool, request, scene),
             heading=f"{word} · {name} · {scene.title}",

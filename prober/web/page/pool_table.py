@@ -82,7 +82,7 @@ def problem_row(state: CheckState, scene: Scene) -> Html:
     """Return the row of a check that is not OK."""
     monitor, address = state.check.key
     backend = state.check.backend.name
-    word, last = word_of(state), last_words(state, public=False)
+    word, last = word_of(state), last_words(state)
     since = ago(state.since, scene.now.wall)
     progress = progress_words(state)
     name = (
@@ -93,7 +93,7 @@ def problem_row(state: CheckState, scene: Scene) -> Html:
         "state": (mark(word), tag("small", since, f" · {progress}" if progress else None)),
         "check": name,
         "last": last,
-        "past": bar(state.recent, public=False),
+        "past": bar(state.recent),
         "latency": latency_words(state),
         "uptime": None,
     }

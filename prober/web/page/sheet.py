@@ -9,27 +9,28 @@ from prober.model.wording import time_text
 from prober.state.pace import Pace
 from prober.state.store import CheckState
 from prober.web.page.check_words import last_words
-from prober.web.page.scene import Scene, scene_of
+from prober.web.page.scene import private_scene
 from prober.web.page.survey import latency_of, survey
 from prober.web.page.view import read_view, word_of
 from prober.web.server.services import services_of
 
-OPEN_COLUMNS = ("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95")
-COLUMNS = (*OPEN_COLUMNS, "backend", "type", "result", "reason", "last", "detail", "at", "seconds")
+COLUMNS = (
+    *("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95"),
+    *("backend", "type", "result", "reason", "last", "detail", "at", "seconds"),
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet knows what it is to execute
 
 
 async def get_csv(request: web.Request) -> web.Response:
     """The checks that the page would show, as CSV, all pages at once."""
-    scene, pace = scene_of(request), Pace()
-    public = scene.front.public
-    found = await survey(services_of(request).store, read_view(request), pace, addresses=not public)
+    private_scene(request)
+    pace = Pace()
+    found = await survey(services_of(request).store, read_view(request), pace)
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(OPEN_COLUMNS if public else COLUMNS)
+    writer.writerow(COLUMNS)
     for state in found.found:
-        cells = _open_cells(state) if public else [*_open_cells(state), *_cells(state, scene)]
-        writer.writerow([_harmless(cell) for cell in cells])
+        writer.writerow([_harmless(cell) for cell in _cells(state)])
         await pace.pause()
     return web.Response(
         body=text.getvalue().encode(errors="replace"),
@@ -39,8 +40,8 @@ async def get_csv(request: web.Request) -> web.Response:
     )
 
 
-def _open_cells(state: CheckState) -> list[str | float | None]:
-    check, latency = state.check, latency_of(state)
+def _cells(state: CheckState) -> list[str | float | None]:
+    check, latency, last = state.check, latency_of(state), state.last
     return [
         word_of(state),
         time_text(state.since),
@@ -50,17 +51,11 @@ def _open_cells(state: CheckState) -> list[str | float | None]:
         check.backend.name,
         latency and round(latency.p50, 6),
         latency and round(latency.p95, 6),
-    ]
-
-
-def _cells(state: CheckState, scene: Scene) -> list[str | float | None]:
-    last = state.last
-    return [
         state.check.key[1],
         state.check.monitor.type,
         last and last.result,
         last and last.reason,
-        last_words(state, public=scene.front.public),
+        last_words(state),
         last and last.detail,
         time_text(last.at) if last else None,
         last and round(last.seconds, 6),

@@ -40,13 +40,13 @@ class Section(NamedTuple):
     checks: list[CheckState]
 
 
-async def survey(store: Store, view: PageView, pace: Pace, *, addresses: bool) -> Survey:
+async def survey(store: Store, view: PageView, pace: Pace) -> Survey:
     """Look at all checks."""
     counts, found = Counter[str](), list[CheckState]()
     for state in tuple(store):
         word = word_of(state)
         counts[word] += 1
-        if (not view.status or word in view.status) and view.allows(state, addresses=addresses):
+        if (not view.status or word in view.status) and view.allows(state):
             found.append(state)
         await pace.pause()
     return Survey(counts, await _sorted(found, view, pace), worst_of(counts))

@@ -28,28 +28,12 @@ _COLUMNS = (
     ("interval", "Every", ""),
     ("next", "Next", ""),
 )
-_HIDDEN_IN_PUBLIC = frozenset({"certificate", "interval", "next"})
-
-
-def places_of(section: Section) -> dict[tuple[str, str], int]:
-    """Return the number that each backend has in its pool, by the keys of the checks."""
-    numbers: dict[str, dict[str, int]] = {}
-    for check in (state.check for state in section.checks):
-        if check.pool.name not in numbers:
-            keys = (backend.key for backend in check.pool.backends)
-            numbers[check.pool.name] = {key: place for place, key in enumerate(keys, 1)}
-    return {
-        state.check.key: numbers[state.check.pool.name][state.check.key[1]]
-        for state in section.checks
-    }
 
 
 def head(view: PageView, scene: Scene) -> Html:
     """Return the heading of the table, whose links sort it."""
     cells = []
     for name, text, sort in _COLUMNS:
-        if scene.front.public and name in _HIDDEN_IN_PUBLIC:
-            continue
         if not sort:
             cells.append(tag("th", text, scope="col", class_=name))
             continue
@@ -79,30 +63,21 @@ def body(section: Section, scene: Scene, rows: list[Html], view: PageView) -> Ht
         tag("span", " / ", class_="quiet"),
         tag("a", pool.name, href=everything._replace(pool=pool.name).href(scene.root)),
         mark(section.status),
-        colspan=str(len(_COLUMNS) - len(_HIDDEN_IN_PUBLIC) * scene.front.public),
+        colspan=str(len(_COLUMNS)),
         scope="rowgroup",
     )
     key = f"{pool.load_balancer} / {pool.name}"
     return tag("tbody", tag("tr", heading, class_="group"), rows, data_key=key)
 
 
-def row(state: CheckState, scene: Scene, *, place: int, with_pool: bool) -> Html:
-    """Return the row of a check.
-
-    Args:
-        state: The check.
-        scene: What it is shown in.
-        place: The number of the backend in its pool, which names it in public.
-        with_pool: Whether the row says which pool it is of.
-    """
-    public, now = scene.front.public, scene.now
-    word = word_of(state)
-    last = last_words(state, public=public)
+def row(state: CheckState, scene: Scene, *, with_pool: bool) -> Html:
+    """Return the row of a check; `with_pool` is whether it says which pool the check is of."""
+    now, word, last = scene.now, word_of(state), last_words(state)
     cells: dict[str, Content] = {
-        "state": (mark(word), None if public else tag("small", progress_words(state))),
-        "check": (_name(state, scene, place, with_pool=with_pool), tag("small", last)),
+        "state": (mark(word), tag("small", progress_words(state))),
+        "check": (_name(state, scene, with_pool=with_pool), tag("small", last)),
         "last": last,
-        "past": bar(state.recent, public=public),
+        "past": bar(state.recent),
         "since": ago(state.since, now.wall),
         "latency": latency_words(state),
         "certificate": certificate_words(state, now.wall),
@@ -117,19 +92,15 @@ def row(state: CheckState, scene: Scene, *, place: int, with_pool: bool) -> Html
             scope="row" if name == "check" else None,
         )
         for name, cell in cells.items()
-        if not (public and name in _HIDDEN_IN_PUBLIC)
     ]
     monitor, backend = state.check.key
-    key = f"{monitor} {place if public else backend}"
-    return tag("tr", shown, class_=word.lower(), data_key=key, data_status=word)
+    return tag("tr", shown, class_=word.lower(), data_key=f"{monitor} {backend}", data_status=word)
 
 
-def _name(state: CheckState, scene: Scene, place: int, *, with_pool: bool) -> Content:
+def _name(state: CheckState, scene: Scene, *, with_pool: bool) -> Content:
     check = state.check
     monitor, address = check.key
     name = check.backend.name
-    if scene.front.public:
-        return tag("b", monitor), tag("span", name or f"backend {place}", class_="backend")
     pool = f"{check.pool.load_balancer} / {check.pool.name}"
     return (
         tag("a", monitor, href=scene.to_check(monitor, address)),

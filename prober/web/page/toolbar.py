@@ -96,7 +96,6 @@ def _orders(view: PageView, scene: Scene) -> Html:
             aria_current="true" if view.order == order else None,
         )
         for order in SORTS
-        if not (scene.front.public and order == "certificate")
     ]
     return tag("nav", tag("span", "Order"), links, class_="orders", aria_label="Order")
 

@@ -95,13 +95,8 @@ class PageView(NamedTuple):
         ]
         return f"{path}?{urlencode(fields, errors='replace')}" if fields else path
 
-    def allows(self, state: CheckState, *, addresses: bool) -> bool:
-        """Return whether a check is looked at, its status left aside.
-
-        Args:
-            state: The check.
-            addresses: Whether a search may find addresses, which are not to be guessed in public.
-        """
+    def allows(self, state: CheckState) -> bool:
+        """Return whether a check is looked at, its status left aside."""
         pool = state.check.pool
         if (self.pool and pool.name != self.pool) or (
             self.load_balancer and pool.load_balancer != self.load_balancer
@@ -111,8 +106,7 @@ class PageView(NamedTuple):
             return True
         monitor, backend = state.check.key
         names = [monitor, pool.name, pool.load_balancer, state.check.backend.name or ""]
-        if addresses:
-            names += [backend, state.check.monitor.type]
+        names += [backend, state.check.monitor.type]
         text = "\n".join(names).casefold()
         return all(word in text for word in self.q.casefold().split())
 

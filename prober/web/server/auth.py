@@ -41,6 +41,7 @@ OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that are unauthenticated while the page is public."""
 _CALLER = web.RequestKey("CALLER", str)
+_ROLE = web.RequestKey("ROLE", Role)
 CONNECTING_PATHS = web.AppKey("CONNECTING_PATHS", frozenset[str])
 """Paths that make prober connect to a target of the caller's choice, whatever the method."""
 GATES = "/health/"
@@ -68,7 +69,7 @@ async def authorize(request: web.Request, handler: Handler) -> web.StreamRespons
     if access.asks and not is_open:
         caller = await _caller(request, services)
         needed = Role.READ if _looks(request) else Role.WRITE
-        request[_CALLER] = caller.name
+        request[_CALLER], request[_ROLE] = caller.name, caller.role
         if not caller.role.may(needed):
             raise Refused(403, f"this needs the role {needed}; your role is {caller.role}")
         if needed is Role.WRITE:
@@ -93,6 +94,14 @@ def gate_is_public(request: web.Request) -> bool:
 def caller_name(request: web.Request) -> str | None:
     """Return the name of the caller, or None without authentication."""
     return request.get(_CALLER)
+
+
+def may_write(request: web.Request) -> bool:
+    """Return whether the caller may make changes: by role, or because nobody is asked."""
+    if not services_of(request).access.asks:
+        return True
+    role = request.get(_ROLE)
+    return role is not None and role.may(Role.WRITE)
 
 
 def _looks(request: web.Request) -> bool:
