@@ -159,8 +159,10 @@ async def test_where_edits_are_off_there_is_no_form(
 
 
 async def test_only_those_who_may_write_see_a_form(connect: Connect, world: World) -> None:
-    tokens = (Token(name="anna", role=Role.WRITE, token=Secret("aaa", masked=True)),)
-    tokens += (Token(name="bob", role=Role.READ, token=Secret("bbb", masked=True)),)
+    tokens = (
+        Token(name="anna", role=Role.WRITE, token=Secret("aaa", masked=True)),
+        Token(name="bob", role=Role.READ, token=Secret("bbb", masked=True)),
+    )
     client = await connect(editor=Open(), access=Access(Auth(tokens=tokens)))
     anna, bob = ({"Authorization": f"Bearer {word}"} for word in ("aaa", "bbb"))
     assert f"{POOL}/admin" in forms(await page(client, POOL, **anna))
