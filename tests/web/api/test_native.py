@@ -405,7 +405,16 @@ async def test_a_monitor_shows_its_effective_configuration_without_secrets(
     assert "s3cr3t" not in await response.text()
     web, tls, tcp = (await response.json())["monitors"]
     assert web["headers"] == {"Authorization": "<secret>"}
-    assert web["targets"] == [{"address": "10.0.0.1", "port": 80, "labels": {}, "enabled": True}]
+    assert web["targets"] == [
+        {
+            "address": "10.0.0.1",
+            "port": 80,
+            "labels": {},
+            "enabled": True,
+            "weight": 1,
+            "backup": False,
+        }
+    ]
     assert "pool" not in web
     assert (web["fast_interval"], web["expected_codes"]) == (1.0, "200")
     assert tls["pool"] == "web"
