@@ -37,7 +37,6 @@ class Certificate(NamedTuple):
     subject: str
     issuer: str
     dns_names: tuple[str, ...]
-    has_alternative_names: bool
     not_after: float
 
 
@@ -65,17 +64,12 @@ def _read(der: bytes) -> Certificate:
         serial_number=f"{int.from_bytes(serial, signed=True):x}",
         subject=_written(subject),
         issuer=_written(issuer),
-        dns_names=tuple(
-            bytes(name).decode("ascii") for tag, name in names or () if tag == _DNS_NAME
-        ),
-        has_alternative_names=names is not None,
+        dns_names=tuple(bytes(name).decode("ascii") for tag, name in names if tag == _DNS_NAME),
         not_after=expiry,
     )
 
 
-def _alternative_names(
-    fields: list[tuple[int, memoryview]],
-) -> list[tuple[int, memoryview]] | None:
+def _alternative_names(fields: list[tuple[int, memoryview]]) -> list[tuple[int, memoryview]]:
     for tag, wrapped in fields:
         if tag == _EXTENSIONS:
             _, extensions, _ = read_value(wrapped)
@@ -83,7 +77,7 @@ def _alternative_names(
                 parts = [part for part in read_values(extension) if part[0] != _BOOLEAN]
                 if bytes(parts[0][1]) == _SUBJECT_ALTERNATIVE_NAME:
                     return list(read_values(read_value(parts[1][1])[1], _NAMES_LIMIT))
-    return None
+    return []
 
 
 def _written(name: memoryview) -> str:

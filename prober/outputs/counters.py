@@ -18,4 +18,3 @@ class OutputCounters:
     queue: Callable[[], int] = lambda: 0
     dropped: int = 0
     last_success: float = 0.0
-    last_error: str = ""

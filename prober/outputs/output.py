@@ -16,8 +16,6 @@ from prober.outputs.counters import OutputCounters
 from prober.outputs.keep import Told
 
 PATTERNS = list_of(NAME, shortest=1)
-QUEUE = 10_000
-"""Subjects that wait for a receiver at most; of each the newest state is kept."""
 
 
 def _read_share(value: object, _: ReadContext) -> float:
@@ -209,13 +207,11 @@ class Desk:
         self.counters.last_success = self.wall()
         if self._failing:
             self._failing = False
-            self.counters.last_error = ""
             self._say("info", "output_restored", output=self.output.name)
 
     def failed(self, reason: str, detail: str) -> None:
         """Count what could not be sent; the first failure in a row is logged."""
         self.counters.errors[reason] += 1
-        self.counters.last_error = detail
         if not self._failing:
             self._failing = True
             self._say(

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -35,11 +34,6 @@ def public_address(request: web.Request) -> str:
     host = host if _HOST.fullmatch(host) else request.host
     prefix = front.base or (prefix if _PREFIX.fullmatch(prefix) else "")
     return f"{scheme}://{host}{prefix.rstrip('/')}/"
-
-
-def base_path(base: str) -> str:
-    """Return the path of `page.base`, without a slash at its end."""
-    return urlsplit(base).path.rstrip("/") if "://" in base else base
 
 
 def _is_in(peer: str | None, networks: Iterable[Network]) -> bool:
