@@ -120,21 +120,10 @@ class AlertmanagerOutput:
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
         """Send alerts as long as the context lasts; its end resolves none."""
-        feed = Feed()
         async with Poster(timeout=TIMEOUT) as poster:
             alerts = Alerts(self, desk, poster)
-            unfollow = desk.follow(feed)
-            tasks = [asyncio.create_task(alerts.follow(feed))]
-            tasks += [asyncio.create_task(alerts.send_to(url)) for url in self.urls]
-            try:
+            async with desk.following(alerts.follow, *map(alerts.send_to, self.urls)):
                 yield
-            finally:
-                unfollow()
-                for task in tasks:
-                    task.cancel()
-                for task in tasks:
-                    with suppress(asyncio.CancelledError):
-                        await task
 
 
 class Alerts:
@@ -149,7 +138,7 @@ class Alerts:
         }
         self._ended: dict[str, dict[Any, tuple[Alert, float]]] = {url: {} for url in settings.urls}
         self._wake = {url: asyncio.Event() for url in settings.urls}
-        desk.counters.queue = lambda: sum(len(each) for each in self._ended.values())
+        desk.measure_queue(lambda: sum(len(each) for each in self._ended.values()))
 
     async def follow(self, feed: Feed) -> None:
         """Take in changes until the task is cancelled."""
@@ -216,7 +205,7 @@ class Alerts:
         ended = self._ended[url]
         for key in [key for key, (_, at) in ended.items() if now - at > lives]:
             del ended[key]  # it has ended by itself
-            self._desk.counters.dropped += 1
+            self._desk.count_dropped()
         going = dict(ended)
         body = [
             *(self._json(alert, now + lives) for alert in self._firing.values()),

@@ -169,14 +169,10 @@ class EnvoyEdsOutput:
         """Answer as long as the context lasts."""
         server = EndpointDiscovery(desk, self.keep)
         desk.answers_discovery(server)
-        feed = Feed()
-        unfollow = desk.follow(feed)
-        task = asyncio.create_task(server.follow(feed))
         try:
-            yield
+            async with desk.following(server.follow):
+                yield
         finally:
-            unfollow()
-            task.cancel()
             desk.answers_discovery(None)
 
 

@@ -128,9 +128,9 @@ class HaproxyAgent:
                     await writer.drain()
                     self._desk.succeeded()
         except (TimeoutError, ValueError):  # it sends nothing, or a line without end
-            self._desk.counters.errors["no_request"] += 1
+            self._desk.count_error("no_request")
         except OSError:
-            self._desk.counters.errors["connection"] += 1
+            self._desk.count_error("connection")
         finally:
             writer.close()
             with suppress(OSError):

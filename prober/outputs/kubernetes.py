@@ -114,17 +114,11 @@ class KubernetesOutput:
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
         """Write as long as the context lasts; its end takes nothing back."""
-        feed = Feed()
-        async with Poster(timeout=TIMEOUT, tls=self._tls()) as poster:
-            unfollow = desk.follow(feed)
-            task = asyncio.create_task(_Slices(self, desk, poster).follow(feed))
-            try:
-                yield
-            finally:
-                unfollow()
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        async with (
+            Poster(timeout=TIMEOUT, tls=self._tls()) as poster,
+            desk.following(_Slices(self, desk, poster).follow),
+        ):
+            yield
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self.api.url.startswith("https:"):
@@ -153,7 +147,7 @@ class _Slices:
         self._assignments = Assignments(desk, settings.keep)
         self._written: dict[str, Json] = {}
         self._waiting: dict[str, None] = {}
-        desk.counters.queue = lambda: len(self._waiting)
+        desk.measure_queue(lambda: len(self._waiting))
 
     async def follow(self, feed: Feed) -> None:
         """Write what changes until the task is cancelled."""

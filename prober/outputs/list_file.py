@@ -144,16 +144,8 @@ class FileOutput:
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
         """Write as long as the context lasts."""
-        feed = Feed()
-        unfollow = desk.follow(feed)
-        task = asyncio.create_task(_ListFile(self, desk).follow(feed))
-        try:
+        async with desk.following(_ListFile(self, desk).follow):
             yield
-        finally:
-            unfollow()
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 class _ListFile:

@@ -1,8 +1,8 @@
 """What every output has in common: its options, what it is given, and what is counted of it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol
@@ -150,7 +150,7 @@ class Desk:
     ) -> None:
         self.output = output
         self.source = source
-        self.counters = counters
+        self._counters = counters
         for reason in output.settings.errors:
             counters.errors.setdefault(reason, 0)
         self.memory = memory
@@ -182,13 +182,33 @@ class Desk:
 
         return self.source.follow(changed)
 
+    @asynccontextmanager
+    async def following(
+        self,
+        follow: Callable[[Feed], Coroutine[Any, Any, None]],
+        *others: Coroutine[Any, Any, None],
+    ) -> AsyncIterator[None]:
+        """Run what follows the feed, and others beside it, as long as the context lasts."""
+        feed = Feed()
+        unfollow = self.follow(feed)
+        tasks = [asyncio.create_task(each) for each in (follow(feed), *others)]
+        try:
+            yield
+        finally:
+            unfollow()
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+
     def tell_held(self, pool: str, told: Told) -> None:
         """Say when backends of a pool begin to be held, or are not held any more."""
-        held, before = len(told.held), self.counters.held.get(pool, 0)
+        held, before = len(told.held), self._counters.held.get(pool, 0)
         if held:
-            self.counters.held[pool] = held
+            self._counters.held[pool] = held
         else:
-            self.counters.held.pop(pool, None)
+            self._counters.held.pop(pool, None)
         if held > before:
             names = ", ".join(sorted(told.held))
             cause = (
@@ -203,15 +223,27 @@ class Desk:
 
     def succeeded(self, sent: int = 1) -> None:
         """Count what was sent."""
-        self.counters.sent += sent
-        self.counters.last_success = self.wall()
+        self._counters.sent += sent
+        self._counters.last_success = self.wall()
         if self._failing:
             self._failing = False
             self._say("info", "output_restored", output=self.output.name)
 
+    def measure_queue(self, length: Callable[[], int]) -> None:
+        """Show in the metrics how much waits to be sent."""
+        self._counters.queue = length
+
+    def count_error(self, reason: str) -> None:
+        """Count what went wrong without a failure of the receiver."""
+        self._counters.errors[reason] += 1
+
+    def count_dropped(self) -> None:
+        """Count what is not sent any more."""
+        self._counters.dropped += 1
+
     def failed(self, reason: str, detail: str) -> None:
         """Count what could not be sent; the first failure in a row is logged."""
-        self.counters.errors[reason] += 1
+        self._counters.errors[reason] += 1
         if not self._failing:
             self._failing = True
             self._say(

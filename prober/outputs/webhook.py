@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -143,18 +143,12 @@ class WebhookOutput:
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
         """Post as long as the context lasts."""
-        feed = Feed()
         async with Poster(timeout=self.timeout) as poster:
             hook = Webhook(self, desk, poster)
-            unfollow = desk.follow(feed)
-            task = asyncio.create_task(hook.follow(feed))
             try:
-                yield
+                async with desk.following(hook.follow):
+                    yield
             finally:
-                unfollow()
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
                 await hook.close()
 
 
@@ -170,7 +164,7 @@ class Webhook:
         }
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._one_by_one = asyncio.Semaphore(4)
-        desk.counters.queue = lambda: len(self._sending)
+        desk.measure_queue(lambda: len(self._sending))
 
     async def follow(self, feed: Feed) -> None:
         """Take in changes until the task is cancelled."""
@@ -225,7 +219,7 @@ class Webhook:
                 self._desk.failed(failed.reason, str(failed))
                 if not (failed.final or final):
                     return False
-                self._desk.counters.dropped += 1
+                self._desk.count_dropped()
             else:
                 self._desk.succeeded()
         self._learn({each.subject: str(each.after) for each in changes})
