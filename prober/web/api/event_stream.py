@@ -53,25 +53,26 @@ class Streams:
             greeting += f"event: resync\ndata: {json_text(_MISSED)}\n\n"
 
         async def feed(follower: Follower) -> None:
-            follower.sent = sent
-            await self._feed(follower, greeting)
+            await self._feed(follower, greeting, sent)
 
         return await self._followers.serve(request, feed)
 
-    async def _feed(self, follower: Follower, greeting: str) -> None:
+    async def _feed(self, follower: Follower, greeting: str, sent: int) -> None:
+        """Send what comes after the event with the id `sent`."""
+
         def notice(event: Event) -> None:
             follower.wake.set()
-            if event.id - follower.sent > self._backlog:
+            if event.id - sent > self._backlog:
                 follower.end()
 
         with self._log.followed_by(notice):
             await follower.write(greeting)
             while not follower.ended:
                 follower.wake.clear()
-                batch = self._log.after(follower.sent)[:_BATCH]
+                batch = self._log.after(sent)[:_BATCH]
                 if batch:
                     await follower.write("".join(map(_event_text, batch)))
-                    follower.sent = batch[-1].id
+                    sent = batch[-1].id
                     await asyncio.sleep(0)
                 elif not await follower.is_woken(self._heartbeat):
                     await follower.write(": heartbeat\n\n")

@@ -20,11 +20,10 @@ _HEADERS = {
 class Follower:
     """One client of a stream, and whether the stream is over.
 
-    `wake` and `sent`, the id of the last event sent, belong to the function that feeds it.
+    `wake` is set when there is something to send, and cleared by the function that feeds it.
     """
 
     def __init__(self, request: web.Request) -> None:
-        self.sent = 0
         self.wake = asyncio.Event()
         self._over = asyncio.Event()
         self.response = web.StreamResponse(headers=_HEADERS)

@@ -157,8 +157,10 @@ async def stuck(world: World, server: BaseTestServer, streams: Streams) -> Async
         outgoing = follower._request.transport.get_extra_info("socket")
         outgoing.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
         sent = -1
-        while follower.sent != sent or not follower._writing:
-            sent = follower.sent
+        writer = follower.response._payload_writer
+        assert writer is not None
+        while writer.output_size != sent or not follower._writing:
+            sent = writer.output_size
             flap(world, 100)
             await asyncio.sleep(0.001)
         yield
