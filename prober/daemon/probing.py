@@ -76,7 +76,7 @@ class Prober:
         self._ticker = Ticker(clock=clock, call_later=loop.call_later, saw_lag=self._saw_tick)
         self.vitals = self._vitals(config, wall)
         self._tidier = Tidier(lambda: sum(self.vitals.schedule_lags.counts))
-        self.guard = TargetPolicy(config.server.api_targets)
+        self.target_policy = TargetPolicy(config.server.api_targets)
         self.kept = StateDirectory(
             config.server.state_dir,
             loop=loop,
@@ -144,7 +144,7 @@ class Prober:
             saw_lags=self.vitals.schedule_lags.observe_all,
             saw_starts=self.vitals.load.saw_starts,
             saw_skips=self.vitals.saw_skips,
-            objection=self.guard.objection,
+            objection=self.target_policy.objection,
         )
 
     @contextmanager
@@ -196,7 +196,7 @@ class Prober:
                 self._engine,
                 lambda: self.config.modules,
                 most=min(MOST_ON_DEMAND, max(4, self._limit // 8)),
-                objection=self.guard.objection,
+                objection=self.target_policy.objection,
             )
         return self._on_demand.answer
 
@@ -215,7 +215,7 @@ class Prober:
         """
         pace = Pace()
         before, self.config = self.config, config
-        self.guard.adopt(config.server.api_targets)
+        self.target_policy.adopt(config.server.api_targets)
         self.store.adopt(config.model, config.maintenance)
         if reread:
             self._engine.reread()

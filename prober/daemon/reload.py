@@ -100,7 +100,7 @@ class Reloader:
     """Reloads the configuration, one at a time; requests during a reload share the next one.
 
     Args:
-        live: Receives the new configuration.
+        running: Receives the new configuration.
         read: Reads the configuration; None if there is nothing to read again.
         guard: Refuses a reload that would drop most of the checks.
         note: Receives each reload and each rejection as an event.
@@ -117,7 +117,7 @@ class Reloader:
 
     def __init__(
         self,
-        live: ReloadTarget,
+        running: ReloadTarget,
         *,
         read: Callable[[], Awaitable[Reading]] | None,
         guard: ShrinkGuard,
@@ -132,7 +132,7 @@ class Reloader:
         look_every: float = LOOK_EVERY,
         quiet: float = QUIET,
     ) -> None:
-        self._live = live
+        self._running = running
         self._read = read
         self._guard = guard
         self._note = note
@@ -189,7 +189,7 @@ class Reloader:
     @property
     def _file(self) -> Config:
         """What runs, without the edits."""
-        return self._edits.file or self._live.config
+        return self._edits.file or self._running.config
 
     def _wish_for(self, asked_at: float | None) -> _Wish:
         wish = self._wish = self._wish or _Wish()
@@ -215,7 +215,7 @@ class Reloader:
     async def _reload(self, wish: _Wish) -> list[str]:
         problems = await self._try(wish)
         if problems:
-            self._live.vitals.rejected()
+            self._running.vitals.rejected()
             for problem in problems:
                 log.error("config_rejected", problem=problem)
             more = len(problems) - _NOTED
@@ -258,7 +258,7 @@ class Reloader:
 
     async def _take(self, config: Config, ask: Ask, offer: Offer | None = None) -> list[str]:
         """Apply a configuration to what runs; `offer` is the list that alone has changed."""
-        before = self._live.config
+        before = self._running.config
         with yielding():
             edited, difference = await asyncio.to_thread(self._compare, before, config)
         source = FILE if offer is None else str(offer.wanted)
@@ -266,7 +266,7 @@ class Reloader:
         objection = self._guard.objection(source, steps, ask, self._clock())
         if objection:
             return [objection]
-        await self._live.apply(edited.config, difference)
+        await self._running.apply(edited.config, difference)
         garbage.keep()
         self._edits.settle(edited)
         self._adopted(config)
@@ -291,7 +291,7 @@ class Reloader:
 
     def _say(self, before: Config, config: Config, difference: Changes) -> None:
         added, removed, changed, unchanged = (len(each) for each in difference[:4])
-        self._live.vitals.loaded(config.digest, time.time())
+        self._running.vitals.loaded(config.digest, time.time())
         log.info(
             "config_reloaded",
             added=added,
@@ -305,7 +305,7 @@ class Reloader:
         self._note("reload", f"{added} checks added, {removed} removed, {changed} changed")
 
     def _watch_or_not(self) -> None:
-        wanted = self._read is not None and self._live.config.server.watch_config
+        wanted = self._read is not None and self._running.config.server.watch_config
         if wanted and self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         elif self._watching and not wanted:

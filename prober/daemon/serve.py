@@ -101,7 +101,7 @@ class _Daemon:
             self._edits,
             busy=busy,
             check_monitor=check_tls,
-            objection=prober.guard.objection,
+            objection=prober.target_policy.objection,
             wall=time.time,
             also_locked=lambda: why_locked(prober.config, addresses),
         )
@@ -144,7 +144,7 @@ class _Daemon:
 
     def _base_url(self) -> str:
         scheme = "https" if self._access.tls else "http"
-        bound = self._prober.guard.listeners or self._addresses
+        bound = self._prober.target_policy.listeners or self._addresses
         return f"{scheme}://{bound[0]}"
 
     def _services(self) -> Services:
@@ -184,7 +184,7 @@ class _Daemon:
                 scheme = "https" if self._access.tls else "http"
                 for bound in listener.addresses:
                     log.info("listening", address=str(bound), url=f"{scheme}://{bound}/")
-                self._prober.guard.spare(listener.addresses)
+                self._prober.target_policy.spare(listener.addresses)
                 await self._work(traces, stop)
         finally:
             await listener.close()

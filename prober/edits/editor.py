@@ -51,7 +51,7 @@ class ConfigEditor:
     """Makes edits, one at a time: the `Editor` of the APIs.
 
     Args:
-        live: What runs with the edits.
+        running: What runs with the edits.
         standing: The current edits.
         busy: A lock that separates edits and reloads.
         check_monitor: Returns what is wrong with a monitor on this machine.
@@ -62,7 +62,7 @@ class ConfigEditor:
 
     def __init__(
         self,
-        live: RunningConfig,
+        running: RunningConfig,
         standing: KeptEdits,
         *,
         busy: asyncio.Lock,
@@ -71,7 +71,7 @@ class ConfigEditor:
         wall: Callable[[], float],
         also_locked: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._live = live
+        self._running = running
         self._standing = standing
         self._busy = busy
         self._check_monitor = check_monitor
@@ -238,7 +238,7 @@ class ConfigEditor:
             edited, difference = await asyncio.to_thread(self._work_out, named, edit)
         self._standing.settle(edited)
         self._standing.keep(named)
-        await self._live.apply(edited.config, difference, reread=False)
+        await self._running.apply(edited.config, difference, reread=False)
 
     def _work_out(self, named: Named, edit: Edit | None) -> tuple[Edited, Changes]:
         """Return the result of an edit; raise `Rejected` or `Conflict` if it is not possible."""

@@ -42,7 +42,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self.epoll = select.epoll()
-        self._idle: dict[int, list[socket.SocketType]] = {socket.AF_INET: [], socket.AF_INET6: []}
+        self._spare: dict[int, list[socket.SocketType]] = {socket.AF_INET: [], socket.AF_INET6: []}
         self._ended: list[socket.SocketType] = []
         self._is_reporting = False
 
@@ -62,9 +62,9 @@ class Sockets:
         Its connection is not acknowledged before there is something to send (the kernel checks
         TCP_DEFER_ACCEPT on this side as well: tcp_rcv_synsent_state_process).
         """
-        idle = self._idle[family]
-        if idle and not self._is_reporting:
-            return idle.pop()
+        spare = self._spare[family]
+        if spare and not self._is_reporting:
+            return spare.pop()
         return self._opened(socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER)
 
     def datagram(self, family: int) -> socket.SocketType:
@@ -99,9 +99,9 @@ class Sockets:
         if not ended:
             return False
         for sock in ended:
-            idle = self._idle[sock.family]
-            if len(idle) < KEPT and not _connect(sock.fileno(), *_TO_NOWHERE):
-                idle.append(sock)
+            spare = self._spare[sock.family]
+            if len(spare) < KEPT and not _connect(sock.fileno(), *_TO_NOWHERE):
+                spare.append(sock)
             else:
                 sock.close()
         ended.clear()
@@ -109,7 +109,7 @@ class Sockets:
 
     def close(self) -> None:
         """Close everything."""
-        for kept in (*self._idle.values(), self._ended):
+        for kept in (*self._spare.values(), self._ended):
             while kept:
                 kept.pop().close()
         self.epoll.close()

@@ -249,20 +249,20 @@ class Due(NamedTuple):
     """The work for an upkeep.
 
     `now` is the unix time, `settled` the time up to which everything is written, `touched` the
-    start of the earliest slot that was written since the last upkeep. `idle` are the numbers of
+    start of the earliest slot that was written since the last upkeep. `removed` are the numbers of
     checks that are not configured; `unused` is called with each of them that has no history left.
     """
 
     now: float
     settled: float
     touched: int
-    idle: Sequence[int] = ()
+    removed: Sequence[int] = ()
     unused: Callable[[int], None] = lambda _: None
 
 
 def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> Iterator[None]:
     """Combine settled slots to hours, and delete what is too old, in small steps."""
-    now, settled, touched, idle, unused = due
+    now, settled, touched, removed, unused = due
     until = hour_of(settled)
     yield from _merge(connection, until, hour_of(touched))
     yield from _delete(connection, "slots", min(retention.fine_from(now), until))
@@ -273,7 +273,7 @@ def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> It
         (now - retention.whole, BATCH),
     ).rowcount:
         yield
-    for number in idle:
+    for number in removed:
         if not _has_history(connection, number):
             unused(number)
         yield

@@ -39,7 +39,7 @@ ROUND = 50
 """The number of beats in which every running slot is written once: a little less than a minute."""
 SETTLED = 2 * 60.0
 """Seconds after which all rows of a finished slot are written."""
-IDLE = 1000
+REMOVED_LOOKED_FOR = 1000
 """The number of checks that are no longer configured whose history one upkeep looks for."""
 CLOCK_SET = 0.5
 """Seconds by which the clocks must differ between two beats to count as a jump."""
@@ -228,12 +228,18 @@ class History:
         at, touched = self._wall(), self._touched
         self._touched = self._span.start
         pools = {running.pool for running in self._running.values()}
-        idle = (
+        removed = (
             number
             for key, number in self._numbers.items()
             if key not in self._running and number not in pools
         )
-        return Due(at, at - SETTLED, touched, list(islice(idle, IDLE)), self._unused.append)
+        return Due(
+            at,
+            at - SETTLED,
+            touched,
+            list(islice(removed, REMOVED_LOOKED_FOR)),
+            self._unused.append,
+        )
 
     def _forget(self, number: int) -> None:
         """Delete the name of a check without history, unless it was configured again."""

@@ -69,7 +69,7 @@ class World:
             self.edits,
             busy=busy,
             check_monitor=check_tls,
-            objection=self.prober.guard.objection,
+            objection=self.prober.target_policy.objection,
             wall=time.time,
         )
         self.reloader = Reloader(
