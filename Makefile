@@ -122,13 +122,19 @@ soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and rep
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
+# Check first: a virtual environment of a wrong Python would stay until `make clean`.
 # Without the package python3-venv, Debian's venv module cannot install pip; hence --without-pip.
 $(BIN)/python:
-	$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(PYTHON) is not Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	    echo "$(PYTHON) has no pip; on Debian: apt install python3-pip" >&2; exit 1; }
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@echo "installing into $(VENV); this takes about 20 seconds"
 
 $(VENV)/run: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	$(PIP) --python $(BIN)/python $(LOCKED) requirements.lock --requirement requirements-build.lock
-	$(PIP) --python $(BIN)/python install $(ALONE) --editable .
+	@$(PIP) --python $(BIN)/python $(LOCKED) requirements.lock --requirement requirements-build.lock
+	@$(PIP) --python $(BIN)/python install $(ALONE) --editable .
 	@touch $@
 
 $(VENV)/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
