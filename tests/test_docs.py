@@ -1,12 +1,16 @@
 """What the documents say is what the code does."""
 
+import ast
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from prober.blackbox import exchange
+from prober.cli.help_page import with_help
 from prober.config.reader import parse
 from prober.config.reference import with_tables
 from prober.daemon.probing import MOST_ON_DEMAND
@@ -47,7 +51,7 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     outside = ReadContext("", lambda name: Path(name).read_text(), {})
     config = parse(text, source="README.md", outside=outside)
-    assert len(config.model.checks()) == 3
+    assert len(config.model.checks()) == 2
     assert yaml.safe_load(text)["monitors"][0]["name"] in README
 
 
@@ -120,3 +124,39 @@ def test_the_tests_that_the_table_of_attacks_names_are_there() -> None:
     named = re.findall(r"tests/[\w/]+\.py", table)
     assert len(named) > 15
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
+
+
+def logged_events(source: str) -> Iterator[str]:
+    """Yield the names of the events that a module logs."""
+    for call in ast.walk(ast.parse(source)):
+        match call:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name("log" | "_log") | ast.Call(), attr=level),
+                args=[ast.Constant(str(event)), *_],
+            ) if level in LEVELS:
+                yield event
+            case ast.Call(
+                func=ast.Attribute(attr="_tell" | "_tell_warning"),
+                args=[ast.Constant(str(event)), *_],
+            ):
+                yield event
+
+
+def test_the_page_on_the_log_names_every_event() -> None:
+    modules = (ROOT / "prober").rglob("*.py")
+    logged = {event for each in modules for event in logged_events(each.read_text())}
+    page = (ROOT / "docs/log.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(documented) == sorted(logged)
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="argparse formats in other ways")
+def test_the_page_on_the_command_line_shows_the_help_of_every_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "")  # restored at the end
+    page = (ROOT / "docs/command-line.md").read_text()
+    assert page == with_help(page)

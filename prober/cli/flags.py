@@ -51,7 +51,7 @@ class Flag(NamedTuple):
 
     def add_to(self, parser: ArgumentParser) -> None:
         """Add the flag to a parser; until `complete`, the value of a flag not given is None."""
-        default = "" if self.default is None else f"default: {self.default}; "
+        default = "" if self.default in (None, False) else f"default: {self.default}; "
         doc = f"{self.doc} [{default}{self.variable}]".replace("%", "%%")
         name = f"--{self.name}"
         if self.read is yes_or_no:

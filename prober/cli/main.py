@@ -92,7 +92,8 @@ class _Parser(ArgumentParser):
         return super().format_help()
 
 
-def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:
+def _parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+    """Return the parser of the command line, and that of each command."""
     parser = ArgumentParser(
         prog="prober",
         description="A health-check daemon that probes backends the way a load balancer does.",
@@ -103,7 +104,16 @@ def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[C
     by_name = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
-    parsers = {command.name: _add(by_name, command) for command in COMMANDS}
+    return parser, {command.name: _add(by_name, command) for command in COMMANDS}
+
+
+def help_of(command: str) -> str:
+    """Return what `--help` of a command shows."""
+    return _parsers()[1][command].format_help()
+
+
+def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:
+    parser, parsers = _parsers()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
         parser.print_help(sys.stderr)
