@@ -23,11 +23,12 @@ from prober.model.probe import Probe
 from prober.model.status import FactValue, Outcome, Phases, Reason
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
+from prober.state.check_state import CheckState
 from prober.state.database import Database
 from prober.state.history import History
 from prober.state.journal import Journal
 from prober.state.recent import CAPACITY
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 
 KINDS: dict[str, tuple[Probe, str, dict[str, FactValue] | None, Phases]] = {
     "TCP": (TcpProbe(), "connected", None, (None, 1e-4, None, None, None, None)),

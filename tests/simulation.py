@@ -15,9 +15,10 @@ from prober.model.probe import Probe
 from prober.model.schedule import Delay
 from prober.model.status import Outcome, Reason
 from prober.probes.tcp import TcpProbe
+from prober.state.check_state import CheckState
 from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 
 START = 1_000_000.0
 WALL = 1_800_000_000.0

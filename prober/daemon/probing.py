@@ -29,13 +29,14 @@ from prober.model.probe import Target
 from prober.model.status import Outcome
 from prober.model.wording import took
 from prober.state.archive import Retention
+from prober.state.check_state import CheckState, Key
 from prober.state.events import STOOD_STILL, TRANSITION, Event
 from prober.state.last_known import LastKnown
 from prober.state.load import Load
 from prober.state.own_troubles import OwnTroubles
 from prober.state.pace import Pace
 from prober.state.pool_watch import PoolWatch
-from prober.state.store import CheckState, Key, Store
+from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.server.services import PageSettings, ProbeOnDemand
 

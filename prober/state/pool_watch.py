@@ -13,11 +13,12 @@ from typing import NamedTuple
 from prober.model.aggregate import pool_status
 from prober.model.pool import Pool
 from prober.model.status import Status
+from prober.state.check_state import BackendState
 from prober.state.events import POOL_STATUS, Event
 from prober.state.history import History, pool_key
 from prober.state.pace import Pace
 from prober.state.running_slot import Key, Running
-from prober.state.store import BackendState, Store
+from prober.state.store import Store
 
 DELAY = 1.0
 """Seconds between a change and the next look at a pool, so that many changes lead to one look."""

@@ -32,7 +32,7 @@ from prober.model.monitor import Model
 from prober.model.probe import Target
 from prober.model.reach import TargetRules
 from prober.model.status import Outcome, Reason, Status
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.state.vitals import Vitals
 from tests.running import daemon, free_port
 from tests.simulation import Simulation, model_of

@@ -31,7 +31,7 @@ from prober.edits.kept import KeptEdits
 from prober.engine.tls_contexts import check_tls
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.http import HttpProbe
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.web.app import make_app
 from prober.web.server.request_body import BODY_LIMIT
 from prober.web.server.services import Services

@@ -13,7 +13,7 @@ from prober.model.pool import Backend, Pool
 from prober.model.schedule import phase
 from prober.model.status import Outcome, Reason, Status
 from prober.probes.udp import UdpProbe
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from tests.simulation import START, Simulation, model_of
 
 

@@ -12,8 +12,8 @@ from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
+from prober.state.check_state import CheckState
 from prober.state.database import Database
-from prober.state.store import CheckState
 from tests.page.showcase_past import past
 from tests.web.world import WALL, World, monitor
 

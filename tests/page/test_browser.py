@@ -9,7 +9,7 @@ import pytest
 from prober.model.notice import Notice
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
-from prober.state.store import Key
+from prober.state.check_state import Key
 from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve
 from tests.page.looking import checks, keys, link, without_loading

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from prober.model.admin import AdminEntry, AdminState
 from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
+from prober.state.check_state import CheckState
 from prober.state.database import Database
 from prober.state.history import ROUND, History
 from prober.state.journal import Journal, read_saved
 from prober.state.running_slot import Running
 from prober.state.slots import HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 from tests.simulation import START, WALL, Simulation, model_of
 
 KEY = ("m", "192.0.2.1:80")

@@ -7,9 +7,10 @@ import pytest
 
 from prober.edits.edit import Edit
 from prober.model.status import Reason, Status
+from prober.state.check_state import CheckState
 from prober.state.database import Database
 from prober.state.journal import Journal, read_saved
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 from tests.simulation import START, WALL, Simulation, model_of
 
 

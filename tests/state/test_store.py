@@ -8,8 +8,9 @@ from prober.model.fact import VALUES
 from prober.model.status import FactValue, Outcome, Phases, Reason, Status
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe
+from prober.state.check_state import CheckState
 from prober.state.recent import Recent
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 from tests.simulation import WALL, Simulation, model_of
 
 

@@ -13,7 +13,7 @@ from prober.model.kinds import Frozen, Secret
 from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.http import HttpProbe
-from prober.state.store import Key
+from prober.state.check_state import Key
 from tests.web.conftest import Client
 from tests.web.reading import Reading
 from tests.web.world import HOSTILE, World, monitor

@@ -9,9 +9,9 @@ from prober.model.health import explain
 from prober.model.status import PHASES, Outcome, Phases, Reason, Result, Status
 from prober.probes import declared_facts
 from prober.state.archive import WINDOWS, Uptime
+from prober.state.check_state import CheckState
 from prober.state.recent import PastResult
 from prober.state.slots import MAINTENANCE, SPENT_IN, STATUSES, WIDTH, Slot
-from prober.state.store import CheckState
 from prober.web.api.admin_shapes import ADMIN
 from prober.web.api.shape import (
     ADDRESS,

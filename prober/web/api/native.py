@@ -11,10 +11,11 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.shown import monitor_json
 from prober.model.status import Status
+from prober.state.check_state import BackendState, CheckState
 from prober.state.events import EVENT_KINDS, Event, EventFilter
 from prober.state.heartbeat import examine
 from prober.state.pace import Pace
-from prober.state.store import BackendState, CheckState, Statuses, Store
+from prober.state.store import Statuses, Store
 from prober.web.api.check_shapes import CHECK_IN_FULL, CHECKS, CheckAt
 from prober.web.api.event_shapes import EVENTS
 from prober.web.api.past import older_events, uptime_of

@@ -10,7 +10,8 @@ from prober.model.aggregate import pool_status, worst
 from prober.model.pool import Pool
 from prober.model.shown import monitor_json, origin_json
 from prober.model.status import Status
-from prober.state.store import BackendState, CheckState, Statuses
+from prober.state.check_state import BackendState, CheckState
+from prober.state.store import Statuses
 from prober.state.vitals import Vitals
 from prober.web.api.admin_shapes import ADMIN
 from prober.web.api.shape import (

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.web.api.check_shapes import RESULT
 from prober.web.server.errors import Refused, error_response
 from prober.web.server.json_answer import json_response

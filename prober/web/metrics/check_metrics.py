@@ -23,8 +23,9 @@ from prober.model.probe import TLS_VERSION, Probe
 from prober.model.status import PHASES, REASONS, Outcome, Reason, Status
 from prober.probes import PROBE_TYPES, declared_facts
 from prober.protocols.exposition import escape_label, write_head, write_labels
+from prober.state.check_state import MonitorCounters
 from prober.state.histogram import Histogram
-from prober.state.store import MonitorCounters, Statuses, Store
+from prober.state.store import Statuses, Store
 from prober.state.vitals import Vitals
 from prober.web.metrics.daemon_metrics import DaemonCollector
 

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from prober.model.status import Status
 from prober.state.archive import DAY
+from prober.state.check_state import CheckState
 from prober.state.pace import Pace
-from prober.state.store import CheckState
 from prober.web.page.check_words import NONE, clock_words, time_tag
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import Content, Html, scrolled, tag

@@ -7,9 +7,9 @@ from aiohttp import hdrs, web
 
 from prober.model.kinds import in_units
 from prober.model.shown import monitor_json
+from prober.state.check_state import CheckState
 from prober.state.events import TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
-from prober.state.store import CheckState
 from prober.web.api.check_shapes import explanation
 from prober.web.api.probe_now import probe_now
 from prober.web.page.admin_form import FormTarget, admin_section

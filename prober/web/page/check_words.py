@@ -8,8 +8,8 @@ from prober.model.schedule import interval_for
 from prober.model.status import Reason
 from prober.model.wording import progress, result_words, span, time_text, took
 from prober.probes import declared_facts
+from prober.state.check_state import CheckState
 from prober.state.recent import PastResult
-from prober.state.store import CheckState
 from prober.web.page.html import Html, tag
 from prober.web.page.survey import expiry_of, latency_of
 from prober.web.server.services import Moment

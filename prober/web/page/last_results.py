@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from prober.model.status import PHASES
+from prober.state.check_state import CheckState
 from prober.state.pace import Pace
 from prober.state.recent import PastResult
-from prober.state.store import CheckState
 from prober.web.page.bar import look_of
 from prober.web.page.chart import chart
 from prober.web.page.check_words import fine_took, past_words, time_cell

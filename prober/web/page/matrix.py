@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from prober.model.admin import AdminEntry
 from prober.model.monitor import Monitor
-from prober.state.store import BackendState, CheckState
+from prober.state.check_state import BackendState, CheckState
 from prober.web.page.bar import bar
 from prober.web.page.check_words import ago, last_words, latency_words, progress_words, until_words
 from prober.web.page.frame import icon, mark

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from aiohttp import web
 
 from prober.model.status import Status
+from prober.state.check_state import CheckState
 from prober.state.pace import Pace
 from prober.state.pool_watch import PoolSummary
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 from prober.web.page.check_list import check_list
 from prober.web.page.frame import alarms, answer, document, icon
 from prober.web.page.html import NOTHING, Content, Html, tag

@@ -8,11 +8,11 @@ from aiohttp import web
 from prober.model.kinds import in_units
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
+from prober.state.check_state import BackendState, CheckState
 from prober.state.events import POOL_STATUS, EventFilter
 from prober.state.history import pool_key
 from prober.state.pace import Pace
 from prober.state.pool_watch import PoolSummary
-from prober.state.store import BackendState, CheckState
 from prober.web.page.admin_form import FormTarget, admin_section
 from prober.web.page.check_words import ago
 from prober.web.page.frame import answer, document, mark

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from prober.model.wording import took
 from prober.state.archive import DAY, Uptime
+from prober.state.check_state import CheckState
 from prober.state.pool_watch import PoolSummary
-from prober.state.store import CheckState
 from prober.web.page.bar import bar
 from prober.web.page.check_words import (
     NONE,

@@ -7,8 +7,9 @@ from prober.model.fact import said
 from prober.model.health import DEGRADED
 from prober.model.status import Status
 from prober.model.wording import result_name
+from prober.state.check_state import CheckState
 from prober.state.pool_watch import PoolSummary
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 from prober.web.page.view import DISABLED, RANK, word_of
 
 SHOWN = 2

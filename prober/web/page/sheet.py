@@ -6,8 +6,8 @@ import io
 from aiohttp import web
 
 from prober.model.wording import time_text
+from prober.state.check_state import CheckState
 from prober.state.pace import Pace
-from prober.state.store import CheckState
 from prober.web.page.check_words import last_words
 from prober.web.page.scene import private_scene
 from prober.web.page.survey import latency_of, survey

@@ -9,8 +9,9 @@ from prober.model.aggregate import pool_status
 from prober.model.pool import Pool
 from prober.model.probe import certificate_end
 from prober.model.status import Status
+from prober.state.check_state import CheckState
 from prober.state.pace import Pace
-from prober.state.store import CheckState, Store
+from prober.state.store import Store
 from prober.web.page.view import PROBLEMS, RANK, PageView, word_of
 
 ROWS = 100

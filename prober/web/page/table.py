@@ -1,6 +1,6 @@
 """The table of checks: one row each, grouped by pool."""
 
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.web.page.bar import bar
 from prober.web.page.check_words import (
     ago,

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from prober.model.aggregate import WORST_FIRST
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.web.server.query import Parameter
 
 DISABLED = "DISABLED"

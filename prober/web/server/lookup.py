@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.web.server.errors import Refused
 from prober.web.server.query import normal_key
 from prober.web.server.services import services_of

@@ -10,11 +10,12 @@ from prober.blackbox.request import ProbeAnswer, ProbeRequest
 from prober.edits.contract import Editor
 from prober.model.notice import Notice
 from prober.model.reach import Network
+from prober.state.check_state import Key
 from prober.state.history import History
 from prober.state.last_known import LastKnown
 from prober.state.notices import Notices
 from prober.state.pool_watch import PoolWatch
-from prober.state.store import Key, Store
+from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.server.callers import Access
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prober.model.status import Reason
-from prober.state.store import Key
+from prober.state.check_state import Key
 from tests.running import daemon, listener
 from tests.web.conftest import Client
 from tests.web.world import World, monitor

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
-from prober.state.store import BackendState
+from prober.state.check_state import BackendState
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
 from prober.web.dialects.lbaas.objects import common_of_member, common_of_pool
 from prober.web.dialects.lbaas.project_view import ProjectView

@@ -5,7 +5,7 @@ from functools import partial
 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.state.store import BackendState
+from prober.state.check_state import BackendState
 from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.listing import Filter
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView

@@ -2,7 +2,7 @@
 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.state.store import BackendState
+from prober.state.check_state import BackendState
 from prober.web.dialects.lbaas.monitor_format import name_of_type, protocol_of
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, member_id
 from prober.web.dialects.lbaas.status_names import (

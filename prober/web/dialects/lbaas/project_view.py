@@ -11,8 +11,9 @@ from prober.model.aggregate import load_balancer_status, pool_status
 from prober.model.monitor import Monitor
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.status import Status
+from prober.state.check_state import BackendState
 from prober.state.pace import Pace
-from prober.state.store import BackendState, Store
+from prober.state.store import Store
 from prober.web.server.errors import Refused
 from prober.web.server.services import services_of
 

@@ -7,7 +7,7 @@ from prober.model.admin import AdminState
 from prober.model.option import show_options
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
-from prober.state.store import BackendState, CheckState
+from prober.state.check_state import BackendState, CheckState
 from prober.web.dialects.lbaas.project_view import ProjectView
 from prober.web.server.json_answer import Json
 

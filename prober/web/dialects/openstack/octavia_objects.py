@@ -5,7 +5,7 @@ prober has no listeners, addresses or creation times: such members are empty or 
 
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.state.store import BackendState
+from prober.state.check_state import BackendState
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of
 from prober.web.dialects.lbaas.objects import common_of_member, common_of_pool
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView

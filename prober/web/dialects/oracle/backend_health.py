@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from prober.model.status import Reason, Result, Status
 from prober.model.wording import time_text
-from prober.state.store import CheckState
+from prober.state.check_state import CheckState
 from prober.web.server.json_answer import Json
 
 _OF_RESULT = {
