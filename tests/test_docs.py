@@ -68,7 +68,9 @@ def test_the_limits_of_modules_stand_in_the_page_on_migration() -> None:
     assert f"{exchange.BODY_LIMIT // 2**20} MiB of a body" in page
 
 
-@pytest.mark.parametrize("name", ["migrating-from-blackbox_exporter.md", "prometheus.md"])
+@pytest.mark.parametrize(
+    "name", ["configuration.md", "migrating-from-blackbox_exporter.md", "prometheus.md"]
+)
 def test_the_monitors_in_the_pages_on_prometheus_are_valid(name: str) -> None:
     texts = re.findall(r"```yaml\n(monitors:.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL)
     assert texts

@@ -38,6 +38,7 @@ from prober.outputs.kubernetes import ApiServer
 from prober.outputs.output import Output
 from prober.outputs.output_types import OUTPUT_TYPES
 from prober.probes import PROBE_TYPES
+from prober.probes.dns import AnswerPatterns
 
 SECTIONS = {
     "server": Server,
@@ -58,6 +59,7 @@ SECTIONS = {
     "targets_from": TargetList,
     "target_group": TargetGroup,
     "tls": TlsSettings,
+    "expect_answers": AnswerPatterns,
     "maintenance": MaintenanceWindow,
     "output": Output,
     "output kubernetes api": ApiServer,

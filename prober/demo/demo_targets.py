@@ -33,6 +33,7 @@ HTTP_END = b"\r\n\r\n"
 """What ends a request without a body."""
 
 _REQUEST_LIMIT = 65536
+_DNS_HEADER = 12  # bytes: RFC 1035, section 4.1.1
 _SERVING = b"\x08\x01"  # HealthCheckResponse with field 1, status, SERVING
 
 Holder = AsyncExitStack | ExitStack
@@ -157,6 +158,21 @@ class Echo(asyncio.DatagramProtocol):
         self._transport.sendto(data, addr)
 
 
+class NameServer(asyncio.DatagramProtocol):
+    """Answers every query with one address, which is reserved for documentation."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what to send with."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer: the query with other flags, then a record whose name points to the question."""
+        if len(data) > _DNS_HEADER:
+            head = data[:2] + struct.pack(">5H", 0x8180, 1, 1, 0, 0)
+            record = struct.pack(">HHHIH4B", 0xC000 | _DNS_HEADER, 1, 1, 300, 4, 192, 0, 2, 80)
+            self._transport.sendto(head + data[_DNS_HEADER:] + record, addr)
+
+
 async def serve(
     stack: AsyncExitStack,
     talking: Callable[[], Talking],
@@ -183,10 +199,12 @@ async def serve(
     return cast("int", server.sockets[0].getsockname()[1])
 
 
-async def serve_echo(stack: AsyncExitStack, host: str) -> int:
-    """Echo datagrams until the stack is left; return the port."""
+async def serve_datagrams(
+    stack: AsyncExitStack, answering: Callable[[], asyncio.DatagramProtocol], host: str
+) -> int:
+    """Answer datagrams until the stack is left; return the port."""
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Echo, local_addr=(host, 0))
+    transport, _ = await loop.create_datagram_endpoint(answering, local_addr=(host, 0))
     stack.callback(transport.close)
     return cast("int", transport.get_extra_info("sockname")[1])
 

@@ -15,7 +15,9 @@ from prober.config.configuration import Config
 from prober.config.reader import parse
 from prober.demo.demo_targets import (
     HTTP_END,
+    Echo,
     GrpcHealth,
+    NameServer,
     Replying,
     Talking,
     alternating,
@@ -24,7 +26,7 @@ from prober.demo.demo_targets import (
     refuse_tcp,
     refuse_udp,
     serve,
-    serve_echo,
+    serve_datagrams,
     tls_context,
 )
 from prober.model.option import ReadContext
@@ -38,8 +40,8 @@ VALID_FOR = timedelta(days=5)
 ECHO_HOST, REFUSING_HOST = "127.0.0.2", "127.0.0.3"
 """Hosts of their own for UDP: its probes of one host are kept more than a second apart."""
 
-CONFIGURATION = Template("""\
-page: {title: prober demo}
+CONFIGURATION = Template(
+    r"""page: {title: prober demo}
 defaults: {interval: 1s, timeout: 800ms, rise: 2, fall: 3}
 pools:
   - name: web
@@ -72,6 +74,10 @@ pools:
     backends:
       - {address: 127.0.0.2, port: $udp_echo, name: answers}
       - {address: 127.0.0.3, port: $udp_closed, name: closed}
+  - name: zone
+    load_balancer: inside
+    backends:
+      - {address: 127.0.0.1, port: $dns, name: answers}
 monitors:
   - {name: web-http, type: HTTP, pool: web, url_path: /healthz}
   - {name: shop-http, type: HTTP, pool: shop, url_path: /healthz, slow: 100ms}
@@ -82,10 +88,16 @@ monitors:
   - name: cache-ping
     type: TCP
     pool: cache
-    send: {text: "PING\\r\\n"}
+    send: {text: "PING\r\n"}
     expect: {text: "+PONG"}
+  - name: zone-dns
+    type: DNS
+    pool: zone
+    query_name: www.example.com
+    expect_answers: {any: ['^192\.0\.2\.']}
   - {name: resolver-udp, type: UDP_CONNECT, pool: resolver, interval: 2s, fast_interval: 1500ms}
-""")
+"""
+)
 """What is probed; the ports are filled in."""
 
 
@@ -121,6 +133,7 @@ async def open_targets(stack: AsyncExitStack, clock: Callable[[], float]) -> Map
         **{name: await serve(stack, protocol) for name, protocol in servers.items()},
         "tls": await serve(stack, account, tls=tls),
         "closed": refuse_tcp(stack),
-        "udp_echo": await serve_echo(stack, ECHO_HOST),
+        "udp_echo": await serve_datagrams(stack, Echo, ECHO_HOST),
+        "dns": await serve_datagrams(stack, NameServer, "127.0.0.1"),
         "udp_closed": refuse_udp(stack, REFUSING_HOST),
     }

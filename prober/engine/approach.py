@@ -7,14 +7,14 @@ from errno import EADDRNOTAVAIL, EINPROGRESS
 from sys import intern
 from typing import Final
 
-from prober.engine.attempt import Attempt, Waiting
+from prober.engine.attempt import Attempt, Job, Waiting
 from prober.engine.local_end import has_route, is_own
 from prober.engine.os_errors import at_once
 from prober.engine.resolver import PATIENCE, Answer, Resolver, endpoints
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import STALL, Ticker
 from prober.engine.wheel import Wheel
-from prober.model.probe import Trouble
+from prober.model.probe import Reconnect, Target, Trouble
 from prober.model.status import Reason, Verdict
 
 STALLED_SHARE: Final = 0.1
@@ -134,6 +134,29 @@ class Approach(ABC):
             self._share_time(attempt)
         if job.datagram:
             self._connected(attempt, 0)
+
+    def _reconnect(self, attempt: Attempt, step: Reconnect) -> None:
+        """Leave the connection for another one; the probe goes on when that is open."""
+        endpoint, steps, job = attempt.endpoint, attempt.steps, attempt.job
+        assert endpoint is not None and steps is not None  # noqa: S101, PT018  (it is connected)
+        self._release(attempt)
+        following = Job(
+            step.target or Target(str(endpoint.address[0]), job.target.port),
+            lambda: steps,
+            timeout=job.timeout,
+            datagram=step.datagram,
+            objection=job.objection,
+            reply_limit=job.reply_limit,
+        )
+        if step.target is None:
+            following.endpoints = (endpoint,)
+        attempt.go_on_at(following, self._now)
+        if attempt.ends_by != attempt.deadline:
+            self._end_by(attempt, attempt.deadline)
+        if attempt.endpoints:
+            self._connect(attempt)
+        else:
+            self._resolve(attempt)
 
     def _meets_itself(self, attempt: Attempt, sock: socket.SocketType) -> bool:
         """Note our own end of a connection; return whether the other end is the same.

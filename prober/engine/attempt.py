@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
@@ -204,6 +205,18 @@ class Attempt:
         self.steps = self.wire = self.sent_at = None
         self.waiting = Waiting.CONNECTION
 
+    def go_on_at(self, job: Job, now: float) -> None:
+        """Leave a connection for that of another job; the time before is added to the outcome."""
+        took = now - self.started_at
+        self.done = partial(_done_after, self.done, took, self.phases(now, took))
+        self.job = job
+        self.endpoints = job.endpoints
+        self.waiting = Waiting.CONNECTION
+        self.started_at = now
+        self.endpoint = self.failure = self.wire = self.steps = self.handshake = self.session = None
+        self.resolved_at = self.connected_at = self.secured_at = None
+        self.sent_at = self.first_byte_at = self.settled_at = None
+
     def phases(self, end: float, took: float) -> Phases:
         """Return the duration of each of PHASES; an unfinished phase lasts until `end`.
 
@@ -228,3 +241,12 @@ class Attempt:
             if self.first_byte_at is not None:
                 transfer = end - self.first_byte_at
         return resolve, connect, tls, send, first_byte, transfer
+
+
+def _done_after(done: Done, seconds: float, phases: Phases, outcome: Outcome) -> None:
+    """Pass on the outcome of a probe that had another connection before."""
+    both = tuple(
+        later if earlier is None else earlier + (later or 0.0)
+        for earlier, later in zip(phases, outcome.phases, strict=True)
+    )
+    done(outcome._replace(seconds=seconds + outcome.seconds, phases=both))

@@ -25,6 +25,7 @@ from prober.model.probe import (
     RECEIVE,
     DeadlineReached,
     InThread,
+    Reconnect,
     Send,
     StartTls,
     Target,
@@ -280,10 +281,17 @@ class Engine(Approach):
                 self._start_tls(attempt, wire, step)
                 return
             else:
-                assert isinstance(step, InThread)  # noqa: S101  (there is nothing else)
-                attempt.waiting = Waiting.THREAD
-                attempt.task = self._threads.run(step, partial(self._done, attempt, wire))
+                self._go_elsewhere(attempt, wire, step)
                 return
+
+    def _go_elsewhere(self, attempt: Attempt, wire: Wire, step: object) -> None:
+        """Go on in a thread, or on another connection."""
+        if isinstance(step, InThread):
+            attempt.waiting = Waiting.THREAD
+            attempt.task = self._threads.run(step, partial(self._done, attempt, wire))
+        else:
+            assert isinstance(step, Reconnect)  # noqa: S101  (there is nothing else)
+            self._reconnect(attempt, step)
 
     def _done(self, attempt: Attempt, wire: Wire, result: object) -> None:
         """Go on with what a thread has found out."""

@@ -9,7 +9,8 @@ drives it (the engine on real sockets, a test on lists of bytes) sends back:
 - for `RECEIVE`: the bytes that came, at least one; `b""` once, when the peer has ended its stream
   (over UDP: one datagram, which may be empty);
 - for `StartTls`: a `TlsSession`;
-- for `InThread`: what its work returned, or the TimeoutError that it raised.
+- for `InThread`: what its work returned, or the TimeoutError that it raised;
+- for `Reconnect`: None, when the other connection is open.
 
 What goes wrong meanwhile is thrown into the generator as a `Trouble`, `DeadlineReached` when the
 time is up. A probe that can still judge catches it; otherwise the verdict it carries stands.
@@ -70,6 +71,17 @@ class InThread(NamedTuple):
 
     work: Callable[[float], Any]
     seconds: float
+
+
+class Reconnect(NamedTuple):
+    """Leave this connection and open another one, before the same deadline.
+
+    Without a `target` it goes to the address and port of this one. With `datagram` it is over UDP.
+    If it cannot be opened, that is the verdict: the probe is not resumed.
+    """
+
+    target: "Target | None" = None
+    datagram: bool = False
 
 
 class TlsSession(NamedTuple):
@@ -142,7 +154,7 @@ class DeadlineReached(Trouble):
     """The probe's time is up."""
 
 
-Steps = Generator[Send | Receive | StartTls | InThread, Any, Verdict]
+Steps = Generator[Send | Receive | StartTls | InThread | Reconnect, Any, Verdict]
 """A running probe."""
 
 Begin = Callable[[], Steps] | Verdict

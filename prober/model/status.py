@@ -63,6 +63,7 @@ class Reason(StrEnum):
     EXPIRES_SOON = "expires_soon", Result.OK, "succeeded, but the certificate expires soon"
 
     UNEXPECTED_STATUS = "unexpected_status", Result.INVALID_STATUS_CODE, "not an expected code"
+    UNEXPECTED_RCODE = "unexpected_rcode", Result.INVALID_STATUS_CODE, "not an expected DNS rcode"
 
     TIMEOUT = "timeout", Result.TIMED_OUT, "no verdict before the deadline"
 
@@ -80,7 +81,7 @@ class Reason(StrEnum):
     REGEX_TIMEOUT = (
         "regex_timeout",
         Result.HEALTH_PAYLOAD_MISMATCH,
-        "body_regex exceeded its time limit",
+        "a regular expression exceeded its time limit",
     )
 
     REFUSED = "refused", Result.CONNECT_FAILED, "the target refused the connection"

@@ -5,6 +5,7 @@ from functools import cache
 
 from prober.model.fact import Fact
 from prober.model.probe import Probe
+from prober.probes.dns import DnsProbe
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
@@ -18,6 +19,7 @@ PROBE_TYPES: Mapping[str, type[Probe]] = {
     "HTTPS": HttpsProbe,
     "TLS": TlsProbe,
     "GRPC": GrpcProbe,
+    "DNS": DnsProbe,
 }
 """All probe types, by name in the configuration."""
 

@@ -60,10 +60,11 @@ PATTERN = Kind(_read_pattern, {"type": "string", "format": "regex", "minLength":
 class Searcher:
     """A pattern as the `regex` library has it, and how it is searched for."""
 
-    __slots__ = ("_compiled", "at_once")
+    __slots__ = ("_compiled", "at_once", "written")
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
+        self.written: str = compiled.pattern
         self.at_once: Callable[[str], Any] = compiled.search
         """Search a text of up to `SHORT` characters; raise TimeoutError if it takes too long.
 

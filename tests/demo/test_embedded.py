@@ -141,7 +141,7 @@ async def test_grpc_answers_a_real_client_with_serving(stack: AsyncExitStack) ->
 
 
 async def test_udp_sends_back_what_it_gets(stack: AsyncExitStack) -> None:
-    port = await demo_targets.serve_echo(stack, "127.0.0.2")
+    port = await demo_targets.serve_datagrams(stack, demo_targets.Echo, "127.0.0.2")
     loop = asyncio.get_running_loop()
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.setblocking(False)

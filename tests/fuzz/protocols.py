@@ -8,7 +8,15 @@ from zlib import crc32
 from prometheus_client.parser import text_string_to_metric_families
 
 from prober.blackbox.chain import Certificate, read_certificate
+from prober.probes.dns import SEARCHED
 from prober.protocols.der import read_value, read_values, write_object_id
+from prober.protocols.dns_message import (
+    DnsMessageError,
+    fits,
+    read_reply,
+    serial_of,
+    texts_of,
+)
 from prober.protocols.exposition import write_head, write_labels
 from prober.protocols.http1 import (
     HEAD_LIMIT,
@@ -185,7 +193,28 @@ def _requests() -> Iterator[Feed]:
     yield feed
 
 
+@contextmanager
+def _replies() -> Iterator[Feed]:
+    """Yield what reads a DNS reply, and writes its answers as text."""
+
+    def feed(content: bytes) -> None:
+        if not fits(content, int.from_bytes(content[:2]), content[12:29]):
+            return
+        try:
+            found = read_reply(content)
+            serial_of(found)
+            texts = list(texts_of(content, found.answers[:SEARCHED]))
+        except DnsMessageError:
+            return
+        assert len(texts) == min(len(found.answers), SEARCHED)
+        records = [*found.answers, *found.authority, *found.additional]
+        assert all(each.start + each.length <= len(content) for each in records)
+
+    yield feed
+
+
 SUBJECTS = (
+    Subject("dns", _replies),
     Subject("http1", _twice(_reply)),
     Subject("http1_request", _requests),
     Subject("http2", _twice(_call)),

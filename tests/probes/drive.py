@@ -1,6 +1,6 @@
 """Drives a probe through a script instead of sockets."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from prober.model.probe import (
     DeadlineReached,
     InThread,
     Receive,
+    Reconnect,
     Send,
     StartTls,
     Steps,
@@ -28,7 +29,8 @@ SESSION = TlsSession("TLSv1.3", "h2", 2_000_000_000.0)
 class Run(NamedTuple):
     """How a probe went: its verdict, all it sent, the handshakes it asked for, the events left.
 
-    `in_threads` is how often it had something done in another thread.
+    `reconnects` are the other connections that it asked for. `in_threads` is how often it had
+    something done in another thread.
     """
 
     verdict: Verdict
@@ -36,6 +38,7 @@ class Run(NamedTuple):
     handshakes: list[StartTls]
     left: list[Event]
     in_threads: int = 0
+    reconnects: Sequence[Reconnect] = ()
 
 
 def in_thread(step: InThread) -> Any:
@@ -54,13 +57,17 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
     if isinstance(start, Verdict):
         return Run(start, b"", [], list(events))
     steps, left = start(), list(events)
-    sent, handshakes, in_threads = b"", [], 0
+    sent, handshakes, in_threads, reconnects = b"", [], 0, []
     answer: Any = None
     try:
         while True:
             wish = steps.throw(answer) if isinstance(answer, Trouble) else steps.send(answer)
             if isinstance(wish, Send):
                 sent += wish.content
+                answer = None
+                continue
+            if isinstance(wish, Reconnect):
+                reconnects.append(wish)
                 answer = None
                 continue
             if isinstance(wish, InThread):
@@ -80,7 +87,7 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
         verdict: Verdict = stop.value
     except Trouble as trouble:
         verdict = trouble.verdict
-    return Run(verdict, sent, handshakes, left, in_threads)
+    return Run(verdict, sent, handshakes, left, in_threads, reconnects)
 
 
 def judge(start: Start, reply: bytes, end: Event = END) -> Verdict:
