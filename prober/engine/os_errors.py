@@ -102,6 +102,7 @@ _CERTIFICATE = {
 _ALERT = re.compile(r"(?:ssl/tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
 _SAID = re.compile(r"(?:\[[^]]*\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
 _UNNAMED = "unknown error"  # only alerts that OpenSSL has no words for
+_NOT_A_RECORD = "wrong version number"  # what OpenSSL reads where a record's version would be
 _ALERT_RECORD = re.compile(rb"\x15\x03.\x00\x02..", re.DOTALL)  # unencrypted: RFC 8446, section 6
 
 
@@ -119,6 +120,9 @@ def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:
         return Trouble(Reason.TLS_ALERT, f"TLS alert: {which}")
     if alert := _ALERT.fullmatch(words):
         return Trouble(Reason.TLS_ALERT, f"TLS alert: {alert[1]}")
+    if words == _NOT_A_RECORD:
+        speaks = "HTTP" if received.startswith(b"HTTP/") else "something else"
+        words += f": the target does not speak TLS here, but {speaks}"
     return Trouble(Reason.TLS_HANDSHAKE, f"TLS: {words}")
 
 

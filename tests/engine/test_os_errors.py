@@ -95,7 +95,7 @@ def tls_error(kind: type[ssl.SSLError], reason: str = "") -> ssl.SSLError:
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", Reason.TLS_ALERT, "TLS alert: certificate required"),
         ("TLSV1_UNRECOGNIZED_NAME", Reason.TLS_ALERT, "TLS alert: unrecognized name"),
         ("SSL/TLS_ALERT_HANDSHAKE_FAILURE", Reason.TLS_ALERT, "TLS alert: handshake failure"),
-        ("WRONG_VERSION_NUMBER", Reason.TLS_HANDSHAKE, "TLS: wrong version number"),
+        ("RECORD_TOO_SMALL", Reason.TLS_HANDSHAKE, "TLS: record too small"),
         ("UNKNOWN_ALERT_TYPE", Reason.TLS_HANDSHAKE, "TLS: unknown alert type"),
         ("TOO_MANY_WARN_ALERTS", Reason.TLS_HANDSHAKE, "TLS: too many warn alerts"),
     ],
