@@ -26,11 +26,9 @@ def beside(environment: Environment) -> str:
     from prober.model.probe import Target
 
     address = next(iter(LISTEN.without(environment) or ()), Target("127.0.0.1", 7762))
-    here = _THIS_MACHINE.get(address.host, address.host)
-    return f"http://{Target(here, address.port)}"
+    return f"http://{address.here}"
 
 
-_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared, not bound)
 HERE = URL._replace(
     doc="URL of the daemon; default: the first address of PROBER_LISTEN, else "
     "http://127.0.0.1:7762",

@@ -183,7 +183,7 @@ class _Daemon:
                     return 1
                 scheme = "https" if self._access.tls else "http"
                 for bound in listener.addresses:
-                    log.info("listening", address=str(bound), url=f"{scheme}://{bound}/")
+                    log.info("listening", address=str(bound), url=f"{scheme}://{bound.here}/")
                 self._prober.target_policy.spare(listener.addresses)
                 await self._work(traces, stop)
         finally:

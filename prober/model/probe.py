@@ -171,6 +171,11 @@ class Target(NamedTuple):
         """Write it as `host:port`, an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def here(self) -> "Target":
+        """Where this host reaches a server that listens at this address."""
+        return Target({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)  # noqa: S104  (compared, not bound)
+
 
 class Probe(ABC):
     """The options of one probe type, and everything else that is known of the type.
