@@ -11,7 +11,7 @@ from prober.blackbox.judge import judge
 from prober.blackbox.names import checked_host
 from prober.blackbox.runner import ModuleRunner, Run
 from prober.config.blackbox.modules import BasicAuth, HttpModule
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.probe import StartTls, Target, TlsSession
 from prober.model.status import Outcome, Result
 from prober.probes.tls import handshake

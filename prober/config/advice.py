@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from prober.model.kinds import Secret, in_units
+from prober.model.file_kinds import Secret
+from prober.model.kinds import in_units
 from prober.model.monitor import UDP_PACE, Model
 from prober.model.option import dotted
 from prober.model.secret import secrets_of

@@ -15,7 +15,8 @@ from prober.config.problem import ConfigError, Problem
 from prober.config.settings import HealthSection, PageSection, Server
 from prober.config.targets import read_targets
 from prober.model.endpoint import Endpoint
-from prober.model.kinds import list_of, read_file, text
+from prober.model.file_kinds import read_file
+from prober.model.kinds import list_of, text
 from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Model, Monitor
 from prober.model.option import (

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from prober.model.auth_settings import AUTH, Auth
-from prober.model.kinds import BOOLEAN, FILE, duration, list_of, matching, text
+from prober.model.file_kinds import FILE
+from prober.model.kinds import BOOLEAN, duration, list_of, matching, text
 from prober.model.notice import NOTICE, Notice
 from prober.model.option import Kind, ReadContext, option, section
 from prober.model.pool import LISTENER

@@ -12,7 +12,7 @@ from prober.config.settings import Server
 from prober.engine.tls_contexts import check_tls, lacks_trust_store
 from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
-from prober.model.kinds import ABSENT
+from prober.model.file_kinds import ABSENT
 from prober.model.option import Complaint
 from prober.model.secret import files_of
 from prober.web.server.serving_tls import make_context, unusable

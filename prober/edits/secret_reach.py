@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from prober.config.monitors import Defaults
 from prober.model.definition import Origin
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.monitor import Monitor
 from prober.model.option import Path, dotted
 from prober.model.pool import Backend, Pool

@@ -22,7 +22,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from prober.logs.nonblocking import NonBlockingStream
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.option import HIDDEN
 from prober.model.wording import clean
 

@@ -5,16 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from prober.model.kinds import (
-    ABSENT,
-    SECRET,
-    Secret,
-    choice,
-    list_of,
-    one_of,
-    read_secret_file,
-    text,
-)
+from prober.model.file_kinds import ABSENT, SECRET, Secret, read_secret_file
+from prober.model.kinds import choice, list_of, one_of, text
 from prober.model.option import Complaint, Kind, ReadContext, Rejected, expected, option, section
 
 _SENDABLE = re.compile(r"[\x21-\x7e]+")

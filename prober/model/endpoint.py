@@ -6,17 +6,8 @@ Settings of that format that prober does not support are refused: ignoring them 
 import re
 from dataclasses import dataclass
 
-from prober.model.kinds import (
-    BOOLEAN,
-    PEM_FILE,
-    Frozen,
-    choice,
-    duration,
-    integer,
-    list_of,
-    mapping_of,
-    text,
-)
+from prober.model.file_kinds import PEM_FILE
+from prober.model.kinds import BOOLEAN, Frozen, choice, duration, integer, list_of, mapping_of, text
 from prober.model.option import Complaint, Kind, ReadContext, Rejected, option, section
 
 CERTIFICATE_REQUIRED = "RequireAndVerifyClientCert"

@@ -1,15 +1,13 @@
-"""The kinds of values that configuration keys accept: durations, codes, payloads, secrets, ..."""
+"""The kinds of values that configuration keys accept: text, durations, codes, payloads, ..."""
 
 import re
 from base64 import b64decode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from prober.model.option import (
-    HIDDEN,
     Complaint,
     Kind,
     ReadContext,
@@ -51,8 +49,13 @@ def text(shortest: int = 0, longest: int = 65536) -> Kind[str]:
 
 def reject_surrogates(value: str) -> None:
     """Raise `Rejected` for text that UTF-8 cannot encode, such as an argument in Latin-1."""
-    if _SURROGATE.search(value):
+    if has_surrogates(value):
         raise Rejected("not UTF-8 text")
+
+
+def has_surrogates(value: str) -> bool:
+    """Return whether UTF-8 cannot encode a text."""
+    return _SURROGATE.search(value) is not None
 
 
 def matching(pattern: str, what: str, longest: int = 2048) -> Kind[str]:
@@ -273,7 +276,8 @@ def codes(low: int, high: int) -> Kind[Codes]:
     return Kind(read, {"oneOf": [*one, several]}, lambda value: value.written)
 
 
-def _payload_parts(value: object, names: Sequence[str]) -> tuple[str, str]:
+def one_text(value: object, names: Sequence[str]) -> tuple[str, str]:
+    """Return the only key of a mapping, which is one of these names, and its text."""
     if not isinstance(value, dict):
         raise expected(" or ".join(f"{{{name}: …}}" for name in names), value)
     given = mapping(value)
@@ -292,7 +296,7 @@ _HEX = re.compile(r"(\s*[0-9A-Fa-f]{2})*\s*", re.ASCII)
 
 
 def _read_payload(value: object, _: ReadContext) -> bytes:
-    how, content = _payload_parts(value, ("text", "hex", "base64"))
+    how, content = one_text(value, ("text", "hex", "base64"))
     try:
         if how == "text":
             payload = content.encode()
@@ -328,99 +332,3 @@ def one_of(*names: str) -> dict[str, object]:
 
 PAYLOAD = Kind(_read_payload, one_of("text", "hex", "base64"), _show_payload)
 """Bytes to send or to find, written as text, hex or base64."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """Text that may come from a file or the environment, and is then never shown."""
-
-    content: str = field(repr=False)
-    masked: bool
-
-    def __str__(self) -> str:
-        """Return the text, or `<secret>`."""
-        return HIDDEN if self.masked else self.content
-
-
-ABSENT = "absent"
-"""What is read where a secret may be absent, and is."""
-
-
-def _absent(name: str) -> Secret:
-    """Return what stands for a secret that is absent: another for each."""
-    return Secret(f"{ABSENT}-{name.encode(errors='replace').hex()}", masked=True)
-
-
-def _read_secret(value: object, outside: ReadContext) -> Secret:
-    if isinstance(value, str):
-        reject_surrogates(value)
-        return Secret(value, masked=False)
-    if not isinstance(value, dict):
-        raise expected("text, {file: PATH} or {env: NAME}", value)
-    how, name = _payload_parts(value, ("file", "env"))
-    if how == "file":
-        content = read_secret_file(name, outside, (how,))
-        return _absent(name) if content is None else Secret(content.rstrip("\r\n"), masked=True)
-    if name not in outside.environment:
-        if outside.without_secrets:
-            return _absent(name)
-        raise Rejected(Complaint((how,), f"environment variable {name!r} is not set"))
-    content = outside.environment[name]
-    if _SURROGATE.search(content):
-        raise Rejected(Complaint((how,), f"environment variable {name!r} is not UTF-8 text"))
-    return Secret(content, masked=True)
-
-
-def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ()) -> str:
-    """Return the text of a file at a configured path, or raise `Rejected`."""
-    reject_surrogates(name)
-    try:
-        return outside.read_file(outside.locate(name))
-    except OSError as error:
-        message = f"cannot read {name!r}: {error.strerror or error}"
-    except UnicodeDecodeError:
-        message = f"cannot read {name!r}: it is not UTF-8 text"
-    except ValueError as error:  # the path contains what no path can
-        message = f"cannot read {name!r}: {error}"
-    raise Rejected(Complaint(path, message))
-
-
-def read_secret_file(
-    name: str, outside: ReadContext, path: tuple[str | int, ...] = ()
-) -> str | None:
-    """Return the text of a file that holds a secret, None if it is absent and may be."""
-    if outside.without_secrets:
-        try:
-            return outside.read_file(outside.locate(name))
-        except OSError:
-            return None
-        except ValueError:
-            pass  # it is there, or cannot be: not what may be missing
-    return read_file(name, outside, path)
-
-
-SECRET = Kind(
-    _read_secret, {"oneOf": [{"type": "string"}, one_of("file", "env")]}, str, holds_secrets=True
-)
-
-
-def _read_file_name(value: object, outside: ReadContext) -> str:
-    return outside.locate(_FILE_NAME.read(value, outside))
-
-
-_FILE_NAME = text(1, 4096)
-FILE = Kind(_read_file_name, _FILE_NAME.schema)
-"""The path of a file or directory; relative paths start at the configuration file's directory."""
-
-
-def _read_pem_file(value: object, outside: ReadContext) -> str:
-    if not isinstance(value, str) or not value:
-        raise expected("the path of a PEM file", value)
-    content = read_secret_file(value, outside)
-    if content is not None and "-----BEGIN " not in content:
-        raise Rejected(f"{value!r} is not a PEM file")
-    return outside.locate(value)
-
-
-PEM_FILE = Kind(_read_pem_file, {"type": "string", "minLength": 1}, names_files=True)
-"""The path of a readable PEM file."""

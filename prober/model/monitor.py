@@ -4,14 +4,12 @@ import re
 from dataclasses import dataclass, field
 
 from prober.model.definition import Origin
+from prober.model.file_kinds import FILE, SECRET, Secret
 from prober.model.kinds import (
     BOOLEAN,
-    FILE,
     IDENTIFIER,
     LABELS,
-    SECRET,
     Frozen,
-    Secret,
     duration,
     integer,
     matching,

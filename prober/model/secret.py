@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from prober.model.kinds import Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen
 from prober.model.option import HIDDEN, Option, Path, options_of
 
 T = TypeVar("T")

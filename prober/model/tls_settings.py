@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from prober.model.kinds import BOOLEAN, PEM_FILE, choice, duration, list_of, matching
+from prober.model.file_kinds import PEM_FILE
+from prober.model.kinds import BOOLEAN, choice, duration, list_of, matching
 from prober.model.option import Complaint, Rejected, option
 
 _DAY = 86400.0

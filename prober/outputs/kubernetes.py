@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from prober.model.admin import AdminState
-from prober.model.kinds import PEM_FILE, SECRET, Secret, matching
+from prober.model.file_kinds import PEM_FILE, SECRET, Secret
+from prober.model.kinds import matching
 from prober.model.known_status import ServedBackend
 from prober.model.option import option, section
 from prober.outputs.alertmanager import HTTP_URL

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from prober.model.admin import AdminState
-from prober.model.kinds import FILE, choice
+from prober.model.file_kinds import FILE
+from prober.model.kinds import choice
 from prober.model.known_status import ServedBackend
 from prober.model.option import option
 from prober.outputs.envoy_eds import Assignments, assignment, discovery_response

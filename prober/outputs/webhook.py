@@ -13,7 +13,8 @@ from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
-from prober.model.kinds import SECRET, Frozen, Secret, choice, duration, mapping_of
+from prober.model.file_kinds import SECRET, Secret
+from prober.model.kinds import Frozen, choice, duration, mapping_of
 from prober.model.known_status import ServedPool
 from prober.model.option import Kind, option
 from prober.model.status import Status

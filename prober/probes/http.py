@@ -11,17 +11,8 @@ from typing import Any, ClassVar
 
 from prober import __version__
 from prober.model.fact import INTEGER, Fact, Gauge, IfAbsent
-from prober.model.kinds import (
-    SECRET,
-    Codes,
-    Frozen,
-    Secret,
-    choice,
-    codes,
-    integer,
-    mapping_of,
-    matching,
-)
+from prober.model.file_kinds import SECRET, Secret
+from prober.model.kinds import Codes, Frozen, choice, codes, integer, mapping_of, matching
 from prober.model.option import (
     Complaint,
     Kind,

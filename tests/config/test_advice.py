@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from prober.config.advice import advice
-from prober.model.kinds import Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from prober.model.fact import NUMBER, TEXT, TIME, Fact, Gauge, IfAbsent
-from prober.model.kinds import SECRET, Secret, integer, text
+from prober.model.file_kinds import SECRET, Secret
+from prober.model.kinds import integer, text
 from prober.model.option import option
 from prober.model.probe import RECEIVE, Probe, Send, Steps, Target, Trouble
 from prober.model.status import FactValue, Reason, Verdict

@@ -22,7 +22,8 @@ from prober.config.settings import Server
 from prober.daemon.access import allows_reload, connection_limits, is_exposed, why_locked
 from prober.model.auth_settings import Auth, Role, Token
 from prober.model.endpoint import CERTIFICATE_REQUIRED, Endpoint, TlsServer
-from prober.model.kinds import Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen
 from prober.model.monitor import Model
 from prober.model.probe import Target
 from tests.running import PATIENCE, Daemon, daemon, prober

@@ -24,7 +24,7 @@ from prober.discovery import fetch
 from prober.discovery.fetch import LIST_LIMIT, ListUnusable, read_list
 from prober.discovery.known import SAVED, Listed, parse, restore, save
 from prober.discovery.lists import TargetLists
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.monitor import Model, Monitor, TargetList
 from prober.model.pool import Pool
 from prober.probes.tcp import TcpProbe

@@ -5,7 +5,8 @@ import ssl
 
 import pytest
 
-from prober.model.kinds import Codes, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Codes
 from prober.model.probe import Probe
 from prober.model.status import Reason
 from prober.probes.http import HttpProbe, HttpsProbe

@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from prober import __version__
-from prober.model.kinds import Codes, Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Codes, Frozen
 from prober.model.status import Reason, Result
 from prober.probes.http import HttpProbe
 from tests.engine.by_hand import ByHand, accept

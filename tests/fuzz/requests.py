@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.status import Reason
 from prober.state.database import Database
 from prober.web.app import make_app

@@ -17,7 +17,7 @@ import structlog
 
 from prober.logs import setup
 from prober.logs.nonblocking import KEPT
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.probe import Target
 from prober.model.status import Status
 

@@ -7,17 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prober.model.file_kinds import FILE, PEM_FILE, SECRET, Secret
 from prober.model.kinds import (
     BOOLEAN,
-    FILE,
     IDENTIFIER,
     LABELS,
     PAYLOAD,
-    PEM_FILE,
-    SECRET,
     Codes,
     Frozen,
-    Secret,
     choice,
     codes,
     duration,

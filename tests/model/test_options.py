@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from prober.model.kinds import SECRET, Secret, duration, integer, list_of, text
+from prober.model.file_kinds import SECRET, Secret
+from prober.model.kinds import duration, integer, list_of, text
 from prober.model.option import (
     Complaint,
     ReadContext,

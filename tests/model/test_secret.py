@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from prober.model.kinds import PEM_FILE, SECRET, Frozen, Secret, list_of, mapping_of, text
+from prober.model.file_kinds import PEM_FILE, SECRET, Secret
+from prober.model.kinds import Frozen, list_of, mapping_of, text
 from prober.model.option import HIDDEN, ReadContext, option, section, show_options
 from prober.model.secret import files_of, is_hidden, names_a_secret, secrets_of, with_secrets
 

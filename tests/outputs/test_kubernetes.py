@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import kubernetes_validate
 import pytest
 
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.pool import Backend
 from prober.outputs.kubernetes import ApiServer, KubernetesOutput, slices_of
 from tests.outputs.serving import World, backend, pool, until

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.outputs.output import Feed
 from prober.outputs.posting import Poster, PostFailed
 from prober.outputs.webhook import Webhook, WebhookOutput

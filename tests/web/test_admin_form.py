@@ -6,7 +6,7 @@ import pytest
 
 from prober.model.admin import BACKENDS, POOLS, AdminEntry, AdminState
 from prober.model.auth_settings import Auth, Role, Token
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.model.maintenance import SCHEDULE, MaintenanceWindow
 from prober.model.option import ReadContext
 from prober.model.pool import Backend, Pool

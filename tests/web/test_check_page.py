@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from prober.model.kinds import Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
 from prober.probes.http import HttpProbe

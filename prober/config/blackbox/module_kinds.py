@@ -5,18 +5,8 @@ from typing import Any
 
 from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.unsupported import Unsupported, unsupported
-from prober.model.kinds import (
-    ABSENT,
-    BOOLEAN,
-    Secret,
-    choice,
-    list_of,
-    mapping_of,
-    matching,
-    read_file,
-    read_secret_file,
-    reject_surrogates,
-)
+from prober.model.file_kinds import ABSENT, Secret, read_file, read_secret_file
+from prober.model.kinds import BOOLEAN, choice, list_of, mapping_of, matching, reject_surrogates
 from prober.model.option import Kind, ReadContext, Rejected, expected
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")

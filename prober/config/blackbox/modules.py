@@ -28,17 +28,8 @@ from prober.config.blackbox.module_kinds import (
 )
 from prober.config.blackbox.re2 import RE2, Pattern
 from prober.config.blackbox.unsupported import Unsupported
-from prober.model.kinds import (
-    BOOLEAN,
-    PEM_FILE,
-    Frozen,
-    Secret,
-    choice,
-    integer,
-    list_of,
-    matching,
-    text,
-)
+from prober.model.file_kinds import PEM_FILE, Secret
+from prober.model.kinds import BOOLEAN, Frozen, choice, integer, list_of, matching, text
 from prober.model.option import Complaint, Rejected, option, section
 from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from prober.model.kinds import Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
 from prober.model.schedule import Delay
 from prober.model.status import FactValue, Reason

@@ -14,7 +14,8 @@ from jsonschema import (  # type: ignore[import-untyped]  # it has no types
 )
 from openapi_spec_validator import validate
 
-from prober.model.kinds import Frozen, Secret, codes
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen, codes
 from prober.model.notice import Notice
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe

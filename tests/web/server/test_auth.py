@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.endpoint import Endpoint, HttpServer, RateLimit
-from prober.model.kinds import Frozen, Secret
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
 from prober.web import app as app_module
 from prober.web.dialects import DIALECTS

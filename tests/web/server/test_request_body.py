@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
-from prober.model.kinds import Secret
+from prober.model.file_kinds import Secret
 from prober.web.server.callers import Access
 from prober.web.server.listener import Listener
 from prober.web.server.request_body import BODY_LIMIT, OPEN_BODY_LIMIT
