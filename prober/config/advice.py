@@ -8,7 +8,6 @@ from prober.model.kinds import in_units
 from prober.model.monitor import UDP_PACE, Model
 from prober.model.option import dotted
 from prober.model.secret import secrets_of
-from prober.probes.http import HttpProbe
 
 
 def advice(model: Model) -> Iterator[str]:
@@ -17,7 +16,7 @@ def advice(model: Model) -> Iterator[str]:
     yield from _long_timeouts(model)
     yield from _bounds_never_met(model)
     yield from _secrets_in_clear(model)
-    yield from _fragments(model)
+    yield from _from_the_types(model)
     yield from _crowded_udp_hosts(model)
 
 
@@ -61,14 +60,10 @@ def _secrets_in_clear(model: Model) -> Iterator[str]:
                 )
 
 
-def _fragments(model: Model) -> Iterator[str]:
+def _from_the_types(model: Model) -> Iterator[str]:
     for monitor in model.monitors:
-        probe = monitor.probe
-        if isinstance(probe, HttpProbe) and "#" in probe.url_path:
-            yield (
-                f"monitor {monitor.name!r}: url_path has a fragment, which is never sent; "
-                "write %23 for a literal #"
-            )
+        for advised in monitor.probe.advice():
+            yield f"monitor {monitor.name!r}: {advised}"
 
 
 def _crowded_udp_hosts(model: Model) -> Iterator[str]:

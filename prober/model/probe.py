@@ -17,7 +17,7 @@ time is up. A probe that can still judge catches it; otherwise the verdict it ca
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -213,6 +213,10 @@ class Probe(ABC):
     def datagram(self) -> bool:
         """Whether the probe speaks over UDP."""
         return False
+
+    def advice(self) -> Iterable[str]:
+        """Return what is valid in these options but probably not intended."""
+        return ()
 
     @abstractmethod
     def bind(self, target: Target) -> Begin:

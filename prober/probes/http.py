@@ -4,7 +4,7 @@ Redirects are not followed: a 3xx status is judged like any other.
 """
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar
@@ -156,6 +156,11 @@ class HttpProbe(Probe):
         """Reject conditions that can never be met."""
         if self.body_regex and self.http_method == "HEAD":
             raise Rejected(Complaint(("body_regex",), "the reply to HEAD has no body"))
+
+    def advice(self) -> Iterator[str]:
+        """Warn of a path that is not sent as written."""
+        if "#" in self.url_path:
+            yield "url_path has a fragment, which is never sent; write %23 for a literal #"
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""

@@ -1,7 +1,7 @@
 """A probe type that only the tests know: over UDP, silence is bad, facts of every kind."""
 
 import asyncio
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -54,6 +54,11 @@ class MadeUpProbe(Probe):
     def datagram(self) -> bool:
         """Whether the probe speaks over UDP: it does, though a type could leave it to a key."""
         return True
+
+    def advice(self) -> Iterator[str]:
+        """Warn of what is sent more often than it needs to be."""
+        if self.times == 3:
+            yield "the word is sent three times; once is enough"
 
     def bind(self, _: Target) -> Callable[[], Steps]:
         """Return what starts one probe."""

@@ -7,7 +7,7 @@ import pytest
 from prober.config.advice import advice
 from prober.model.monitor import UDP_PACE
 from prober.model.status import Reason
-from tests.contract.made_up import TYPES
+from tests.contract.made_up import TYPES, MadeUpProbe
 from tests.simulation import Simulation, model_of
 from tests.web.world import example
 
@@ -39,3 +39,11 @@ def test_what_does_not_answer_is_down_unless_silence_is_good(name: str) -> None:
     (state,) = sim.watch(model_of("192.0.2.1", interval=5, probe=probe))
     sim.clock.advance(60)
     assert state.health.online is probe.paced
+
+
+def test_a_type_says_which_of_its_options_are_hardly_meant() -> None:
+    for times, said in ((2, []), (3, ["the word is sent three times"])):
+        model = model_of("192.0.2.1", probe=MadeUpProbe(word="hello", times=times))
+        found = [each for each in advice(model) if "the word" in each]
+        assert len(found) == len(said)
+        assert all(words in each for words, each in zip(said, found, strict=True))
