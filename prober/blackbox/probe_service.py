@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 import yaml
 
+from prober.blackbox.dns_module import probe_dns
 from prober.blackbox.findings import Findings
 from prober.blackbox.http_module import probe_http
 from prober.blackbox.names import NotAHostError, check_hostname, check_target
@@ -143,6 +144,8 @@ async def _run(runner: ModuleRunner, module: Module, request: ProbeRequest) -> b
         return await probe_http(runner, module.http, request.target, hostname)
     if module.prober == "tcp":
         return await probe_tcp(runner, module.tcp, request.target, hostname)
+    if module.prober == "dns":
+        return await probe_dns(runner, module.dns, request.target)
     return await probe_grpc(runner, module.grpc, request.target)
 
 
@@ -150,7 +153,7 @@ def _wrong_host(module: Module, request: ProbeRequest) -> str | None:
     """Return what is wrong with the hosts in a request, or None."""
     named = "target"
     try:
-        check_target(request.target, is_url=module.prober != "tcp")
+        check_target(request.target, is_url=module.prober not in ("tcp", "dns"))
         named = "hostname"
         if request.hostname:
             check_hostname(request.hostname)

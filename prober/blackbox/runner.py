@@ -112,15 +112,15 @@ class ModuleRunner:
         finally:
             self._resolver.forget(host, told.set_result)
 
-    async def run(self, target: Target, steps: Steps) -> Run:
-        """Connect and run the steps; raise `OwnTrouble`."""
+    async def run(self, target: Target, steps: Steps, *, datagram: bool = False) -> Run:
+        """Connect and run the steps, over UDP with `datagram`; raise `OwnTrouble`."""
         sessions: list[TlsSession] = []
         finished: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         job = Job(
             target,
             lambda: _watched(steps, sessions),
             timeout=max(0.001, self.time_left),
-            datagram=False,
+            datagram=datagram,
             reply_limit=REPLY_LIMIT,
             objection=self._objection,
         )

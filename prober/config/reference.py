@@ -14,11 +14,13 @@ from typing import Any
 from prober.config.blackbox.modules import (
     Authorization,
     BasicAuth,
+    DnsModule,
     GrpcModule,
     HeaderMatch,
     HttpModule,
     Module,
     QueryResponse,
+    RecordRules,
     TcpModule,
     TlsConfig,
 )
@@ -68,6 +70,8 @@ SECTIONS = {
     "module http": HttpModule,
     "module tcp": TcpModule,
     "module grpc": GrpcModule,
+    "module dns": DnsModule,
+    "module records": RecordRules,
     "module tls": TlsConfig,
     "module query_response": QueryResponse,
     "module header": HeaderMatch,

@@ -55,18 +55,20 @@ _PATTERNS = 100
 _SEARCHED_AT_ONCE = 16  # answers, or pairs of an answer and a pattern
 _SHORTEST_SEARCH = 0.001  # seconds
 _NUMBERED = re.compile(r"TYPE([0-9]{1,5})")
-_TYPES = choice(*TYPES)
+NAMED_TYPE = choice(*TYPES)
+QUERY_CLASS = choice(*CLASSES)
+RCODE = choice(*RCODES)
 
 
 def _read_type(value: object, outside: ReadContext) -> str:
     found = _NUMBERED.fullmatch(value) if isinstance(value, str) else None
     if found and 1 <= int(found[1]) <= 65535:
         return found[0]
-    return _TYPES.read(value, outside)
+    return NAMED_TYPE.read(value, outside)
 
 
 QUERY_TYPE = Kind(
-    _read_type, {"anyOf": [_TYPES.schema, {"type": "string", "pattern": "^TYPE[0-9]{1,5}$"}]}
+    _read_type, {"anyOf": [NAMED_TYPE.schema, {"type": "string", "pattern": "^TYPE[0-9]{1,5}$"}]}
 )
 
 
@@ -183,13 +185,13 @@ class DnsProbe(Probe):
     query_type: str = option(
         QUERY_TYPE, default="A", doc="type of record to ask for: `A`, `SOA`, …, or `TYPE123`"
     )
-    query_class: str = option(choice(*CLASSES), default="IN", doc="class of record to ask for")
+    query_class: str = option(QUERY_CLASS, default="IN", doc="class of record to ask for")
     transport: str = option(
         choice("udp", "tcp", "tls"), default="udp", doc="how to ask; `tls`, usually on port 853"
     )
     recursion_desired: bool = option(BOOLEAN, default=True, doc="ask for recursion")
     expected_rcodes: tuple[str, ...] = option(
-        list_of(choice(*RCODES), shortest=1),
+        list_of(RCODE, shortest=1),
         default=("NOERROR",),
         doc="response codes that are good",
     )

@@ -20,6 +20,8 @@ import trustme
 import yaml
 
 from tests.blackbox.targets import mail, ping, silent, site
+from tests.engine.test_name_servers import BIND, ZONE
+from tests.engine.test_real_servers import SEARCHED
 from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
 
 EXPORTER = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
@@ -27,7 +29,7 @@ IP4 = {"preferred_ip_protocol": "ip4"}
 QUICK = {"timeout": "1s"}
 """For what nobody answers."""
 NOT_COMPARED = re.compile(
-    r"probe_(?:duration|dns_lookup_time|http_duration|grpc_duration)_seconds|probe_tls_cipher_info"
+    r"probe_(?:duration|dns_lookup_time|http_duration|grpc_duration|dns_duration)_seconds|probe_tls_cipher_info"
     r"|probe_timeout_seconds"
 )
 
@@ -39,6 +41,11 @@ def http(**more: object) -> dict[str, object]:
 def tcp(*talk: dict[str, object], **more: object) -> dict[str, object]:
     section = {**IP4, "query_response": list(talk), **more}
     return {"prober": "tcp", "timeout": "30s", "tcp": section}
+
+
+def dns(name: str, kind: str, **more: object) -> dict[str, object]:
+    section = {**IP4, "query_name": name, "query_type": kind, **more}
+    return {"prober": "dns", "timeout": "30s", "dns": section}
 
 
 def header(name: str, regexp: str, **more: object) -> dict[str, object]:
@@ -110,6 +117,48 @@ def modules(folder: str) -> dict[str, object]:
         ),
         "no_mail": {**tcp({"expect": "^220"}, {"send": "EHLO"}, **blind), **QUICK},
         "mail_named": tcp({"expect": r"^220 (?P<host>[^ ]+) ESMTP$", "send": "EHLO $host"}),
+        "dns_a": dns("www.example.test", "A"),
+        "dns_tcp": dns("www.example.test", "A", transport_protocol="tcp"),
+        "dns_any": dns("example.test", "ANY", transport_protocol="tcp"),
+        "dns_soa": dns("example.test", "SOA"),
+        "dns_version": dns("version.bind", "TXT", query_class="CH"),
+        "dns_none": dns("nix.example.test", "A"),
+        "dns_none_good": dns("nix.example.test", "A", valid_rcodes=["NXDOMAIN"]),
+        "dns_no_soa": dns("nix.example.test", "SOA", valid_rcodes=["NXDOMAIN"]),
+        "dns_long": dns("long.example.test", "TXT"),
+        "dns_long_tcp": dns("long.example.test", "TXT", transport_protocol="tcp"),
+        "dns_tls_udp": dns("www.example.test", "A", dns_over_tls=True),
+        "dns_quick": {**dns("www.example.test", "A"), **QUICK},
+        **{
+            f"dns_{rule}_{number}": dns(
+                "example.test", "MX", validate_answer_rrs={f"fail_if_{rule}": [pattern]}
+            )
+            for rule in (
+                "matches_regexp",
+                "all_match_regexp",
+                "not_matches_regexp",
+                "none_matches_regexp",
+            )
+            for number, pattern in enumerate(
+                (
+                    r"^example\.test\.\t60\tIN\tMX\t\d+ mail\d\.example\.test\.$",
+                    "mail1",
+                    "mail3",
+                )
+            )
+        },
+        "dns_authority": dns(
+            "nix.example.test",
+            "A",
+            valid_rcodes=["NXDOMAIN"],
+            validate_authority_rrs={"fail_if_not_matches_regexp": [r"SOA\tns.*2026120101"]},
+        ),
+        "dns_nothing": dns(
+            "www.example.test",
+            "MX",
+            validate_answer_rrs={"fail_if_not_matches_regexp": [".*"]},
+            validate_additional_rrs={"fail_if_matches_regexp": [".*"]},
+        ),
         "grpc": {"prober": "grpc", "timeout": "30s", "grpc": IP4},
         "grpc_down": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "down"}},
         "grpc_unknown": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "nix"}},
@@ -165,6 +214,17 @@ mail_named {mail}                    no_mail {ping}
 grpc {grpc}                          grpc_down {grpc}                 grpc_unknown {grpc}
 grpc {bare}                          grpc 127.0.0.1:1                 grpc_tls {grpc_tls}
 grpc_tls {grpc}                      grpc nix.invalid:1
+dns_a {dns}         dns_tcp {dns}          dns_any {dns}         dns_soa {dns}
+dns_version {dns}   dns_none {dns}         dns_none_good {dns}   dns_no_soa {dns}
+dns_long {dns}      dns_long_tcp {dns}     dns_tls_udp {dns}     dns_quick {ping}
+dns_a nix.invalid   dns_tcp {ping}         dns_a 127.0.0.1:1     dns_a {http}
+dns_matches_regexp_0 {dns}                 dns_matches_regexp_1 {dns}
+dns_matches_regexp_2 {dns}                 dns_all_match_regexp_0 {dns}
+dns_all_match_regexp_1 {dns}               dns_all_match_regexp_2 {dns}
+dns_not_matches_regexp_0 {dns}             dns_not_matches_regexp_1 {dns}
+dns_not_matches_regexp_2 {dns}             dns_none_matches_regexp_0 {dns}
+dns_none_matches_regexp_1 {dns}            dns_none_matches_regexp_2 {dns}
+dns_authority {dns}                        dns_nothing {dns}
 """
 PAIRS = re.findall(r"(\w+) (\S+)", CASES)
 
@@ -268,7 +328,21 @@ def targets(folder: Path, stack: ExitStack) -> dict[str, str]:
     talkers = {"mail": mail(good), "ping": ping, "silent": silent}
     found |= {name: stack.enter_context(listener(serve=script)) for name, script in talkers.items()}
     places = {name: f"127.0.0.1:{port}" for name, port in found.items()}
+    places["dns"] = f"127.0.0.1:{name_server(folder, stack)}"
     return {**places, **{f"{name}_port": str(port) for name, port in found.items()}}
+
+
+def name_server(folder: Path, stack: ExitStack) -> int:
+    """Run BIND, if it is there; return the port."""
+    path, port = shutil.which("named", path=SEARCHED), free_port()
+    if path is not None:
+        (folder / "zone").write_text(ZONE)
+        config = folder / "named.conf"
+        pem = folder / "server.pem"
+        config.write_text(BIND.format(folder=folder, port=port, tls=free_port(), pem=pem))
+        command = (path, "-f", "-c", str(config), "-n", "1")
+        stack.enter_context(program(*command, port=port))
+    return port
 
 
 def ending_early(leaf: trustme.LeafCert, authority: trustme.CA, folder: Path) -> ssl.SSLContext:
@@ -360,6 +434,9 @@ MONITORS: list[tuple[str, str, dict[str, object], str, str]] = [
     ("GRPC", "127.0.0.1:1", {}, "grpc", "127.0.0.1:1"),
     ("GRPC", "{silent}", {"timeout": "1s"}, "grpc_quick", "{silent}"),
     ("GRPC", "{http}", {}, "grpc", "{http}"),
+    ("DNS", "{dns}", {"query_name": "www.example.test"}, "dns_a", "{dns}"),
+    ("DNS", "{dns}", {"query_name": "nix.example.test"}, "dns_none", "{dns}"),
+    ("DNS", "{dns}", {"query_name": "example.test", "query_type": "SOA"}, "dns_soa", "{dns}"),
 ]
 """Types, targets and options of monitors, and the modules and targets that ask the same."""
 SHARED = (

@@ -105,7 +105,14 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
     ("module", "reason"),
     [
         ({"prober": "icmp"}, "3: modules.m.prober: prober does not support icmp"),
-        ({"prober": "dns", "dns": {"query_name": "a"}}, "prober: prober does not support dns"),
+        (
+            {"prober": "dns", "dns": {"query_name": "a", "query_type": "AXFR"}},
+            "dns.query_type: prober does not know the record type AXFR",
+        ),
+        (
+            {"prober": "dns", "dns": {"query_name": "a", "source_ip_address": "127.0.0.1"}},
+            "dns.source_ip_address: prober cannot choose the source address",
+        ),
         ({"prober": "unix"}, "prober does not support unix"),
         ({"prober": "http", "http": {"proxy_url": "http://p"}}, "prober does not support proxies"),
         ({"prober": "http", "http": {"proxy_from_environment": True}}, "does not support proxies"),
@@ -150,11 +157,19 @@ def test_what_cannot_be_done_the_same_way_refuses_its_module_alone(
         ({"m": {}}, ["2: modules.m: missing key 'prober'"]),
         (
             {"m": {"prober": "htp"}},
-            ["3: modules.m.prober: expected one of http, tcp, grpc, got 'htp'; did you mean"],
+            ["3: modules.m.prober: expected one of http, tcp, grpc, dns, got 'htp'; did you mean"],
         ),
         (
             {"m": {"http": {"metod": "GET"}, "prober": "http"}},
             ["4: modules.m.http.metod: unknown key; did you mean 'method'?"],
+        ),
+        (
+            {"m": {"dns": {"query_type": "A"}, "prober": "dns"}},
+            ["3: modules.m.dns: missing key 'query_name'"],
+        ),
+        (
+            {"m": {"dns": {"query_name": "a", "valid_rcodes": ["NOPE"]}, "prober": "dns"}},
+            ["6: modules.m.dns.valid_rcodes[0]: expected one of NOERROR"],
         ),
         (
             {"m": {"prober": "tcp", "timeout": 5}},

@@ -8,6 +8,7 @@ from prober.config.blackbox.unsupported import Unsupported, unsupported
 from prober.model.file_kinds import ABSENT, Secret, read_file, read_secret_file
 from prober.model.kinds import BOOLEAN, choice, list_of, mapping_of, matching, reject_surrogates
 from prober.model.option import Kind, ReadContext, Rejected, expected
+from prober.probes.dns import NAMED_TYPE
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
@@ -16,7 +17,7 @@ _SIZE = re.compile(r"([0-9]+)\s*([KMGTPE]?i?B?)", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110, section 5.6.2)
 _FRAMING = ("content-length", "transfer-encoding", "trailer")
-_ELSEWHERE = ("icmp", "dns", "unix", "websocket")
+_ELSEWHERE = ("icmp", "unix", "websocket")
 
 
 def _read_duration(value: object, _: ReadContext) -> float:
@@ -94,6 +95,15 @@ def _read_method(value: object, outside: ReadContext) -> str:
     return _METHOD.read(value, outside)
 
 
+def _read_record_type(value: object, outside: ReadContext) -> str:
+    try:
+        return NAMED_TYPE.read(value, outside)
+    except Rejected:
+        if isinstance(value, str) and re.fullmatch(r"[A-Z0-9]+", value):
+            raise unsupported(f"prober does not know the record type {value}") from None
+        raise
+
+
 def _read_prober(value: object, outside: ReadContext) -> str:
     if value in _ELSEWHERE:
         raise unsupported(f"prober does not support {value}")
@@ -102,7 +112,7 @@ def _read_prober(value: object, outside: ReadContext) -> str:
 
 _STRING = {"type": "string"}
 _METHOD = matching(_TOKEN, "a method", 32)
-_PROBER = choice("http", "tcp", "grpc")
+_PROBER = choice("http", "tcp", "grpc", "dns")
 
 TEXT = Kind(_read_text, _STRING)
 TEXT_FILE = Kind(_read_text_file, _STRING)
@@ -113,6 +123,7 @@ SIZE = Kind(_read_size, _STRING)
 PATTERNS = list_of(RE2)
 FAMILY = choice("ip4", "ip6")
 METHOD = Kind(_read_method, _METHOD.schema)
+RECORD_TYPE = Kind(_read_record_type, NAMED_TYPE.schema)
 PROBER = Kind(_read_prober, _PROBER.schema)
 TLS_VERSION = choice("TLS10", "TLS11", "TLS12", "TLS13")
 HEADER_NAME = matching(_TOKEN, "a header name", 256)

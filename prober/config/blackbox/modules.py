@@ -17,6 +17,7 @@ from prober.config.blackbox.module_kinds import (
     METHOD,
     PATTERNS,
     PROBER,
+    RECORD_TYPE,
     SECRET,
     SECRET_FILE,
     SIZE,
@@ -33,6 +34,7 @@ from prober.model.kinds import BOOLEAN, Frozen, choice, integer, list_of, matchi
 from prober.model.option import Complaint, Rejected, option, section
 from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings
+from prober.probes.dns import QUERY_CLASS, QUERY_NAME, RCODE
 
 _PROXY = "prober does not support proxies"
 _VERSIONS = {"TLS10": "1.0", "TLS11": "1.1", "TLS12": "1.2", "TLS13": "1.3"}
@@ -269,28 +271,72 @@ class GrpcModule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRules:
+    """What the records of a section must, or must not, match."""
+
+    fail_if_matches_regexp: tuple[Pattern, ...] = option(PATTERNS, default=(), doc="the same")
+    fail_if_all_match_regexp: tuple[Pattern, ...] = option(
+        PATTERNS, default=(), doc="the same: fails unless all records match"
+    )
+    fail_if_not_matches_regexp: tuple[Pattern, ...] = option(PATTERNS, default=(), doc="the same")
+    fail_if_none_matches_regexp: tuple[Pattern, ...] = option(PATTERNS, default=(), doc="the same")
+
+
+RULES = section(RecordRules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsModule:
+    """The `dns` section of a module."""
+
+    query_name: str = option(QUERY_NAME, default="", doc="the same; required")
+    query_type: str = option(RECORD_TYPE, default="ANY", doc="the same")
+    query_class: str = option(QUERY_CLASS, default="IN", doc="the same")
+    recursion_desired: bool = option(BOOLEAN, default=True, doc="the same")
+    transport_protocol: str = option(choice("udp", "tcp"), default="udp", doc="the same")
+    dns_over_tls: bool = option(BOOLEAN, default=False, doc="the same")
+    tls_config: TlsConfig = option(section(TlsConfig), default=TlsConfig(), doc="see below")
+    preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
+    ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
+    source_ip_address: None = option(
+        refusing("prober cannot choose the source address"), default=None, doc="refused"
+    )
+    valid_rcodes: tuple[str, ...] = option(list_of(RCODE), default=("NOERROR",), doc="the same")
+    validate_answer_rrs: RecordRules = option(RULES, default=RecordRules(), doc="see below")
+    validate_authority_rrs: RecordRules = option(RULES, default=RecordRules(), doc="see below")
+    validate_additional_rrs: RecordRules = option(RULES, default=RecordRules(), doc="see below")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
     """How to probe a target on demand."""
 
-    prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`; others are refused")
+    prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`, `dns`; others are refused")
     timeout: float | None = option(DURATION, default=None, doc="the same")
     http: HttpModule = option(section(HttpModule), default=HttpModule(), doc="see below")
     tcp: TcpModule = option(section(TcpModule), default=TcpModule(), doc="see below")
     grpc: GrpcModule = option(section(GrpcModule), default=GrpcModule(), doc="see below")
+    dns: DnsModule = option(section(DnsModule), default=DnsModule(), doc="see below")
     icmp: object = option(IGNORED, default=None, doc="no effect on other probers")
-    dns: object = option(IGNORED, default=None, doc="no effect on other probers")
     unix: object = option(IGNORED, default=None, doc="no effect on other probers")
     websocket: object = option(IGNORED, default=None, doc="no effect on other probers")
+
+    def __post_init__(self) -> None:
+        """Reject a query without a name."""
+        if self.prober == "dns" and not self.dns.query_name:
+            raise Rejected(Complaint(("dns",), "missing key 'query_name'"))
 
     @property
     def family(self) -> tuple[str, bool]:
         """The preferred IP protocol, and whether to fall back to the other."""
-        own: HttpModule | TcpModule | GrpcModule = getattr(self, self.prober)
+        own: HttpModule | TcpModule | GrpcModule | DnsModule = getattr(self, self.prober)
         return own.preferred_ip_protocol, own.ip_protocol_fallback
 
     @property
     def tls_settings(self) -> TlsSettings | None:
         """How it speaks TLS, if it may."""
-        own: HttpModule | TcpModule | GrpcModule = getattr(self, self.prober)
+        own: HttpModule | TcpModule | GrpcModule | DnsModule = getattr(self, self.prober)
+        if isinstance(own, DnsModule):
+            return own.tls_config.settings() if own.dns_over_tls else None
         speaks = isinstance(own, HttpModule) or own.tls
         return own.tls_config.settings() if speaks else None
