@@ -28,7 +28,7 @@ ROOMS = {
     "web.server": {"model", "outputs", "edits", "state", "blackbox"},
     "web.api": {"model", "probes", "outputs", "edits", "state", "blackbox", "web.server"},
     "web.metrics": {"model", "protocols", "probes", "state", "web.server"},
-    "web.page": {"model", "probes", "state", "web.server", "web.api"},
+    "web.page": {"model", "probes", "outputs", "state", "web.server", "web.api"},
     "web.dialects": {"model", "probes", "edits", "state", "web.server", "web.api"},
     "web": {
         *("outputs", "edits", "state", "web.server", "web.api", "web.metrics", "web.page"),

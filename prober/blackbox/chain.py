@@ -7,14 +7,13 @@ import re
 from hashlib import sha256
 from typing import NamedTuple
 
-from prober.protocols.der import not_after, read_value, read_values, write_object_id
+from prober.protocols.der import STRINGS, not_after, read_value, read_values, write_object_id
 
 _OBJECT_ID, _BOOLEAN, _OCTETS, _VERSION, _EXTENSIONS = 0x06, 0x01, 0x04, 0xA0, 0xA3
 _SUBJECT_ALTERNATIVE_NAME = bytes.fromhex("551d11")
 _DNS_NAME = 0x82
 _NAMES_LIMIT = 2500  # alternative names of a certificate; authorities issue up to 2,000
 _NAME_LIMIT = 4096  # bytes of a distinguished name
-_STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")  # X.680, section 41.4
 _ATTRIBUTES = {  # in Go's order
     bytes.fromhex("550405"): "SERIALNUMBER",
@@ -91,7 +90,7 @@ def _written(name: memoryview) -> str:
             (_, kind), (tag, value) = read_values(attribute)
             word, text = (
                 _ATTRIBUTES.get(bytes(kind)),
-                bytes(value).decode(_STRINGS.get(tag, "utf-8")),
+                bytes(value).decode(STRINGS.get(tag, "utf-8")),
             )
             if word is None:
                 others.insert(0, f"{write_object_id(bytes(kind))}=#{_as_der(text).hex()}")

@@ -70,7 +70,7 @@ class OutputService:
             if name not in self._running:
                 from prober.outputs.counters import OutputCounters  # noqa: PLC0415
 
-                counters = self._vitals.outputs[name] = OutputCounters()
+                counters = self._vitals.outputs[name] = OutputCounters(output.type, output.selects)
                 self._running[name] = output, asyncio.create_task(self._run(output, counters))
         for key in [key for key in self._told if key[0] not in wanted]:
             self.remember(key[0], key[1], None)

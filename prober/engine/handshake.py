@@ -4,18 +4,16 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from prober.engine.certificate_cache import CertificateCache
 from prober.engine.os_errors import from_tls
 from prober.engine.tls_contexts import TlsContexts
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
-from prober.protocols.der import not_after
 from prober.protocols.tls_hello import takes_long
 
 READ_SIZE = 16384
 _HEAD_SIZE = 5  # of a record: type, version, length in two bytes
 _LONGEST_ALERT = 2 + 1 + 16  # bytes: level and description, type, authentication tag
-_REMEMBERED_CERTIFICATES = 4096
-_LARGEST_REMEMBERED = 8192  # bytes; OpenSSL takes 100 KB of a server, which may vary them each time
 _LONGEST_CHAIN = 32  # certificates to read; each takes 15 us
 _IS_SHOWN = hasattr(ssl.SSLObject, "get_unverified_chain")
 _DER = 2  # ssl._ssl.ENCODING_DER
@@ -200,16 +198,14 @@ class TlsStream:
         session = self._object.session
         return session is not None and session.has_ticket
 
-    def session(self, expiries: dict[bytes, float | None], *, chain: bool = False) -> TlsSession:
-        """Return the result of the handshake; `expiries` caches certificates seen before."""
+    def session(self, cache: CertificateCache, *, chain: bool = False) -> TlsSession:
+        """Return the result of the handshake; `cache` reads its certificates."""
         sent = _sent(self._object)
-        if len(expiries) > _REMEMBERED_CERTIFICATES:
-            expiries.clear()
-        leaf = earliest = None
+        leaf = earliest = issuer = None
         for number, certificate in enumerate(sent):
-            end = _end_of(certificate, expiries)
+            end = cache.end_of(certificate)
             if number == 0:
-                leaf = end
+                leaf, issuer = end, cache.issuer_of(certificate)
             if end is not None and (earliest is None or end < earliest):
                 earliest = end
         session = TlsSession(
@@ -218,20 +214,11 @@ class TlsStream:
             leaf,
             earliest,
             sent,
+            issuer=issuer,
         )
         if not chain or self._object.context.verify_mode is ssl.CERT_NONE:
             return session
         return session._replace(trusted=_certificates(self._object, "get_verified_chain"))
-
-
-def _end_of(certificate: bytes, expiries: dict[bytes, float | None]) -> float | None:
-    """Return when a certificate expires, and remember it unless it is too large for that."""
-    if certificate in expiries:
-        return expiries[certificate]
-    end = not_after(certificate)
-    if len(certificate) <= _LARGEST_REMEMBERED:
-        expiries[certificate] = end
-    return end
 
 
 def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:

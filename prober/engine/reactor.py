@@ -13,6 +13,7 @@ from typing import Final
 
 from prober.engine.approach import Approach
 from prober.engine.attempt import Attempt, Done, Job, Waiting
+from prober.engine.certificate_cache import CertificateCache
 from prober.engine.handshake import TlsStream, begin
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
@@ -73,7 +74,7 @@ class Engine(Approach):
         self._threads = threads or AtOnce()
         self._contexts = TlsContexts()
         self._links = Links()
-        self._expiries: dict[bytes, float | None] = {}
+        self._certificates = CertificateCache()
         self._unread: list[int] = []  # descriptors of which more can be read, after all others
         self._dripping: list[int] = []  # descriptors to read again after a pause
         self._drips_due = 0.0
@@ -424,7 +425,7 @@ class Engine(Approach):
                 wire.acknowledge()
             return
         self._now = attempt.secured_at = self._clock()  # our own computation takes time
-        attempt.session = tls.session(self._expiries, chain=step.chain)
+        attempt.session = tls.session(self._certificates, chain=step.chain)
         if not step.confirm or attempt.session.version != "TLSv1.3":
             self._go_on(attempt, wire, attempt.session)
             return

@@ -90,6 +90,7 @@ class TlsSession(NamedTuple):
     `not_after` is the end of the leaf in unix seconds, `chain_not_after` the earliest end of all
     certificates that the server showed, None if it cannot be read. These are `sent`, in DER, the
     leaf first. `trusted` are those up to an authority, if they were verified and asked for.
+    `issuer` is who issued the leaf, None if it cannot be read.
     """
 
     version: str
@@ -98,6 +99,7 @@ class TlsSession(NamedTuple):
     chain_not_after: float | None = None
     sent: tuple[bytes, ...] = ()
     trusted: tuple[bytes, ...] = ()
+    issuer: str | None = None
 
     def facts(self) -> dict[str, FactValue]:
         """Return the facts of a verdict that speak of TLS: those of TLS_FACTS."""
@@ -106,6 +108,8 @@ class TlsSession(NamedTuple):
             facts["tls_not_after"] = self.not_after
         if self.chain_not_after is not None:
             facts["tls_chain_not_after"] = self.chain_not_after
+        if self.issuer:
+            facts["tls_issuer"] = self.issuer
         return facts
 
 
@@ -121,7 +125,12 @@ TLS_CHAIN_NOT_AFTER = Fact(
     doc="when the first of the certificates expires that the target showed",
     gauge=Gauge("probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime"),
 )
-TLS_FACTS = (TLS_VERSION, TLS_NOT_AFTER, TLS_CHAIN_NOT_AFTER)
+TLS_ISSUER = Fact(
+    name="tls_issuer",
+    kind=TEXT,
+    doc="who issued the target's own certificate: organization and common name",
+)
+TLS_FACTS = (TLS_VERSION, TLS_NOT_AFTER, TLS_CHAIN_NOT_AFTER, TLS_ISSUER)
 """What every probe that speaks TLS learns: the engine adds it to the verdict."""
 
 _NOT_AFTER: Final = TLS_NOT_AFTER.name

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class OutputCounters:
-    """What is counted of one output; `last_success` is in unix seconds, 0 before the first.
+    """What is counted of one output of a type; `last_success` is in unix seconds, 0 for never.
 
-    `held` has, for each pool, how many backends are told as before to keep its share.
+    `selects` is whether it hears of a pool. `last_error` is empty unless it fails now. `held` has,
+    for each pool, how many backends are told as before to keep its share.
     """
 
+    type: str = ""
+    selects: Callable[[str], bool] = lambda _: True
     sent: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     held: dict[str, int] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""DER: the values in certificates, and when a certificate expires.
+"""DER: the values in certificates, when a certificate expires, and who issued it.
 
-Python's ssl returns the expiry only for verified certificates.
+Python's ssl returns these only for verified certificates.
 
-Sources: X.690, sections 8.1 and 8.19; RFC 5280, sections 4.1 and 4.1.2.5.
+Sources: X.690, sections 8.1 and 8.19; RFC 5280, sections 4.1, 4.1.2.4 and 4.1.2.5.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,11 @@ VALUES_LIMIT = 256
 OBJECT_ID_LIMIT = 64
 """Bytes of an object identifier; those in use have fewer than 20."""
 
+STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
+"""The encodings of the types of text, by their tags."""
+_NAME_LIMIT = 1024  # bytes of an issuer that are read
+_WORD_LIMIT = 64  # characters of an attribute of a name (RFC 5280, appendix A.1)
+_ORGANIZATION, _COMMON_NAME = bytes.fromhex("55040a"), bytes.fromhex("550403")
 _LARGEST_ARC = 2**31 - 1  # as Go's x509 has it: longer numbers take time with the square of it
 _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 0x18, 0xA0
 
@@ -25,7 +30,37 @@ def not_after(certificate: bytes) -> float | None:
         return None
 
 
-def _not_after(der: memoryview) -> float:
+def issuer_of(certificate: bytes) -> str | None:
+    """Return the issuer of a certificate as `organization, common name`, None if unreadable.
+
+    A name that repeats the other is left out; what is too long for a name is cut off.
+    """
+    try:
+        _, issuer, _ = read_value(_from_issuer(memoryview(certificate)))
+        return _short_name(issuer)
+    except (IndexError, ValueError):
+        return None
+
+
+def _short_name(name: memoryview) -> str | None:
+    if len(name) > _NAME_LIMIT:
+        raise ValueError("a name that is too long")
+    found: dict[bytes, str] = {}
+    for _, parts in read_values(name):
+        for _, attribute in read_values(parts):
+            kind, rest = read_value(attribute)[1:]
+            tag, value, _ = read_value(rest)
+            if bytes(kind) in (_ORGANIZATION, _COMMON_NAME):
+                text = bytes(value).decode(STRINGS.get(tag, "utf-8"), errors="replace")
+                found.setdefault(bytes(kind), text.strip()[:_WORD_LIMIT])
+    organization, common = found.get(_ORGANIZATION, ""), found.get(_COMMON_NAME, "")
+    if organization in common:
+        return common or None
+    return f"{organization}, {common}" if common else organization
+
+
+def _from_issuer(der: memoryview) -> memoryview:
+    """Return the fields of a certificate from its issuer on."""
     _, outer, _ = read_value(der)
     _, fields, _ = read_value(outer)
     tag, _, rest = read_value(fields)
@@ -33,8 +68,12 @@ def _not_after(der: memoryview) -> float:
         tag, _, rest = read_value(rest)
     if tag != _INTEGER:
         raise ValueError("no serial number")
-    for _ in ("signature", "issuer"):
-        _, _, rest = read_value(rest)
+    _, _, rest = read_value(rest)  # the signature
+    return rest
+
+
+def _not_after(der: memoryview) -> float:
+    _, _, rest = read_value(_from_issuer(der))
     tag, validity, _ = read_value(rest)
     _, _, rest = read_value(validity)
     form, end, _ = read_value(rest)

@@ -15,7 +15,7 @@ from prober.web.metrics.scrape import get_metrics
 from prober.web.page.admin_form import set_admin_of_check, set_admin_of_pool
 from prober.web.page.assets import get_static
 from prober.web.page.badge import get_monitor_badge, get_pool_badge
-from prober.web.page.certificate_page import get_certificate_page
+from prober.web.page.certificate_page import CERTIFICATE_QUERY, get_certificate_page
 from prober.web.page.check import get_check_page, probe_from_page
 from prober.web.page.event_page import EVENT_PAGE_QUERY, get_event_page
 from prober.web.page.feed import get_feed
@@ -137,7 +137,7 @@ ROUTES = (
     Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
     Route("GET", "/", get_page, {200: "text/html"}, VIEW_QUERY, public=True),
     Route("GET", "/events", get_event_page, {200: "text/html"}, EVENT_PAGE_QUERY),
-    Route("GET", "/certificates", get_certificate_page, {200: "text/html"}, PAGE_QUERY),
+    Route("GET", "/certificates", get_certificate_page, {200: "text/html"}, CERTIFICATE_QUERY),
     Route("GET", "/prober", get_prober_page, {200: "text/html"}),
     Route("GET", "/pools/{name}", get_pool_page, {200: "text/html"}, (*RANGE_QUERY, *PAGE_QUERY)),
     Route("GET", "/checks/{monitor}/{backend}", get_check_page, {200: "text/html"}, RANGE_QUERY),

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from prober.engine import handshake as handshakes
+from prober.engine.certificate_cache import CertificateCache
 from prober.engine.handshake import TlsStream
 from prober.engine.tls_contexts import TlsContexts, check_tls, make_context
 from prober.model.monitor import Monitor
@@ -128,7 +129,7 @@ def test_a_certificate_of_abnormal_size_is_read_but_not_remembered(
     certificates: Certificates,
 ) -> None:
     """A target that shows another one each time would fill the memory."""
-    known: dict[bytes, float | None] = {}
+    known = CertificateCache()
     stream = TlsStream(make_context(TlsSettings()), "localhost")
     client, server = ssl.MemoryBIO(), ssl.MemoryBIO()
     many = certificates.issue(*(f"host-number-{number}.example" for number in range(400)))
@@ -141,7 +142,8 @@ def test_a_certificate_of_abnormal_size_is_read_but_not_remembered(
     session = stream.session(known)
     assert len(session.sent[0]) > 8192
     assert session.not_after is not None
-    assert not known
+    assert not known._ends
+    assert not known._issuers
 
 
 @pytest.mark.parametrize("openly", [True, False])
@@ -169,7 +171,7 @@ def test_a_python_that_shows_no_chain_tells_the_leaf_alone(
 
     monkeypatch.setattr(handshakes, "_IS_SHOWN", openly)
     monkeypatch.setattr(stream, "_object", Connection())
-    session = stream.session({})
+    session = stream.session(CertificateCache())
     assert set(session.sent) == {leaf}
     assert len(session.sent) == (32 if openly else 1)
     assert session.not_after == session.chain_not_after is not None

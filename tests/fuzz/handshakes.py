@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import trustme
 from cryptography import x509
 
+from prober.engine.certificate_cache import CertificateCache
 from prober.engine.handshake import TlsStream
 from prober.engine.tls_contexts import make_context
 from prober.model.probe import Trouble
 from prober.model.status import Result, Verdict
 from prober.model.tls_settings import TlsSettings
-from prober.protocols.der import not_after
+from prober.protocols.der import issuer_of, not_after
 from tests.fuzz.subject import Feed, Subject
 
 FLIGHTS = 6
@@ -25,6 +26,8 @@ def _certificates() -> Iterator[Feed]:
     def feed(content: bytes) -> None:
         found = not_after(content)
         assert found is None or isinstance(found, float)
+        issuer = issuer_of(content)
+        assert issuer is None or issuer.encode()
         try:
             certificate = x509.load_der_x509_certificate(content)
             wanted = certificate.not_valid_after_utc
@@ -79,7 +82,7 @@ def _converse(stream: TlsStream, context: ssl.SSLContext, changes: list[bytes]) 
     for _ in range(FLIGHTS):
         if not shaken and stream.shake():
             shaken = True
-            session = stream.session({})
+            session = stream.session(CertificateCache())
             assert session.version.startswith("TLS")
             assert session.not_after is None or session.not_after > 0
         if shaken:

@@ -106,5 +106,6 @@ def _outcome(world: World, state: CheckState, slot: int, chance: Random) -> Outc
     if kind in ("HTTPS", "TLS"):
         days = 9 if name == "api.example" else 61
         facts |= {"tls_version": "TLSv1.3", "tls_not_after": WALL + days * DAY + 3600}
+        facts["tls_issuer"] = "Example Trust, R11" if days == 9 else "Shop CA"
     phases = tuple(share and share * seconds for share in _SHARES[kind])
     return Outcome(reason, detail, facts, world.wall - 0.3, seconds, phases, "10.20.0.5")

@@ -92,3 +92,7 @@ def test_a_session_says_what_it_knows() -> None:
         "tls_not_after": 2_000_000_000.0,
         "tls_chain_not_after": 1_900_000_000.0,
     }
+    assert SESSION._replace(not_after=None, issuer="Example, R1").facts() == {
+        "tls_version": "TLSv1.3",
+        "tls_issuer": "Example, R1",
+    }

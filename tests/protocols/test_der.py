@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.protocols.der import not_after
+from prober.protocols.der import issuer_of, not_after
 
 AUTHORITY = trustme.CA()
 END = datetime(2040, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -81,3 +84,62 @@ def test_no_change_of_a_certificate_makes_it_raise(certificate: bytes, data: st.
         content[place] = data.draw(st.integers(0, 255))
     end = not_after(bytes(content))
     assert end is None or isinstance(end, float)
+
+
+# Who issued it
+
+
+def issued_by(*parts: tuple[x509.ObjectIdentifier, str]) -> bytes:
+    """Return a certificate whose issuer has these attributes."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(oid, text) for oid, text in parts])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(5)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(END)
+    )
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+COUNTRY = NameOID.COUNTRY_NAME, "US"
+ORGANIZATION, COMMON_NAME = NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME
+
+
+@pytest.mark.parametrize(
+    ("parts", "issuer"),
+    [
+        ([COUNTRY, (ORGANIZATION, "Let's Encrypt"), (COMMON_NAME, "R11")], "Let's Encrypt, R11"),
+        ([(COMMON_NAME, "R11"), (ORGANIZATION, "Let's Encrypt")], "Let's Encrypt, R11"),
+        ([(COMMON_NAME, "Example Root"), (ORGANIZATION, "Example")], "Example Root"),
+        ([(COMMON_NAME, "shop.example")], "shop.example"),
+        ([COUNTRY, (ORGANIZATION, "Staat der Nederlanden")], "Staat der Nederlanden"),
+        ([(COMMON_NAME, "Prüfstelle")], "Prüfstelle"),
+        ([COUNTRY], None),
+        ([], None),
+    ],
+)
+def test_the_issuer_is_organization_and_common_name(
+    parts: list[tuple[x509.ObjectIdentifier, str]], issuer: str | None
+) -> None:
+    assert issuer_of(issued_by(*parts)) == issuer
+
+
+def test_an_issuer_with_a_name_that_is_too_long_is_not_read() -> None:
+    many = [(ORGANIZATION, "x" * 60)] * 30
+    assert issuer_of(issued_by(*many)) is None
+
+
+def test_the_issuer_of_a_certificate_that_is_cut_off_is_not_read(certificate: bytes) -> None:
+    assert issuer_of(certificate)
+    assert {issuer_of(certificate[:length]) for length in range(len(certificate))} == {None}
+
+
+@given(st.binary(max_size=300))
+def test_an_issuer_is_read_or_not_whatever_it_is(noise: bytes) -> None:
+    content = issued_by((COMMON_NAME, "marker"))
+    found = issuer_of(content.replace(b"marker", noise[:6].ljust(6)) + noise)
+    assert found is None or found.encode()

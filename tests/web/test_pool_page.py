@@ -1,5 +1,6 @@
 """The page of a pool: its backends by monitors, and what others can ask about it."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
+from prober.outputs.counters import OutputCounters
 from prober.web.page.survey import ROWS
 from prober.web.server.services import PageSettings
 from tests.web.conftest import Client
 from tests.web.reading import Reading
-from tests.web.world import World, backends, monitor
+from tests.web.world import HOSTILE, WALL, World, backends, monitor
 
 Connect = Callable[..., Awaitable[Client]]
 
@@ -109,3 +111,35 @@ async def test_a_pool_without_backends_or_monitors_says_what_to_do(
 
 async def test_a_pool_that_does_not_exist_is_not_found(client: Client) -> None:
     assert (await client.get("/pools/web")).status == 404
+
+
+async def test_it_says_which_outputs_hear_the_pool(world: World, client: Client) -> None:
+    configure(world)
+    assert not [e for e in (await read(client, "/pools/web")).all("h2") if "hear" in e.text]
+    ours = OutputCounters("webhook", lambda pool: pool == "web", sent=3, last_success=WALL - 70)
+    broken = OutputCounters("file", last_error=f"cannot write {HOSTILE}", held={"web": 2})
+    theirs = OutputCounters("file", lambda pool: pool != "web")
+    world.vitals.outputs |= {"chat": ours, "list": broken, "others": theirs}
+    lines = [e.text for e in (await read(client, "/pools/web")).all("ul", "outputs")]
+    keeps = "keeps 2 failing in service, for the pool's share"
+    chat, file = "chatwebhooklast sent 1m10s ago", f"listfilefailing: cannot write {HOSTILE}"
+    assert lines == [f"{chat}{file}; {keeps}"]
+
+
+async def test_the_page_of_prober_says_how_outputs_are_doing(world: World, client: Client) -> None:
+    assert not [e for e in (await read(client, "/prober")).all("h2") if e.text == "Outputs"]
+    world.vitals.outputs["chat"] = OutputCounters(
+        "webhook",
+        sent=1234,
+        errors=Counter({"timeout": 2, "refused": 0}),
+        held={"web": 2, "shop": 1},
+        queue=lambda: 7,
+        dropped=5,
+        last_success=WALL - 70,
+        last_error="HTTP 500",
+    )
+    world.vitals.outputs["list"] = OutputCounters("file")
+    page = await read(client, "/prober")
+    rows = {e.attributes["data-key"]: e for e in page.all("tr") if "data-key" in e.attributes}
+    assert rows["chat"].text == "chatwebhookfailing: HTTP 5001m10s ago1,234753timeout ×2"
+    assert rows["list"].text == "listfileworkingnever0000–"

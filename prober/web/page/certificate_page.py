@@ -1,7 +1,9 @@
 """The certificates that targets showed, the first to expire first, and where they are used."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -11,12 +13,17 @@ from prober.state.check_state import CheckState
 from prober.state.pace import Pace
 from prober.web.page.check_words import NONE, clock_words, time_tag
 from prober.web.page.frame import answer, document, mark
-from prober.web.page.html import Content, Html, scrolled, tag
+from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
 from prober.web.page.scene import Scene, private_scene
 from prober.web.page.survey import ROWS
-from prober.web.page.view import read_view, word_of
+from prober.web.page.view import PAGE_QUERY, read_view, word_of
+from prober.web.server.query import Parameter
 from prober.web.server.services import services_of
 
+CERTIFICATE_QUERY = (
+    Parameter("issuer", str, {"type": "string"}, "only certificates of this issuer"),
+    *PAGE_QUERY,
+)
 SOON = 14 * DAY
 """Seconds before its end from which on a certificate looks urgent where no limit is configured."""
 
@@ -25,12 +32,14 @@ class ShownCertificate(NamedTuple):
     """What one check last saw: the end of the target's own certificate, and of the first to end.
 
     Times are unix seconds; the first to end is another certificate of the chain, or the same.
+    `issuer` is who issued the target's own, empty if that is not known.
     """
 
     state: CheckState
     leaf: float | None
     first: float
     version: str
+    issuer: str
 
     @property
     def is_of_chain(self) -> bool:
@@ -46,7 +55,8 @@ def certificate_of(state: CheckState) -> ShownCertificate | None:
     known = [end for end in (leaf, chain) if end is not None]
     if not known:
         return None
-    return ShownCertificate(state, leaf, min(known), str(facts.get("tls_version", "")))
+    version, issuer = (str(facts.get(name, "")) for name in ("tls_version", "tls_issuer"))
+    return ShownCertificate(state, leaf, min(known), version, issuer)
 
 
 async def get_certificate_page(request: web.Request) -> web.Response:
@@ -57,6 +67,10 @@ async def get_certificate_page(request: web.Request) -> web.Response:
         if certificate := certificate_of(state):
             found.append(certificate)
         await pace.pause()
+    issuers = Counter(each.issuer for each in found)
+    wanted = request.query.get("issuer")
+    if wanted is not None:
+        found = [each for each in found if each.issuer == wanted]
     found.sort(key=lambda each: (each.first, each.state.check.key))
     last = max(1, -(-len(found) // ROWS))
     page = min(read_view(request).page, last)
@@ -68,8 +82,9 @@ async def get_certificate_page(request: web.Request) -> web.Response:
             scene,
             tag("h1", "Certificates"),
             tag("p", _summary(len(found), urgent), class_="quiet"),
-            _table(shown, scene) if shown else _nothing(),
-            _pages(page, last, len(found)),
+            _issuers(issuers, wanted),
+            _table(shown, scene) if shown else _nothing(wanted),
+            _pages(page, last, len(found), wanted),
             heading=f"Certificates · {scene.title}",
             worst=Status.WARNING if urgent else Status.OK,
         )
@@ -87,13 +102,46 @@ def _summary(total: int, urgent: int) -> str:
     return f"{checks} a certificate; {urgent:,} of them {'ends' if urgent == 1 else 'end'} soon."
 
 
+def _issuers(issuers: Counter[str], wanted: str | None) -> Html:
+    """Return who issued how many certificates, as links that select."""
+    if wanted is None and len(issuers) <= 1:
+        return NOTHING
+    links = [
+        tag(
+            "li",
+            tag(
+                "a",
+                tag("b", f"{count:,}"),
+                name or _NAMELESS,
+                href=_address(name),
+                class_="chip",
+                aria_current="true" if name == wanted else None,
+            ),
+        )
+        for name, count in issuers.most_common(_MOST_ISSUERS)
+    ]
+    if wanted is not None:
+        links.append(tag("li", tag("a", "Show all", href="?", class_="chip")))
+    return tag("nav", tag("ul", links), class_="balancers", aria_label="Issuers")
+
+
+def _address(issuer: str | None, page: int = 1) -> str:
+    words = {} if issuer is None else {"issuer": issuer}
+    numbers = {"page": str(page)} if page > 1 else {}
+    return f"?{urlencode({**words, **numbers}, errors='replace')}"
+
+
+_NAMELESS = "not known"
+_MOST_ISSUERS = 24
+_HEADS = ("Left", "First to end", "Own one ends", "Issuer", "TLS", "Verified", "Status", "Used by")
+
+
 def _table(shown: Sequence[ShownCertificate], scene: Scene) -> Html:
-    heads = ["Left", "First to end", "Own certificate ends", "TLS", "Verified", "Status", "Used by"]
     rows = [_row(each, scene) for each in shown]
     table = tag(
         "table",
         tag("caption", "Certificates, the first to expire first", class_="unseen"),
-        tag("thead", tag("tr", [tag("th", text, scope="col") for text in heads])),
+        tag("thead", tag("tr", [tag("th", text, scope="col") for text in _HEADS])),
         tag("tbody", rows),
         class_="plain certificates",
     )
@@ -118,6 +166,7 @@ def _row(each: ShownCertificate, scene: Scene) -> Html:
         tag("th", f"ended {days} ago" if left < 0 else days, scope="row", class_=f"share {look}"),
         tag("td", _day(each.first), chain),
         tag("td", _day(each.leaf) if each.leaf is not None else NONE),
+        tag("td", tag("a", each.issuer, href=_address(each.issuer)) if each.issuer else NONE),
         tag("td", each.version),
         tag("td", "yes" if tls and tls.verify else "no"),
         tag("td", mark(word_of(each.state))),
@@ -130,16 +179,18 @@ def _day(at: float) -> Html:
     return time_tag(at, clock_words(at, date=True).partition(" ")[0])
 
 
-def _nothing() -> Html:
+def _nothing(wanted: str | None) -> Html:
+    if wanted is not None:
+        return tag("div", tag("p", "No certificate is of this issuer."), class_="empty")
     words = "No check has seen a certificate yet. Add an HTTPS or TLS monitor to see some."
     return tag("div", tag("p", words), class_="empty")
 
 
-def _pages(page: int, last: int, total: int) -> Html | None:
+def _pages(page: int, last: int, total: int, wanted: str | None) -> Html | None:
     if last == 1:
         return None
     links = [
-        tag("a", text, href=f"?page={number}", rel=rel)
+        tag("a", text, href=_address(wanted, number), rel=rel)
         for text, number, rel in (("Previous", page - 1, "prev"), ("Next", page + 1, "next"))
         if 1 <= number <= last
     ]

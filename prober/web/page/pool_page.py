@@ -18,6 +18,7 @@ from prober.web.page.check_words import ago
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
 from prober.web.page.matrix import matrix
+from prober.web.page.output_table import outputs_of_pool
 from prober.web.page.past_section import Subject, past_section
 from prober.web.page.pool_words import (
     problems_of,
@@ -58,6 +59,7 @@ async def get_pool_page(request: web.Request) -> web.Response:
             _backends(backends, monitors, scene, read_view(request).page),
             past,
             admin_section(request, FormTarget(pool, scene.to("pools", pool.name, "admin")), scene),
+            outputs_of_pool(scene.vitals, name, scene),
             _monitors(monitors),
             _outside(pool, request, scene),
             heading=f"{word} · {name} · {scene.title}",

@@ -12,6 +12,7 @@ from prober.state.vitals import ListHealth, Vitals
 from prober.web.page.check_words import NONE, ago, time_cell
 from prober.web.page.frame import alarms, answer, document
 from prober.web.page.html import Content, Html, scrolled, tag
+from prober.web.page.output_table import output_table
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import Scene, private_scene
 from prober.web.server.services import services_of
@@ -44,6 +45,7 @@ async def get_prober_page(request: web.Request) -> web.Response:
             _counts("Probes without a verdict, by reason", errors, sentences),
             _counts("Skipped slots of the schedule", vitals.skipped, _SKIPS),
             _counts("What could not be stored", vitals.state_errors, {}),
+            output_table(vitals.outputs, scene),
             _lists(vitals.target_lists, scene),
             _events(events, scene),
             heading=f"Prober · {scene.title}",
