@@ -21,3 +21,4 @@ class OutputCounters:
     queue: Callable[[], int] = lambda: 0
     dropped: int = 0
     last_success: float = 0.0
+    last_error: str = ""

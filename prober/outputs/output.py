@@ -226,7 +226,7 @@ class Desk:
         self._counters.sent += sent
         self._counters.last_success = self.wall()
         if self._failing:
-            self._failing = False
+            self._failing, self._counters.last_error = False, ""
             self._say("info", "output_restored", output=self.output.name)
 
     def measure_queue(self, length: Callable[[], int]) -> None:
@@ -244,6 +244,7 @@ class Desk:
     def failed(self, reason: str, detail: str) -> None:
         """Count what could not be sent; the first failure in a row is logged."""
         self._counters.errors[reason] += 1
+        self._counters.last_error = detail or reason
         if not self._failing:
             self._failing = True
             self._say(
