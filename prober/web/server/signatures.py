@@ -1,8 +1,9 @@
 """Signed requests: verifies that a request was signed with a known key, and returns the key.
 
 Both clouds sign a text made from parts of the request. Anything outside of that text could be
-changed on the way, so a signature must cover target, host, time and body. Signatures are
-not remembered: an intercepted one can be replayed until it expires; only TLS prevents that.
+changed on the way, so a signature must cover target, time and body, and Oracle's also the host,
+which Huawei's clients in Go do not sign. Signatures are not remembered: an intercepted one can be
+replayed until it expires; only TLS prevents that.
 """
 
 import hashlib
@@ -163,6 +164,8 @@ def claim_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float)
     """Return who signed a request in the manner of Huawei's clients.
 
     The signature covers a digest of the body that is not sent: `prove` verifies the signature.
+    Clients in Go do not sign the host, and sort the values of a repeated parameter before they sign
+    it; the others sign the order in which they send it.
 
     Args:
         request: The request.
@@ -179,20 +182,22 @@ def claim_huawei(request: SignedRequest, secrets: Mapping[str, str], now: float)
         )
     access_key, signed_headers, signature = found.groups()
     names = signed_headers.split(";")
-    _reject_unsigned(("host", "x-sdk-date"), names)
+    _reject_unsigned(("x-sdk-date",), names)
     signed_at = _header(request, "x-sdk-date")
     _reject_late(_huawei_time(signed_at), now, HUAWEI_SKEW)
     if access_key not in secrets:
         raise BadSignature(f"unknown access key {access_key[:200]!r}")
-    canonical = _huawei_canonical(request, names)
+    forms = [_huawei_canonical(request, names, in_order=each) for each in (False, True)]
     key = secrets[access_key].encode()
 
     def prove(body: bytes) -> None:
-        whole = f"{canonical}\n{hashlib.sha256(body).hexdigest()}"
-        digest = hashlib.sha256(_octets(whole)).hexdigest()
-        text = f"SDK-HMAC-SHA256\n{signed_at}\n{digest}"
-        expected = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-        if not _equal(signature, expected):
+        expected = []
+        for canonical in dict.fromkeys(forms):
+            whole = f"{canonical}\n{hashlib.sha256(body).hexdigest()}"
+            digest = hashlib.sha256(_octets(whole)).hexdigest()
+            text = f"SDK-HMAC-SHA256\n{signed_at}\n{digest}"
+            expected.append(hmac.new(key, text.encode(), hashlib.sha256).hexdigest())
+        if not any(_equal(signature, each) for each in expected):
             raise BadSignature("the signature does not match this request and key")
 
     return Claim(access_key, prove)
@@ -205,15 +210,16 @@ def _huawei_time(text: str) -> float:
         raise BadSignature(f"expected x-sdk-date like 20260131T120000Z, got {text!r}") from None
 
 
-def _huawei_canonical(request: SignedRequest, names: list[str]) -> str:
+def _huawei_canonical(request: SignedRequest, names: list[str], *, in_order: bool) -> str:
     """Return the text that is signed, except for the digest of the body.
 
-    Path and query are read as they are routed: a slash written as `%2F` is part of a name, and a
-    plus is a space. Huawei's clients send neither.
+    The values of a repeated parameter are `in_order`, or as they are sent. Path and query are read
+    as they are routed: a slash written as `%2F` is part of a name, and a plus is a space. Huawei's
+    clients send neither.
     """
     path, _, query = request.target.partition("?")
     pairs = [pair.replace("+", "%20").partition("=") for pair in query.split("&") if pair]
-    pairs.sort(key=lambda pair: _decoded(pair[0]))  # values keep the order of the client
+    pairs.sort(key=lambda pair: (_decoded(pair[0]), _decoded(pair[2]) if in_order else ""))
     path = "/".join(map(_reencoded, path.split("/")))
     return "\n".join(
         (

@@ -376,7 +376,13 @@ def test_whatever_huaweis_sdk_signs_is_accepted(
         ),
         (
             lambda r: changed(r, authorization=r.headers["authorization"].replace("host;", "")),
-            "does not cover host",
+            "does not match this request",
+        ),
+        (
+            lambda r: changed(
+                r, authorization=r.headers["authorization"].replace(";x-sdk-date", "")
+            ),
+            "does not cover x-sdk-date",
         ),
     ],
 )
@@ -394,24 +400,26 @@ TARGETS = [
     ("/v3/p/a%252Fb", "/v3/p/a%2Fb"),
     ("/v3/p?name=a%2Bb", "/v3/p?name=a+b"),
     ("/v3/p?a=1%26b", "/v3/p?a=1&b"),
-    ("/v3/p?a=1&a=2", "/v3/p?a=2&a=1"),
+    ("/v3/p?a=2&a=1", "/v3/p?a=1&a=2"),
+    ("/v3/p?a=1&b=2", "/v3/p?a=2&b=1"),
     ("/v3/p%3Fa", "/v3/p?a"),
 ]
 
 
-def signed_by_hand(target: str) -> Sent:
+def signed_by_hand(target: str, *, in_order: bool = False, host: bool = True) -> Sent:
     """Sign a request as Huawei's rules say, whatever its SDK makes of such a target."""
     date = datetime.fromtimestamp(NOW, UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": HOST, "x-sdk-date": date}
     path, _, query = target.partition("?")
-    pairs = "&".join(
-        sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)
-    )
-    empty = sha256(b"").hexdigest()
-    canonical = f"GET\n{path}/\n{pairs}\nhost:{HOST}\nx-sdk-date:{date}\n\nhost;x-sdk-date\n{empty}"
+    order = (lambda pair: pair) if in_order else (lambda pair: pair.partition("=")[0])
+    written = [pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair]
+    pairs = "&".join(sorted(written, key=order))
+    names = "host;x-sdk-date" if host else "x-sdk-date"
+    lines = f"host:{HOST}\nx-sdk-date:{date}" if host else f"x-sdk-date:{date}"
+    canonical = f"GET\n{path}/\n{pairs}\n{lines}\n\n{names}\n{sha256(b'').hexdigest()}"
     text = f"SDK-HMAC-SHA256\n{date}\n{sha256(canonical.encode()).hexdigest()}"
     signature = hmac.new(SECRET.encode(), text.encode(), sha256).hexdigest()
-    value = f"SDK-HMAC-SHA256 Access={ACCESS}, SignedHeaders=host;x-sdk-date, Signature={signature}"
+    value = f"SDK-HMAC-SHA256 Access={ACCESS}, SignedHeaders={names}, Signature={signature}"
     return Sent("GET", target, {**headers, "authorization": value}, b"")
 
 
@@ -421,6 +429,16 @@ def test_what_is_verified_is_what_is_routed(target: str, other: str) -> None:
     assert verify_huawei(request, {ACCESS: SECRET}, NOW) == ACCESS
     with pytest.raises(BadSignature, match="does not match this request"):
         verify_huawei(request._replace(target=other), {ACCESS: SECRET}, NOW)
+
+
+@pytest.mark.parametrize("target", ["/v3/p?a=2&a=1", "/v3/p?a=b&a=a%20b&a=10&a=9&b=1"])
+def test_what_clients_in_go_sign_is_accepted(target: str) -> None:
+    request = signed_by_hand(target, in_order=True, host=False)
+    assert verify_huawei(request, {ACCESS: SECRET}, NOW) == ACCESS
+    with pytest.raises(BadSignature, match="does not match this request"):
+        verify_huawei(request, {ACCESS: "other"}, NOW)
+    with pytest.raises(BadSignature, match="900 s are allowed"):
+        verify_huawei(request, {ACCESS: SECRET}, NOW + HUAWEI_SKEW * 1.01)
 
 
 @pytest.mark.parametrize("name", ["host", "x-sdk-date"])
