@@ -106,6 +106,13 @@ MIGRATIONS = (
         by TEXT NOT NULL, at REAL NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE cloud_objects (
+        kind TEXT NOT NULL, id TEXT NOT NULL,
+        created_at REAL NOT NULL, updated_at REAL, fields TEXT NOT NULL, spellings TEXT NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) WITHOUT ROWID;
+    """,
 )
 """The steps from each version of the schema to the next; never changed, only appended to."""
 

@@ -13,6 +13,7 @@ from prober.model.known_status import KnownStatus
 from prober.model.notice import SEVERITIES, Notice
 from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
+from prober.state.cloud_objects import KINDS, CloudObject
 from prober.state.database import Database, table
 from prober.state.events import CAPACITY, Event
 from prober.state.notices import StoredNotice
@@ -34,6 +35,7 @@ EDITS = table("edits", ("kind", "id"), ("content", "base", "at"))
 KNOWN = table("known", ("pool", "backend"), KnownStatus._fields)
 ADMIN = table("admin", ("kind", "name"), AdminEntry._fields)
 NOTICES = table("notices", ("id",), ("text", "begins", "ends", "severity", "by", "at"))
+CLOUD_OBJECTS = table("cloud_objects", ("kind", "id"), CloudObject._fields)
 TOLD = table("told", ("output", "subject"), ("content",))
 
 
@@ -58,6 +60,7 @@ class Saved(NamedTuple):
     told: Mapping[tuple[str, str], Any] = MappingProxyType({})
     admin: Mapping[AdminKey, AdminEntry] = MappingProxyType({})
     notices: Mapping[str, StoredNotice] = MappingProxyType({})
+    cloud_objects: Mapping[tuple[str, str], CloudObject] = MappingProxyType({})
 
 
 class SavableState(Protocol):
@@ -122,6 +125,15 @@ class Journal:
         """Write a notice that was published, or that there is none."""
         self._database.put(NOTICES, (identity,), None if stored is None else _notice_row(stored))
 
+    def keep_cloud_object(self, kind: str, identifier: str, known: CloudObject | None) -> None:
+        """Write what is known of an object of the clouds' APIs, or that nothing is."""
+        row = known and (
+            *known[:2],
+            json.dumps(dict(known.fields)),
+            json.dumps(dict(known.spellings)),
+        )
+        self._database.put(CLOUD_OBJECTS, (kind, identifier), row)
+
     def remember(self, output: str, subject: str, content: object) -> None:
         """Write what an output remembers about a subject; None deletes it."""
         row = None if content is None else (json.dumps(content),)
@@ -166,6 +178,9 @@ def read_saved(database: Database) -> Saved:
         told = connection.execute("SELECT output, subject, content FROM told")
         admin = connection.execute("SELECT kind, name, state, until, reason, by, at FROM admin")
         notices = connection.execute("SELECT id, text, begins, ends, severity, by, at FROM notices")
+        cloud_objects = connection.execute(
+            "SELECT kind, id, created_at, updated_at, fields, spellings FROM cloud_objects"
+        )
         return Saved(
             next(readable(alive, lambda row: moment(row[0]), spoilt.append), 0.0),
             dict(readable(checks, _saved_check, spoilt.append)),
@@ -175,6 +190,7 @@ def read_saved(database: Database) -> Saved:
             dict(readable(told, _told_of, spoilt.append)),
             dict(readable(admin, _admin_of, spoilt.append)),
             dict(readable(notices, _notice_of, spoilt.append)),
+            dict(readable(cloud_objects, _cloud_object_of, spoilt.append)),
         )
 
     try:
@@ -234,6 +250,17 @@ def _notice_of(row: tuple[Any, ...]) -> tuple[str, StoredNotice]:
         severity=severity,
     )
     return text(identity), StoredNotice(notice, text(by), moment(at))
+
+
+def _cloud_object_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], CloudObject]:
+    kind, identifier, created_at, updated_at, fields, spellings = row
+    if kind not in KINDS:
+        raise ValueError("not a kind of object")
+    pairs = _definition(spellings)
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs.values()):
+        raise ValueError("not spellings")
+    known = CloudObject(moment(created_at), or_none(moment, updated_at), _definition(fields), pairs)
+    return (kind, text(identifier)), known
 
 
 def _told_of(row: tuple[Any, ...]) -> tuple[tuple[str, str], object]:

@@ -13,6 +13,7 @@ from prober.model.pool import Backend, Pool
 from prober.model.status import Outcome, Reason, Status
 from prober.state.admin_states import AdminStates
 from prober.state.check_state import BackendState, CheckState, Key, MonitorCounters
+from prober.state.cloud_objects import CloudObjects
 from prober.state.events import TRANSITION, Event, EventLog
 from prober.state.history import History
 from prober.state.journal import REFRESH_SECONDS, Journal, Saved
@@ -41,6 +42,9 @@ class Store:
         self._saved = saved or Saved(0.0, {}, [])
         self.admin = AdminStates(
             wall=wall, note=self.note, saved=self._saved.admin, journal=journal
+        )
+        self.cloud_objects = CloudObjects(
+            wall=wall, saved=self._saved.cloud_objects, journal=journal
         )
         self.model = Model()
         self.monitors: dict[str, Monitor] = {}
@@ -85,6 +89,7 @@ class Store:
     def adopt(self, model: Model, maintenance: Iterable[MaintenanceWindow] = ()) -> None:
         """Switch to a new model and its maintenance; checks are added and removed one by one."""
         self._touch(*self.pools, *(pool.name for pool in model.pools))
+        self.cloud_objects.adopt(self.model, model)
         self.model = model
         self.monitors = {monitor.name: monitor for monitor in model.monitors}
         self.pools = {pool.name: pool for pool in model.pools}
@@ -166,6 +171,7 @@ class Store:
             for key, state in self._states.items():
                 self._journal.saw(key, state)
         self.admin.save_all()
+        self.cloud_objects.save_all()
         if self._history is not None:
             self._history.save_all()
 

@@ -92,7 +92,7 @@ def test_version_3_edits(v3: Sdk, prober: Prober) -> None:
     body = models.CreateHealthMonitorRequestBody(healthmonitor=option)
     made = client.create_health_monitor(models.CreateHealthMonitorRequest(body=body))
     assert made.request_id
-    assert (made.healthmonitor.name, made.healthmonitor.max_retries_down) == ("spare-http", 3)
+    assert (made.healthmonitor.name, made.healthmonitor.max_retries_down) == ("", 3)
     name = {"healthmonitor_id": made.healthmonitor.id}
     option = models.UpdateHealthMonitorOption(delay=15, timeout=12, name="x", admin_state_up=False)
     body = models.UpdateHealthMonitorRequestBody(healthmonitor=option)

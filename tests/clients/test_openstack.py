@@ -130,8 +130,9 @@ def test_errors_are_exceptions_that_say_what_is_wrong(service: Any) -> None:
     exceptions = pytest.importorskip("openstack.exceptions")
     monitor = service.find_health_monitor("web-http")
     with pytest.raises(exceptions.BadRequestException) as caught:
-        service.update_health_monitor(monitor.id, delay=60)
-    assert caught.value.details == "delay: expected a whole number from 1 to 50, got 60"
+        service.update_health_monitor(monitor.id, max_retries=60)
+    said = "max_retries: expected a whole number from 1 to 10, got 60"
+    assert caught.value.details == said
     assert caught.value.request_id.startswith("req-")
     with pytest.raises(exceptions.NotFoundException):
         service.get_health_monitor("0a179a69-81ed-5fc5-8442-000000000000")
@@ -207,7 +208,7 @@ def test_the_command_edits(prober: Prober) -> None:
     assert "already has a health monitor, 'hm'" in results[1][2]
     assert "(HTTP 409) (Request-ID: req-" in results[1][2]
     changed = json.loads(results[3][1])
-    assert (changed["type"], changed["delay"]) == ("UDP_CONNECT", 7)
+    assert (changed["type"], changed["delay"]) == ("UDP-CONNECT", 7)
     assert (changed["admin_state_up"], sorted(changed["tags"])) == (False, ["a=b", "c=d"])
     unset = json.loads(results[5][1])
     assert (unset["url_path"], unset["expected_codes"], unset["delay"]) == ("/", "200", 1)
@@ -219,7 +220,7 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
     results = openstack(
         prober,
         f"healthmonitor create spare --type PING --delay 5 {timing}",
-        f"healthmonitor create spare --type TCP --delay 60 {timing}",
+        f"healthmonitor create spare --type TCP --delay 90000 {timing}",
         f"healthmonitor create spare --type TCP --delay 5 --url-path / {timing}",
         "healthmonitor set web-http --http-method CONNECT",
         "healthmonitor show 0a179a69-81ed-5fc5-8442-000000000000",
@@ -229,7 +230,7 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
         results,
         [
             "type: 'PING' is not supported: prober does not send ICMP",
-            "delay: expected a whole number from 1 to 50, got 60 (HTTP 400)",
+            "delay: expected a whole number from 1 to 86400, got 90000 (HTTP 400)",
             "url_path: does not apply to the type TCP",
             "http_method: CONNECT cannot be probed",
             "Unable to locate 0a179a69-81ed-5fc5-8442-000000000000 in healthmonitors",

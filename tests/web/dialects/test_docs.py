@@ -51,6 +51,7 @@ def test_every_bad_reason_stands_in_the_table() -> None:
     assert bad == {*REASON_CODES, Reason.TIMEOUT}
 
 
+EMPTY = {"octavia": octavia.EMPTY, "huawei": huawei_v3.EMPTY}
 ROUTES: Mapping[str, set[tuple[str, str]]] = {
     "octavia": {
         (route.method, route.path.removeprefix("/v2.0/lbaas"))
@@ -75,7 +76,10 @@ def test_every_route_stands_in_the_table(name: str, prefix: str) -> None:
     if name == "octavia":
         assert "also …/statuses" in text
         documented.add(("GET", "/loadbalancers/{id}/statuses"))
-    assert documented == ROUTES[name]
+    none = tuple(path for _, _, path in EMPTY[name])
+    assert documented == {route for route in ROUTES[name] if not route[1].startswith(none)}
+    text = (DOCS / f"clouds/{name}.md").read_text()
+    assert not [path for path in none if f"`{path}`" not in text]
 
 
 def test_every_filter_is_named() -> None:

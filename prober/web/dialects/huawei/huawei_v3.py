@@ -6,17 +6,24 @@ Only objects of the project in the path are visible.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import chain
 
 from aiohttp import web
 
 from prober.web.dialects.huawei.huawei_v3_objects import (
     healthmonitor_json,
+    load_balancer_json,
     member_json,
     pool_json,
 )
 from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.answers import error_code, request_id
-from prober.web.dialects.lbaas.kinds_of_objects import health_monitors, members, pools
+from prober.web.dialects.lbaas.kinds_of_objects import (
+    health_monitors,
+    load_balancers,
+    members,
+    pools,
+)
 from prober.web.dialects.lbaas.listing import (
     MONITOR_FILTERS,
     Filter,
@@ -27,6 +34,7 @@ from prober.web.dialects.lbaas.listing import (
     read_page,
 )
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3
+from prober.web.dialects.lbaas.not_offered import QUOTA, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
@@ -56,6 +64,12 @@ HEALTHMONITOR_FILTERS = (
 )
 NAMED_FILTERS = (having("id", an_id), having("name"))
 POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
+LOAD_BALANCER_FILTERS = (
+    *NAMED_FILTERS,
+    having("operating_status"),
+    having("provisioning_status"),
+    having("admin_state_up", a_boolean, many=False),
+)
 MEMBER_FILTERS = (
     *NAMED_FILTERS,
     having("address"),
@@ -70,6 +84,26 @@ async def get_statuses(request: web.Request) -> web.Response:
     found = visible.load_balancer(request.match_info["id"])
     tree = await status_tree(visible, found, HUAWEI, "healthmonitor")
     return ANSWERS.one(request, "statuses", {"loadbalancer": tree}, HTTPStatus.OK)
+
+
+async def get_quotas(request: web.Request) -> web.Response:
+    """Show the quota of the project."""
+    quota = {**QUOTA, "project_id": request.match_info["project_id"]}
+    return ANSWERS.one(request, "quota", quota, HTTPStatus.OK)
+
+
+EMPTY = (
+    ("listener", "listeners", "/listeners"),
+    ("l7policy", "l7policies", "/l7policies"),
+    ("rule", "rules", "/l7policies/{l7policy_id}/rules"),
+    ("certificate", "certificates", "/certificates"),
+    ("ipgroup", "ipgroups", "/ipgroups"),
+    ("flavor", "flavors", "/flavors"),
+    ("availability_zone", "availability_zones", "/availability-zones"),
+    ("security_policy", "security_policies", "/security-policies"),
+    ("logtank", "logtanks", "/logtanks"),
+)
+"""What prober has none of."""
 
 
 class _Answers:
@@ -123,6 +157,9 @@ _ROUTES = (
     *routes_of(health_monitors(FORMAT, HEALTHMONITOR_FILTERS), ANSWERS),
     *routes_of(pools(pool_json, POOL_FILTERS), ANSWERS),
     *routes_of(members(member_json, MEMBER_FILTERS), ANSWERS),
+    *routes_of(load_balancers(load_balancer_json, LOAD_BALANCER_FILTERS), ANSWERS),
+    *chain.from_iterable(routes_of_empty(*each, ANSWERS) for each in EMPTY),
+    ResourceRoute("GET", "/quotas", get_quotas),
     ResourceRoute("GET", "/loadbalancers/{id}/statuses", get_statuses),
 )
 

@@ -10,31 +10,51 @@ from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.check_state import BackendState
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
-from prober.web.dialects.lbaas.objects import common_of_member, common_of_pool
-from prober.web.dialects.lbaas.project_view import ProjectView
+from prober.web.dialects.lbaas.objects import (
+    common_of_load_balancer,
+    common_of_member,
+    common_of_pool,
+)
+from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView
 from prober.web.dialects.lbaas.status_names import HUAWEI, failure_json, member_status
+from prober.web.dialects.lbaas.times import (
+    HUAWEI_TIME,
+    known_of_load_balancer,
+    known_of_member,
+    known_of_monitor,
+    known_of_pool,
+    times,
+)
 from prober.web.server.json_answer import Json
 
 
-def healthmonitor_json(monitor: Monitor, pool: Pool) -> Json:
+def healthmonitor_json(visible: ProjectView, monitor: Monitor, pool: Pool) -> Json:
     """Return a health monitor."""
+    known = known_of_monitor(visible, monitor)
     return {
         "id": monitor.id,
         "project_id": pool.project_id,
-        **fields_of(monitor, HUAWEI_V3),
+        **fields_of(monitor, HUAWEI_V3, known),
+        **times(known, HUAWEI_TIME, always_updated=True),
         "pools": [{"id": pool.id}],
     }
 
 
 async def pool_json(visible: ProjectView, pool: Pool) -> Json:
     """Return a pool."""
-    return {**common_of_pool(visible, pool), "project_id": pool.project_id}
+    return {
+        **common_of_pool(visible, pool),
+        **times(known_of_pool(visible, pool), HUAWEI_TIME, always_updated=True),
+        "project_id": pool.project_id,
+    }
 
 
-def member_json(_: ProjectView, pool: Pool, backend_state: BackendState) -> Json:
+def member_json(visible: ProjectView, pool: Pool, backend_state: BackendState) -> Json:
     """Return a member: a backend of a pool, and the reason while it is OFFLINE."""
+    known = known_of_member(visible, pool, backend_state.backend)
     return {
         **common_of_member(pool, backend_state),
+        **times(known, HUAWEI_TIME, always_updated=True),
         "project_id": pool.project_id,
         "ip_version": _ip_version(backend_state.backend.address),
         "member_type": "ip",
@@ -52,3 +72,21 @@ def _ip_version(address: str) -> str | None:
         return f"v{ip_address(address).version}"
     except ValueError:  # a name
         return None
+
+
+async def load_balancer_json(visible: ProjectView, found: LoadBalancer) -> Json:
+    """Return a load balancer."""
+    known = known_of_load_balancer(visible, found)
+    return {
+        **common_of_load_balancer(found),
+        **times(known, HUAWEI_TIME, always_updated=True),
+        "project_id": found.pools[0].project_id,
+        "operating_status": HUAWEI.by_status[await visible.load_balancer_status(found)],
+        "guaranteed": True,
+        "vpc_id": None,
+        "availability_zone_list": [],
+        "eips": [],
+        "publicips": [],
+        "ip_target_enable": True,
+        "enterprise_project_id": "0",
+    }

@@ -18,8 +18,8 @@ def health_monitors(
 ) -> Resource[tuple[Monitor, Pool]]:
     """Return health monitors, which can be edited."""
 
-    async def show(_: ProjectView, found: tuple[Monitor, Pool]) -> Json:
-        return form.show(*found)
+    async def show(visible: ProjectView, found: tuple[Monitor, Pool]) -> Json:
+        return form.show(visible, *found)
 
     return Resource(
         "healthmonitor",

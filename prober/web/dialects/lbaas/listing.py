@@ -1,12 +1,14 @@
 """Lists: filters on the shown fields of objects, and pages between markers."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import zip_longest
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from prober.model.option import Rejected
+from prober.model.option import Rejected, did_you_mean
 from prober.state.pace import Pace
 from prober.web.dialects.lbaas.monitor_format import type_called
 from prober.web.dialects.lbaas.project_view import normal_id
@@ -19,10 +21,14 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Filter(NamedTuple):
-    """A query parameter, and a function that decides whether an object matches it."""
+    """A query parameter, and a function that decides whether an object matches it.
+
+    `field` is the field that it compares, or "".
+    """
 
     parameter: Parameter
     passes: Callable[[Json, Wanted], bool]
+    field: str = ""
 
 
 def having(
@@ -31,7 +37,7 @@ def having(
     """Declare a filter: a field of the object has one of the given values."""
     where = member or name
     parameter = Parameter(name, read, {}, f"only objects with this {name}", many)
-    return Filter(parameter, lambda shown, wanted: shown[where] in wanted)
+    return Filter(parameter, lambda shown, wanted: shown[where] in wanted, where)
 
 
 def a_number(text: str) -> int:
@@ -69,7 +75,11 @@ def a_type(text: str) -> str:
 MONITOR_FILTERS = (
     having("id", an_id),
     having("name"),
-    having("type", a_type),
+    Filter(
+        Parameter("type", a_type, {}, "only monitors of this type", many=True),
+        lambda shown, wanted: a_type(shown["type"]) in wanted,
+        "type",
+    ),
     having("delay", a_number),
     having("max_retries", a_number),
     having("max_retries_down", a_number),
@@ -101,22 +111,81 @@ class ListPage(NamedTuple):
     after: bool
 
 
+class Order(NamedTuple):
+    """A field to sort by, and the direction."""
+
+    field: str
+    descending: bool = False
+
+
+SORT = Parameter("sort", str, {}, "fields to sort by, as in name:desc,type")
+SORT_KEY = Parameter("sort_key", str, {}, "fields to sort by, separated by commas")
+SORT_DIR = Parameter("sort_dir", str, {}, "asc or desc for each sort_key")
+FIELDS = Parameter("fields", str, {}, "only these fields", many=True)
+_DIRECTIONS = ("asc", "desc")
+
+
+def read_order(query: Mapping[str, Any], fields: Collection[str]) -> list[Order]:
+    """Return what a list is sorted by, the most significant first, or raise `Refused`.
+
+    `sort` takes precedence over `sort_key` and `sort_dir`, as in Octavia.
+    """
+    if query["sort"]:
+        pairs = [tuple(each.partition(":")[::2]) for each in query["sort"].split(",")]
+    elif query["sort_key"]:
+        keys = query["sort_key"].split(",")
+        directions = query["sort_dir"].split(",") if query["sort_dir"] else []
+        pairs = list(zip_longest(keys, directions[: len(keys)], fillvalue=""))
+    else:
+        return []
+    for field, direction in pairs:
+        if field not in fields:
+            near = did_you_mean(field, fields)
+            raise Refused(400, f"the list cannot be sorted by {field[:200]!r}{near}")
+        if direction not in ("", *_DIRECTIONS):
+            raise Refused(400, f"expected the direction asc or desc, got {direction[:200]!r}")
+    return [Order(field, direction == "desc") for field, direction in pairs]
+
+
+def _sorted(objects: Iterable[Json], order: Sequence[Order]) -> list[Json]:
+    """Return objects in an order; those without a value are the smallest."""
+    found = list(objects)
+    for field, descending in reversed(order):
+        empty = [shown for shown in found if shown[field] is None]
+        rest = [shown for shown in found if shown[field] is not None]
+        rest.sort(key=itemgetter(field), reverse=descending)
+        found = [*rest, *empty] if descending else [*empty, *rest]
+    return found
+
+
+def only_fields(request: web.Request, shown: Json) -> Json:
+    """Return an object with only the fields that a request wants, if it says so."""
+    asked = request.query.getall(FIELDS.name, [])
+    wanted = {name for text in asked for name in text.split(",")}
+    return {name: value for name, value in shown.items() if name in wanted} if wanted else shown
+
+
 async def read_page(
     request: web.Request,
     objects: Iterable[Json],
     filters: Sequence[Filter],
     *,
-    least: int = 0,
     longest: int = 10**9,
     default: int | None = None,
+    sortable: bool = False,
 ) -> tuple[ListPage, int | None]:
     """Return the page of objects that a request asks for, and its limit, or None for all.
 
-    `marker` and `page_reverse` have no effect without `limit`, as in the documentation.
+    `marker` and `page_reverse` have no effect without `limit`, as in the documentation. Lists of a
+    `sortable` API can be sorted by all fields that they can be filtered by.
     """
-    limit = whole_number("limit", least, longest, "items per page")
-    parameters = (each.parameter for each in filters)
-    query = read_query(request, *parameters, limit, MARKER, PAGE_REVERSE)
+    parameters = [each.parameter for each in filters]
+    parameters += [whole_number("limit", 0, longest, "items per page"), MARKER, PAGE_REVERSE]
+    parameters += [SORT, SORT_KEY, SORT_DIR, FIELDS] if sortable else []
+    query = read_query(request, *parameters)
+    if sortable:
+        query["limit"] = query["limit"] or None  # 0 is no limit in Octavia
+        objects = _sorted(objects, read_order(query, {each.field for each in filters} - {""}))
     tests = [
         (each.passes, asked if each.parameter.many else frozenset({asked}))
         for each in filters
@@ -126,7 +195,7 @@ async def read_page(
     found: list[tuple[int, Json]] = []
     pace, place = Pace(), None
     for index, shown in enumerate(objects):
-        if shown["id"] == marker:
+        if marker is not None and shown["id"] == marker:
             place = index
         if all(passes(shown, wanted) for passes, wanted in tests):
             found.append((index, shown))

@@ -5,19 +5,22 @@ not count as a change. So a client that reads, changes and writes back a whole h
 an interval of 500 ms, which it sees as a `delay` of 1.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 from aiohttp import web
 
 from prober.edits.contract import Conflict, Definition
+from prober.model.definition import MONITOR
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean, in_words, mapping
 from prober.model.pool import Pool
 from prober.web.dialects.lbaas.monitor_format import (
     Vocabulary,
+    fields_of,
     has_key,
     protocol_of,
+    spellings,
     types_that_fit,
     unused_name,
 )
@@ -31,6 +34,8 @@ T = TypeVar("T")
 
 _OWNERS = ("project_id", "tenant_id")
 _NAME_LENGTH = 240
+EMPTY: Json = {"name": "", "tags": []}
+"""What null means for a field that is shown as it was written."""
 
 
 class MonitorFormat(NamedTuple):
@@ -39,7 +44,7 @@ class MonitorFormat(NamedTuple):
     A `lenient` cloud accepts fields that do not apply to the type, and ignores them.
     """
 
-    show: Callable[[Monitor, Pool], Json]
+    show: Callable[[ProjectView, Monitor, Pool], Json]
     vocabulary: Vocabulary
     lenient: bool
 
@@ -50,7 +55,9 @@ async def create_monitor(request: web.Request, form: MonitorFormat) -> tuple[Mon
     given = await _read_body(request)
     visible = project_view_of(request)
     definition, pool = new_monitor(given, form, visible)
-    return await _edited(editor.create_monitor(definition), form), pool
+    made = await _edited(editor.create_monitor(definition), form)
+    _remember(made, {"name": "", **given}, form, visible, created=True)
+    return made, pool
 
 
 async def update_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
@@ -61,7 +68,12 @@ async def update_monitor(request: web.Request, form: MonitorFormat) -> tuple[Mon
     monitor, pool = visible.monitor(request.match_info["id"])
     patch = patch_of(given, form, visible, monitor, pool)
     if patch:
+        shown = form.show(visible, monitor, pool)
         monitor = await _edited(editor.change_monitor(monitor, patch), form)
+        written = {
+            name: value for name, value in given.items() if not _is_shown(name, value, shown)
+        }
+        _remember(monitor, written, form, visible)
     return monitor, visible.store.pools.get(monitor.pool_name, pool)
 
 
@@ -70,6 +82,22 @@ async def delete_monitor(request: web.Request, form: MonitorFormat) -> None:
     editor = editor_of(request)
     monitor, _ = project_view_of(request).monitor(request.match_info["id"])
     await _edited(editor.delete_monitor(monitor), form)
+
+
+def _remember(
+    monitor: Monitor,
+    written: Json,
+    form: MonitorFormat,
+    visible: ProjectView,
+    *,
+    created: bool = False,
+) -> None:
+    """Remember how a client wrote what it is to be shown again."""
+    written = {name: EMPTY.get(name) if v is None else v for name, v in written.items()}
+    written = {name: value for name, value in written.items() if value is not None}
+    shown = fields_of(monitor, form.vocabulary, None)
+    if found := spellings(written, shown, monitor.labels, form.vocabulary):
+        visible.store.cloud_objects.write(MONITOR, monitor.id, spellings=found, created=created)
 
 
 async def _edited(edit: Awaitable[T], form: MonitorFormat) -> T:
@@ -128,8 +156,23 @@ def new_monitor(
         there = f"{monitors[0].name!r} ({monitors[0].id})"
         raise Refused(409, f"pool {pool.name!r} already has a health monitor, {there}")
     values = {key: value for key, value in values.items() if value is not None}
-    name = values.get("name") or _made_up_name(pool, type_name, visible.store.monitors)
-    return {**values, "name": name, "type": type_name, "pool": pool.name}, pool
+    values["type"] = type_name
+    values = {**_defaults(values, form, type_name), **values}
+    name = values.get("name") or _made_up_name(pool, type_name)
+    name = unused_name(str(name), visible.store.monitors)
+    return {**values, "name": name, "pool": pool.name}, pool
+
+
+def _defaults(
+    values: Mapping[str, object], form: MonitorFormat, type_name: str
+) -> dict[str, object]:
+    """Return the documented defaults of the configuration keys that a type has."""
+    found = {
+        field.key: field.default(values)
+        for field in form.vocabulary.values()
+        if has_key(type_name, field.key)
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def patch_of(
@@ -143,7 +186,7 @@ def patch_of(
     shown = {
         **dict.fromkeys(_OWNERS, pool.project_id),
         "pool_id": pool.id,
-        **form.show(monitor, pool),
+        **form.show(visible, monitor, pool),
     }
     named = {name: value for name, value in given.items() if not _is_shown(name, value, shown)}
     fixed = [name for name in named if name in shown and name not in form.vocabulary]
@@ -160,10 +203,13 @@ def patch_of(
     values, wrong = _read_fields(named, form, type_name)
     if complaints or wrong:
         raise _refused(*complaints, *wrong)
+    defaults = _defaults({**values, "type": type_name}, form, type_name)
+    values = {k: defaults.get(k) if value is None else value for k, value in values.items()}
     if "name" in values:
         others = visible.store.monitors.keys() - {monitor.name}
-        name = values["name"] or _made_up_name(pool, type_name, others)
-        values |= {"name": name, "id": monitor.id}  # otherwise a derived id would change
+        name = str(values["name"] or _made_up_name(pool, type_name))
+        # the id is kept, because one that is derived from the name would change
+        values |= {"name": unused_name(name, others), "id": monitor.id}
     return values
 
 
@@ -218,9 +264,9 @@ def _pool_of(value: object, visible: ProjectView) -> Pool:
     return visible.pool(value)
 
 
-def _made_up_name(pool: Pool, type_name: str, taken: Iterable[str]) -> str:
+def _made_up_name(pool: Pool, type_name: str) -> str:
     """Return a name for a monitor without one, because prober needs one."""
-    return unused_name(f"{pool.name[:_NAME_LENGTH]}-{type_name.lower()}", taken)
+    return f"{pool.name[:_NAME_LENGTH]}-{type_name.lower()}"
 
 
 def _refused(*complaints: Complaint) -> Refused:

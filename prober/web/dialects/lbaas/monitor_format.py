@@ -1,7 +1,8 @@
 """The fields of a health monitor: the configuration key of each, and its accepted values."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from prober.model.kinds import BOOLEAN, LABELS, choice, integer, list_of, matching, text
@@ -9,6 +10,7 @@ from prober.model.monitor import Monitor
 from prober.model.option import Kind, ReadContext, Rejected, options_of, show_options
 from prober.model.pool import PORT
 from prober.probes import PROBE_TYPES
+from prober.state.cloud_objects import CloudObject
 from prober.web.server.json_answer import Json
 
 TYPES = frozenset({"TCP", "UDP_CONNECT", "HTTP", "HTTPS", "TLS", "GRPC"})
@@ -24,15 +26,22 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT"
 _OUTSIDE = ReadContext("", str, {})
 
 
+Default = Callable[[Mapping[str, object]], object]
+"""Returns the documented default of a field of a new monitor, from its other keys."""
+
+
 class Field(NamedTuple):
     """A field that a client can set: its configuration key, and its accepted values.
 
-    A `required` field cannot be left out of a new health monitor and cannot be null.
+    A `required` field cannot be left out of a new health monitor and cannot be null. A `spelled`
+    field is shown as it was written, as long as that still means what the configuration says.
     """
 
     key: str
     kind: Kind[Any]
     required: bool = False
+    default: Default = lambda _: None
+    spelled: bool = False
 
     def read(self, value: object) -> object:
         """Return the value for the configuration key, or raise `Rejected`."""
@@ -80,56 +89,107 @@ def types_that_fit(protocol: str) -> list[str]:
     ]
 
 
-def _read_tags(value: object, outside: ReadContext) -> object:
-    labels = {}
-    for tag in _TAGS.read(value, outside):
+def always(value: object) -> Default:
+    """Return a default that is the same for every monitor."""
+    return lambda _: value
+
+
+def labels_of_tags(tags: Iterable[str]) -> dict[str, str]:
+    """Return the labels that tags set: those of the form `name=value` with the name of a label."""
+    labels: dict[str, str] = {}
+    for tag in tags:
         name, sign, content = tag.partition("=")
-        if not sign:
-            raise Rejected(f"tags are prober's labels: expected name=value, got {tag!r}")
-        labels[name] = content
-    return LABELS.read(labels, outside)
+        if sign and name not in labels:
+            with suppress(Rejected):
+                labels = dict(LABELS.read({**labels, name: content}, _OUTSIDE))
+    return labels
 
 
+def tags_of(labels: Mapping[str, str], known: CloudObject | None) -> list[str]:
+    """Return the tags of an object: as they were written, adjusted to its current labels."""
+    written, meant = known.spellings.get("tags", ((), {})) if known else ((), {})
+    if meant == labels:
+        return list(written)
+    plain = [tag for tag in written if tag not in _as_tags(meant)]
+    return [*plain, *(tag for tag in _as_tags(labels) if tag not in plain)]
+
+
+def _as_tags(labels: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in labels.items()]
+
+
+def _expected_codes(keys: Mapping[str, object]) -> str:
+    return "0" if keys.get("type") == "GRPC" else "200"
+
+
+def _read_version(value: object, outside: ReadContext) -> str:
+    """Read the version of HTTP, however a client writes it: Go writes 1.0 as 1."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return _VERSION.read(f"{value:.1f}" if is_number and value in (1, 1.1) else value, outside)
+
+
+_VERSION = choice("1.0", "1.1")
 _TAGS = list_of(text(longest=255))
-_SECONDS = integer(1, 50)
 _IN_A_ROW = integer(1, 10)
+_TYPE = Kind(lambda value, _: type_called(value), text().schema)
 
+
+def _domain_name(longest: int) -> Kind[str]:
+    return matching(
+        r"[A-Za-z0-9][A-Za-z0-9.-]*",
+        "digits, letters, hyphens and periods, starting with a digit or letter",
+        longest=longest,
+    )
+
+
+_NAME = Field("name", text(0, 255), spelled=True)
 COMMON: Vocabulary = {
-    "name": Field("name", text(0, 255)),
-    "type": Field("type", Kind(lambda value, _: type_called(value), text().schema), required=True),
-    "delay": Field("interval", _SECONDS, required=True),
     "max_retries": Field("rise", _IN_A_ROW, required=True),
-    "max_retries_down": Field("fall", _IN_A_ROW),
-    "admin_state_up": Field("enabled", BOOLEAN),
+    "max_retries_down": Field("fall", _IN_A_ROW, default=always(3)),
+    "admin_state_up": Field("enabled", BOOLEAN, default=always(True)),
     "monitor_port": Field("port", PORT),
-    "domain_name": Field(
-        "domain_name",
-        matching(
-            r"[A-Za-z0-9][A-Za-z0-9.-]*",
-            "digits, letters, hyphens and periods, starting with a digit or letter",
-            longest=100,
-        ),
-    ),
 }
 
 OCTAVIA: Vocabulary = {
-    **COMMON,
-    "timeout": Field("timeout", _SECONDS, required=True),
-    "expected_codes": Field("expected_codes", text(1, 64)),
-    "url_path": Field(
-        "url_path",
-        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and contains no spaces", 80),
-    ),
-    "http_method": Field("http_method", choice(*METHODS)),
-    "http_version": Field("http_version", choice("1.0", "1.1")),
-    "tags": Field("labels", Kind(_read_tags, _TAGS.schema)),
-}
-"""OpenStack Octavia and Huawei v2, which share their paths; the limits are Huawei's."""
-
-HUAWEI_V3: Vocabulary = {
+    "name": _NAME,
+    "type": Field("type", _TYPE, required=True, spelled=True),
+    "delay": Field("interval", integer(1, 86400), required=True),
     **COMMON,
     "timeout": Field("timeout", integer(1, 3600), required=True),
-    "expected_codes": Field("expected_codes", text(1)),
+    "domain_name": Field("domain_name", _domain_name(255)),
+    "expected_codes": Field("expected_codes", text(1, 64), default=_expected_codes),
+    "url_path": Field(
+        "url_path",
+        matching(r"/[^\x00-\x20\x7f]*", "a path that starts with / and contains no spaces", 255),
+        default=always("/"),
+    ),
+    "http_method": Field("http_method", choice(*METHODS), default=always("GET")),
+    "http_version": Field(
+        "http_version",
+        Kind(_read_version, _VERSION.schema),
+        default=lambda keys: "1.1" if keys.get("domain_name") else "1.0",
+    ),
+    "tags": Field(
+        "labels",
+        Kind(lambda value, outside: labels_of_tags(_TAGS.read(value, outside)), _TAGS.schema),
+        default=always({}),
+        spelled=True,
+    ),
+}
+"""OpenStack Octavia and Huawei v2, which share their paths: what either document accepts.
+
+OpenStack has no limits for `delay` and `timeout`, so prober's own apply. Its default for
+`http_version` is 1.0, and it requires 1.1 with a `domain_name`.
+"""
+
+HUAWEI_V3: Vocabulary = {
+    "name": _NAME,
+    "type": Field("type", _TYPE, required=True),
+    "delay": Field("interval", integer(1, 50), required=True),
+    **COMMON,
+    "timeout": Field("timeout", integer(1, 3600), required=True),
+    "domain_name": Field("domain_name", _domain_name(100)),
+    "expected_codes": Field("expected_codes", text(1), default=_expected_codes),
     "url_path": Field(
         "url_path",
         matching(
@@ -137,8 +197,9 @@ HUAWEI_V3: Vocabulary = {
             "a path that starts with / and contains only letters, digits "
             "and the characters -/.%?#&_;~!()*[]@$^:',+",
         ),
+        default=always("/"),
     ),
-    "http_method": Field("http_method", choice("GET", "HEAD", "POST")),
+    "http_method": Field("http_method", choice("GET", "HEAD", "POST"), default=always("GET")),
 }
 """Huawei v3; its documentation has no limit for `timeout`, so prober's own limit applies."""
 
@@ -153,7 +214,7 @@ def whole_seconds(seconds: float) -> int:
     return math.ceil(seconds)
 
 
-def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
+def fields_of(monitor: Monitor, vocabulary: Vocabulary, known: CloudObject | None) -> Json:
     """Return the fields of a health monitor that this cloud has.
 
     Fields that do not apply to its type are None.
@@ -167,14 +228,35 @@ def fields_of(monitor: Monitor, vocabulary: Vocabulary) -> Json:
         "max_retries_down": monitor.fall,
         "admin_state_up": monitor.enabled,
         "monitor_port": monitor.port,
-        "tags": [f"{name}={value}" for name, value in monitor.labels.items()],
+        "tags": tags_of(monitor.labels, known),
     }
     options = show_options(monitor.probe)
     for name in ("domain_name", "expected_codes", "url_path", "http_method"):
         shown[name] = options.get(name)
     version = options.get("http_version")
     shown["http_version"] = float(version) if isinstance(version, str) else None
+    if known:
+        for name in ("name", "type"):
+            if vocabulary[name].spelled:
+                shown[name] = known.spelled(name, shown[name])
     return {name: shown[name] for name in vocabulary}
+
+
+def spellings(given: Json, shown: Json, labels: Mapping[str, str], vocabulary: Vocabulary) -> Json:
+    """Return how spelled fields were written, with their meanings.
+
+    Args:
+        given: What the client wrote.
+        shown: What would be shown if it had written nothing.
+        labels: The labels of the object that was written.
+        vocabulary: The fields of the cloud.
+    """
+    found = {}
+    for name, field in vocabulary.items():
+        if field.spelled and name in given:
+            meaning = dict(labels) if name == "tags" else shown[name]
+            found[name] = (given[name], meaning)
+    return found
 
 
 def unused_name(wanted: str, taken: Iterable[str]) -> str:

@@ -46,6 +46,24 @@ def common_of_member(pool: Pool, backend_state: BackendState) -> Json:
     }
 
 
+def common_of_load_balancer(found: LoadBalancer) -> Json:
+    """Return what both clouds show of a load balancer."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "description": "",
+        "admin_state_up": True,
+        "provisioning_status": "ACTIVE",
+        "provider": "prober",
+        "vip_address": None,
+        "vip_port_id": None,
+        "vip_subnet_id": None,
+        "listeners": [],
+        "pools": [{"id": pool.id} for pool in found.pools],
+        "tags": [],
+    }
+
+
 async def status_tree(
     visible: ProjectView, load_balancer: LoadBalancer, words: StatusNames, monitor: str
 ) -> Json:

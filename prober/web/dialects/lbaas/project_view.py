@@ -95,7 +95,7 @@ class ProjectView:
         for monitor, pool in self.monitors():
             if monitor.id == wanted:
                 return monitor, pool
-        raise _absent("health monitor", text)
+        raise absent("health monitor", text)
 
     def pool(self, text: str) -> Pool:
         """Return the pool with this id, or raise `Refused`."""
@@ -103,7 +103,7 @@ class ProjectView:
         for pool in self.pools():
             if pool.id == wanted:
                 return pool
-        raise _absent("pool", text)
+        raise absent("pool", text)
 
     def load_balancer(self, text: str) -> LoadBalancer:
         """Return the load balancer with this id, or raise `Refused`."""
@@ -111,7 +111,7 @@ class ProjectView:
         for load_balancer in self.load_balancers():
             if load_balancer.id == wanted:
                 return load_balancer
-        raise _absent("load balancer", text)
+        raise absent("load balancer", text)
 
     def member(self, pool: Pool, text: str) -> BackendState:
         """Return the backend of a pool with this id, or raise `Refused`."""
@@ -119,7 +119,7 @@ class ProjectView:
         for backend_state in self.store.backend_states(pool):
             if member_id(pool, backend_state.backend) == wanted:
                 return backend_state
-        raise _absent("member", text)
+        raise absent("member", text)
 
     def monitors_of(self, pool: Pool) -> list[Monitor]:
         """Return the monitors of a pool, in the order of the configuration."""
@@ -145,5 +145,6 @@ def project_view_of(request: web.Request) -> ProjectView:
     return ProjectView(services_of(request).store, request.match_info.get("project_id"))
 
 
-def _absent(what: str, text: str) -> Refused:
+def absent(what: str, text: str) -> Refused:
+    """Return the refusal for an id that no such object has."""
     return Refused(404, f"there is no {what} with the id {text[:200]!r}")

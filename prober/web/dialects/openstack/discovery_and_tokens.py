@@ -25,6 +25,10 @@ from prober.web.server.services import services_of
 LIFETIME = timedelta(hours=24)
 """The lifetime that a token claims to have; prober's tokens do not expire."""
 
+NEWEST = 11
+"""The minor version of Octavia's API that is announced: with tags, `http_version`, `domain_name`
+and `additive_only`; later ones add to listeners and TLS."""
+
 _TOKEN = re.compile(r"[!-~]{1,4096}")  # what a header can contain
 _SECRETS = {
     "password": ("user", "password"),
@@ -45,7 +49,9 @@ async def get_versions(request: web.Request) -> web.Response:
 
     Keystone's versions are not listed: a client that finds them here would look for pools there.
     """
-    return json_response({"versions": [_version("v2.0", f"{_base(request)}/v2.0")]})
+    href = f"{_base(request)}/v2.0"
+    found = [_version(f"v2.{each}", href, "SUPPORTED") for each in range(NEWEST)]
+    return json_response({"versions": [*found, _version(f"v2.{NEWEST}", href)]})
 
 
 async def get_version(request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ of statuses. Errors have the members that the clients of both clouds read.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import chain
 
 from aiohttp import web
 
@@ -26,9 +27,11 @@ from prober.web.dialects.lbaas.listing import (
     a_number,
     an_id,
     having,
+    only_fields,
     read_page,
 )
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
+from prober.web.dialects.lbaas.not_offered import QUOTA, not_supported, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
@@ -65,7 +68,7 @@ def _in_pool(shown: Json, wanted: frozenset[str]) -> bool:
 
 
 def _version(text: str) -> float | str:
-    return {"1.0": 1.0, "1.1": 1.1}.get(text, text)
+    return {"1": 1.0, "1.0": 1.0, "1.1": 1.1}.get(text, text)
 
 
 OWNED_FILTERS = (
@@ -103,20 +106,69 @@ async def get_statuses(request: web.Request) -> web.Response:
     return json_response({"statuses": {"loadbalancer": tree}})
 
 
-class _Answers:
-    """The form of answers: one member, and links to adjacent pages if a limit was given."""
+async def get_stats(request: web.Request) -> web.Response:
+    """Show the traffic of a load balancer, which does not come through prober."""
+    project_view_of(request).load_balancer(request.match_info["id"])
+    return json_response({"stats": dict.fromkeys(STATS, 0)})
 
-    def one(self, _: web.Request, noun: str, shown: Json, status: int) -> web.Response:
+
+async def get_providers(request: web.Request) -> web.Response:
+    """List the providers of load balancers."""
+    provider = {"name": "prober", "description": "probes members and reports their health"}
+    return await ANSWERS.many(request, "providers", [provider], ())
+
+
+async def get_quotas(request: web.Request) -> web.Response:
+    """List the quotas of all projects, which are the same."""
+    projects = dict.fromkeys(pool.project_id for pool in project_view_of(request).pools())
+    found = [{"id": each, **QUOTA, "project_id": each, "tenant_id": each} for each in projects]
+    return await ANSWERS.many(request, "quotas", found, ())
+
+
+async def get_quota(request: web.Request) -> web.Response:
+    """Show the quota of a project; `defaults` instead of a project are the defaults."""
+    return ANSWERS.one(request, "quota", QUOTA, HTTPStatus.OK)
+
+
+async def put_failover(request: web.Request) -> web.Response:
+    """Refuse a failover."""
+    project_view_of(request).load_balancer(request.match_info["id"])
+    raise not_supported("failover")
+
+
+STATS = (
+    *("bytes_in", "bytes_out", "active_connections"),
+    *("total_connections", "request_errors"),
+)
+EMPTY = (
+    ("listener", "listeners", "/listeners"),
+    ("l7policy", "l7policies", "/l7policies"),
+    ("rule", "rules", "/l7policies/{l7policy_id}/rules"),
+    ("flavor", "flavors", "/flavors"),
+    ("flavorprofile", "flavorprofiles", "/flavorprofiles"),
+    ("availability_zone", "availability_zones", "/availabilityzones"),
+    ("availability_zone_profile", "availability_zone_profiles", "/availabilityzoneprofiles"),
+)
+"""What prober has none of."""
+
+
+class _Answers:
+    """The form of answers: one member, and links to adjacent pages if a limit was given.
+
+    Objects have only the `fields` that a request asks for.
+    """
+
+    def one(self, request: web.Request, noun: str, shown: Json, status: int) -> web.Response:
         """Answer with one object."""
-        return json_response({noun: shown}, status)
+        return json_response({noun: only_fields(request, shown)}, status)
 
     async def many(
         self, request: web.Request, noun: str, objects: Iterable[Json], filters: Sequence[Filter]
     ) -> web.Response:
         """Answer with a page of a list."""
-        page, limit = await read_page(request, objects, filters, least=1)
+        page, limit = await read_page(request, objects, filters, sortable=True)
         head = {} if limit is None else {f"{noun}_links": links(request, page)}
-        return await document(head, **{noun: page.items})
+        return await document(head, **{noun: (only_fields(request, each) for each in page.items)})
 
 
 def links(request: web.Request, page: ListPage) -> list[Json]:
@@ -168,6 +220,12 @@ _ROUTES = (
     *routes_of(pools(pool_json, POOL_FILTERS), ANSWERS),
     *routes_of(members(member_json, MEMBER_FILTERS), ANSWERS),
     *routes_of(load_balancers(load_balancer_json, NAMED_FILTERS), ANSWERS),
+    *chain.from_iterable(routes_of_empty(*each, ANSWERS) for each in EMPTY),
+    ResourceRoute("GET", "/providers", get_providers),
+    ResourceRoute("GET", "/quotas", get_quotas),
+    ResourceRoute("GET", "/quotas/{project}", get_quota),
+    ResourceRoute("GET", "/loadbalancers/{id}/stats", get_stats),
+    ResourceRoute("PUT", "/loadbalancers/{id}/failover", put_failover),
     ResourceRoute("GET", "/loadbalancers/{id}/status", get_statuses),
     ResourceRoute("GET", "/loadbalancers/{id}/statuses", get_statuses),
 )

@@ -34,9 +34,34 @@ async def test_a_health_monitor_has_the_fields_of_the_document(edited: Client) -
             "expected_codes": "200-204,300-302,401",
             "url_path": "/healthz",
             "http_method": "GET",
+            "created_at": "2027-01-15T08:00:00Z",
+            "updated_at": "2027-01-15T08:00:00Z",
             "pools": [{"id": WEB_ID}],
         }
     }
+
+
+async def test_a_load_balancer_is_shown_with_its_pools(world: World, edited: Client) -> None:
+    found = (await ask(edited, "GET", f"{P1}/loadbalancers?name=lb-1"))["loadbalancers"]
+    assert [each["name"] for each in found] == ["lb-1"]
+    shown = await ask(edited, "GET", f"{P1}/loadbalancers/{found[0]['id']}")
+    assert shown["loadbalancer"] == found[0]
+    assert found[0]["pools"] == [{"id": WEB_ID}, {"id": pool_id(world, "spare")}]
+    assert (found[0]["provisioning_status"], found[0]["project_id"]) == ("ACTIVE", "p1")
+
+
+@pytest.mark.parametrize("path", ["listeners", "l7policies", "certificates", "flavors"])
+async def test_what_prober_has_none_of_is_an_empty_list(edited: Client, path: str) -> None:
+    answer = await ask(edited, "GET", f"{P1}/{path}")
+    assert answer[path] == []
+    assert answer["page_info"]["current_count"] == 0
+    await refused(edited, "POST", f"{P1}/{path}", {}, status=501)
+    await refused(edited, "GET", f"{P1}/{path}/{WEB_ID}", status=404)
+
+
+async def test_the_quota_of_a_project_is_shown(edited: Client) -> None:
+    quota = (await ask(edited, "GET", f"{P1}/quotas"))["quota"]
+    assert (quota["project_id"], quota["member"], quota["listener"]) == ("p1", -1, 0)
 
 
 async def test_a_list_has_the_markers_of_its_first_and_last_item(edited: Client) -> None:
@@ -140,7 +165,7 @@ async def test_a_health_monitor_is_created_changed_and_deleted(
     path = f"{P1}/healthmonitors"
     wanted = body(world, type="HTTPS", url_path="/~a;b%20!()*[]@$^:',+?x#&", project_id="p1")
     made = (await ask(edited, "POST", path, wanted, status=201))["healthmonitor"]
-    assert (made["name"], made["timeout"]) == ("spare-https", 60)
+    assert (made["name"], made["timeout"], made["max_retries_down"]) == ("", 60, 3)
     change = {"healthmonitor": {"monitor_port": 9, "admin_state_up": False, "type": "HTTPS"}}
     changed = (await ask(edited, "PUT", f"{path}/{made['id']}", change))["healthmonitor"]
     assert changed == {**made, "monitor_port": 9, "admin_state_up": False}

@@ -31,9 +31,11 @@ async def test_the_root_answers_with_versions_to_who_wants_json_only(
 async def test_versions_are_those_of_the_load_balancing_api_alone(client: Client) -> None:
     headers = {"Accept": "application/json", "Host": "prober.example:7762"}
     async with client.get("/", headers=headers) as response:
-        (version,) = (await response.json())["versions"]
-    assert (version["id"], version["status"]) == ("v2.0", "CURRENT")
-    assert version["links"] == [{"rel": "self", "href": "http://prober.example:7762/v2.0"}]
+        versions = (await response.json())["versions"]
+    assert [each["id"] for each in versions] == [f"v2.{minor}" for minor in range(12)]
+    assert [each["status"] for each in versions] == [*["SUPPORTED"] * 11, "CURRENT"]
+    for version in versions:
+        assert version["links"] == [{"rel": "self", "href": "http://prober.example:7762/v2.0"}]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ async def test_a_health_monitor_has_every_field_that_the_clients_read(edited: Cl
             "tenant_id": "p1",
             "provisioning_status": "ACTIVE",
             "operating_status": "ONLINE",
-            "created_at": None,
+            "created_at": "2027-01-15T08:00:00",
             "updated_at": None,
             "pools": [{"id": WEB_ID}],
         }
@@ -104,12 +104,15 @@ async def test_the_path_of_the_huawei_sdk_shows_one_project(
         ("url_path=%2Fhealthz", ["web-http"]),
         ("http_method=GET", ["web-http"]),
         ("http_version=1.1", ["web-http"]),
+        ("http_version=1", []),
         ("http_version=2", []),
         (f"pool_id={WEB_ID}", ["web-http"]),
         ("provisioning_status=ACTIVE", ALL),
         ("provisioning_status=ERROR", []),
         ("operating_status=OFFLINE", ["alone"]),
+        ("created_at=2027-01-15T08:00:00", ALL),
         ("created_at=2017-05-11T23:53:47", []),
+        ("limit=0", ALL),
         ("updated_at=2017-05-11T23:53:47", []),
         ("tags=rack=r1,team=a", ["web-http"]),
         ("tags=rack=r1,team=b", []),
@@ -134,8 +137,7 @@ async def test_a_filter_keeps_what_shows_the_value(
         ("monitor_port=", "parameter 'monitor_port': expected a whole number, got ''"),
         ("admin_state_up=1", "parameter 'admin_state_up': expected true or false, got '1'"),
         ("dellay=5", "unknown parameter 'dellay'; did you mean 'delay'?"),
-        ("limit=0", "parameter 'limit': expected a whole number from 1 to 1000000000, got '0'"),
-        ("limit=-1", "parameter 'limit': expected a whole number from 1 to 1000000000, got '-1'"),
+        ("limit=-1", "parameter 'limit': expected a whole number from 0 to 1000000000, got '-1'"),
         ("limit=2&limit=3", "parameter 'limit' is given 2 times"),
         (
             "limit=1&marker=x",
@@ -145,11 +147,82 @@ async def test_a_filter_keeps_what_shows_the_value(
             f"limit=1&marker={WEB_ID}",
             f"parameter 'marker': there is no object with the id '{WEB_ID}'",
         ),
+        ("sort=nmae", "the list cannot be sorted by 'nmae'; did you mean 'name'?"),
+        ("sort_key=name,tags", "the list cannot be sorted by 'tags'"),
+        ("sort=name:up", "expected the direction asc or desc, got 'up'"),
+        ("sort_key=name&sort_dir=down", "expected the direction asc or desc, got 'down'"),
         ("limit=1&page_reverse=no", "parameter 'page_reverse': expected true or false, got 'no'"),
     ],
 )
 async def test_a_bad_query_is_named(edited: Client, query: str, said: str) -> None:
     assert await refused(edited, "GET", f"{PATH}?{query}") == said
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("sort=name", ["alone", "calls", "names-udp", "web-http"]),
+        ("sort=name:desc", ["web-http", "names-udp", "calls", "alone"]),
+        ("sort=max_retries:desc,name:asc", ["web-http", "alone", "calls", "names-udp"]),
+        ("sort_key=name", ["alone", "calls", "names-udp", "web-http"]),
+        (
+            "sort_key=max_retries,name&sort_dir=asc,desc",
+            ["names-udp", "calls", "alone", "web-http"],
+        ),
+        ("sort_key=max_retries,name&sort_dir=desc", ["web-http", "alone", "calls", "names-udp"]),
+        ("sort_key=monitor_port,name", ["alone", "calls", "web-http", "names-udp"]),
+        ("sort_key=monitor_port,name&sort_dir=desc", ["names-udp", "alone", "calls", "web-http"]),
+        ("sort=type&sort_key=name&sort_dir=desc", ["calls", "web-http", "alone", "names-udp"]),
+    ],
+)
+async def test_a_list_is_sorted_and_so_are_its_pages(
+    edited: Client, query: str, found: list[str]
+) -> None:
+    assert await names(edited, f"?{query}") == found
+    path, seen = f"{PATH}?limit=1&{query}", list[str]()
+    while path:
+        answer = await ask(edited, "GET", path)
+        seen += [each["name"] for each in answer["healthmonitors"]]
+        following = [x["href"] for x in answer["healthmonitors_links"] if x["rel"] == "next"]
+        path = following[0].split(str(edited.port))[1] if following else ""
+    assert seen == found
+
+
+async def test_objects_have_only_the_fields_that_are_asked_for(edited: Client) -> None:
+    answer = await ask(edited, "GET", f"{PATH}?fields=name&fields=delay&limit=1")
+    assert answer["healthmonitors"] == [{"name": "web-http", "delay": 1}]
+    assert answer["healthmonitors_links"][0]["href"].endswith(f"marker={HTTP_ID}")
+    answer = await ask(edited, "GET", f"{PATH}/{HTTP_ID}?fields=id,type&fields=nothing")
+    assert answer == {"healthmonitor": {"type": "HTTP", "id": HTTP_ID}}
+    for path in ("pools", "loadbalancers", f"pools/{WEB_ID}/members"):
+        answer = await ask(edited, "GET", f"/v2.0/lbaas/{path}?fields=created_at&sort=created_at")
+        ((_, found),) = answer.items()
+        assert {"created_at": "2027-01-15T08:00:00"} in found
+
+
+NONE = ("listeners", "l7policies", "flavors", "availabilityzones", f"l7policies/{WEB_ID}/rules")
+
+
+@pytest.mark.parametrize("path", NONE)
+async def test_what_prober_has_none_of_is_an_empty_list(edited: Client, path: str) -> None:
+    path = f"/v2.0/lbaas/{path}"
+    assert list((await ask(edited, "GET", path)).values()) == [[]]
+    assert (await refused(edited, "GET", f"{path}/{WEB_ID}", status=404)).startswith("there is no ")
+    said = await refused(edited, "POST", path, {}, status=501)
+    assert said.startswith("Provider 'prober' does not support a requested action: it has no ")
+
+
+async def test_clients_find_what_they_ask_for_on_their_way(edited: Client) -> None:
+    found = await ask(edited, "GET", "/v2.0/lbaas/providers")
+    assert [each["name"] for each in found["providers"]] == ["prober"]
+    quotas = (await ask(edited, "GET", "/v2.0/lbaas/quotas"))["quotas"]
+    assert [each["project_id"] for each in quotas] == ["p1", "p2", "default"]
+    for project in ("p1", "defaults"):
+        quota = (await ask(edited, "GET", f"/v2.0/lbaas/quotas/{project}"))["quota"]
+        assert (quota["pool"], quota["listener"]) == (-1, 0)
+    path = f"/v2.0/lbaas/loadbalancers/{LoadBalancer('lb-1', []).id}"
+    assert set((await ask(edited, "GET", f"{path}/stats"))["stats"].values()) == {0}
+    await refused(edited, "PUT", f"{path}/failover", status=501)
 
 
 async def test_pages_lead_to_the_end_and_back(edited: Client) -> None:

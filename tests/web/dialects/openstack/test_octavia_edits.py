@@ -75,9 +75,10 @@ async def test_a_health_monitor_is_created_with_what_is_given(world: World, edit
 async def test_what_is_left_out_or_null_is_the_default(world: World, edited: Client) -> None:
     made = await create(edited, world, type="HTTP", url_path=None, max_retries_down=None)
     expected = {
-        "name": "spare-http",
+        "name": "",
         "admin_state_up": True,
         "max_retries_down": 3,
+        "http_version": 1.0,
         "url_path": "/",
         "http_method": "GET",
         "expected_codes": "200",
@@ -86,6 +87,21 @@ async def test_what_is_left_out_or_null_is_the_default(world: World, edited: Cli
         "tags": [],
     }
     assert {name: made[name] for name in expected} == expected
+
+
+async def test_with_a_domain_name_the_version_is_one_that_has_it(
+    world: World, edited: Client
+) -> None:
+    assert (await create(edited, world, type="HTTP", domain_name="a.de"))["http_version"] == 1.1
+
+
+@pytest.mark.parametrize("version", [1, 1.0, "1.0"])
+async def test_clients_in_go_write_the_version_as_a_whole_number(
+    world: World, edited: Client, version: object
+) -> None:
+    assert (await create(edited, world, type="HTTP", http_version=version))["http_version"] == 1.0
+    answer = await ask(edited, "GET", f"{PATH}?http_version=1")
+    assert [each["http_version"] for each in answer["healthmonitors"]] == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -101,15 +117,70 @@ async def test_what_is_left_out_or_null_is_the_default(world: World, edited: Cli
         ("GRPC", "GRPC"),
     ],
 )
-async def test_types_are_taken_in_both_spellings(
+async def test_a_type_is_shown_in_the_spelling_in_which_it_was_written(
     world: World, edited: Client, asked: str, made: str
 ) -> None:
-    assert (await create(edited, world, type=asked))["type"] == made
+    shown = await create(edited, world, type=asked)
+    assert shown["type"] == asked
+    assert world.store.monitors["spare-" + made.lower()].type == made
+    for spelling in {asked, made}:
+        answer = await ask(edited, "GET", f"{PATH}?type={spelling}&id={shown['id']}")
+        assert answer["healthmonitors"] == [shown]
+    path = f"/v3/p1/elb/healthmonitors/{shown['id']}"
+    assert (await ask(edited, "GET", path))["healthmonitor"]["type"] == made
+    changed = await change(edited, f"{PATH}/{shown['id']}", type=made)
+    assert changed["type"] == made
 
 
-async def test_a_name_that_is_not_given_is_made_up_and_unique(world: World, edited: Client) -> None:
+@pytest.mark.parametrize("name", ["", "web-http", "spare-tcp"])
+async def test_a_name_may_be_empty_or_taken_and_is_unique_in_prober(
+    world: World, edited: Client, name: str
+) -> None:
     await change(edited, name="spare-tcp")
-    assert (await create(edited, world, type="TCP", name=""))["name"] == "spare-tcp-2"
+    shown = await create(edited, world, type="TCP", name=name)
+    assert shown["name"] == name
+    own = {"": "spare-tcp-2", "web-http": "web-http", "spare-tcp": "spare-tcp-2"}[name]
+    assert world.store.monitors[own].id == shown["id"]
+    assert (await change(edited, f"{PATH}/{shown['id']}", name="spare-tcp"))["name"] == "spare-tcp"
+    assert world.store.monitors["spare-tcp-2"].id == shown["id"]
+
+
+async def test_tags_are_any_text_and_some_are_labels(world: World, edited: Client) -> None:
+    tags = ["blue", "rack=r9", "a-b=c", "rack=r8", "=", "ü" * 255, "pool=x"]
+    shown = await create(edited, world, type="TCP", name="hm", tags=tags)
+    assert shown["tags"] == tags
+    assert world.store.monitors["hm"].labels == {"rack": "r9"}
+    answer = await ask(edited, "GET", f"{PATH}?tags=blue,rack=r9")
+    assert [each["id"] for each in answer["healthmonitors"]] == [shown["id"]]
+    path = f"{PATH}/{shown['id']}"
+    assert (await change(edited, path, tags=["green"]))["tags"] == ["green"]
+    assert not world.store.monitors["hm"].labels
+    assert (await change(edited, path, tags=None))["tags"] == []
+
+
+async def test_labels_that_are_set_elsewhere_are_tags_too(
+    world: World, edited: Client, editor: FakeEditor
+) -> None:
+    shown = await create(edited, world, type="TCP", name="hm", tags=["blue", "rack=r9"])
+    await editor.change_monitor(world.store.monitors["hm"], {"labels": {"team": "a"}})
+    answer = await ask(edited, "GET", f"{PATH}/{shown['id']}")
+    assert answer["healthmonitor"]["tags"] == ["blue", "team=a"]
+
+
+async def test_the_times_of_a_monitor_are_those_of_its_edits(world: World, edited: Client) -> None:
+    world.wait(60)
+    shown = await create(edited, world, type="TCP", name="hm")
+    assert (shown["created_at"], shown["updated_at"]) == ("2027-01-15T08:01:00", None)
+    world.wait(60)
+    path = f"{PATH}/{shown['id']}"
+    for fields in ({"delay": 7}, {"delay": 7}, {"name": "hm"}):
+        changed = await change(edited, path, **fields)
+        assert changed["updated_at"] == "2027-01-15T08:02:00"
+        world.wait(60)
+    assert changed["created_at"] == shown["created_at"]
+    huawei = (await ask(edited, "GET", f"/v3/p1/elb/healthmonitors/{shown['id']}"))["healthmonitor"]
+    assert huawei["created_at"] == "2027-01-15T08:01:00Z"
+    assert huawei["updated_at"] == "2027-01-15T08:02:00Z"
 
 
 REQUIRED = "; ".join(
@@ -132,10 +203,13 @@ REQUIRED = "; ".join(
         ({"pool_id": WEB_ID}, 409, "pool 'web' already has a health monitor, 'web-http'"),
         ({"project_id": "p2"}, 400, "project_id: the pool belongs to 'p1', not to 'p2'"),
         ({"tenant_id": "p2"}, 400, "tenant_id: the pool belongs to 'p1', not to 'p2'"),
-        ({"name": "web-http"}, 409, "there is a monitor 'web-http' already"),
         ({"url_paht": "/"}, 400, "url_paht: unknown field; did you mean 'url_path'?"),
         ({"url_path": "/"}, 400, "url_path: does not apply to the type TCP"),
-        ({"delay": 0, "timeout": "3"}, 400, "delay: expected a whole number from 1 to 50, got 0; "),
+        (
+            {"delay": 0, "timeout": "3"},
+            400,
+            "delay: expected a whole number from 1 to 86400, got 0; ",
+        ),
     ],
 )
 async def test_what_cannot_be_created_is_refused(
@@ -211,7 +285,8 @@ async def test_a_monitor_keeps_its_id_when_it_is_renamed(world: World, edited: C
     assert (changed["name"], f"{PATH}/{changed['id']}") == ("health-xx", path)
     for nothing in (None, "", None):
         changed = await change(edited, path, name=nothing)
-        assert (changed["name"], f"{PATH}/{changed['id']}") == ("names-udp_connect", path)
+        assert (changed["name"], f"{PATH}/{changed['id']}") == ("", path)
+        assert "names-udp_connect" in world.store.monitors
 
 
 async def test_the_type_can_be_changed_and_takes_new_fields(world: World, edited: Client) -> None:
@@ -250,12 +325,12 @@ async def test_a_type_must_fit_the_protocol_of_the_pool(
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("delay", 0, "delay: expected a whole number from 1 to 50, got 0"),
-        ("delay", 51, "delay: expected a whole number from 1 to 50, got 51"),
-        ("delay", 1.5, "delay: expected a whole number from 1 to 50, got 1.5"),
-        ("delay", "5", "delay: expected a whole number from 1 to 50, got '5'"),
-        ("delay", True, "delay: expected a whole number from 1 to 50, got the boolean true"),
-        ("timeout", 51, "timeout: expected a whole number from 1 to 50, got 51"),
+        ("delay", 0, "delay: expected a whole number from 1 to 86400, got 0"),
+        ("delay", 86401, "delay: expected a whole number from 1 to 86400, got 86401"),
+        ("delay", 1.5, "delay: expected a whole number from 1 to 86400, got 1.5"),
+        ("delay", "5", "delay: expected a whole number from 1 to 86400, got '5'"),
+        ("delay", True, "delay: expected a whole number from 1 to 86400, got the boolean true"),
+        ("timeout", 3601, "timeout: expected a whole number from 1 to 3600, got 3601"),
         ("max_retries", 0, "max_retries: expected a whole number from 1 to 10, got 0"),
         ("max_retries", 11, "max_retries: expected a whole number from 1 to 10, got 11"),
         ("max_retries_down", 11, "max_retries_down: expected a whole number from 1 to 10, got 11"),
@@ -272,7 +347,7 @@ async def test_a_type_must_fit_the_protocol_of_the_pool(
         ("domain_name", "", "domain_name: expected digits, letters, hyphens and periods, "),
         ("domain_name", "-a.example", "domain_name: expected digits, letters, "),
         ("domain_name", "a_b.example", "domain_name: expected digits, letters, "),
-        ("domain_name", "a" * 101, "domain_name: expected at most 100 characters, got 101"),
+        ("domain_name", "a" * 256, "domain_name: expected at most 255 characters, got 256"),
         ("domain_name", "akik..un.com", "domain_name: expected a host name, got 'akik..un.com'"),
         (
             "url_path",
@@ -284,14 +359,14 @@ async def test_a_type_must_fit_the_protocol_of_the_pool(
             "/a b",
             "url_path: expected a path that starts with / and contains no spaces, ",
         ),
-        ("url_path", "/" + "a" * 80, "url_path: expected at most 80 characters, got 81"),
+        ("url_path", "/" + "a" * 255, "url_path: expected at most 255 characters, got 256"),
         ("http_method", "get", "http_method: expected one of GET, HEAD, POST, PUT, DELETE, "),
         ("http_method", "CONNECT", "http_method: CONNECT cannot be probed, it requests a "),
         ("http_method", "HEAD", "body_regex: the reply to HEAD has no body"),
+        ("http_version", True, "http_version: expected one of 1.0, 1.1, got the boolean true"),
         ("http_version", 2, "http_version: expected one of 1.0, 1.1, got 2"),
         ("tags", "a=b", "tags: expected a list, got 'a=b'"),
-        ("tags", ["rack"], "tags: tags are prober's labels: expected name=value, got 'rack'"),
-        ("tags", ["a-b=c"], "tags.a-b: expected a Prometheus label name: "),
+        ("tags", ["a" * 256], "tags.0: expected 0 to 255 characters, got 256"),
         ("pool_id", HTTP_ID, f"pool_id: cannot be changed, got '{HTTP_ID}'"),
         ("id", WEB_ID, f"id: cannot be changed, got '{WEB_ID}'"),
         ("project_id", "p2", "project_id: cannot be changed, got 'p2'"),
@@ -314,9 +389,9 @@ async def test_a_wrong_field_is_named_with_its_value(
 async def test_the_ends_of_a_range_are_in_it(world: World, edited: Client, field: str) -> None:
     ends = {
         "max_retries": (1, 10),
-        "delay": (1, 50),
-        "timeout": (1, 50),
-        "url_path": ("/", "/" + "a" * 79),
+        "delay": (1, 60, 86400),
+        "timeout": (1, 60, 3600),
+        "url_path": ("/", "/" + "a" * 254),
         "name": ("x", "x" * 255),
     }
     for end in ends[field]:
