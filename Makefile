@@ -15,6 +15,11 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 APP := $(PREFIX)/lib/prober
 STAGE := $(DESTDIR)$(APP).new
 CONFIG := $(SYSCONFDIR)/prober/prober.yaml
+MAN := $(PREFIX)/share/man/man1
+BASH := $(PREFIX)/share/bash-completion/completions
+ZSH := $(PREFIX)/share/zsh/site-functions
+FISH := $(PREFIX)/share/fish/vendor_completions.d
+INSTALLED := "$(DESTDIR)$(APP)/bin/python" -P -m
 
 .DEFAULT_GOAL := help
 .PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install uninstall clean
@@ -103,13 +108,20 @@ install: ## install under PREFIX, for systemd (as root)
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/prober/|$(SYSCONFDIR)/prober/|' \
 	    systemd/prober.service >"$(DESTDIR)$(UNITDIR)/prober.service"
 	chmod 644 "$(DESTDIR)$(UNITDIR)/prober.service"
+	install -d $(foreach each,$(MAN) $(BASH) $(ZSH) $(FISH),"$(DESTDIR)$(each)")
+	$(INSTALLED) prober.cli.man_page >"$(DESTDIR)$(MAN)/prober.1"
+	$(INSTALLED) prober completion bash >"$(DESTDIR)$(BASH)/prober"
+	$(INSTALLED) prober completion zsh >"$(DESTDIR)$(ZSH)/_prober"
+	$(INSTALLED) prober completion fish >"$(DESTDIR)$(FISH)/prober.fish"
 	test -e "$(DESTDIR)$(CONFIG)" || install -m 644 config/minimal.yaml "$(DESTDIR)$(CONFIG)"
 	@echo "next: edit $(CONFIG); systemctl daemon-reload; systemctl enable --now prober"
 	@echo "after an upgrade: systemctl daemon-reload; systemctl restart prober"
 
 uninstall: ## remove the installed files; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service" \
+	    "$(DESTDIR)$(MAN)/prober.1" "$(DESTDIR)$(BASH)/prober" "$(DESTDIR)$(ZSH)/_prober" \
+	    "$(DESTDIR)$(FISH)/prober.fish"
 	@echo "kept: $(SYSCONFDIR)/prober, /var/lib/prober; next: systemctl daemon-reload"
 
 bench-hostile: $(VENV)/dev ## attack every parser and the API, and print what it costs

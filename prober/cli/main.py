@@ -15,7 +15,10 @@ from prober import __version__
 from prober.cli import (
     admin_command,
     check_command,
+    completion_command,
     demo_command,
+    doctor_command,
+    explain_command,
     health_command,
     plan_command,
     probe_command,
@@ -33,7 +36,7 @@ _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports them
 _STDOUT, _STDERR = 1, 2
 _TYPES = "{types}"
 
-COMMANDS = (
+_OTHERS = (
     run_command.COMMAND,
     demo_command.COMMAND,
     check_command.COMMAND,
@@ -41,9 +44,12 @@ COMMANDS = (
     schema_command.COMMAND,
     probe_command.COMMAND,
     status_command.COMMAND,
+    explain_command.COMMAND,
     admin_command.COMMAND,
     health_command.COMMAND,
+    doctor_command.COMMAND,
 )
+COMMANDS = (*_OTHERS, completion_command.completing(_OTHERS))
 
 
 def main(arguments: Sequence[str] | None = None, environment: Environment | None = None) -> int:
