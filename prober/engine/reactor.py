@@ -23,6 +23,7 @@ from prober.engine.ticker import BEAT, Ticker
 from prober.engine.tls_contexts import TlsContexts
 from prober.engine.wire import Wire, error_of
 from prober.model.probe import (
+    ENDS,
     RECEIVE,
     DeadlineReached,
     InThread,
@@ -286,10 +287,12 @@ class Engine(Approach):
                 return
 
     def _go_elsewhere(self, attempt: Attempt, wire: Wire, step: object) -> None:
-        """Go on in a thread, or on another connection."""
+        """Go on in a thread, or on another connection, or with the places of this one."""
         if isinstance(step, InThread):
             attempt.waiting = Waiting.THREAD
             attempt.task = self._threads.run(step, partial(self._done, attempt, wire))
+        elif step is ENDS:
+            self._go_on(attempt, wire, wire.ends())
         else:
             assert isinstance(step, Reconnect)  # noqa: S101  (there is nothing else)
             self._reconnect(attempt, step)
@@ -407,6 +410,7 @@ class Engine(Approach):
     def _start_tls(self, attempt: Attempt, wire: Wire, step: StartTls) -> None:
         attempt.handshake = step
         attempt.waiting = Waiting.HANDSHAKE
+        attempt.sent_at = attempt.first_byte_at = None  # what was before is part of the handshake
         wire.tls = begin(self._contexts, step)
         self._shake(attempt, wire)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from prober.engine.handshake import TlsStream
 from prober.engine.os_errors import at_once, from_network
-from prober.model.probe import Trouble
+from prober.model.probe import Ends, Trouble
 from prober.model.status import Reason
 
 REPLY_LIMIT: Final = 2 * 1024 * 1024
@@ -172,6 +172,13 @@ class Wire:
         if content or tls.is_welcome or tls.has_ticket:
             return True
         raise Trouble(Reason.CLOSED, "closed right after the TLS handshake")
+
+    def ends(self) -> Ends:
+        """Return the two ends of the connection."""
+        try:
+            return Ends(self._sock.getsockname()[:2], self._sock.getpeername()[:2])
+        except OSError as error:
+            raise from_network(error.errno or 0) from None
 
     def acknowledge(self) -> None:
         """Acknowledge at once what has arrived: otherwise a peer may wait before sending more."""

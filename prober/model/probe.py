@@ -10,6 +10,7 @@ drives it (the engine on real sockets, a test on lists of bytes) sends back:
   (over UDP: one datagram, which may be empty);
 - for `StartTls`: a `TlsSession`;
 - for `InThread`: what its work returned, or the TimeoutError that it raised;
+- for `ENDS`: the `Ends` of the connection;
 - for `Reconnect`: None, when the other connection is open.
 
 What goes wrong meanwhile is thrown into the generator as a `Trouble`, `DeadlineReached` when the
@@ -71,6 +72,22 @@ class InThread(NamedTuple):
 
     work: Callable[[float], Any]
     seconds: float
+
+
+class AskEnds:
+    """Say between which places the connection is."""
+
+    __slots__ = ()
+
+
+ENDS: Final = AskEnds()
+
+
+class Ends(NamedTuple):
+    """The two ends of a connection, each an IP address and a port: prober's and the target's."""
+
+    source: tuple[str, int]
+    target: tuple[str, int]
 
 
 class Reconnect(NamedTuple):
@@ -163,7 +180,7 @@ class DeadlineReached(Trouble):
     """The probe's time is up."""
 
 
-Steps = Generator[Send | Receive | StartTls | InThread | Reconnect, Any, Verdict]
+Steps = Generator[Send | Receive | StartTls | InThread | AskEnds | Reconnect, Any, Verdict]
 """A running probe."""
 
 Begin = Callable[[], Steps] | Verdict

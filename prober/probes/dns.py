@@ -31,6 +31,7 @@ from prober.model.probe import (
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.pattern import PATTERN, REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
+from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import TLS, handshake
 from prober.protocols.dns_message import (
     CLASSES,
@@ -209,11 +210,17 @@ class DnsProbe(Probe):
     )
     dnssec_ok: bool = option(BOOLEAN, default=False, doc="ask for DNSSEC records (DO)")
     tls: TlsSettings | None = option(TLS, default=None, doc="TLS settings of `transport: tls`")
+    send_proxy: str | None = send_proxy_option()
 
     def __post_init__(self) -> None:
         """Reject what has no effect."""
+        complaints = []
         if self.tls is not None and self.transport != "tls":
-            raise Rejected(Complaint(("tls",), "has no effect without transport: tls"))
+            complaints.append(Complaint(("tls",), "has no effect without transport: tls"))
+        if self.send_proxy and self.datagram:
+            complaints.append(Complaint(("send_proxy",), "is not sent over UDP"))
+        if complaints:
+            raise Rejected(*complaints)
 
     @property
     def datagram(self) -> bool:
@@ -244,7 +251,7 @@ class DnsProbe(Probe):
         start = None
         if self.transport == "tls":
             start = handshake(self.tls or TlsSettings(), target.host, ("dot",))
-        return lambda: self._over_tcp(asked, patterns, start)
+        return announcing(self.send_proxy, lambda: self._over_tcp(asked, patterns, start))
 
     def _over_udp(self, asked: "_Query", patterns: _Searchers | None) -> Steps:
         yield asked.datagram

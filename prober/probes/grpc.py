@@ -26,6 +26,7 @@ from prober.model.probe import (
 from prober.model.status import FactValue, Outcome, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HTTP_STATUS_CODE
+from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import TLS, handshake
 from prober.protocols.http2 import (
     Call,
@@ -110,12 +111,13 @@ class GrpcProbe(Probe):
         codes(0, 99), default=Codes("0", frozenset({0})), doc="gRPC status codes that are good"
     )
     tls: TlsSettings | None = option(TLS, default=None, doc="TLS settings; without them, no TLS")
+    send_proxy: str | None = send_proxy_option()
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
         request = Send(self._request(target), until_answered=True)
         start = handshake(self.tls, target.host, ("h2",)) if self.tls is not None else None
-        return lambda: self._converse(start, request)
+        return announcing(self.send_proxy, lambda: self._converse(start, request))
 
     def _request(self, target: Target) -> bytes:
         headers = [

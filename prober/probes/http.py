@@ -44,6 +44,7 @@ from prober.probes.pattern import (
     in_thread,
     searcher,
 )
+from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 from prober.protocols.content import Content, Text, content_of, text_of
 from prober.protocols.http1 import (
@@ -151,6 +152,7 @@ class HttpProbe(Probe):
         unit="bytes",
         doc="how much of the body `body_regex` searches",
     )
+    send_proxy: str | None = send_proxy_option()
 
     def __post_init__(self) -> None:
         """Reject conditions that can never be met."""
@@ -167,7 +169,7 @@ class HttpProbe(Probe):
         request = Send(self._request(target), until_answered=True)
         pattern = searcher(self.body_regex) if self.body_regex else None
         start = self._start_tls(target)
-        return lambda: self._converse(start, request, pattern)
+        return announcing(self.send_proxy, lambda: self._converse(start, request, pattern))
 
     def _start_tls(self, _: Target) -> StartTls | None:
         return None

@@ -8,6 +8,7 @@ from prober.model.kinds import PAYLOAD
 from prober.model.option import option
 from prober.model.probe import RECEIVE, Begin, DeadlineReached, Probe, Send, Steps, Target
 from prober.model.status import Reason, Verdict
+from prober.probes.proxy_protocol import announcing, send_proxy_option
 
 REPLY_LIMIT = 65536
 """Maximum bytes of a reply that are searched for `expect`."""
@@ -30,9 +31,13 @@ class TcpProbe(Probe):
     send: bytes | None = option(PAYLOAD, default=None, doc="bytes to send after connecting")
     expect: bytes | None = option(PAYLOAD, default=None, doc="bytes that the reply must contain")
 
+    send_proxy: str | None = send_proxy_option()
+
     def bind(self, _: Target) -> Begin:
         """Return a function that starts one probe, or the verdict if a connection is enough."""
-        return self._converse if self.send or self.expect else _CONNECTED
+        if self.send or self.expect or self.send_proxy:
+            return announcing(self.send_proxy, self._converse)
+        return _CONNECTED
 
     def _converse(self) -> Steps:
         if self.send:

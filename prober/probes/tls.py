@@ -10,6 +10,7 @@ from prober.model.option import option, section
 from prober.model.probe import TLS_FACTS, Probe, StartTls, Steps, Target, TlsSession
 from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import HOST_NAME, TlsSettings
+from prober.probes.proxy_protocol import announcing, send_proxy_option
 
 TLS = section(TlsSettings)
 DOMAIN_NAME = matching(HOST_NAME, "a host name", longest=253)
@@ -40,6 +41,7 @@ class TlsProbe(Probe):
         DOMAIN_NAME, default=None, doc="SNI; default: the target's host, if it is a name"
     )
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
+    send_proxy: str | None = send_proxy_option()
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
@@ -50,4 +52,4 @@ class TlsProbe(Probe):
             protocol = f", {session.alpn}" if session.alpn else ""
             return Verdict(Reason.OK, f"{session.version} handshake{protocol}")
 
-        return steps
+        return announcing(self.send_proxy, steps)

@@ -30,7 +30,7 @@ Said = Callable[..., list[str]]
 
 EXAMPLE = ROOT / "config/prober.yaml"
 FULL: dict[str, dict[str, object]] = {
-    "TCP": {"send": {"hex": "00ff"}, "expect": {"text": "ok"}},
+    "TCP": {"send": {"hex": "00ff"}, "expect": {"text": "ok"}, "send_proxy": "v2"},
     "UDP_CONNECT": {"send": {"base64": "aGk="}},
     "HTTP": {
         "http_method": "POST",
@@ -46,6 +46,20 @@ FULL: dict[str, dict[str, object]] = {
     "HTTPS": {"tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
     "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "server_name": "b"}},
     "GRPC": {"service": "a.B", "authority": "c:1", "expected_codes": 5, "tls": {}},
+    "DNS": {
+        "query_name": "a.example",
+        "query_type": "TYPE65280",
+        "query_class": "CH",
+        "transport": "tls",
+        "recursion_desired": False,
+        "expected_rcodes": ["NXDOMAIN", "REFUSED"],
+        "expect_answers": {"any": ["a"], "all": ["b"], "none": ["c"]},
+        "min_answers": 3,
+        "authoritative": True,
+        "authenticated": True,
+        "dnssec_ok": True,
+        "tls": {"verify": True},
+    },
 }
 COMMON: dict[str, object] = {
     "name": "m",

@@ -23,7 +23,7 @@ from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from tests.engine.conftest import Certificates
-from tests.engine.targets import find
+from tests.engine.targets import find, phases
 
 SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
@@ -80,6 +80,10 @@ http {{
         location = /moved {{ return 301 /; }}
     }}
     server {{
+        listen 127.0.0.1:{proxied} proxy_protocol;
+        return 200 "$proxy_protocol_addr:$proxy_protocol_port\n";
+    }}
+    server {{
         listen 127.0.0.1:{tls} ssl default_server;
         ssl_reject_handshake on;
     }}
@@ -93,7 +97,7 @@ def nginx(
 ) -> Iterator[dict[str, int]]:
     """Return the ports of an nginx."""
     path = program("nginx")
-    listeners = {"clear": inherited(), "tls": inherited()}
+    listeners = {name: inherited() for name in ("clear", "tls", "proxied")}
     ports = {name: each.getsockname()[1] for name, each in listeners.items()}
     (tmp_path / "index.html").write_text("<p>all systems ready</p>\n" * 4000)
     config = tmp_path / "nginx.conf"
@@ -179,6 +183,12 @@ frontend clear
 frontend tls
     bind fd@{tls} ssl crt {pem} alpn h2,http/1.1
     http-request return status 200 content-type text/plain string ready
+frontend proxied
+    bind fd@{proxied} accept-proxy
+    http-request return status 200 content-type text/plain lf-string "%[src]:%[src_port]"
+frontend proxied_tls
+    bind fd@{proxied_tls} accept-proxy ssl crt {pem} alpn h2,http/1.1
+    http-request return status 200 content-type text/plain lf-string "%[src]:%[src_port]"
 frontend guarded
     bind fd@{guarded} ssl crt {pem} ca-file {ca} verify required
     http-request return status 200
@@ -195,7 +205,8 @@ def haproxy(
 ) -> Iterator[dict[str, int]]:
     """Return the ports of an HAProxy."""
     path = program("haproxy")
-    listeners = {name: inherited() for name in ("clear", "tls", "guarded", "closed")}
+    names = ("clear", "tls", "proxied", "proxied_tls", "guarded", "closed")
+    listeners = {name: inherited() for name in names}
     numbers = {name: each.fileno() for name, each in listeners.items()}
     config = tmp_path / "haproxy.cfg"
     pem, ca = certificates.file("localhost"), certificates.ca_file
@@ -225,6 +236,31 @@ async def test_haproxy(haproxy: dict[str, int], certificates: Certificates) -> N
     for probe, name, reason in expected:
         found = await find(probe, haproxy[name], host="localhost")
         assert found.reason is reason, (probe, name, found)
+
+
+@pytest.mark.parametrize("form", ["v1", "v2", "v2_proxy"])
+async def test_haproxy_behind_another_proxy(haproxy: dict[str, int], form: str) -> None:
+    for probe, name in (
+        (HttpProbe(send_proxy=form, body_regex=r"^127\.0\.0\.1:\d+$"), "proxied"),
+        (HttpsProbe(send_proxy=form, body_regex=r"^127\.0\.0\.1:\d+$"), "proxied_tls"),
+        (TlsProbe(send_proxy=form), "proxied_tls"),
+        (TcpProbe(send_proxy=form), "proxied"),
+        (TcpProbe(send_proxy=form, send=b"GET / HTTP/1.0\r\n\r\n", expect=b"200"), "proxied"),
+    ):
+        found = await find(probe, haproxy[name])
+        assert found.reason is Reason.OK, (probe, found)
+        assert phases(found)
+    found = await find(HttpProbe(), haproxy["proxied"])
+    assert found.reason is not Reason.OK
+
+
+@pytest.mark.parametrize(
+    ("form", "said"), [("v1", r"127\.0\.0\.1:\d+"), ("v2_proxy", r"127\.0\.0\.1:\d+"), ("v2", ":")]
+)
+async def test_nginx_behind_another_proxy(nginx: dict[str, int], form: str, said: str) -> None:
+    probe = HttpProbe(send_proxy=form, body_regex=f"^{said}$")
+    found = await find(probe, nginx["proxied"])
+    assert found.reason is Reason.OK, found
 
 
 @contextmanager

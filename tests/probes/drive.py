@@ -5,7 +5,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from prober.model.probe import (
+    ENDS,
     DeadlineReached,
+    Ends,
     InThread,
     Receive,
     Reconnect,
@@ -23,6 +25,7 @@ Event = bytes | Trouble | TlsSession
 END = b""
 DEADLINE = DeadlineReached(Reason.TIMEOUT, "no verdict before the deadline")
 RESET = Trouble(Reason.RESET, "the connection was reset")
+PLACES = Ends(("192.0.2.1", 40000), ("192.0.2.80", 80))
 SESSION = TlsSession("TLSv1.3", "h2", 2_000_000_000.0)
 
 
@@ -65,6 +68,9 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
             if isinstance(wish, Send):
                 sent += wish.content
                 answer = None
+                continue
+            if wish is ENDS:
+                answer = PLACES
                 continue
             if isinstance(wish, Reconnect):
                 reconnects.append(wish)
