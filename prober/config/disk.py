@@ -1,10 +1,15 @@
 """Reads configuration files, and remembers hashes of what it found."""
 
 import errno
-import pathlib
+import os
+from collections.abc import Callable
+from functools import partial
 from glob import glob, has_magic
 from hashlib import sha256
 from typing import NamedTuple
+
+from prober.files.bounded import BOUNDED
+from prober.files.regular import read_in_time
 
 SIZE_LIMIT = 256 * 1024 * 1024
 """Maximum bytes of one file."""
@@ -59,8 +64,19 @@ class Disk:
 
 
 def list_files(pattern: str, directory: str) -> tuple[str, ...]:
-    """Return the files that match a pattern relative to a directory, in order."""
-    return tuple(sorted(glob(pattern, root_dir=directory or None, recursive=True)))  # noqa: PTH207  (Path.glob takes no absolute pattern)
+    """Return the files that match a pattern relative to a directory, in order; raise OSError."""
+    find: Callable[[], list[str]] = partial(
+        glob, pattern, root_dir=directory or None, recursive=True
+    )  # Path.glob takes no absolute pattern
+    return tuple(sorted(BOUNDED.call(os.path.join(directory, pattern), find)))  # noqa: PTH118
+
+
+def exists(path: str) -> bool:
+    """Return whether there is a file; one whose disk does not answer exists."""
+    try:
+        return BOUNDED.call(path, lambda: os.path.exists(path))  # noqa: PTH110
+    except OSError:
+        return True
 
 
 def fingerprint(path: str) -> str | None:
@@ -75,8 +91,7 @@ def _content(path: str, budget: int | None) -> bytes:
     if "\0" in path:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
     limit = SIZE_LIMIT if budget is None else min(budget, SIZE_LIMIT)
-    with pathlib.Path(path).open("rb") as file:
-        content = file.read(limit + 1)
+    content = read_in_time(path, limit + 1)
     if len(content) <= limit:
         return content
     if limit < SIZE_LIMIT:

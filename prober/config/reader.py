@@ -377,11 +377,18 @@ class _Reading:
         patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()
         seen = {normpath(document.source)}
         for i, pattern in enumerate(patterns):
-            for name in self._matches(pattern, outside.directory):
+            for name in self._matching(pattern, outside.directory, document, ("include", i)):
                 place = normpath(outside.locate(name))
                 if place not in seen:
                     seen.add(place)
                     self._include_file(document, ("include", i), name, outside)
+
+    def _matching(self, pattern: str, directory: str, asker: Document, path: Path) -> list[str]:
+        try:
+            return self._matches(pattern, directory)
+        except OSError as error:
+            self._complain(asker, path, [Complaint((), f"cannot list: {error.strerror}")])
+            return []
 
     def _include_file(self, asker: Document, path: Path, name: str, outside: ReadContext) -> None:
         document = self._open(name, outside, asker, path, may_say_nothing=True)

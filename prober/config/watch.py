@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from prober.config.disk import FileHashes, fingerprint, list_files
+from prober.files.bounded import BOUNDED, aside
 
 Stamp = tuple[int, int, int, int] | None
 """File attributes that show without reading whether a file may have changed; None if missing."""
@@ -13,10 +14,17 @@ Stamp = tuple[int, int, int, int] | None
 def stamp(path: str) -> Stamp:
     """Return the attributes of a file, or of the target of a symlink."""
     try:
-        found = os.stat(path)  # noqa: PTH116  (called for many files every other second)
+        found = BOUNDED.call(path, lambda: os.stat(path))  # noqa: PTH116  (as in glob)
     except (OSError, ValueError):
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+
+
+def _listed(pattern: str, directory: str) -> tuple[str, ...]:
+    try:
+        return list_files(pattern, directory)
+    except OSError:
+        return ()
 
 
 class FileReader(NamedTuple):
@@ -24,7 +32,7 @@ class FileReader(NamedTuple):
 
     stamp: Callable[[str], Stamp] = stamp
     fingerprint: Callable[[str], str | None] = fingerprint
-    list_files: Callable[[str, str], tuple[str, ...]] = list_files
+    list_files: Callable[[str, str], tuple[str, ...]] = _listed
 
 
 class Watcher:
@@ -58,4 +66,12 @@ class Watcher:
             self._read = found
             return True
         self._changed = found
+        return False
+
+
+async def look_aside(watcher: Watcher) -> bool:
+    """Look without blocking the event loop; a disk that does not answer has not changed."""
+    try:
+        return await aside(watcher.look)
+    except OSError:
         return False

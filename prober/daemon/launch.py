@@ -1,14 +1,21 @@
 """The start of the daemon: what `run` and `demo` do first, and the event loop they use."""
 
+import atexit
 import os
 import signal
 import sys
+import threading
+import time
 from asyncio import AbstractEventLoop, Runner, new_event_loop
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+LAST_WAIT = 1.0
+"""Seconds to wait for threads at the end."""
 
 
 def import_aiohttp() -> None:
@@ -53,5 +60,25 @@ def serve(daemon: Coroutine[Any, Any, int]) -> int:
         import uvloop
 
         new_loop = uvloop.new_event_loop
-    with Runner(loop_factory=new_loop) as runner:
-        return runner.run(daemon)
+    threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+    runner = Runner(loop_factory=new_loop)
+    runner.get_loop().set_default_executor(threads)
+    try:
+        status = runner.run(daemon)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(1))  # which nothing blocks
+        runner.close()
+    _leave_blocked_threads(status)
+    return status
+
+
+def _leave_blocked_threads(status: int) -> None:
+    """End the process here if a thread, blocked by a dead disk, say, would keep it from ending."""
+    until = time.monotonic() + LAST_WAIT
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                atexit._run_exitfuncs()  # noqa: SLF001  (the last lines of the log)
+                os._exit(status)

@@ -9,23 +9,26 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import prober
 from prober.config.configuration import Config
-from prober.config.disk import Disk, FileHashes, OverBudgetError
+from prober.config.disk import Disk, FileHashes, OverBudgetError, exists
 from prober.config.problem import ConfigError, Problem
 from prober.config.reader import load
 from prober.config.search import PLACES, find_config
 from prober.config.yielding import yielding
 from prober.daemon.local_checks import LOCAL_CHECKS, LOCAL_CHECKS_WITHOUT_SECRETS
+from prober.files.bounded import aside
 
 SMALL = 32 * 1024
 """Maximum bytes of configuration to read in a thread."""
 CHILD_SECONDS = 120.0
-"""Time limit for reading in a separate process."""
+"""Time limit for reading."""
+_DYING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Source:
 
     def find(self) -> str | None:
         """Return the file to read, or None if there is none in any place."""
-        return find_config(self.path, self.environment, os.path.exists)
+        return find_config(self.path, self.environment, exists)
 
     def load(self, disk: Disk | None = None, *, without_lists: bool = False) -> Config:
         """Read the configuration from the first place where there is one; raise `ConfigError`."""
@@ -90,9 +93,11 @@ async def read_aside(source: Source) -> Reading:
     """Read without blocking the event loop."""
     try:
         with yielding():
-            return await asyncio.to_thread(read, source, SMALL)
+            return await aside(read, source, SMALL, seconds=CHILD_SECONDS)
     except OverBudgetError:
         return await read_in_child(source)
+    except TimeoutError as error:
+        return Reading(None, (f"cannot read the configuration: {error.strerror}",))
 
 
 async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Reading:
@@ -117,7 +122,9 @@ async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Readi
     finally:
         if child.returncode is None:
             child.kill()
-            await child.wait()
+            with suppress(TimeoutError):  # the disk that it waits for does not even let it die
+                async with asyncio.timeout(_DYING_SECONDS):
+                    await child.wait()
     if child.returncode:
         ended = f"signal {-child.returncode}" if child.returncode < 0 else f"{child.returncode}"
         return Reading(None, (f"the process that reads it ended with {ended}",))

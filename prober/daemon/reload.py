@@ -15,7 +15,7 @@ from prober.config.configuration import Config
 from prober.config.disk import FileHashes
 from prober.config.settings import Server
 from prober.config.shrink import FILE, SHRINK_WINDOW, Ask, ShrinkGuard, Step, steps_of
-from prober.config.watch import Watcher
+from prober.config.watch import Watcher, look_aside
 from prober.config.yielding import yielding
 from prober.daemon.loading import Reading
 from prober.discovery.known import lists_of
@@ -316,7 +316,7 @@ class Reloader:
         while True:
             await asyncio.sleep(self._look_every)
             async with self._busy:
-                changed = await asyncio.to_thread(self._watcher.look)
+                changed = await look_aside(self._watcher)
             if changed:
                 self._wish_for(None)
             elif self._rests_at is not None and self._clock() >= self._rests_at:

@@ -10,6 +10,7 @@ from prober.config.disk import Disk
 from prober.config.problem import ConfigError
 from prober.config.yielding import yielding
 from prober.discovery.known import Listed, parse
+from prober.files.bounded import aside
 from prober.model.monitor import LIST_INTERVAL, TargetList
 
 FETCH_SECONDS = 10.0
@@ -26,7 +27,7 @@ class ListUnusable(Exception):  # noqa: N818  (describes what happened to the li
 
 async def read_list(wanted: TargetList) -> Listed:
     """Return the current backends of a list, or raise `ListUnusable`."""
-    content = await _fetch(wanted) if wanted.url else await asyncio.to_thread(_read, str(wanted))
+    content = await _fetch(wanted) if wanted.url else await aside(_read, str(wanted))
     try:
         with yielding():
             return await asyncio.to_thread(parse, content, str(wanted))
@@ -61,7 +62,7 @@ async def _fetch(wanted: TargetList) -> str:
     if wanted.token:
         headers["Authorization"] = f"Bearer {wanted.token.content}"
     timeout = ClientTimeout(total=FETCH_SECONDS)
-    tls = await asyncio.to_thread(_trust)  # for http too, which may redirect to https
+    tls = await aside(_trust)  # for http too, which may redirect to https
     try:
         async with (
             ClientSession(timeout=timeout, cookie_jar=DummyCookieJar()) as session,

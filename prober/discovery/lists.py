@@ -8,8 +8,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha256
-from os.path import exists
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -18,7 +18,7 @@ from prober.config.configuration import Config
 from prober.config.disk import FileHashes
 from prober.config.shrink import SHRINK_WINDOW
 from prober.config.targets import write_targets
-from prober.config.watch import Watcher
+from prober.config.watch import Watcher, look_aside
 from prober.discovery.fetch import ListUnusable, read_list
 from prober.discovery.known import (
     Listed,
@@ -29,6 +29,7 @@ from prober.discovery.known import (
     with_lists,
     with_lists_in_force,
 )
+from prober.files.bounded import BOUNDED, aside
 from prober.model.monitor import LIST_INTERVAL, Model, TargetList
 from prober.state.vitals import ListHealth, Vitals
 
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files."""
+_NEVER_READ = ""  # the hash of no content, so that a file that cannot be read is noticed as well
 RETRY_SECONDS = 5.0
 """Seconds between two attempts to fetch a URL that has never returned a list."""
 
@@ -223,12 +225,9 @@ class TargetLists:
 
     async def _watch(self, files: list[TargetList]) -> None:
         watcher = Watcher()
-        watcher.follow(FileHashes({str(each): None for each in files}, {}))  # as if never read
-        for each in files:
-            if not await asyncio.to_thread(exists, str(each)):
-                await self._refresh(each)  # to say so: to the watcher nothing has changed
+        watcher.follow(FileHashes({str(each): _NEVER_READ for each in files}, {}))
         while True:
-            if await asyncio.to_thread(watcher.look):
+            if await look_aside(watcher):
                 for each in files:
                     await self._refresh(each)
             await asyncio.sleep(self._look_every)
@@ -291,8 +290,9 @@ class TargetLists:
     async def _save(self) -> None:
         if self._state_dir is None:
             return
+        work = partial(save, self._state_dir, dict(self._known), dict(self._followers))
         try:
-            await asyncio.to_thread(save, self._state_dir, dict(self._known), dict(self._followers))
+            await aside(BOUNDED.call, self._state_dir, work)
         except OSError as error:
             self._report_storage(error)
 

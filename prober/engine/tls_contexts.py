@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from prober.files.bounded import ON_LOOP
+from prober.files.regular import read_in_time
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.probe import StartTls, Trouble
@@ -99,15 +101,23 @@ def make_context(
         context.hostname_checks_common_name = False  # RFC 9525, section 6.3
         context.verify_flags = _TRUST  # RFC 5280, section 6.1.1: an anchor need not be a root
         if settings.ca_file:
+            _reject_unreadable(settings.ca_file)
             context.load_verify_locations(settings.ca_file)
         elif trust_system:
             _trust_system(context)
     if settings.cert_file:
+        _reject_unreadable(settings.cert_file, settings.key_file)
         context.load_cert_chain(settings.cert_file, settings.key_file, password=_no_password)
         context.post_handshake_auth = True
     if alpn:
         context.set_alpn_protocols(alpn)
     return context
+
+
+def _reject_unreadable(*paths: str | None) -> None:
+    """Raise OSError for a file that OpenSSL might never come to the end of."""
+    for path in filter(None, paths):
+        read_in_time(path, 1, ON_LOOP)
 
 
 def _offer(context: ssl.SSLContext, settings: TlsSettings) -> None:
@@ -190,7 +200,7 @@ def check_tls(monitor: Monitor) -> Iterator[Complaint]:
 
 
 def _unusable(error: OSError | ValueError) -> str:
-    words = getattr(error, "reason", None) or str(error)
+    words = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return f"OpenSSL cannot use these files: {words}"
 
 

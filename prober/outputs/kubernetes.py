@@ -16,6 +16,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar
 
+from prober.files.bounded import aside
+from prober.files.regular import read_in_time
 from prober.model.admin import AdminState
 from prober.model.file_kinds import PEM_FILE, SECRET, Secret
 from prober.model.kinds import matching
@@ -34,6 +36,7 @@ RETRY = (1.0, 60.0)
 """Seconds after which a write that failed is tried again: at first, and at most."""
 MOST_ENDPOINTS = 1000
 """Endpoints of one slice at most, as the API server enforces."""
+_TOKEN_LIMIT = 64 * 1024
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _NAME = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _NAMESPACE = matching(_NAME, "the name of a namespace", longest=63)
@@ -133,7 +136,8 @@ class KubernetesOutput:
         token = self.api.token.content if self.api.token else ""
         if not token:
             with suppress(OSError):  # it is renewed every hour
-                token = Path(_ACCOUNT, "token").read_text("ascii").strip()
+                content = read_in_time(f"{_ACCOUNT}/token", _TOKEN_LIMIT)
+                token = content.decode("ascii").strip()
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
         return {"Content-Type": "application/apply-patch+yaml", **authorization}
 
@@ -186,7 +190,7 @@ class _Slices:
                     url,
                     json.dumps(wanted).encode(),
                     method="PATCH",
-                    headers=await asyncio.to_thread(self._settings.headers),
+                    headers=await aside(self._settings.headers),
                 )
             except PostFailed as failed:
                 self._desk.failed(failed.reason, f"{name}: {failed}")

@@ -8,10 +8,13 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
+from prober.files.bounded import BOUNDED, aside
+from prober.files.regular import read_regular
 from prober.model.admin import AdminState
 from prober.model.file_kinds import FILE
 from prober.model.kinds import choice
@@ -178,7 +181,7 @@ class _ListFile:
             return True
         path = Path(self._settings.path)
         try:
-            changed = await asyncio.to_thread(replace_content, path, content)
+            changed = await aside(BOUNDED.call, str(path), partial(replace_content, path, content))
         except OSError as error:
             self._desk.failed("write", f"cannot write {path}: {error.strerror or error}")
             return False
@@ -190,8 +193,9 @@ class _ListFile:
 
 def replace_content(path: Path, content: str) -> bool:
     """Put a content in the place of a file's, in one step; return whether it differed."""
-    with suppress(OSError, UnicodeDecodeError):
-        if path.read_text(encoding="utf-8") == content:
+    wanted = content.encode()
+    with suppress(OSError):
+        if read_regular(str(path), len(wanted) + 1) == wanted:
             return False
     descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

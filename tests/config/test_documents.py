@@ -2,6 +2,7 @@
 
 import json
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -345,7 +346,10 @@ def test_long_text_is_shortened_in_a_message() -> None:
     assert len(in_words("x" * 5000)) < 200
 
 
-def test_a_file_of_no_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prober.config.disk.SIZE_LIMIT", 1000)
+    (tmp_path / "f").write_bytes(bytes(1001))
     with pytest.raises(ConfigError, match="cannot read the file: larger than"):
+        load(str(tmp_path / "f"), environment={})
+    with pytest.raises(ConfigError, match="cannot read the file: it is a device"):
         load("/dev/zero", environment={})

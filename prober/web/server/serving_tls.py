@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from prober.files.bounded import ON_LOOP
+from prober.files.regular import read_in_time
 from prober.model.endpoint import (
     CERTIFICATE_REQUIRED,
     CERTIFICATE_WELCOME,
@@ -28,6 +30,9 @@ Report = Callable[[str | None], None]
 
 def make_context(settings: TlsServer) -> ssl.SSLContext:
     """Return a context for these settings; raise OSError, ssl.SSLError or ValueError."""
+    for name in (settings.cert_file, settings.key_file, settings.client_ca_file):
+        if name:  # a named pipe, or a disk that is gone, would block OpenSSL, and with it the loop
+            read_in_time(name, 1, ON_LOOP)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[settings.min_version]
     context.maximum_version = _VERSIONS[settings.max_version]
@@ -107,7 +112,7 @@ def _print_of(settings: TlsServer) -> _Print:
 
 def _look(name: str) -> tuple[int, int, int] | None:
     try:
-        found = Path(name).stat()
+        found = ON_LOOP.call(name, Path(name).stat)
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
