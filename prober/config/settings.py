@@ -127,6 +127,7 @@ class PageSection:
         BASE,
         default="",
         doc="where a proxy serves the page: a path such as `/prober`, or a whole URL; "
+        "prober also answers below that path; "
         "default: what the proxy says in `X-Forwarded-Prefix`",
     )
     notices: tuple[Notice, ...] = option(

@@ -31,6 +31,7 @@ from prober.state.notices import Notices
 from prober.systemd.service import SystemdService
 from prober.web.app import end_streams, make_app
 from prober.web.server.listener import Listener
+from prober.web.server.public_address import stripped_base
 from prober.web.server.services import Services
 
 log = structlog.get_logger()
@@ -175,7 +176,13 @@ class _Daemon:
         await runner.setup()
         limits = connection_limits(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         assert runner.server is not None  # noqa: S101  (for the type checker: it is set up)
-        listener = Listener(runner.server, limits=limits, tls=lambda: self._access.tls)
+        paths = frozenset(each.canonical for each in self._app.router.resources())
+        listener = Listener(
+            runner.server,
+            limits=limits,
+            tls=lambda: self._access.tls,
+            base=lambda: stripped_base(self._prober.page().base, paths),
+        )
         try:
             with self._prober.probing(self._edits.edited.config):
                 self._edits.start()

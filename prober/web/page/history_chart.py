@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prober.model.status import Reason, Status
 from prober.model.wording import span, took
-from prober.state.slots import SPENT_IN, STATUSES, Slot
+from prober.state.slots import MAINTENANCE, SPENT_IN, STATUSES, Slot
 from prober.web.page.chart_scale import ChartScale, grid_lines, scale_for
 from prober.web.page.check_words import reason_words, slot_words
 from prober.web.page.html import Content, Html, tag
@@ -27,6 +27,9 @@ _MOST = 300
 _UNKNOWN = STATUSES.index(Status.UNKNOWN)
 
 
+_MAINTENANCE = SPENT_IN.index(MAINTENANCE)
+
+
 class Picture(NamedTuple):
     """What is drawn: slots oldest first, outages and failures newest first."""
 
@@ -44,12 +47,14 @@ class Picture(NamedTuple):
         return _LEFT + (inside - self.times.start) / whole * (_WIDTH - _LEFT)
 
     def look(self, slot: Slot) -> str:
-        """Return what a slot looks like where little is known of it, else nothing."""
+        """Return what a slot looks like in which the status does not count, else nothing."""
         lasted = min(slot.start + self.times.step, self.now) - slot.start
         if lasted <= 0:
             return ""
         if sum(slot.seconds) < lasted / 2:
             return "none"
+        if slot.seconds[_MAINTENANCE] > lasted / 2:
+            return "kept"
         return "moot" if slot.seconds[_UNKNOWN] > lasted / 2 else ""
 
 
@@ -124,7 +129,7 @@ def _down(picture: Picture) -> list[Html]:
 
 
 def _unknown(picture: Picture) -> list[Html]:
-    """Return blocks where nothing was recorded, and where the status was UNKNOWN."""
+    """Return blocks where nothing was recorded, or the status was UNKNOWN or did not count."""
     step = picture.times.step
     blocks: dict[str, list[str]] = {}
     for name, run in groupby(picture.slots, key=picture.look):
@@ -230,4 +235,4 @@ def _legend(picture: Picture, hues: dict[Reason, int], *, has_latency: bool) -> 
     ]
 
 
-_BLOCKS = (("moot", "UNKNOWN"), ("none", "not recorded"))
+_BLOCKS = (("kept", "maintenance"), ("moot", "UNKNOWN"), ("none", "not recorded"))

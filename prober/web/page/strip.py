@@ -33,7 +33,8 @@ class PastCell(NamedTuple):
     def look(self) -> str:
         """What it looks like.
 
-        `good`, `fair`, `part` (down for less than half), `bad`, `moot` (unknown) or `none`.
+        `good`, `fair`, `part` (down for less than half), `bad`, `moot` (unknown), `kept` (in
+        maintenance) or `none`.
         """
         lasted = max(1.0, self.end - self.start)
         shares = {status: self.seconds[_PLACE[status]] / lasted for status in SPENT_IN}
@@ -43,8 +44,10 @@ class PastCell(NamedTuple):
             return "bad" if shares[Status.CRITICAL] >= _MOST else "part"
         if shares[Status.WARNING]:
             return "fair"
-        known = shares[Status.OK]
-        return "good" if known > shares[Status.UNKNOWN] + shares[MAINTENANCE] else "moot"
+        unknown, kept = shares[Status.UNKNOWN], shares[MAINTENANCE]
+        if shares[Status.OK] > unknown + kept:
+            return "good"
+        return "kept" if kept > unknown else "moot"
 
 
 def cells_of(times: range, found: Mapping[int, StatusSeconds], now: float) -> list[PastCell]:

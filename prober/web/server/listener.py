@@ -24,6 +24,7 @@ from prober.model.probe import Target
 from prober.web.server import reserve
 from prober.web.server.client_limits import GuardedConnection, Limits, is_local
 from prober.web.server.login_limits import peer_of
+from prober.web.server.public_address import without_base
 from prober.web.server.request_body import asks_later
 from prober.web.server.serving_tls import RenewedContext, has_allowed_name
 
@@ -76,6 +77,7 @@ class Listener:
         server: The server of the application.
         limits: The limits on clients.
         tls: The current TLS context; None without TLS.
+        base: The path below which a proxy may serve prober; empty for none.
     """
 
     def __init__(
@@ -84,8 +86,9 @@ class Listener:
         *,
         limits: Limits = Limits(),  # noqa: B008  (a value)
         tls: Callable[[], RenewedContext | None] = lambda: None,
+        base: Callable[[], str] = lambda: "",
     ) -> None:
-        server.request_factory = asks_later(server.request_factory)
+        server.request_factory = without_base(asks_later(server.request_factory), base)
         self._server = server
         self._limits = limits
         self._tls = tls
