@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from prober.model.status import Reason
 from prober.web.server.errors import Refused
 from prober.web.server.signatures import BadSignature, SignedRequest, claim_oracle
+from tests.clients.oracle import KEY_ID, sdk_config
 from tests.web.dialects.editing import FakeEditor
 from tests.web.dialects.oracle.conftest import oracle_world
 from tests.web.world import World
@@ -25,9 +26,6 @@ oci: Any = pytest.importorskip("oci", reason="the SDK oci is not installed")
 lb: Any = pytest.importorskip("oci.load_balancer")
 nlb: Any = pytest.importorskip("oci.network_load_balancer")
 
-TENANCY, USER = "ocid1.tenancy.oc1..x", "ocid1.user.oc1..x"
-FINGERPRINT = ":".join(["ab"] * 16)
-KEY_ID = f"{TENANCY}/{USER}/{FINGERPRINT}"
 IPV6 = "[2001:db8::7]:80"
 
 
@@ -81,19 +79,7 @@ class Prober:
 
     def client(self, service: Any, key: rsa.RSAPrivateKey = KEY) -> Any:
         """Return a client of a service as people make it."""
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        config = {
-            "user": USER,
-            "tenancy": TENANCY,
-            "fingerprint": FINGERPRINT,
-            "region": "us-ashburn-1",
-            "key_content": pem.decode(),
-        }
-        client = service(config, service_endpoint=self.url)
+        client = service(sdk_config(key), service_endpoint=self.url)
         self._clients.append(client)
         return client
 

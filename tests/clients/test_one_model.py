@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.clients.oracle import KEY_ID, sdk_config
 from tests.running import PATIENCE, Daemon, daemon, listener
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries that are not ours
@@ -24,8 +25,6 @@ openstack: Any = pytest.importorskip("openstack", reason="openstacksdk is not in
 huawei: Any = pytest.importorskip("huaweicloudsdkelb.v3", reason="the SDK is not installed")
 huawei_core: Any = pytest.importorskip("huaweicloudsdkcore.auth.credentials")
 
-TENANCY, USER = "ocid1.tenancy.oc1..x", "ocid1.user.oc1..x"
-FINGERPRINT = ":".join(["ab"] * 16)
 TOKEN, SECRET = "token-of-the-test", "secret-of-the-test"
 
 
@@ -38,19 +37,9 @@ class Clouds(NamedTuple):
 
     def oracle(self, key: rsa.RSAPrivateKey | None = None) -> Any:
         """Return Oracle's client, which signs with a key."""
-        pem = (key or self.key).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+        return oci_lb.LoadBalancerClient(
+            sdk_config(key or self.key), service_endpoint=self.daemon.url
         )
-        config = {
-            "user": USER,
-            "tenancy": TENANCY,
-            "fingerprint": FINGERPRINT,
-            "region": "us-ashburn-1",
-            "key_content": pem.decode(),
-        }
-        return oci_lb.LoadBalancerClient(config, service_endpoint=self.daemon.url)
 
     def huawei(self, secret: str = SECRET) -> Any:
         """Return Huawei's client, which signs with a secret."""
@@ -95,10 +84,9 @@ def clouds(tmp_path: Path) -> Iterator[Clouds]:
     (tmp_path / "oracle.pem").write_bytes(public)
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "secret").write_text(SECRET)
-    key_id = f"{TENANCY}/{USER}/{FINGERPRINT}"
     auth = {
         "tokens": [{"name": "ann", "role": "write", "token": {"file": "token"}}],
-        "oracle_keys": [{"key_id": key_id, "role": "write", "public_key": "oracle.pem"}],
+        "oracle_keys": [{"key_id": KEY_ID, "role": "write", "public_key": "oracle.pem"}],
         "huawei_keys": [{"access_key": "AK", "role": "write", "secret_key": {"file": "secret"}}],
     }
     with listener(serve=serve) as port:
