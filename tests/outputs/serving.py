@@ -1,7 +1,11 @@
 """Pools as outputs see them, and a desk without a daemon."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prober.model.admin import AdminState
@@ -40,6 +44,48 @@ async def until(holds: Callable[[], bool]) -> None:
     """Let everything else go on until something holds."""
     while not holds():  # noqa: ASYNC110  (what is waited for sets no event)
         await asyncio.sleep(0.001)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes what is sent as JSON; answers with `status`, and keeps it in `taken` if that is 200."""
+
+    daemon_threads = True
+
+    def __init__(self, look: Callable[[BaseHTTPRequestHandler, Any], None] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.look = look or (lambda *_: None)
+        self.taken: list[Any] = []
+        self.status = 200
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.look(self, body)
+        if self.server.status == 200:
+            self.server.taken.append(body)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_PATCH = do_POST  # noqa: N815  (the name that http.server looks for)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def receiving(
+    look: Callable[[BaseHTTPRequestHandler, Any], None] | None = None,
+) -> Iterator[Receiver]:
+    """Run a receiver; `look` checks each request and its body."""
+    with Receiver(look) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 class Pools:

@@ -1,9 +1,7 @@
 """Kubernetes: the slices of a pool, valid by the published schemas, written when they change."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,56 +11,30 @@ import pytest
 from prober.model.file_kinds import Secret
 from prober.model.pool import Backend
 from prober.outputs.kubernetes import ApiServer, KubernetesOutput, slices_of
-from tests.outputs.serving import World, backend, pool, until
+from tests.outputs.serving import Receiver, World, backend, pool, receiving, until
 
 
-class Api(ThreadingHTTPServer):
-    """An API server that takes valid slices."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Applied)
-        self.applied: list[dict[str, Any]] = []
-        self.status = 200
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def settings(self) -> KubernetesOutput:
-        url = f"http://127.0.0.1:{self.server_address[1]}"
-        api = ApiServer(url=url, token=Secret("t0ken", masked=True))
-        return KubernetesOutput(namespace="shop", api=api, keep=0.0)
+def settings_for(api: Receiver) -> KubernetesOutput:
+    server = ApiServer(url=api.url, token=Secret("t0ken", masked=True))
+    return KubernetesOutput(namespace="shop", api=server, keep=0.0)
 
 
-class _Applied(BaseHTTPRequestHandler):
-    server: Api
-
-    def do_PATCH(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        parts = urlsplit(self.path)
-        assert self.headers["Content-Type"] == "application/apply-patch+yaml"
-        assert self.headers["Authorization"] == "Bearer t0ken"
-        assert parse_qs(parts.query) == {"fieldManager": ["prober"], "force": ["true"]}
-        name = body["metadata"]["name"]
-        place = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
-        assert parts.path == f"{place}/{name}"
-        kubernetes_validate.validate(body, "1.33", strict=True)
-        if self.server.status == 200:
-            self.server.applied.append(body)
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+def is_a_valid_slice(request: BaseHTTPRequestHandler, body: Any) -> None:
+    parts = urlsplit(request.path)
+    assert request.command == "PATCH"
+    assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert request.headers["Authorization"] == "Bearer t0ken"
+    assert parse_qs(parts.query) == {"fieldManager": ["prober"], "force": ["true"]}
+    place = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+    assert parts.path == f"{place}/{body['metadata']['name']}"
+    kubernetes_validate.validate(body, "1.33", strict=True)
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
-    server = Api()
-    yield server
-    server.shutdown()
-    server.server_close()
+def api() -> Iterator[Receiver]:
+    """Yield an API server that takes valid slices."""
+    with receiving(is_a_valid_slice) as server:
+        yield server
 
 
 def ready(applied: dict[str, Any]) -> list[bool]:
@@ -99,25 +71,25 @@ def test_a_slice_holds_one_family_and_one_port() -> None:
         kubernetes_validate.validate(each, "1.33", strict=True)
 
 
-async def test_slices_are_written_when_they_change_and_only_then(api: Api) -> None:
-    settings = api.settings
+async def test_slices_are_written_when_they_change_and_only_then(api: Receiver) -> None:
+    settings = settings_for(api)
     world = World(settings, pool("ok", "ok"), pool("ok", name="not a service"))
     async with settings.run(world.desk()):
-        await until(lambda: len(api.applied) == 1)
+        await until(lambda: len(api.taken) == 1)
         world.source.put(pool("ok", "unknown"))
         world.source.put(pool("ok", "critical"))
-        await until(lambda: len(api.applied) == 2)
+        await until(lambda: len(api.taken) == 2)
         await until(lambda: world.counters.queue() == 0)
-    assert [ready(each) for each in api.applied] == [[True, True], [True, False]]
+    assert [ready(each) for each in api.taken] == [[True, True], [True, False]]
     assert world.counters.errors["name"] == 1
 
 
 async def test_what_the_api_server_refuses_is_tried_again(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prober.outputs.kubernetes.RETRY", (0.001, 0.001))
     api.status = 503
-    settings = api.settings
+    settings = settings_for(api)
     world = World(settings, pool("ok"))
     async with settings.run(world.desk()):
         await until(lambda: world.counters.errors["status"] >= 2)

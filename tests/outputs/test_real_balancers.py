@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -15,6 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests import ROOT
+from tests.outputs.serving import Receiver, receiving
 from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, prober, program
 
 MONITOR = {
@@ -125,47 +125,14 @@ def test_haproxy_takes_out_what_prober_calls_critical_and_keeps_the_rest(
         assert {**servers_of(stats), "s1": before["s1"]} == before, "a dead prober changes nothing"
 
 
-class Hook(ThreadingHTTPServer):
-    """Takes webhooks; answers with `status`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Taker)
-        self.bodies: list[dict[str, Any]] = []
-        self.status = 200
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hook"
-
-
-class _Taker(BaseHTTPRequestHandler):
-    server: Hook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.status == 200:
-            self.server.bodies.append(json.loads(body))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def hook() -> Iterator[Hook]:
-    server = Hook()
-    yield server
-    server.shutdown()
-    server.server_close()
+def hook() -> Iterator[Receiver]:
+    with receiving() as server:
+        yield server
 
 
 def test_webhook_files_envoy_and_gates_follow_one_verdict_also_over_a_restart(
-    tmp_path: Path, backends: Backends, hook: Hook
+    tmp_path: Path, backends: Backends, hook: Receiver
 ) -> None:
     path, key = tmp_path / "up.txt", backends.keys[1]
     outputs: list[dict[str, Any]] = [
@@ -181,7 +148,7 @@ def test_webhook_files_envoy_and_gates_follow_one_verdict_also_over_a_restart(
         assert running.get(gate)[0] == 200
         backends.stop(1)
         running.wait_for("status_changed", backend=key, to="CRITICAL")
-        eventually(lambda: len(hook.bodies) == 1, "the webhook is called")
+        eventually(lambda: len(hook.taken) == 1, "the webhook is called")
         eventually(lambda: key not in path.read_text(), "the file is written anew")
         assert running.get(gate)[0] == 503
         request = Request(
@@ -197,13 +164,13 @@ def test_webhook_files_envoy_and_gates_follow_one_verdict_also_over_a_restart(
         sent = 'prober_output_sent_total{output="hook"} 1'
         eventually(lambda: sent in running.get("/metrics")[1], "it is counted")
         assert running.stop() == 0
-    assert {change["kind"] for change in hook.bodies[0]["changes"]} == {"backend", "pool"}
+    assert {change["kind"] for change in hook.taken[0]["changes"]} == {"backend", "pool"}
     with daemon(given, tmp_path) as running:
         running.wait_for("ready")
         backends.start(1)
         running.wait_for("status_changed", backend=key, to="OK")
-        eventually(lambda: len(hook.bodies) == 2, "the webhook is called again")
-        assert {change["to"] for change in hook.bodies[1]["changes"]} == {"OK"}
+        eventually(lambda: len(hook.taken) == 2, "the webhook is called again")
+        assert {change["to"] for change in hook.taken[1]["changes"]} == {"OK"}
         eventually(lambda: key in path.read_text(), "the file has it again")
 
 
