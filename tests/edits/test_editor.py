@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import (  # type: ignore[import-untyped]  # it has no types
     Draft202012Validator,
@@ -82,6 +82,20 @@ class World:
             quiet=0.0,
         )
 
+    def app(self) -> web.Application:
+        """Return the application that shows it and edits it."""
+        return make_app(
+            Services(
+                store=self.store,
+                vitals=self.prober.vitals,
+                known=self.prober.known,
+                pools=self.prober.pools,
+                clock=time.monotonic,
+                wall=time.time,
+                editor=self.editing,
+            )
+        )
+
     def write(self, config: dict[str, Any]) -> None:
         """Write the configuration file."""
         self.path.write_text(json.dumps(config))
@@ -130,18 +144,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
-    app = make_app(
-        Services(
-            store=world.store,
-            vitals=world.prober.vitals,
-            known=world.prober.known,
-            pools=world.prober.pools,
-            clock=time.monotonic,
-            wall=time.time,
-            editor=world.editing,
-        )
-    )
-    async with TestClient(TestServer(app)) as connected:
+    async with TestClient(TestServer(world.app())) as connected:
         yield connected
 
 

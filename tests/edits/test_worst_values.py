@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from prober.model.option import ReadContext, Rejected, options_of
 from prober.model.pool import Backend, Pool
 from prober.model.status import Outcome, Reason
 from prober.probes import PROBE_TYPES
-from prober.web.app import make_app
-from prober.web.server.services import Services
 from tests.edits.test_editor import World, living
 from tests.web.conftest import Client
 
@@ -94,16 +91,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
-    services = Services(
-        store=world.store,
-        vitals=world.prober.vitals,
-        known=world.prober.known,
-        pools=world.prober.pools,
-        clock=time.monotonic,
-        wall=time.time,
-        editor=world.editing,
-    )
-    async with TestClient(TestServer(make_app(services))) as connected:
+    async with TestClient(TestServer(world.app())) as connected:
         yield connected
 
 

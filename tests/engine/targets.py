@@ -60,6 +60,18 @@ def answers(*parts: bytes, then: Script = hold, heard: list[bytes] | None = None
     return script
 
 
+def endless(unit: bytes, head: bytes = b"") -> Script:
+    """Return a script that answers until the prober has had enough."""
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(head)
+        while True:
+            connection.sendall(unit * 500)
+
+    return script
+
+
 def over_tls(context: ssl.SSLContext, script: Script = hold) -> Script:
     """Return a script that shakes hands as a TLS server and then follows another script."""
 

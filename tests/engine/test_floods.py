@@ -14,7 +14,7 @@ from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from tests.engine.by_hand import ByHand, accept
 from tests.engine.conftest import Certificates, Serve
-from tests.engine.targets import Script, find, over_tls
+from tests.engine.targets import Script, endless, find, over_tls
 
 SHARE = 2 * 16384
 """Bytes that are read of one peer before the others have their turn."""
@@ -24,18 +24,6 @@ PING = b"\0\0\x08\6\0\0\0\0\x0012345678"
 PLAIN = b"HTTP/1.1 200 OK\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 MEBIBYTE = 1048576
-
-
-def endless(unit: bytes, head: bytes = b"") -> Script:
-    """Return a script that sends until the prober has had enough."""
-
-    def script(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(head)
-        while True:
-            connection.sendall(unit * 500)
-
-    return script
 
 
 def fill(connection: socket.socket) -> int:

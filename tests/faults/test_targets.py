@@ -21,6 +21,7 @@ from tests.engine.targets import (
     answers,
     close,
     closed_port,
+    endless,
     hold,
     listening,
     over_tls,
@@ -63,18 +64,6 @@ def drips(content: bytes, head: bytes = b"") -> Script:
             for byte in content:
                 connection.sendall(bytes([byte]))
                 pause.wait(0.02)
-
-    return script
-
-
-def endless(unit: bytes, head: bytes = b"") -> Script:
-    """Return a script that answers without end."""
-
-    def script(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(head)
-        while True:
-            connection.sendall(unit * 500)
 
     return script
 

@@ -6,7 +6,6 @@ An input is a request as text: line feeds end its lines, the length of its body 
 import asyncio
 import json
 import re
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,9 +21,7 @@ from prober.model.auth_settings import Auth, HuaweiKey, OracleKey, Role, Token
 from prober.model.file_kinds import Secret
 from prober.model.status import Reason
 from prober.state.database import Database
-from prober.web.app import make_app
 from prober.web.server.callers import Access
-from prober.web.server.services import Services
 from tests.edits.test_editor import FILE, World
 from tests.engine.targets import PATIENCE
 from tests.fuzz.stored import scratch
@@ -145,19 +142,7 @@ class _Edited:
         self._probing = world.prober.probing(world.edits.edited.config)
         self._probing.__enter__()
         world.edits.start()
-        self._server, self._port = await _start(
-            make_app(
-                Services(
-                    store=world.store,
-                    vitals=world.prober.vitals,
-                    known=world.prober.known,
-                    pools=world.prober.pools,
-                    clock=time.monotonic,
-                    wall=time.time,
-                    editor=world.editing,
-                )
-            )
-        )
+        self._server, self._port = await _start(world.app())
 
     async def end(self) -> None:
         """Stop it, if it runs."""

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prober.state.database import Database
 from prober.web.server.services import PageSettings
 from tests.page.serving import Served, serving
 from tests.page.showcase import showcase
 from tests.running import PATIENCE
-from tests.web.world import World
+from tests.web.world import World, kept
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -85,14 +84,8 @@ def world() -> World:
 
 @pytest.fixture
 def kept_world(tmp_path: Path) -> Iterator[World]:
-    """Yield a world with a state directory."""
-
-    def report(what: str, detail: str) -> None:
-        raise AssertionError(f"{what}: {detail}")
-
-    database = Database(str(tmp_path / "state"), report=report)
-    yield World(database)
-    database.close()
+    with kept(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from prober.state.database import Database
-from tests.web.world import World
+from tests.web.world import World, kept
 
 Client = TestClient[web.Request, web.Application]
 
@@ -22,14 +21,8 @@ def world() -> World:
 
 @pytest.fixture
 def kept_world(tmp_path: Path) -> Iterator[World]:
-    """Yield a world with a state directory."""
-
-    def report(what: str, detail: str) -> None:
-        raise AssertionError(f"{what}: {detail}")
-
-    database = Database(str(tmp_path / "state"), report=report)
-    yield World(database)
-    database.close()
+    with kept(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 """A prober without an engine: real state, fed by hand, on clocks that stand still."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -44,6 +47,18 @@ def example(type_name: str) -> Probe:
     cls = PROBE_TYPES[type_name]
     probe: Probe = section(cls).read(dict(cls.example), ReadContext("/", str, {}))
     return probe
+
+
+@contextmanager
+def kept(folder: Path) -> "Iterator[World]":
+    """Yield a world with a state directory."""
+
+    def report(what: str, detail: str) -> None:
+        raise AssertionError(f"{what}: {detail}")
+
+    database = Database(str(folder / "state"), report=report)
+    yield World(database)
+    database.close()
 
 
 class World:
