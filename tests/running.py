@@ -11,9 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from tests import forking
+from tests.forking import Forked
 
 PATIENCE = 120.0
 """Seconds after which something that was to happen counts as not happening."""
@@ -32,6 +36,16 @@ def connects(port: int) -> bool:
     """Return whether somebody listens on a port of 127.0.0.1."""
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that nothing tells of; look fifty times in a second."""
+    waited = threading.Event()
+    for _ in range(int(PATIENCE / 0.02)):
+        if holds():
+            return
+        waited.wait(0.02)
+    raise AssertionError("it did not come")
 
 
 @contextmanager
@@ -58,7 +72,7 @@ def program(*command: str, port: int | None = None) -> Iterator[subprocess.Popen
 class Daemon:
     """A running daemon: its log, line by line, and its API."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Forked, log: IO[bytes]) -> None:
         self.process = process
         self.lines: list[Line] = []
         self._seen = 0  # how many of them somebody has waited for
@@ -136,14 +150,28 @@ def prober(
     *arguments: str, module: str = "prober", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of prober, or of a module that is like it, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env={**os.environ, "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    whole = {**os.environ, "NO_COLOR": "1", **environment}
+    if not forking.can_start(environment):
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=whole,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    with TemporaryFile() as out, TemporaryFile() as err:
+        streams = {"stdout": out.fileno(), "stderr": err.fileno()}
+        with forking.start(module, arguments, environment=whole, **streams) as process:
+            try:
+                status = process.wait(PATIENCE)
+            finally:
+                process.kill()
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess([module, *arguments], status, *texts)
 
 
 @contextmanager
@@ -162,18 +190,24 @@ def daemon(
     """
     path = folder / "prober.json"
     path.write_text(json.dumps(config))
-    command = [sys.executable, "-m", module, "run", "--config", str(path)]
-    with subprocess.Popen(
-        [*under, *command, "--listen", "127.0.0.1:0", "--log-format", "json", *arguments],
-        stderr=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
-    ) as process:
-        assert process.stderr is not None
-        try:
-            with closing(Daemon(process, process.stderr)) as running:
-                yield running
-        finally:
-            process.kill()
+    where = ("--listen", "127.0.0.1:0", "--log-format", "json")
+    command = ["run", "--config", str(path), *where, *arguments]
+    whole = {**os.environ, **(environment or {})}
+    reading, writing = os.pipe()
+    with open(reading, "rb") as log:  # noqa: PTH123  (it has no path)
+        process: subprocess.Popen[bytes] | Forked
+        if under or not forking.can_start(environment or {}):
+            line = [*under, sys.executable, "-m", module, *command]
+            process = subprocess.Popen(line, stderr=writing, env=whole)
+        else:
+            process = forking.start(module, command, environment=whole, stderr=writing)
+        os.close(writing)
+        with process:
+            try:
+                with closing(Daemon(process, log)) as running:
+                    yield running
+            finally:
+                process.kill()
 
 
 @contextmanager

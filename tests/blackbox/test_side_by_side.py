@@ -254,7 +254,10 @@ def fetch(url: str, **headers: str) -> tuple[int, str]:
 
 def gauges(url: str) -> dict[str, str]:
     """Return the samples of an answer that do not depend on time or on the exporter's age."""
-    status, text = fetch(url)
+    for _ in range(20):
+        status, text = fetch(url)
+        if status != 503 or "prober itself was paused" not in text:
+            break  # else the machine is so busy that prober says nothing of the target
     assert status == 200, text
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     samples = dict(line.rsplit(" ", 1) for line in lines)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Daemon, daemon, free_port, listener
+from tests.running import Daemon, daemon, free_port, listener, until
+
+PARTS = "SELECT count(DISTINCT part) FROM slots"
 
 
 def config(*ports: int) -> dict[str, object]:
@@ -46,8 +48,7 @@ def test_kill_9_at_any_moment_loses_neither_states_nor_the_database(tmp_path: Pa
                 checks = running.json("/api/v1/checks")["checks"]
                 assert [each["status"] for each in checks] == [e["status"] for e in first]
                 assert [each["since"] for each in checks] == [e["since"] for e in first]
-                while asked(tmp_path, "SELECT alive_at FROM life") == before:
-                    running.json("/api/v1/status")
+                until(lambda: asked(tmp_path, "SELECT alive_at FROM life") != before)  # noqa: B023
                 for _ in range(i * 20):
                     running.json("/api/v1/status")
                 running.process.kill()
@@ -74,8 +75,7 @@ def test_history_goes_on_after_kill_9(tmp_path: Path) -> None:
         for lives in (1, 2):
             with daemon(config(port), tmp_path, *state) as running:
                 settled(running, "OK")
-                while asked(tmp_path, "SELECT count(DISTINCT part) FROM slots") != lives:
-                    running.json(f"{path}/history")
+                until(lambda: asked(tmp_path, PARTS) == lives)  # noqa: B023  (it waits here)
                 running.process.kill()
         with daemon(config(port), tmp_path, *state) as running:
             slots = running.json(f"{path}/history")["slots"]

@@ -9,8 +9,8 @@ import pytest
 from tests.engine.targets import listening
 from tests.faults.namespaces import Host, host
 from tests.faults.resolving import NXDOMAIN, SERVFAIL, name_server
-from tests.faults.watching import EVERY_RESULT, blamed, changes, monitor, probes, until
-from tests.running import Daemon, daemon
+from tests.faults.watching import EVERY_RESULT, blamed, changes, monitor, probes
+from tests.running import Daemon, daemon, until
 
 pytestmark = pytest.mark.namespaces
 Start = Callable[..., Daemon]

@@ -37,9 +37,8 @@ from tests.faults.watching import (
     monitor,
     open_descriptors,
     probes,
-    until,
 )
-from tests.running import Daemon, connects, daemon, free_port
+from tests.running import Daemon, connects, daemon, free_port, until
 
 HEALTHY = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 NAMES = ("tcp", "http", "tls", "greeting")

@@ -1,11 +1,9 @@
 """How the faults are judged: every result of every probe, metrics, memory, descriptors."""
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.running import PATIENCE, Daemon, Line
+from tests.running import Daemon, Line
 
 EVERY_RESULT = ("--log-level", "debug")
 """Has the daemon log each result of a probe."""
@@ -58,16 +56,6 @@ def check(running: Daemon, name: str) -> Any:
     """Return the only check of a monitor."""
     (found,) = running.json(f"/api/v1/checks?monitor={name}")["checks"]
     return found
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that no line of the log tells."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.02)):
-        if condition():
-            return
-        pause.wait(0.02)
-    raise AssertionError("it did not come about")
 
 
 def resident_bytes(running: Daemon) -> int:
