@@ -33,6 +33,9 @@ run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 run-balancer: $(VENV)/run ## run demo servers, prober and HAProxy side by side until Ctrl-C
 	deploy/haproxy/run $(BIN)/python
 
+# Every process of the tests, and there are hundreds, would compile all modules without their caches.
+test coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/dev ## run the tests, several at once: most of them wait
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 

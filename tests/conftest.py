@@ -3,8 +3,16 @@
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 
 import pytest
+from hypothesis import settings
+
+from tests import ROOT
+
+# A few examples of each property, the same each time; `--hypothesis-profile=default` searches on.
+settings.register_profile("suite", settings.get_profile("ci"), max_examples=40)
 
 LONG = ("faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients")
 """Folders of tests that take their time, most of it waiting."""
@@ -16,6 +24,21 @@ READABLE = 24
 def pytest_xdist_auto_num_workers() -> int:
     """Run more tests at once than there are cores, because most of them wait."""
     return max(4, min(2 * len(os.sched_getaffinity(0)), 16))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import the tests, each worker beginning with others, so that each is compiled only once.
+
+    It finds what another one has compiled in the cache; together they would do all work at once.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    paths = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+    first = int(worker["workerid"].removeprefix("gw")) * len(paths) // worker["workercount"]
+    for path in paths[first:] + paths[:first]:
+        with suppress(BaseException):  # whoever collects it says what is wrong
+            import_module(".".join(path.with_suffix("").parts))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -1,6 +1,7 @@
 """Rooms and what each may import: imports only point down, and what decides is pure."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -48,16 +49,17 @@ IMPURE = {"asyncio", "socket", "ssl", "time", "random", "os"}
 NOT_IN_THE_MODEL = IMPURE | {"logging", "aiohttp", "structlog"}
 
 
-def imports(path: Path) -> set[str]:
-    """Return the dotted names of what a file imports, inside functions as well."""
-    found = set()
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Return the dotted names of what a module imports, inside functions as well."""
+    found, path = set(), MODULES[module]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path} imports relatively"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def name_of(path: Path) -> str:
@@ -70,10 +72,10 @@ def room_of(module: str) -> str:
     return next(name for end in (2, 1) if (name := ".".join(parts[:end])) in ROOMS)
 
 
-MODULES = {name_of(path): imports(path) for path in sorted(PROBER.rglob("*.py"))}
+MODULES = {name_of(path): path for path in sorted(PROBER.rglob("*.py"))}
 
 
-def inside(names: set[str]) -> set[str]:
+def inside(names: frozenset[str]) -> frozenset[str]:
     """Return the modules of prober that these names are in."""
     parents = {name.rpartition(".")[0] for name in names - MODULES.keys()}
     return (names & MODULES.keys()) | (parents & MODULES.keys())
@@ -88,7 +90,7 @@ def test_beside_the_rooms_there_is_only_the_package() -> None:
 @pytest.mark.parametrize("module", sorted(MODULES.keys() - {"prober"}))
 def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     room = room_of(module)
-    used = {room_of(name) for name in inside(MODULES[module]) if name != "prober"}
+    used = {room_of(name) for name in inside(imports(module)) if name != "prober"}
     assert used <= ROOMS[room] | {room}, f"{module} imports {used - ROOMS[room] - {room}}"
 
 
@@ -101,11 +103,11 @@ def test_each_room_says_in_a_sentence_what_is_in_it(room: str) -> None:
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    assert not MODULES["prober"]
+    assert not imports("prober")
 
 
 def test_no_imports_run_in_a_circle() -> None:
-    TopologicalSorter({name: inside(MODULES[name]) - {name} for name in MODULES}).prepare()
+    TopologicalSorter({name: inside(imports(name)) - {name} for name in MODULES}).prepare()
     TopologicalSorter(ROOMS).prepare()
 
 
@@ -118,7 +120,7 @@ def test_what_decides_reads_no_clock_and_opens_no_socket(room: str, banned: set[
     checked = [name for name in MODULES if name.startswith(f"prober.{room}.")]
     assert checked
     for module in checked:
-        assert not {name.split(".")[0] for name in MODULES[module]} & banned, module
+        assert not {name.split(".")[0] for name in imports(module)} & banned, module
 
 
 def test_no_two_modules_have_one_name() -> None:

@@ -5,7 +5,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.config.document import read_document
@@ -311,7 +311,6 @@ def survives(text: str) -> None:
         assert all(problem.source == "f" and problem.line >= 1 for problem in problems)
 
 
-@settings(deadline=None)
 @given(likely_values)
 def test_any_json_value_is_a_configuration_or_a_problem(value: object) -> None:
     survives(json.dumps(value))
@@ -323,13 +322,11 @@ monitors = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(monitors, max_size=3))
 def test_any_values_in_a_monitor_are_a_configuration_or_problems(values: object) -> None:
     survives(json.dumps({"monitors": values}, indent=1))
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=string.printable + "é\u2028\ud800"))
 def test_any_text_is_a_configuration_or_a_problem(text: str) -> None:
     survives(text)
@@ -338,7 +335,7 @@ def test_any_text_is_a_configuration_or_a_problem(text: str) -> None:
 def test_a_file_cut_off_anywhere_is_a_configuration_or_a_problem() -> None:
     lines = (ROOT / "config/prober.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
     whole = "".join(line for line in lines if not line.lstrip().startswith("#"))
-    for end in range(len(whole)):
+    for end in range(0, len(whole), 3):
         survives(whole[:end])
 
 

@@ -5,17 +5,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import trustme
 
 from prober.config.configuration import Config
 from prober.config.problem import ConfigError
 from prober.config.reader import load
-from prober.config.schema import json_schema
 from prober.daemon.local_checks import LOCAL_CHECKS
 from prober.model.auth_settings import Role
 from prober.model.endpoint import Endpoint, RateLimit
+from tests.config.judging import judge_of_all
 
 Read = Callable[..., Config]
 Said = Callable[..., list[str]]
@@ -41,7 +40,7 @@ def test_credentials_come_from_files_and_the_environment(read: Read) -> None:
         oracle_keys=[{"key_id": "t/u/f", "role": "read", "public_key": "public.pem"}],
         huawei_keys=[{"access_key": "AK", "role": "write", "secret_key": {"file": "token"}}],
     )
-    jsonschema.validate(json.loads(text), json_schema())
+    judge_of_all().validate(json.loads(text))
     config = read(text, files=FILES, environment={"TOKEN": "other"})
     found = config.server.auth
     assert found is not None

@@ -110,7 +110,7 @@ def test_a_probe_can_be_handed_from_one_process_to_another(cls: type[Probe]) -> 
 def test_the_example_is_a_monitor_of_the_schema(name: str) -> None:
     schema: Any = monitor_schema(name)
     (monitor,) = schema["examples"]
-    jsonschema.validate({"monitors": [monitor]}, json_schema())
+    jsonschema.Draft202012Validator(json_schema()).validate({"monitors": [monitor]})
     assert monitor["type"] == name
 
 

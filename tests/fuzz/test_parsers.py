@@ -15,15 +15,15 @@ from tests.fuzz.subject import Subject, smaller
 from tests.fuzz.subjects import SUBJECTS
 
 TIMES = {
-    "handshake": 300,
-    "request": 400,
-    "credentials": 200,
-    "rows": 100,
-    "database": 25,
-    "edit": 40,
+    "handshake": 120,
+    "request": 160,
+    "credentials": 80,
+    "rows": 40,
+    "database": 10,
+    "edit": 16,
 }
 """Inputs of one run; the others are cheaper."""
-MOST_TIMES = 1500
+MOST_TIMES = 600
 
 KEPT = [(subject, path) for subject in SUBJECTS for path in subject.inputs()]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.model.monitor import Monitor
@@ -514,7 +514,6 @@ VALUES = (
 BODIES = st.dictionaries(st.sampled_from(NAMES), VALUES) | VALUES
 
 
-@settings(max_examples=150)
 @given(bodies=st.lists(st.tuples(st.booleans(), st.booleans(), BODIES), min_size=1, max_size=6))
 async def test_whatever_is_put_is_done_or_refused_and_never_half_done(
     bodies: list[tuple[bool, bool, object]],
