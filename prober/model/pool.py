@@ -1,6 +1,7 @@
 """Backends and pools: what to probe."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from uuid import UUID, uuid5
@@ -19,7 +20,7 @@ from prober.model.option import (
     show_options,
 )
 from prober.model.probe import Target
-from prober.model.tls_settings import HOST_NAME
+from prober.model.tls_settings import HOST_LABELS, HOST_NAME
 
 PORT = integer(1, 65535)
 _LINE = text(1, 255)
@@ -40,6 +41,33 @@ NAME = Kind(_read_name, {**_LINE.schema, "pattern": r"^(?!\.\.?$)"})
 _NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
 _TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _WHAT = "host:port, with an IPv6 address in brackets"
+
+
+_DIGITS = r"[0-9A-Fa-f]{1,4}"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+_LAST_32 = rf"(?:{_DIGITS}:{_DIGITS}|{_IPV4})"
+_IPV6 = "|".join(  # RFC 3986, section 3.2.2
+    (
+        rf"(?:{_DIGITS}:){{6}}{_LAST_32}",
+        rf"::(?:{_DIGITS}:){{5}}{_LAST_32}",
+        *(
+            rf"(?:(?:{_DIGITS}:){{0,{before}}}{_DIGITS})?::(?:{_DIGITS}:){{{4 - before}}}{_LAST_32}"
+            for before in range(5)
+        ),
+        rf"(?:(?:{_DIGITS}:){{0,5}}{_DIGITS})?::{_DIGITS}",
+        rf"(?:(?:{_DIGITS}:){{0,6}}{_DIGITS})?::",
+    )
+)
+_PORT = r"(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4})"
+TARGET_SCHEMA: Mapping[str, object] = {
+    "type": "string",
+    "pattern": (
+        rf"^(?:(?![0-9.]+:)(?=[^:]{{1,253}}\.?:){HOST_LABELS}|{_IPV4}"
+        rf"|\[(?![Ff][Ee][89ABab][0-9A-Fa-f]:)(?:{_IPV6})\]):(?!0+$){_PORT}$"
+    ),
+}
+"""The JSON schema of what `parse_target` accepts."""
 
 
 def derived_id(sort: str, name: str) -> str:

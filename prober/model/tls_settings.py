@@ -9,7 +9,9 @@ from prober.model.option import Complaint, Rejected, option
 _DAY = 86400.0
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 VERSION = choice("1.0", "1.1", "1.2", "1.3")
-HOST_NAME = rf"(?=.{{1,253}}\.?$){_LABEL}(?:\.{_LABEL})*\.?"
+HOST_LABELS = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+"""The labels of a host name, of any length in all."""
+HOST_NAME = rf"(?=.{{1,253}}\.?$){HOST_LABELS}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

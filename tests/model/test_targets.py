@@ -1,5 +1,6 @@
 """Targets, backends and pools: what may be probed, and what it is called."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from prober.model.kinds import Frozen
 from prober.model.option import ReadContext, Rejected, section, show_options
 from prober.model.pool import (
     BACKEND,
+    TARGET_SCHEMA,
     Backend,
     Pool,
     derived_id,
@@ -110,6 +112,26 @@ def test_targets_that_are_rejected(written: object, message: str) -> None:
     with pytest.raises(Rejected) as rejected:
         parse_target(written)
     assert str(rejected.value) == message
+
+
+def is_target(text: str) -> bool:
+    try:
+        parse_target(text)
+    except Rejected:
+        return False
+    return True
+
+
+PATTERN = str(TARGET_SCHEMA["pattern"])
+
+
+@given(
+    st.from_regex(PATTERN).filter(lambda text: not text.endswith("\n"))
+    | st.from_regex(r"\A\[?[0-9a-fA-F:.]{1,30}\]?:[0-9]{1,5}\Z")
+    | st.sampled_from([f"{NAME_253}:1", f"{NAME_253}a:1", "[fe80::1]:1", "[fe8::1]:1", "1.2.3:4"])
+)
+def test_the_schema_of_a_target_describes_what_is_taken(text: str) -> None:
+    assert bool(re.search(PATTERN, text)) == is_target(text)
 
 
 ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6).filter(lambda a: not a.is_link_local)

@@ -8,7 +8,13 @@ from prober.web.server.services import services_of
 
 _TEXT = {"type": "string"}
 PROBE_QUERY = (
-    Parameter("target", str, _TEXT, "the target: a URL or `host:port`, depending on the module"),
+    Parameter(
+        "target",
+        str,
+        _TEXT,
+        "the target: a URL or `host:port`, depending on the module",
+        required=True,
+    ),
     Parameter("module", str, _TEXT, "the name of the module; default: `http_2xx`"),
     Parameter("hostname", str, _TEXT, "the Host header and the TLS server name"),
     Parameter("debug", str, _TEXT, "`true`: show the log of the probe, its metrics and its module"),

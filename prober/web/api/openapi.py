@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
-from prober.model.pool import Pool
+from prober.model.pool import TARGET_SCHEMA, Pool
 from prober.probes import PROBE_TYPES
 from prober.web.api.pool_shapes import ORIGIN
 from prober.web.api.schemas import schemas
@@ -19,6 +19,7 @@ from prober.web.server.query import Parameter, read_query
 
 OPENAPI = web.AppKey("OPENAPI", JsonText)
 
+_PAGE = "text/html"
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SECURITY = {  # the ways to send a token
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -111,15 +112,18 @@ def _operation(route: Route) -> Json:
     if names and route.method != "PUT":
         answers[404] = "Error"
     noun = route.handler.__name__.removeprefix("get_")
-    in_path = [_parameter(name, "path", {"type": "string"}, _PATH_DOCS[name]) for name in names]
-    in_query = [_parameter(p.name, "query", p.schema, p.doc, many=p.many) for p in route.parameters]
+    in_path = [_in_path(name) for name in names]
+    in_query = list(map(_in_query, route.parameters))
     return {
         "operationId": f"{route.method.lower()}_{noun}",
         "summary": summary.rstrip("."),
         **({"description": more.strip()} if more else {}),
         "parameters": in_path + in_query,
         **({"requestBody": _request_body(route)} if route.body else {}),
-        "responses": {str(status): _answer(status, answers[status]) for status in sorted(answers)},
+        "responses": {
+            str(status): _answer(status, answers[status], is_page=_PAGE in route.answers.values())
+            for status in sorted(answers)
+        },
     }
 
 
@@ -128,15 +132,20 @@ def is_strict(route: Route) -> bool:
     return route.path.startswith(("/api/", "/health/", "/sd"))
 
 
-def _parameter(
-    name: str, place: str, schema: Mapping[str, object], doc: str, *, many: bool = False
-) -> Json:
+def _in_path(name: str) -> Json:
+    schema = TARGET_SCHEMA if name == "backend" else {"type": "string"}
+    doc = {"required": True, "description": _PATH_DOCS[name], "schema": schema}
+    return {"name": name, "in": "path", **doc}
+
+
+def _in_query(parameter: Parameter) -> Json:
+    schema = parameter.schema
     return {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "description": doc,
-        "schema": {"type": "array", "items": schema} if many else schema,
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.doc,
+        "schema": {"type": "array", "items": schema} if parameter.many else schema,
     }
 
 
@@ -146,13 +155,16 @@ def _request_body(route: Route) -> Json:
     return {"required": True, "content": content}
 
 
-def _answer(status: int, what: str) -> Json:
+def _answer(status: int, what: str, *, is_page: bool) -> Json:
+    """Return an answer; an error of a page is a page for browsers."""
     if not what:
         return {"description": _DOCS[status]}
-    if "/" in what:
-        return {"description": _DOCS[status], "content": {what: {"schema": {"type": "string"}}}}
-    schema = {"$ref": f"#/components/schemas/{what}"}
-    return {"description": _DOCS[status], "content": {"application/json": {"schema": schema}}}
+    content: Json = {what: {"schema": {"type": "string"}}}
+    if "/" not in what:
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{what}"}}}
+        if is_page:
+            content[_PAGE] = {"schema": {"type": "string"}}
+    return {"description": _DOCS[status], "content": content}
 
 
 def _monitor_schemas() -> Json:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from prober.model.kinds import duration, in_units
 from prober.model.option import ReadContext, Rejected, did_you_mean
-from prober.model.pool import parse_target
+from prober.model.pool import TARGET_SCHEMA, parse_target
 from prober.state.slots import WIDTH
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
@@ -27,6 +27,7 @@ class Parameter(NamedTuple):
     """One query parameter; `read` converts its text or raises `Rejected`.
 
     A parameter that can be repeated (`many`) is read as a set, which is empty if it is not given.
+    One that is `required` is refused by its handler if it is missing.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Parameter(NamedTuple):
     schema: Mapping[str, object]
     doc: str
     many: bool = False
+    required: bool = False
 
     def value(self, text: str) -> Any:
         """Read one text, or raise `Refused`."""
@@ -82,7 +84,7 @@ def one_of(name: str, words: Iterable[str], doc: str) -> Parameter:
 
 def backend(name: str, doc: str) -> Parameter:
     """Declare a parameter for `address:port`; it can be repeated."""
-    return Parameter(name, lambda text: str(parse_target(text)), {"type": "string"}, doc, many=True)
+    return Parameter(name, lambda text: str(parse_target(text)), TARGET_SCHEMA, doc, many=True)
 
 
 def whole_number(name: str, low: int, high: int, doc: str, default: int | None = None) -> Parameter:
@@ -138,7 +140,16 @@ def span(name: str, doc: str) -> Parameter:
             raise Rejected(f"expected a multiple of {in_units(WIDTH)}, got {text!r}")
         return int(seconds)
 
-    return Parameter(name, read, {"type": "string"}, doc)
+    schema = {
+        "anyOf": [
+            {"type": "integer", "minimum": WIDTH, "multipleOf": WIDTH},
+            {
+                "type": "string",
+                "pattern": r"^(?:5m|[1-9][0-9]{0,4}[05]m|[1-9][0-9]{0,3}h|[1-9][0-9]{0,2}d)$",
+            },
+        ]
+    }
+    return Parameter(name, read, schema, doc)
 
 
 class Since(NamedTuple):

@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from aiohttp import hdrs
 from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import (  # type: ignore[import-untyped]  # it has no types
     Draft202012Validator,
     FormatChecker,
@@ -27,6 +29,7 @@ from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
+from prober.web.api.past import HISTORY_QUERY
 from prober.web.dialects import DIALECTS
 from prober.web.server.auth import GATES
 from tests.web.conftest import Client
@@ -247,3 +250,27 @@ def test_a_monitor_is_described_by_the_options_of_its_type(description: dict[str
     assert schemas["Monitor_TCP"]["properties"]["type"] == {"const": "TCP"}
     assert schemas["Monitor_TCP"]["properties"]["rise"]["maximum"] == 100
     json.dumps(description, allow_nan=False)
+
+
+async def test_what_a_page_and_a_probe_on_demand_answer_is_described(client: Client) -> None:
+    async with client.get("/api/v1/openapi.json") as response:
+        paths = (await response.json())["paths"]
+    answers = paths["/checks/{monitor}/{backend}"]["get"]["responses"]["404"]["content"]
+    for media in ("text/html", "application/json"):
+        async with client.get("/checks/nobody/10.9.9.9:1", headers={"Accept": media}) as response:
+            assert (response.status, response.content_type in answers) == (404, True)
+            assert response.content_type == media
+    required = {each["name"] for each in paths["/probe"]["get"]["parameters"] if each["required"]}
+    assert required == {"target"}
+
+
+(STEP,) = (each for each in HISTORY_QUERY if each.name == "step")
+STEPS: Any = STEP.schema["anyOf"]
+
+
+@given(
+    st.from_regex(STEPS[1]["pattern"], fullmatch=True)
+    | st.integers(1, 3650 * 288).map(lambda count: str(count * STEPS[0]["multipleOf"]))
+)
+def test_every_step_that_the_schema_describes_is_taken(text: str) -> None:
+    assert STEP.read(text) % STEPS[0]["multipleOf"] == 0
