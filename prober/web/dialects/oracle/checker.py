@@ -6,7 +6,7 @@ the service shows does not count as a change, and keys without a counterpart are
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,15 +20,14 @@ from prober.model.option import (
     expected,
     have_in_common,
     in_words,
-    mapping,
     options_of,
-    unknown_keys,
 )
 from prober.model.probe import Probe
 from prober.probes import PROBE_TYPES
 from prober.probes.http import HttpProbe
 from prober.probes.pattern import PATTERN
 from prober.probes.tcp import TcpProbe
+from prober.web.dialects.oracle.requests import invalid, is_as_shown, members_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 
@@ -36,7 +35,6 @@ PAYLOAD_LIMIT = 1024
 """Maximum bytes of requestData and of responseData."""
 
 _OUTSIDE = ReadContext("", str, {})
-_TOLD = 10  # unknown members that a message lists; near misses are looked up for each
 
 
 class Member(NamedTuple):
@@ -65,10 +63,12 @@ class Member(NamedTuple):
 class CheckerForm:
     """The health checker of one service.
 
-    `type_of` returns the probe type of a monitor after a request.
+    `types` has the probe type of a new monitor for each protocol; `type_of` returns that of a
+    monitor after a request.
     """
 
     members: Mapping[str, Member]
+    types: Mapping[str, str]
     type_of: Callable[[Monitor, Mapping[str, Any]], str]
 
     def show(self, monitor: Monitor) -> Json:
@@ -80,9 +80,7 @@ class CheckerForm:
         given = self._given(body)
         shown = self.show(monitor)
         changed = {
-            name: value
-            for name, value in given.items()
-            if value != shown[name] or isinstance(value, bool) is not isinstance(shown[name], bool)
+            name: value for name, value in given.items() if not is_as_shown(value, shown[name])
         }
         self._reject_wrong(changed)
         kind = self.type_of(monitor, given)
@@ -99,28 +97,33 @@ class CheckerForm:
                 patch[member.key] = member.native(value)
         return patch
 
+    def definition(self, body: object) -> dict[str, object]:
+        """Return the configuration keys of a monitor that a request creates, or raise `Refused`."""
+        given = members_of(body, self.members, ("protocol",))
+        self._reject_wrong(given)
+        given = {**_CREATED, **given}
+        kind = self.types[given["protocol"]]
+        self._reject_unusable(given, kind)
+        made: dict[str, object] = {"type": kind}
+        for name, value in given.items():
+            member = self.members[name]
+            if member.key and member.has_meaning(PROBE_TYPES[kind]):
+                made[member.key] = member.native(value)
+        return {key: value for key, value in made.items() if value is not None}
+
     def refusal(self, rejected: Rejected) -> Refused:
         """Return the answer to a change that the configuration rejects."""
         names = {member.key: name for name, member in self.members.items() if member.key}
         names["type"] = "protocol"
-        return _invalid(
+        return invalid(
             Complaint((names.get(str(path[0]), path[0]), *path[1:]) if path else (), message)
             for path, message in rejected.complaints
         )
 
     def _given(self, body: object) -> dict[str, Any]:
         """Return the members of a request that have a value."""
-        try:
-            given = mapping(body)
-        except Rejected as rejected:
-            raise Refused(400, str(rejected), code="CannotParseRequest") from None
-        if strange := [name for name in given if name not in self.members]:
-            raise _invalid(unknown_keys(strange[:_TOLD], self.members))
-        given = {name: value for name, value in given.items() if value is not None}
-        missing = [n for n, member in self.members.items() if member.required and n not in given]
-        if missing:
-            raise Refused(400, f"missing {', '.join(missing)}", code="MissingParameter")
-        return given
+        required = (name for name, member in self.members.items() if member.required)
+        return members_of(body, self.members, required)
 
     def _reject_wrong(self, changed: Mapping[str, Any]) -> None:
         complaints = []
@@ -130,7 +133,7 @@ class CheckerForm:
             except Rejected as rejected:
                 complaints += [Complaint((name,), each.message) for each in rejected.complaints]
         if complaints:
-            raise _invalid(complaints)
+            raise invalid(complaints)
 
     def _reject_unusable(self, changed: Mapping[str, Any], kind: str) -> None:
         """Refuse to drop members that do not apply to a probe of this type."""
@@ -141,15 +144,7 @@ class CheckerForm:
             if value and self.members[name].kept and not self.members[name].has_meaning(probe)
         ]
         if unusable:
-            raise _invalid(unusable)
-
-
-def _invalid(complaints: Iterable[Complaint]) -> Refused:
-    texts = [
-        ": ".join(filter(None, (".".join(str(step)[:100] for step in path), message)))
-        for path, message in complaints
-    ]
-    return Refused(400, "; ".join(texts), code="InvalidParameter")
+            raise invalid(unusable)
 
 
 def _of(
@@ -270,9 +265,20 @@ def _lb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
     return "TCP"
 
 
+_CREATED: dict[str, object] = {
+    "urlPath": "/",
+    "returnCode": 200,
+    "retries": 3,
+    "timeoutInMillis": 3000,
+    "intervalInMillis": 10000,
+}
+"""What Oracle takes for members that a request to create a health checker leaves out."""
+
+_LB_TYPES = {"HTTP": "HTTP", "TCP": "TCP"}
+
 LB_CHECKER = CheckerForm(
     members={
-        "protocol": Member(choice("HTTP", "TCP"), lb_protocol, required=True),
+        "protocol": Member(choice(*_LB_TYPES), lb_protocol, required=True),
         "urlPath": _SHARED["urlPath"],
         "port": _required("port"),
         "returnCode": _required("returnCode", _code(200)),
@@ -282,6 +288,7 @@ LB_CHECKER = CheckerForm(
         "responseBodyRegex": _required("responseBodyRegex", _regex("")),
         "isForcePlainText": Member(BOOLEAN, lambda _: False),
     },
+    types=_LB_TYPES,
     type_of=_lb_type,
 )
 
@@ -315,5 +322,6 @@ NLB_CHECKER = CheckerForm(
         "responseData": _payload_member("expect"),
         "dns": Member(Kind(_read_dns, {}), lambda _: None),
     },
+    types=_TYPES,
     type_of=_nlb_type,
 )

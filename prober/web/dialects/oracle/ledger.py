@@ -1,16 +1,20 @@
 """What Oracle's clients may ask about past edits: work requests, retry tokens and versions."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import uuid4
 
+from prober.model.admin import AdminEntry, AdminKey
 from prober.model.monitor import Model
 from prober.model.option import show_options
 from prober.model.shown import monitor_json
 from prober.state.pace import Pace
+from prober.state.store import Store
+from prober.web.dialects.oracle.backend_flags import is_ours, key_of_backend
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
 
@@ -21,15 +25,35 @@ TOKEN_SECONDS = 86400.0
 """How long a retry token is remembered, in seconds."""
 
 
+class Work(Enum):
+    """What an edit did; the value says it of the subject of a work request."""
+
+    UPDATE_CHECKER = "the health checker of {} has been updated"
+    CREATE_BACKEND = "the backend {} has been created"
+    UPDATE_BACKEND = "the backend {} has been updated"
+    DELETE_BACKEND = "the backend {} has been deleted"
+    CREATE_SET = "the backend set {} has been created"
+    UPDATE_SET = "the backend set {} has been updated"
+    DELETE_SET = "the backend set {} has been deleted"
+    CREATE_BALANCER = "the load balancer {} has been created"
+    DELETE_BALANCER = "the load balancer {} has been deleted"
+
+
 class WorkRequest(NamedTuple):
     """One past edit; times are unix seconds."""
 
     id: str
+    kind: Work
     balancer: str
     compartment: str
-    backend_set: str
+    subject: str
     accepted_at: float
     finished_at: float
+
+    @property
+    def message(self) -> str:
+        """What was done, as a sentence."""
+        return self.kind.value.format(repr(self.subject))
 
 
 class _Use(NamedTuple):
@@ -109,30 +133,35 @@ def new_id() -> str:
 class Versions:
     """The version of each load balancer, its ETag: a digest of its configuration.
 
-    Neither probes nor restarts change it. It is computed once per configuration.
+    What these services set of a backend counts, other admin states do not. Neither probes nor
+    restarts change it. It is computed once per configuration.
     """
 
     def __init__(self) -> None:
-        self._model = Model()
+        self._of: tuple[Model, Mapping[AdminKey, AdminEntry]] | None = None
         self._known: dict[str, str] = {}
 
-    async def of(self, model: Model, balancer: str) -> str:
-        """Return the version of a load balancer in this model."""
-        if model is not self._model:
-            self._model, self._known = model, {}
+    async def of(self, store: Store, balancer: str) -> str:
+        """Return the current version of a load balancer."""
+        current = store.model, store.admin.entries
+        if self._of is None or any(a is not b for a, b in zip(current, self._of, strict=True)):
+            self._of, self._known = current, {}
         known = self._known
         if balancer not in known:
-            known[balancer] = await _digest(model, balancer)
+            known[balancer] = await _digest(*current, balancer)
         return known[balancer]
 
 
-async def _digest(model: Model, balancer: str) -> str:
+async def _digest(model: Model, admin: Mapping[AdminKey, AdminEntry], balancer: str) -> str:
     digest, pace = sha256(), Pace()
     pools = {pool.name: pool for pool in model.pools if pool.load_balancer == balancer}
     for pool in pools.values():
         digest.update(json_text((pool.name, pool.id, pool.project_id)).encode())
         for backend in pool.backends:
             digest.update(json_text(show_options(backend)).encode())
+            entry = admin.get(key_of_backend(pool, backend))
+            if entry is not None and is_ours(entry):
+                digest.update(entry.state.encode())
             await pace.pause()
     for monitor in model.monitors:
         if monitor.pool_name in pools:

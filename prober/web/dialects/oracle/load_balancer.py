@@ -1,20 +1,38 @@
 """Oracle's Load Balancer service, version 20170115."""
 
+from aiohttp import web
+
+from prober.model.kinds import choice
 from prober.model.wording import time_text
+from prober.web.dialects.oracle.backend_form import BackendForm
 from prober.web.dialects.oracle.backend_health import lb_result_json
 from prober.web.dialects.oracle.checker import LB_CHECKER
-from prober.web.dialects.oracle.handlers import OracleService, ServiceSpec
-from prober.web.dialects.oracle.ledger import WorkRequest
-from prober.web.dialects.oracle.object_form import ObjectForm
+from prober.web.dialects.oracle.handlers import OracleService
+from prober.web.dialects.oracle.ledger import Work, WorkRequest
+from prober.web.dialects.oracle.object_form import KeptMember, ObjectForm
+from prober.web.dialects.oracle.service_spec import Remembered, ServiceSpec
 from prober.web.server.json_answer import Json
 
+_POLICIES = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "IP_HASH")
+
 _OBJECTS = ObjectForm(
-    drain="drain",
-    backup="backup",
-    offline="offline",
-    policy="ROUND_ROBIN",
-    backend_more={"maxConnections": None},
-    set_more={},
+    backend=BackendForm(
+        drain="drain",
+        offline="offline",
+        backup="backup",
+        unusable={"maxConnections": "prober limits no connections"},
+        required=("weight", "backup", "drain", "offline"),
+    ),
+    kept={
+        "policy": KeptMember(choice(*_POLICIES), _POLICIES[0]),
+    },
+    set_unusable={
+        "backendMaxConnections": "prober limits no connections",
+        "sslConfiguration": "prober forwards no traffic and encrypts none",
+        "sessionPersistenceConfiguration": "prober forwards no traffic",
+        "lbCookieSessionPersistenceConfiguration": "prober forwards no traffic",
+    },
+    set_required=("policy", "backends", "healthChecker"),
     balancer_more={
         "shapeName": "flexible",
         "hostnames": {},
@@ -27,19 +45,31 @@ _OBJECTS = ObjectForm(
 )
 
 
-def _work_json(work: WorkRequest) -> Json:
+def _work_json(work: WorkRequest, kind: str) -> Json:
     return {
         "id": work.id,
         "loadBalancerId": work.balancer,
         "compartmentId": work.compartment,
-        "type": "UpdateHealthChecker",
+        "type": kind,
         "lifecycleState": "SUCCEEDED",
-        "message": f"the health checker of {work.backend_set!r} has been updated",
+        "message": work.message,
         "timeAccepted": time_text(work.accepted_at),
         "timeFinished": time_text(work.finished_at),
         "errorDetails": [],
     }
 
+
+_WORKS = {
+    Work.UPDATE_CHECKER: "UpdateHealthChecker",
+    Work.CREATE_BACKEND: "CreateBackend",
+    Work.UPDATE_BACKEND: "UpdateBackend",
+    Work.DELETE_BACKEND: "DeleteBackend",
+    Work.CREATE_SET: "CreateBackendSet",
+    Work.UPDATE_SET: "UpdateBackendSet",
+    Work.DELETE_SET: "DeleteBackendSet",
+    Work.CREATE_BALANCER: "CreateLoadBalancer",
+    Work.DELETE_BALANCER: "DeleteLoadBalancer",
+}
 
 DIALECT = OracleService(
     ServiceSpec(
@@ -53,10 +83,34 @@ DIALECT = OracleService(
         checker=LB_CHECKER,
         result_json=lb_result_json,
         objects=_OBJECTS,
+        works=_WORKS,
         work_json=_work_json,
         collection=lambda items: items,
         paged=False,
         edited=204,
+        shows_created=False,
+        key=web.AppKey("oracle-lb", Remembered),
+        balancer_members=(
+            *("compartmentId", "displayName", "shapeName", "shapeDetails", "isPrivate", "ipMode"),
+            *("isDeleteProtectionEnabled", "ipv6SubnetCidr", "isRequestIdEnabled", "reservedIps"),
+            *("requestIdHeader", "networkSecurityGroupIds", "subnetIds", "freeformTags"),
+            *("definedTags", "securityAttributes"),
+        ),
+        unoffered=(
+            *("listeners", "certificates", "hostnames", "pathRouteSets", "routingPolicies"),
+            *("ruleSets", "sslCipherSuites"),
+        ),
+        unoffered_actions=(
+            ("PUT", ""),
+            ("PUT", "/updateShape"),
+            ("PUT", "/networkSecurityGroups"),
+            ("POST", "/changeCompartment"),
+        ),
+        constant_lists={
+            "/loadBalancerPolicies": tuple({"name": each} for each in _POLICIES),
+            "/loadBalancerProtocols": ({"name": "HTTP"}, {"name": "TCP"}),
+            "/loadBalancerShapes": ({"name": "flexible"},),
+        },
     )
 ).dialect()
 """The Load Balancer service."""

@@ -1,37 +1,55 @@
 """Oracle's Network Load Balancer service, version 20200501."""
 
+from aiohttp import web
+
+from prober.model.kinds import BOOLEAN, choice
 from prober.model.wording import time_text
+from prober.web.dialects.oracle.backend_form import BackendForm
 from prober.web.dialects.oracle.backend_health import nlb_result_json
 from prober.web.dialects.oracle.checker import NLB_CHECKER
-from prober.web.dialects.oracle.handlers import OracleService, ServiceSpec
-from prober.web.dialects.oracle.ledger import WorkRequest
-from prober.web.dialects.oracle.object_form import ObjectForm
+from prober.web.dialects.oracle.handlers import OracleService
+from prober.web.dialects.oracle.ledger import Work, WorkRequest
+from prober.web.dialects.oracle.object_form import KeptMember, ObjectForm
+from prober.web.dialects.oracle.service_spec import Remembered, ServiceSpec
 from prober.web.server.json_answer import Json
 
+_POLICIES = ("FIVE_TUPLE", "THREE_TUPLE", "TWO_TUPLE")
+
 _OBJECTS = ObjectForm(
-    drain="isDrain",
-    backup="isBackup",
-    offline="isOffline",
-    policy="FIVE_TUPLE",
-    backend_more={"targetId": None},
-    set_more={"isPreserveSource": False, "isFailOpen": False},
+    backend=BackendForm(
+        drain="isDrain",
+        offline="isOffline",
+        backup="isBackup",
+        unusable={"targetId": "prober knows backends by their addresses only"},
+    ),
+    kept={
+        "policy": KeptMember(choice(*_POLICIES), _POLICIES[0]),
+        "isPreserveSource": KeptMember(BOOLEAN, False),
+        "isFailOpen": KeptMember(BOOLEAN, False),
+        "isInstantFailoverEnabled": KeptMember(BOOLEAN, False),
+        "isInstantFailoverTcpResetEnabled": KeptMember(BOOLEAN, False),
+        "areOperationallyActiveBackendsPreferred": KeptMember(BOOLEAN, False),
+        "ipVersion": KeptMember(choice("IPV4", "IPV6", "IPV4_AND_IPV6"), None),
+    },
+    set_unusable={},
+    set_required=(),
     balancer_more={},
     subnet=lambda reporter: {"subnetId": reporter},
 )
 
 
-def _work_json(work: WorkRequest) -> Json:
+def _work_json(work: WorkRequest, kind: str) -> Json:
     accepted = time_text(work.accepted_at)
     return {
         "id": work.id,
         "compartmentId": work.compartment,
-        "operationType": "UPDATE_HEALTH_CHECKER",
+        "operationType": kind,
         "status": "SUCCEEDED",
         "percentComplete": 100.0,
         "resources": [
             {
                 "entityType": "NetworkLoadBalancer",
-                "actionType": "UPDATED",
+                "actionType": _ACTIONS.get(work.kind, "UPDATED"),
                 "identifier": work.balancer,
             }
         ],
@@ -40,6 +58,20 @@ def _work_json(work: WorkRequest) -> Json:
         "timeFinished": time_text(work.finished_at),
     }
 
+
+_ACTIONS = {Work.CREATE_BALANCER: "CREATED", Work.DELETE_BALANCER: "DELETED"}
+
+_WORKS = {
+    Work.UPDATE_CHECKER: "UPDATE_HEALTH_CHECKER",
+    Work.CREATE_BACKEND: "CREATE_BACKEND",
+    Work.UPDATE_BACKEND: "UPDATE_BACKEND",
+    Work.DELETE_BACKEND: "DELETE_BACKEND",
+    Work.CREATE_SET: "CREATE_BACKENDSET",
+    Work.UPDATE_SET: "UPDATE_BACKENDSET",
+    Work.DELETE_SET: "DELETE_BACKENDSET",
+    Work.CREATE_BALANCER: "CREATE_NETWORK_LOAD_BALANCER",
+    Work.DELETE_BALANCER: "DELETE_NETWORK_LOAD_BALANCER",
+}
 
 DIALECT = OracleService(
     ServiceSpec(
@@ -53,10 +85,29 @@ DIALECT = OracleService(
         checker=NLB_CHECKER,
         result_json=nlb_result_json,
         objects=_OBJECTS,
+        works=_WORKS,
         work_json=_work_json,
         collection=lambda items: {"items": items},
         paged=True,
         edited=202,
+        shows_created=True,
+        key=web.AppKey("oracle-nlb", Remembered),
+        balancer_members=(
+            *("compartmentId", "displayName", "isPreserveSourceDestination", "isPrivate"),
+            *("isSymmetricHashEnabled", "reservedIps", "subnetId", "networkSecurityGroupIds"),
+            *("nlbIpVersion", "subnetIpv6Cidr", "assignedPrivateIpv4", "assignedIpv6"),
+            *("freeformTags", "definedTags", "securityAttributes"),
+        ),
+        unoffered=("listeners",),
+        unoffered_actions=(
+            ("PUT", ""),
+            ("PUT", "/networkSecurityGroups"),
+            ("POST", "/actions/changeCompartment"),
+        ),
+        constant_lists={
+            "/networkLoadBalancersPolicies": _POLICIES,
+            "/networkLoadBalancersProtocols": ("TCP", "UDP"),
+        },
     )
 ).dialect()
 """The Network Load Balancer service."""

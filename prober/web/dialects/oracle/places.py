@@ -9,27 +9,32 @@ from prober.model.monitor import Monitor
 from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool, parse_target
 from prober.model.probe import Target
-from prober.web.dialects.oracle.requests import absent
+from prober.state.cloud_objects import LOAD_BALANCER
+from prober.web.dialects.oracle.requests import NO_PROJECT, absent
 from prober.web.server.services import services_of
 
 
 class Balancer(NamedTuple):
-    """A load balancer: its pools, since when prober has known it (unix seconds), prober's name."""
+    """A load balancer: its pools, since when prober has known it (unix seconds), prober's name.
+
+    One that was created over the API may have no pools yet; it belongs to the project `owner`.
+    """
 
     name: str
     pools: Sequence[Pool]
     known_since: float
     reporter: str
+    owner: str = NO_PROJECT
 
     @property
     def projects(self) -> frozenset[str]:
         """The projects of its pools."""
-        return frozenset(pool.project_id for pool in self.pools)
+        return frozenset(pool.project_id for pool in self.pools) or frozenset((self.owner,))
 
     @property
     def compartment(self) -> str:
         """The project of its first pool."""
-        return self.pools[0].project_id
+        return self.pools[0].project_id if self.pools else self.owner
 
 
 def balancers_of(request: web.Request) -> dict[str, Balancer]:
@@ -37,8 +42,12 @@ def balancers_of(request: web.Request) -> dict[str, Balancer]:
     pools: dict[str, list[Pool]] = {}
     for pool in services_of(request).store.model.pools:
         pools.setdefault(pool.load_balancer, []).append(pool)
-    vitals = services_of(request).vitals
-    return {name: Balancer(name, pools[name], vitals.started_at, vitals.name) for name in pools}
+    vitals, created = services_of(request).vitals, services_of(request).store.cloud_objects
+    found = {name: Balancer(name, pools[name], vitals.started_at, vitals.name) for name in pools}
+    for name, known in created.every(LOAD_BALANCER):
+        owner = str(known.fields.get("project_id", NO_PROJECT))
+        found[name] = Balancer(name, pools.get(name, ()), known.created_at, vitals.name, owner)
+    return found
 
 
 def balancer_of(request: web.Request) -> Balancer:

@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
 
 from aiohttp import hdrs, web
 
-from prober.model.option import Rejected, options_of
+from prober.model.option import Complaint, Rejected, mapping, options_of, unknown_keys
 from prober.model.pool import Pool
 from prober.state.pace import Pace
 from prober.web.dialects.oracle.ledger import new_id
@@ -34,8 +36,10 @@ CODES = {
 """Oracle's code for each error status, unless the error has its own."""
 
 _TOKEN_LENGTH = 64
+_TOLD = 10  # unknown members that a message lists; near misses are looked up for each
 _REQUEST_ID = re.compile(r"[!-~]{1,256}")
-_NO_PROJECT = options_of(Pool)["project_id"].default
+NO_PROJECT: str = options_of(Pool)["project_id"].default
+"""The project of everything without one; it is in every compartment."""
 _LIMIT = whole_number("limit", 1, PAGE, "items per page", PAGE)
 _MARKER = marker(str)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -76,6 +80,12 @@ def absent(what: str) -> Refused:
     return Refused(404, f"there is no {what}", code="NotAuthorizedOrNotFound")
 
 
+def not_offered(what: str) -> Refused:
+    """Return the answer to a request for what only a real load balancer can do."""
+    message = f"{what} is not supported: prober forwards no traffic"
+    return Refused(HTTPStatus.NOT_IMPLEMENTED, message, code="MethodNotImplemented")
+
+
 async def read_body(request: web.Request) -> object:
     """Return the JSON in a request, or raise `Refused`."""
     try:
@@ -83,6 +93,34 @@ async def read_body(request: web.Request) -> object:
     except ValueError:
         message = "expected JSON in the request body"
         raise Refused(400, message, code="CannotParseRequest") from None
+
+
+def members_of(body: object, known: Collection[str], required: Iterable[str]) -> dict[str, Any]:
+    """Return the members of an object that have a value, or raise `Refused`."""
+    try:
+        given = mapping(body)
+    except Rejected as rejected:
+        raise Refused(400, str(rejected), code="CannotParseRequest") from None
+    if strange := [name for name in given if name not in known]:
+        raise invalid(unknown_keys(strange[:_TOLD], known))
+    given = {name: value for name, value in given.items() if value is not None}
+    if missing := [name for name in required if name not in given]:
+        raise Refused(400, f"missing {', '.join(missing)}", code="MissingParameter")
+    return given
+
+
+def is_as_shown(value: object, shown: object) -> bool:
+    """Return whether a value is the one that was shown; a number is no truth value."""
+    return value == shown and isinstance(value, bool) is isinstance(shown, bool)
+
+
+def invalid(complaints: Iterable[Complaint]) -> Refused:
+    """Return the answer to values that are not valid."""
+    texts = [
+        ": ".join(filter(None, (".".join(str(step)[:100] for step in path), message)))
+        for path, message in complaints
+    ]
+    return Refused(400, "; ".join(texts), code="InvalidParameter")
 
 
 def retry_token(request: web.Request) -> str | None:
@@ -113,7 +151,7 @@ def compartment_in(request: web.Request) -> Callable[[Iterable[str]], bool]:
     compartment = request.query.get("compartmentId")
     if not compartment:
         raise Refused(400, "missing compartmentId", code="MissingParameter")
-    return lambda projects: not {compartment, _NO_PROJECT}.isdisjoint(projects)
+    return lambda projects: not {compartment, NO_PROJECT}.isdisjoint(projects)
 
 
 def page_of(request: web.Request, names: Iterable[str]) -> tuple[list[str], str | None]:

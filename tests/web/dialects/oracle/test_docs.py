@@ -74,7 +74,7 @@ def test_every_route_stands_in_the_table_of_operations() -> None:
     documented = {
         (method, names(path))
         for _, lb, nlb in rows("operation | Load Balancer | Network Load Balancer")
-        for method, path in re.findall(r"(GET|PUT) (\S+?)(?:`|$)", f"{lb}`{nlb}")
+        for method, path in re.findall(r"(GET|PUT|POST|DELETE) (\S+?)(?:`|$)", f"{lb}`{nlb}")
     }
     served = {
         (route.method, names(route.path.removeprefix(root)))
@@ -83,8 +83,17 @@ def test_every_route_stands_in_the_table_of_operations() -> None:
             ("/20200501", network_load_balancer.DIALECT),
         )
         for route in dialect.routes
+        if not route.handler.__module__.endswith(".unoffered")
     }
     assert documented == served
+
+
+def test_what_is_not_offered_is_named() -> None:
+    for dialect in (load_balancer.DIALECT, network_load_balancer.DIALECT):
+        for route in dialect.routes:
+            if route.handler.__module__.endswith(".unoffered"):
+                *_, noun = re.sub(r"/\{id\}$", "", route.path).split("/")
+                assert f"`{noun}`" in TEXT, noun
 
 
 def test_every_error_stands_in_the_table() -> None:

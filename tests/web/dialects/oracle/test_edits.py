@@ -47,6 +47,9 @@ NLB_SHOWN = {
 }
 
 
+SET_WORK = oracle_ledger.Work.UPDATE_SET
+
+
 async def put(client: Client, path: str, body: object, **headers: str) -> Any:
     """Send an edit and return its answer."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -451,7 +454,9 @@ async def test_a_token_has_at_most_64_characters(client: Client, token: str) -> 
 
 async def test_a_token_whose_edit_is_under_way_is_to_be_sent_later() -> None:
     ledger, started, go = oracle_ledger.Ledger(), asyncio.Event(), asyncio.Event()
-    work = oracle_ledger.WorkRequest("w", "lb", "c1", "web", 0.0, 0.0)
+    work = oracle_ledger.WorkRequest(
+        "w", oracle_ledger.Work.UPDATE_SET, "lb", "c1", "web", 0.0, 0.0
+    )
 
     async def edit() -> oracle_ledger.WorkRequest:
         started.set()
@@ -471,7 +476,9 @@ async def test_only_so_many_edits_are_remembered() -> None:
     ledger, kept = oracle_ledger.Ledger(), oracle_ledger.KEPT
 
     async def edit() -> oracle_ledger.WorkRequest:
-        return oracle_ledger.WorkRequest(f"w{number}", "lb", "c1", "web", 0.0, 0.0)
+        return oracle_ledger.WorkRequest(
+            f"w{number}", oracle_ledger.Work.UPDATE_SET, "lb", "c1", "web", 0.0, 0.0
+        )
 
     for number in range(kept + 5):
         await ledger.once(f"t{number}", "r", 0.0, edit)

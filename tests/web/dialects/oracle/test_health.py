@@ -298,7 +298,7 @@ async def test_errors_name_what_is_wrong(
 
 
 async def test_a_wrong_method_is_answered_in_oracles_form(client: Client) -> None:
-    async with client.delete(LB) as response:
+    async with client.delete(f"{LB}/health") as response:
         assert response.status == 405
         assert (await response.json())["code"] == "MethodNotAllowed"
         assert response.headers["Allow"] == "GET,HEAD"
