@@ -20,10 +20,13 @@ from prober.model.option import (
     expected,
     have_in_common,
     in_words,
+    mapping,
     options_of,
+    unknown_keys,
 )
 from prober.model.probe import Probe
 from prober.probes import PROBE_TYPES
+from prober.probes.dns import DnsProbe
 from prober.probes.http import HttpProbe
 from prober.probes.pattern import PATTERN
 from prober.probes.tcp import TcpProbe
@@ -43,7 +46,8 @@ class Member(NamedTuple):
     `show` returns the value for a monitor, `key` is the configuration key that it changes, `native`
     the value of that key. `of` is a probe type that has this key: the member applies to all types
     that mean the same by it; None: to every monitor. A `kept` member cannot be dropped by a change
-    to a type that it does not apply to.
+    to a type that it does not apply to. A member that stands for several keys has `spread` instead,
+    which returns them, given the value and the one that is shown.
     """
 
     kind: Kind[Any]
@@ -53,6 +57,13 @@ class Member(NamedTuple):
     of: type[Probe] | None = None
     required: bool = False
     kept: bool = False
+    spread: Callable[[Any, Any], Mapping[str, object]] | None = None
+
+    def keys(self, value: Any, shown: object) -> Mapping[str, object]:
+        """Return the configuration keys for a value."""
+        if self.spread is not None:
+            return self.spread(value, shown)
+        return {self.key: self.native(value)} if self.key else {}
 
     def has_meaning(self, probe: type[Probe]) -> bool:
         """Return whether this member applies to a probe type."""
@@ -92,9 +103,8 @@ class CheckerForm:
                 changed[name] = value
         patch: dict[str, object] = {} if kind == monitor.type else {"type": kind}
         for name, value in changed.items():
-            member = self.members[name]
-            if member.key and member.has_meaning(after):
-                patch[member.key] = member.native(value)
+            if self.members[name].has_meaning(after):
+                patch |= self.members[name].keys(value, shown[name])
         return patch
 
     def definition(self, body: object) -> dict[str, object]:
@@ -106,9 +116,8 @@ class CheckerForm:
         self._reject_unusable(given, kind)
         made: dict[str, object] = {"type": kind}
         for name, value in given.items():
-            member = self.members[name]
-            if member.key and member.has_meaning(PROBE_TYPES[kind]):
-                made[member.key] = member.native(value)
+            if self.members[name].has_meaning(PROBE_TYPES[kind]):
+                made |= self.members[name].keys(value, None)
         return {key: value for key, value in made.items() if value is not None}
 
     def refusal(self, rejected: Rejected) -> Refused:
@@ -131,7 +140,9 @@ class CheckerForm:
             try:
                 self.members[name].kind.read(value, _OUTSIDE)
             except Rejected as rejected:
-                complaints += [Complaint((name,), each.message) for each in rejected.complaints]
+                complaints += [
+                    Complaint((name, *path), message) for path, message in rejected.complaints
+                ]
         if complaints:
             raise invalid(complaints)
 
@@ -199,8 +210,55 @@ def _payload_member(key: str) -> Member:
     )
 
 
-def _read_dns(value: object, _: ReadContext) -> object:
-    raise Rejected(f"prober does not probe DNS, got {in_words(value)}")
+_DNS_KEYS = {
+    "transportProtocol": "transport",
+    "domainName": "query_name",
+    "queryClass": "query_class",
+    "queryType": "query_type",
+    "rcodes": "expected_rcodes",
+}
+_DNS_KINDS: Mapping[str, Kind[Any]] = {
+    **{name: options_of(DnsProbe)[key].kind for name, key in _DNS_KEYS.items()},
+    "transportProtocol": choice("UDP", "TCP"),
+}
+
+
+def _read_dns(value: object, outside: ReadContext) -> object:
+    given = {name: each for name, each in mapping(value).items() if each is not None}
+    complaints = unknown_keys(given, _DNS_KINDS)
+    if "domainName" not in given:
+        complaints.append(Complaint(("domainName",), "missing"))
+    for name, kind in _DNS_KINDS.items():
+        try:
+            if name in given:
+                kind.read(given[name], outside)
+        except Rejected as rejected:
+            complaints += [Complaint((name, *path), what) for path, what in rejected.complaints]
+    if complaints:
+        raise Rejected(*complaints)
+    return given
+
+
+def _show_dns(monitor: Monitor) -> Json | None:
+    probe: Any = monitor.probe
+    if not have_in_common(type(probe), DnsProbe, "query_name"):
+        return None
+    return {
+        "transportProtocol": "UDP" if probe.transport == "udp" else "TCP",
+        "domainName": probe.query_name,
+        "queryClass": probe.query_class,
+        "queryType": probe.query_type,
+        "rcodes": list(probe.expected_rcodes),
+    }
+
+
+def _spread_dns(value: Mapping[str, Any], shown: Mapping[str, object] | None) -> dict[str, object]:
+    """Return the keys of a query; what is as it is shown stays, such as a transport over TLS."""
+    before = shown or {}
+    keys = {_DNS_KEYS[name]: each for name, each in value.items() if each != before.get(name)}
+    if "transport" in keys:
+        keys["transport"] = keys["transport"].lower()
+    return keys
 
 
 def _milliseconds(seconds: float) -> int:
@@ -292,7 +350,7 @@ LB_CHECKER = CheckerForm(
     type_of=_lb_type,
 )
 
-_TYPES = {"HTTP": "HTTP", "HTTPS": "HTTPS", "TCP": "TCP", "UDP": "UDP_CONNECT"}
+_TYPES = {"HTTP": "HTTP", "HTTPS": "HTTPS", "TCP": "TCP", "UDP": "UDP_CONNECT", "DNS": "DNS"}
 
 
 def nlb_protocol(monitor: Monitor) -> str:
@@ -306,21 +364,15 @@ def _nlb_type(monitor: Monitor, given: Mapping[str, Any]) -> str:
     return monitor.type if protocol == shown else _TYPES[protocol]
 
 
-def _read_protocol(value: object, outside: ReadContext) -> str:
-    if value == "DNS":
-        raise Rejected(f"prober does not probe DNS; expected one of {', '.join(_TYPES)}")
-    return _PROTOCOL.read(value, outside)
-
-
-_PROTOCOL = choice(*_TYPES)
-
 NLB_CHECKER = CheckerForm(
     members={
-        "protocol": Member(Kind(_read_protocol, _PROTOCOL.schema), nlb_protocol),
+        "protocol": Member(choice(*_TYPES), nlb_protocol),
         **_SHARED,
         "requestData": _payload_member("send"),
         "responseData": _payload_member("expect"),
-        "dns": Member(Kind(_read_dns, {}), lambda _: None),
+        "dns": Member(
+            Kind(_read_dns, {}), _show_dns, key="query_name", of=DnsProbe, spread=_spread_dns
+        ),
     },
     types=_TYPES,
     type_of=_nlb_type,

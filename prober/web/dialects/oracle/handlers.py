@@ -12,8 +12,9 @@ from prober.model.aggregate import backend_status, load_balancer_status, pool_st
 from prober.model.definition import POOL
 from prober.model.pool import Pool
 from prober.model.status import Status
+from prober.state.check_state import BackendState
 from prober.state.pace import Pace
-from prober.state.store import BackendState, Statuses
+from prober.state.store import Statuses
 from prober.web.dialects.oracle.backend_flags import admin_of
 from prober.web.dialects.oracle.backend_health import group_json
 from prober.web.dialects.oracle.edit_handlers import EditHandlers

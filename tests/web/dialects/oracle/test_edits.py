@@ -141,6 +141,33 @@ async def test_a_range_of_codes_survives_unless_another_code_is_asked_for(
     assert probe.expected_codes.written == "301"
 
 
+async def test_a_monitor_becomes_one_of_a_name_server(world: World, client: Client) -> None:
+    query = {"domainName": "a.example", "queryType": "TXT", "rcodes": ["NOERROR", "NXDOMAIN"]}
+    assert (await put(client, DNS_NLB, {"protocol": "DNS", "dns": query})).status == 202
+    probe: Any = world.store.monitors["dns-udp"].probe
+    assert (probe.query_name, probe.query_type, probe.transport) == ("a.example", "TXT", "udp")
+    shown = await (await client.get(DNS_NLB)).json()
+    assert shown["protocol"] == "DNS"
+    assert shown["dns"] == {**query, "transportProtocol": "UDP", "queryClass": "IN"}
+    change = {"dns": {**shown["dns"], "transportProtocol": "TCP"}}
+    assert (await put(client, DNS_NLB, change)).status == 202
+    probe = world.store.monitors["dns-udp"].probe
+    assert (probe.transport, probe.expected_rcodes) == ("tcp", ("NOERROR", "NXDOMAIN"))
+
+
+async def test_a_query_over_tls_stays_one_whatever_else_changes(
+    world: World, client: Client, editor: FakeEditor
+) -> None:
+    keys = {"type": "DNS", "query_name": "a.example", "query_type": "SOA", "transport": "tls"}
+    await editor.change_monitor(world.store.monitors["dns-udp"], keys)
+    shown = await (await client.get(DNS_NLB)).json()
+    assert shown["dns"]["transportProtocol"] == "TCP"
+    body = {**shown, "dns": {**shown["dns"], "domainName": "b.example"}}
+    assert (await put(client, DNS_NLB, body)).status == 202
+    probe: Any = world.store.monitors["dns-udp"].probe
+    assert (probe.query_name, probe.query_type, probe.transport) == ("b.example", "SOA", "tls")
+
+
 async def test_an_interval_that_oracle_does_not_know_survives(
     world: World, client: Client, editor: FakeEditor
 ) -> None:
@@ -262,13 +289,17 @@ async def test_payloads_of_the_network_load_balancer_service(world: World, clien
         (WEB, {"retrys": 1}, "retrys: unknown key; did you mean 'retries'?"),
         (WEB, {"dns": {}}, "dns: unknown key"),
         (WEB, {"port": -1, "retries": "x"}, "port: expected a whole number from 0 to 65535, got "),
-        (WEB_NLB, {"protocol": "DNS"}, "protocol: prober does not probe DNS; expected one "),
+        (WEB_NLB, {"protocol": "DNS"}, "dns: missing"),
+        (WEB_NLB, {"protocol": "SCTP"}, "protocol: expected one of HTTP, HTTPS, TCP, UDP, DNS"),
         (
             WEB_NLB,
             {"protocol": "tcp"},
-            "protocol: expected one of HTTP, HTTPS, TCP, UDP, got 'tcp'",
+            "protocol: expected one of HTTP, HTTPS, TCP, UDP, DNS, got 'tcp'",
         ),
-        (WEB_NLB, {"dns": {"domainName": "x"}}, "dns: prober does not probe DNS, got a "),
+        (WEB_NLB, {"dns": {"domainName": 1}}, "dns.domainName: expected a domain name"),
+        (WEB_NLB, {"dns": {"queryType": "A"}}, "dns.domainName: missing"),
+        (WEB_NLB, {"dns": {"domainName": "x", "what": 1}}, "dns.what: unknown key"),
+        (WEB_NLB, {"dns": {"domainName": "x", "rcodes": "OK"}}, "dns.rcodes: expected a list"),
         (WEB_NLB, {"requestData": "aGk="}, "requestData: does not apply to HTTPS, got 'aGk='"),
         (WEB_NLB, {"isForcePlainText": True}, "isForcePlainText: unknown key"),
         (DNS_NLB, {"requestData": "!"}, "requestData: expected text in base64, got '!'"),
