@@ -6,7 +6,7 @@ the service shows does not count as a change, and keys without a counterpart are
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -105,6 +105,7 @@ class CheckerForm:
         for name, value in changed.items():
             if self.members[name].has_meaning(after):
                 patch |= self.members[name].keys(value, shown[name])
+        self._reject_missing(patch, after, before)
         return patch
 
     def definition(self, body: object) -> dict[str, object]:
@@ -118,6 +119,7 @@ class CheckerForm:
         for name, value in given.items():
             if self.members[name].has_meaning(PROBE_TYPES[kind]):
                 made |= self.members[name].keys(value, None)
+        self._reject_missing(made, PROBE_TYPES[kind])
         return {key: value for key, value in made.items() if value is not None}
 
     def refusal(self, rejected: Rejected) -> Refused:
@@ -145,6 +147,20 @@ class CheckerForm:
                 ]
         if complaints:
             raise invalid(complaints)
+
+    def _reject_missing(
+        self, keys: Collection[str], probe: type[Probe], before: type[Probe] | None = None
+    ) -> None:
+        """Refuse a type for which a key is missing that the type before does not have either."""
+        missing = [
+            name
+            for name, member in self.members.items()
+            if (option := options_of(probe).get(member.key)) is not None
+            and option.is_required
+            and not (member.key in keys or (before and member.has_meaning(before)))
+        ]
+        if missing:
+            raise Refused(400, f"missing {', '.join(missing)}", code="MissingParameter")
 
     def _reject_unusable(self, changed: Mapping[str, Any], kind: str) -> None:
         """Refuse to drop members that do not apply to a probe of this type."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from prober.model.admin import AdminEntry, AdminKey
+from prober.model.definition import POOL
 from prober.model.monitor import Model
 from prober.model.option import show_options
 from prober.model.shown import monitor_json
@@ -133,13 +134,13 @@ def new_id() -> str:
 class Versions:
     """The version of each load balancer, its ETag: a digest of its configuration.
 
-    What these services set of a backend counts, other admin states do not. Neither probes nor
-    restarts change it. It is computed once per configuration.
+    What these services set counts, other admin states do not. Neither probes nor restarts change
+    it. The configuration is digested once.
     """
 
     def __init__(self) -> None:
         self._of: tuple[Model, Mapping[AdminKey, AdminEntry]] | None = None
-        self._known: dict[str, str] = {}
+        self._known: dict[str, tuple[str, list[str]]] = {}
 
     async def of(self, store: Store, balancer: str) -> str:
         """Return the current version of a load balancer."""
@@ -148,8 +149,12 @@ class Versions:
             self._of, self._known = current, {}
         known = self._known
         if balancer not in known:
-            known[balancer] = await _digest(*current, balancer)
-        return known[balancer]
+            pools = [pool.id for pool in store.model.pools if pool.load_balancer == balancer]
+            known[balancer] = await _digest(*current, balancer), pools
+        digest, pools = known[balancer]
+        known_pools = (store.cloud_objects.of(POOL, each) for each in pools)
+        text = json_text([dict(each.fields) for each in known_pools if each])
+        return sha256(f"{digest}{text}".encode()).hexdigest()[:32]
 
 
 async def _digest(model: Model, admin: Mapping[AdminKey, AdminEntry], balancer: str) -> str:

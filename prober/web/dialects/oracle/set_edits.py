@@ -162,7 +162,7 @@ class SetEditor:
         """Remember a load balancer, which thus does not go with its last backend set."""
         if self._store.cloud_objects.of(LOAD_BALANCER, balancer) is None:
             fields = {"project_id": project}
-            self._store.cloud_objects.write(LOAD_BALANCER, balancer, fields=fields)
+            self._store.cloud_objects.write(LOAD_BALANCER, balancer, fields, created=True)
 
     # Backend sets
 

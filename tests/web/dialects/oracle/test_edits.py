@@ -155,6 +155,13 @@ async def test_a_monitor_becomes_one_of_a_name_server(world: World, client: Clie
     assert (probe.transport, probe.expected_rcodes) == ("tcp", ("NOERROR", "NXDOMAIN"))
 
 
+async def test_a_name_server_is_asked_for_a_name(client: Client) -> None:
+    assert await refused(client, WEB_NLB, {"protocol": "DNS"}) == (
+        *(400, "MissingParameter"),
+        "missing dns",
+    )
+
+
 async def test_a_query_over_tls_stays_one_whatever_else_changes(
     world: World, client: Client, editor: FakeEditor
 ) -> None:
@@ -289,7 +296,6 @@ async def test_payloads_of_the_network_load_balancer_service(world: World, clien
         (WEB, {"retrys": 1}, "retrys: unknown key; did you mean 'retries'?"),
         (WEB, {"dns": {}}, "dns: unknown key"),
         (WEB, {"port": -1, "retries": "x"}, "port: expected a whole number from 0 to 65535, got "),
-        (WEB_NLB, {"protocol": "DNS"}, "dns: missing"),
         (WEB_NLB, {"protocol": "SCTP"}, "protocol: expected one of HTTP, HTTPS, TCP, UDP, DNS"),
         (
             WEB_NLB,

@@ -374,7 +374,7 @@ async def test_a_change_of_a_set_keeps_what_oracle_has_no_word_for(
         ({"name": ".."}, 400, "name: '..' is not a usable name"),
         ({"policy": "NONE"}, 400, "policy: expected one of"),
         ({"healthChecker": None}, 400, "missing healthChecker"),
-        ({"healthChecker": {"protocol": "DNS"}}, 400, "protocol: "),
+        ({"healthChecker": {"protocol": "SCTP"}}, 400, "protocol: "),
         ({"healthChecker": {"protocol": "TCP", "retries": 0}}, 400, "retries: expected"),
         ({"backends": {}}, 400, "backends: expected a list"),
         ({"backends": [{"ipAddress": "x y", "port": 80}]}, 400, "backends.0: ipAddress: expected"),
@@ -431,6 +431,16 @@ async def test_a_set_is_changed_as_a_whole_or_not_at_all(
     status, _, message = await oracle.refused("PUT", oracle.service.web, change)
     assert (status, message) == (400, "timeoutInMillis: too long for this machine")
     assert world.store.pools["web"].backends == pool.backends
+
+
+async def test_a_policy_is_kept_and_makes_another_version(oracle: Oracle) -> None:
+    shown = await oracle.get(oracle.service.web)
+    etag = (await oracle.client.get(oracle.service.web)).headers["etag"]
+    change = {key: value for key, value in shown.items() if key != "name"}
+    await oracle.edit("PUT", oracle.service.web, {**change, "policy": oracle.service.policy})
+    response = await oracle.client.get(oracle.service.web)
+    assert (await response.json())["policy"] == oracle.service.policy
+    assert response.headers["etag"] != etag
 
 
 async def test_a_repeated_request_creates_once(world: World, oracle: Oracle) -> None:
