@@ -1,12 +1,15 @@
 """Outputs on the pages: who hears a pool, and how each output is doing."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from prober.outputs.counters import OutputCounters
 from prober.state.vitals import Vitals
 from prober.web.page.check_words import NONE, ago
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
 from prober.web.page.scene import Scene
+
+if TYPE_CHECKING:
+    from prober.outputs.counters import OutputCounters
 
 
 def outputs_of_pool(vitals: Vitals, pool: str, scene: Scene) -> Html:
@@ -29,7 +32,7 @@ def outputs_of_pool(vitals: Vitals, pool: str, scene: Scene) -> Html:
     return tag("section", tag("h2", "Outputs that hear this pool"), listed)
 
 
-def _words(counters: OutputCounters, pool: str, scene: Scene) -> Content:
+def _words(counters: "OutputCounters", pool: str, scene: Scene) -> Content:
     held = counters.held.get(pool, 0)
     keeps = f"; keeps {held} failing in service, for the pool's share" if held else None
     if counters.last_error:
@@ -37,7 +40,7 @@ def _words(counters: OutputCounters, pool: str, scene: Scene) -> Content:
     return "last sent ", _last_sent(counters, scene), keeps
 
 
-def output_table(outputs: Mapping[str, OutputCounters], scene: Scene) -> Html:
+def output_table(outputs: Mapping[str, "OutputCounters"], scene: Scene) -> Html:
     """Return the table of all outputs; nothing without outputs."""
     if not outputs:
         return NOTHING
@@ -80,12 +83,12 @@ def output_table(outputs: Mapping[str, OutputCounters], scene: Scene) -> Html:
     return tag("section", tag("h2", "Outputs"), scrolled(table, "Outputs"))
 
 
-def _last_sent(counters: OutputCounters, scene: Scene) -> Content:
+def _last_sent(counters: "OutputCounters", scene: Scene) -> Content:
     if not counters.last_success:
         return "never"
     return ago(counters.last_success, scene.now.wall), " ago"
 
 
-def _errors(counters: OutputCounters) -> str:
+def _errors(counters: "OutputCounters") -> str:
     found = [f"{reason} ×{count:,}" for reason, count in counters.errors.most_common() if count]
     return ", ".join(found) or NONE
