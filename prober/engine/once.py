@@ -12,6 +12,7 @@ from prober.model.monitor import Check
 from prober.model.status import PHASES, Outcome, Reason, Result
 
 Trace = Callable[[str, float, str], None]
+_SILENCE = frozenset({Reason.TIMEOUT, Reason.SILENT, Reason.WEAK_SILENCE})
 
 
 async def probe_once(
@@ -75,8 +76,10 @@ def _tell(outcome: Outcome, attempt: Attempt, trace: Trace) -> None:
     }
     steps = [pair for pair in zip(PHASES, outcome.phases, strict=True) if pair[1] is not None]
     cut_off = outcome.result is not Result.OK or outcome.reason is Reason.SILENT
+    is_silent = outcome.reason in _SILENCE
     passed = 0.0
     for number, (phase, seconds) in enumerate(steps, 1):
         passed += seconds or 0.0
         unfinished = cut_off and number == len(steps) and phase != "transfer"
-        trace(phase, passed, "not finished" if unfinished else details.get(phase, ""))
+        last_words = "not finished" if is_silent else outcome.detail
+        trace(phase, passed, last_words if unfinished else details.get(phase, ""))
