@@ -51,9 +51,10 @@ acceptance: $(VENV)/dev ## install under a real systemd, build and run the real 
 fuzz: $(VENV)/dev ## feed mutated input to every parser for five minutes, and keep failing inputs
 	$(BIN)/python -m tests.fuzz
 
-lint: $(VENV)/dev ## check style and format
+lint: $(VENV)/dev ## check style, format and spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 
 format: $(VENV)/dev ## format the code
 	$(BIN)/ruff check --fix
