@@ -43,6 +43,8 @@ _NAMESPACE = matching(_NAME, "the name of a namespace", longest=63)
 
 Json = dict[str, Any]
 
+_OUT = {"ready": False, "serving": False, "terminating": False}
+
 
 def endpoint_json(backend: ServedBackend) -> Json:
     """Return an endpoint; a drained one is still serving, but not ready."""
@@ -150,38 +152,47 @@ class _Slices:
         self._desk = desk
         self._poster = poster
         self._assignments = Assignments(desk, settings.keep)
-        self._written: dict[str, Json] = {}
+        self._written: dict[str, dict[str, Json]] = {}
         self._waiting: dict[str, None] = {}
         desk.measure_queue(lambda: len(self._waiting))
 
     async def follow(self, feed: Feed) -> None:
-        """Write what changes until the task is cancelled."""
-        delay, most = RETRY
+        """Write what changes until the task is cancelled; what failed waits for its next try."""
+        (delay, most), clock = RETRY, asyncio.get_running_loop().time
+        again = clock() + delay
         while True:
-            names = await feed.take()
+            try:
+                async with asyncio.timeout_at(again if self._waiting else None):
+                    names = await feed.take()
+            except TimeoutError:
+                names, delay = list(self._waiting), min(2 * delay, most)
+                again = clock() + delay
+            if not self._waiting:
+                delay = RETRY[0]
+                again = clock() + delay
             self._assignments.update(names)
             self._waiting.update(dict.fromkeys(names))
-            while not await self._write():
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, most)
-                self._assignments.update(list(self._waiting))
-            delay = RETRY[0]
+            for name in names:
+                if await self._write(name):
+                    del self._waiting[name]
 
-    async def _write(self) -> bool:
-        """Write the slices of every pool that waits; return whether all are as they should be."""
-        for pool in list(self._waiting):
-            backends = self._assignments.backends(pool)
-            if backends and not re.fullmatch(_NAME, pool):
-                self._desk.failed("name", f"pool {pool!r} has not the name of a Service")
-            elif backends and not await self._write_pool(pool, backends.values()):
-                return False
-            del self._waiting[pool]
-        return True
+    async def _write(self, pool: str) -> bool:
+        """Write the slices of a pool; return whether they are as they should be."""
+        backends = self._assignments.backends(pool)
+        if not backends:
+            return True
+        if not re.fullmatch(_NAME, pool):
+            self._desk.failed("name", f"pool {pool!r} has not the name of a Service")
+            return True
+        wanted = slices_of(pool, self._settings.namespace, backends.values())
+        written = self._written.setdefault(pool, {})
+        gone = {name: _out_of_service(old) for name, old in written.items() if name not in wanted}
+        return await self._write_slices(written, {**wanted, **gone})
 
-    async def _write_pool(self, pool: str, backends: Iterable[ServedBackend]) -> bool:
+    async def _write_slices(self, written: dict[str, Json], every: Mapping[str, Json]) -> bool:
         namespace = self._settings.namespace
-        for name, wanted in slices_of(pool, namespace, backends).items():
-            if self._written.get(name) == wanted:
+        for name, wanted in every.items():
+            if written.get(name) == wanted:
                 continue
             path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices/{name}"
             url = f"{self._settings.api.url.rstrip('/')}{path}?fieldManager={MANAGER}&force=true"
@@ -195,6 +206,12 @@ class _Slices:
             except PostFailed as failed:
                 self._desk.failed(failed.reason, f"{name}: {failed}")
                 return False
-            self._written[name] = wanted
+            written[name] = wanted
             self._desk.succeeded()
         return True
+
+
+def _out_of_service(old: Json) -> Json:
+    """Return a slice whose backends are gone: its endpoints get no traffic any more."""
+    endpoints = [{**each, "conditions": _OUT} for each in old["endpoints"]]
+    return {**old, "endpoints": endpoints}

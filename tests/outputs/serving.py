@@ -46,12 +46,16 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
+Look = Callable[[BaseHTTPRequestHandler, Any], int | None]
+"""Checks a request and its body; returns a status for the answer, None for the usual one."""
+
+
 class Receiver(ThreadingHTTPServer):
     """Takes what is sent as JSON; answers with `status`, and keeps it in `taken` if that is 200."""
 
     daemon_threads = True
 
-    def __init__(self, look: Callable[[BaseHTTPRequestHandler, Any], None] | None = None) -> None:
+    def __init__(self, look: Look | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.look = look or (lambda *_: None)
         self.taken: list[Any] = []
@@ -64,10 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.look(self, body)
-        if self.server.status == 200:
+        status = self.server.look(self, body) or self.server.status
+        if status == 200:
             self.server.taken.append(body)
-        self.send_response(self.server.status)
+        self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -78,9 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def receiving(
-    look: Callable[[BaseHTTPRequestHandler, Any], None] | None = None,
-) -> Iterator[Receiver]:
+def receiving(look: Look | None = None) -> Iterator[Receiver]:
     """Run a receiver; `look` checks each request and its body."""
     with Receiver(look) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

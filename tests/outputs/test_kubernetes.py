@@ -84,6 +84,37 @@ async def test_slices_are_written_when_they_change_and_only_then(api: Receiver) 
     assert world.counters.errors["name"] == 1
 
 
+async def test_backends_that_leave_take_their_slice_out_of_service(api: Receiver) -> None:
+    settings, known = settings_for(api), pool("ok", "ok")
+    six = known.backends[0]._replace(backend=Backend(address="2001:db8::1", port=80))
+    world = World(settings, known._replace(backends=(*known.backends, six)))
+    async with settings.run(world.desk()):
+        await until(lambda: len(api.taken) == 2)
+        world.source.put(known)
+        await until(lambda: len(api.taken) == 3)
+        world.source.put(pool("ok", "critical"))
+        await until(lambda: len(api.taken) == 4)
+    gone = api.taken[2]
+    assert (gone["metadata"]["name"], ready(gone)) == ("web-prober-ipv6-80", [False])
+    assert ready(api.taken[3]) == [True, False]  # and it is not written again
+
+
+async def test_a_pool_that_is_refused_holds_up_no_other(
+    api: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prober.outputs.kubernetes.RETRY", (3600.0, 3600.0))
+    api.look = lambda _, body: 422 if body["metadata"]["name"].startswith("bad") else None
+    settings = settings_for(api)
+    world = World(settings, pool("ok", name="bad"), pool("ok"))
+    async with settings.run(world.desk()):
+        await until(lambda: len(api.taken) == 1)
+        world.source.put(pool("critical"))
+        await until(lambda: len(api.taken) == 2)
+        assert world.counters.queue() == 1
+    assert [ready(each) for each in api.taken] == [[True], [False]]
+    assert world.counters.errors["refused"] == 1
+
+
 async def test_what_the_api_server_refuses_is_tried_again(
     api: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
