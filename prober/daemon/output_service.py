@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from prober import __version__
-from prober.model.known_status import ServedPool
+from prober.model.known_status import JudgedCheck, ServedPool
 from prober.state.journal import Journal
 from prober.state.last_known import LastKnown
 from prober.state.store import Store
@@ -143,6 +143,9 @@ class _JudgedPools:
 
     def served(self, name: str) -> ServedPool | None:
         return self._known.served(name)
+
+    def checks(self, name: str) -> Iterable[JudgedCheck]:
+        return self._known.checks(name)
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         return self._known.follow(follower)

@@ -93,6 +93,21 @@ class ServedBackend(NamedTuple):
         return None if self.known is None else self.known.status.in_service
 
 
+class JudgedCheck(NamedTuple):
+    """A check with a conclusive status, for outputs that tell of single checks.
+
+    `backend` is an `address:port`; `reason` and `cause` are those of the last result, None and
+    empty if that was good; `since` is the unix time of its last status change.
+    """
+
+    monitor: str
+    backend: str
+    status: Status
+    reason: Reason | None
+    cause: str
+    since: float
+
+
 class ServedPool(NamedTuple):
     """A pool as others are told of it."""
 

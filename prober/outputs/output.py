@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol
 
 from prober.model.kinds import list_of, text
-from prober.model.known_status import ServedPool
+from prober.model.known_status import JudgedCheck, ServedPool
 from prober.model.option import Kind, ReadContext, Rejected, expected, option
 from prober.model.pool import NAME
 from prober.model.probe import Target
@@ -78,6 +78,9 @@ class JudgedPools(Protocol):
 
     def served(self, name: str) -> ServedPool | None:
         """Return a pool as others are told of it, None if there is none of this name."""
+
+    def checks(self, name: str) -> Iterable[JudgedCheck]:
+        """Return the checks of a pool with several monitors that have a conclusive status."""
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         """Call `follower` with the name of each pool that may have changed; return what ends it."""
@@ -170,6 +173,10 @@ class Desk:
     def served(self, name: str) -> ServedPool | None:
         """Return a pool that is told of, None for others."""
         return self.source.served(name) if self.output.selects(name) else None
+
+    def checks(self, name: str) -> Iterable[JudgedCheck]:
+        """Return the checks of a pool that is told of, where the backends do not say all."""
+        return self.source.checks(name) if self.output.selects(name) else ()
 
     def follow(self, feed: Feed) -> Callable[[], None]:
         """Fill a feed with the pools that are told of, all of them first; return what ends it."""

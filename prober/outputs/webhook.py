@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from prober.model.file_kinds import SECRET, Secret
 from prober.model.kinds import Frozen, choice, duration, mapping_of
-from prober.model.known_status import ServedPool
+from prober.model.known_status import JudgedCheck, ServedPool
 from prober.model.option import Kind, option
 from prober.model.status import Status
 from prober.outputs.alertmanager import HTTP_URL
@@ -43,59 +43,75 @@ ALWAYS_SECRET = Kind(SECRET.read, SECRET.schema, lambda _: "<secret>")
 
 
 class StatusChange(NamedTuple):
-    """What a receiver is told of one subject: a backend, or the pool itself."""
+    """What a receiver is told of one subject: a backend, a check of one, or the pool itself."""
 
     subject: str
     kind: str
-    backend: str | None
-    before: str
     after: Status
-    reason: str | None
-    cause: str
-    since: float | None
+    before: str = Status.UNKNOWN
+    backend: str | None = None
+    monitor: str | None = None
+    reason: str | None = None
+    cause: str = ""
+    since: float | None = None
 
 
-def changes_of(pool: ServedPool, told: Mapping[str, str]) -> Iterator[StatusChange]:
-    """Yield what is not as it was told, by what is known; `told` has statuses by subject.
+def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[StatusChange]:
+    """Yield what can be told of a pool: its backends, their checks and itself, by what is known.
 
-    What was never told of and is OK is no change. Backends about which an operator decided are
-    left out.
+    Backends about which an operator decided are left out. All of it is as if it changed from
+    UNKNOWN.
     """
+    only = pool.monitors[0] if len(pool.monitors) == 1 else None
     for each in pool.backends:
-        if each.known is None or each.is_decided:
-            continue
-        known, subject = each.known, f"backend {pool.name}/{each.key}"
-        before = told.get(subject)
-        if known.status != before and (before or known.status is not Status.OK):
+        if (known := each.known) is not None and not each.is_decided:
             yield StatusChange(
-                subject,
-                "backend",
-                each.key,
-                before or Status.UNKNOWN,
-                known.status,
-                known.reason,
-                known.cause,
-                known.since,
+                subject=f"backend {pool.name}/{each.key}",
+                kind="backend",
+                backend=each.key,
+                monitor=only,
+                after=known.status,
+                reason=known.reason,
+                cause=known.cause,
+                since=known.since,
             )
-    status = pool.known_status
-    before = told.get(f"pool {pool.name}")
-    if status not in (None, Status.UNKNOWN, before) and (before or status is not Status.OK):
-        assert status is not None  # noqa: S101  (for the type checker)
+    for check in checks:
         yield StatusChange(
-            f"pool {pool.name}", "pool", None, before or "UNKNOWN", status, None, "", None
+            subject=f"check {check.monitor}/{check.backend}",
+            kind="check",
+            backend=check.backend,
+            monitor=check.monitor,
+            after=check.status,
+            reason=check.reason,
+            cause=check.cause,
+            since=check.since,
         )
+    if (status := pool.known_status) is not None and status is not Status.UNKNOWN:
+        yield StatusChange(subject=f"pool {pool.name}", kind="pool", after=status)
 
 
-def first_statuses(pool: ServedPool, told: Mapping[str, str]) -> dict[str, str]:
+def changes_of(
+    pool: ServedPool, checks: Iterable[JudgedCheck], told: Mapping[str, str]
+) -> Iterator[StatusChange]:
+    """Yield what is not as it was told; `told` has statuses by subject.
+
+    What was never told of and is OK is no change.
+    """
+    for each in statuses_of(pool, checks):
+        before = told.get(each.subject)
+        if each.after != before and (before or each.after is not Status.OK):
+            yield each._replace(before=before or each.before)
+
+
+def first_statuses(
+    pool: ServedPool, checks: Iterable[JudgedCheck], told: Mapping[str, str]
+) -> dict[str, str]:
     """Return what is OK from the beginning: it is taken as told, and not sent."""
-    found = {
-        f"backend {pool.name}/{each.key}": str(each.known.status)
-        for each in pool.backends
-        if each.known and each.known.status is Status.OK
+    return {
+        each.subject: str(each.after)
+        for each in statuses_of(pool, checks)
+        if each.after is Status.OK and each.subject not in told
     }
-    if pool.known_status is Status.OK:
-        found[f"pool {pool.name}"] = str(Status.OK)
-    return {subject: status for subject, status in found.items() if subject not in told}
 
 
 def sentence(pool: ServedPool, changes: list[StatusChange]) -> str:
@@ -104,7 +120,7 @@ def sentence(pool: ServedPool, changes: list[StatusChange]) -> str:
     lines += [
         f"{each.backend} {each.before} -> {each.after}" + (f": {each.cause}" if each.cause else "")
         for each in changes
-        if each.backend
+        if each.kind == "backend"
     ]
     return "\n".join(lines)
 
@@ -174,8 +190,8 @@ class Webhook:
                 pool = self._desk.served(name)
                 if pool is None or name in self._sending:
                     continue
-                self._learn(first_statuses(pool, self._told))
-                if any(changes_of(pool, self._told)):
+                self._learn(first_statuses(pool, self._desk.checks(name), self._told))
+                if any(self._changes(pool)):
                     self._sending[name] = asyncio.create_task(self._send_soon(name))
 
     async def close(self) -> None:
@@ -204,7 +220,7 @@ class Webhook:
     async def _send(self, name: str, *, final: bool) -> bool:
         """Send what is not as told; return whether there is nothing left to do."""
         pool = self._desk.served(name)
-        changes = list(changes_of(pool, self._told)) if pool else []
+        changes = list(self._changes(pool)) if pool else []
         if pool is None or not changes:
             return True
         content = json.dumps(self._body(pool, changes)).encode()
@@ -224,7 +240,10 @@ class Webhook:
             else:
                 self._desk.succeeded()
         self._learn({each.subject: str(each.after) for each in changes})
-        return not any(changes_of(self._desk.served(name) or pool, self._told))
+        return not any(self._changes(self._desk.served(name) or pool))
+
+    def _changes(self, pool: ServedPool) -> Iterator[StatusChange]:
+        return changes_of(pool, self._desk.checks(pool.name), self._told)
 
     def _headers(self, content: bytes) -> dict[str, str]:
         headers = {name: value.content for name, value in self._settings.headers.items()}
@@ -259,7 +278,7 @@ def _change_json(pool: ServedPool, change: StatusChange, now: float) -> Json:
         "kind": change.kind,
         "pool": pool.name,
         "backend": change.backend,
-        "monitor": pool.monitors[0] if change.backend and len(pool.monitors) == 1 else None,
+        "monitor": change.monitor,
         "from": change.before,
         "to": change.after,
         "reason": change.reason,

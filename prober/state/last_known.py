@@ -6,12 +6,14 @@ from typing import Protocol
 from prober.model.aggregate import pool_status
 from prober.model.known_status import (
     CheckStatus,
+    JudgedCheck,
     KnownStatus,
     ServedBackend,
     ServedPool,
     known_status,
 )
 from prober.model.pool import Backend, Pool
+from prober.model.status import Status
 from prober.state.events import TRANSITION, Event
 from prober.state.store import Store
 
@@ -82,6 +84,30 @@ class LastKnown:
         status = pool_status(each.status for each in states if each.counts)
         monitors = tuple(each.name for each in self._store.monitors_of(pool) if each.enabled)
         return ServedPool(name, pool.load_balancer, status, backends, monitors)
+
+    def checks(self, name: str) -> Iterator[JudgedCheck]:
+        """Yield the checks of a pool with several monitors, without those that prove nothing.
+
+        If there is one monitor only, the statuses of the backends say all of it. What an operator
+        decided about is left out.
+        """
+        pool = self._store.pools.get(name)
+        if pool is None or sum(each.enabled for each in self._store.monitors_of(pool)) < 2:
+            return
+        for backend in pool.backends:
+            for state in self._store.checks_of(pool, backend):
+                decided = not state.check.enabled or self._store.admin.of_check(state.check)
+                if decided or state.status is Status.UNKNOWN:
+                    continue
+                last, is_good = state.last, state.status is Status.OK
+                yield JudgedCheck(
+                    state.check.monitor.name,
+                    backend.key,
+                    state.status,
+                    last.reason if last and not is_good else None,
+                    last.detail if last and not is_good else "",
+                    state.since,
+                )
 
     def renew(self) -> Iterator[None]:
         """Look at every backend, one per step, and forget those that are no longer configured.

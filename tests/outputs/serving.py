@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prober.model.admin import AdminState
-from prober.model.known_status import KnownStatus, ServedBackend, ServedPool
+from prober.model.known_status import JudgedCheck, KnownStatus, ServedBackend, ServedPool
 from prober.model.pool import Backend
 from prober.model.status import Reason, Status
 from prober.outputs.counters import OutputCounters
@@ -95,6 +95,7 @@ class Pools:
 
     def __init__(self, *pools: ServedPool) -> None:
         self.pools = {each.name: each for each in pools}
+        self.judged: dict[str, tuple[JudgedCheck, ...]] = {}
         self.followers: list[Callable[[str], None]] = []
 
     def pool_names(self) -> Iterable[str]:
@@ -102,6 +103,9 @@ class Pools:
 
     def served(self, name: str) -> ServedPool | None:
         return self.pools.get(name)
+
+    def checks(self, name: str) -> Iterable[JudgedCheck]:
+        return self.judged.get(name, ())
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         self.followers.append(follower)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from prober.model.file_kinds import Secret
+from prober.model.known_status import JudgedCheck
+from prober.model.status import Reason, Status
 from prober.outputs.output import Feed
 from prober.outputs.posting import Poster, PostFailed
-from prober.outputs.webhook import Webhook, WebhookOutput
+from prober.outputs.webhook import Webhook, WebhookOutput, first_statuses
 from tests.outputs.serving import World, pool, until
 
 SETTINGS = WebhookOutput(url="http://127.0.0.1:1/hook", group_wait=0.0)
@@ -71,6 +73,35 @@ async def test_after_a_restart_nothing_is_sent_twice_and_nothing_is_forgotten() 
     world.source.put(pool("ok", "ok"))
     await send(world, posts)
     assert [c["to"] for c in posts.bodies[1]["changes"]] == ["OK", "OK"]
+
+
+async def test_a_single_check_is_told_of_where_several_monitors_probe() -> None:
+    world, posts = World(SETTINGS, pool("ok")), Posts()
+    both = [JudgedCheck(name, "10.0.0.0:80", Status.OK, None, "", 1.0) for name in ("a", "b")]
+    world.source.judged["web"] = tuple(both)
+    hook = Webhook(SETTINGS, world.desk(), posts)
+    hook._learn(first_statuses(pool("ok"), both, {}))
+    assert await hook._send("web", final=False)
+    assert not posts.bodies
+    bad = both[1]._replace(status=Status.CRITICAL, reason=Reason.REFUSED, cause="no", since=9.0)
+    world.source.judged["web"] = (both[0], bad)
+    assert await hook._send("web", final=False)
+    (change,) = posts.bodies[0]["changes"]
+    assert change == {
+        "kind": "check",
+        "pool": "web",
+        "backend": "10.0.0.0:80",
+        "monitor": "b",
+        "from": "OK",
+        "to": "CRITICAL",
+        "reason": "refused",
+        "cause": "no",
+        "at": change["at"],
+        "since": "1970-01-01T00:00:09.000Z",
+    }
+    world.source.judged["web"] = (both[0],)  # UNKNOWN is not told of
+    assert await hook._send("web", final=False)
+    assert len(posts.bodies) == 1
 
 
 async def test_unknown_changes_nothing() -> None:
