@@ -19,11 +19,13 @@ class FileHashes(NamedTuple):
     """What was read, so that a later look can detect differences.
 
     `prints` has a hash of each file's content, or None for an unreadable file; `listings` has the
-    matching files for each pattern and the directory that it is relative to.
+    matching files for each pattern and the directory that it is relative to. `secrets` are files
+    that are read for a secret or a certificate in them.
     """
 
     prints: dict[str, str | None]
     listings: dict[tuple[str, str], tuple[str, ...]]
+    secrets: frozenset[str] = frozenset()
 
 
 class OverBudgetError(Exception):
@@ -38,28 +40,39 @@ class Disk:
     """
 
     def __init__(self, budget: int | None = None) -> None:
-        self.traces = FileHashes({}, {})
+        self._prints: dict[str, str | None] = {}
+        self._listings: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._secrets: set[str] = set()
         self._budget = budget
+
+    @property
+    def traces(self) -> FileHashes:
+        """What was read so far."""
+        return FileHashes(self._prints, self._listings, frozenset(self._secrets))
 
     def read_text(self, path: str) -> str:
         """Return the text of a file, or raise OSError or UnicodeDecodeError."""
-        self.traces.prints[path] = None
+        self._prints[path] = None
         content = _content(path, self._budget)
         if self._budget is not None:
             self._budget -= len(content)
-        self.traces.prints[path] = _print(content)
+        self._prints[path] = _print(content)
         return content.decode()
+
+    def note_secret(self, path: str) -> None:
+        """Remember that a file holds a secret or a certificate."""
+        self._secrets.add(path)
 
     def forget(self, path: str) -> None:
         """Do not remember what a file contained."""
-        self.traces.prints.pop(path, None)
+        self._prints.pop(path, None)
 
     def matches(self, pattern: str, directory: str) -> list[str]:
         """Return the files that match a pattern; a name without wildcards is returned as it is."""
         if not has_magic(pattern):
             return [pattern]
         found = list_files(pattern, directory)
-        self.traces.listings[pattern, directory] = found
+        self._listings[pattern, directory] = found
         return list(found)
 
 

@@ -101,7 +101,9 @@ def load(
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(path, line, (), "the file is not UTF-8 text")) from None
-    outside = ReadContext(dirname(path), disk.read_text, environment, without_secrets)
+    outside = ReadContext(
+        dirname(path), disk.read_text, environment, without_secrets, disk.note_secret
+    )
     config = parse(
         content,
         source=path,

@@ -305,7 +305,8 @@ class Reloader:
         self._note("reload", f"{added} checks added, {removed} removed, {changed} changed")
 
     def _watch_or_not(self) -> None:
-        wanted = self._read is not None and self._running.config.server.watch_config
+        watches = self._running.config.server.watch_config or self._watcher.secrets
+        wanted = self._read is not None and bool(watches)
         if wanted and self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         elif self._watching and not wanted:
@@ -317,10 +318,22 @@ class Reloader:
             await asyncio.sleep(self._look_every)
             async with self._busy:
                 changed = await look_aside(self._watcher)
-            if changed:
+            if changed and self._may_read():
                 self._wish_for(None)
             elif self._rests_at is not None and self._clock() >= self._rests_at:
                 self._wish_for(None).rested = True
+
+    def _may_read(self) -> bool:
+        """Return whether to read again what has changed: without `watch_config`, only secrets."""
+        if self._running.config.server.watch_config:
+            return True
+        secrets = self._watcher.differing & self._watcher.secrets
+        if secrets == self._watcher.differing:
+            return True
+        if secrets:
+            hint = "the configuration has changed too: reload it"
+            log.warning("secret_not_renewed", files=sorted(secrets), hint=hint)
+        return False
 
 
 def _steps(before: Model, after: Model, difference: Changes, offer: Offer | None) -> list[Step]:

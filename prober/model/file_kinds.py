@@ -65,6 +65,7 @@ def read_secret_file(
     name: str, outside: ReadContext, path: tuple[str | int, ...] = ()
 ) -> str | None:
     """Return the text of a file that holds a secret, None if it is absent and may be."""
+    outside.note_secret(outside.locate(name))
     if outside.without_secrets:
         try:
             return outside.read_file(outside.locate(name))

@@ -64,13 +64,15 @@ class ReadContext(NamedTuple):
 
     `directory` is that of the configuration file, where relative paths start. `read_file` returns
     the text of a file or raises OSError or UnicodeDecodeError; `environment` holds the variables.
-    With `without_secrets`, files and variables that hold secrets may be absent.
+    With `without_secrets`, files and variables that hold secrets may be absent. `note_secret` is
+    called with the path of each file that is read for a secret or a certificate.
     """
 
     directory: str
     read_file: Callable[[str], str]
     environment: Mapping[str, str]
     without_secrets: bool = False
+    note_secret: Callable[[str], object] = str
 
     def locate(self, name: str) -> str:
         """Return the path of a file that the configuration refers to."""

@@ -24,7 +24,7 @@ from prober.config.configuration import Config
 from prober.config.disk import Disk, FileHashes
 from prober.config.settings import DAY, Server
 from prober.config.shrink import FILE, SHRINK_WINDOW, Ask, ShrinkGuard, Step, steps_of
-from prober.config.watch import FileReader, Watcher
+from prober.config.watch import UNSETTLED, FileReader, Watcher
 from prober.daemon.loading import Reading, Source, read, read_aside, read_in_child
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader, _steps
@@ -259,6 +259,26 @@ def test_a_file_that_is_being_written_is_left_alone_until_it_rests() -> None:
         files.write("main", content)
         seen += files.look()
     assert [*seen, *files.look(2)] == [False, False, False, True, False]
+
+
+def test_a_file_that_is_written_all_the_time_is_read_now_and_then() -> None:
+    files = Files(main="old", more="x")
+    seen = []
+    for number in range(3 * (UNSETTLED + 1)):
+        files.write("main", f"version {number}")
+        seen += files.look()
+    assert seen == 3 * ([False] * UNSETTLED + [True])
+    assert files.watcher.differing == {"main"}
+
+
+def test_a_file_that_is_away_again_and_again_is_not_read_while_it_is() -> None:
+    files = Files(main="old", more="x")
+    for number in range(3 * UNSETTLED):
+        files.write("more", f"version {number}")
+        files.content.pop("main", None)
+        assert files.look() == [False]
+    files.write("main", "new")
+    assert files.look() == [True]
 
 
 def test_a_file_that_is_away_for_a_moment_is_nothing() -> None:
