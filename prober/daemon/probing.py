@@ -84,7 +84,7 @@ class Prober:
             wall=wall,
             awake=self._ticker.awake,
             retention=Retention(config.server.keep_history, config.server.keep_fine_history),
-            errors=self.vitals.state_errors,
+            vitals=self.vitals,
         )
         self.store = self._store(self.kept, wall)
         self.known = LastKnown(

@@ -1,15 +1,18 @@
 """What survives the process: the database in the state directory, written every second."""
 
 import asyncio
-from collections import Counter
+import sqlite3
+import threading
 from collections.abc import Callable
 
 import structlog
 
+from prober.files.bounded import BOUNDED
 from prober.state.archive import Retention
-from prober.state.database import FLUSH_SECONDS, Database, DiskFailedError
+from prober.state.database import FLUSH_SECONDS, Database, InUseError, StateUnusableError
 from prober.state.history import History
 from prober.state.journal import Journal, Saved, read_saved
+from prober.state.vitals import Vitals
 
 log = structlog.get_logger()
 
@@ -23,11 +26,13 @@ class StateDirectory:
         wall: Unix time.
         awake: A monotonic clock without pauses of the process.
         retention: How long the history is kept.
-        errors: Where errors are counted, by reason.
+        vitals: Where errors are counted, by reason, and what keeps the state from being written.
+
+    A directory that cannot be used at the start is used as soon as it can be; until then, the state
+    is in memory only.
 
     Raises:
-        StateUnusableError: The directory cannot be used. One whose disk failed is reported, and the
-            state is in memory only.
+        InUseError: Another prober uses the directory.
     """
 
     def __init__(
@@ -38,29 +43,50 @@ class StateDirectory:
         wall: Callable[[], float],
         awake: Callable[[], float],
         retention: Retention,
-        errors: Counter[str],
+        vitals: Vitals,
     ) -> None:
         self._loop = loop
-        self._errors = errors
+        self._vitals = vitals
         self._savers: list[Callable[[], None]] = []
         self._saving: asyncio.TimerHandle | None = None
         self.saved = Saved(0.0, {}, [])
         self.journal: Journal | None = None
         self.history: History | None = None
         self._database: Database | None = None
-        database = self._open(path) if path is not None else None
-        if database is not None:
-            self._database = database
-            self.journal = Journal(database, wall=wall)
-            self.history = History(database, wall=wall, awake=awake, retention=retention)
-            self.saved = read_saved(database)
-
-    def _open(self, path: str) -> Database | None:
+        if path is None:
+            return
+        self._database = database = self._open(path)
+        self.journal = Journal(database, wall=wall)
         try:
-            return Database(path, report=self._report, lost=self._lost)
-        except DiskFailedError as error:
-            self._report("unusable", f"{error}; the state is in memory only until a restart")
-            return None
+            known = BOUNDED.call(path, database.is_known)
+        except OSError:
+            known = False
+        base = 0 if known else int(wall())  # numbers that no earlier process can have used
+        self.history = History(database, wall=wall, awake=awake, retention=retention, base=base)
+        self.saved = read_saved(database) if known else self.saved._replace(last_event=1000 * base)
+        if not known:
+            self._report(
+                "unread", "what an earlier prober has stored has no effect before a restart"
+            )
+
+    def _open(self, path: str) -> Database:
+        given_up = threading.Event()
+
+        def opened() -> Database:
+            database = Database(path, report=self._report, lost=self._lost)
+            if given_up.is_set():
+                database.close()
+            return database
+
+        try:
+            return BOUNDED.call(path, opened)
+        except InUseError:
+            raise
+        except (StateUnusableError, OSError, sqlite3.Error) as error:
+            given_up.set()
+            why = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            self._report("unusable", f"{why}; the state is in memory only until it can be written")
+            return Database(path, report=self._report, lost=self._lost, later=True)
 
     def on_loss(self, save_all: Callable[[], None]) -> None:
         """Call `save_all` when the file was lost, to store a part of the state again."""
@@ -75,8 +101,9 @@ class StateDirectory:
         """Write the rest."""
         if self._saving is not None:
             self._saving.cancel()
-        if self.journal is not None:
+        if self.journal is not None and self.history is not None:
             self.journal.flush()
+            self.history.close()
         if self._database is not None:
             self._database.close()
 
@@ -88,12 +115,15 @@ class StateDirectory:
 
     def _report(self, what: str, detail: str) -> None:
         if what == "recovered":
+            self._vitals.state_trouble = None
             log.info("state_recovered", detail=detail)
             return
         if what == "open_to_others":
             log.warning("state_directory_open", detail=detail)
             return
-        self._errors[what] += 1
+        if what in ("unusable", "unwritable"):
+            self._vitals.state_trouble = detail
+        self._vitals.state_errors[what] += 1
         log.warning("state_error", reason=what, detail=detail)
 
     def _lost(self) -> None:

@@ -4,7 +4,6 @@ Nothing ever waits for it. Values are kept until they are written, in batches, a
 value of a key. A full or read-only disk delays the writing and stops nothing else.
 """
 
-import errno
 import fcntl
 import os
 import sqlite3
@@ -31,6 +30,8 @@ REPORT_SECONDS = 60.0
 """Seconds between two reports of a disk that cannot be written."""
 PENDING_LIMIT = 200_000
 """Rows of one table that can wait for a disk; beyond that, the oldest are dropped."""
+CLOSE_SECONDS = 3.0
+"""Seconds to wait for the disk at the end."""
 CHECKED_SIZE = 64 * 1024 * 1024
 """Maximum bytes of a database that is checked as a whole when it is opened."""
 
@@ -143,14 +144,11 @@ def table(name: str, key: Sequence[str], columns: Sequence[str]) -> Table:
 
 
 class StateUnusableError(Exception):
-    """The state directory cannot be used, for a reason that an operator must resolve."""
+    """The state directory cannot be used."""
 
 
-class DiskFailedError(StateUnusableError):
-    """The disk is full, read-only or broken: no reason not to probe."""
-
-
-_OF_THE_DISK = {errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT}
+class InUseError(StateUnusableError):
+    """Another prober uses the state directory."""
 
 
 class Database:
@@ -160,6 +158,11 @@ class Database:
         directory: The directory; created if it does not exist, readable for its own user only.
         report: Called in the writer's thread with what went wrong: a word and a sentence.
         lost: Called in the writer's thread when a damaged database was set aside.
+        later: Open it in the writer's thread, as soon as that is possible. Until then, all values
+            wait, and what is read is what an earlier process has left, if that can be read.
+
+    Raises:
+        StateUnusableError: It cannot be opened now. With `later`, this is reported instead.
     """
 
     def __init__(
@@ -168,6 +171,7 @@ class Database:
         *,
         report: Callable[[str, str], None],
         lost: Callable[[], None] = lambda: None,
+        later: bool = False,
     ) -> None:
         self._directory = Path(directory).absolute()
         self._path = self._directory / FILE
@@ -181,8 +185,10 @@ class Database:
         self._wanted = threading.Condition()
         self._closing = False
         self._reported_at: float | None = None
-        self._lock = self._take_directory()
-        self._connection = self._open()
+        self._connection: sqlite3.Connection
+        self._is_open = not later
+        if not later:
+            self._lock, self._connection = self._open()
         self._thread = threading.Thread(target=self._work, name="state", daemon=True)
         self._thread.start()
 
@@ -202,6 +208,9 @@ class Database:
         `done` receives whether the disk has all of it, so that not even a power failure loses it.
         What could not be written is tried again, as always.
         """
+        if not self._is_open:
+            done(False)
+            return
         with self._wanted:
             self._waiters.append(done)
             self._wanted.notify()
@@ -223,9 +232,21 @@ class Database:
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Query the database, in the caller's thread; raise sqlite3.Error if that fails."""
-        with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(self._reader()) as connection:
             connection.text_factory = _text
             return question(connection)
+
+    def _reader(self) -> sqlite3.Connection:
+        if self._is_open:
+            return sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)
+        return _left_behind(self._path) or _empty()
+
+    def is_known(self) -> bool:
+        """Return whether all that an earlier process has left can be read."""
+        if self._is_open or not self._path.exists():
+            return True
+        with closing(_left_behind(self._path) or _empty()) as found:
+            return bool(found.execute("PRAGMA database_list").fetchone()[2])
 
     def complain(self, what: str, detail: str) -> None:
         """Report what is wrong with data that was read."""
@@ -236,11 +257,38 @@ class Database:
         with self._wanted:
             self._closing = True
             self._wanted.notify()
-        self._thread.join()
-        self._connection.close()
-        os.close(self._lock)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._report("unwritable", "the disk does not answer; the last changes are lost")
+        elif self._is_open:
+            self._connection.close()
+            os.close(self._lock)
 
     # Opening
+
+    def _open_later(self) -> bool:
+        """Open the database as soon as that is possible; return False if it is closed before."""
+        while True:
+            with self._wanted:
+                if self._wanted.wait_for(lambda: self._closing, RETRY_SECONDS):
+                    return False
+            try:
+                self._lock, self._connection = self._open()
+            except (StateUnusableError, sqlite3.Error, OSError) as error:
+                self._complain_at_times("unusable", f"{error}; the state is in memory only")
+                continue
+            self._is_open = True
+            self._reported_at = None
+            self._report("recovered", "the state is written from now on")
+            return True
+
+    def _open(self) -> tuple[int, sqlite3.Connection]:
+        lock = self._take_directory()
+        try:
+            return lock, self._connect_or_replace()
+        except BaseException:
+            os.close(lock)
+            raise
 
     def _take_directory(self) -> int:
         try:
@@ -252,22 +300,19 @@ class Database:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise StateUnusableError(f"{self._directory}: in use by another prober") from None
+            raise InUseError(f"{self._directory}: in use by another prober") from None
         return lock
 
     def _unusable(self, error: OSError) -> StateUnusableError:
-        kind = DiskFailedError if error.errno in _OF_THE_DISK else StateUnusableError
-        return kind(f"{self._directory}: {error.strerror or error}")
+        return StateUnusableError(f"{self._directory}: {error.strerror or error}")
 
-    def _open(self) -> sqlite3.Connection:
+    def _connect_or_replace(self) -> sqlite3.Connection:
         try:
             return self._connect()
         except OSError as error:
-            os.close(self._lock)
             raise self._unusable(error) from None
         except sqlite3.OperationalError as error:
-            os.close(self._lock)
-            raise DiskFailedError(f"{self._path}: {error}") from None
+            raise StateUnusableError(f"{self._path}: {error}") from None
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # from bytes that are not text
             self._set_aside(error)
             return self._connect()
@@ -288,6 +333,7 @@ class Database:
                     raise sqlite3.DatabaseError(answer)  # noqa: TRY301  (as SQLite itself would)
             _migrate(connection, self._path)
             _check_schema(connection)
+            _join_numbers(connection)
         except BaseException:
             connection.close()
             raise
@@ -303,6 +349,8 @@ class Database:
     # The writer's thread
 
     def _work(self) -> None:
+        if not self._is_open and not self._open_later():
+            return
         while True:
             with self._wanted:
                 self._wanted.wait_for(lambda: self._pending or self._chore or self._is_hurried())
@@ -381,16 +429,46 @@ class Database:
             self._connection = self._connect()
             self._lost()
             return
+        self._complain_at_times("unwritable", f"{error}; will retry")
+
+    def _complain_at_times(self, what: str, detail: str) -> None:
         now = time.monotonic()
         if self._reported_at is None or now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self._report("unwritable", f"{error}; will retry")
+            self._report(what, detail)
 
     def _put_back(self, batch: dict[Table, dict[Row, Row | None]]) -> None:
         with self._wanted:
             self._writing = {}
             for where, rows in batch.items():
                 self._pending[where] = {**rows, **self._pending.get(where, {})}
+
+
+def _left_behind(path: Path) -> sqlite3.Connection | None:
+    """Return the database as it is, if an earlier process has closed it: without writing at all."""
+    log = Path(f"{path}-wal")
+    try:
+        check_own(path)
+        if log.exists() and log.stat().st_size:
+            return None  # the newest is in there, and cannot be read without writing
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+    except (OSError, sqlite3.Error):
+        return None
+    try:
+        _check_schema(connection)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except (sqlite3.Error, UnicodeDecodeError):
+        version = None
+    if version != len(MIGRATIONS):
+        connection.close()
+        return None
+    return connection
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    _migrate(connection, Path(FILE))
+    return connection
 
 
 def _text(content: bytes) -> str:
@@ -407,10 +485,25 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")
 
 
+def _join_numbers(connection: sqlite3.Connection) -> None:
+    """Give each check one number again; one that could not read the database took another one."""
+    twice = connection.execute(
+        "SELECT min(id), max(id) FROM names GROUP BY monitor, backend HAVING count(*) > 1"
+    ).fetchall()
+    for first, other in twice:
+        connection.execute("BEGIN")
+        for table in ("slots", "hours"):
+            connection.execute(
+                f"UPDATE OR REPLACE {table} SET check_id = ? WHERE check_id = ?",  # noqa: S608  (ours)
+                (first, other),
+            )
+        connection.execute("DELETE FROM names WHERE id = ?", (other,))
+        connection.execute("COMMIT")
+
+
 def _check_schema(connection: sqlite3.Connection) -> None:
     """Raise sqlite3.DatabaseError if a table or an index differs from the migrations."""
-    with closing(sqlite3.connect(":memory:")) as model:
-        _migrate(model, Path(FILE))
+    with closing(_empty()) as model:
         missing = set(model.execute(_SCHEMA)) - set(connection.execute(_SCHEMA))
     if missing:
         names = ", ".join(sorted(name for _, name, _ in missing))

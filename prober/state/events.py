@@ -101,10 +101,10 @@ class EventLog:
         for follower in tuple(self._followers):
             follower(event)
 
-    def restore(self, events: list[Event]) -> None:
-        """Start with the events of an earlier process, oldest first."""
+    def restore(self, events: list[Event], last_id: int = 0) -> None:
+        """Start with the events of an earlier process, oldest first, or with this id."""
         self._events.extend(events)
-        self.last_id = events[-1].id if events else 0
+        self.last_id = events[-1].id if events else last_id
 
     def note(
         self,

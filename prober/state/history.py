@@ -8,13 +8,15 @@ Durations are measured by the monotonic clock without pauses of the process; the
 to which slot they belong.
 """
 
+import asyncio
 import sqlite3
-from asyncio import to_thread
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from prober.model.status import Reason, Status
 from prober.state.archive import (
@@ -35,6 +37,12 @@ from prober.state.rows import readable, text, whole
 from prober.state.running_slot import Key, PoolSlots, Running, Span
 from prober.state.slots import FINE, HOUR, NAMES, PARTS, STATUSES, WIDTH, Slot
 
+T = TypeVar("T")
+
+READERS = 4
+"""Threads of their own for reading, so that a dead disk delays nothing else."""
+ANSWER_SECONDS = 30.0
+"""Seconds for the disk to answer a question."""
 ROUND = 50
 """The number of beats in which every running slot is written once: a little less than a minute."""
 SETTLED = 2 * 60.0
@@ -60,6 +68,7 @@ class History:
         wall: Unix time.
         awake: Monotonic time that excludes pauses of prober itself.
         retention: How long to keep the history.
+        base: A number above all that may be in use, if the database cannot be read.
     """
 
     def __init__(
@@ -69,13 +78,16 @@ class History:
         wall: Callable[[], float],
         awake: Callable[[], float],
         retention: Retention | None = None,
+        base: int = 0,
     ) -> None:
         self._database = database
         self.retention = retention or Retention()
         self._wall = wall
         self._awake = awake
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="history")
         self._numbers, self._part = _opening(database)
-        self._last_number = max(self._numbers.values(), default=0)
+        self._last_number = max(self._numbers.values(), default=base)
+        self._part = max(self._part, base)
         self._running: dict[Key, Running] = {}
         self._sums = PoolSlots()
         self._queue: list[Running] = []
@@ -164,22 +176,22 @@ class History:
     async def slots(self, key: Key, times: range, *, merged: bool = False) -> list[Slot]:
         """Return the slots of a check, including the running one; see `read_slots`."""
         number = self._current(key)
-        return await to_thread(read_slots, self._database, number, times, merged=merged)
+        return await self._ask(read_slots, self._database, number, times, merged=merged)
 
     async def statuses(self, keys: Sequence[Key], times: range) -> list[dict[int, StatusSeconds]]:
         """Return the seconds in each status of some checks or pools; see `read_statuses`."""
         numbers = [self._current(key) for key in keys]
-        return await to_thread(read_statuses, self._database, numbers, times)
+        return await self._ask(read_statuses, self._database, numbers, times)
 
     async def uptime(self, key: Key) -> dict[str, Uptime]:
         """Return the uptime of a check over several windows back from now."""
-        return await to_thread(read_uptime, self._database, self._current(key), self._wall())
+        return await self._ask(read_uptime, self._database, self._current(key), self._wall())
 
     async def events(
         self, *, before: int, after: int, since: float | None, wanted: EventFilter, limit: int
     ) -> list[Event]:
         """Return stored events with ids between `after` and `before`, newest first."""
-        return await to_thread(
+        return await self._ask(
             read_events,
             self._database,
             before=before,
@@ -188,6 +200,16 @@ class History:
             wanted=wanted,
             limit=limit,
         )
+
+    async def _ask(self, read: Callable[..., T], *args: object, **options: object) -> T:
+        """Read in a thread; raise TimeoutError if the disk does not answer."""
+        work = partial(read, *args, **options)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    def close(self) -> None:
+        """Let the threads end that read, without waiting for one that a dead disk blocks."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     def _current(self, key: Key) -> int:
         """Write a check's running slot; return its number, or 0 if there is none."""

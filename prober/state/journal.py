@@ -50,7 +50,10 @@ class SavedCheck(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What was read at the start: `alive_at` is when the earlier process was last known alive."""
+    """What was read at the start: `alive_at` is when the earlier process was last known alive.
+
+    `last_event` is an id that events must be above if there are none in `events`.
+    """
 
     alive_at: float
     checks: dict[tuple[str, str], SavedCheck]
@@ -61,6 +64,7 @@ class Saved(NamedTuple):
     admin: Mapping[AdminKey, AdminEntry] = MappingProxyType({})
     notices: Mapping[str, StoredNotice] = MappingProxyType({})
     cloud_objects: Mapping[tuple[str, str], CloudObject] = MappingProxyType({})
+    last_event: int = 0
 
 
 class SavableState(Protocol):

@@ -60,7 +60,7 @@ class Store:
         self._saw_local_error: Callable[[Reason], None] = lambda _: None
         self._states: dict[Key, CheckState] = {}
         self._order: list[Key] | None = []
-        self.events.restore(self._saved.events)
+        self.events.restore(self._saved.events, self._saved.last_event)
         if journal is not None:
             self.events.follow(journal.add_event)
         self.admin.follow(lambda: self._touch(*self.pools))

@@ -15,7 +15,7 @@ SKIPS = ("overrun", "gap", "pace")
 """Why slots of the schedule are skipped; all counters start at 0, so that rates work."""
 
 
-STATE_ERRORS = ("corrupt", "target_lists", "unreadable", "unusable", "unwritable")
+STATE_ERRORS = ("corrupt", "target_lists", "unread", "unreadable", "unusable", "unwritable")
 """What can be wrong with what is stored; counted from 0 on as well."""
 
 
@@ -38,7 +38,8 @@ class Vitals:
     previous probe was still running; `gap`: the process was paused; `pace`: other UDP probes of the
     host came first). `load` says whether the schedule is kept. `overdue` returns the seconds for
     which something in the schedule has been overdue. `state_errors` counts what could not be
-    stored, by reason. `target_lists` has the state of target lists by monitor; `outputs` has
+    stored, by reason; `state_trouble` is what keeps the state from being stored now, or None.
+    `target_lists` has the state of target lists by monitor; `outputs` has
     counters by output.
     """
 
@@ -59,8 +60,22 @@ class Vitals:
     state_errors: Counter[str] = field(
         default_factory=lambda: Counter(dict.fromkeys(STATE_ERRORS, 0))
     )
+    state_trouble: str | None = None
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
     outputs: "dict[str, OutputCounters]" = field(default_factory=dict)
+
+    def degradations(self) -> list[str]:
+        """Return what does not work as it should although everything is probed, in words."""
+        found = []
+        if self.load.overload:
+            found.append(f"overloaded: {self.load.overload.sentence}")
+        if self.state_trouble:
+            found.append("the state cannot be stored")
+        if not self.config_ok:
+            found.append("the last reload was rejected")
+        if away := sum(not health.ok for health in self.target_lists.values()):
+            found.append(f"{away} target list{'s are' if away > 1 else ' is'} not up to date")
+        return found
 
     def loaded(self, digest: str, at: float) -> None:
         """Take in that a configuration was taken."""

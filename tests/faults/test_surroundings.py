@@ -53,6 +53,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     namespaces.run("umount", "--lazy", str(disk))
 
 
+def fill(disk: Path) -> None:
+    """Leave no room on a disk."""
+    with (disk / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+
+
 def test_a_disk_without_room_stops_nothing_and_is_said(
     tmp_path: Path, target: int, small_disk: Path
 ) -> None:
@@ -60,12 +70,7 @@ def test_a_disk_without_room_stops_nothing_and_is_said(
     config = {"monitors": [monitor("web", "TCP", target, timeout="60s")]}
     with daemon(config, tmp_path, *EVERY_RESULT, *state) as running:
         running.wait_for("status_changed", to="OK")
-        with (small_disk / "filler").open("wb", buffering=0) as filler:
-            try:
-                while filler.write(bytes(4096)):
-                    pass
-            except OSError:
-                pass
+        fill(small_disk)
         running.wait_for("state_error")
         probes(running, 5, result="OK")
         assert metric(running, "prober_state_errors_total", reason="unwritable") >= 1
@@ -78,21 +83,57 @@ def test_a_disk_without_room_stops_nothing_and_is_said(
         assert check(running, "web")["status"] == "OK"
 
 
-def test_a_start_on_a_disk_without_room_probes_with_its_state_in_memory(
-    tmp_path: Path, target: int, small_disk: Path
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_start_on_a_disk_without_room_probes_and_stores_everything_once_there_is_some(
+    tmp_path: Path, target: int, small_disk: Path, is_new: bool
 ) -> None:
-    with (small_disk / "filler").open("wb", buffering=0) as filler:
-        try:
-            while filler.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
-    config = {"monitors": [monitor("web", "TCP", target)]}
-    with daemon(config, tmp_path, "--state-dir", str(small_disk / "state")) as running:
+    state = ("--state-dir", str(small_disk / "state"))
+    config = {"server": {"writable": True}, "monitors": [monitor("web", "TCP", target)]}
+    if not is_new:
+        with daemon(config, tmp_path, *state) as running:
+            running.wait_for("status_changed", to="OK")
+            first = running.json("/api/v1/events")["events"]
+            assert running.stop() == 0
+    fill(small_disk)
+    with daemon(config, tmp_path, *state) as running:
         assert [line["reason"] for line in running.lines if line["event"] == "state_error"]
+        if is_new:
+            running.wait_for("status_changed", to="OK")
+        assert metric(running, "prober_state_errors_total", reason="unusable") >= 1
+        assert metric(running, "prober_state_writable") == 0
+        assert running.get("/-/ready") == (200, "Ready, but the state cannot be stored\n")
+        assert "The state is not stored" in running.get("/")[1]
+        assert "in memory only" in running.json("/api/v1/status")["prober"]["state_trouble"]
+        told = running.json("/api/v1/events")["events"]
+        if not is_new:
+            assert check(running, "web")["status"] == "OK"
+            assert told[-len(first) :] == first
+        (small_disk / "filler").unlink()
+        running.wait_for("state_recovered")
+        assert metric(running, "prober_state_writable") == 1
+        assert running.get("/-/ready") == (200, "Ready\n")
+        assert running.stop() == 0
+    with daemon(config, tmp_path, *state) as running:
+        assert check(running, "web")["status"] == "OK"
+        again = running.json("/api/v1/events")["events"]
+        assert again[-len(told) :] == told
+        assert len({each["id"] for each in again}) == len(again)
+
+
+def test_a_state_directory_that_cannot_be_used_stops_nothing_and_is_used_once_it_can(
+    tmp_path: Path, target: int
+) -> None:
+    state = tmp_path / "state"
+    state.write_text("in the way")
+    config = {"monitors": [monitor("web", "TCP", target)]}
+    with daemon(config, tmp_path, "--state-dir", str(state)) as running:
         running.wait_for("status_changed", to="OK")
-        assert metric(running, "prober_state_errors_total", reason="unusable") == 1
-        assert running.get("/-/ready")[0] == 200
+        assert metric(running, "prober_state_writable") == 0
+        state.unlink()
+        running.wait_for("state_recovered")
+        assert running.stop() == 0
+    with daemon(config, tmp_path, "--state-dir", str(state)) as running:
+        assert check(running, "web")["status"] == "OK"
 
 
 def test_a_database_with_a_broken_page_is_set_aside(tmp_path: Path, target: int) -> None:

@@ -142,6 +142,71 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path, reports: Report
         Database(str(tmp_path / "file" / "state"), report=reports)
 
 
+def opened_later(tmp_path: Path, reports: Reports) -> Database:
+    """Return a database of a directory that cannot be used now: a file is in its place."""
+    (tmp_path / "state").rename(tmp_path / "away") if (tmp_path / "state").exists() else None
+    (tmp_path / "state").write_text("")
+    return Database(str(tmp_path / "state"), report=reports, later=True)
+
+
+def test_what_cannot_be_opened_is_opened_later_and_has_everything(
+    opened: Open, tmp_path: Path, reports: Reports
+) -> None:
+    opened().close()
+    where, answers = opened_later(tmp_path, reports), queue.SimpleQueue[bool]()
+    where.put(CHECKS, ("web", "a:1"), check_row(1))
+    where.write_now(answers.put)
+    assert not answers.get_nowait()
+    assert streaks(where) == {}
+    assert where.waiting(CHECKS, lambda _: True) == {("web", "a:1"): check_row(1)}
+    reports.wait_for("unusable")
+    (tmp_path / "state").unlink()
+    (tmp_path / "away").rename(tmp_path / "state")
+    reports.wait_for("recovered")
+    where.put(CHECKS, ("web", "b:1"), check_row(2))
+    where.write_now(answers.put)
+    assert answers.get(timeout=PATIENCE)
+    assert streaks(where) == {"a:1": 1, "b:1": 2}
+    assert reports.words() == ["unusable", "recovered"]
+    where.close()
+
+
+def test_what_was_never_opened_is_closed_without_waiting(tmp_path: Path, reports: Reports) -> None:
+    opened_later(tmp_path, reports).close()
+
+
+def test_what_an_earlier_process_has_closed_is_read_although_nothing_can_be_written(
+    opened: Open, tmp_path: Path, reports: Reports
+) -> None:
+    first = opened()
+    first.put(CHECKS, ("web", "a:1"), check_row(7))
+    first.close()
+    lock = tmp_path / "state" / "lock"
+    lock.unlink()
+    lock.symlink_to("elsewhere")  # it is not ours: nothing may be written here
+    later = Database(str(tmp_path / "state"), report=reports, later=True)
+    assert later.is_known()
+    assert streaks(later) == {"a:1": 7}
+    later.close()
+    (tmp_path / "state" / f"{FILE}-wal").write_bytes(b"of a process that was killed")
+    later = Database(str(tmp_path / "state"), report=reports, later=True)
+    assert not later.is_known()
+    assert streaks(later) == {}
+    later.close()
+
+
+def test_a_disk_that_hangs_at_the_end_is_not_waited_for(
+    opened: Open, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CLOSE_SECONDS", 0.01)
+    where, goes_on = opened(), threading.Event()
+    monkeypatch.setattr(where, "_write", lambda _: goes_on.wait())
+    where.put(CHECKS, ("web", "a:1"), check_row(1))
+    where.close()
+    assert reports.words() == ["unwritable"]
+    goes_on.set()
+
+
 def test_a_database_of_a_newer_version_is_left_alone(opened: Open, tmp_path: Path) -> None:
     opened().close()
     with closing(sqlite3.connect(tmp_path / "state" / FILE)) as connection:

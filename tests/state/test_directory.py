@@ -10,7 +10,7 @@ import pytest
 from prober.discovery.known import SAVED, restore, save
 from prober.model.monitor import TargetList
 from prober.state.database import FILE, Database, StateUnusableError
-from tests.running import daemon, prober
+from tests.running import daemon
 
 NOBODY = 65534
 FILES = ["lock", FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"]
@@ -135,7 +135,7 @@ def test_lists_are_not_read_or_written_by_way_of_what_was_put_there(
     assert elsewhere.read_text() == before
 
 
-def test_the_daemon_says_what_it_closed_and_does_not_start_on_a_link(tmp_path: Path) -> None:
+def test_the_daemon_says_what_it_closed_and_follows_no_link(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(0o777)
@@ -146,7 +146,9 @@ def test_the_daemon_says_what_it_closed_and_does_not_start_on_a_link(tmp_path: P
     assert said["level"] == "warning"
     (state / "lock").unlink()
     (state / "lock").symlink_to(tmp_path / "elsewhere")
-    done = prober("run", "--config", str(tmp_path / "prober.json"), "--listen", "127.0.0.1:0")
-    assert done.returncode == 1
-    assert "state_unusable" in done.stderr
+    with daemon({"server": {"state_dir": "state"}}, tmp_path) as running:
+        assert running.stop() == 0
+        running.rest()
+        [said] = [line for line in running.lines if line["event"] == "state_error"]
+    assert said["reason"] == "unusable"
     assert not (tmp_path / "elsewhere").exists()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
 from prober.state.check_state import CheckState
 from prober.state.database import Database
-from prober.state.history import ROUND, History
+from prober.state.history import ROUND, History, _Opening
 from prober.state.journal import Journal, read_saved
 from prober.state.running_slot import Running
 from prober.state.slots import HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
@@ -199,6 +200,27 @@ def test_a_restart_within_a_slot_adds_to_it(life: Life, cleanly: bool) -> None:
     assert slot.probes == before.probes + len(sim.engine.started)
     assert sum(slot.seconds) == pytest.approx(200, abs=0.01)
     assert len(life.rows("SELECT start, part FROM slots")) <= 2
+
+
+def test_a_process_that_could_not_read_the_history_adds_to_it(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = life.begin()
+    sim.watch(model_of(ONE, interval=1))
+    life.wait(100)
+    before = life.sum(0, WIDTH)
+    life.end()
+    with monkeypatch.context() as unread:
+        unread.setattr("tests.state.test_history.History", partial(History, base=10**9))
+        unread.setattr("prober.state.history._opening", lambda _: _Opening({}, 0))
+        sim = life.begin()
+    sim.watch(model_of(ONE, interval=1))
+    life.wait(100)
+    assert life.history._numbers[KEY] > 10**9
+    life.end()
+    life.begin()
+    assert life.rows("SELECT id < 1000 FROM names WHERE monitor = 'm'") == [(1,)]
+    assert life.sum(0, WIDTH).probes == before.probes + len(sim.engine.started)
 
 
 def test_a_crash_loses_at_most_a_minute(life: Life) -> None:

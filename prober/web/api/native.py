@@ -295,16 +295,15 @@ async def get_healthy(request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Whether prober has its configuration and is probing; also says if it is overloaded.
+    """Whether prober has its configuration and is probing; also says what does not work.
 
-    An overloaded prober is still ready: its statuses are true, and less traffic would not help.
+    A degraded prober is still ready: its statuses are true, and less traffic would not help.
     """
     vitals = services_of(request).vitals
     if not vitals.ready:
         return web.Response(text="Not ready\n", status=503)
-    if overload := vitals.load.overload:
-        return web.Response(text=f"Ready, but overloaded: {overload.sentence}\n")
-    return web.Response(text="Ready\n")
+    degraded = "; ".join(vitals.degradations())
+    return web.Response(text=f"Ready, but {degraded}\n" if degraded else "Ready\n")
 
 
 async def reload(request: web.Request) -> web.Response:

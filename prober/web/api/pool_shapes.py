@@ -198,6 +198,12 @@ _PROBER: Shape[Glance] = Shape(
         lambda glance: glance.vitals.load.overload and glance.vitals.load.overload.sentence,
         "how far prober is behind its schedule, and why",
     ),
+    member(
+        "state_trouble",
+        nullable(TEXT),
+        lambda glance: glance.vitals.state_trouble,
+        "what keeps the state from being stored",
+    ),
 )
 _LOAD_BALANCER: Shape[tuple[str, Status]] = Shape(
     "",

@@ -73,6 +73,11 @@ class DaemonCollector(Collector):
                 vitals.load.overload is not None,
             ),
             (
+                "prober_state_writable",
+                "Whether the state can be stored, if it is to be",
+                vitals.state_trouble is None,
+            ),
+            (
                 "prober_config_last_reload_successful",
                 "Whether the last read of the configuration succeeded",
                 vitals.config_ok,

@@ -10,6 +10,7 @@ from prober.web.page.html import Content, Html, html, tag
 from prober.web.page.scene import Scene
 from prober.web.page.view import DISABLED
 
+_NAMED = 5  # target lists that a warning names
 _COMPRESSED_ASIDE = 1 << 15  # bytes from which compressing is left to a thread
 
 _SHAPES = {
@@ -175,6 +176,15 @@ def alarms(vitals: Vitals) -> list[Html]:
     if overload := vitals.load.overload:
         text = "Probes start late: the results are older than they should be."
         found.append(tag("p", tag("strong", text), f" {overload.sentence}.", class_="alarm"))
+    if vitals.state_trouble:
+        text = "The state is not stored: a restart would lose what is newer."
+        found.append(tag("p", tag("strong", text), f" {vitals.state_trouble}.", class_="alarm"))
+    away = [name for name, health in vitals.target_lists.items() if not health.ok]
+    if away:
+        text = "Target lists cannot be read or were refused: the last ones are probed."
+        more = f", and {len(away) - _NAMED} more" if len(away) > _NAMED else ""
+        names = ", ".join(away[:_NAMED])
+        found.append(tag("p", tag("strong", text), f" {names}{more}.", class_="alarm"))
     if not vitals.config_ok:
         text = "The last reload failed: the previous configuration stays in force."
         found.append(

@@ -381,6 +381,7 @@ async def test_the_overview_counts_enabled_checks_and_sums_up(world: World, clie
             "loop_lag_seconds": 0.001,
             "overloaded": False,
             "overload": None,
+            "state_trouble": None,
         },
     }
 

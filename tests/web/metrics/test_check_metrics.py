@@ -59,6 +59,7 @@ CONTRACT = {
     "prober_checks": ("gauge", set()),
     "prober_monitors": ("gauge", set()),
     "prober_overloaded": ("gauge", set()),
+    "prober_state_writable": ("gauge", set()),
     "prober_probes_late": ("counter", {"reason"}),
     "prober_probes_skipped": ("counter", {"reason"}),
     "prober_local_errors": ("counter", {"reason"}),
