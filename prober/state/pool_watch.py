@@ -76,6 +76,7 @@ class PoolWatch:
         self._found: dict[str, PoolSummary] = {}
         self._turns: dict[str, deque[Turn]] = {}
         self._running: dict[str, Running] = {}
+        self._told: dict[str, Event] | None = None
 
     def __iter__(self) -> Iterator[PoolSummary]:
         return iter(tuple(self._found.values()))
@@ -205,8 +206,12 @@ class PoolWatch:
 
     def _last_told(self, name: str) -> Event | None:
         """Return the event of a pool's last status change, possibly from an earlier process."""
-        events = self._store.events.newest_first()
-        return next((e for e in events if e.kind == POOL_STATUS and e.pool == name), None)
+        if self._told is None:
+            self._told = {}
+            for event in self._store.events.newest_first():
+                if event.kind == POOL_STATUS and event.pool is not None:
+                    self._told.setdefault(event.pool, event)
+        return self._told.get(name)
 
     def _changed(self, summary: PoolSummary, before: Status | None, at: float) -> PoolSummary:
         """Add the event that the status of a pool changed; return the summary since then."""
@@ -218,10 +223,13 @@ class PoolWatch:
             *(before, summary.status, *nothing, cause),
         )
         events.add(event)
+        if self._told is not None:
+            self._told[summary.pool.name] = event
         return summary._replace(since=at)
 
     def _forget(self, name: str) -> None:
         self._found.pop(name, None)
+        self._told = None  # read again if a pool of this name comes back
         self._turns.pop(name, None)
         running = self._running.pop(name, None)
         if self._history is not None and running is not None:

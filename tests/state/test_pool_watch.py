@@ -286,3 +286,34 @@ async def test_a_pools_history_is_merged_by_hours_as_any_other(database: Databas
         await history.slots(pool_key("p"), range(first, first + HOUR, HOUR), merged=True) == before
     )
     assert before[0].probes == 60 * len(KEYS)
+
+
+async def test_many_new_pools_take_one_look_at_the_events(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for each would take the square of their number at the start."""
+    events, looks = world.store.events, list[None]()
+    newest_first = events.newest_first
+
+    def counted(before_id: int | None = None) -> Iterator[Event]:
+        looks.append(None)
+        return newest_first(before_id)
+
+    monkeypatch.setattr(events, "newest_first", counted)
+    pools = tuple(Pool(name=f"p{number}", backends=backends(KEYS[0])) for number in range(50))
+    world.configure(*(monitor(f"m{pool.name}", pool=pool.name) for pool in pools), pools=pools)
+    watch = watch_of(world)
+    await watch.refresh()
+    assert len(looks) == 1
+    world.record("mp7", KEYS[0], times=2)
+    await watch.refresh()
+    few = pools[:7]
+    world.configure(*(monitor(f"m{pool.name}", pool=pool.name) for pool in few), pools=few)
+    await watch.refresh()
+    world.configure(*(monitor(f"m{pool.name}", pool=pool.name) for pool in pools), pools=pools)
+    await watch.refresh()
+    told = [event for event in newest_first() if event.kind == POOL_STATUS and event.pool == "p7"]
+    assert [(event.before, event.after) for event in told] == [
+        (Status.OK, Status.UNKNOWN),
+        (Status.UNKNOWN, Status.OK),
+    ]
