@@ -126,7 +126,7 @@ ROUTES = (
         "POST",
         "/v3/discovery:endpoints",
         discover_endpoints,
-        {200: "DiscoveryResponse", 304: "", 404: "Error"},
+        {200: "DiscoveryResponse", 304: "", 400: "Error", 404: "Error"},
         body="DiscoveryRequest",
         looks=True,
     ),
@@ -145,13 +145,13 @@ ROUTES = (
         "POST",
         "/checks/{monitor}/{backend}/probe",
         probe_from_page,
-        {303: "text/html", 409: "text/html"},
+        {303: "", 409: "text/html"},
     ),
     Route(
         "POST",
         "/checks/{monitor}/{backend}/admin",
         set_admin_of_check,
-        {303: "text/html", **_FORM},
+        {303: "", **_FORM},
         body="AdminForm",
         is_form=True,
     ),
@@ -159,7 +159,7 @@ ROUTES = (
         "POST",
         "/pools/{name}/admin",
         set_admin_of_pool,
-        {303: "text/html", **_FORM},
+        {303: "", **_FORM},
         body="AdminForm",
         is_form=True,
     ),
@@ -170,7 +170,7 @@ ROUTES = (
     Route(
         "GET", "/badge/monitor/{name}.svg", get_monitor_badge, {200: "image/svg+xml"}, public=True
     ),
-    Route("GET", "/static/{name}", get_static, {200: "text/plain", 304: "text/plain"}, public=True),
+    Route("GET", "/static/{name}", get_static, {200: "*/*", 304: ""}, public=True),
     Route("GET", "/probe", get_probe, _PROBED, PROBE_QUERY, connects=True),
     Route("GET", "/sd", get_sd, {200: "TargetGroups"}, SD_QUERY),
 )

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from prober.web.server.query import Parameter, read_query
 
 OPENAPI = web.AppKey("OPENAPI", JsonText)
 
-_PAGE = "text/html"
+_PAGE, _JSON = "text/html", "application/json"
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SECURITY = {  # the ways to send a token
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -121,8 +122,8 @@ def _operation(route: Route) -> Json:
         "parameters": in_path + in_query,
         **({"requestBody": _request_body(route)} if route.body else {}),
         "responses": {
-            str(status): _answer(status, answers[status], is_page=_PAGE in route.answers.values())
-            for status in sorted(answers)
+            str(status): _answer(status, what, is_page=_PAGE in route.answers.values())
+            for status, what in sorted(answers.items())
         },
     }
 
@@ -150,20 +151,21 @@ def _in_query(parameter: Parameter) -> Json:
 
 
 def _request_body(route: Route) -> Json:
-    media = "application/x-www-form-urlencoded" if route.is_form else "application/json"
+    media = "application/x-www-form-urlencoded" if route.is_form else _JSON
     content = {media: {"schema": {"$ref": f"#/components/schemas/{route.body}"}}}
     return {"required": True, "content": content}
 
 
 def _answer(status: int, what: str, *, is_page: bool) -> Json:
-    """Return an answer; an error of a page is a page for browsers."""
+    """Return an answer; an error of a page is a page for browsers, JSON for others."""
     if not what:
         return {"description": _DOCS[status]}
     content: Json = {what: {"schema": {"type": "string"}}}
-    if "/" not in what:
-        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{what}"}}}
-        if is_page:
-            content[_PAGE] = {"schema": {"type": "string"}}
+    if is_page and status >= HTTPStatus.BAD_REQUEST:
+        error = {"$ref": "#/components/schemas/Error"}
+        content = {_PAGE: {"schema": {"type": "string"}}, _JSON: {"schema": error}}
+    elif "/" not in what:
+        content = {_JSON: {"schema": {"$ref": f"#/components/schemas/{what}"}}}
     return {"description": _DOCS[status], "content": content}
 
 
