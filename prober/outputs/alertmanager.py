@@ -26,9 +26,9 @@ HTTP_URL = matching(
 )
 ANNOTATIONS = mapping_of(text(longest=4096), lambda _: None)
 TIMEOUT = 10.0
-"""Seconds that an Alertmanager has for an answer."""
+"""Seconds to wait for an answer of an Alertmanager."""
 LIVES = 4
-"""How many times `repeat` an alert lasts without being sent again."""
+"""An alert that is not sent again ends by itself after this many times `repeat`."""
 
 Labels = Mapping[str, str]
 
@@ -45,7 +45,7 @@ class Alert(NamedTuple):
 def alerts_of(pool: ServedPool) -> dict[str, Alert] | None:
     """Return the alerts that a pool raises, by subject; None while not all of it is known.
 
-    What an operator has decided about raises none. PoolDown takes the place of PoolDegraded.
+    Backends with an admin state raise none. PoolDown replaces PoolDegraded.
     """
     if any(each.known is None for each in pool.backends if each.counts):
         return None
@@ -102,24 +102,24 @@ def _labels(pool: ServedPool, name: str, severity: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertmanagerOutput:
-    """Post alerts to Alertmanagers; each of them is told everything."""
+    """Post all alerts to each of some Alertmanagers."""
 
     errors: ClassVar[tuple[str, ...]] = POST_ERRORS
 
     urls: tuple[str, ...] = option(
-        list_of(HTTP_URL, shortest=1), doc="the Alertmanagers, without `/api/v2/alerts`"
+        list_of(HTTP_URL, shortest=1), doc="URLs of the Alertmanagers, without `/api/v2/alerts`"
     )
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to every alert")
     annotations: Frozen[str] = option(
         ANNOTATIONS, default=Frozen(), doc="added to every alert's annotations"
     )
     repeat: float = option(
-        duration(5, 3600), default=60.0, doc="how often an alert that lasts is sent again"
+        duration(5, 3600), default=60.0, doc="interval at which a firing alert is sent again"
     )
 
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
-        """Send alerts as long as the context lasts; its end resolves none."""
+        """Send alerts while the context lasts; its end resolves no alert."""
         async with Poster(timeout=TIMEOUT) as poster:
             alerts = Alerts(self, desk, poster)
             async with desk.following(alerts.follow, *map(alerts.send_to, self.urls)):
@@ -127,7 +127,7 @@ class AlertmanagerOutput:
 
 
 class Alerts:
-    """The alerts that fire, and those that ended and were not sent everywhere yet."""
+    """The firing alerts, and the ended ones that some Alertmanager has not accepted yet."""
 
     def __init__(self, settings: AlertmanagerOutput, desk: Desk, poster: Poster) -> None:
         self._settings = settings
@@ -141,7 +141,7 @@ class Alerts:
         desk.measure_queue(lambda: sum(len(each) for each in self._ended.values()))
 
     async def follow(self, feed: Feed) -> None:
-        """Take in changes until the task is cancelled."""
+        """Process changes until the task is cancelled."""
         while True:
             changed = False
             for name in await feed.take():
@@ -151,7 +151,7 @@ class Alerts:
                     event.set()
 
     def update(self, name: str) -> bool:
-        """Look at a pool that may have changed; return whether there is anything to send."""
+        """Update the alerts of a pool; return whether there is anything to send."""
         pool = self._desk.served(name)
         wanted = {} if pool is None else alerts_of(pool)
         if wanted is None:
@@ -186,7 +186,7 @@ class Alerts:
         return {**self._settings.labels, **alert.labels}
 
     async def send_to(self, url: str) -> None:
-        """Send what fires and what ended to one Alertmanager until the task is cancelled."""
+        """Send firing and ended alerts to one Alertmanager until the task is cancelled."""
         wake, repeat = self._wake[url], self._settings.repeat
         delay = 1.0
         while True:

@@ -1,4 +1,4 @@
-"""What is counted of an output."""
+"""The counters of one output."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Envoy's EDS: whole pools as ClusterLoadAssignments, asked for over REST (xDS, version 3).
+"""Envoy's EDS over REST (xDS version 3): each pool is a ClusterLoadAssignment.
 
 The JSON is that of Envoy's published protos (envoy.service.discovery.v3,
 envoy.config.endpoint.v3); both spellings of field names that proto3 JSON allows are read, those of
@@ -22,13 +22,13 @@ from prober.outputs.output import Desk, Feed, keep_option
 
 TYPE_URL = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LONGEST_WAIT = 30.0
-"""Seconds after which a request for what has not changed is answered 304."""
+"""Seconds after which a request gets 304 if nothing has changed."""
 
 Json = dict[str, Any]
 
 
 def health_status(backend: ServedBackend) -> str:
-    """Return Envoy's word (envoy.config.core.v3.HealthStatus) for a backend."""
+    """Return a backend's envoy.config.core.v3.HealthStatus."""
     known = backend.known
     match backend.admin:
         case AdminState.DRAIN:
@@ -80,7 +80,7 @@ def is_address(host: str) -> bool:
 
 
 def discovery_response(resources: Iterable[Json]) -> Json:
-    """Return a DiscoveryResponse; its version is a hash of what it holds."""
+    """Return a DiscoveryResponse; its version is a hash of its resources."""
     found = list(resources)
     content = json.dumps(found, sort_keys=True).encode()
     version = blake2b(content, digest_size=8).hexdigest()
@@ -88,12 +88,12 @@ def discovery_response(resources: Iterable[Json]) -> Json:
 
 
 class DiscoveryRefused(ValueError):  # noqa: N818  (an answer, not a fault of ours)
-    """A DiscoveryRequest that cannot be answered, and why."""
+    """Why a DiscoveryRequest cannot be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryRequest:
-    """What Envoy asks for; no names mean every pool. `problem` says what it refused last."""
+    """A request of Envoy: without names, for every pool; `problem`: why it rejected the last."""
 
     version: str
     names: tuple[str, ...]
@@ -124,7 +124,7 @@ def read_request(given: object) -> DiscoveryRequest:
 
 
 class Assignments:
-    """The pools as they are told: each as long as the newest may not replace it."""
+    """The assignments of the pools, as far as `keep` lets them follow the statuses."""
 
     def __init__(self, desk: Desk, keep: float) -> None:
         self._desk = desk
@@ -132,7 +132,7 @@ class Assignments:
         self._told: dict[str, Told] = {}
 
     def update(self, names: Iterable[str]) -> bool:
-        """Look at pools that may have changed; return whether what is told of one has."""
+        """Update the pools of these names; return whether any assignment has changed."""
         changed = False
         for name in names:
             pool = self._desk.served(name)
@@ -147,12 +147,12 @@ class Assignments:
         return changed
 
     def backends(self, name: str) -> Mapping[str, ServedBackend] | None:
-        """Return what is told of a pool, None if nothing is."""
+        """Return a pool's backends as last reported, or None if it was not reported yet."""
         told = self._told.get(name)
         return None if told is None else told.backends
 
     def names(self) -> list[str]:
-        """Return the names of the pools that are told of, in the order of the configuration."""
+        """Return the names of the reported pools, in the order of the configuration."""
         return [name for name in self._desk.pools() if name in self._told]
 
 
@@ -166,7 +166,7 @@ class EnvoyEdsOutput:
 
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
-        """Answer as long as the context lasts."""
+        """Answer requests while the context lasts."""
         server = EndpointDiscovery(desk, self.keep)
         desk.answers_discovery(server)
         try:
@@ -186,17 +186,17 @@ class EndpointDiscovery:
         self._changed = asyncio.Event()
 
     async def follow(self, feed: Feed) -> None:
-        """Take in changes until the task is cancelled."""
+        """Process changes until the task is cancelled."""
         while True:
             if self._assignments.update(await feed.take()):
                 self._changed.set()
                 self._changed = asyncio.Event()
 
     async def answer(self, given: object, wait: float = LONGEST_WAIT) -> Json | None:
-        """Return a DiscoveryResponse, None if nothing changed in `wait` seconds.
+        """Return a DiscoveryResponse, or None if nothing changes for `wait` seconds.
 
         Raises:
-            DiscoveryRefused: The request makes no sense.
+            DiscoveryRefused: The request is not a valid one.
         """
         request = read_request(given)
         if request.problem:

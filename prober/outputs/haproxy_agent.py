@@ -1,7 +1,7 @@
-"""HAProxy's agent-check: the balancer asks for a backend, and is answered in its own words.
+"""HAProxy's agent-check: HAProxy asks for the state of a backend over TCP.
 
-The answers are those that HAProxy 2.6 takes as meant (configuration manual, `agent-check`): a
-reason stands behind a blank, and a server leaves MAINT only with `ready`.
+The answers are those of HAProxy 2.6 (configuration manual, `agent-check`): a reason follows a
+space, and a server leaves MAINT only with `ready`.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from prober.outputs.keep import NOTHING_TOLD, Told, tell_backend
 from prober.outputs.output import Desk, keep_option
 
 LONGEST_LINE = 1024
-"""Bytes that a balancer may send."""
+"""Maximum bytes of a request."""
 PATIENCE = 3.0
-"""Seconds in which it must have sent its line."""
+"""Seconds within which HAProxy must send its line."""
 MOST = 512
-"""Connections at once; more wait in the kernel's queue."""
+"""Maximum concurrent connections; more wait in the kernel's queue."""
 LISTEN_AGAIN = 5.0
-"""Seconds after which an address that could not be listened on is tried again."""
+"""Seconds between two attempts to listen on an address."""
 
 
 def words(backend: ServedBackend, weight_warning: int | None) -> str:
-    """Return what HAProxy is told of a backend, without the line's end."""
+    """Return the answer about a backend, without a line feed."""
     known, admin = backend.known, backend.admin
     up = known is None or known.status.in_service
     if admin is None and not backend.backend.enabled:
@@ -61,7 +61,7 @@ class HaproxyAgentOutput:
     errors: ClassVar[tuple[str, ...]] = ("connection", "listen", "no_request")
 
     listen: tuple[Target, ...] = option(
-        list_of(LISTENER, shortest=1), doc="addresses where HAProxy asks"
+        list_of(LISTENER, shortest=1), doc="addresses to listen on for HAProxy"
     )
     weight_warning: int | None = option(
         integer(0, 256), default=None, doc="the weight of a backend that is WARNING, in percent"
@@ -70,7 +70,7 @@ class HaproxyAgentOutput:
 
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
-        """Listen as long as the context lasts."""
+        """Listen while the context lasts."""
         agent = HaproxyAgent(self, desk)
         async with asyncio.TaskGroup() as tasks:
             listening = [tasks.create_task(agent.listen(each)) for each in self.listen]
@@ -82,7 +82,7 @@ class HaproxyAgentOutput:
 
 
 class HaproxyAgent:
-    """One agent: what HAProxy was told of each pool, and how it is answered."""
+    """One agent: its answers, and what HAProxy was last told about each pool."""
 
     def __init__(self, settings: HaproxyAgentOutput, desk: Desk) -> None:
         self._settings = settings
@@ -91,7 +91,7 @@ class HaproxyAgent:
         self._places = asyncio.Semaphore(MOST)
 
     def answer(self, line: str) -> str:
-        """Return the answer to a line, empty for what is not known."""
+        """Return the answer to a line, or an empty string for an unknown backend."""
         name, _, wanted = line.strip().rpartition("/")
         pool = self._desk.served(name) if wanted else None
         if pool is None:
@@ -104,7 +104,7 @@ class HaproxyAgent:
         return words(backend, self._settings.weight_warning) if backend else ""
 
     async def listen(self, address: Target) -> None:
-        """Listen on an address until the task is cancelled; try again while that fails."""
+        """Listen on an address until the task is cancelled; retry if that fails."""
         while True:
             try:
                 server = await asyncio.start_server(
@@ -127,7 +127,7 @@ class HaproxyAgent:
                     writer.write(f"{answer}\n".encode())
                     await writer.drain()
                     self._desk.succeeded()
-        except (TimeoutError, ValueError):  # it sends nothing, or a line without end
+        except (TimeoutError, ValueError):  # nothing was sent, or a line without an end
             self._desk.count_error("no_request")
         except OSError:
             self._desk.count_error("connection")
@@ -138,6 +138,6 @@ class HaproxyAgent:
 
 
 def _key_of(pool: ServedPool, wanted: str) -> str:
-    """Return the `address:port` of the backend that is named by that or by its name."""
+    """Return the `address:port` of the backend with this `address:port` or name."""
     by_name = (each.key for each in pool.backends if each.backend.name == wanted)
     return next((each.key for each in pool.backends if each.key == wanted), next(by_name, wanted))

@@ -1,4 +1,4 @@
-"""Never the last one: how many backends of a pool an output takes out of service at most."""
+"""The safeguard `keep`: how many backends of a pool an output may take out of service."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ _ROUNDING = 1e-9
 
 
 class Told(NamedTuple):
-    """What a receiver was last told of each backend, by key: the backend as it was then.
+    """The backends as they were last reported to a receiver, by key.
 
     `held` are the backends that are known to be out and are told as before, so that the pool keeps
     its share.
@@ -24,12 +24,12 @@ NOTHING_TOLD = Told({})
 
 
 def leaves_enough(in_service: int, backends: int, keep: float) -> bool:
-    """Return whether so many of a pool's backends in service are at least the share to keep."""
+    """Return whether this many backends in service are at least the share to keep."""
     return in_service >= keep * backends - _ROUNDING
 
 
 def tell_pool(pool: ServedPool, told: Told, keep: float) -> Told | None:
-    """Return what a receiver of whole pools is told next.
+    """Return what to report next to a receiver of whole pools.
 
     Backends come back at once. They go out in the order in which they failed, as long as the share
     `keep` of the pool stays in service; what an operator decided is never held, and neither counts
@@ -59,12 +59,12 @@ def tell_pool(pool: ServedPool, told: Told, keep: float) -> Told | None:
 
 
 def _count_in_service(backends: Iterable[ServedBackend]) -> int:
-    """Return how many of these are in service."""
+    """Return how many of these backends are in service."""
     return sum(each.in_service is True for each in backends)
 
 
 def tell_backend(pool: ServedPool, key: str, told: Told, keep: float) -> Told:
-    """Return what a receiver that asks for one backend is told next; `told` holds its answers.
+    """Return what to report next of one backend; `told` has the last answers.
 
     A backend of which nothing is known keeps what was told of it, if anything was. One that fails
     is held while the others that the receiver was told to be in service are not enough.
@@ -84,7 +84,7 @@ def tell_backend(pool: ServedPool, key: str, told: Told, keep: float) -> Told:
 
 
 def _counted(backends: Iterable[ServedBackend]) -> int:
-    """Return of how many backends the share is taken: those that are not in maintenance."""
+    """Return the number of backends that the share refers to: those not in maintenance."""
     return sum(each.counts for each in backends)
 
 
@@ -94,7 +94,7 @@ def _take_out(
     backends: Sequence[ServedBackend],
     keep: float,
 ) -> tuple[list[ServedBackend], list[ServedBackend]]:
-    """Return which of those that fail go out now, and which are held."""
+    """Return which failing backends leave service now, and which are held in service."""
     counted = _counted(backends)
     in_order = sorted(leaving, key=lambda each: each.known.since if each.known else 0.0)
     left = in_service + len(in_order)
@@ -108,7 +108,7 @@ def _take_out(
 
 
 def _as_before(backend: ServedBackend, told: Told) -> ServedBackend:
-    """Return a backend as the receiver knows it; one that it does not know yet is in service."""
+    """Return a backend as last reported; one that was never reported counts as in service."""
     before = told.backends.get(backend.key)
     if before is not None:
         return before._replace(backend=backend.backend)

@@ -29,13 +29,13 @@ from prober.outputs.output import Desk, Feed, keep_option
 from prober.outputs.posting import POST_ERRORS, Poster, PostFailed
 
 MANAGER = "prober"
-"""The field manager of what is written, and the value of the label `managed-by`."""
+"""The field manager of the slices, and the value of their label `managed-by`."""
 TIMEOUT = 10.0
-"""Seconds that the API server has for an answer."""
+"""Seconds to wait for an answer of the API server."""
 RETRY = (1.0, 60.0)
-"""Seconds after which a write that failed is tried again: at first, and at most."""
+"""Seconds until a failed write is retried: the first time, and at most."""
 MOST_ENDPOINTS = 1000
-"""Endpoints of one slice at most, as the API server enforces."""
+"""Maximum endpoints of one slice; the API server enforces it."""
 _TOKEN_LIMIT = 64 * 1024
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _NAME = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -94,16 +94,16 @@ def slices_of(pool: str, namespace: str, backends: Iterable[ServedBackend]) -> d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiServer:
-    """How the API server is reached; by default as from inside a pod."""
+    """How to reach the API server; the defaults are those inside a pod."""
 
     url: str = option(
         HTTP_URL, default="https://kubernetes.default.svc", doc="address of the API server"
     )
     token: Secret | None = option(
-        SECRET, default=None, secret=True, doc="bearer token; default that of the service account"
+        SECRET, default=None, secret=True, doc="bearer token; default: the service account's"
     )
     ca_file: str | None = option(
-        PEM_FILE, default=None, doc="authority of its certificate; default the service account's"
+        PEM_FILE, default=None, doc="CA certificate of the server; default: the service account's"
     )
 
 
@@ -119,7 +119,7 @@ class KubernetesOutput:
 
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
-        """Write as long as the context lasts; its end takes nothing back."""
+        """Write slices while the context lasts; its end removes none."""
         async with (
             Poster(timeout=TIMEOUT, tls=self._tls()) as poster,
             desk.following(_Slices(self, desk, poster).follow),
@@ -134,7 +134,7 @@ class KubernetesOutput:
         return ssl.create_default_context(cafile=file)
 
     def headers(self) -> Mapping[str, str]:
-        """Return the headers of a request; the service account's token is read each time."""
+        """Return the headers of a request; the service account's token is read every time."""
         token = self.api.token.content if self.api.token else ""
         if not token:
             with suppress(OSError):  # it is renewed every hour
@@ -145,7 +145,7 @@ class KubernetesOutput:
 
 
 class _Slices:
-    """The slices that were written."""
+    """The slices that were written, and the pools that wait to be written."""
 
     def __init__(self, settings: KubernetesOutput, desk: Desk, poster: Poster) -> None:
         self._settings = settings
@@ -157,7 +157,7 @@ class _Slices:
         desk.measure_queue(lambda: len(self._waiting))
 
     async def follow(self, feed: Feed) -> None:
-        """Write what changes until the task is cancelled; what failed waits for its next try."""
+        """Write changes until the task is cancelled; failed writes wait for a retry."""
         (delay, most), clock = RETRY, asyncio.get_running_loop().time
         again = clock() + delay
         while True:
@@ -177,12 +177,12 @@ class _Slices:
                     del self._waiting[name]
 
     async def _write(self, pool: str) -> bool:
-        """Write the slices of a pool; return whether they are as they should be."""
+        """Write the slices of a pool; return whether all writes succeeded."""
         backends = self._assignments.backends(pool)
         if not backends:
             return True
         if not re.fullmatch(_NAME, pool):
-            self._desk.failed("name", f"pool {pool!r} has not the name of a Service")
+            self._desk.failed("name", f"pool {pool!r} is not a valid Service name")
             return True
         wanted = slices_of(pool, self._settings.namespace, backends.values())
         written = self._written.setdefault(pool, {})
@@ -212,6 +212,6 @@ class _Slices:
 
 
 def _out_of_service(old: Json) -> Json:
-    """Return a slice whose backends are gone: its endpoints get no traffic any more."""
+    """Return a slice without its backends: its endpoints get no more traffic."""
     endpoints = [{**each, "conditions": _OUT} for each in old["endpoints"]]
     return {**old, "endpoints": endpoints}

@@ -1,4 +1,4 @@
-"""Files for whatever reads files: written beside and renamed, only when their content changes."""
+"""Files with the backends in service, replaced atomically and only if their content changes."""
 
 import asyncio
 import json
@@ -24,13 +24,13 @@ from prober.outputs.envoy_eds import Assignments, assignment, discovery_response
 from prober.outputs.output import Desk, Feed, keep_option
 
 RETRY = 5.0
-"""Seconds after which a file that could not be written is tried again."""
+"""Seconds between two attempts to write a file."""
 NOBODY = "127.0.0.1:1"
-"""Stands in an upstream without backends, which nginx does not take."""
+"""The only server of an upstream without backends: nginx rejects an empty one."""
 _NOT_IN_NGINX = re.compile(r"[^A-Za-z0-9_.-]")
 
 Pools = Mapping[str, Mapping[str, ServedBackend]]
-"""What is told: for each pool, in order, its backends by `address:port`."""
+"""The pools in order, each with its backends by `address:port`."""
 
 
 def state_word(backend: ServedBackend) -> str:
@@ -114,7 +114,7 @@ def _nginx_parameters(served: ServedBackend, *, may_be_backup: bool) -> str:
 
 
 def nginx_name(pool: str) -> str:
-    """Return the name of a pool's upstream; one that nginx does not take gets a hash."""
+    """Return the name of a pool's upstream; a name that nginx rejects is replaced by a hash."""
     name = _NOT_IN_NGINX.sub("_", pool)
     return name if name == pool else f"{name}_{blake2b(pool.encode(), digest_size=4).hexdigest()}"
 
@@ -132,28 +132,28 @@ FORMATS: Mapping[str, Callable[[Pools], str]] = {
     "nginx_upstream": _as_nginx_upstream,
     "envoy_eds": _as_envoy_eds,
 }
-"""What writes each format."""
+"""The function that writes each format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutput:
-    """Write a file whenever what it says has changed."""
+    """Write a file whenever its content changes."""
 
     errors: ClassVar[tuple[str, ...]] = ("write",)
 
-    format: str = option(choice(*FORMATS), doc="what is written")
-    path: str = option(FILE, doc="where; the directory must exist")
+    format: str = option(choice(*FORMATS), doc="format of the file")
+    path: str = option(FILE, doc="path of the file; its directory must exist")
     keep: float = keep_option()
 
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
-        """Write as long as the context lasts."""
+        """Write the file while the context lasts."""
         async with desk.following(_ListFile(self, desk).follow):
             yield
 
 
 class _ListFile:
-    """One file, and what it says."""
+    """One file and its content."""
 
     def __init__(self, settings: FileOutput, desk: Desk) -> None:
         self._settings = settings
@@ -162,7 +162,7 @@ class _ListFile:
         self._written: str | None = None
 
     async def follow(self, feed: Feed) -> None:
-        """Write the file anew after each change until the task is cancelled."""
+        """Write the file after each change until the task is cancelled."""
         while True:
             self._assignments.update(await feed.take())
             while not await self._write():
@@ -170,11 +170,11 @@ class _ListFile:
                 self._assignments.update(list(self._desk.pools()))
 
     async def _write(self) -> bool:
-        """Write the file if it has to be; return whether it is as it should be."""
+        """Write the file if its content has changed; return whether it is up to date."""
         names = self._desk.pools()
         told = {name: backends for name in names if (backends := self._assignments.backends(name))}
         waiting = [name for name in names if self._assignments.backends(name) is None]
-        if waiting:  # half a file would take the other pools out
+        if waiting:  # an incomplete file would drop the other pools
             return True
         content = FORMATS[self._settings.format](told)
         if content == self._written:
@@ -192,7 +192,7 @@ class _ListFile:
 
 
 def replace_content(path: Path, content: str) -> bool:
-    """Put a content in the place of a file's, in one step; return whether it differed."""
+    """Replace the content of a file atomically; return whether it differed."""
     wanted = content.encode()
     with suppress(OSError):
         if read_regular(str(path), len(wanted) + 1) == wanted:

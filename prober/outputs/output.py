@@ -1,4 +1,4 @@
-"""What every output has in common: its options, what it is given, and what is counted of it."""
+"""What all outputs share: common options, their access to the daemon, and counters."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
@@ -32,7 +32,7 @@ def keep_option() -> Any:
     return option(
         SHARE,
         default=0.5,
-        doc="the share of a pool that is never taken out of service; 0 takes out all that fail",
+        doc="share of a pool that always stays in service; 0: every failing backend is taken out",
     )
 
 
@@ -40,64 +40,64 @@ class OutputType(Protocol):
     """The options of one type of output: a frozen dataclass whose fields are keys of `outputs`."""
 
     errors: ClassVar[tuple[str, ...]]
-    """Why it may fail to send; each is counted from 0 on, so that rates can be taken."""
+    """Reasons for which sending may fail; each counter starts at 0, so that rates work."""
 
     def run(self, desk: "Desk") -> AbstractAsyncContextManager[None]:
-        """Return a context in which the output works."""
+        """Return a context; the output works while it lasts."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One entry of `outputs`; what its type adds is in `settings`."""
+    """One entry of `outputs`; `settings` are the options of its type."""
 
     name: str = option(NAME, doc="unique name")
     type: str = option(text(1), doc="the type of output")
     pools: tuple[str, ...] = option(
-        PATTERNS, default=(), doc="names of pools, or patterns such as `web-*`; default all"
+        PATTERNS, default=(), doc="names of pools, or patterns such as `web-*`; default: all"
     )
     pool: str = option(NAME, default="", doc="shorthand for one entry of `pools`")
     settings: OutputType = field()
 
     def __post_init__(self) -> None:
-        """Reject what does not fit together."""
+        """Reject options that contradict each other."""
         if self.pools and self.pool:
             raise Rejected("expected only one of pools, pool")
 
     def selects(self, pool: str) -> bool:
-        """Return whether a pool is told of."""
+        """Return whether the output reports a pool."""
         patterns = self.pools or ((self.pool,) if self.pool else ("*",))
         return any(fnmatchcase(pool, pattern) for pattern in patterns)
 
 
 class JudgedPools(Protocol):
-    """Where outputs learn what is judged."""
+    """The statuses that outputs report."""
 
     def pool_names(self) -> Iterable[str]:
         """Return the names of all pools, in the order of the configuration."""
 
     def served(self, name: str) -> ServedPool | None:
-        """Return a pool as others are told of it, None if there is none of this name."""
+        """Return a pool with its statuses, or None if there is no pool of this name."""
 
     def checks(self, name: str) -> Iterable[JudgedCheck]:
         """Return the checks of a pool with several monitors that have a conclusive status."""
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
-        """Call `follower` with the name of each pool that may have changed; return what ends it."""
+        """Call `follower` with each pool that may have changed; return what ends this."""
 
 
 class Memory(Protocol):
-    """What an output remembers over a restart, where a state directory is set."""
+    """What an output remembers across restarts, if there is a state directory."""
 
     def recall(self) -> Mapping[str, Any]:
         """Return what is remembered, by subject."""
 
     def remember(self, subject: str, content: Any) -> None:
-        """Remember something about a subject; None forgets it."""
+        """Remember content for a subject; None deletes it."""
 
 
 class Feed:
-    """The pools that changed and were not looked at yet, each once."""
+    """The names of changed pools that were not processed yet, each once."""
 
     def __init__(self) -> None:
         self._names: dict[str, None] = {}
@@ -107,12 +107,12 @@ class Feed:
         return len(self._names)
 
     def add(self, pool: str) -> None:
-        """Note that a pool may have changed."""
+        """Add a pool that may have changed."""
         self._names[pool] = None
         self._wake.set()
 
     async def take(self) -> list[str]:
-        """Wait until a pool has changed; return all that have."""
+        """Wait until there is a changed pool; return all of them."""
         await self._wake.wait()
         self._wake.clear()
         names, self._names = list(self._names), {}
@@ -120,18 +120,18 @@ class Feed:
 
 
 class Desk:
-    """What an output works with.
+    """An output's access to the daemon.
 
     Args:
         output: Its entry in the configuration.
-        source: Where it learns what is judged.
-        counters: What is counted of it.
-        memory: What it remembers over a restart.
+        source: The statuses.
+        counters: Its counters.
+        memory: What it remembers across restarts.
         wall: Unix time.
         say: Takes a log level, an event name and keys.
         note: Takes the kind of an event, its cause and the pool that it is about.
-        answers_discovery: Takes what answers Envoy, None for nothing any more.
-        base_url: Where people find the page.
+        answers_discovery: Takes what answers Envoy, or None.
+        base_url: The URL of the status page.
         prober_name: What this instance is called.
         version: What runs.
     """
@@ -167,19 +167,19 @@ class Desk:
         self._failing = False
 
     def pools(self) -> list[str]:
-        """Return the names of the pools that are told of."""
+        """Return the names of the pools that the output reports."""
         return [name for name in self.source.pool_names() if self.output.selects(name)]
 
     def served(self, name: str) -> ServedPool | None:
-        """Return a pool that is told of, None for others."""
+        """Return a pool that the output reports, or None for others."""
         return self.source.served(name) if self.output.selects(name) else None
 
     def checks(self, name: str) -> Iterable[JudgedCheck]:
-        """Return the checks of a pool that is told of, where the backends do not say all."""
+        """Return the checks of a reported pool, if it has several monitors."""
         return self.source.checks(name) if self.output.selects(name) else ()
 
     def follow(self, feed: Feed) -> Callable[[], None]:
-        """Fill a feed with the pools that are told of, all of them first; return what ends it."""
+        """Fill a feed with all reported pools, then with changed ones; return what ends this."""
         for name in self.pools():
             feed.add(name)
 
@@ -195,7 +195,7 @@ class Desk:
         follow: Callable[[Feed], Coroutine[Any, Any, None]],
         *others: Coroutine[Any, Any, None],
     ) -> AsyncIterator[None]:
-        """Run what follows the feed, and others beside it, as long as the context lasts."""
+        """Run the follower of a new feed, and other coroutines, while the context lasts."""
         feed = Feed()
         unfollow = self.follow(feed)
         tasks = [asyncio.create_task(each) for each in (follow(feed), *others)]
@@ -210,7 +210,7 @@ class Desk:
                     await task
 
     def tell_held(self, pool: str, told: Told) -> None:
-        """Say when backends of a pool begin to be held, or are not held any more."""
+        """Report when backends of a pool are held in service, or no longer."""
         held, before = len(told.held), self._counters.held.get(pool, 0)
         if held:
             self._counters.held[pool] = held
@@ -218,18 +218,17 @@ class Desk:
             self._counters.held.pop(pool, None)
         if held > before:
             names = ", ".join(sorted(told.held))
-            cause = (
-                f"output {self.output.name!r} keeps {names} in service, to keep the pool's share"
-            )
+            who = f"output {self.output.name!r} keeps {names} in service"
+            cause = f"{who}: the pool would fall below `keep`"
             self._say("warning", "output_held", output=self.output.name, pool=pool, backends=names)
             self._note("output_held", cause, pool)
 
     def listening(self, address: Target) -> None:
-        """Say where the output listens."""
+        """Log the address on which the output listens."""
         self._say("info", "output_listening", output=self.output.name, address=str(address))
 
     def succeeded(self, sent: int = 1) -> None:
-        """Count what was sent."""
+        """Count messages that were sent."""
         self._counters.sent += sent
         self._counters.last_success = self.wall()
         if self._failing:
@@ -237,19 +236,19 @@ class Desk:
             self._say("info", "output_restored", output=self.output.name)
 
     def measure_queue(self, length: Callable[[], int]) -> None:
-        """Show in the metrics how much waits to be sent."""
+        """Show the length of the send queue in the metrics."""
         self._counters.queue = length
 
     def count_error(self, reason: str) -> None:
-        """Count what went wrong without a failure of the receiver."""
+        """Count an error that is not a failure of the receiver."""
         self._counters.errors[reason] += 1
 
     def count_dropped(self) -> None:
-        """Count what is not sent any more."""
+        """Count a message that is given up."""
         self._counters.dropped += 1
 
     def failed(self, reason: str, detail: str) -> None:
-        """Count what could not be sent; the first failure in a row is logged."""
+        """Count a failure to send; the first one in a row is logged."""
         self._counters.errors[reason] += 1
         self._counters.last_error = detail or reason
         if not self._failing:

@@ -1,4 +1,4 @@
-"""The types of outputs."""
+"""The table of output types."""
 
 from collections.abc import Mapping
 

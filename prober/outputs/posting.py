@@ -1,4 +1,4 @@
-"""Posting JSON to a receiver; the HTTP client is imported only where an output needs it."""
+"""Posts JSON to a receiver; the HTTP client is imported only if an output needs it."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 from prober import __version__
 
 POST_ERRORS = ("connect", "refused", "status", "timeout")
-"""Why a post is not taken."""
+"""Reasons for which a post fails."""
 
-_REPEATED = 200  # characters of an answer that are told
+_REPEATED = 200  # characters of an answer in a message
 _TOO_MANY, _ERRORS, _SERVER = 429, 400, 500
 
 
 class PostFailed(Exception):  # noqa: N818  (what happened to the post)
-    """A post that was not taken; `final` ones are not worth another try.
+    """A post that failed; a `final` one is not worth a retry.
 
     `reason` is one of POST_ERRORS.
     """
@@ -31,9 +31,9 @@ class PostFailed(Exception):  # noqa: N818  (what happened to the post)
 
 
 class Poster:
-    """Posts as long as the context lasts, each with the same timeout in seconds.
+    """Posts while the context lasts; each post has the same timeout in seconds.
 
-    `tls` verifies servers; None: by the authorities of the system.
+    `tls` verifies servers; None: with the authorities of the system.
     """
 
     def __init__(self, *, timeout: float, tls: "SSLContext | None" = None) -> None:
@@ -64,10 +64,10 @@ class Poster:
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Send a body, bytes or what becomes JSON; raise `PostFailed` unless it was taken."""
+        """Send bytes, or a value as JSON; raise `PostFailed` unless it is accepted."""
         from aiohttp import ClientError  # noqa: PLC0415  (only where needed)
 
-        assert self._session is not None  # noqa: S101  (for the type checker: it is open)
+        assert self._session is not None  # noqa: S101  (for mypy: it is open)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
             async with self._session.request(

@@ -1,4 +1,4 @@
-"""Webhooks: what changed in a pool, as JSON, signed, and tried again until it is taken."""
+"""Webhooks: changes of a pool as signed JSON, retried until they are accepted."""
 
 import asyncio
 import hmac
@@ -23,9 +23,9 @@ from prober.outputs.output import Desk, Feed
 from prober.outputs.posting import POST_ERRORS, Poster, PostFailed
 
 GIVE_UP = 3600.0
-"""Seconds after which a body that is never taken is dropped."""
+"""Seconds after which a message that is never accepted is dropped."""
 LONGEST_DELAY = 300.0
-"""Seconds between two tries at most."""
+"""Maximum seconds between two attempts."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN = frozenset({"content-length", "transfer-encoding", "host", "connection"})
 
@@ -43,7 +43,7 @@ ALWAYS_SECRET = Kind(SECRET.read, SECRET.schema, lambda _: "<secret>")
 
 
 class StatusChange(NamedTuple):
-    """What a receiver is told of one subject: a backend, a check of one, or the pool itself."""
+    """One change to report: of a backend, of a check, or of the pool itself."""
 
     subject: str
     kind: str
@@ -57,10 +57,9 @@ class StatusChange(NamedTuple):
 
 
 def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[StatusChange]:
-    """Yield what can be told of a pool: its backends, their checks and itself, by what is known.
+    """Yield the statuses of a pool, its backends and their checks, as changes from UNKNOWN.
 
-    Backends about which an operator decided are left out. All of it is as if it changed from
-    UNKNOWN.
+    Backends with an admin state are left out.
     """
     only = pool.monitors[0] if len(pool.monitors) == 1 else None
     for each in pool.backends:
@@ -93,9 +92,9 @@ def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[Sta
 def changes_of(
     pool: ServedPool, checks: Iterable[JudgedCheck], told: Mapping[str, str]
 ) -> Iterator[StatusChange]:
-    """Yield what is not as it was told; `told` has statuses by subject.
+    """Yield the differences to the statuses last reported, `told`, by subject.
 
-    What was never told of and is OK is no change.
+    A subject that was never reported and is OK is no change.
     """
     for each in statuses_of(pool, checks):
         before = told.get(each.subject)
@@ -106,7 +105,7 @@ def changes_of(
 def first_statuses(
     pool: ServedPool, checks: Iterable[JudgedCheck], told: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return what is OK from the beginning: it is taken as told, and not sent."""
+    """Return the subjects that are OK from the start: they count as reported, and are not sent."""
     return {
         each.subject: str(each.after)
         for each in statuses_of(pool, checks)
@@ -115,7 +114,7 @@ def first_statuses(
 
 
 def sentence(pool: ServedPool, changes: list[StatusChange]) -> str:
-    """Say what changed, for the chat tools."""
+    """Return the changes as text, for chat tools."""
     lines = [f"{pool.name}: {pool.known_status or pool.status}"]
     lines += [
         f"{each.backend} {each.before} -> {each.after}" + (f": {each.cause}" if each.cause else "")
@@ -132,34 +131,36 @@ FORMATS: Mapping[str, Callable[[str], Json] | None] = {
     "teams": lambda said: {"text": said},
     "discord": lambda said: {"content": said[:2000]},
 }
-"""What is posted: prober's own JSON, or the least that a chat tool's incoming webhook takes."""
+"""Formats of the body: prober's own JSON, or the minimum that a chat tool needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookOutput:
-    """Post what changes in a pool."""
+    """Post the changes of each pool."""
 
     errors: ClassVar[tuple[str, ...]] = POST_ERRORS
 
-    url: str = option(HTTP_URL, doc="where it is posted")
+    url: str = option(HTTP_URL, doc="URL to post to")
     method: str = option(choice("POST", "PUT"), default="POST", doc="the method")
-    headers: Frozen[Secret] = option(HEADERS, default=Frozen(), doc="added; values may be secrets")
+    headers: Frozen[Secret] = option(
+        HEADERS, default=Frozen(), doc="request headers; values may be secrets"
+    )
     secret: Secret | None = option(
         ALWAYS_SECRET,
         default=None,
         doc="signs the body: `X-Prober-Signature: sha256=<hex HMAC>`",
     )
     format: str = option(
-        choice(*FORMATS), default="json", doc="prober's JSON, or the least that a chat tool takes"
+        choice(*FORMATS), default="json", doc="prober's JSON, or the minimum that a chat tool needs"
     )
     group_wait: float = option(
-        duration(0, 3600), default=5.0, doc="how long changes of a pool are gathered"
+        duration(0, 3600), default=5.0, doc="how long changes of a pool are collected"
     )
-    timeout: float = option(duration(0.1, 60), default=5.0, doc="how long the receiver has")
+    timeout: float = option(duration(0.1, 60), default=5.0, doc="timeout of one request")
 
     @asynccontextmanager
     async def run(self, desk: Desk) -> AsyncIterator[None]:
-        """Post as long as the context lasts."""
+        """Post while the context lasts."""
         async with Poster(timeout=self.timeout) as poster:
             hook = Webhook(self, desk, poster)
             try:
@@ -170,7 +171,7 @@ class WebhookOutput:
 
 
 class Webhook:
-    """One receiver, and what it was told."""
+    """One receiver, and what was last reported to it."""
 
     def __init__(self, settings: WebhookOutput, desk: Desk, poster: Poster) -> None:
         self._settings = settings
@@ -184,7 +185,7 @@ class Webhook:
         desk.measure_queue(lambda: len(self._sending))
 
     async def follow(self, feed: Feed) -> None:
-        """Take in changes until the task is cancelled."""
+        """Process changes until the task is cancelled."""
         while True:
             for name in await feed.take():
                 pool = self._desk.served(name)
@@ -195,7 +196,7 @@ class Webhook:
                     self._sending[name] = asyncio.create_task(self._send_soon(name))
 
     async def close(self) -> None:
-        """Give up what is under way; what was not taken is sent after the next start."""
+        """Cancel what is being sent; what was not accepted is sent after the next start."""
         tasks = list(self._sending.values())
         for task in tasks:
             task.cancel()
@@ -207,7 +208,7 @@ class Webhook:
             self._desk.memory.remember(subject, status)
 
     async def _send_soon(self, name: str) -> None:
-        """Send what a pool's changes amount to after `group_wait`, until it is taken."""
+        """Send the changes of a pool after `group_wait`, and retry until they are accepted."""
         try:
             await asyncio.sleep(self._settings.group_wait)
             delay, began = 1.0, self._desk.wall()
@@ -218,7 +219,7 @@ class Webhook:
             self._sending.pop(name, None)
 
     async def _send(self, name: str, *, final: bool) -> bool:
-        """Send what is not as told; return whether there is nothing left to do."""
+        """Send the changes of a pool; return whether nothing is left to send."""
         pool = self._desk.served(name)
         changes = list(self._changes(pool)) if pool else []
         if pool is None or not changes:

@@ -1,9 +1,9 @@
 """The metrics, in Prometheus' text format and in OpenMetrics.
 
-What grows with the number of checks and monitors is written by a formatter of our own, in pieces
-between which the event loop gets its turn. Times and durations of a check have as many digits as
-mean something, which is three times as fast to write as all of them; other numbers are exactly as
-prometheus_client would write them. The daemon's own metrics are left to it.
+What grows with the number of checks and monitors is written by our own formatter, in pieces between
+which the event loop runs. Times and durations of a check have only significant digits, which are
+three times as fast to write; other numbers are written exactly as prometheus_client would write
+them. prometheus_client itself writes the daemon's own metrics.
 """
 
 import math
@@ -37,10 +37,10 @@ _STATUS_TEXT = {
 }
 _STATUS_HELP = "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"
 _BATCH = 250
-_TURN = 50  # checks or backends, whose turn takes as long as a batch of lines
+_TURN = 50  # checks or backends; takes as long as a batch of lines
 _go_string: Callable[[float], str] = floatToGoString
 _FAILURES = [reason for reason in REASONS.values() if not reason.is_good]
-_FAILURES.remove(Reason.DISABLED)  # no probe ends so
+_FAILURES.remove(Reason.DISABLED)  # no probe ends with it
 _EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
 
 
@@ -52,7 +52,7 @@ def _number(value: float) -> str:
 
 
 class _FactGauges:
-    """The gauges of the facts that probe types declare, gathered from check after check."""
+    """The gauges of the facts that probe types declare."""
 
     def __init__(self) -> None:
         facts = declared_facts().values()
@@ -61,7 +61,7 @@ class _FactGauges:
         }
 
     def add(self, labels: str, probe: Probe, outcome: Outcome) -> None:
-        """Take in what a conclusive result says."""
+        """Add the facts of a conclusive result."""
         facts = outcome.facts or {}
         for fact in probe.facts:
             if fact.gauge:
@@ -80,7 +80,7 @@ class _FactGauges:
 
 
 class Family(NamedTuple):
-    """A family of samples of a monitor."""
+    """A family of metrics with one sample or histogram for each monitor."""
 
     name: str
     type: str
@@ -106,7 +106,7 @@ class Metrics:
         self._registry.register(DaemonCollector(store, vitals))
 
     def pieces(self, *, as_openmetrics: bool) -> Iterator[str]:
-        """Yield one scrape in pieces, some of them empty; each takes well under a millisecond."""
+        """Yield one scrape in pieces that each take well under a millisecond; some are empty."""
         yield from self._checks()
         yield from self._aggregates()
         yield from self._counters(as_openmetrics=as_openmetrics)
@@ -114,7 +114,7 @@ class Metrics:
         yield write(self._registry).decode()
 
     def _checks(self) -> Iterator[str]:
-        """Yield what is said of each check.
+        """Yield the metrics of each check.
 
         It is gathered column by column: lists of texts are nothing for the collector to visit.
         """
@@ -168,7 +168,7 @@ class Metrics:
                 yield "".join(lines)
                 lines.clear()
         yield "".join(lines)
-        text = "What an operator decided about a backend: 0 nothing"
+        text = "Admin state of a backend: 0 none"
         words = [f"{each.number} {each}" for each in AdminState]
         yield write_head("prober_backend_admin_state", "gauge", ", ".join([text, *words]))
         for start in range(0, len(admin), _TURN):
@@ -192,7 +192,7 @@ class Metrics:
 def _gauge(
     name: str, text: str, labels: Sequence[str], shown: Sequence[str | None]
 ) -> Iterator[str]:
-    """Yield a gauge of each row that has a value, some lines at a time."""
+    """Yield a gauge with one sample for each row that has a value."""
     yield write_head(name, "gauge", text)
     for start in range(0, len(labels), _BATCH):
         batch = slice(start, start + _BATCH)
@@ -232,7 +232,7 @@ def _failures(monitor: str, counters: MonitorCounters) -> str:
 
 
 def _possible_failures(kind: str) -> Iterator[Reason]:
-    """Yield the reasons that are shown from 0 on, so that `increase()` sees the first failure."""
+    """Yield the reasons whose counters start at 0, for `increase()` to see the first failure."""
     probe = PROBE_TYPES.get(kind)
     speaks_tls = probe is None or TLS_VERSION in probe.facts
     yield from (each for each in _FAILURES if speaks_tls or not each.startswith("tls_"))

@@ -1,4 +1,4 @@
-"""The daemon's own metrics, read from the state when they are asked for."""
+"""The daemon's own metrics, computed from the state at each scrape."""
 
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
@@ -23,23 +23,23 @@ _LOCAL.remove(Reason.DISABLED)
 
 
 class DaemonCollector(Collector):
-    """What the daemon tells of itself."""
+    """The metrics of the daemon."""
 
     def __init__(self, store: Store, vitals: Vitals) -> None:
         self._store = store
         self._vitals = vitals
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of this moment."""
+        """Yield the current metrics."""
         yield from self._gauges()
         yield from self._target_lists()
         yield from self._outputs()
         vitals = self._vitals
         yield _histogram(
-            "prober_schedule_lag_seconds", "How late probes started", vitals.schedule_lags
+            "prober_schedule_lag_seconds", "Delay of the start of probes", vitals.schedule_lags
         )
         yield _histogram(
-            "prober_loop_lag_seconds", "How late the event loop's ticks came", vitals.loop_lags
+            "prober_loop_lag_seconds", "Delay of the event loop's ticks", vitals.loop_lags
         )
         yield _counter("prober_probes_skipped", "Schedule slots that were skipped", vitals.skipped)
         yield _counter(
@@ -108,27 +108,29 @@ class DaemonCollector(Collector):
         yield from (ok, at)
 
     def _outputs(self) -> Iterator[Metric]:
-        """Yield what is counted of each output."""
-        sent = CounterMetricFamily("prober_output_sent", "What an output sent", labels=["output"])
+        """Yield the counters of each output."""
+        sent = CounterMetricFamily(
+            "prober_output_sent", "Messages that an output sent", labels=["output"]
+        )
         errors = CounterMetricFamily(
             "prober_output_errors",
-            "What an output could not send, by reason",
+            "Errors of an output, by reason",
             labels=["output", "reason"],
         )
         dropped = CounterMetricFamily(
-            "prober_output_dropped", "What an output gave up", labels=["output"]
+            "prober_output_dropped", "Messages that an output gave up", labels=["output"]
         )
         held = GaugeMetricFamily(
             "prober_output_held",
-            "Backends that an output keeps in service, to keep the share of their pool",
+            "Failing backends that an output keeps in service because of `keep`",
             labels=["output"],
         )
         queue = GaugeMetricFamily(
-            "prober_output_queue", "What waits to be sent by an output", labels=["output"]
+            "prober_output_queue", "Messages that wait to be sent by an output", labels=["output"]
         )
         success = GaugeMetricFamily(
             "prober_output_last_success_timestamp_seconds",
-            "When an output last sent something, in unix time; 0: never",
+            "When an output last sent a message, in unix time; 0: never",
             labels=["output"],
         )
         for name, counters in self._vitals.outputs.items():

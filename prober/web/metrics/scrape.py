@@ -1,4 +1,4 @@
-"""`GET /metrics`: which format a client wants, and how a large scrape is sent."""
+"""`GET /metrics`: chooses the format, and sends a large scrape in pieces."""
 
 import re
 import zlib
@@ -23,10 +23,10 @@ _GZIP = 31
 
 
 class Squeeze(Protocol):
-    """What compresses an answer."""
+    """A compressor, such as that of zlib."""
 
     def compress(self, content: bytes, /) -> bytes:
-        """Take in content and return what is ready."""
+        """Compress content; return what is ready."""
 
     def flush(self) -> bytes:
         """Return the rest."""
@@ -65,7 +65,7 @@ def _squeeze_for(request: web.Request) -> Squeeze | None:
 async def _send(
     response: web.StreamResponse, pieces: Iterable[str], squeeze: Squeeze | None
 ) -> None:
-    """Send the pieces together in larger ones, compressed if asked, giving way to other work."""
+    """Send the pieces in larger chunks, compressed if requested, and let other tasks run."""
     pace, waiting, size = Pace(), list[str](), 0
     for piece in pieces:
         waiting.append(piece)
@@ -91,7 +91,7 @@ def prefers_openmetrics(accept: str) -> bool:
 
 
 def _weights(header: str) -> dict[str, float]:
-    """Return what a header such as Accept names, with its weights (RFC 9110, section 12.4.2)."""
+    """Return the values of a header such as Accept, with weights (RFC 9110, section 12.4.2)."""
     weights: dict[str, float] = {}
     for part in header.lower().split(","):
         name, *parameters = (each.strip() for each in part.split(";"))
