@@ -1,4 +1,4 @@
-"""Things to probe, served on loopback addresses by the process that probes them."""
+"""The targets of the demonstration, served on loopback addresses by prober itself."""
 
 import asyncio
 import os
@@ -30,32 +30,32 @@ from prober.protocols.http2 import (
 )
 
 HTTP_END = b"\r\n\r\n"
-"""What ends a request without a body."""
+"""The end of a request without a body."""
 
 _REQUEST_LIMIT = 65536
 _DNS_HEADER = 12  # bytes: RFC 1035, section 4.1.1
 _SERVING = b"\x08\x01"  # HealthCheckResponse with field 1, status, SERVING
 
 Holder = AsyncExitStack | ExitStack
-"""What closes a socket when it is left."""
+"""An exit stack that closes the sockets."""
 Judgement = Callable[[], bool]
-"""Says, request by request, whether a target is well."""
+"""Returns, for each request, whether the target is healthy."""
 
 
 def flapping(clock: Callable[[], float], *, good: float, bad: float) -> Judgement:
-    """Return what is well for `good` seconds from now, then not for `bad`, and so on."""
+    """Return a target that is healthy for `good` seconds, then not for `bad`, and so on."""
     start = clock()
     return lambda: (clock() - start) % (good + bad) < good
 
 
 def alternating() -> Judgement:
-    """Return what is well at every other request."""
+    """Return a target that is healthy at every other request."""
     turns = cycle((True, False))
     return lambda: next(turns)
 
 
 def http_reply(judge: Judgement, body: str = "ok\n") -> Callable[[], bytes]:
-    """Return what writes an HTTP reply: 200 if all is well, else 503."""
+    """Return a writer of HTTP replies: 200 if the target is healthy, else 503."""
 
     def reply() -> bytes:
         status = "200 OK" if judge() else "503 Service Unavailable"
@@ -66,24 +66,24 @@ def http_reply(judge: Judgement, body: str = "ok\n") -> Callable[[], bytes]:
 
 
 class Talking(asyncio.Protocol):
-    """One connection to a target; `lost`, once it is there, is done when it is gone again."""
+    """One connection to a target; `lost` is done when the connection ends."""
 
     transport: asyncio.Transport
     lost: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what to talk through."""
+        """Store the transport."""
         self.transport = cast("asyncio.Transport", transport)
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Say so."""
+        """Note that the connection has ended."""
         if self.lost:
             self.lost.set_result(None)
 
 
 class Replying(Talking):
-    """Replies to a request, known by its end, after `delay` seconds, and closes."""
+    """Replies after `delay` seconds once a request is complete, and closes."""
 
     def __init__(self, end: bytes, reply: Callable[[], bytes], delay: float = 0.0) -> None:
         self._end = end
@@ -107,19 +107,19 @@ class Replying(Talking):
 
 
 class GrpcHealth(Talking):
-    """Answers every gRPC call with SERVING: the few HTTP/2 frames that a health check needs."""
+    """Answers every gRPC call with SERVING, in the few HTTP/2 frames that this needs."""
 
     def __init__(self) -> None:
         self._frames = FrameReader(preface=PREFACE)
         self._encoder = Encoder()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the settings, with which a server begins."""
+        """Send the server's settings."""
         super().connection_made(transport)
         self.transport.write(write_frame(SETTINGS))
 
     def data_received(self, data: bytes) -> None:
-        """Answer what needs an answer; hang up on what is not HTTP/2."""
+        """Answer frames that need an answer; hang up if it is not HTTP/2."""
         try:
             for frame in self._frames.feed(data):
                 self.transport.write(self._answer(frame))
@@ -150,23 +150,23 @@ class Echo(asyncio.DatagramProtocol):
     """Sends every datagram back."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what to send with."""
+        """Store the transport."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Send it back."""
+        """Send the datagram back."""
         self._transport.sendto(data, addr)
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers every query with one address, which is reserved for documentation."""
+    """Answers every DNS query with one address, which is reserved for documentation."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what to send with."""
+        """Store the transport."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer: the query with other flags, then a record whose name points to the question."""
+        """Answer with the question, and a record whose name points to it."""
         if len(data) > _DNS_HEADER:
             head = data[:2] + struct.pack(">5H", 0x8180, 1, 1, 0, 0)
             record = struct.pack(">HHHIH4B", 0xC000 | _DNS_HEADER, 1, 1, 300, 4, 192, 0, 2, 80)
@@ -179,7 +179,7 @@ async def serve(
     host: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
 ) -> int:
-    """Serve until the stack is left; return the port."""
+    """Serve until the stack closes; return the port."""
     talks: WeakSet[Talking] = WeakSet()
 
     def begin() -> Talking:
@@ -202,7 +202,7 @@ async def serve(
 async def serve_datagrams(
     stack: AsyncExitStack, answering: Callable[[], asyncio.DatagramProtocol], host: str
 ) -> int:
-    """Answer datagrams until the stack is left; return the port."""
+    """Answer datagrams until the stack closes; return the port."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(answering, local_addr=(host, 0))
     stack.callback(transport.close)
@@ -210,14 +210,14 @@ async def serve_datagrams(
 
 
 def refuse_tcp(stack: Holder, host: str = "127.0.0.1") -> int:
-    """Return a port that refuses: the socket that holds it never listens."""
+    """Return a TCP port that refuses connections: its socket never listens."""
     holder = stack.enter_context(socket.socket())
     holder.bind((host, 0))
     return cast("int", holder.getsockname()[1])
 
 
 def refuse_udp(stack: Holder, host: str) -> int:
-    """Return a port that refuses: the socket that holds it hears one peer only, itself."""
+    """Return a UDP port that refuses datagrams: its socket is connected to itself."""
     holder = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
     holder.bind((host, 0))
     holder.connect(holder.getsockname())
@@ -227,9 +227,9 @@ def refuse_udp(stack: Holder, host: str) -> int:
 def certificate(not_after: datetime) -> str:
     """Return a self-signed certificate for demo.invalid, in PEM, that expires then.
 
-    The date stands in the template as text of a fixed length, so it can be overwritten. That
-    breaks the signature, which nobody looks at: to make a proper certificate would take a library
-    that is needed for nothing else.
+    The date has a fixed length in the template, so it can be overwritten. That
+    breaks the signature, which nothing verifies: a proper certificate would need a library only for
+    this.
     """
     old, new = _NOT_AFTER.strftime(_UTC_TIME), not_after.strftime(_UTC_TIME)
     der = ssl.PEM_cert_to_DER_cert(_CERTIFICATE)
@@ -237,7 +237,7 @@ def certificate(not_after: datetime) -> str:
 
 
 def tls_context(not_after: datetime, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """Return the context of a server whose certificate expires then."""
+    """Return the TLS context of a server whose certificate expires then."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(alpn)
     # OpenSSL reads certificates from files only; this one is in memory, for a read-only disk.

@@ -1,4 +1,4 @@
-"""The demonstration: targets of every sort in this process, and a configuration that probes them.
+"""The demonstration: targets of all kinds in this process, and a configuration that probes them.
 
 Within 15 seconds every status is seen: OK and CRITICAL from what is well and what is not, WARNING
 from what is slow or flapping or about to expire, UNKNOWN from what stays undecided.
@@ -32,13 +32,13 @@ from prober.demo.demo_targets import (
 from prober.model.option import ReadContext
 
 SLOW_SECONDS = 0.25
-"""What the slow target takes; its monitor allows 100 ms."""
+"""Seconds that the slow target takes to reply; its monitor expects 100 ms."""
 GOOD_SECONDS, BAD_SECONDS = 6.0, 6.0
-"""How long the flapping target is well, and then is not."""
+"""Seconds for which the flapping target is healthy, and then is not."""
 VALID_FOR = timedelta(days=5)
-"""How long the certificate is still valid; its monitor wants two weeks."""
+"""Remaining validity of the certificate; its monitor expects two weeks."""
 ECHO_HOST, REFUSING_HOST = "127.0.0.2", "127.0.0.3"
-"""Hosts of their own for UDP: its probes of one host are kept more than a second apart."""
+"""Separate hosts for UDP, since UDP probes of one host are kept more than a second apart."""
 
 CONFIGURATION = Template(
     r"""page: {title: prober demo}
@@ -98,11 +98,11 @@ monitors:
   - {name: resolver-udp, type: UDP_CONNECT, pool: resolver, interval: 2s, fast_interval: 1500ms}
 """
 )
-"""What is probed; the ports are filled in."""
+"""The configuration, with placeholders for the ports."""
 
 
 async def start(stack: AsyncExitStack, clock: Callable[[], float] = time.monotonic) -> Config:
-    """Serve the targets until the stack is left; return the configuration that probes them."""
+    """Serve the targets until the stack closes; return the configuration that probes them."""
     ports = await open_targets(stack, clock)
     text = CONFIGURATION.substitute(ports)
     return parse(text, source="demo", outside=ReadContext("", _read_no_file, {}))
@@ -113,7 +113,7 @@ def _read_no_file(name: str) -> str:
 
 
 async def open_targets(stack: AsyncExitStack, clock: Callable[[], float]) -> Mapping[str, int]:
-    """Serve the targets until the stack is left; return their ports by name."""
+    """Serve the targets until the stack closes; return their ports by name."""
     well = http_reply(lambda: True)
     servers: dict[str, Callable[[], Talking]] = {
         "healthy": partial(Replying, HTTP_END, well),

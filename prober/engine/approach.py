@@ -1,4 +1,4 @@
-"""The way of an attempt to a connection: its name, its addresses in turn, their time."""
+"""How an attempt gets a connection: resolve the name, then try the addresses in turn."""
 
 import socket
 from abc import ABC, abstractmethod
@@ -18,20 +18,20 @@ from prober.model.probe import Reconnect, Target, Trouble
 from prober.model.status import Reason, Verdict
 
 STALLED_SHARE: Final = 0.1
-"""The part of its timeout that a probe may lose to our standstills and still count as late."""
+"""The share of its timeout that a probe may lose to pauses of prober and still time out."""
 
-_LATE: Final = 0.01  # seconds by which a deadline may be passed
+_LATE: Final = 0.01  # tolerance for deadlines, in seconds
 _SOURCE_FRESH: Final = 60.0
 _MET_ITSELF: Final = "nothing listens on the port: the kernel connected the probe to itself"
 
 
 class Approach(ABC):
-    """Leads attempts to a connection; what they do with it is the engine's, which is built on this.
+    """Connects attempts; `Engine`, which derives from this, drives them from there.
 
     Args:
-        ticker: Gives the time.
-        resolver: Answers for host names.
-        local_ports: Gives the ports that the kernel may give to a probe.
+        ticker: Keeps the time.
+        resolver: Resolves host names.
+        local_ports: Returns the ephemeral ports of the kernel.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class Approach(ABC):
         self._deadlines: Wheel[Attempt] = Wheel(_LATE)
         self._read_local_ports = local_ports
         self._local_ports = local_ports()
-        self._now = 0.0  # when what is being handled was noticed
+        self._now = 0.0  # the time at which the current events were noticed
 
     @abstractmethod
     def _connected(self, attempt: Attempt, events: int) -> None:
-        """Let a probe begin whose socket is connected; `events` is what epoll says of it."""
+        """Start a probe whose socket is connected; `events` are those of epoll."""
 
     @abstractmethod
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
@@ -57,7 +57,7 @@ class Approach(ABC):
 
     @abstractmethod
     def _safely(self, action: Callable[..., None], attempt: Attempt, *arguments: object) -> None:
-        """Take one step with one attempt; what it raises must not reach the others."""
+        """Call an action for one attempt; an exception of it must not affect the others."""
 
     def _resolve(self, attempt: Attempt) -> None:
         def answered(answer: Answer) -> None:
@@ -76,7 +76,7 @@ class Approach(ABC):
             self._end_by(attempt, self._now + patience)
 
     def _out_of_patience(self, attempt: Attempt) -> None:
-        """Go on with the old addresses of a name; the resolver has not answered in time."""
+        """Continue with the previous addresses of a name: the resolver has not answered in time."""
         host = attempt.job.target.host
         if kept := self._resolver.kept(host):
             self._forget_the_question(attempt)
@@ -85,7 +85,7 @@ class Approach(ABC):
             self._end_by(attempt, attempt.deadline)
 
     def _forget_the_question(self, attempt: Attempt) -> None:
-        """Wait for no answer of the resolver any more."""
+        """Stop waiting for the resolver."""
         if attempt.on_answer is not None:
             self._resolver.forget(attempt.job.target.host, attempt.on_answer)
             attempt.on_answer = None
@@ -103,7 +103,7 @@ class Approach(ABC):
         self._connect(attempt)
 
     def _connect(self, attempt: Attempt) -> None:
-        """Connect to the first of the endpoints that are left."""
+        """Connect to the first of the remaining endpoints."""
         job, left = attempt.job, attempt.endpoints
         attempt.endpoint = family, address = left[0]
         attempt.endpoints = left[1:]
@@ -136,7 +136,7 @@ class Approach(ABC):
             self._connected(attempt, 0)
 
     def _reconnect(self, attempt: Attempt, step: Reconnect) -> None:
-        """Leave the connection for another one; the probe goes on when that is open."""
+        """Replace the connection with a new one; the probe continues once that is open."""
         endpoint, steps, job = attempt.endpoint, attempt.steps, attempt.job
         assert endpoint is not None and steps is not None  # noqa: S101, PT018  (it is connected)
         self._release(attempt)
@@ -159,10 +159,10 @@ class Approach(ABC):
             self._resolve(attempt)
 
     def _meets_itself(self, attempt: Attempt, sock: socket.SocketType) -> bool:
-        """Note our own end of a connection; return whether the other end is the same.
+        """Record the local address of a connection; return whether it is also the remote one.
 
-        It is looked at once a minute, or each time where the port is one that we may be given, and
-        the address is our own or may change from one probe to the next.
+        The kernel is asked once a minute, or each time if the port is an ephemeral one and the
+        address is local or may change between probes.
         """
         assert attempt.endpoint is not None  # noqa: S101  (it is connected to)
         job, (host, port, *_) = attempt.job, attempt.endpoint.address
@@ -175,7 +175,7 @@ class Approach(ABC):
         return False
 
     def _share_time(self, attempt: Attempt) -> None:
-        """Give each address of a name that is left its part of the time that is left."""
+        """Divide the remaining time among the remaining addresses of a name."""
         share = (attempt.deadline - self._now) / (len(attempt.endpoints) + 1)
         self._end_by(attempt, self._now + share)
 
@@ -185,9 +185,9 @@ class Approach(ABC):
         attempt.ends_by = when
 
     def _share_is_over(self, attempt: Attempt) -> None:
-        """Go on to the next address if this one did not answer, unless that was our own doing.
+        """Try the next address if this one did not answer, unless prober itself was the cause.
 
-        Addresses to which there is no route get no share: this one gets it.
+        Addresses without a route get no share; this one gets it.
         """
         if not attempt.endpoints or not self._is_unanswered(attempt) or self._was_robbed(attempt):
             self._end_by(attempt, attempt.deadline)
@@ -200,13 +200,13 @@ class Approach(ABC):
             self._share_time(attempt)
 
     def _is_unanswered(self, attempt: Attempt) -> bool:
-        """Return whether an address still owes an answer; over UDP, silence may be one."""
+        """Return whether an address has not answered yet; over UDP, silence may be an answer."""
         if attempt.job.datagram:
             return attempt.first_byte_at is None and not attempt.job.takes_silence()
         return attempt.waiting == Waiting.CONNECTION
 
     def _connect_failed(self, attempt: Attempt, trouble: Trouble) -> None:
-        """Go on to the next address; after the last one, a fault of the target's stands."""
+        """Try the next address; after the last one, keep the verdict on the target, if any."""
         if attempt.failure is None or trouble.verdict.reason.is_conclusive:
             attempt.failure = trouble
         self._release(attempt)
@@ -217,14 +217,14 @@ class Approach(ABC):
             self._finish(attempt, attempt.failure.verdict)
 
     def _was_robbed(self, attempt: Attempt) -> bool:
-        """Return whether our standstills took so much of its time that being late means nothing."""
+        """Return whether prober was paused for so long that a timeout proves nothing."""
         lost = self._ticker.lost - attempt.lost
         return lost > max(STALL, STALLED_SHARE * attempt.job.timeout)
 
     def _release(self, attempt: Attempt, *, keep: bool = False) -> None:
-        """Reset the connection; wait for no answer any more.
+        """Reset the connection and stop waiting.
 
-        A socket of which everything is known to be well can be kept for another probe.
+        A socket in a known good state can be kept for another probe.
         """
         if attempt.on_answer is not None:
             self._forget_the_question(attempt)
