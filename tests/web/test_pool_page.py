@@ -121,7 +121,7 @@ async def test_it_says_which_outputs_hear_the_pool(world: World, client: Client)
     theirs = OutputCounters("file", lambda pool: pool != "web")
     world.vitals.outputs |= {"chat": ours, "list": broken, "others": theirs}
     lines = [e.text for e in (await read(client, "/pools/web")).all("ul", "outputs")]
-    keeps = "keeps 2 failing in service, for the pool's share"
+    keeps = "keeps 2 failing backends in service (`keep`)"
     chat, file = "chatwebhooklast sent 1m10s ago", f"listfilefailing: cannot write {HOSTILE}"
     assert lines == [f"{chat}{file}; {keeps}"]
 

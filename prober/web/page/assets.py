@@ -1,4 +1,4 @@
-"""The style sheet, the script and the icons: files whose address changes with their content."""
+"""The style sheet, the script and the icons: files whose URL changes with their content."""
 
 from functools import cache
 from hashlib import blake2b
@@ -12,16 +12,16 @@ from prober.web.server.errors import Refused
 STYLE, SCRIPT = "style.css", "page.js"
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _SHEETS = ("base.css", "lists.css", "subjects.css", "charts.css", "media.css")
-"""What the style sheet consists of, in this order."""
+"""The parts of the style sheet, in this order."""
 _PARTS = ("morph.js", "pulse.js", "times.js")
-"""What the script imports."""
+"""The modules that the script imports."""
 _NAMES = frozenset({STYLE, SCRIPT, *_PARTS, "ok.svg", "warning.svg", "critical.svg", "unknown.svg"})
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 
 
 class Asset(NamedTuple):
-    """A file: its content, and a hash of that."""
+    """A file: its content and a hash of it."""
 
     content: bytes
     digest: str
@@ -29,7 +29,7 @@ class Asset(NamedTuple):
 
 @cache
 def asset(name: str) -> Asset:
-    """Return a file, read when it is first asked for."""
+    """Return a file; it is read at the first request."""
     content = b"\n".join(_read(part) for part in _SHEETS) if name == STYLE else _read(name)
     if name == SCRIPT:
         for part in _PARTS:
@@ -43,7 +43,7 @@ def _read(name: str) -> bytes:
 
 
 def address_of(name: str, root: str) -> str:
-    """Return the address of a file, good for as long as its content is.
+    """Return the URL of a file, which changes with its content.
 
     Args:
         name: The file.

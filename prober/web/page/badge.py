@@ -1,4 +1,4 @@
-"""Badges: the status of a pool or a monitor as a small picture for other pages."""
+"""Badges: the status of a pool or a monitor as a small image for other pages."""
 
 from aiohttp import web
 
@@ -17,12 +17,12 @@ _COLOURS = {
     Status.UNKNOWN: "#5f4ba0",
 }
 _LONGEST = 40  # characters of a name
-_WIDTH = 7  # units of a character, about
+_WIDTH = 7  # approximate width of a character, in units
 _HEIGHT = 20
 
 
 async def get_pool_badge(request: web.Request) -> web.Response:
-    """The status of a pool as a picture (SVG)."""
+    """The status of a pool as an image (SVG)."""
     name, store, pace = request.match_info["name"], services_of(request).store, Pace()
     pool = store.pools.get(name)
     if pool is None:
@@ -36,7 +36,7 @@ async def get_pool_badge(request: web.Request) -> web.Response:
 
 
 async def get_monitor_badge(request: web.Request) -> web.Response:
-    """The status of a monitor's checks, added up as those of a pool, as a picture (SVG)."""
+    """The combined status of a monitor's checks, as an image (SVG)."""
     name, store, pace = request.match_info["name"], services_of(request).store, Pace()
     monitor = store.monitors.get(name)
     if monitor is None:
@@ -55,7 +55,7 @@ def _answer(name: str, status: Status) -> web.Response:
 
 
 def draw(name: str, status: Status) -> str:
-    """Return the picture of a name and its status."""
+    """Return the image with a name and its status."""
     name = clean(name)
     label = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
     left, right = _width_of(label), _width_of(status)
@@ -86,5 +86,5 @@ def draw(name: str, status: Status) -> str:
 
 
 def _width_of(text: str) -> int:
-    """Return the units that a text gets with its margins: wide characters count twice."""
+    """Return the width of a text with its margins: wide characters count twice."""
     return 12 + sum(_WIDTH * (2 if ord(each) > 0x2E80 else 1) for each in text)

@@ -13,7 +13,7 @@ from prober.web.page.check_words import clock_words, reason_words
 from prober.web.page.html import Html, tag
 
 RESULTS = 60
-_STEP = 4  # units of a stroke with its gap
+_STEP = 4  # width of a stroke with its gap, in units
 _HEIGHT = 20
 
 
@@ -46,7 +46,7 @@ def bar(recent: Recent) -> Html:
 
 
 def look_of(reason: Reason) -> str:
-    """Return what a result looks like: `good`, `fair`, `bad`, or `moot` where it proves nothing."""
+    """Return the class of a result: `good`, `fair`, `bad`, or `moot` for an inconclusive one."""
     if reason in DEGRADED:
         return "fair"
     if reason.result is Result.OK:

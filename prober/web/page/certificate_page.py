@@ -1,4 +1,4 @@
-"""The certificates that targets showed, the first to expire first, and where they are used."""
+"""The certificates that checks last saw, the next to expire first, and where they are used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ CERTIFICATE_QUERY = (
     *PAGE_QUERY,
 )
 SOON = 14 * DAY
-"""Seconds before its end from which on a certificate looks urgent where no limit is configured."""
+"""Seconds before its expiry from which a certificate is urgent, if no limit is configured."""
 
 
 class ShownCertificate(NamedTuple):
@@ -43,12 +43,12 @@ class ShownCertificate(NamedTuple):
 
     @property
     def is_of_chain(self) -> bool:
-        """Whether another certificate of the chain ends before the target's own."""
+        """Whether another certificate of the chain expires first."""
         return self.leaf is not None and self.first < self.leaf
 
 
 def certificate_of(state: CheckState) -> ShownCertificate | None:
-    """Return the certificate that a check last saw, None if it saw none."""
+    """Return the certificate that a check last saw, or None."""
     facts = (state.last.facts if state.last else None) or {}
     ends = [facts.get(name) for name in ("tls_not_after", "tls_chain_not_after")]
     leaf, chain = (float(end) if isinstance(end, int | float) else None for end in ends)
@@ -60,7 +60,7 @@ def certificate_of(state: CheckState) -> ShownCertificate | None:
 
 
 async def get_certificate_page(request: web.Request) -> web.Response:
-    """The page of certificates, the first to expire first."""
+    """The page of certificates, the next to expire first."""
     scene, pace = private_scene(request), Pace()
     found = list[ShownCertificate]()
     for state in tuple(services_of(request).store):
@@ -92,7 +92,7 @@ async def get_certificate_page(request: web.Request) -> web.Response:
 
 
 def _limit(state: CheckState) -> float:
-    """Return how long before its end a certificate is urgent: as configured, else SOON."""
+    """Return how long before its expiry a certificate is urgent: as configured, else SOON."""
     tls = state.check.monitor.tls
     return (tls.expires_within if tls else None) or SOON
 
@@ -103,7 +103,7 @@ def _summary(total: int, urgent: int) -> str:
 
 
 def _issuers(issuers: Counter[str], wanted: str | None) -> Html:
-    """Return who issued how many certificates, as links that select."""
+    """Return the issuers with their number of certificates, as links that filter."""
     if wanted is None and len(issuers) <= 1:
         return NOTHING
     links = [

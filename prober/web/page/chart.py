@@ -1,4 +1,4 @@
-"""How long the last results took, as a chart: a column each, stacked of its phases."""
+"""The duration of the last results as a chart: one column each, stacked from its phases."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ _WORDS = {_BAD: "failed", _MOOT: "inconclusive"}
 
 
 def chart(newest_first: Sequence[PastResult]) -> Html:
-    """Return the chart with its legend, nothing without results."""
+    """Return the chart with its legend, or nothing without results."""
     pasts = newest_first[::-1]
     if not pasts:
         return NOTHING
@@ -44,13 +44,13 @@ def chart(newest_first: Sequence[PastResult]) -> Html:
         "figure",
         drawing,
         tag("figcaption", _legend(pasts), _note(cut, scale)),
-        tabindex="0",  # where it is too narrow, it is scrolled
+        tabindex="0",  # a narrow window scrolls it
         aria_label="Latency",
     )
 
 
 def _scale_of(pasts: Sequence[PastResult]) -> ChartScale:
-    """Return a scale that nearly all good results fit into, without any nearly all results."""
+    """Return a scale that fits nearly all good results, or nearly all results if none is good."""
     good = [past.seconds for past in pasts if past.reason.result is Result.OK]
     seconds = sorted(good or [past.seconds for past in pasts])
     return scale_for(1.2 * seconds[len(seconds) * 95 // 100], _TOP, _FLOOR)
@@ -80,7 +80,7 @@ def _pieces(past: PastResult) -> list[tuple[str, float]]:
 
 
 def _parts(past: PastResult) -> list[tuple[str, float]]:
-    """Return what a result's time was spent on, in order."""
+    """Return the phases of a result with their seconds, in order."""
     named = zip(PHASES, past.phases, strict=True)
     parts = [(name, seconds) for name, seconds in named if seconds]
     rest = past.seconds - sum(seconds for _, seconds in parts)
@@ -88,7 +88,7 @@ def _parts(past: PastResult) -> list[tuple[str, float]]:
 
 
 def _marks(pasts: Sequence[PastResult], first: int) -> list[Html]:
-    """Return a cross under each bad result, a dot under each that proves nothing."""
+    """Return a cross under each bad result, a dot under each inconclusive one."""
     drawn: dict[str, list[str]] = {}
     for place, past in enumerate(pasts, first):
         x, look = _LEFT + (place + 0.5) * _STEP, look_of(past.reason)
@@ -100,7 +100,7 @@ def _marks(pasts: Sequence[PastResult], first: int) -> list[Html]:
 
 
 def _cuts(pasts: Sequence[PastResult], scale: ChartScale, first: int) -> Html | None:
-    """Return an arrow over each column that is longer than there is room for."""
+    """Return an arrow above each column that exceeds the scale."""
     places = [place for place, past in enumerate(pasts, first) if past.seconds > scale.top]
     arrows = [f"M{_LEFT + (place + 0.5) * _STEP - 3:.1f} {_TOP - 2}h6l-3-6z" for place in places]
     return tag("path", d="".join(arrows), class_="cut") if arrows else None
@@ -138,5 +138,5 @@ def _legend(pasts: Sequence[PastResult]) -> Html:
 
 
 def _median(seconds: list[float]) -> float:
-    """Return the middle; the module statistics would take a megabyte for it."""
+    """Return the median; importing the module statistics would take a megabyte."""
     return sorted(seconds)[len(seconds) // 2]

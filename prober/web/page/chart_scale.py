@@ -9,7 +9,7 @@ _LINES = 4
 
 
 class ChartScale(NamedTuple):
-    """From `floor` up to `ceiling`, in units of the drawing, for 0 to `top` seconds.
+    """Maps 0 to `top` seconds to `floor` up to `ceiling`, in units of the drawing.
 
     `lines` is the number of even steps.
     """
@@ -20,12 +20,12 @@ class ChartScale(NamedTuple):
     floor: float
 
     def y(self, seconds: float) -> float:
-        """Return how high a duration is, at most the top."""
+        """Return the position of a duration, at most the top."""
         return self.floor - min(seconds / self.top, 1.0) * (self.floor - self.ceiling)
 
 
 def scale_for(most: float, ceiling: float, floor: float) -> ChartScale:
-    """Return a scale of round numbers that a duration fits into, and not much more."""
+    """Return the smallest scale of round numbers that fits a duration."""
     most = max(most, 1e-5)
     step = 10 ** math.floor(math.log10(most / _LINES))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if step * factor * _LINES >= most)
@@ -34,7 +34,7 @@ def scale_for(most: float, ceiling: float, floor: float) -> ChartScale:
 
 
 def grid_lines(scale: ChartScale, left: float, right: float) -> list[Html]:
-    """Return the lines with what they stand for, right of `left`."""
+    """Return the lines with their labels, right of `left`."""
     drawn = []
     for line in range(scale.lines + 1):
         seconds = scale.top * line / scale.lines
@@ -46,5 +46,5 @@ def grid_lines(scale: ChartScale, left: float, right: float) -> list[Html]:
 
 
 def axis_words(seconds: float) -> str:
-    """Write a round duration."""
+    """Format a round duration."""
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:.6g} ms"

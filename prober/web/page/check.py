@@ -35,7 +35,7 @@ from prober.web.server.lookup import check_of
 from prober.web.server.services import services_of
 
 TRANSITIONS = 50
-"""Changes of status that are shown at most."""
+"""Maximum number of status changes shown."""
 _NEARLY_ALL = 0.99
 
 
@@ -70,7 +70,7 @@ async def get_check_page(request: web.Request) -> web.Response:
 
 
 async def probe_from_page(request: web.Request) -> web.Response:
-    """Probe a check now, then lead back to its page: for those without JavaScript."""
+    """Probe a check now, then redirect to its page; for readers without JavaScript."""
     scene = private_scene(request)
     state = check_of(request)
     await probe_now(request, state)
@@ -154,7 +154,7 @@ def _why(state: CheckState, scene: Scene) -> Html:
 
 
 def _learned(state: CheckState) -> list[tuple[str, Content]]:
-    """Return what the probe type learned beside the verdict."""
+    """Return the facts of the last result."""
     last = state.last
     if last is None or not last.facts:
         return []
@@ -191,7 +191,7 @@ def _configuration(state: CheckState) -> Html:
 
 
 def _shown(value: object) -> str:
-    """Write a value as the configuration would: the numbers with a point are durations."""
+    """Format a value as in the configuration: floats are durations."""
     if isinstance(value, float):
         return in_units(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The checks that are looked for, as a table: by pool, or in another order."""
+"""The selected checks as a table: by pool, or in another order."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""What the page says of a check, in words."""
+"""The state of a check in words."""
 
 from datetime import UTC, datetime
 
@@ -16,11 +16,11 @@ from prober.web.server.services import Moment
 
 DAY = 86400.0
 NONE = "–"
-"""What stands in a cell where there is nothing."""
+"""The content of an empty cell."""
 
 
 def last_words(state: CheckState) -> str:
-    """Write the last result of a check as HAProxy writes one."""
+    """Format the last result of a check, in the style of HAProxy."""
     if not state.check.enabled:
         return "disabled"
     last = state.last
@@ -31,13 +31,13 @@ def last_words(state: CheckState) -> str:
 
 
 def past_words(past: PastResult) -> str:
-    """Write a remembered result the same way."""
+    """Format a remembered result the same way."""
     facts = said(declared_facts().values(), dict([past.fact] if past.fact else ()))
     return result_words(past.reason, facts, past.seconds)
 
 
 def progress_words(state: CheckState) -> str:
-    """Say how far a check is on its way to another state."""
+    """Return how close a check is to another state."""
     monitor, health = state.check.monitor, state.health
     if not state.check.enabled:
         return ""
@@ -47,13 +47,13 @@ def progress_words(state: CheckState) -> str:
 
 
 def latency_words(state: CheckState) -> str:
-    """Write the median and the 95th percentile of the remembered good probes."""
+    """Format the median and the 95th percentile of the remembered good probes."""
     latency = latency_of(state)
     return f"{took(latency.p50)} / {took(latency.p95)}" if latency else NONE
 
 
 def certificate_words(state: CheckState, now: float) -> str:
-    """Say how many days the certificate has left."""
+    """Return how many days the certificate is still valid."""
     expiry = expiry_of(state)
     if expiry is None:
         return NONE
@@ -62,7 +62,7 @@ def certificate_words(state: CheckState, now: float) -> str:
 
 
 def interval_words(state: CheckState) -> str:
-    """Write the interval that a check is probed with now."""
+    """Format the interval at which a check is probed now."""
     monitor = state.check.monitor
     if not state.check.enabled:
         return NONE
@@ -76,7 +76,7 @@ def interval_words(state: CheckState) -> str:
 
 
 def next_words(state: CheckState, now: Moment) -> str:
-    """Say when a check is probed next."""
+    """Return when a check is probed next."""
     if not state.check.enabled or state.next_due is None:
         return NONE
     wait = state.next_due - now.clock
@@ -84,12 +84,12 @@ def next_words(state: CheckState, now: Moment) -> str:
 
 
 def ago(at: float, now: float) -> Html:
-    """Say how long ago something was; the time itself is at hand."""
+    """Return how long ago something was; the exact time is in a tooltip."""
     return time_tag(at, span(now - at))
 
 
 def time_tag(at: float, words: str, *, form: str | None = None) -> Html:
-    """Return words about a time; the time itself, with its date, is at hand.
+    """Return words about a time; the exact time, with its date, is in a tooltip.
 
     Args:
         at: Unix seconds.
@@ -101,7 +101,7 @@ def time_tag(at: float, words: str, *, form: str | None = None) -> Html:
 
 
 def share_words(share: float | None) -> str:
-    """Write an uptime; what is not quite all is never rounded up to it."""
+    """Format an uptime; less than 100 % is never rounded up to it."""
     if share is None:
         return NONE
     if share == 1:
@@ -110,18 +110,18 @@ def share_words(share: float | None) -> str:
 
 
 def fine_took(seconds: float) -> str:
-    """Write the duration of a phase, which may be a few microseconds."""
+    """Format the duration of a phase, which may be a few microseconds."""
     return took(seconds) if seconds >= 1e-4 else f"{seconds * 1e6:.0f} µs"
 
 
 def clock_words(at: float, *, date: bool = False) -> str:
-    """Write a time of the day, in UTC."""
+    """Format a time of day, in UTC."""
     form = "%Y-%m-%d %H:%M:%S UTC" if date else "%H:%M:%S"
     return datetime.fromtimestamp(at, UTC).strftime(form)
 
 
 def reason_words(reason: Reason) -> str:
-    """Write a reason without its underscores."""
+    """Format a reason without underscores."""
     return str(reason).replace("_", " ")
 
 
@@ -129,14 +129,14 @@ _FORMS = {"minute": "%H:%M", "day": "%-d %b", "date": "%Y-%m-%d %H:%M:%S"}
 
 
 def slot_words(start: float, end: float, form: str) -> str:
-    """Write from when to when something lasted, in UTC, in a form of `static/times.js`."""
+    """Format a period in UTC, in a form of `static/times.js`."""
     first, last = (datetime.fromtimestamp(at, UTC) for at in (start, end))
     written = first.strftime(_FORMS[form]), last.strftime(_FORMS[form])
     return " – ".join(dict.fromkeys(written))
 
 
 def time_cell(at: float, now: float) -> Html:
-    """Write a time in full, with its date unless it was today."""
+    """Format a time, with its date unless it is today."""
     at_day, today = (datetime.fromtimestamp(each, UTC).date() for each in (at, now))
     if at_day == today:
         return time_tag(at, clock_words(at), form="clock")
@@ -144,12 +144,12 @@ def time_cell(at: float, now: float) -> Html:
 
 
 def until_words(until: float | None, now: float) -> str:
-    """Say for how long something still lasts; nothing if that is open."""
+    """Return how long something still lasts, or nothing if that is open."""
     return "" if until is None else f"for {span(until - now)}"
 
 
 def why_words(state: CheckState, now: float) -> str:
-    """Say in a sentence why a check has its status."""
+    """Return a sentence about why a check has its status."""
     last, streak = state.last, state.health.streak
     if not state.check.enabled:
         return "DISABLED: the monitor is disabled, so it is not probed."

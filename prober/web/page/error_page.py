@@ -1,4 +1,4 @@
-"""What a browser is shown where there is no page, or none for it."""
+"""Error pages for browsers."""
 
 from http import HTTPStatus
 
@@ -11,7 +11,7 @@ from prober.web.page.scene import scene_of
 
 
 def error_page(request: web.Request, status: int, message: str) -> web.Response:
-    """Return a page that says what is wrong, and where to go from here."""
+    """Return a page that states the error and links to the overview."""
     scene = scene_of(request)
     phrase = HTTPStatus(status).phrase
     content = tag(

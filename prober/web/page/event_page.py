@@ -1,4 +1,4 @@
-"""The events: everything that changed, newest first; what belongs together in one line."""
+"""The page of events, newest first; related events are one line."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ from prober.web.server.query import Parameter
 from prober.web.server.services import services_of
 
 EVENTS = 1000
-"""Events of a page at most."""
+"""Maximum number of events on a page."""
 MEMBERS = 50
-"""Events of a group that are listed at most."""
+"""Maximum number of events listed in a group."""
 _OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS}
 _ABOUT: Mapping[str, frozenset[str]] = {
     "checks": frozenset({TRANSITION}),
     "pools": frozenset({POOL_STATUS}),
     "prober": _OWN,
 }
-"""What events are about, and the kinds of them."""
+"""Subjects of events, with their kinds."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _TIMES = {"1h": 3600.0, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 _WORDS = {
@@ -58,7 +58,7 @@ EVENT_PAGE_QUERY = (
 
 
 class EventView(NamedTuple):
-    """Which events are looked at; texts that are empty allow all, `before` 0 as well."""
+    """Which events are selected; empty texts allow all, and so does `before` 0."""
 
     about: str = ""
     to: str = ""
@@ -69,7 +69,7 @@ class EventView(NamedTuple):
     before: int = 0
 
     def query(self, **changed: str | int) -> list[tuple[str, str]]:
-        """Return this view, with changes, as the parameters of an address."""
+        """Return this view, with changes, as query parameters."""
         view = self._replace(**changed)  # type: ignore[arg-type]  # a text, or `before`
         return [(name, str(value)) for name, value in view._asdict().items() if value]
 
@@ -90,7 +90,7 @@ class EventView(NamedTuple):
 
 
 def read_event_view(request: web.Request) -> EventView:
-    """Return what the address asks for; what cannot be understood there is left out."""
+    """Return the view of a query; invalid parameters are ignored."""
     query = request.query
     about, to, last = query.get("about", ""), query.get("to", ""), query.get("last", "")
     before = query.get("before", "")
@@ -161,7 +161,7 @@ def _filters(view: EventView, pools: Sequence[str], scene: Scene) -> Html:
 
 
 _MOST_POOLS = 500
-"""Pools that can be chosen from a list."""
+"""Maximum number of pools in the drop-down list."""
 
 
 def _select(name: str, label: str, chosen: str, words: Sequence[str], nothing: str) -> Html:
@@ -228,7 +228,7 @@ def _change(event: Event) -> Content:
 
 
 def _subject(event: Event, scene: Scene) -> Content:
-    """Return what an event is about, with the way there."""
+    """Return the subject of an event, with a link to it."""
     if event.monitor and event.backend:
         href = scene.to_check(event.monitor, event.backend)
         return tag("a", event.monitor, href=href), " ", tag("code", event.backend), " "

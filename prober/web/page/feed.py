@@ -1,4 +1,4 @@
-"""A feed of what happened to services, and of notices, for readers of feeds.
+"""The feed of status changes of services, and of notices.
 
 Source: RFC 4287 (the Atom syndication format).
 """
@@ -14,11 +14,11 @@ from prober.web.server.noticeboard import PostedNotice, posted_notices, shown_no
 from prober.web.server.public_address import public_address
 
 ENTRIES = 100
-"""Changes that the feed holds at most."""
+"""Maximum number of entries of the feed."""
 
 
 async def get_feed(request: web.Request) -> web.Response:
-    """What happened to services, as an Atom feed."""
+    """Status changes of services and notices, as an Atom feed."""
     scene, address = scene_of(request), public_address(request)
     wanted = EventFilter(kind=frozenset({POOL_STATUS}))
     events = await recent_events(request, wanted, limit=ENTRIES)
@@ -62,7 +62,7 @@ async def get_feed(request: web.Request) -> web.Response:
 
 
 def _shown_from(posted: PostedNotice, started: float) -> float:
-    """Return the unix time from which a notice is shown; that of `started` if nothing says it."""
+    """Return the unix time from which a notice is shown; by default `started`."""
     times = [at for at in (posted.notice.begins, posted.at) if at is not None]
     return max(times, default=started)
 

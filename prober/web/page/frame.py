@@ -1,4 +1,4 @@
-"""What every page has around it: head, header, footer, icons."""
+"""The frame of every page: head, header, footer, icons."""
 
 from aiohttp import web
 
@@ -11,7 +11,7 @@ from prober.web.page.scene import Scene
 from prober.web.page.view import DISABLED
 
 _NAMED = 5  # target lists that a warning names
-_COMPRESSED_ASIDE = 1 << 15  # bytes from which compressing is left to a thread
+_COMPRESSED_ASIDE = 1 << 15  # bytes from which a thread compresses
 
 _SHAPES = {
     Status.OK: '<circle cx="8" cy="8" r="7"/><path d="m4.6 8.2 2.3 2.4 4.5-5"/>',
@@ -34,7 +34,7 @@ SPRITE = tag(
 
 
 def icon(word: str) -> Html:
-    """Return the icon of a status; the word stands beside it."""
+    """Return the icon of a status; its word is next to it."""
     use = tag("use", href=f"#i-{word}")
     return tag("svg", use, class_=f"icon {word.lower()}", aria_hidden="true")
 
@@ -50,11 +50,11 @@ def document(
     """Return a whole page.
 
     Args:
-        scene: What it is shown in.
-        content: What stands in its middle.
-        heading: What the window is called.
-        worst: The status that the icon of the window shows.
-        refresh: What else stands in its head.
+        scene: The context of the page.
+        content: The main content.
+        heading: The title of the window.
+        worst: The status that the favicon shows.
+        refresh: More elements for the head.
     """
     head = tag(
         "head",
@@ -139,7 +139,7 @@ def _navigation(scene: Scene) -> Html:
 
 
 def _button(text: str, name: str, **more: str) -> Html:
-    """Return a button that the script shows and gives its use."""
+    """Return a button that the script shows and activates."""
     return tag("button", text, type="button", id=name, class_="scripted", hidden=True, **more)
 
 
@@ -171,7 +171,7 @@ def _footer(scene: Scene) -> Html:
 
 
 def alarms(vitals: Vitals) -> list[Html]:
-    """Return what an operator should know of the prober itself before looking at its checks."""
+    """Return warnings about prober itself, which matter before any check."""
     found = []
     if overload := vitals.load.overload:
         text = "Probes start late: the results are older than they should be."
@@ -194,7 +194,7 @@ def alarms(vitals: Vitals) -> list[Html]:
 
 
 def answer(content: Html) -> web.Response:
-    """Return the answer that holds a page."""
+    """Return the response with a page."""
     response = web.Response(
         body=html(content).encode(errors="replace"),
         content_type="text/html",

@@ -13,15 +13,15 @@ from prober.model.status import Reason, Status
 from prober.state.events import POOL_STATUS, TRANSITION, Event
 
 GAP = 5.0
-"""Seconds between two changes beyond which they are not taken to belong together."""
+"""Maximum seconds between two related changes."""
 LONGEST = 60.0
-"""Seconds that a group lasts at most."""
+"""Maximum seconds that a group lasts."""
 LEAST = 3
-"""Changes that make a group."""
+"""Minimum number of changes in a group."""
 _ROUNDS = 50
-"""Groups that are looked for in one burst at most."""
+"""Maximum number of groups in one burst."""
 _WEIGHTS = {"host": 1.5, "pool": 1.2, "monitor": 1.15, "network": 1.1, "reason": 1.0}
-"""How much more a shared thing tells than a shared reason: a host explains more than a timeout."""
+"""The weight of each shared property: a host explains more than a timeout."""
 
 
 class EventGroup(NamedTuple):
@@ -37,7 +37,7 @@ class EventGroup(NamedTuple):
 
     @property
     def is_single(self) -> bool:
-        """Whether it is one event only."""
+        """Whether it is a single event."""
         return len(self.events) == 1
 
 
@@ -55,7 +55,7 @@ def grouped(events: Iterable[Event]) -> list[EventGroup]:
 
 
 def _bursts(events: Iterable[Event]) -> list[list[Event]]:
-    """Return the changes of checks, and those of pools, as runs without a gap; others alone."""
+    """Return bursts of changes of checks, and of pools, without a gap; other events alone."""
     bursts: list[list[Event]] = []
     open_ones: dict[str, list[Event]] = {}
     for event in events:
@@ -93,7 +93,7 @@ def _split(burst: Sequence[Event]) -> list[EventGroup]:
 
 
 def _most_telling(events: Sequence[Event]) -> list[Event]:
-    """Return the events that share what explains most of them, none if nothing explains enough."""
+    """Return the events that share the best explanation, or none if nothing explains enough."""
     if len(events) < LEAST:
         return []
     shared: dict[tuple[str, str], list[Event]] = defaultdict(list)
@@ -107,7 +107,7 @@ def _most_telling(events: Sequence[Event]) -> list[Event]:
 
 
 def _traits(event: Event) -> dict[str, str]:
-    """Return what an event may share with others."""
+    """Return the properties that an event may share with others."""
     host = host_of(event)
     traits = {
         "host": host,
@@ -120,7 +120,7 @@ def _traits(event: Event) -> dict[str, str]:
 
 
 def host_of(event: Event) -> str | None:
-    """Return the host of the backend that an event is about, None if it is about none."""
+    """Return the host of the backend of an event, or None."""
     return event.backend.rpartition(":")[0].strip("[]") if event.backend else None
 
 
@@ -150,12 +150,12 @@ def _group(events: Sequence[Event]) -> EventGroup:
 
 
 def _only(values: set[str | None]) -> str | None:
-    """Return the one value that all share, None if they do not."""
+    """Return the value that all share, or None."""
     return next(iter(values)) if len(values) == 1 else None
 
 
 def group_words(group: EventGroup) -> str:
-    """Say what a group is: `14 checks, all on 10.0.3.7: refused`."""
+    """Return the headline of a group: `14 checks, all on 10.0.3.7: refused`."""
     first = group.events[0]
     if first.kind == POOL_STATUS:
         return f"{len(group.events):,} pools"
@@ -172,7 +172,7 @@ def group_words(group: EventGroup) -> str:
 
 
 def _reason_words(reasons: Sequence[tuple[Reason, int]]) -> str:
-    """Name the reasons: the one that all share, or how often which."""
+    """Return the reason that all share, or the reasons with their counts."""
     if not reasons:
         return "no reason"
     named = [str(reason).replace("_", " ") for reason, _ in reasons]

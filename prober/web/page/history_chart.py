@@ -1,4 +1,4 @@
-"""The past as a chart: latency as median and 95th percentile, failures, and when it was down."""
+"""The history as a chart: median and 95th percentile of latency, failures, and outages."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from prober.web.page.time_range import TimeRange
 _WIDTH, _HEIGHT = 1000, 250
 _LEFT, _TOP, _FLOOR = 64, 14, 196
 _LANE = _FLOOR + 12
-"""Where failures are marked."""
+"""The vertical position of failure marks."""
 _AXIS = _HEIGHT - 8
 _TICKS = 6
 _HUES = 4
-"""Reasons that have a colour of their own."""
+"""Maximum number of reasons with a colour of their own."""
 _MOST = 300
-"""Outages, and marks, that are drawn at most."""
+"""Maximum number of outages, and of marks, drawn."""
 _UNKNOWN = STATUSES.index(Status.UNKNOWN)
 
 
@@ -31,7 +31,7 @@ _MAINTENANCE = SPENT_IN.index(MAINTENANCE)
 
 
 class Picture(NamedTuple):
-    """What is drawn: slots oldest first, outages and failures newest first."""
+    """The data of a chart: slots oldest first, outages and failures newest first."""
 
     chosen: TimeRange
     times: range
@@ -41,13 +41,13 @@ class Picture(NamedTuple):
     now: float
 
     def x(self, at: float) -> float:
-        """Return where a unix time is."""
+        """Return the horizontal position of a unix time."""
         whole = self.times.stop - self.times.start
         inside = min(max(at, self.times.start), self.times.stop)
         return _LEFT + (inside - self.times.start) / whole * (_WIDTH - _LEFT)
 
     def look(self, slot: Slot) -> str:
-        """Return what a slot looks like in which the status does not count, else nothing."""
+        """Return the class of a slot whose status does not count, or None."""
         lasted = min(slot.start + self.times.step, self.now) - slot.start
         if lasted <= 0:
             return ""
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
 
 
 def history_chart(picture: Picture, *, what: str) -> Html:
-    """Return the chart with its legend; `what` says what it is of."""
+    """Return the chart with its legend; `what` names its subject."""
     tops = [slot.quantile(0.95) for slot in picture.slots if slot.good]
     scale = scale_for(max(tops, default=0.0), _TOP, _FLOOR)
     hues = _hues(picture.failures)
@@ -103,7 +103,7 @@ def _latency(picture: Picture, scale: ChartScale) -> list[Html]:
             )
             for slot in run
         ]
-        if len(points) == 1:  # a line of one point would not be seen
+        if len(points) == 1:  # a line of one point would be invisible
             x, median, top = points[0]
             points = [(x - 2, median, top), (x + 2, median, top)]
         middle = [f"{x:.1f} {median:.1f}" for x, median, _ in points]
@@ -143,7 +143,7 @@ def _unknown(picture: Picture) -> list[Html]:
 
 
 def _hues(failures: Sequence[Failure]) -> dict[Reason, int]:
-    """Return the colour of each reason by its number: those that are frequent have their own."""
+    """Return the number of the colour of each reason: frequent ones have their own."""
     common = Counter(failure.reason for failure in failures).most_common()
     return {reason: min(place, _HUES) for place, (reason, _) in enumerate(common)}
 
@@ -186,7 +186,7 @@ def _axis(picture: Picture) -> list[Html]:
 
 
 def _hovers(picture: Picture) -> Html:
-    """Return an area for each slot that says what was in it."""
+    """Return an area with a tooltip for each slot."""
     areas = []
     step = picture.times.step
     for slot in picture.slots:
@@ -202,7 +202,7 @@ def _hovers(picture: Picture) -> Html:
 
 
 def _slot_text(slot: Slot) -> str:
-    """Say what happened in a slot."""
+    """Return the summary of a slot."""
     parts = []
     if slot.good:
         parts.append(f"p50 {took(slot.quantile(0.5))}, p95 {took(slot.quantile(0.95))}")

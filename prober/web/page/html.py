@@ -1,4 +1,4 @@
-"""HTML that is escaped by construction: whatever is not `Html` already is taken for text."""
+"""HTML that is escaped by construction: whatever is not `Html` is text."""
 
 from collections.abc import Iterable
 from html import escape
@@ -14,14 +14,14 @@ class Html(str):
 
 
 Content: TypeAlias = "str | float | Iterable[Content] | None"
-"""What may stand in an element: HTML, text, numbers, nothing, or several of these."""
+"""The content of an element: HTML, text, numbers, nothing, or several of these."""
 
 NOTHING = Html("")
 _VOID = frozenset({"input", "link", "meta"})
 
 
 def html(content: Content) -> Html:
-    """Return content as HTML; of text, what does not print becomes visible."""
+    """Return content as HTML; unprintable characters of text become visible."""
     if isinstance(content, Html):
         return content
     if isinstance(content, str):
@@ -36,7 +36,7 @@ def html(content: Content) -> Html:
 def tag(name: str, /, *content: Content, **attributes: str | float | bool | None) -> Html:
     """Return an element.
 
-    In the name of an attribute `_` stands for `-`, and at its end for nothing (`class_`). True is
+    In the name of an attribute `_` means `-`; a final `_` is dropped (`class_`). True is
     an attribute without a value; one that is None or False is left out.
     """
     start = name
@@ -51,7 +51,7 @@ def tag(name: str, /, *content: Content, **attributes: str | float | bool | None
 
 
 def scrolled(table: Html, what: str) -> Html:
-    """Return a table in a frame that scrolls where it is too wide; `what` names it."""
+    """Return a table in a frame that scrolls if it is too wide; `what` names it."""
     return tag("div", table, class_="wide across", tabindex="0", role="region", aria_label=what)
 
 

@@ -1,4 +1,4 @@
-"""The last results of a check: a chart of where their time went, and a table."""
+"""The last results of a check: a chart of their phases, and a table."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from prober.web.page.html import Content, Html, tag
 
 
 async def last_results(state: CheckState, now: float, pace: Pace) -> Content:
-    """Return the chart and the table, or what to wait for if there are no results yet."""
+    """Return the chart and the table, or a hint if there are no results yet."""
     pasts = list(state.recent.newest_first())
     if not pasts:
         return tag(

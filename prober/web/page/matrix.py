@@ -1,4 +1,4 @@
-"""Backends by monitors: how each check of a pool is doing, and its last results."""
+"""The matrix of a pool: the status and last results of each check, by backend and monitor."""
 
 from collections.abc import Sequence
 
@@ -61,7 +61,7 @@ def _row(backend: BackendState, monitors: Sequence[Monitor], scene: Scene) -> Ht
 
 
 def _admin(entry: AdminEntry | None, scene: Scene) -> Html | None:
-    """Say what an operator decided, until when, and why."""
+    """Return an admin state, with its end and its reason."""
     if entry is None:
         return None
     word = entry.state.replace("_", " ")

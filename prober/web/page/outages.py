@@ -1,4 +1,4 @@
-"""Outages, worked out of changes of status: when something was CRITICAL, how long, and why."""
+"""Outages, computed from status changes: when something was CRITICAL, how long, and why."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from prober.state.events import Event
 
 
 class Outage(NamedTuple):
-    """A time in which something was CRITICAL; times are unix seconds.
+    """A period of CRITICAL; times are unix seconds.
 
     `end` is None while it lasts. `is_end_known` is False where nobody knows what came after it: the
     status was UNKNOWN then. `reason` is None for a pool.
@@ -26,7 +26,7 @@ class Outage(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A moment in which something began to fail, and why."""
+    """The start of a failure, and its reason."""
 
     at: float
     reason: Reason
@@ -58,7 +58,7 @@ def _outage(began: Event, ended: Event | None) -> Outage:
 
 
 def failures_of(changes: Sequence[Event]) -> list[Failure]:
-    """Return the moments at which failures began, newest first: those of changes for the worse."""
+    """Return the starts of failures, newest first: changes to a worse status."""
     return [
         Failure(event.at, event.reason)
         for event in changes

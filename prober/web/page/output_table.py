@@ -1,4 +1,4 @@
-"""Outputs on the pages: who hears a pool, and how each output is doing."""
+"""Outputs on the pages: which outputs report a pool, and the state of each."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def outputs_of_pool(vitals: Vitals, pool: str, scene: Scene) -> Html:
-    """Return a line for each output that hears a pool; nothing without outputs."""
+    """Return a line for each output that reports a pool; nothing without outputs."""
     if not vitals.outputs:
         return NOTHING
     heard = {name: each for name, each in sorted(vitals.outputs.items()) if each.selects(pool)}
@@ -29,12 +29,12 @@ def outputs_of_pool(vitals: Vitals, pool: str, scene: Scene) -> Html:
         for name, counters in heard.items()
     ]
     listed = tag("ul", lines, class_="outputs") if lines else tag("p", "None.", class_="quiet")
-    return tag("section", tag("h2", "Outputs that hear this pool"), listed)
+    return tag("section", tag("h2", "Outputs that report this pool"), listed)
 
 
 def _words(counters: "OutputCounters", pool: str, scene: Scene) -> Content:
     held = counters.held.get(pool, 0)
-    keeps = f"; keeps {held} failing in service, for the pool's share" if held else None
+    keeps = f"; keeps {held} failing backends in service (`keep`)" if held else None
     if counters.last_error:
         return "failing: ", counters.last_error, keeps
     return "last sent ", _last_sent(counters, scene), keeps

@@ -1,4 +1,4 @@
-"""The first page: pools, problems first; or the checks that are looked for."""
+"""The overview: pools, problems first, or the selected checks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,26 +25,26 @@ from prober.web.page.view import DISABLED, PROBLEMS, RANK, PageView, read_view
 from prober.web.server.services import services_of
 
 SHOWN = (40, 12, 5)
-"""Checks of a pool that are shown at most, if one pool has problems, up to three, more."""
+"""Maximum checks shown of a pool: if one pool has problems, up to three, or more."""
 _FEW = 3
 SAMPLED = 8
-"""Checks of a pool whose latencies stand for all."""
+"""Checks of a pool that are sampled for its latency."""
 
 
 class _Shown(NamedTuple):
-    """A pool and those of its checks that are not OK, worst first; `most` of them are shown."""
+    """A pool and its checks that are not OK, worst first; at most `most` are shown."""
 
     summary: PoolSummary
     most: int
 
     @property
     def rows(self) -> int:
-        """How many rows it takes."""
+        """The number of rows."""
         return 2 + min(self.most, len(self.summary.problems))
 
 
 async def get_page(request: web.Request) -> web.Response:
-    """The status page: all pools, problems first, or the checks that are looked for."""
+    """The status page: all pools, problems first, or the selected checks."""
     scene, view = scene_of(request), read_view(request)
     if scene.front.public:
         return await public_page(request, scene)
@@ -90,7 +90,7 @@ async def get_page(request: web.Request) -> web.Response:
 
 
 def headline(counts: Counter[str]) -> str:
-    """Say the worst that there is: `2 CRITICAL`, or `OK`."""
+    """Return the number of checks with the worst status: `2 CRITICAL`, or `OK`."""
     worst = worst_of(counts)
     count = counts[worst]
     return f"{count} {worst}" if count and worst is not Status.OK else str(worst)
@@ -120,7 +120,7 @@ def _sorted(summaries: list[PoolSummary], view: PageView) -> list[PoolSummary]:
 
 
 def _split(summaries: Sequence[PoolSummary]) -> list[list[_Shown]]:
-    """Return what is shown on which page: about ROWS rows each.
+    """Return the pages: about ROWS rows each.
 
     The fewer pools have problems, the more of those of each are shown.
     """
@@ -138,7 +138,7 @@ def _split(summaries: Sequence[PoolSummary]) -> list[list[_Shown]]:
 
 
 def _sample(store: Store, summary: PoolSummary) -> list[CheckState]:
-    """Return some checks of a pool, evenly spread."""
+    """Return a sample of the checks of a pool, evenly spread."""
     backends = summary.pool.backends
     step = max(1, len(backends) // SAMPLED)
     monitors = store.monitors_of(summary.pool)
@@ -190,7 +190,7 @@ def _table(scene: Scene, bodies: list[Html], view: PageView, found: tuple[int, i
 
 
 def nothing_configured() -> Content:
-    """Return what is said where there is nothing to show yet, and what to do about it."""
+    """Return what to do if nothing is configured yet."""
     example = 'monitors:\n  - {name: web, type: HTTP, targets: ["192.0.2.10:80"]}'
     return tag(
         "div",

@@ -1,7 +1,6 @@
-"""The past of the pools that a page shows, read beforehand and in a thread, as it is much.
+"""A cache of the history of pools, read in a thread because it is much.
 
-What was read is shown for a while; a page does not wait for what is not read yet, but shows it when
-it comes again.
+An entry is used for a while; a page does not wait for missing entries but shows them the next time.
 """
 
 import asyncio
@@ -17,15 +16,15 @@ from prober.state.slots import HOUR, WIDTH, Slot, known_seconds, seconds_in_serv
 T = TypeVar("T")
 
 CELL = 6 * WIDTH
-"""Seconds of a cell of the strip of a day."""
+"""Seconds of one cell in the strip of a day."""
 FRESH = 60.0
-"""Seconds after which what is shown is read again."""
+"""Seconds after which an entry in use is read again."""
 STALE = 300.0
-"""Seconds after which what was read is not shown any more."""
+"""Seconds after which an entry is no longer shown."""
 PATIENCE = 0.05
-"""Seconds that a page waits at most for what is not read yet."""
+"""Maximum seconds that a page waits for missing entries."""
 BATCH = 20
-"""Pools that are read at once."""
+"""Number of pools read at once."""
 
 
 class RecentPast(NamedTuple):
@@ -72,11 +71,11 @@ Read = Callable[[PoolPast, Sequence[str], float], Awaitable[list[T]]]
 
 
 class PastCache(Generic[T]):
-    """Reads the past of pools, and keeps it for a while.
+    """Reads the history of pools, and keeps it for a while.
 
     Args:
-        past: Where it is read from.
-        read: What reads it.
+        past: The history.
+        read: Reads it.
         wall: Unix time.
         clock: A monotonic clock.
     """
@@ -98,7 +97,7 @@ class PastCache(Generic[T]):
         self._reading: asyncio.Task[None] | None = None
 
     async def of(self, names: Iterable[str]) -> dict[str, T]:
-        """Return the past of these pools, as far as it is known yet."""
+        """Return the history of these pools, as far as it has been read."""
         listed, now = list(names), self._clock()
         self._forget(now - STALE)
         for name in listed:

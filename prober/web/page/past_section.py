@@ -1,4 +1,4 @@
-"""What a page says of the past of a check or a pool: uptime, a chart, a table of outages."""
+"""The history of a check or a pool on its page: uptime, a chart, a table of outages."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ from prober.web.page.time_range import TimeRange, range_links, range_of_page
 from prober.web.server.services import services_of
 
 CHANGES = 2000
-"""Changes of status that outages are worked out from at most."""
+"""Maximum number of status changes from which outages are computed."""
 OUTAGES = 50
-"""Outages that are listed at most."""
+"""Maximum number of outages listed."""
 _NEARLY_ALL = 0.99
 
 
 class Subject(NamedTuple):
-    """What the past is of: its key in the history, its changes of status, and what it is called."""
+    """A check or pool with a history: its key in there, its status changes, and its name."""
 
     key: Key
     changes: EventFilter
@@ -36,12 +36,12 @@ class Subject(NamedTuple):
 
 
 async def past_section(request: web.Request, scene: Scene, subject: Subject) -> Content:
-    """Return the section about the past, over the range that the address asks for."""
+    """Return the section about the history, over the range in the query."""
     chosen, now = range_of_page(request), scene.now.wall
     times = chosen.times(now)
     found = await recent_events(request, subject.changes, limit=CHANGES)
     changes = [event for event in found if event.at >= times.start]
-    outages = outages_of(found[: len(changes) + 1])  # one may have begun before
+    outages = outages_of(found[: len(changes) + 1])  # an outage may have begun before
     outages = [each for each in outages if each.end is None or each.end > times.start]
     history = services_of(request).history
     slots: Sequence[Slot] = [empty_slot(at) for at in times]
@@ -63,7 +63,7 @@ async def past_section(request: web.Request, scene: Scene, subject: Subject) -> 
 
 
 def uptime_tiles(uptime: Mapping[str, Uptime] | None) -> Html:
-    """Return the uptime over several times; one of which no more is known says so."""
+    """Return the uptime over several periods; one that is not fully recorded says so."""
     if uptime is None:
         text = "Set server.state_dir to record history and uptime."
         return tag("p", text, class_="quiet")

@@ -1,4 +1,4 @@
-"""The page of a pool: its backends by monitors, its past, and the gate that it is."""
+"""The page of a pool: its backends by monitors, its history, and its gate."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -148,7 +148,7 @@ def _monitors(monitors: Sequence[Monitor]) -> Html:
 
 
 def _outside(pool: Pool, request: web.Request, scene: Scene) -> Html:
-    """Return what others can ask about the pool, with its URLs."""
+    """Return the URLs that other programs can use."""
     address, name = public_address(request), quote(pool.name, safe="")
     entries = [
         (

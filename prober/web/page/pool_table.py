@@ -1,4 +1,4 @@
-"""The table of pools: a band each, and below it the checks that want attention."""
+"""The table of pools: one row each, and below it the checks that are not OK."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ from prober.web.page.survey import Latency
 from prober.web.page.view import RANK, PageView, word_of
 
 _GOOD, _FAIR = 0.999, 0.99
-"""Uptimes from which on they look good, or fair."""
+"""Uptimes from which they count as good, or as fair."""
 _COLUMNS = (
     ("state", "Status"),
     ("check", "Pool"),
@@ -53,11 +53,11 @@ def pool_band(
     """Return the row of a pool.
 
     Args:
-        summary: How it is doing.
+        summary: Its status.
         problems: Its checks that are not OK.
-        scene: What it is shown in.
-        past: Its past, None if it is not read yet.
-        latency: How fast it is, None if no probe was good.
+        scene: The context of the page.
+        past: Its history; None: not read yet.
+        latency: Its latency; None: no probe was good.
     """
     pool, word = summary.pool, word_of_pool(summary)
     balancer = PageView(load_balancer=pool.load_balancer).href(scene.root)
@@ -102,7 +102,7 @@ def problem_row(state: CheckState, scene: Scene) -> Html:
 
 
 def fold_row(summary: PoolSummary, shown: Sequence[CheckState], scene: Scene) -> Html:
-    """Return the row that stands for the checks of a pool that are not shown."""
+    """Return the row for the checks of a pool that are not shown."""
     hidden = dict(summary.counts)
     for state in shown:
         hidden[state.status] -= 1
@@ -156,7 +156,7 @@ def _uptimes(past: RecentPast | None) -> Content:
 
 
 def _uptime(uptime: Uptime, shorter: Uptime | None) -> Html:
-    """Return an uptime; nothing if no more is known than of a shorter time."""
+    """Return an uptime, or nothing if it covers no more than a shorter one."""
     if uptime.share is None or (shorter is not None and uptime.known <= max(DAY, shorter.known)):
         return tag("span", NONE, class_="quiet")
     look = "good" if uptime.share >= _GOOD else "fair" if uptime.share >= _FAIR else "bad"

@@ -1,4 +1,4 @@
-"""What the page says of a pool, in words."""
+"""The state of a pool in words."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from prober.state.store import Store
 from prober.web.page.view import DISABLED, RANK, word_of
 
 SHOWN = 2
-"""Reasons that are named."""
+"""Maximum number of reasons named."""
 
 
 def word_of_pool(summary: PoolSummary) -> str:
@@ -23,14 +23,14 @@ def word_of_pool(summary: PoolSummary) -> str:
 
 
 def service_words(summary: PoolSummary) -> str:
-    """Say how many backends are in service: `3/5 in service`."""
+    """Return how many backends are in service: `3/5 in service`."""
     if not summary.backends:
         return "no backends"
     return f"{summary.in_service}/{summary.backends} in service"
 
 
 def trouble_words(summary: PoolSummary, problems: Iterable[CheckState]) -> str:
-    """Say what is wrong in a pool: `2 of 5: HTTP 503`; empty if nothing is."""
+    """Return what is wrong in a pool: `2 of 5: HTTP 503`, or an empty string."""
     reasons, backends = Counter[str](), set[str]()
     for state in problems:
         reasons[short_words(state)] += 1
@@ -48,7 +48,7 @@ def trouble_words(summary: PoolSummary, problems: Iterable[CheckState]) -> str:
 
 
 def short_words(state: CheckState) -> str:
-    """Say in two words why a check is not OK: `HTTP 503`, `timeout`, `certificate expires soon`."""
+    """Return in a few words why a check is not OK: `HTTP 503`, `timeout`, ..."""
     last = state.last
     if state.status is Status.UNKNOWN:
         if state.is_stale:

@@ -18,11 +18,11 @@ from prober.web.page.scene import Scene, private_scene
 from prober.web.server.services import services_of
 
 LISTED = 30
-"""Events of prober itself that are listed."""
+"""Maximum number of events listed."""
 _OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS}
 _SKIPS = {
     "overrun": "the previous probe was still running",
-    "gap": "the process stood still",
+    "gap": "prober was paused",
     "pace": "other UDP probes of the host came first",
 }
 
@@ -39,12 +39,12 @@ async def get_prober_page(request: web.Request) -> web.Response:
         document(
             scene,
             tag("h1", "Prober"),
-            alarms(vitals) or tag("p", "No trouble of its own right now.", class_="quiet"),
+            alarms(vitals) or tag("p", "No problems right now.", class_="quiet"),
             _facts(vitals, len(store), scene, has_state=has_state),
             _lateness(vitals),
             _counts("Probes without a verdict, by reason", errors, sentences),
             _counts("Skipped slots of the schedule", vitals.skipped, _SKIPS),
-            _counts("What could not be stored", vitals.state_errors, {}),
+            _counts("Failed writes of the state", vitals.state_errors, {}),
             output_table(vitals.outputs, scene),
             _lists(vitals.target_lists, scene),
             _events(events, scene),
@@ -75,7 +75,7 @@ def _facts(vitals: Vitals, checks: int, scene: Scene, *, has_state: bool) -> Htm
 def _lateness(vitals: Vitals) -> Html:
     late = vitals.load.late.total()
     rows = [
-        _row("Turns of the event loop", _quantiles(vitals.loop_lags)),
+        _row("Event loop ticks", _quantiles(vitals.loop_lags)),
         _row("Starts of probes", _quantiles(vitals.schedule_lags)),
     ]
     heads = ["Lateness since the start", "p50", "p95", "p99"]
@@ -100,7 +100,7 @@ def _row(name: str, values: Iterable[str]) -> Html:
 
 
 def _quantiles(histogram: Histogram) -> list[str]:
-    """Return up to how many milliseconds half, 95 % and 99 % of all were late."""
+    """Return the median, 95th and 99th percentile of lateness in milliseconds."""
     return [_bound(histogram.quantile(share)) for share in (0.5, 0.95, 0.99)]
 
 
@@ -161,7 +161,7 @@ def _events(events: Sequence[Event], scene: Scene) -> Html:
     listed = tag("ol", items, class_="changes") if items else tag("p", "None yet.", class_="quiet")
     return tag(
         "section",
-        tag("h2", "What happened to it"),
+        tag("h2", "Events of prober"),
         listed,
         tag("p", tag("a", "All events about prober", href=more)),
     )

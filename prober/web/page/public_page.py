@@ -1,4 +1,4 @@
-"""The page for everybody: pools as services, by name, with their last ninety days."""
+"""The public page: pools as services, by name, with their last 90 days."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -22,12 +22,12 @@ from prober.web.server.noticeboard import PostedNotice, posted_notices, shown_no
 from prober.web.server.services import services_of
 
 DAYS = 90
-"""Days that are shown of each service."""
+"""Number of days shown of each service."""
 _SENTENCES = {
     Status.OK: "All services are up",
     Status.WARNING: "Some services are impaired",
     Status.CRITICAL: "Some services are down",
-    Status.UNKNOWN: "The status of some services is not known",
+    Status.UNKNOWN: "The status of some services is unknown",
 }
 
 
@@ -51,7 +51,7 @@ LONG_PAST = web.AppKey("LONG_PAST", PastCache[LongPast])
 
 
 async def public_page(request: web.Request, scene: Scene) -> web.Response:
-    """Answer with the page for everybody."""
+    """Respond with the public page."""
     services = services_of(request)
     await services.pools.refresh()
     summaries = [each for each in services.pools if word_of_pool(each) in Status.__members__]

@@ -1,7 +1,7 @@
-"""The pulse of the page: that something has changed, at most twice a second, whatever it was.
+"""The pulse: a stream that says, at most twice a second, that something has changed.
 
-A page asks for itself again then, so it needs to know no more; of a thousand changes a second it is
-sent two lines.
+The page then loads itself again, so it needs no details: a thousand changes a second are two
+lines.
 """
 
 from aiohttp import web
@@ -10,16 +10,16 @@ from prober.state.events import Event, EventLog
 from prober.web.server.followers import RETRY, Follower, Followers
 
 BEAT = 5.0
-"""Seconds after which a pulse shows that the prober lives although nothing has changed."""
+"""Seconds without a change after which the stream sends a heartbeat."""
 REST = 0.5
-"""Seconds between two changes that are told."""
+"""Minimum seconds between two messages about changes."""
 
 _ALIVE = "event: alive\ndata:\n\n"  # an event without data would not be dispatched
 _CHANGED = "event: changed\ndata:\n\n"
 
 
 class Pulses:
-    """The pages that are open and listen."""
+    """The streams to all open pages."""
 
     def __init__(self, log: EventLog, *, beat: float = BEAT, rest: float = REST) -> None:
         self._log = log
@@ -31,11 +31,11 @@ class Pulses:
         return len(self._followers)
 
     def end(self) -> None:
-        """End every pulse at once."""
+        """End every stream at once."""
         self._followers.end()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Tell a page of changes as long as it listens."""
+        """Send changes to a page while it is open."""
         return await self._followers.serve(request, self._feed)
 
     async def _feed(self, follower: Follower) -> None:
@@ -57,5 +57,5 @@ PULSES = web.AppKey("PULSES", Pulses)
 
 
 async def get_pulse(request: web.Request) -> web.StreamResponse:
-    """Whether anything has changed, live, for the status page (server-sent events)."""
+    """Whether anything has changed, as server-sent events for the status page."""
     return await request.app[PULSES].serve(request)

@@ -20,9 +20,9 @@ async def recent_events(
     """Return events, newest first.
 
     Args:
-        request: Whose page it is for.
-        wanted: Which events.
-        limit: How many at most.
+        request: The request for the page.
+        wanted: Selects events.
+        limit: Maximum number of events.
         since: A unix time; older ones are left out.
         before: An id; this one and later ones are left out.
     """

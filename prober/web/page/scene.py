@@ -1,6 +1,6 @@
-"""What a page is shown in: the prober, the moment, its settings, and where it is itself.
+"""The context of a page: the prober, the time, the settings, and the path of the page.
 
-All addresses in a page are relative, so that it works below any path of a proxy.
+All links in a page are relative, so that it works below any path of a proxy.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ THEMES = ("light", "dark")
 
 
 class Scene(NamedTuple):
-    """What a page is shown in.
+    """The context of a page.
 
-    `theme` is empty where the reader follows what the system prefers. `root` is where `/` is as
-    seen from the page: `./`, `../`, ...; `here` is the path of the page's route. On a
-    `wall` there is nobody to click.
+    `theme` is empty if it follows the preference of the system. `root` is the path of `/` relative
+    to the page: `./`, `../`, ...; `here` is the path of the page's route. On a `wall` there is
+    nobody to click.
     """
 
     vitals: Vitals
@@ -34,22 +34,22 @@ class Scene(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What the page is called; in public it does not tell the host's name."""
+        """The title of the page; in public it does not contain the host's name."""
         return self.front.title or ("Status" if self.front.public else self.vitals.name)
 
     def to(self, *segments: str, query: Iterable[tuple[str, str]] = ()) -> str:
-        """Return the address of a path, as seen from the page."""
+        """Return a path relative to the page."""
         path = "/".join(quote(segment, safe=":[]") for segment in segments)
         words = urlencode(list(query), errors="replace")
         return f"{self.root}{path}?{words}" if words else f"{self.root}{path}"
 
     def to_check(self, monitor: str, backend: str) -> str:
-        """Return the address of the page of a check."""
+        """Return the path of the page of a check."""
         return self.to("checks", monitor, backend)
 
 
 def scene_of(request: web.Request) -> Scene:
-    """Return what a request's answer is shown in."""
+    """Return the context of the response to a request."""
     services, theme = services_of(request), request.cookies.get("prober-theme", "")
     return Scene(
         services.vitals,
@@ -63,7 +63,7 @@ def scene_of(request: web.Request) -> Scene:
 
 
 def private_scene(request: web.Request) -> Scene:
-    """Return what a page is shown in that is not for everybody, or raise `Refused`."""
+    """Return the context of a page that is not public, or raise `Refused`."""
     scene = scene_of(request)
     if scene.front.public:
         raise Refused(404, "page.public is set: only the overview is shown")
@@ -71,7 +71,7 @@ def private_scene(request: web.Request) -> Scene:
 
 
 def _root_of(request: web.Request) -> str:
-    """Return where `/` is as seen from the address that was asked for.
+    """Return the path of `/` relative to the requested URL.
 
     A proxy may have decoded a `%2F` in it, so the form of the route is what counts.
     """

@@ -18,11 +18,11 @@ COLUMNS = (
     *("status", "since", "load_balancer", "pool", "monitor", "name", "p50", "p95"),
     *("backend", "type", "result", "reason", "last", "detail", "at", "seconds"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet knows what it is to execute
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # the first characters of a formula
 
 
 async def get_csv(request: web.Request) -> web.Response:
-    """The checks that the page would show, as CSV, all pages at once."""
+    """The selected checks as CSV, all pages at once."""
     private_scene(request)
     pace = Pace()
     found = await survey(services_of(request).store, read_view(request), pace)
@@ -63,5 +63,5 @@ def _cells(state: CheckState) -> list[str | float | None]:
 
 
 def _harmless(cell: str | float | None) -> str | float | None:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet treats as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

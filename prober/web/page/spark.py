@@ -1,4 +1,4 @@
-"""A small line of latency over the last hours: the median, and up to where 95 % of probes stay."""
+"""A sparkline of latency over the last hours: the median and the 95th percentile."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,11 +9,11 @@ from prober.web.page.html import NOTHING, Html, tag
 
 _WIDTH, _HEIGHT = 96, 20
 _LEAST = 2
-"""Hours of which something must be known."""
+"""Minimum number of hours with results."""
 
 
 def spark(slots: Sequence[Slot]) -> Html:
-    """Return the line, nothing if too little is known."""
+    """Return the line, or nothing if there are too few results."""
     known = [slot for slot in slots if slot.good]
     if len(known) < _LEAST:
         return NOTHING

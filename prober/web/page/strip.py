@@ -1,4 +1,4 @@
-"""A strip of the past: in which status something was, by slots of time, newest at its right end.
+"""A strip of history: the status by slots of time, newest at the right end.
 
 Cells differ in height as well as in colour, as those of the last results do (`bar`): good ones are
 low, bad ones full height, and a thin line is time of which nothing is known.
@@ -15,10 +15,10 @@ from prober.state.slots import MAINTENANCE, SPENT_IN
 from prober.web.page.check_words import slot_words
 from prober.web.page.html import Html, tag
 
-_STEP = 4  # units of a cell with its gap
+_STEP = 4  # width of a cell with its gap, in units
 _HEIGHT = 20
 _MOST = 0.5
-"""The part of a slot from which on what happened in it gives it its look."""
+"""The share of a slot from which a status determines its look."""
 _PLACE: dict[str, int] = {name: place for place, name in enumerate(SPENT_IN)}
 
 
@@ -31,7 +31,7 @@ class PastCell(NamedTuple):
 
     @property
     def look(self) -> str:
-        """What it looks like.
+        """Its class.
 
         `good`, `fair`, `part` (down for less than half), `bad`, `moot` (unknown), `kept` (in
         maintenance) or `none`.
@@ -51,7 +51,7 @@ class PastCell(NamedTuple):
 
 
 def cells_of(times: range, found: Mapping[int, StatusSeconds], now: float) -> list[PastCell]:
-    """Return the slots that begin at these times, as far as they have begun."""
+    """Return the slots that begin at these times and are not in the future."""
     return [
         PastCell(at, min(at + times.step, now), found.get(at, NO_SECONDS))
         for at in times
@@ -63,9 +63,9 @@ def strip(cells: list[PastCell], *, what: str, form: str = "minute") -> Html:
     """Return the strip; equal cells in a row are one path, dashed by the style sheet.
 
     Args:
-        cells: What is shown, oldest first.
-        what: What it is about, for those who cannot see it.
-        form: How times are written: see `slot_words`.
+        cells: The slots, oldest first.
+        what: The subject, for screen readers.
+        form: The format of times: see `slot_words`.
     """
     x, paths = 0, list[Html]()
     for look, run in groupby(cells, key=lambda cell: cell.look):
@@ -93,7 +93,7 @@ def _title(run: list[PastCell], form: str) -> Html:
 
 
 def _words(run: list[PastCell]) -> str:
-    """Say how long what lasted, what is bad first."""
+    """Return the duration of each status, bad ones first."""
     total = NO_SECONDS
     for cell in run:
         total = add_seconds(total, cell.seconds)

@@ -1,4 +1,4 @@
-"""One look at all checks: how many have each status, and which are to be shown in which order."""
+"""A survey of all checks: counts by status, and the selected checks in order."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,17 +15,17 @@ from prober.state.store import Store
 from prober.web.page.view import PROBLEMS, RANK, PageView, word_of
 
 ROWS = 100
-"""Checks on a page."""
+"""Number of checks on a page."""
 
 Group = tuple[str, str]
-"""A load balancer and a pool of it, by their names."""
+"""The names of a load balancer and of a pool of it."""
 
 
 class Survey(NamedTuple):
-    """What was found.
+    """A survey of all checks.
 
-    `counts` are of all checks, whatever is looked for; `found` those that are looked for, in
-    order; `worst` is the status that wants attention most, of enabled checks.
+    `counts` are of all checks, selected or not; `found` are the selected ones, in order; `worst` is
+    the most urgent status of enabled checks.
     """
 
     counts: Counter[str]
@@ -34,7 +34,7 @@ class Survey(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Checks that stand together, of one pool; `pool` is None if they do not."""
+    """Checks shown together, of one pool; `pool` is None if they are not grouped."""
 
     pool: Pool | None
     status: Status | None
@@ -42,7 +42,7 @@ class Section(NamedTuple):
 
 
 async def survey(store: Store, view: PageView, pace: Pace) -> Survey:
-    """Look at all checks."""
+    """Survey all checks."""
     counts, found = Counter[str](), list[CheckState]()
     for state in tuple(store):
         word = word_of(state)
@@ -54,7 +54,7 @@ async def survey(store: Store, view: PageView, pace: Pace) -> Survey:
 
 
 def worst_of(counts: Counter[str]) -> Status:
-    """Return the status that wants attention most, of enabled checks."""
+    """Return the most urgent status of enabled checks."""
     words = [Status(word) for word in RANK if word in Status.__members__ and counts[word]]
     return words[0] if words else Status.UNKNOWN
 
@@ -121,19 +121,19 @@ _KEYS: dict[str, SortKey] = {
 
 
 class Latency(NamedTuple):
-    """How long the remembered good probes took, in seconds."""
+    """The latency of the remembered good probes, in seconds."""
 
     p50: float
     p95: float
 
 
 def latency_of(state: CheckState) -> Latency | None:
-    """Return the latency of a check, None without a good probe."""
+    """Return the latency of a check, or None without a good probe."""
     return latency_of_all([state])
 
 
 def latency_of_all(states: Iterable[CheckState]) -> Latency | None:
-    """Return the latency of some checks together, None without a good probe."""
+    """Return the combined latency of some checks, or None without a good probe."""
     seconds = sorted(chain.from_iterable(state.recent.good_seconds() for state in states))
     if not seconds:
         return None
@@ -150,7 +150,7 @@ def expiry_of(state: CheckState) -> float | None:
 async def sections(
     store: Store, found: list[CheckState], view: PageView, pace: Pace
 ) -> list[Section]:
-    """Return the checks of the page that is looked at."""
+    """Return the checks of the current page."""
     first = (view.page - 1) * ROWS
     shown = found[first : first + ROWS]
     if not view.is_grouped:

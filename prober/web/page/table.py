@@ -48,7 +48,7 @@ def head(view: PageView, scene: Scene) -> Html:
 
 
 def body(section: Section, scene: Scene, rows: list[Html], view: PageView) -> Html:
-    """Return a section of the table around its rows."""
+    """Return a section of the table with its rows."""
     if section.pool is None or section.status is None:
         return tag("tbody", rows)
     pool = section.pool
@@ -71,7 +71,7 @@ def body(section: Section, scene: Scene, rows: list[Html], view: PageView) -> Ht
 
 
 def row(state: CheckState, scene: Scene, *, with_pool: bool) -> Html:
-    """Return the row of a check; `with_pool` is whether it says which pool the check is of."""
+    """Return the row of a check; `with_pool`: with the name of its pool."""
     now, word, last = scene.now, word_of(state), last_words(state)
     cells: dict[str, Content] = {
         "state": (mark(word), tag("small", progress_words(state))),

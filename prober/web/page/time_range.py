@@ -1,4 +1,4 @@
-"""The times that a page looks back over; which of them is in its address."""
+"""The time ranges of a page; the query selects one."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from prober.web.server.query import Parameter
 
 
 class TimeRange(NamedTuple):
-    """A time back from now: its name, seconds, seconds of a slot, and how its times are written."""
+    """A time range until now: its name, seconds, seconds of a slot, and the format of its times."""
 
     name: str
     seconds: int
@@ -41,7 +41,7 @@ RANGE_QUERY = (
 
 
 def range_of_page(request: web.Request) -> TimeRange:
-    """Return the range that the address of a page asks for."""
+    """Return the range in the query of a page."""
     return RANGES.get(request.query.get("range", DEFAULT), RANGES[DEFAULT])
 
 

@@ -1,4 +1,4 @@
-"""What stands around the lists: counts that select, the search, pages."""
+"""The controls around the lists: counts that filter, search, page links."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ _SORT_WORDS = {
 
 
 def glance(counts: Counter[str], view: PageView, scene: Scene) -> Html:
-    """Return the counts of all checks, which are links that select."""
+    """Return the counts of all checks, as links that filter."""
     words = [*Status, *([DISABLED] if counts[DISABLED] or DISABLED in view.status else [])]
     items = [
         tag(
@@ -39,7 +39,7 @@ def glance(counts: Counter[str], view: PageView, scene: Scene) -> Html:
 
 
 def search(view: PageView, scene: Scene) -> Html:
-    """Return the search, what is selected besides, and the orders."""
+    """Return the search field, the other filters, and the orders."""
     kept = [
         tag("input", type="hidden", name=name, value=value)
         for name, value in (
@@ -101,7 +101,7 @@ def _orders(view: PageView, scene: Scene) -> Html:
 
 
 def pages(view: PageView, scene: Scene, words: str, last: int) -> Html:
-    """Return the way to the other pages; `words` say what is on this one of how much."""
+    """Return the links to the other pages; `words` describe the current one."""
     links: list[Content] = [
         tag("a", text, href=view._replace(page=page).href(scene.root), rel=rel)
         for text, page, rel, is_there in (
@@ -118,7 +118,7 @@ def pages(view: PageView, scene: Scene, words: str, last: int) -> Html:
 
 
 def reload_tag(view: PageView) -> Html:
-    """Return what lets a page without JavaScript come again, if that is asked for."""
+    """Return the element that reloads a page without JavaScript, if requested."""
     if not view.refresh:
         return NOTHING
     again = tag("meta", http_equiv="refresh", content=str(view.refresh))
@@ -126,7 +126,7 @@ def reload_tag(view: PageView) -> Html:
 
 
 def reload_choice(view: PageView, scene: Scene) -> Html:
-    """Return what a reader without JavaScript needs: to say how often the page comes again."""
+    """Return the choice of a reload interval for readers without JavaScript."""
     choices = [
         tag("a", f"{seconds} s", href=view._replace(refresh=seconds).href(scene.root))
         for seconds in REFRESH

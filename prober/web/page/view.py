@@ -1,6 +1,6 @@
-"""What of the checks is looked at, and in which order: kept in the address of the page.
+"""The selection and order of the checks: in the query of the page.
 
-The page is for people, who edit addresses: what cannot be understood there is left out.
+People edit URLs by hand, so invalid parameters are ignored.
 """
 
 import re
@@ -15,16 +15,16 @@ from prober.state.check_state import CheckState
 from prober.web.server.query import Parameter
 
 DISABLED = "DISABLED"
-"""Beside the statuses: what is not probed, which has no part in the count of UNKNOWN."""
+"""In addition to the statuses: not probed; these checks do not count as UNKNOWN."""
 WORDS = (*WORST_FIRST, DISABLED)
-"""All that can be looked for, what wants attention first."""
+"""All states to filter by, the most urgent first."""
 RANK: Mapping[str, int] = {word: rank for rank, word in enumerate(WORDS)}
 
 PROBLEMS = "problems"
 SORTS = (PROBLEMS, "name", "since", "latency", "certificate")
-"""The orders; a `-` before one turns it round."""
+"""The orders; a leading `-` reverses one."""
 REFRESH = (10, 30, 60)
-"""Seconds after which a page without JavaScript may come again."""
+"""Reload intervals of a page without JavaScript, in seconds."""
 _LONGEST = 200  # characters of a search
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
@@ -34,27 +34,29 @@ def _parameter(name: str, doc: str, words: Iterable[str] = ()) -> Parameter:
     return Parameter(name, str, schema, doc)
 
 
-PAGE_QUERY = (_parameter("page", "which page of what is listed"),)
+PAGE_QUERY = (_parameter("page", "number of the page"),)
 VIEW_QUERY = (
     Parameter("status", str, {"enum": list(WORDS)}, "only checks with this status", many=True),
-    _parameter("q", "only checks in whose names, address and type all these words occur"),
+    _parameter("q", "only checks whose names, address and type contain all these words"),
     _parameter("pool", "only checks of this pool"),
     _parameter("load_balancer", "only checks of pools of this load balancer"),
     _parameter(
-        "sort", "the order; a `-` turns it round", [s + each for s in ("", "-") for each in SORTS]
+        "sort",
+        "the order; a leading `-` reverses it",
+        [s + each for s in ("", "-") for each in SORTS],
     ),
     *PAGE_QUERY,
     _parameter(
-        "refresh", "seconds after which a page without JavaScript comes again", map(str, REFRESH)
+        "refresh", "seconds after which a page without JavaScript is reloaded", map(str, REFRESH)
     ),
 )
-"""What the address may hold; `read_view` reads it."""
+"""The query parameters; `read_view` reads them."""
 
 
 class PageView(NamedTuple):
-    """A selection of the checks; sets and texts that are empty allow all.
+    """A selection of checks; empty sets and texts allow all.
 
-    `refresh` is the number of seconds after which a page without JavaScript comes again, or 0.
+    `refresh` is the number of seconds after which a page without JavaScript is reloaded, or 0.
     """
 
     status: frozenset[str] = frozenset()
@@ -72,20 +74,20 @@ class PageView(NamedTuple):
 
     @property
     def is_grouped(self) -> bool:
-        """Whether checks stand together by pool."""
+        """Whether checks are grouped by pool."""
         return self.order in (PROBLEMS, "name")
 
     @property
     def selects(self) -> bool:
-        """Whether anything is left out."""
+        """Whether any check is filtered out."""
         return bool(self.status or self.q or self.pool or self.load_balancer)
 
     def toggled(self, word: str) -> "PageView":
-        """Return the first page of this view with a status looked for or not, by turns."""
+        """Return the first page of this view with the filter for a status toggled."""
         return self._replace(status=self.status ^ {word}, page=1)
 
     def href(self, path: str) -> str:
-        """Return the address of this view of the page at `path`."""
+        """Return the URL of this view of the page at `path`."""
         default = PageView()
         fields = [("status", word) for word in WORDS if word in self.status]
         fields += [
@@ -96,7 +98,7 @@ class PageView(NamedTuple):
         return f"{path}?{urlencode(fields, errors='replace')}" if fields else path
 
     def allows(self, state: CheckState) -> bool:
-        """Return whether a check is looked at, its status left aside."""
+        """Return whether a check matches, regardless of its status."""
         pool = state.check.pool
         if (self.pool and pool.name != self.pool) or (
             self.load_balancer and pool.load_balancer != self.load_balancer
@@ -112,7 +114,7 @@ class PageView(NamedTuple):
 
 
 def read_view(request: web.Request) -> PageView:
-    """Return what the address of the page asks for."""
+    """Return the view of a query."""
     query = request.query
     sort = query.get("sort", PROBLEMS)
     page = query.get("page", "")
@@ -129,5 +131,5 @@ def read_view(request: web.Request) -> PageView:
 
 
 def word_of(state: CheckState) -> str:
-    """Return the status of a check as the page sorts it."""
+    """Return the state of a check for sorting and filtering."""
     return state.status if state.check.enabled else DISABLED
