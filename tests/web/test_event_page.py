@@ -136,12 +136,13 @@ async def test_prober_says_how_it_is_itself(world: World, client: Client) -> Non
     for words in (
         *("Version1.2.3", "Up1m00s", "Loop lag12.3 ms", "c0ffee", "Checks1"),
         *("no route3this host has no route", "overrun4", "last reading failed", "1 added"),
-        *("No problems right now", "in memory only"),
+        *("Target lists cannot be read or were refused", "in memory only"),
     ):
         assert words in text, words
 
 
 async def test_trouble_of_prober_is_said_on_its_page(world: World, client: Client) -> None:
+    assert "No problems right now" in (await read(client, "/prober")).all("main")[0].text
     world.vitals.config_ok = False
     world.vitals.load.overload = Overload(0.5, Delay.PLACES)
     late, rejected = (await read(client, "/prober")).all("p", "alarm")
