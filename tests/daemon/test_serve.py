@@ -1,7 +1,6 @@
 """The daemon as a process, on real sockets: what operators do to it and see of it."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from concurrent import futures
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE
 
 import grpc
 import pytest
@@ -53,39 +53,51 @@ def test_exactly_fall_and_rise_probes_move_the_status(tmp_path: Path) -> None:
         ] * 4
 
 
+STARTING = """
+from prober.daemon.launch import load_first
+
+def load():
+    print("reads", flush=True)
+    return input()
+
+print("has read", load_first(load))
+"""
+
+
 @pytest.fixture
-def starting(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon that reads its configuration out of a pipe."""
-    path = tmp_path / "prober.json"
-    os.mkfifo(path)
-    command = [sys.executable, "-m", "prober", "run", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen([*command, "--config", str(path)], stderr=subprocess.PIPE) as process:
+def starting() -> Iterator[subprocess.Popen[str]]:
+    """A daemon that reads its configuration, as long as the test lets it."""
+    command = [sys.executable, "-c", STARTING]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
         yield process
         process.kill()
 
 
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_during_the_start_is_a_clean_one(
-    number: int, starting: subprocess.Popen[bytes], tmp_path: Path
+    number: int, starting: subprocess.Popen[str]
 ) -> None:
-    with (tmp_path / "prober.json").open("w"):  # opens when it reads, and keeps it waiting
-        starting.send_signal(number)
-        assert starting.wait(PATIENCE) == 0
+    assert read_line(starting) == "reads"
+    starting.send_signal(number)
+    assert starting.wait(PATIENCE) == 0
 
 
-def test_a_reload_during_the_start_reads_once_more(
-    starting: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
-    second = tmp_path / "second.json"
-    second.write_text(json.dumps({"monitors": [monitor("second", "TCP", 1)]}))
-    with (tmp_path / "prober.json").open("w") as first:
-        starting.send_signal(signal.SIGHUP)
-        second.replace(tmp_path / "prober.json")
-        json.dump({"monitors": [monitor("first", "TCP", 1)]}, first)
-    assert starting.stderr is not None
-    running = Daemon(starting, starting.stderr)
-    assert [each["monitor"] for each in running.json("/api/v1/checks")["checks"]] == ["second"]
-    assert running.stop() == 0
+def test_a_reload_during_the_start_reads_once_more(starting: subprocess.Popen[str]) -> None:
+    assert starting.stdin is not None
+    assert read_line(starting) == "reads"
+    starting.send_signal(signal.SIGHUP)
+    starting.stdin.write("first\n")
+    starting.stdin.flush()
+    assert read_line(starting) == "reads"
+    starting.stdin.write("second\n")
+    starting.stdin.close()
+    assert read_line(starting) == "has read second"
+    assert starting.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
