@@ -41,7 +41,8 @@ ROOMS = {
         "files",
         *("blackbox", "systemd", "web", "web.server", "web.api"),
     },
-    "cli": {"model", "probes", "config", "edits", "engine", "logs", "demo", "daemon"},
+    "importing": {"model", "probes", "config"},
+    "cli": {"importing", "model", "probes", "config", "edits", "engine", "logs", "demo", "daemon"},
     "__main__": {"cli"},
 }
 """Every room, and the rooms that it may import from; of `web`, each room of its own."""

@@ -163,6 +163,7 @@ COMMANDS = {
     "check": "--config",
     "plan": "--config --url --json",
     "schema": "",
+    "import": "--output",
     "probe": "--set --monitor --config",
     "status": "--url --json --watch --interval --pool --monitor",
     "explain": "--url --token-file --json",

@@ -1,0 +1,1 @@
+"""Configurations of other tools, turned into prober's: reads text, opens nothing."""

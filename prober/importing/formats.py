@@ -1,0 +1,62 @@
+"""The tools whose configurations can be imported."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from prober.importing import blackbox, gatus, haproxy, kubernetes_probes, uptime_kuma
+from prober.importing.draft import Draft
+from prober.importing.source import SourceText, UnreadableSource, documents
+from prober.model.option import options_of
+from prober.probes import PROBE_TYPES
+
+NamedText = tuple[str, str]
+"""The name of a file, and its text."""
+
+
+def knows(type_name: str, key: str) -> bool:
+    """Return whether a probe type has a key."""
+    return type_name in PROBE_TYPES and key in options_of(PROBE_TYPES[type_name])
+
+
+def _haproxy(sources: Sequence[NamedText], draft: Draft) -> None:
+    for name, text in sources:
+        try:
+            haproxy.read(text, name, draft, knows)
+        except ValueError as error:
+            raise UnreadableSource(f"{name}: {error}") from None
+
+
+def _blackbox(sources: Sequence[NamedText], draft: Draft) -> None:
+    modules, *jobs = (SourceText(text, name) for name, text in sources)
+    blackbox.read(modules, jobs, draft, knows)
+
+
+def _gatus(sources: Sequence[NamedText], draft: Draft) -> None:
+    for name, text in sources:
+        gatus.read(SourceText(text, name), draft, knows)
+
+
+def _kubernetes(sources: Sequence[NamedText], draft: Draft) -> None:
+    for name, text in sources:
+        kubernetes_probes.read(documents(text, name), draft, knows)
+
+
+def _uptime_kuma(sources: Sequence[NamedText], draft: Draft) -> None:
+    for name, text in sources:
+        uptime_kuma.read(SourceText(text, name), draft, knows)
+
+
+FORMATS: Mapping[str, Callable[[Sequence[NamedText], Draft], None]] = {
+    "haproxy": _haproxy,
+    "blackbox": _blackbox,
+    "gatus": _gatus,
+    "kubernetes": _kubernetes,
+    "uptime-kuma": _uptime_kuma,
+}
+"""What reads each format."""
+
+
+def import_from(tool: str, sources: Sequence[NamedText]) -> Draft:
+    """Return what these files of a tool say; raise `UnreadableSource`."""
+    draft = Draft()
+    FORMATS[tool](sources, draft)
+    return draft

@@ -1,0 +1,104 @@
+"""Importing what other tools are told: whole files of theirs, and what becomes of each."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prober.cli import main as cli
+from prober.importing.draft import Draft, Fate
+from prober.importing.formats import FORMATS, import_from
+from prober.importing.source import UnreadableSource
+from prober.importing.writer import keep_the_valid, written
+
+PEERS = Path(__file__).parent / "peers"
+FILES = {
+    "blackbox": ["blackbox.yml", "prometheus.yml"],
+    "gatus": ["gatus.yaml"],
+    "kubernetes": ["kubernetes.yaml"],
+    "uptime-kuma": ["uptime-kuma.json"],
+}
+
+
+def imported(tool: str) -> Draft:
+    """Return what the files of a tool say."""
+    draft = import_from(tool, [(name, (PEERS / name).read_text()) for name in FILES[tool]])
+    keep_the_valid(draft, lambda path: Path(path).read_text())
+    return draft
+
+
+@pytest.mark.parametrize("tool", FILES)
+def test_the_files_of_a_tool_become_this_configuration(tool: str) -> None:
+    draft = imported(tool)
+    report = "".join(f"# {each.origin}: {each.fate}: {each.text}\n" for each in draft.notes)
+    content = written(draft, version="1", sources=FILES[tool]) + report
+    expected = PEERS / f"{tool}.expected"
+    assert content == expected.read_text(), f"if this is right, write it to {expected}"
+
+
+@pytest.mark.parametrize("tool", FILES)
+def test_what_is_imported_is_valid(
+    tool: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command writes a file that `prober check` accepts."""
+    path = tmp_path / "prober.yaml"
+    (tmp_path / "pop.yml").write_text("[]")
+    names = [str(PEERS / name) for name in FILES[tool]]
+    assert cli.main(["import", tool, *names, "--output", str(path)], {}) == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith("left out")
+    assert cli.main(["check", "--without-secrets", "--config", str(path)], {}) == 0
+
+
+def test_no_secret_is_copied() -> None:
+    content = written(imported("blackbox"), version="1", sources=[])
+    assert "in-the-clear" not in content
+
+
+def test_every_format_is_a_word_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["import"], {})
+    assert capsys.readouterr().err.endswith(f"FORMAT is one of {', '.join(FORMATS)}\n")
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "why"),
+    [
+        ("gatus", "endpoints: [", "a:1: not valid YAML: "),
+        ("uptime-kuma", '{"a": ', "a:1: "),
+        ("kubernetes", "a: 1\n---\nb: [\n", "a:3: not valid YAML: "),
+        ("haproxy", "backend b\n  option 'x\n", "a: line 2: the quote ' is not closed"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_line(tool: str, text: str, why: str) -> None:
+    with pytest.raises(UnreadableSource) as caught:
+        import_from(tool, [("a", text)])
+    assert str(caught.value).startswith(why)
+
+
+@pytest.mark.parametrize("tool", FORMATS)
+@pytest.mark.parametrize("text", ["a: 1\n", "[]\n", "endpoints: 1\nscrape_configs: {a: b}\n"])
+def test_a_file_of_something_else_gives_nothing(tool: str, text: str) -> None:
+    draft = import_from(tool, [("a", text), ("b", text)])
+    assert draft.monitors == []
+
+
+def test_nothing_to_import_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "haproxy.cfg"
+    path.write_text("global\n  daemon\n")
+    assert cli.main(["import", "haproxy", str(path)], {}) == 1
+    assert "0 monitors imported" in capsys.readouterr().err
+    assert cli.main(["import", "haproxy", str(tmp_path / "absent")], {}) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_notes_and_names_cannot_break_the_file() -> None:
+    lines = (
+        "backend a",
+        "  option httpchk",
+        '  http-check "x\\nmonitors:"',
+        "  server s b:80 check",
+    )
+    draft = import_from("haproxy", [("a\nb", "\n".join(lines))])
+    content = written(draft, version="1", sources=["a\nb"])
+    assert [each["type"] for each in yaml.safe_load(content)["monitors"]] == ["HTTP"]
+    assert [each.fate for each in draft.notes] == [Fate.LEFT_OUT, Fate.TAKEN]
