@@ -106,6 +106,8 @@ def places(client: Client, world: World) -> Iterator[str]:
         "pool": [each.name for each in pools],
         "balancer": [each.load_balancer for each in pools],
         "project_id": [each.project_id for each in pools],
+        "project": [each.project_id for each in pools],
+        "l7policy_id": ["none"],
         "name": [each.name for each in pools] + [each.name for each in monitors],
         "id": [each.id for each in pools] + [each.id for each in monitors],
         "pool_id": [each.id for each in pools],
