@@ -216,7 +216,7 @@ class ConfigEditor:
     def _set_here(self, made: Monitor | Pool) -> Iterator[Target]:
         """Yield the targets of a monitor or pool that edits have set."""
         if isinstance(made, Pool):
-            yield from (Target(b.address, b.port) for b in made.backends if b.guarded)
+            yield from (each.target(None) for each in made.backends if each.guarded)
             return
         pools = self._standing.edited.config.model.pools
         pool = next(each for each in pools if each.name == made.pool_name)
@@ -265,7 +265,7 @@ class ConfigEditor:
         """Yield what is wrong on this machine with the result of an edit."""
         if isinstance(value, Pool):
             for i, backend in enumerate(value.backends):
-                if backend.guarded and (why := self._objection(backend.address, backend.port)):
+                if backend.guarded and (why := self._objection(*backend.target(None))):
                     yield Complaint(("backends", i), why)
             return
         yield from unknown_secrets(value.probe)

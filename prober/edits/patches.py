@@ -199,10 +199,11 @@ def _carried(old: str, new: object) -> frozenset[str]:
 
 
 def _marked(backends: tuple[Backend, ...], of_the_file: Iterable[Backend]) -> tuple[Backend, ...]:
-    """Return backends, with those marked that are not in the file."""
-    known = {backend.key for backend in of_the_file}
+    """Return backends, with those marked that are not in the file, or are probed elsewhere."""
+    known = {(backend.key, backend.target(None)) for backend in of_the_file}
     return tuple(
-        backend if backend.key in known else replace(backend, guarded=True) for backend in backends
+        each if (each.key, each.target(None)) in known else replace(each, guarded=True)
+        for each in backends
     )
 
 

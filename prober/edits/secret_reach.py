@@ -129,7 +129,4 @@ def _recipients(monitor: Monitor, backends: Iterable[Backend]) -> list[Recipient
     if tls is not None:
         proof = (tls.verify, tls.ca_file, tls.server_name) if tls.verify else (False, None, None)
     echoes = getattr(probe, "http_method", None) == _ECHO
-    return [
-        Recipient(each.address, monitor.port or each.port, domain, proof, echoes)
-        for each in backends
-    ]
+    return [Recipient(*each.target(monitor.port), domain, proof, echoes) for each in backends]

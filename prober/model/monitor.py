@@ -163,7 +163,7 @@ class Check:
     @property
     def target(self) -> Target:
         """The target of the probe."""
-        return Target(self.backend.address, self.monitor.port or self.backend.port)
+        return self.backend.target(self.monitor.port)
 
     @property
     def guarded(self) -> bool:

@@ -179,6 +179,12 @@ class Backend:
         default=False,
         doc="gets traffic only when no other backend does, for outputs and the cloud APIs",
     )
+    probe_address: str | None = option(
+        HOST, default=None, doc="probe this address instead, for example a management network"
+    )
+    probe_port: int | None = option(
+        PORT, default=None, doc="probe this port instead; takes precedence over the monitor's"
+    )
     guarded: bool = False
     """Whether it was set over the API, so that not every address is allowed."""
     key: str = field(init=False, repr=False, compare=False)
@@ -187,6 +193,10 @@ class Backend:
     def __post_init__(self) -> None:
         """Compute the key once, because it is looked up often."""
         object.__setattr__(self, "key", str(Target(self.address, self.port)))
+
+    def target(self, port: int | None) -> Target:
+        """Return the target of the probes of a monitor that has this `port`."""
+        return Target(self.probe_address or self.address, self.probe_port or port or self.port)
 
 
 _AS_MAPPING = section(Backend)

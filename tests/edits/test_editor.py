@@ -52,6 +52,9 @@ FILE: dict[str, Any] = {
 }
 
 
+WEB_1 = {"address": "192.0.2.1", "port": 80}
+
+
 class World:
     """A daemon without its socket, whose probes never start."""
 
@@ -264,6 +267,11 @@ async def test_delete_and_make_again(world: World, client: Client) -> None:
         ("PUT monitors/n", {"type": "TCP", "pool": "web", "rise": 0}, (400, "from 1 to 100")),
         ("PUT monitors/web", {"type": "TCP", "targets": ["h:80"]}, (400, "'web' is taken")),
         ("PUT monitors/n", {"type": "TCP", "targets": ["169.254.1.1:1"]}, (400, "link-local")),
+        (
+            "PATCH pools/web",
+            {"backends": [{**WEB_1, "probe_address": "169.254.1.1"}]},
+            (400, "link-local"),
+        ),
         ("PUT pools/n", {"backends": ["[fe80::1]:1", "h:1"]}, (400, "link-local")),
         ("PATCH monitors/a", {"port": None, "nonsense": 1}, (400, "unknown key")),
         ("PATCH monitors/a", {"name": "b"}, (409, "another monitor with this name")),
@@ -474,6 +482,16 @@ async def test_targets_that_only_this_host_reaches_are_warned_of(client: Client)
         ("a4", ["localhost:22"]),
     ]
     assert {line["log_level"] for line in said} == {"warning"}
+
+
+async def test_a_backend_of_the_file_that_is_probed_elsewhere_is_guarded(
+    world: World, client: Client
+) -> None:
+    path = "/api/v1/pools/web"
+    for more, guarded in (({"weight": 2}, False), ({"probe_port": 22}, True), ({}, False)):
+        body = {"backends": [{**WEB_1, **more}, "192.0.2.2:80"]}
+        assert (await client.patch(path, json=body)).status == 200
+        assert [each.guarded for each in world.store.pools["web"].backends] == [guarded, False]
 
 
 async def test_rules_for_addresses_take_effect_at_a_reload(world: World, client: Client) -> None:

@@ -76,7 +76,7 @@ def sent(config: Config) -> set[tuple[str, str]]:
     """Return what of the file's secrets is sent to which address."""
     pools = {each.name: each for each in config.model.pools}
     return {
-        (content, f"{backend.address}:{monitor.port or backend.port}")
+        (content, str(backend.target(monitor.port)))
         for monitor in config.model.monitors
         for content in contents(monitor)
         if "hush" in content or "inline" in content
@@ -98,10 +98,13 @@ def taken(config: Config, *edits: Edit) -> Edited:
     return result
 
 
+PLAIN = {"address": "192.0.2.1", "port": 80}
 MOVES: list[tuple[str, dict[str, Any]]] = [
     ("plain", {"targets": ELSEWHERE}),
     ("plain", {"targets": ["192.0.2.1:80", *ELSEWHERE]}),
     ("plain", {"pool": "other"}),
+    ("plain", {"targets": [{**PLAIN, "probe_address": "192.0.2.66"}]}),
+    ("plain", {"targets": [{**PLAIN, "probe_port": 81}]}),
     ("plain", {"port": 81}),
     ("plain", {"domain_name": "other.example"}),
     ("plain", {"http_method": "TRACE"}),

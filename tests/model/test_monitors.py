@@ -188,3 +188,21 @@ def test_tls_settings_that_are_accepted() -> None:
         alpn=("h2",),
         expires_within=14 * 86400.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "port", "target"),
+    [
+        ({}, None, "10.0.0.1:80"),
+        ({}, 81, "10.0.0.1:81"),
+        ({"probe_address": "192.0.2.1"}, 81, "192.0.2.1:81"),
+        ({"probe_port": 82}, 81, "10.0.0.1:82"),
+    ],
+)
+def test_a_backend_can_be_probed_elsewhere_under_its_own_name(
+    more: dict[str, Any], port: int | None, target: str
+) -> None:
+    backend = Backend(address="10.0.0.1", port=80, **more)
+    one = monitor("m", pool="p", port=port)
+    check = Check(one, Pool(name="p", backends=(backend,)), backend)
+    assert (str(check.target), check.key) == (target, ("m", "10.0.0.1:80"))
