@@ -23,8 +23,8 @@ class CloudObject(NamedTuple):
     """What is known of one object; times are unix seconds.
 
     `created_at` is when it was created, or first seen in the configuration; `updated_at` is None
-    until the first change. `fields` have no counterpart in the configuration. `spellings` have one:
-    each is a pair of what was written and its meaning, which it is good for.
+    until the first change of what is in the configuration. `fields` have no counterpart there.
+    `spellings` have one: each is a pair of what was written, and the meaning that this has.
     """
 
     created_at: float
@@ -90,9 +90,13 @@ class CloudObjects:
         *,
         created: bool = False,
     ) -> None:
-        """Add to what is known of an object: when it is `created`, or as a change of it."""
+        """Add to what is known of an object: when it is `created`, or as a change of it.
+
+        To come into force counts as the first change of a created object, as in Octavia.
+        """
         now, known = self._wall(), self.of(kind, identifier)
-        known = CloudObject(now) if known is None or created else known._replace(updated_at=now)
+        known = CloudObject(now) if known is None or created else known
+        known = known._replace(updated_at=now)
         known = known._replace(
             fields={**known.fields, **fields}, spellings={**known.spellings, **spellings}
         )

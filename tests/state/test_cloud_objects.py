@@ -93,5 +93,5 @@ def test_another_process_knows_the_same(tmp_path: Path) -> None:
     assert [key for key, _ in again.every(MONITOR)] == ["m"]
     known = again.of(POOL, "p")
     assert known is not None
-    assert known[:3] == (100.0, None, {"a": [1, None]})
+    assert known[:3] == (100.0, 100.0, {"a": [1, None]})
     assert known.spelled("tags", {"x": "1"}) == ["x=1", "y"]

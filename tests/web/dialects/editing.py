@@ -63,13 +63,30 @@ class FakeEditor:
         raise NotImplementedError
 
     async def create_pool(self, definition: Definition) -> Pool:
-        raise NotImplementedError
+        if definition["name"] in self._world.store.pools:
+            raise Conflict(f"there is a pool {definition['name']!r} already")
+        self._try([*self._document["pools"], dict(definition)], "pools")
+        return self._world.store.pools[str(definition["name"])]
 
     async def change_pool(self, pool: Pool, patch: Definition) -> Pool:
-        raise NotImplementedError
+        self._check_pool(pool)
+        self.patches.append(patch)
+        listed = [
+            {k: v for k, v in {**each, **patch}.items() if v is not None}
+            if each["name"] == pool.name
+            else each
+            for each in self._document["pools"]
+        ]
+        self._try(listed, "pools")
+        return self._world.store.pools[pool.name]
 
     async def delete_pool(self, pool: Pool) -> None:
-        raise NotImplementedError
+        self._check_pool(pool)
+        self._try([each for each in self._document["pools"] if each["name"] != pool.name], "pools")
+
+    def _check_pool(self, pool: Pool) -> None:
+        if self._world.store.pools.get(pool.name) is not pool:
+            raise Conflict(f"pool {pool.name!r} was changed meanwhile")
 
     def _check(self, monitor: Monitor) -> None:
         if self._world.store.monitors.get(monitor.name) is not monitor:
@@ -78,8 +95,8 @@ class FakeEditor:
     def _index(self, monitor: Monitor) -> int:
         return self._world.store.model.monitors.index(monitor)
 
-    def _try(self, monitors: list[dict[str, Any]]) -> None:
-        document = {**self._document, "monitors": monitors}
+    def _try(self, definitions: list[dict[str, Any]], key: str = "monitors") -> None:
+        document = {**self._document, key: definitions}
         try:
             self._adopt(document)
         except ConfigError as error:

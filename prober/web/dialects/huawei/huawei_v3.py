@@ -10,6 +10,12 @@ from itertools import chain
 
 from aiohttp import web
 
+from prober.web.dialects.huawei.huawei_v3_fields import (
+    LOAD_BALANCER_FORM,
+    MEMBER_KEPT,
+    POOL_FORM,
+    WEIGHT,
+)
 from prober.web.dialects.huawei.huawei_v3_objects import (
     healthmonitor_json,
     load_balancer_json,
@@ -33,6 +39,7 @@ from prober.web.dialects.lbaas.listing import (
     having,
     read_page,
 )
+from prober.web.dialects.lbaas.member_edits import MemberForm
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3
 from prober.web.dialects.lbaas.not_offered import QUOTA, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
@@ -44,6 +51,7 @@ from prober.web.server.json_answer import Json, document, json_response
 from prober.web.server.query import Parameter
 
 FORMAT = edits.MonitorFormat(healthmonitor_json, HUAWEI_V3, lenient=True)
+MEMBER_FORM = MemberForm(member_json, WEIGHT, MEMBER_KEPT)
 LONGEST_PAGE = 2000
 ALL_PROJECTS = ("0", "all_granted_eps")
 """The default enterprise project, which contains everything, and Huawei's word for all projects."""
@@ -155,9 +163,11 @@ def prepare(request: web.Request, response: web.StreamResponse) -> None:
 
 _ROUTES = (
     *routes_of(health_monitors(FORMAT, HEALTHMONITOR_FILTERS), ANSWERS),
-    *routes_of(pools(pool_json, POOL_FILTERS), ANSWERS),
-    *routes_of(members(member_json, MEMBER_FILTERS), ANSWERS),
-    *routes_of(load_balancers(load_balancer_json, LOAD_BALANCER_FILTERS), ANSWERS),
+    *routes_of(pools(pool_json, POOL_FILTERS, POOL_FORM), ANSWERS),
+    *routes_of(members(MEMBER_FORM, MEMBER_FILTERS), ANSWERS),
+    *routes_of(
+        load_balancers(load_balancer_json, LOAD_BALANCER_FILTERS, LOAD_BALANCER_FORM), ANSWERS
+    ),
     *chain.from_iterable(routes_of_empty(*each, ANSWERS) for each in EMPTY),
     ResourceRoute("GET", "/quotas", get_quotas),
     ResourceRoute("GET", "/loadbalancers/{id}/statuses", get_statuses),

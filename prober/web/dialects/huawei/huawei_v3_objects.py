@@ -9,6 +9,7 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.check_state import BackendState
+from prober.web.dialects.huawei.huawei_v3_fields import LOAD_BALANCER_FORM, MEMBER_KEPT, POOL_FORM
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
 from prober.web.dialects.lbaas.objects import (
     common_of_load_balancer,
@@ -43,7 +44,7 @@ def healthmonitor_json(visible: ProjectView, monitor: Monitor, pool: Pool) -> Js
 async def pool_json(visible: ProjectView, pool: Pool) -> Json:
     """Return a pool."""
     return {
-        **common_of_pool(visible, pool),
+        **common_of_pool(visible, pool, POOL_FORM),
         **times(known_of_pool(visible, pool), HUAWEI_TIME, always_updated=True),
         "project_id": pool.project_id,
     }
@@ -53,12 +54,11 @@ def member_json(visible: ProjectView, pool: Pool, backend_state: BackendState) -
     """Return a member: a backend of a pool, and the reason while it is OFFLINE."""
     known = known_of_member(visible, pool, backend_state.backend)
     return {
-        **common_of_member(pool, backend_state),
+        **common_of_member(visible, pool, backend_state, MEMBER_KEPT),
         **times(known, HUAWEI_TIME, always_updated=True),
         "project_id": pool.project_id,
         "ip_version": _ip_version(backend_state.backend.address),
         "member_type": "ip",
-        "subnet_cidr_id": None,
         "operating_status": member_status(backend_state, HUAWEI),
         "status": [],
         "reason": failure_json(backend_state.checks)
@@ -78,15 +78,10 @@ async def load_balancer_json(visible: ProjectView, found: LoadBalancer) -> Json:
     """Return a load balancer."""
     known = known_of_load_balancer(visible, found)
     return {
-        **common_of_load_balancer(found),
+        **common_of_load_balancer(found, LOAD_BALANCER_FORM.kept),
         **times(known, HUAWEI_TIME, always_updated=True),
-        "project_id": found.pools[0].project_id,
+        "project_id": found.project_id,
         "operating_status": HUAWEI.by_status[await visible.load_balancer_status(found)],
-        "guaranteed": True,
-        "vpc_id": None,
-        "availability_zone_list": [],
         "eips": [],
         "publicips": [],
-        "ip_target_enable": True,
-        "enterprise_project_id": "0",
     }

@@ -8,6 +8,19 @@ from prober.model.pool import Pool
 from prober.state.check_state import BackendState
 from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.listing import Filter
+from prober.web.dialects.lbaas.load_balancer_edits import (
+    LoadBalancerForm,
+    create_load_balancer,
+    delete_load_balancer,
+    update_load_balancer,
+)
+from prober.web.dialects.lbaas.member_edits import (
+    MemberForm,
+    create_member,
+    delete_member,
+    update_member,
+)
+from prober.web.dialects.lbaas.pool_edits import PoolForm, create_pool, delete_pool, update_pool
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView
 from prober.web.dialects.lbaas.resource import Ids, Resource
 from prober.web.server.json_answer import Json
@@ -35,9 +48,11 @@ def health_monitors(
 
 
 def pools(
-    show: Callable[[ProjectView, Pool], Awaitable[Json]], filters: Sequence[Filter]
+    show: Callable[[ProjectView, Pool], Awaitable[Json]],
+    filters: Sequence[Filter],
+    form: PoolForm,
 ) -> Resource[Pool]:
-    """Return pools."""
+    """Return pools, which can be edited."""
     return Resource(
         "pool",
         "/pools",
@@ -45,13 +60,14 @@ def pools(
         one=lambda visible, ids: visible.pool(ids["id"]),
         show=show,
         filters=filters,
+        create=partial(create_pool, form=form),
+        update=partial(update_pool, form=form),
+        delete=delete_pool,
     )
 
 
-def members(
-    show: Callable[[ProjectView, Pool, BackendState], Json], filters: Sequence[Filter]
-) -> Resource[tuple[Pool, BackendState]]:
-    """Return the members of a pool, with their statuses."""
+def members(form: MemberForm, filters: Sequence[Filter]) -> Resource[tuple[Pool, BackendState]]:
+    """Return the members of a pool, with their statuses, which can be edited."""
 
     def every(visible: ProjectView, ids: Ids) -> list[tuple[Pool, BackendState]]:
         pool = visible.pool(ids["pool_id"])
@@ -62,15 +78,27 @@ def members(
         return pool, visible.member(pool, ids["id"])
 
     async def shown(visible: ProjectView, found: tuple[Pool, BackendState]) -> Json:
-        return show(visible, *found)
+        return form.show(visible, *found)
 
-    return Resource("member", "/pools/{pool_id}/members", every, one, shown, filters)
+    return Resource(
+        "member",
+        "/pools/{pool_id}/members",
+        every,
+        one,
+        shown,
+        filters,
+        create=partial(create_member, form=form),
+        update=partial(update_member, form=form),
+        delete=delete_member,
+    )
 
 
 def load_balancers(
-    show: Callable[[ProjectView, LoadBalancer], Awaitable[Json]], filters: Sequence[Filter]
+    show: Callable[[ProjectView, LoadBalancer], Awaitable[Json]],
+    filters: Sequence[Filter],
+    form: LoadBalancerForm,
 ) -> Resource[LoadBalancer]:
-    """Return load balancers."""
+    """Return load balancers, which can be edited."""
     return Resource(
         "loadbalancer",
         "/loadbalancers",
@@ -78,4 +106,7 @@ def load_balancers(
         one=lambda visible, ids: visible.load_balancer(ids["id"]),
         show=show,
         filters=filters,
+        create=partial(create_load_balancer, form=form),
+        update=partial(update_load_balancer, form=form),
+        delete=delete_load_balancer,
     )

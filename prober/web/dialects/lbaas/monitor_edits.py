@@ -11,11 +11,20 @@ from typing import NamedTuple, TypeVar
 from aiohttp import web
 
 from prober.edits.contract import Conflict, Definition
-from prober.model.definition import MONITOR
+from prober.model.definition import MONITOR, POOL
 from prober.model.monitor import Monitor
-from prober.model.option import Complaint, Rejected, did_you_mean, in_words, mapping
+from prober.model.option import Complaint, Rejected, did_you_mean, in_words
 from prober.model.pool import Pool
+from prober.web.dialects.lbaas.edit_requests import (
+    OWNERS,
+    missing,
+    owner_complaints,
+    read_object,
+    refusal_of,
+    refused,
+)
 from prober.web.dialects.lbaas.monitor_format import (
+    NOT_PROBED,
     Vocabulary,
     fields_of,
     has_key,
@@ -28,11 +37,9 @@ from prober.web.dialects.lbaas.project_view import ProjectView, normal_id, proje
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
-from prober.web.server.json_body import read_json
 
 T = TypeVar("T")
 
-_OWNERS = ("project_id", "tenant_id")
 _NAME_LENGTH = 240
 EMPTY: Json = {"name": "", "tags": []}
 """What null means for a field that is shown as it was written."""
@@ -41,18 +48,22 @@ EMPTY: Json = {"name": "", "tags": []}
 class MonitorFormat(NamedTuple):
     """How a cloud shows a health monitor, and how it reads one.
 
-    A `lenient` cloud accepts fields that do not apply to the type, and ignores them.
+    A `lenient` cloud accepts fields that do not apply to the type, and ignores them. `not_probed`
+    is the status of the answer to its types that prober does not probe. `beside_udp` are the types
+    other than UDP_CONNECT with which it probes pools of UDP.
     """
 
     show: Callable[[ProjectView, Monitor, Pool], Json]
     vocabulary: Vocabulary
     lenient: bool
+    not_probed: int = 400
+    beside_udp: tuple[str, ...] = ()
 
 
 async def create_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
     """Create the health monitor in the body."""
     editor = editor_of(request)
-    given = await _read_body(request)
+    given = await read_object(request, "healthmonitor")
     visible = project_view_of(request)
     definition, pool = new_monitor(given, form, visible)
     made = await _edited(editor.create_monitor(definition), form)
@@ -63,7 +74,7 @@ async def create_monitor(request: web.Request, form: MonitorFormat) -> tuple[Mon
 async def update_monitor(request: web.Request, form: MonitorFormat) -> tuple[Monitor, Pool]:
     """Change a health monitor as described in the body."""
     editor = editor_of(request)
-    given = await _read_body(request)
+    given = await read_object(request, "healthmonitor")
     visible = project_view_of(request)
     monitor, pool = visible.monitor(request.match_info["id"])
     patch = patch_of(given, form, visible, monitor, pool)
@@ -104,30 +115,9 @@ async def _edited(edit: Awaitable[T], form: MonitorFormat) -> T:
     """Wait for an edit; report what is wrong with it in the client's names."""
     try:
         return await edit
-    except Rejected as rejected:
+    except (Rejected, Conflict) as error:
         names = {field.key: name for name, field in form.vocabulary.items()} | {"pool": "pool_id"}
-        complaints = [
-            Complaint((names.get(str(path[0]), path[0]), *path[1:]) if path else path, message)
-            for path, message in rejected.complaints
-        ]
-        raise _refused(*complaints) from None
-    except Conflict as conflict:
-        raise Refused(409, str(conflict)) from None
-
-
-async def _read_body(request: web.Request) -> dict[str, object]:
-    try:
-        document = await read_json(request)
-    except ValueError:
-        raise Refused(400, "the body is not valid JSON") from None
-    if not isinstance(document, dict) or list(document) != ["healthmonitor"]:
-        found = f"{', '.join(map(repr, document))[:200]}" if isinstance(document, dict) else ""
-        got = f"the members {found}" if found else in_words(document)
-        raise Refused(400, f"expected an object with one member, 'healthmonitor', got {got}")
-    try:
-        return mapping(document["healthmonitor"])
-    except Rejected as rejected:
-        raise Refused(400, f"healthmonitor: {rejected}") from None
+        raise refusal_of(error, names) from None
 
 
 def new_monitor(
@@ -138,20 +128,17 @@ def new_monitor(
     Raises `Refused` if it is not valid.
     """
     required = [name for name, field in form.vocabulary.items() if field.required]
-    missing = [name for name in ("pool_id", *required) if given.get(name) is None]
-    if missing:
-        raise _refused(*(Complaint((name,), "missing required field") for name in missing))
+    if absent := missing(given, ("pool_id", *required)):
+        raise refused(*absent)
     pool = _pool_of(given["pool_id"], visible)
-    complaints = [
-        Complaint((name,), f"the pool belongs to {pool.project_id!r}, not to {in_words(owner)}")
-        for name in _OWNERS
-        if (owner := given.get(name)) not in (None, pool.project_id)
-    ]
+    complaints = owner_complaints(given, pool.project_id, "pool")
     type_name = _type_of(given["type"], form)
-    left = {name: value for name, value in given.items() if name not in ("pool_id", *_OWNERS)}
+    if protocol := _written_protocol(visible, pool):
+        complaints += _misfits(type_name, protocol, form)
+    left = {name: value for name, value in given.items() if name not in ("pool_id", *OWNERS)}
     values, wrong = _read_fields(left, form, type_name)
     if complaints or wrong:
-        raise _refused(*complaints, *wrong)
+        raise refused(*complaints, *wrong)
     if monitors := visible.monitors_of(pool):
         there = f"{monitors[0].name!r} ({monitors[0].id})"
         raise Refused(409, f"pool {pool.name!r} already has a health monitor, {there}")
@@ -184,7 +171,7 @@ def patch_of(
 ) -> Definition:
     """Return the configuration keys that an update changes, or raise `Refused`."""
     shown = {
-        **dict.fromkeys(_OWNERS, pool.project_id),
+        **dict.fromkeys(OWNERS, pool.project_id),
         "pool_id": pool.id,
         **form.show(visible, monitor, pool),
     }
@@ -199,10 +186,11 @@ def patch_of(
     type_name = monitor.type
     if named.get("type") is not None:
         type_name = _type_of(named["type"], form)
-        complaints += _misfits(type_name, monitor, pool, visible)
+        protocol = _written_protocol(visible, pool) or protocol_of(visible.monitors_of(pool))
+        complaints += _misfits(type_name, protocol, form, monitor.type)
     values, wrong = _read_fields(named, form, type_name)
     if complaints or wrong:
-        raise _refused(*complaints, *wrong)
+        raise refused(*complaints, *wrong)
     defaults = _defaults({**values, "type": type_name}, form, type_name)
     values = {k: defaults.get(k) if value is None else value for k, value in values.items()}
     if "name" in values:
@@ -217,14 +205,21 @@ def _is_shown(name: str, value: object, shown: Json) -> bool:
     return name in shown and shown[name] == value and type(shown[name]) is type(value)
 
 
-def _misfits(type_name: str, monitor: Monitor, pool: Pool, visible: ProjectView) -> list[Complaint]:
-    """Return complaints about a type that does not match the protocol of the pool."""
-    protocol = protocol_of(visible.monitors_of(pool))
-    fitting = types_that_fit(protocol)
-    if type_name == monitor.type or type_name in fitting:
+def _misfits(
+    type_name: str, protocol: str, form: MonitorFormat, present: str = ""
+) -> list[Complaint]:
+    """Return complaints about another type than the present, if the pool's protocol has it not."""
+    fitting = types_that_fit(protocol, form.beside_udp)
+    if type_name == present or type_name in fitting:
         return []
     message = f"{type_name} does not fit a pool of protocol {protocol}, which takes "
     return [Complaint(("type",), message + ", ".join(fitting))]
+
+
+def _written_protocol(visible: ProjectView, pool: Pool) -> str | None:
+    """Return the protocol with which a pool was created, or None for one of the configuration."""
+    known = visible.store.cloud_objects.of(POOL, pool.id)
+    return known.fields.get("protocol") if known else None
 
 
 def _read_fields(
@@ -252,27 +247,21 @@ def _read_fields(
 
 
 def _type_of(value: object, form: MonitorFormat) -> str:
+    if isinstance(value, str) and value in NOT_PROBED:
+        what = f"type: {value!r} is not supported: {NOT_PROBED[value]}"
+        raise Refused(form.not_probed, what)
     try:
         return str(form.vocabulary["type"].read(value))
     except Rejected as rejected:
-        raise _refused(Complaint(("type",), str(rejected))) from None
+        raise refused(Complaint(("type",), str(rejected))) from None
 
 
 def _pool_of(value: object, visible: ProjectView) -> Pool:
     if not isinstance(value, str) or not normal_id(value):
-        raise _refused(Complaint(("pool_id",), f"expected the id of a pool, got {in_words(value)}"))
+        raise refused(Complaint(("pool_id",), f"expected the id of a pool, got {in_words(value)}"))
     return visible.pool(value)
 
 
 def _made_up_name(pool: Pool, type_name: str) -> str:
     """Return a name for a monitor without one, because prober needs one."""
     return f"{pool.name[:_NAME_LENGTH]}-{type_name.lower()}"
-
-
-def _refused(*complaints: Complaint) -> Refused:
-    """Return an error with everything that is wrong, by field."""
-    said = (
-        f"{'.'.join(map(str, path))}: {message}" if path else message
-        for path, message in complaints
-    )
-    return Refused(400, "; ".join(said))

@@ -1,7 +1,7 @@
 """The fields of a health monitor: the configuration key of each, and its accepted values."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -80,12 +80,17 @@ def protocol_of(monitors: Sequence[Monitor]) -> str:
     return type_name if type_name in TYPES and probe.nearest != _UDP else probe.nearest
 
 
-def types_that_fit(protocol: str) -> list[str]:
-    """Return the probe types that match the protocol of a pool."""
+def types_that_fit(protocol: str, beside_udp: Collection[str]) -> list[str]:
+    """Return the probe types that match the protocol of a pool.
+
+    A cloud probes pools of UDP with `beside_udp`, too.
+    """
+    udp = protocol in (_UDP, "SCTP", "QUIC")
     return [
         name
         for name, cls in PROBE_TYPES.items()
-        if (cls.nearest == _UDP) == (protocol == _UDP) and (name in TYPES or cls.aliases)
+        if ((cls.nearest == _UDP) == udp or (udp and name in beside_udp))
+        and (name in TYPES or cls.aliases)
     ]
 
 
@@ -129,7 +134,7 @@ def _read_version(value: object, outside: ReadContext) -> str:
 
 
 _VERSION = choice("1.0", "1.1")
-_TAGS = list_of(text(longest=255))
+TAGS = list_of(text(longest=255))
 _IN_A_ROW = integer(1, 10)
 _TYPE = Kind(lambda value, _: type_called(value), text().schema)
 
@@ -171,7 +176,7 @@ OCTAVIA: Vocabulary = {
     ),
     "tags": Field(
         "labels",
-        Kind(lambda value, outside: labels_of_tags(_TAGS.read(value, outside)), _TAGS.schema),
+        Kind(lambda value, outside: labels_of_tags(TAGS.read(value, outside)), TAGS.schema),
         default=always({}),
         spelled=True,
     ),

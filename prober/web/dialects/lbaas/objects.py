@@ -3,7 +3,10 @@
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.state.check_state import BackendState
+from prober.web.dialects.lbaas.edit_requests import KeptFields, shown_kept
+from prober.web.dialects.lbaas.load_balancer_edits import fields_of_load_balancer
 from prober.web.dialects.lbaas.monitor_format import name_of_type, protocol_of
+from prober.web.dialects.lbaas.pool_edits import PoolForm, form_of_pool
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, member_id
 from prober.web.dialects.lbaas.status_names import (
     StatusNames,
@@ -12,20 +15,18 @@ from prober.web.dialects.lbaas.status_names import (
     pool_status,
     weight_of,
 )
+from prober.web.dialects.lbaas.times import known_of_member
 from prober.web.server.json_answer import Json
 
 
-def common_of_pool(visible: ProjectView, pool: Pool) -> Json:
+def common_of_pool(visible: ProjectView, pool: Pool, form: PoolForm) -> Json:
     """Return what both clouds show of a pool."""
     monitors = visible.monitors_of(pool)
+    shown = form_of_pool(visible, pool, form)
     return {
         "id": pool.id,
-        "name": pool.name,
-        "description": "",
-        "protocol": protocol_of(monitors),
-        "lb_algorithm": "ROUND_ROBIN",
-        "session_persistence": None,
-        "admin_state_up": True,
+        **shown,
+        "protocol": shown["protocol"] or protocol_of(monitors),
         "healthmonitor_id": monitors[0].id if monitors else None,
         "loadbalancers": [{"id": LoadBalancer(pool.load_balancer, []).id}],
         "listeners": [],
@@ -33,34 +34,31 @@ def common_of_pool(visible: ProjectView, pool: Pool) -> Json:
     }
 
 
-def common_of_member(pool: Pool, backend_state: BackendState) -> Json:
+def common_of_member(
+    visible: ProjectView, pool: Pool, backend_state: BackendState, kept: KeptFields
+) -> Json:
     """Return what both clouds show of a member."""
     backend = backend_state.backend
+    known = known_of_member(visible, pool, backend)
     return {
         "id": member_id(pool, backend),
         "name": backend.name or "",
         "address": backend.address,
         "protocol_port": backend.port,
-        "weight": weight_of(backend_state),
+        "weight": weight_of(backend_state, known),
         "admin_state_up": is_up(backend_state),
+        **shown_kept(known.fields if known else {}, kept),
     }
 
 
-def common_of_load_balancer(found: LoadBalancer) -> Json:
+def common_of_load_balancer(found: LoadBalancer, kept: KeptFields) -> Json:
     """Return what both clouds show of a load balancer."""
     return {
         "id": found.id,
-        "name": found.name,
-        "description": "",
-        "admin_state_up": True,
+        **fields_of_load_balancer(found, kept),
         "provisioning_status": "ACTIVE",
-        "provider": "prober",
-        "vip_address": None,
-        "vip_port_id": None,
-        "vip_subnet_id": None,
         "listeners": [],
         "pools": [{"id": pool.id} for pool in found.pools],
-        "tags": [],
     }
 
 
@@ -73,7 +71,7 @@ async def status_tree(
     """
     status = await visible.load_balancer_status(load_balancer)
     return {
-        **_node(load_balancer.id, load_balancer.name, words.by_status[status]),
+        **_node(load_balancer.id, load_balancer.shown_name, words.by_status[status]),
         "listeners": [],
         "pools": [await _pool_node(visible, each, words, monitor) for each in load_balancer.pools],
     }

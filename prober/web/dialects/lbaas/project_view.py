@@ -12,6 +12,7 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Backend, Pool, derived_id
 from prober.model.status import Status
 from prober.state.check_state import BackendState
+from prober.state.cloud_objects import LOAD_BALANCER, CloudObject
 from prober.state.pace import Pace
 from prober.state.store import Store
 from prober.web.server.errors import Refused
@@ -19,15 +20,26 @@ from prober.web.server.services import services_of
 
 
 class LoadBalancer(NamedTuple):
-    """The pools of one load balancer; it belongs to the project of the first one."""
+    """The pools of one load balancer, and what is `known` of one that an API wrote to."""
 
     name: str
     pools: list[Pool]
+    known: CloudObject | None = None
 
     @property
     def id(self) -> str:
         """Its UUID, always the same for a name."""
         return derived_id("load_balancer", self.name)
+
+    @property
+    def project_id(self) -> str:
+        """Its owner: that with which it was created, or that of its first pool."""
+        return str(self.known.fields["project_id"] if self.known else self.pools[0].project_id)
+
+    @property
+    def shown_name(self) -> str:
+        """Its name as it was written, which need not be unique."""
+        return str(self.known.fields["name"]) if self.known else self.name
 
 
 def member_id(pool: Pool, backend: Backend) -> str:
@@ -87,6 +99,9 @@ class ProjectView:
         for pool in self.pools():
             name = pool.load_balancer
             found.setdefault(name, LoadBalancer(name, [])).pools.append(pool)
+        for name, known in self.store.cloud_objects.every(LOAD_BALANCER):
+            if name in found or self.project in (None, known.fields["project_id"]):
+                found[name] = found.get(name, LoadBalancer(name, []))._replace(known=known)
         return list(found.values())
 
     def monitor(self, text: str) -> tuple[Monitor, Pool]:

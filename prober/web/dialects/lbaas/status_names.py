@@ -8,6 +8,7 @@ from prober.model.option import show_options
 from prober.model.pool import Pool
 from prober.model.status import PHASES, Outcome, Reason, Result, Status
 from prober.state.check_state import BackendState, CheckState
+from prober.state.cloud_objects import CloudObject
 from prober.web.dialects.lbaas.project_view import ProjectView
 from prober.web.server.json_answer import Json
 
@@ -89,10 +90,13 @@ def is_up(backend_state: BackendState) -> bool:
     return backend_state.backend.enabled and not in_maintenance
 
 
-def weight_of(backend_state: BackendState) -> int:
-    """Return the weight of a backend: 0 while it is drained."""
-    admin = backend_state.admin
-    return 0 if admin is not None and admin.state is AdminState.DRAIN else 1
+def weight_of(backend_state: BackendState, known: CloudObject | None = None) -> int:
+    """Return the weight of a backend: 0 while it is drained, and beneath a maintenance, too."""
+    state = backend_state.admin.state if backend_state.admin else None
+    drained = known is not None and known.fields.get("drained")
+    if state is AdminState.DRAIN or (state is AdminState.MAINTENANCE and drained):
+        return 0
+    return backend_state.backend.weight
 
 
 def member_status(backend_state: BackendState, words: StatusNames) -> str:
@@ -112,8 +116,8 @@ def member_status(backend_state: BackendState, words: StatusNames) -> str:
 
 
 async def pool_status(visible: ProjectView, pool: Pool, words: StatusNames) -> str:
-    """Return the operating_status of a pool."""
-    if not any(monitor.enabled for monitor in visible.monitors_of(pool)):
+    """Return the operating_status of a pool; an empty one has nothing to monitor."""
+    if pool.backends and not any(monitor.enabled for monitor in visible.monitors_of(pool)):
         return NO_MONITOR
     return words.by_status[await visible.pool_status(pool)]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from prober.model.definition import MONITOR, POOL
 from prober.model.monitor import Monitor
 from prober.model.pool import Backend, Pool
-from prober.state.cloud_objects import LOAD_BALANCER, MEMBER, CloudObject, member_key
+from prober.state.cloud_objects import MEMBER, CloudObject, member_key
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView
 from prober.web.server.json_answer import Json
 
@@ -33,8 +33,8 @@ def known_of_member(visible: ProjectView, pool: Pool, backend: Backend) -> Cloud
 
 def known_of_load_balancer(visible: ProjectView, found: LoadBalancer) -> CloudObject | None:
     """Return what is known of a load balancer; one that no API wrote to is as old as its pools."""
-    if known := visible.store.cloud_objects.of(LOAD_BALANCER, found.name):
-        return known
+    if found.known:
+        return found.known
     pools = [known for pool in found.pools if (known := known_of_pool(visible, pool))]
     return CloudObject(min(each.created_at for each in pools)) if pools else None
 

@@ -25,9 +25,9 @@ from prober.web.server.services import services_of
 LIFETIME = timedelta(hours=24)
 """The lifetime that a token claims to have; prober's tokens do not expire."""
 
-NEWEST = 11
-"""The minor version of Octavia's API that is announced: with tags, `http_version`, `domain_name`
-and `additive_only`; later ones add to listeners and TLS."""
+NEWEST = 13
+"""The minor version of Octavia's API that is announced: with tags, `http_version`, `domain_name`,
+`additive_only` and SOURCE_IP_PORT."""
 
 _TOKEN = re.compile(r"[!-~]{1,4096}")  # what a header can contain
 _SECRETS = {

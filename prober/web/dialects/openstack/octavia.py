@@ -30,11 +30,18 @@ from prober.web.dialects.lbaas.listing import (
     only_fields,
     read_page,
 )
+from prober.web.dialects.lbaas.member_edits import MemberForm, replace_members
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
 from prober.web.dialects.lbaas.not_offered import QUOTA, not_supported, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
+from prober.web.dialects.openstack.octavia_fields import (
+    LOAD_BALANCER_FORM,
+    MEMBER_KEPT,
+    POOL_FORM,
+    WEIGHT,
+)
 from prober.web.dialects.openstack.octavia_objects import (
     healthmonitor_json,
     load_balancer_json,
@@ -46,7 +53,10 @@ from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json, document, json_response
 from prober.web.server.query import Parameter
 
-FORMAT = edits.MonitorFormat(healthmonitor_json, OCTAVIA, lenient=False)
+FORMAT = edits.MonitorFormat(
+    healthmonitor_json, OCTAVIA, lenient=False, not_probed=501, beside_udp=("TCP", "HTTP")
+)
+MEMBER_FORM = MemberForm(member_json, WEIGHT, MEMBER_KEPT)
 PREFIXES = ("/v2.0/lbaas", "/v2/lbaas", "/v2/{project_id}/elb")
 
 
@@ -94,8 +104,39 @@ HEALTHMONITOR_FILTERS = (
     Filter(Parameter("pool_id", an_id, {}, "only objects of this pool", many=True), _in_pool),
 )
 NAMED_FILTERS = (having("id", an_id), having("name"), *OWNED_FILTERS)
-POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
-MEMBER_FILTERS = (*NAMED_FILTERS, having("address"), having("protocol_port", a_number))
+POOL_FILTERS = (
+    *NAMED_FILTERS,
+    having("protocol"),
+    having("healthmonitor_id", an_id),
+    having("lb_algorithm"),
+    having("description"),
+    Filter(
+        Parameter("loadbalancer_id", an_id, {}, "only pools of this load balancer", many=True),
+        lambda shown, wanted: shown["loadbalancers"][0]["id"] in wanted,
+    ),
+)
+MEMBER_FILTERS = (
+    *NAMED_FILTERS,
+    having("address"),
+    having("protocol_port", a_number),
+    having("weight", a_number),
+    having("backup", a_boolean),
+    having("subnet_id"),
+    having("monitor_address"),
+    having("monitor_port", a_number),
+)
+LOAD_BALANCER_FILTERS = (
+    *NAMED_FILTERS,
+    having("description"),
+    having("provider"),
+    having("flavor_id"),
+    having("availability_zone"),
+    having("vip_address"),
+    having("vip_network_id"),
+    having("vip_port_id"),
+    having("vip_subnet_id"),
+    having("vip_qos_policy_id"),
+)
 
 
 async def get_statuses(request: web.Request) -> web.Response:
@@ -152,6 +193,12 @@ EMPTY = (
 """What prober has none of."""
 
 
+async def put_members(request: web.Request) -> web.Response:
+    """Make the given members those of a pool, or add them to it."""
+    await replace_members(request, MEMBER_FORM)
+    return web.Response(status=HTTPStatus.ACCEPTED)
+
+
 class _Answers:
     """The form of answers: one member, and links to adjacent pages if a limit was given.
 
@@ -159,7 +206,9 @@ class _Answers:
     """
 
     def one(self, request: web.Request, noun: str, shown: Json, status: int) -> web.Response:
-        """Answer with one object."""
+        """Answer with one object; a new one has no change yet, until it is asked for again."""
+        if status == HTTPStatus.CREATED:
+            shown = {**shown, "updated_at": None}
         return json_response({noun: only_fields(request, shown)}, status)
 
     async def many(
@@ -217,10 +266,13 @@ def prepare(request: web.Request, response: web.StreamResponse) -> None:
 ANSWERS = _Answers()
 _ROUTES = (
     *routes_of(health_monitors(FORMAT, HEALTHMONITOR_FILTERS), ANSWERS),
-    *routes_of(pools(pool_json, POOL_FILTERS), ANSWERS),
-    *routes_of(members(member_json, MEMBER_FILTERS), ANSWERS),
-    *routes_of(load_balancers(load_balancer_json, NAMED_FILTERS), ANSWERS),
+    *routes_of(pools(pool_json, POOL_FILTERS, POOL_FORM), ANSWERS),
+    *routes_of(members(MEMBER_FORM, MEMBER_FILTERS), ANSWERS),
+    *routes_of(
+        load_balancers(load_balancer_json, LOAD_BALANCER_FILTERS, LOAD_BALANCER_FORM), ANSWERS
+    ),
     *chain.from_iterable(routes_of_empty(*each, ANSWERS) for each in EMPTY),
+    ResourceRoute("PUT", "/pools/{pool_id}/members", put_members),
     ResourceRoute("GET", "/providers", get_providers),
     ResourceRoute("GET", "/quotas", get_quotas),
     ResourceRoute("GET", "/quotas/{project}", get_quota),

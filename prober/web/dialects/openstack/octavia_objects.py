@@ -7,7 +7,7 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.state.check_state import BackendState
 from prober.state.cloud_objects import CloudObject
-from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of
+from prober.web.dialects.lbaas.monitor_format import OCTAVIA, fields_of, tags_of
 from prober.web.dialects.lbaas.objects import (
     common_of_load_balancer,
     common_of_member,
@@ -29,6 +29,7 @@ from prober.web.dialects.lbaas.times import (
     known_of_pool,
     times,
 )
+from prober.web.dialects.openstack.octavia_fields import LOAD_BALANCER_FORM, MEMBER_KEPT, POOL_FORM
 from prober.web.server.json_answer import Json
 
 
@@ -62,9 +63,8 @@ async def pool_json(visible: ProjectView, pool: Pool) -> Json:
     known = known_of_pool(visible, pool)
     status = await pool_status(visible, pool, words_of(visible))
     return {
-        **common_of_pool(visible, pool),
+        **common_of_pool(visible, pool, POOL_FORM),
         **owned(pool.project_id, status, known),
-        "tags": [],
     }
 
 
@@ -75,15 +75,15 @@ def words_of(visible: ProjectView) -> StatusNames:
 
 def member_json(visible: ProjectView, pool: Pool, backend_state: BackendState) -> Json:
     """Return a member: a backend of a pool."""
-    known = known_of_member(visible, pool, backend_state.backend)
+    backend = backend_state.backend
+    known = known_of_member(visible, pool, backend)
     return {
-        **common_of_member(pool, backend_state),
-        "backup": False,
-        "subnet_id": None,
-        "monitor_address": None,
-        "monitor_port": None,
+        **common_of_member(visible, pool, backend_state, MEMBER_KEPT),
+        "backup": backend.backup,
+        "monitor_address": backend.probe_address,
+        "monitor_port": backend.probe_port,
         **owned(pool.project_id, member_status(backend_state, words_of(visible)), known),
-        "tags": [f"{name}={value}" for name, value in backend_state.backend.labels.items()],
+        "tags": tags_of(backend.labels, known),
     }
 
 
@@ -92,8 +92,6 @@ async def load_balancer_json(visible: ProjectView, load_balancer: LoadBalancer) 
     status = words_of(visible).by_status[await visible.load_balancer_status(load_balancer)]
     known = known_of_load_balancer(visible, load_balancer)
     return {
-        **common_of_load_balancer(load_balancer),
-        **owned(load_balancer.pools[0].project_id, status, known),
-        "flavor_id": None,
-        "vip_network_id": None,
+        **common_of_load_balancer(load_balancer, LOAD_BALANCER_FORM.kept),
+        **owned(load_balancer.project_id, status, known),
     }

@@ -32,8 +32,8 @@ async def test_versions_are_those_of_the_load_balancing_api_alone(client: Client
     headers = {"Accept": "application/json", "Host": "prober.example:7762"}
     async with client.get("/", headers=headers) as response:
         versions = (await response.json())["versions"]
-    assert [each["id"] for each in versions] == [f"v2.{minor}" for minor in range(12)]
-    assert [each["status"] for each in versions] == [*["SUPPORTED"] * 11, "CURRENT"]
+    assert [each["id"] for each in versions] == [f"v2.{minor}" for minor in range(14)]
+    assert [each["status"] for each in versions] == [*["SUPPORTED"] * 13, "CURRENT"]
     for version in versions:
         assert version["links"] == [{"rel": "self", "href": "http://prober.example:7762/v2.0"}]
 
