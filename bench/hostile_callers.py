@@ -1,13 +1,18 @@
 """Attack the API of a daemon, and time its liveness meanwhile: `python -m bench.hostile_callers`.
 
-Everything is on loopback. Prints the median, the 99th percentile and the worst time of /-/healthy
-in ms under each attack; no 99th percentile may be over LIMIT. Callers share the processors with the
-daemon, so the figures count only on an idle machine of more than CALLERS processors.
+Everything is on loopback. Prints median and 99th percentile of the time of /-/healthy in ms under
+each attack, and up to how late 99 of 100 turns of the event loop were, as its own metric says.
+Attackers would have processors of their own; here they share those of the daemon, with lower
+priority, and whatever else runs takes its part. So before and after the attacks there are callers
+that are busy and send nothing, and the loop may not be later than in the worse of these two rows,
+unless that is within LIMIT.
 """
 
 import gzip
 import json
 import multiprocessing
+import os
+import re
 import socket
 import sys
 import tempfile
@@ -16,12 +21,15 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
+from math import inf
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from tests.running import Daemon, daemon
 
 LIMIT = 0.05
-"""Seconds in which 99 of 100 requests for liveness are answered."""
+"""Seconds by which 99 of 100 turns of the event loop may be late under an attack."""
+_NICE = 10
 SECONDS = 5.0
 """How long each attack lasts."""
 CALLERS = 2
@@ -56,7 +64,6 @@ def attacks() -> Iterator[tuple[str, Attack]]:
     write = (f"Authorization: Bearer {_TOKEN}", "Content-Type: application/json")
     guess = b64encode(b"anna:wrong").decode()
     forged = 'Signature version="1",keyId="t/u/f",algorithm="rsa-sha256",headers="date host"'
-    yield "nothing", lambda _host, _port: time.sleep(0.01)
     yield "connections that say nothing", lambda h, p: send(h, p, answered=False)
     yield "what is not HTTP", lambda h, p: send(h, p, b"\x16\x03\x01" + b"\xff" * 5000)
     yield "packed bodies, no credentials", lambda h, p: send(h, p, packed, bomb)
@@ -71,12 +78,18 @@ def attacks() -> Iterator[tuple[str, Attack]]:
         yield f"GET {path}", lambda h, p, r=request: send(h, p, r)  # type: ignore[misc]
 
 
+def be_busy(_host: str, _port: int) -> None:
+    """Take processor time, as an attack does on the side of the attacker."""
+    sum(range(1000))
+
+
 def times_under(running: Daemon, attack: Attack) -> list[float]:
     """Return the times of requests for liveness while an attack goes on, in order."""
     host, _, port = running.url.removeprefix("http://").partition(":")
     times = []
 
     def work() -> None:
+        os.nice(_NICE)
         while True:
             attack(host, int(port))
 
@@ -100,8 +113,7 @@ def times_under(running: Daemon, attack: Attack) -> list[float]:
 
 
 def main() -> int:
-    """Attack in each way and print the times; return 1 if one is over the limit."""
-    worst = 0.0
+    """Attack in each way and print the times; return 1 if the loop was too late."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "token").write_text(_TOKEN)
@@ -115,14 +127,46 @@ def main() -> int:
             "monitors": [{"name": "web", "type": "TCP", "pool": "web", "interval": "1h"}],
         }
         running = stack.enter_context(daemon(config, folder))
-        for name, attack in attacks():
-            times = times_under(running, attack)
-            late = times[int(len(times) * 0.99)]
-            worst = max(worst, late)
-            shown = (times[len(times) // 2], late, times[-1])
-            print(f"{name:32}" + "".join(f"{each * 1000:9.1f}" for each in shown), flush=True)
-    print(f"{'worst 99th percentile':41}{worst * 1000:9.1f} ms, limit {LIMIT * 1000:.0f} ms")
-    return int(worst > LIMIT)
+        lates = {name: row(running, name, each) for name, each in rows()}
+    base = max(lates[name] for name in _BUSY)
+    worst = max(late for name, late in lates.items() if name not in _BUSY)
+    print(f"worst {worst * 1000:g} ms, limit {max(base, LIMIT) * 1000:g} ms")
+    return int(worst > max(base, LIMIT))
+
+
+_BUSY = ("busy callers, nothing sent", "busy callers again")
+
+
+def rows() -> Iterator[tuple[str, Attack]]:
+    """Yield the attacks, between two rows of callers that only take processor time."""
+    yield _BUSY[0], be_busy
+    yield from attacks()
+    yield _BUSY[1], be_busy
+
+
+def row(running: Daemon, name: str, attack: Attack) -> float:
+    """Attack, print how long answers took and how late the loop was; return the latter."""
+    before = turns(running)
+    times = times_under(running, attack)
+    late = lateness(before, turns(running))
+    cells = (times[len(times) // 2], times[int(len(times) * 0.99)], late)
+    print(f"{name:32}" + "".join(f"{each * 1000:9.1f}" for each in cells), flush=True)
+    return late
+
+
+def turns(running: Daemon) -> dict[float, int]:
+    """Return how many turns of the loop were at most so many seconds late."""
+    request = Request(f"{running.url}/metrics", headers={"Authorization": f"Bearer {_TOKEN}"})
+    with urlopen(request, timeout=30) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'^prober_loop_lag_seconds_bucket\{le="(.*)"\} (\S+)', text, re.MULTILINE)
+    return {float(bound): int(float(count)) for bound, count in found}
+
+
+def lateness(before: dict[float, int], after: dict[float, int]) -> float:
+    """Return up to how many seconds late 99 of 100 turns between two readings were."""
+    total = after[inf] - before[inf]
+    return min(b for b, n in after.items() if n - before[b] >= 0.99 * total)
 
 
 if __name__ == "__main__":
