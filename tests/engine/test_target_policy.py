@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from prober.engine.resolver import Address
+from prober.engine.resolver import FRESH, Address
 from prober.engine.target_policy import TargetPolicy
 from prober.model.monitor import Check
 from prober.model.pool import Backend, Pool
@@ -104,3 +104,19 @@ def test_only_what_the_api_had_a_say_in_is_judged(by_monitor: bool, by_backend: 
     simulation.scheduler.add([(check, state, state.health)])
     job = simulation.scheduler._watches[check.key].job
     assert (job.objection is not None) is check.guarded
+
+
+def test_a_name_that_is_pointed_elsewhere_after_it_was_looked_at_is_not_followed(
+    serve: Serve,
+) -> None:
+    """DNS rebinding: each answer is judged, and what was judged is what is connected to."""
+    port = serve(hold)
+    answers = [(HERE,), (METADATA,), (HERE, METADATA), (MAPPED,)]
+    asked = iter(answers)
+    with probing(lambda _: next(asked)) as by_hand:
+        found = []
+        for _ in answers:
+            outcome = probed(by_hand, port, TargetPolicy(TargetRules()))
+            found.append(outcome.reason)
+            by_hand.clock.advance(FRESH + 1.0)
+    assert found == [Reason.OK, Reason.NOT_PERMITTED, Reason.OK, Reason.NOT_PERMITTED]

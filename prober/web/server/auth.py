@@ -18,6 +18,7 @@ from prober.web.server.dialect import Dialect, dialect_of, root_of
 from prober.web.server.errors import Refused
 from prober.web.server.login_limits import peer_of
 from prober.web.server.origin import SAFE, why_foreign, why_misnamed
+from prober.web.server.passwords import TooManyLoginsError
 from prober.web.server.request_body import (
     BODY_LIMIT,
     OPEN_BODY_LIMIT,
@@ -166,7 +167,10 @@ async def _caller(request: web.Request, services: Services) -> Caller:
     wait = access.attempts.wait(peer, mark)
     if wait and not _is_signed(request):
         raise _not_now("too many wrong credentials from your address", wait)
-    caller = await access.identify(request, services.wall())
+    try:
+        caller = await access.identify(request, services.wall())
+    except TooManyLoginsError:
+        raise _not_now("too many passwords are being checked", 1.0) from None
     if caller is None:
         if not wait:
             access.attempts.failed(peer)

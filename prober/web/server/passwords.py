@@ -10,7 +10,13 @@ from hashlib import sha256
 REMEMBERED = 256
 """The number of correct passwords that are remembered without asking bcrypt again."""
 
+MOST_WAITING = 16
+"""Passwords that wait for bcrypt at most; it takes up to seconds for each."""
 _LONGEST = 72  # bytes: bcrypt ignores the rest
+
+
+class TooManyLoginsError(Exception):
+    """As many passwords wait for bcrypt as may."""
 
 
 class Passwords:
@@ -21,9 +27,13 @@ class Passwords:
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
         self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
 
     async def match(self, user: str, password: bytes) -> bool:
-        """Return whether the password is right; an unknown user takes as long as a known one."""
+        """Return whether the password is right; an unknown user takes as long as a known one.
+
+        Raise `TooManyLoginsError` instead of letting anyone wait behind MOST_WAITING others.
+        """
         if not self._users:
             return False
         hashed = self._users.get(user)
@@ -31,9 +41,15 @@ class Passwords:
         if mark in self._right:
             self._right.move_to_end(mark)
             return True
-        async with self._one_at_a_time:
-            some = next(iter(self._users.values()))
-            matches = await asyncio.to_thread(_matches, password, hashed or some)
+        if self._waiting >= MOST_WAITING:
+            raise TooManyLoginsError
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                some = next(iter(self._users.values()))
+                matches = await asyncio.to_thread(_matches, password, hashed or some)
+        finally:
+            self._waiting -= 1
         if hashed is None or not matches:
             return False
         self._right[mark] = None

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -261,3 +262,61 @@ async def test_openssl_sees_what_is_configured(world: World, files: Files) -> No
             )
             said, _ = await process.communicate()
             assert (b"Protocol version: TLSv1.3" in said) == works, said
+
+
+# Attacks on handshakes
+
+
+async def test_a_flood_of_handshakes_that_never_end_locks_nobody_out(
+    world: World, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each begins as TLS does, so that OpenSSL has begun to work on it."""
+    monkeypatch.setattr("prober.web.server.reserve.GRACE", -1.0)
+    context = renewed(files.settings())
+    hello = ssl.MemoryBIO()
+    begun = files.client().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="127.0.0.1")
+    with suppress(ssl.SSLWantReadError):
+        begun.do_handshake()
+    first = hello.read()
+    limits = Limits(connections=8, per_peer=0, headers=1000)
+    async with serving(world.app(), limits, tls=lambda: context) as listener:
+        writers = []
+        for number in range(60):
+            _, writer = await asyncio.open_connection(*listener.addresses[0])
+            writer.write(first if number % 2 else first[: len(first) // 2])
+            writers.append(writer)
+            if not number % 20:
+                assert (await ask(listener, files.client())).startswith("200")
+        assert (await ask(listener, files.client())).startswith("200")
+        assert len(listener) <= 8 + limits.reserved
+        for writer in writers:
+            writer.transport.abort()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl")
+async def test_a_client_cannot_renegotiate(world: World, files: Files) -> None:
+    context = renewed(files.settings())
+    async with serving(world.app(), PATIENT, tls=lambda: context) as listener:
+        host, port = listener.addresses[0]
+        process = await asyncio.create_subprocess_exec(
+            *("openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_2", "-CAfile"),
+            str(files.ca),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate(b"R\n")
+    assert b"RENEGOTIATING" in said
+    assert b"no renegotiation" in said or b"handshake failure" in said, said[-500:]
+
+
+async def test_a_client_certificate_of_abnormal_size_costs_the_handshake_only(
+    world: World, files: Files
+) -> None:
+    settings = files.settings(client_auth_type=CERTIFICATE_REQUIRED, client_ca_file=str(files.ca))
+    context = renewed(settings)
+    names = [f"host-number-{number}.example" for number in range(4000)]
+    async with serving(world.app(), PATIENT, tls=lambda: context) as listener:
+        assert await ask(listener, files.client(*names)) == "refused"
+        assert (await ask(listener, files.client("a.example"))).startswith("200")
+        await until(lambda: len(listener) == 0)
