@@ -59,8 +59,12 @@ def expressions() -> list[str]:
 @needs_promtool
 @pytest.mark.parametrize(
     "command",
-    [("check", "config", "prometheus.yml"), ("check", "rules", "rules.yml")],
-    ids=["config", "rules"],
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "config", "blackbox.yml"),
+        ("check", "rules", "rules.yml"),
+    ],
+    ids=["config", "blackbox", "rules"],
 )
 def test_promtool_takes_what_is_shipped(command: tuple[str, ...]) -> None:
     done = subprocess.run(
@@ -141,6 +145,7 @@ class Setup(NamedTuple):
     prober: Daemon
     url: str
     backend: ExitStack
+    secure: str
 
     def ask(self, path: str, **query: str) -> Any:
         """Return what the API of Prometheus answers."""
@@ -210,6 +215,9 @@ def scraping(folder: Path, address: str, web: str) -> None:
             "relabel_configs": to_prober,
         },
     ]
+    (dashboards,) = yaml.safe_load((SHIPPED / "blackbox.yml").read_text())["scrape_configs"]
+    dashboards["static_configs"] = [{"targets": [address]}]
+    config["scrape_configs"].append({**dashboards, "job_name": "dashboards"})
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     rules = (SHIPPED / "rules.yml").read_text().replace("interval: 1m", "interval: 500ms")
     (folder / "rules.yml").write_text(rules)
@@ -251,7 +259,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         command = [prometheus, f"--config.file={folder}/prometheus.yml"]
         options = [f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"]
         stack.enter_context(program(*command, *options, port=port))
-        found = Setup(running, f"http://{address}", backend)
+        found = Setup(running, f"http://{address}", backend, secure)
         found.wait_until(found.is_ready, "a Prometheus that answers")
         yield found
 
@@ -295,6 +303,42 @@ def test_an_alert_fires_when_a_backend_dies_and_not_before(setup: Setup) -> None
     assert "web" not in down()
     setup.backend.close()
     setup.wait_until(lambda: "web" in down(), "an alert about the backend that died")
+
+
+def test_the_documented_job_for_other_dashboards_is_the_one_that_is_shipped() -> None:
+    page = (ROOT / "docs/prometheus.md").read_text().split("## Dashboards made for", 1)[1]
+    (shown, *_) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shipped = yaml.safe_load((SHIPPED / "blackbox.yml").read_text())
+    assert yaml.safe_load(shown) == shipped
+
+
+OF_DASHBOARDS = (
+    'probe_success{instance=~"$target"}',
+    'probe_http_status_code{instance=~"$target"}',
+    'probe_http_version{instance=~"$target"}',
+    'probe_http_ssl{instance=~"$target"}',
+    'probe_ssl_earliest_cert_expiry{instance=~"$target"} - time()',
+    'probe_tls_version_info{instance=~"$target"}',
+    'avg(probe_duration_seconds{instance=~"$target"})',
+    'avg(probe_dns_lookup_time_seconds{instance=~"$target"})',
+    'probe_http_duration_seconds{instance=~"$target",phase="connect"}',
+    'sum by (instance, phase) (probe_http_duration_seconds{instance=~"$target"})',
+)
+"""What the most used dashboards for blackbox_exporter ask, with their variable `target`."""
+
+
+@pytest.mark.parametrize("asked", OF_DASHBOARDS)
+def test_what_dashboards_for_blackbox_exporter_ask_is_answered(setup: Setup, asked: str) -> None:
+    of_us = asked.replace("{", '{job="dashboards",')
+    setup.wait_for_samples(of_us.replace("$target", setup.secure))
+
+
+def test_the_target_is_the_instance_as_dashboards_expect(setup: Setup) -> None:
+    setup.wait_for_samples('probe_success{job="dashboards"}')
+    found = setup.query('probe_success{job="dashboards"}')
+    assert setup.secure in {each["metric"]["instance"] for each in found}
+    assert all(each["metric"]["instance"] == each["metric"]["target"] for each in found)
+    assert not setup.query('{job="dashboards",__name__=~"prober_.+"}')
 
 
 def test_prometheus_finds_its_targets_at_sd(setup: Setup) -> None:

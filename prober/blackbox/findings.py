@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from prometheus_client.utils import floatToGoString
 
 from prober.blackbox.chain import Certificate, read_certificate
-from prober.model.probe import TlsSession
+from prober.model.probe import TlsSession, tls_words
 from prober.protocols.exposition import write_head, write_labels
 
 HELP = {
@@ -50,12 +50,6 @@ HELP = {
 """All gauges that a probe can have, with blackbox_exporter's help texts."""
 
 _NO_TIME = -62135596800.0  # the zero of Go's time: no chain was verified
-_VERSIONS = {
-    "TLSv1": "TLS 1.0",
-    "TLSv1.1": "TLS 1.1",
-    "TLSv1.2": "TLS 1.2",
-    "TLSv1.3": "TLS 1.3",
-}
 _BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 
 _go_string: Callable[[float], str] = floatToGoString
@@ -98,7 +92,7 @@ class Findings:
         """Record a handshake; blackbox_exporter reports a chain's expiry only for some probers."""
         sent = [found for each in session.sent if (found := read_certificate(each))]
         trusted = [found for each in session.trusted if (found := read_certificate(each))]
-        self.set("probe_tls_version_info", 1, version=_VERSIONS.get(session.version, "unknown"))
+        self.set("probe_tls_version_info", 1, version=tls_words(session.version))
         if session.chain_not_after is not None:
             self.set("probe_ssl_earliest_cert_expiry", session.chain_not_after)
         if not sent:

@@ -50,6 +50,18 @@ class Gauge(NamedTuple):
     help: str
 
 
+class Info(NamedTuple):
+    """A metric that is always 1 and shows a fact of the last result as a label.
+
+    `word` returns the value of the `label`, in which nothing needs escaping.
+    """
+
+    name: str
+    help: str
+    label: str
+    word: Callable[[FactValue], str]
+
+
 class IfAbsent(NamedTuple):
     """What a gauge shows for a conclusive result without its fact: the value, and its words."""
 
@@ -72,6 +84,7 @@ class Fact:
         gauge: The metric that shows it, if there is one.
         gauge_if_absent: What the gauge shows for a conclusive result without this fact, if not
             nothing.
+        info: The metric that shows it as a label, if there is one.
         expected_by: The option that says which values are good, if there is one.
     """
 
@@ -82,6 +95,7 @@ class Fact:
     remembered: bool = False
     gauge: Gauge | None = None
     gauge_if_absent: IfAbsent | None = None
+    info: Info | None = None
     expected_by: str = ""
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
-from prober.model.fact import TEXT, TIME, Fact, Gauge
+from prober.model.fact import TEXT, TIME, Fact, Gauge, Info
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 
@@ -130,7 +130,31 @@ class TlsSession(NamedTuple):
         return facts
 
 
-TLS_VERSION = Fact(name="tls_version", kind=TEXT, doc="TLS version of the connection", said="{}")
+_TLS_VERSIONS: Final = {
+    "TLSv1": "TLS 1.0",
+    "TLSv1.1": "TLS 1.1",
+    "TLSv1.2": "TLS 1.2",
+    "TLSv1.3": "TLS 1.3",
+}
+
+
+def tls_words(version: FactValue) -> str:
+    """Return OpenSSL's name of a TLS version as blackbox_exporter writes it."""
+    return _TLS_VERSIONS.get(str(version), "unknown")
+
+
+TLS_VERSION = Fact(
+    name="tls_version",
+    kind=TEXT,
+    doc="TLS version of the connection",
+    said="{}",
+    info=Info(
+        "probe_tls_version_info",
+        "Returns the TLS version used or NaN when unknown",
+        "version",
+        tls_words,
+    ),
+)
 TLS_NOT_AFTER = Fact(
     name="tls_not_after",
     kind=TIME,
@@ -203,6 +227,14 @@ class Target(NamedTuple):
         return Target({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)  # noqa: S104  (compared, not bound)
 
 
+class PhaseGauge(NamedTuple):
+    """A metric with a sample for each part of a probe's time: its label, and which of PHASES."""
+
+    name: str
+    help: str
+    phases: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Probe(ABC):
     """The options of one probe type, and everything else that is known of the type.
 
@@ -229,6 +261,10 @@ class Probe(ABC):
 
     nearest: ClassVar[str] = "TCP"
     """What a cloud that has no word for the type calls it: `TCP`, `UDP` or `HTTP`."""
+    phase_gauge: ClassVar[PhaseGauge | None] = None
+    """The metric that shows the parts of the last probe's time, if there is one."""
+    tls_gauge: ClassVar[Gauge | None] = None
+    """The metric that shows whether the last probe spoke TLS, if there is one."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names for the type in the APIs of clouds."""
 

@@ -20,6 +20,7 @@ from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
     DeadlineReached,
+    PhaseGauge,
     Probe,
     Reconnect,
     Send,
@@ -162,6 +163,16 @@ DNS_SERIAL = Fact(
 )
 
 
+DNS_PHASES = PhaseGauge(
+    "probe_dns_duration_seconds",
+    "Duration of DNS request by phase",
+    (
+        *((name, (name,)) for name in ("resolve", "connect")),
+        ("request", ("tls", "send", "first_byte", "transfer")),
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsProbe(Probe):
     """Ask a name server, and judge its reply.
@@ -175,6 +186,7 @@ class DnsProbe(Probe):
         "`expect_answers`, `min_answers`, `authoritative` and `authenticated` ask for"
     )
     facts: ClassVar[tuple[Fact, ...]] = (DNS_RCODE, DNS_ANSWERS, DNS_SERIAL, *TLS_FACTS)
+    phase_gauge: ClassVar[PhaseGauge | None] = DNS_PHASES
     example: ClassVar[Mapping[str, object]] = {
         "query_name": "www.example.com",
         "expect_answers": {"any": [r"^192\.0\.2\."]},

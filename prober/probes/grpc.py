@@ -16,6 +16,7 @@ from prober.model.option import option
 from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
+    PhaseGauge,
     Probe,
     Send,
     StartTls,
@@ -80,6 +81,14 @@ _NO_GRPC = replace(HTTP_STATUS_CODE, gauge_if_absent=None)
 """The server answers, but does not speak gRPC."""
 
 
+GRPC_PHASES = PhaseGauge(
+    "probe_grpc_duration_seconds",
+    "Duration of gRPC request by phase",
+    (("resolve", ("resolve",)), ("check", ("connect", "tls", "send", "first_byte", "transfer"))),
+)
+GRPC_SSL = Gauge("probe_grpc_ssl", "Indicates if SSL was used for the connection")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcProbe(Probe):
     """Call grpc.health.v1.Health/Check, over TLS if `tls` is given.
@@ -91,6 +100,8 @@ class GrpcProbe(Probe):
     good_when: ClassVar[str] = (
         "`grpc.health.v1.Health/Check` answers SERVING, or with another expected code"
     )
+    phase_gauge: ClassVar[PhaseGauge | None] = GRPC_PHASES
+    tls_gauge: ClassVar[Gauge | None] = GRPC_SSL
     facts: ClassVar[tuple[Fact, ...]] = (
         GRPC_SERVING_STATUS,
         GRPC_STATUS_CODE,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from prober import __version__
-from prober.model.fact import INTEGER, Fact, Gauge, IfAbsent
+from prober.model.fact import INTEGER, NUMBER, Fact, Gauge, IfAbsent
 from prober.model.file_kinds import SECRET, Secret
 from prober.model.kinds import Codes, Frozen, choice, codes, integer, mapping_of, matching
 from prober.model.option import (
@@ -25,6 +25,7 @@ from prober.model.probe import (
     TLS_FACTS,
     DeadlineReached,
     InThread,
+    PhaseGauge,
     Probe,
     Receive,
     Send,
@@ -102,6 +103,24 @@ HTTP_STATUS_CODE = Fact(
     gauge_if_absent=IfAbsent(lambda _: 0.0, "0"),  # as blackbox_exporter's
     expected_by="expected_codes",
 )
+_VERSION = slice(len("HTTP/"), len("HTTP/1.1"))  # of a status line
+HTTP_VERSION = Fact(
+    name="http_version",
+    kind=NUMBER,
+    doc="version of HTTP of the reply",
+    gauge=Gauge("probe_http_version", "Returns the version of HTTP of the probe response"),
+    gauge_if_absent=IfAbsent(lambda _: 0.0, "0"),
+)
+HTTP_PHASES = PhaseGauge(
+    "probe_http_duration_seconds",
+    "Duration of http request by phase, summed over all redirects",
+    (
+        *((name, (name,)) for name in ("resolve", "connect", "tls")),
+        ("processing", ("send", "first_byte")),
+        ("transfer", ("transfer",)),
+    ),
+)
+HTTP_SSL = Gauge("probe_http_ssl", "Indicates if SSL was used for the final redirect")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +131,9 @@ class HttpProbe(Probe):
         "the status code of the reply is in `expected_codes` and, with `body_regex`, the body "
         "matches"
     )
-    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE,)
+    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE, HTTP_VERSION)
+    phase_gauge: ClassVar[PhaseGauge | None] = HTTP_PHASES
+    tls_gauge: ClassVar[Gauge | None] = HTTP_SSL
     example: ClassVar[Mapping[str, object]] = {"url_path": "/healthz"}
     default_port: ClassVar[int | None] = 80
     nearest: ClassVar[str] = "HTTP"
@@ -206,7 +227,7 @@ class HttpProbe(Probe):
             if pattern is None:
                 raise
             return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
-        detail, facts = _found(head.status)
+        detail, facts = _found(head.status, head.content[_VERSION])
         if head.status not in self.expected_codes.members:
             detail = f"{detail}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
@@ -215,7 +236,7 @@ class HttpProbe(Probe):
         return (yield from self._judge_body(head, rest, pattern))
 
     def _judge_body(self, head: Head, rest: bytes, pattern: Searcher) -> Steps:
-        detail, facts = _found(head.status)
+        detail, facts = _found(head.status, head.content[_VERSION])
         body = body_of(head, self.body_limit)
         try:
             if head.may_have_body:
@@ -245,7 +266,7 @@ class HttpProbe(Probe):
 class HttpsProbe(HttpProbe):
     """HTTP over TLS."""
 
-    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE, *TLS_FACTS)
+    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE, HTTP_VERSION, *TLS_FACTS)
     default_port: ClassVar[int | None] = 443
 
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
@@ -255,9 +276,13 @@ class HttpsProbe(HttpProbe):
 
 
 @cache
-def _found(status: int) -> tuple[str, Mapping[str, FactValue]]:
-    """Return the detail and the facts for a status code, shared by all probes that get it."""
-    return f"HTTP {status}", {HTTP_STATUS_CODE.name: status}
+def _found(status: int, version: bytes) -> tuple[str, Mapping[str, FactValue]]:
+    """Return the detail and the facts for a status line, shared by all probes that get it."""
+    facts: dict[str, FactValue] = {
+        HTTP_STATUS_CODE.name: status,
+        HTTP_VERSION.name: float(version),
+    }
+    return f"HTTP {status}", facts
 
 
 def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:

@@ -64,7 +64,8 @@ async def test_the_status_decides(
 ) -> None:
     found = await find(HttpProbe(), serve(script))
     assert found.reason is reason
-    assert found.facts == {"http_status_code": status}
+    assert found.facts is not None
+    assert found.facts["http_status_code"] == status
     assert phases(found) == WHOLE
 
 
@@ -118,7 +119,7 @@ async def test_the_body_decides_if_it_is_asked_for(
 ) -> None:
     found = await find(BODY, serve(script))
     assert found.reason is reason, found
-    assert found.facts == {"http_status_code": 200}
+    assert found.facts == {"http_status_code": 200, "http_version": 1.1}
     assert phases(found) == WHOLE
 
 

@@ -137,7 +137,10 @@ async def test_nginx_over_http(
     nginx: dict[str, int], probe: HttpProbe, reason: Reason, status: int
 ) -> None:
     found = await find(probe, nginx["clear"])
-    assert (found.reason, found.facts) == (reason, {"http_status_code": status})
+    assert (found.reason, found.facts) == (
+        reason,
+        {"http_status_code": status, "http_version": 1.1},
+    )
 
 
 async def test_nginx_over_tls(nginx: dict[str, int], certificates: Certificates) -> None:
@@ -162,7 +165,7 @@ async def test_nginx_refuses_names_that_it_does_not_serve(
 
 async def test_nginx_answers_plain_http_on_its_tls_port(nginx: dict[str, int]) -> None:
     found = await find(HttpProbe(), nginx["tls"])
-    assert found.facts == {"http_status_code": 400}
+    assert found.facts == {"http_status_code": 400, "http_version": 1.1}
 
 
 async def test_nginx_speaks_no_http_2_in_the_clear(nginx: dict[str, int]) -> None:

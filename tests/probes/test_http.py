@@ -27,6 +27,7 @@ from tests.probes.drive import (
 )
 
 OK = Reason.OK
+FOUND = {"http_status_code": 200, "http_version": 1.1}
 CLOSED = Reason.CLOSED
 TIMEOUT = Reason.TIMEOUT
 BROKEN = Reason.BAD_RESPONSE
@@ -328,7 +329,7 @@ def test_the_status_is_compared_with_the_expected_codes(
     reply = b"HTTP/1.1 %d Word\r\nLocation: /elsewhere\r\n\r\n" % status
     verdict = judge(start(expected_codes=expected_codes), reply)
     assert verdict.reason is reason
-    assert verdict.facts == {"http_status_code": status}
+    assert verdict.facts == {"http_status_code": status, "http_version": 1.1}
 
 
 def test_a_redirect_is_not_followed() -> None:
@@ -506,11 +507,12 @@ BODIES = FRAMED | UNFRAMED
 @pytest.mark.parametrize("reply", BODIES.values(), ids=BODIES)
 def test_the_body_is_found_however_it_is_framed(reply: bytes) -> None:
     verdict = judge(READY, reply)
-    assert verdict == (OK, "HTTP 200, body_regex matched", {"http_status_code": 200})
+    found = {**FOUND, "http_version": float(reply[5:8])}
+    assert verdict == (OK, "HTTP 200, body_regex matched", found)
     verdict = judge(start(body_regex="^steady$"), reply)
     assert verdict.reason is MISMATCH
     assert verdict.detail.startswith("HTTP 200, body_regex did not match in 5 bytes")
-    assert verdict.facts == {"http_status_code": 200}
+    assert verdict.facts == found
 
 
 @pytest.mark.parametrize("reply", FRAMED.values(), ids=FRAMED)
@@ -541,7 +543,7 @@ def test_a_body_cut_off_by_a_reset_is_a_reset(reply: bytes) -> None:
 def test_a_body_cut_off_still_has_its_status() -> None:
     for end in (END, RESET, DEADLINE):
         verdict = judge(READY, HEAD_200 + b"Content-Length: 5\r\n\r\nrea", end)
-        assert verdict.facts == {"http_status_code": 200}
+        assert verdict.facts == FOUND
 
 
 @pytest.mark.parametrize(
@@ -640,7 +642,7 @@ def test_a_pattern_that_runs_away_is_stopped() -> None:
         start(body_regex="(a|aa)+$"), HEAD_200 + b"\r\n" + b"a" * 5000 + b"b", END
     ).verdict
     assert verdict.reason is Reason.REGEX_TIMEOUT
-    assert verdict.facts == {"http_status_code": 200}
+    assert verdict.facts == FOUND
 
 
 @pytest.mark.parametrize(

@@ -8,26 +8,24 @@ them. prometheus_client itself writes the daemon's own metrics.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
-from prometheus_client.utils import floatToGoString
 
 from prober.model.admin import AdminState
-from prober.model.fact import Gauge
-from prober.model.monitor import Check
-from prober.model.probe import TLS_VERSION, Probe
-from prober.model.status import PHASES, REASONS, Outcome, Reason, Status
-from prober.probes import PROBE_TYPES, declared_facts
+from prober.model.probe import TLS_VERSION
+from prober.model.status import PHASES, REASONS, Reason, Status
+from prober.probes import PROBE_TYPES
 from prober.protocols.exposition import escape_label, write_head, write_labels
 from prober.state.check_state import MonitorCounters
 from prober.state.histogram import Histogram
 from prober.state.store import Statuses, Store
 from prober.state.vitals import Vitals
 from prober.web.metrics.daemon_metrics import DaemonCollector
+from prober.web.metrics.fact_gauges import FactGauges, check_labels, number_text, write_gauge
 
 _STATUS_TEXT = {
     Status.OK: "0.0",
@@ -36,47 +34,9 @@ _STATUS_TEXT = {
     Status.UNKNOWN: "3.0",
 }
 _STATUS_HELP = "0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"
-_BATCH = 250
 _TURN = 50  # checks or backends; takes as long as a batch of lines
-_go_string: Callable[[float], str] = floatToGoString
 _FAILURES = [reason for reason in REASONS.values() if not reason.is_good]
 _FAILURES.remove(Reason.DISABLED)  # no probe ends with it
-_EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
-
-
-def _number(value: float) -> str:
-    """Write a number as Prometheus does."""
-    if -_EXPONENT_FROM < value < _EXPONENT_FROM:
-        return repr(float(value))
-    return _go_string(value)
-
-
-class _FactGauges:
-    """The gauges of the facts that probe types declare."""
-
-    def __init__(self) -> None:
-        facts = declared_facts().values()
-        self._rows: dict[Gauge, tuple[list[str], list[str]]] = {
-            fact.gauge: ([], []) for fact in facts if fact.gauge
-        }
-
-    def add(self, labels: str, probe: Probe, outcome: Outcome) -> None:
-        """Add the facts of a conclusive result."""
-        facts = outcome.facts or {}
-        for fact in probe.facts:
-            if fact.gauge:
-                value = facts.get(fact.name)
-                if value is None and fact.gauge_if_absent:
-                    value = fact.gauge_if_absent.value(outcome)
-                if value is not None:
-                    names, values = self._rows[fact.gauge]
-                    names.append(labels)
-                    values.append(_number(float(value)))
-
-    def pieces(self) -> Iterator[str]:
-        """Yield the gauges."""
-        for gauge, (labels, values) in self._rows.items():
-            yield from _gauge(gauge.name, gauge.help, labels, values)
 
 
 class Family(NamedTuple):
@@ -124,12 +84,11 @@ class Metrics:
         probed: list[str] = []
         success: list[str] = []
         seconds: list[str] = []
-        by_fact = _FactGauges()
+        by_fact = FactGauges()
         for number, state in enumerate(tuple(self._store)):
             if state.label_text is None:
-                state.label_text = _check_labels(state.check)
+                state.label_text = check_labels(state.check)
             labels = state.label_text
-            monitor = state.check.monitor
             last = state.last if state.check.enabled else None
             known.append(labels)
             statuses.append(_STATUS_TEXT[state.status])
@@ -138,18 +97,18 @@ class Metrics:
                 probed.append(labels)
                 success.append("1.0" if last.reason.is_good else "0.0")
                 seconds.append(f"{last.seconds:.6f}")
-                by_fact.add(labels, monitor.probe, last)
+                by_fact.add(state.check, labels, last)
             if number % _TURN == 0:
                 yield ""
         text = "Displays whether or not the probe was a success"
-        yield from _gauge("probe_success", text, probed, success)
+        yield from write_gauge("probe_success", text, probed, success)
         text = "Returns how long the probe took to complete in seconds"
-        yield from _gauge("probe_duration_seconds", text, probed, seconds)
+        yield from write_gauge("probe_duration_seconds", text, probed, seconds)
         yield from by_fact.pieces()
         text = f"Status of a check: {_STATUS_HELP}"
-        yield from _gauge("prober_check_status", text, known, statuses)
+        yield from write_gauge("prober_check_status", text, known, statuses)
         text = "Start of the last probe of a check, in unix time"
-        yield from _gauge("prober_check_last_probe_timestamp_seconds", text, known, times)
+        yield from write_gauge("prober_check_last_probe_timestamp_seconds", text, known, times)
 
     def _aggregates(self) -> Iterator[str]:
         statuses = Statuses()
@@ -189,17 +148,6 @@ class Metrics:
                 yield family.lines(monitor, each)
 
 
-def _gauge(
-    name: str, text: str, labels: Sequence[str], shown: Sequence[str | None]
-) -> Iterator[str]:
-    """Yield a gauge with one sample for each row that has a value."""
-    yield write_head(name, "gauge", text)
-    for start in range(0, len(labels), _BATCH):
-        batch = slice(start, start + _BATCH)
-        rows = zip(labels[batch], shown[batch], strict=True)
-        yield "".join([f"{name}{{{row}}} {value}\n" for row, value in rows if value is not None])
-
-
 def _group_head(noun: str) -> str:
     text = f"Status of a {noun.replace('_', ' ')}: {_STATUS_HELP}"
     return write_head(f"prober_{noun}_status", "gauge", text)
@@ -209,16 +157,9 @@ def _group_line(noun: str, status: Status, **labels: str) -> str:
     return f"prober_{noun}_status{{{write_labels(labels.items())}}} {_STATUS_TEXT[status]}\n"
 
 
-def _check_labels(check: Check) -> str:
-    monitor, target = check.key
-    kind = check.monitor.type
-    own = {"monitor": monitor, "pool": check.pool.name, "target": target, "kind": kind}
-    return write_labels(sorted({**check.labels, **own}.items()))
-
-
 def _probes(monitor: str, counters: MonitorCounters) -> str:
     labels = write_labels((("kind", counters.kind), ("monitor", monitor)))
-    return f"prober_probes_total{{{labels}}} {_number(counters.probes)}\n"
+    return f"prober_probes_total{{{labels}}} {number_text(counters.probes)}\n"
 
 
 def _failures(monitor: str, counters: MonitorCounters) -> str:
@@ -226,7 +167,7 @@ def _failures(monitor: str, counters: MonitorCounters) -> str:
     counted = counters.failures
     return "".join(
         f'prober_probe_failures_total{{{labels},reason="{reason}",result="{reason.result}"}} '
-        f"{_number(counted[reason])}\n"
+        f"{number_text(counted[reason])}\n"
         for reason in dict.fromkeys((*_possible_failures(counters.kind), *counted))
     )
 
@@ -253,10 +194,10 @@ def _histogram_text(before: str, after: str, histogram: Histogram) -> str:
     name = "prober_probe_latency_seconds"
     for bound, count in zip((*histogram.bounds, math.inf), histogram.counts, strict=True):
         seen += count
-        le = _number(bound)
-        lines.append(f'{name}_bucket{{{before}le="{le}",{after}}} {_number(seen)}\n')
-    lines.append(f"{name}_count{{{before}{after}}} {_number(seen)}\n")
-    lines.append(f"{name}_sum{{{before}{after}}} {_number(histogram.total)}\n")
+        le = number_text(bound)
+        lines.append(f'{name}_bucket{{{before}le="{le}",{after}}} {number_text(seen)}\n')
+    lines.append(f"{name}_count{{{before}{after}}} {number_text(seen)}\n")
+    lines.append(f"{name}_sum{{{before}{after}}} {number_text(histogram.total)}\n")
     return "".join(lines)
 
 
@@ -264,7 +205,7 @@ def _transitions(monitor: str, counters: MonitorCounters) -> str:
     name = escape_label(monitor)
     return "".join(
         f'prober_transitions_total{{monitor="{name}",to="{status}"}} '
-        f"{_number(counters.transitions[status])}\n"
+        f"{number_text(counters.transitions[status])}\n"
         for status in Status
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -23,6 +24,7 @@ from prober.outputs.counters import OutputCounters
 from prober.probes import declared_facts
 from prober.state.vitals import ListHealth
 from prober.web.metrics.check_metrics import Metrics
+from prober.web.metrics.fact_gauges import phase_gauges
 from prober.web.metrics.scrape import prefers_openmetrics
 from tests.web.conftest import Client
 from tests.web.world import HOSTILE, WALL, World, backends, monitor
@@ -41,6 +43,13 @@ CONTRACT = {
     "probe_success": ("gauge", CHECK),
     "probe_duration_seconds": ("gauge", CHECK),
     "probe_http_status_code": ("gauge", CHECK),
+    "probe_dns_lookup_time_seconds": ("gauge", CHECK),
+    "probe_http_duration_seconds": ("gauge", CHECK | {"phase"}),
+    "probe_http_ssl": ("gauge", CHECK),
+    "probe_http_version": ("gauge", CHECK),
+    "probe_grpc_duration_seconds": ("gauge", CHECK | {"phase"}),
+    "probe_grpc_ssl": ("gauge", CHECK),
+    "probe_tls_version_info": ("gauge", CHECK | {"version"}),
     "probe_ssl_earliest_cert_expiry": ("gauge", CHECK),
     "probe_grpc_status_code": ("gauge", CHECK),
     "prober_check_status": ("gauge", CHECK),
@@ -125,6 +134,7 @@ async def test_names_types_and_labels_are_those_of_the_contract(
     busy(world)
     families = await scrape(client)
     of_types = {fact.gauge.name for fact in declared_facts().values() if fact.gauge}
+    of_types |= {gauge.name for gauge in phase_gauges()}
     own = {
         name: family
         for name, family in families.items()
@@ -168,10 +178,21 @@ go_string: Callable[[float], str] = floatToGoString
 
 def in_go(line: str) -> str:
     """Write a number as Go does, if it is one that we write with fewer digits."""
-    if not line.startswith(("probe_duration_", "prober_check_last_probe_timestamp_")):
+    shorter = ("probe_duration_", "probe_dns_lookup_", "prober_check_last_probe_timestamp_")
+    if not line.startswith((*shorter, *PHASE_GAUGES)):
         return line
     sample, _, number = line.rpartition(" ")
     return f"{sample} {go_string(float(number))}"
+
+
+PHASE_GAUGES = tuple(gauge.name for gauge in phase_gauges())
+
+
+def with_phase_last(line: str) -> str:
+    """Move the label of a phase, which prometheus_client sorts among the others, to the end."""
+    if not line.startswith(PHASE_GAUGES):
+        return line
+    return re.sub(r',(phase="\w+")(.*)\}', r"\2,\1}", line)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +213,8 @@ async def test_it_is_written_as_prometheus_client_would(
     busy(world)
     text = await (await client.get("/metrics", headers=headers)).text()
     again = write(Canned(read(text))).decode()
-    assert [in_go(line) for line in text.splitlines()] == again.splitlines()
+    expected = [with_phase_last(line) for line in again.splitlines()]
+    assert [in_go(line) for line in text.splitlines()] == expected
 
 
 async def test_both_formats_say_the_same(world: World, client: Client) -> None:
@@ -209,6 +231,44 @@ async def test_both_formats_say_the_same(world: World, client: Client) -> None:
         ]
 
     assert samples(read_plain(one)) == samples(read_openmetrics(other))
+
+
+async def test_gauges_of_blackbox_exporter_follow_the_last_result(
+    world: World, client: Client
+) -> None:
+    phases = (0.001, 0.25, 0.5, 0.0, 2.0, 0.125)
+    world.configure(
+        monitor("web", ONE, type="HTTPS"),
+        monitor("named", TWO, labels=Frozen(phase="one", version="7", zone="z"), type="HTTPS"),
+        monitor("plain", ONE),
+    )
+    facts = {"http_status_code": 200, "http_version": 1.1, **TLS}
+    for name, key in (("web", ONE), ("named", TWO)):
+        world.record(name, key, facts=facts, phases=phases)
+    world.record("plain", ONE, Reason.REFUSED)
+    families = await scrape(client)
+    durations = values(families["probe_http_duration_seconds"], "monitor", "phase")
+    expected = {"resolve": 0.001, "connect": 0.25, "tls": 0.5, "processing": 2.0, "transfer": 0.125}
+    assert durations == {
+        **{("web", phase): seconds for phase, seconds in expected.items()},
+        **{("named", phase): seconds for phase, seconds in expected.items()},
+        **{("plain", phase): 0.0 for phase in expected},
+    }
+    lookups = values(families["probe_dns_lookup_time_seconds"], "monitor")
+    assert lookups == {("web",): 0.001, ("named",): 0.001, ("plain",): 0.0}
+    versions = values(families["probe_http_version"], "monitor")
+    assert versions == {("web",): 1.1, ("named",): 1.1, ("plain",): 0.0}
+    assert values(families["probe_http_ssl"], "monitor") == {
+        ("web",): 1.0,
+        ("named",): 1.0,
+        ("plain",): 0.0,
+    }
+    shown = values(families["probe_tls_version_info"], "monitor", "version")
+    assert shown == {("web", "TLS 1.3"): 1.0, ("named", "TLS 1.3"): 1.0}
+    [sample] = [
+        each for each in families["probe_tls_version_info"].samples if each.labels.get("zone")
+    ]
+    assert sample.labels["phase"] == "one"
 
 
 async def test_gauges_follow_the_last_result(world: World, client: Client) -> None:
