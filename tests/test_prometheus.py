@@ -22,6 +22,7 @@ import yaml
 from tests import ROOT
 from tests.blackbox.targets import site
 from tests.running import PATIENCE, Daemon, daemon, free_port, program
+from tests.shipping import under_the_unit
 
 SHIPPED = ROOT / "deploy/prometheus"
 RULES = yaml.safe_load((SHIPPED / "rules.yml").read_text())
@@ -51,6 +52,12 @@ def expressions() -> list[str]:
     shown = [target["expr"] for panel in PANELS for target in panel["targets"]]
     variables = [each.get("definition", "") for each in DASHBOARD["templating"]["list"]]
     return [rule["expr"] for rule in (*rules("record"), *rules("alert"))] + shown + variables
+
+
+def metrics_asked_for() -> set[str]:
+    """Return the metrics that rules and dashboard ask for, by the names of their families."""
+    asked = {name for each in expressions() for name in METRIC.findall(each)}
+    return {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in asked}
 
 
 # By themselves
@@ -252,7 +259,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
                 {"name": "listed", "type": "TCP", "targets_from": {"file": "list.json"}},
             ],
         }
-        running = stack.enter_context(daemon(config, folder))
+        running = stack.enter_context(daemon(config, folder, under=under_the_unit()))
         scraping(folder, running.url.removeprefix("http://"), steady)
         port = free_port()
         address = f"127.0.0.1:{port}"
@@ -267,10 +274,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 def test_no_query_asks_for_a_metric_that_does_not_exist(setup: Setup) -> None:
     shown = setup.prober.get("/metrics")[1]
     known = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
-    asked = {name for each in expressions() for name in METRIC.findall(each)}
-    plain = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in asked}
-    assert len(plain) > 15
-    assert plain <= known
+    assert len(metrics_asked_for()) > 15
+    assert metrics_asked_for() <= known
 
 
 def test_every_panel_shows_something(setup: Setup) -> None:

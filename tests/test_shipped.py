@@ -18,7 +18,7 @@ import yaml
 
 from tests import ROOT, forking
 from tests.blackbox.targets import site
-from tests.running import Daemon, free_port, prober
+from tests.running import Daemon, daemon, free_port, prober
 from tests.shipping import (
     DOCKERFILE,
     Document,
@@ -216,8 +216,15 @@ def test_the_gate_of_the_document_is_that_of_the_sidecar() -> None:
     assert gates == {path for path in asked if urlsplit(path).path.startswith("/health/")}
 
 
-def test_the_unit_hides_nothing_of_the_process_from_itself() -> None:
-    """Whether that shows in the metrics is seen where this can be mounted: `test_prometheus.py`."""
+def test_the_unit_does_not_hide_from_prober_what_its_metrics_are_made_of(tmp_path: Path) -> None:
     if not under_the_unit():
         pytest.skip("this takes root, and unshare of util-linux")
-    assert "ProcSubset" not in (ROOT / "systemd/prober.service").read_text()
+    with daemon({}, tmp_path, under=under_the_unit()) as running:
+        hidden = running.get("/metrics")[1]
+    with daemon({}, tmp_path) as running:
+        shown = running.get("/metrics")[1]
+    assert names_of_process(hidden) == names_of_process(shown) != set()
+
+
+def names_of_process(metrics: str) -> set[str]:
+    return set(re.findall(r"^(process_\w+) ", metrics, re.MULTILINE))

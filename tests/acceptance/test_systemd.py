@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from tests import ROOT
 from tests.acceptance.machine import Machine, NoMachineError, machine
+from tests.test_prometheus import metrics_asked_for
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
@@ -33,6 +35,12 @@ WEB = {
     "timeout": "5s",
 }
 CLOSED = {**WEB, "name": "closed", "targets": ["127.0.0.1:1"]}
+
+
+SHOW_METRICS = """
+from urllib.request import urlopen
+print(urlopen("http://127.0.0.1:7762/metrics").read().decode())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +247,17 @@ def test_a_daemon_that_hangs_is_started_again_and_goes_on_where_it_was(service: 
     assert {name: (check["status"], check["since"]) for name, check in after.items()} == {
         name: (check["status"], check["since"]) for name, check in before.items()
     }
+
+
+def test_what_rules_and_dashboard_ask_for_is_not_hidden_by_the_unit(service: Installed) -> None:
+    service.configure(WEB, {**CLOSED, "type": "TCP"})
+    service.start()
+    service.wait_for_status("1 CRITICAL, 1 OK, probing 2 checks")
+    shown = service.machine.ask(PYTHON, "-c", SHOW_METRICS)
+    known = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
+    asked = {name for name in metrics_asked_for() if name.startswith(("process_", "prober_"))}
+    assert any(name.startswith("process_") for name in asked)
+    assert asked <= known
 
 
 def test_a_stop_is_clean(service: Installed) -> None:
