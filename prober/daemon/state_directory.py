@@ -9,6 +9,7 @@ import structlog
 
 from prober.files.bounded import BOUNDED
 from prober.state.archive import Retention
+from prober.state.credible_clock import DAY, CredibleClock
 from prober.state.database import FLUSH_SECONDS, Database, InUseError, StateUnusableError
 from prober.state.history import History
 from prober.state.journal import Journal, Saved, read_saved
@@ -53,21 +54,43 @@ class StateDirectory:
         self.journal: Journal | None = None
         self.history: History | None = None
         self._database: Database | None = None
+        self._clock: CredibleClock | None = None
+        self._doubts = False
         if path is None:
             return
         self._database = database = self._open(path)
-        self.journal = Journal(database, wall=wall)
         try:
             known = BOUNDED.call(path, database.is_known)
         except OSError:
             known = False
         base = 0 if known else int(wall())  # numbers that no earlier process can have used
-        self.history = History(database, wall=wall, awake=awake, retention=retention, base=base)
         self.saved = read_saved(database) if known else self.saved._replace(last_event=1000 * base)
         if not known:
-            self._report(
-                "unread", "what an earlier prober has stored has no effect before a restart"
-            )
+            self._report("unread", "what is stored already has no effect before a restart")
+        self._clock = clock = CredibleClock(
+            self.saved.credible_at if known else 0.0, wall=wall, awake=awake
+        )
+        credible = clock.now if known else lambda: 0.0  # written, it would replace what is known
+        self.journal = Journal(database, wall=wall, credible=credible)
+        self.history = History(
+            database,
+            wall=wall,
+            awake=awake,
+            retention=retention,
+            base=base,
+            credible=clock.now,
+        )
+
+    def _watch_clock(self) -> None:
+        """Report when the wall clock becomes incredible or credible."""
+        if self._clock is None or bool(self._clock.leap) is self._doubts:
+            return
+        self._doubts = not self._doubts
+        if self._doubts:
+            detail = f"the clock is {self._clock.leap / DAY:.1f} days ahead of the last known time"
+            log.warning("clock_doubted", detail=f"{detail}; nothing is deleted for its age")
+        else:
+            log.info("clock_believed")
 
     def _open(self, path: str) -> Database:
         given_up = threading.Event()
@@ -111,6 +134,7 @@ class StateDirectory:
         if self.journal is not None and self.history is not None:
             self.history.beat()
             self.journal.flush()
+            self._watch_clock()
         self.begin()
 
     def _report(self, what: str, detail: str) -> None:

@@ -18,6 +18,8 @@ from prober.state.slots import (
     WIDTH,
     Slot,
     add_slots,
+    capped,
+    capped_seconds,
     empty_slot,
     pack_counts,
     slot_of_row,
@@ -89,7 +91,7 @@ def read_slots(
     for slot in _pieces(database, number, times, merged=merged):
         at = slot.start // step * step
         found[at] = add_slots(found.get(at) or empty_slot(at), slot)
-    return [found.get(at) or empty_slot(at) for at in times]
+    return [capped(found[at], step) if at in found else empty_slot(at) for at in times]
 
 
 def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime]:
@@ -144,7 +146,7 @@ def _add_up(rows: Iterable[Row], step: int) -> dict[int, StatusSeconds]:
     for at, seconds in readable(rows, lambda row: (row[0], tuple(map(_number, row[1:])))):
         slot = at // step * step
         sums[slot] = add_seconds(sums.get(slot, NO_SECONDS), seconds)
-    return sums
+    return {slot: capped_seconds(seconds, step) for slot, seconds in sums.items()}
 
 
 def add_seconds(one: StatusSeconds, other: StatusSeconds) -> StatusSeconds:
@@ -248,9 +250,9 @@ class _Adder:
 class Due(NamedTuple):
     """The work for an upkeep.
 
-    `now` is the unix time, `settled` the time up to which everything is written, `touched` the
-    start of the earliest slot that was written since the last upkeep. `removed` are the numbers of
-    checks that are not configured; `unused` is called with each of them that has no history left.
+    `now` is the credible unix time, `settled` the time up to which everything is written, `touched`
+    the start of the earliest slot that was written since the last upkeep. `removed` are the numbers
+    of checks that are not configured; `unused` is called with each that has no history left.
     """
 
     now: float

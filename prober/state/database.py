@@ -114,6 +114,9 @@ MIGRATIONS = (
         PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE life ADD COLUMN credible_at REAL NOT NULL DEFAULT 0;
+    """,
 )
 """The steps from each version of the schema to the next; never changed, only appended to."""
 

@@ -68,6 +68,7 @@ class History:
         wall: Unix time.
         awake: Monotonic time that excludes pauses of prober itself.
         retention: How long to keep the history.
+        credible: The unix time by which data is too old; default: `wall`.
         base: A number above all that may be in use, if the database cannot be read.
     """
 
@@ -79,11 +80,13 @@ class History:
         awake: Callable[[], float],
         retention: Retention | None = None,
         base: int = 0,
+        credible: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
         self.retention = retention or Retention()
         self._wall = wall
         self._awake = awake
+        self._credible = credible or wall
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="history")
         self._numbers, self._part = _opening(database)
         self._last_number = max(self._numbers.values(), default=base)
@@ -256,7 +259,7 @@ class History:
             if key not in self._running and number not in pools
         )
         return Due(
-            at,
+            self._credible(),
             at - SETTLED,
             touched,
             list(islice(removed, REMOVED_LOOKED_FOR)),

@@ -22,7 +22,7 @@ from prober.state.rows import json_value, moment, number, or_none, readable, tex
 REFRESH_SECONDS = 60.0
 """Maximum age in seconds of a stored streak that no longer decides anything."""
 
-LIFE = table("life", ("one",), ("alive_at",))
+LIFE = table("life", ("one",), ("alive_at", "credible_at"))
 CHECKS = table(
     "checks",
     ("monitor", "backend"),
@@ -52,7 +52,8 @@ class SavedCheck(NamedTuple):
 class Saved(NamedTuple):
     """What was read at the start: `alive_at` is when the earlier process was last known alive.
 
-    `last_event` is an id that events must be above if there are none in `events`.
+    `last_event` is an id that events must be above if there are none in `events`. `credible_at` is
+    its last credible time, None if there was none; see `CredibleClock`.
     """
 
     alive_at: float
@@ -65,6 +66,7 @@ class Saved(NamedTuple):
     notices: Mapping[str, StoredNotice] = MappingProxyType({})
     cloud_objects: Mapping[tuple[str, str], CloudObject] = MappingProxyType({})
     last_event: int = 0
+    credible_at: float | None = None
 
 
 class SavableState(Protocol):
@@ -86,9 +88,16 @@ class Journal:
     that are not stale.
     """
 
-    def __init__(self, database: Database, *, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        wall: Callable[[], float],
+        credible: Callable[[], float] | None = None,
+    ) -> None:
         self._database = database
         self._wall = wall
+        self._credible = credible or wall
         self._changed: dict[tuple[str, str], SavableState] = {}
 
     def saw(self, key: tuple[str, str], state: SavableState) -> None:
@@ -148,7 +157,7 @@ class Journal:
         for key, state in self._changed.items():
             self._database.put(CHECKS, key, _check_row(state))
         self._changed.clear()
-        self._database.put(LIFE, (1,), (self._wall(),))
+        self._database.put(LIFE, (1,), (self._wall(), self._credible()))
 
 
 def _notice_row(stored: StoredNotice) -> tuple[object, ...]:
@@ -167,7 +176,7 @@ def read_saved(database: Database) -> Saved:
     spoilt: list[object] = []
 
     def question(connection: Any) -> Saved:
-        alive = connection.execute("SELECT alive_at FROM life")
+        alive = connection.execute("SELECT alive_at, credible_at FROM life")
         checks = connection.execute(
             "SELECT monitor, backend, online, streak, status, since, reserved, last FROM checks"
         )
@@ -185,8 +194,11 @@ def read_saved(database: Database) -> Saved:
         cloud_objects = connection.execute(
             "SELECT kind, id, created_at, updated_at, fields, spellings FROM cloud_objects"
         )
+        alive_at, credible_at = next(
+            readable(alive, lambda row: (moment(row[0]), moment(row[1])), spoilt.append), (0.0, 0.0)
+        )
         return Saved(
-            next(readable(alive, lambda row: moment(row[0]), spoilt.append), 0.0),
+            alive_at,
             dict(readable(checks, _saved_check, spoilt.append)),
             list(readable(events, event_of, spoilt.append))[::-1],
             tuple(readable(edits, _edit_of, spoilt.append)),
@@ -195,6 +207,7 @@ def read_saved(database: Database) -> Saved:
             dict(readable(admin, _admin_of, spoilt.append)),
             dict(readable(notices, _notice_of, spoilt.append)),
             dict(readable(cloud_objects, _cloud_object_of, spoilt.append)),
+            credible_at=credible_at or alive_at or None,  # earlier versions had none
         )
 
     try:

@@ -36,6 +36,7 @@ FINE = table("slots", ("start", "check_id", "part"), COLUMNS)
 _KNOWN = [STATUSES.index(each) for each in STATUSES if each is not Status.UNKNOWN]
 _IN_SERVICE = [STATUSES.index(each) for each in STATUSES if each.in_service]
 
+_SLACK = 2.0  # seconds of one slot that may be counted in the next
 BUCKETS = len(LATENCY) + 1
 _COUNT = struct.Struct("<BI")  # the index and the count of a bucket that is not empty
 
@@ -109,6 +110,36 @@ def add_slots(one: Slot, other: Slot) -> Slot:
         min((each.least for each in (one, other) if each.good), default=0.0),
         max(one.most, other.most),
         tuple(a + b for a, b in zip(one.counts, other.counts, strict=True)),
+    )
+
+
+def capped_seconds(seconds: tuple[float, ...], length: float) -> tuple[float, ...]:
+    """Return the seconds of a slot of this length, scaled if it was lived more than once.
+
+    That is so if the wall clock was set back into it.
+    """
+    spent = sum(seconds)
+    if spent <= length + _SLACK:
+        return seconds
+    return tuple(round(each * length / spent, 3) for each in seconds)
+
+
+def capped(slot: Slot, length: float) -> Slot:
+    """Return a slot of this length, with as much of everything as fits in it once."""
+    spent = sum(slot.seconds)
+    if spent <= length + _SLACK:
+        return slot
+    share = length / spent
+    counts = tuple(round(count * share) for count in slot.counts)
+    good, bad = sum(counts), round(slot.bad * share)
+    probes = max(good + bad, round(slot.probes * share))
+    return slot._replace(
+        probes=probes,
+        good=good,
+        bad=bad,
+        seconds=capped_seconds(slot.seconds, length),
+        total=slot.total * good / slot.good if slot.good else 0.0,
+        counts=counts,
     )
 
 

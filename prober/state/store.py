@@ -135,16 +135,23 @@ class Store:
         saved = self._saved.checks.pop(key, None)
         if saved is None:
             return
-        age = max(0.0, self._wall() - self._saved.alive_at)
-        state.last = saved.last
-        if age <= state.check.monitor.stale_after:
+        now, stale_after = self._wall(), state.check.monitor.stale_after
+        age = now - self._saved.alive_at
+        if saved.last is None or saved.last.at <= now + stale_after:
+            state.last = saved.last
+        if age < -stale_after:  # by a clock that was ahead: nobody knows how old it is
+            if saved.status is not Status.UNKNOWN:
+                self._tell(state, saved.status, "stored at a time that is still to come")
+            return
+        age = max(0.0, age)
+        if age <= stale_after:
             state.health, state.status = saved.health, saved.status
-            state.since, state.degraded = saved.since, saved.degraded
+            state.since, state.degraded = min(saved.since, now), saved.degraded
             if not state.check.enabled:
                 state.health, state.degraded = PENDING, False
             state.conclusive_at -= age
             if state.is_stale:
-                state.conclusive_at -= state.check.monitor.stale_after + 1
+                state.conclusive_at -= stale_after + 1
             self._settle(state, None, self._awake(), "the configuration changed")
         elif saved.status is not Status.UNKNOWN:
             self._tell(state, saved.status, f"not probed for {age:.0f} s, prober was not running")

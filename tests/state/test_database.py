@@ -224,7 +224,7 @@ def test_a_database_of_any_older_version_is_brought_up_to_date(
         for number, script in enumerate(MIGRATIONS[:version], 1):
             connection.executescript(f"{script};PRAGMA user_version = {number};")
     where = opened()
-    where.put(LIFE, (1,), (5.0,))
+    where.put(LIFE, (1,), (5.0, 5.0))
     where.close()
     with closing(sqlite3.connect(tmp_path / "state" / FILE)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
@@ -320,7 +320,7 @@ def test_rows_that_wait_are_seen_until_they_are_written(
         return original(batch)  # type: ignore[arg-type]  # what the writer gives
 
     monkeypatch.setattr(where, "_write", write)
-    where.put(LIFE, (1,), (5.0,))
+    where.put(LIFE, (1,), (5.0, 5.0))
     assert written.wait(30)
     assert seen == [1]
     assert where.waiting(LIFE, lambda key: key == (2,)) == {}
@@ -352,7 +352,7 @@ def test_a_chore_that_fails_is_given_up_and_said(opened: Open, reports: Reports)
     where = opened()
 
     def chore(connection: sqlite3.Connection) -> Iterator[None]:
-        connection.execute("INSERT INTO life VALUES (1, 7.0)")
+        connection.execute("INSERT INTO life VALUES (1, 7.0, 7.0)")
         yield
         connection.execute("SELECT nonsense")
 

@@ -97,6 +97,22 @@ def test_a_streak_goes_on_over_a_restart(life: Life) -> None:
     assert len(sim.times(state)) == 2
 
 
+def test_what_was_stored_in_the_future_is_of_unknown_age(life: Life) -> None:
+    sim = life.begin()
+    sim.watch(model_of("192.0.2.1", interval=5))
+    sim.clock.advance(60)
+    life.end()
+    life.now -= 3600  # the clock was ahead by an hour
+    sim = life.begin()
+    (again,) = sim.watch(model_of("192.0.2.1", interval=5))
+    assert status(again) is Status.UNKNOWN
+    assert again.last is None
+    told = [event.cause for event in sim.store.events.newest_first() if event.after == "UNKNOWN"]
+    assert "still to come" in told[0]
+    sim.clock.advance(60)
+    assert status(again) is Status.OK
+
+
 def test_a_long_absence_makes_a_check_unknown_and_says_so(life: Life) -> None:
     sim = life.begin()
     sim.watch(model_of("192.0.2.1", interval=5))
