@@ -56,7 +56,7 @@ ROUTES: Mapping[str, set[tuple[str, str]]] = {
     "octavia": {
         (route.method, route.path.removeprefix("/v2.0/lbaas"))
         for route in octavia.DIALECT.routes
-        if route.path.startswith("/v2.0/")
+        if route.path.startswith("/v2.0/lbaas/")
     },
     "huawei": {
         (route.method, route.path.removeprefix("/v3/{project_id}/elb"))

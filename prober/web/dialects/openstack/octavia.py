@@ -285,10 +285,17 @@ _ROUTES = (
 DIALECT = Dialect(
     name="octavia",
     paths=re.compile(r"/v2(?:\.0)?/."),
-    routes=tuple(
-        DialectRoute(method, prefix + path, handler)
-        for prefix in PREFIXES
-        for method, path, handler in _ROUTES
+    routes=(
+        *(
+            DialectRoute(method, prefix + path, handler)
+            for prefix in PREFIXES
+            for method, path, handler in _ROUTES
+        ),
+        *(DialectRoute("GET", f"{each}/quotas", get_quotas) for each in ("/v2.0", "/v2")),
+        *(
+            DialectRoute("GET", f"{each}/quotas/{{project}}", get_quota)
+            for each in ("/v2.0", "/v2")
+        ),
     ),
     error=error,
     prepare=prepare,

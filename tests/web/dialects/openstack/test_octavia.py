@@ -217,8 +217,8 @@ async def test_clients_find_what_they_ask_for_on_their_way(edited: Client) -> No
     assert [each["name"] for each in found["providers"]] == ["prober"]
     quotas = (await ask(edited, "GET", "/v2.0/lbaas/quotas"))["quotas"]
     assert [each["project_id"] for each in quotas] == ["p1", "p2", "default"]
-    for project in ("p1", "defaults"):
-        quota = (await ask(edited, "GET", f"/v2.0/lbaas/quotas/{project}"))["quota"]
+    for path in ("lbaas/quotas/p1", "lbaas/quotas/defaults", "quotas/p1"):
+        quota = (await ask(edited, "GET", f"/v2.0/{path}"))["quota"]
         assert (quota["pool"], quota["listener"]) == (-1, 0)
     path = f"/v2.0/lbaas/loadbalancers/{LoadBalancer('lb-1', []).id}"
     assert set((await ask(edited, "GET", f"{path}/stats"))["stats"].values()) == {0}

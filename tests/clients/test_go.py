@@ -1,0 +1,115 @@
+"""The clouds' clients in Go: gophercloud, which Terraform uses, and Huawei's SDK."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.serving import Prober, configuration
+from tests.running import PATIENCE, daemon
+
+GO = Path(__file__).with_name("go")
+ACCESS, SECRET = "AKEXAMPLE", "a-secret-key"
+BUILD_SECONDS = 240
+
+
+@pytest.fixture(scope="session")
+def go_cache() -> Path:
+    """Return where Go keeps what it has built, in the cache of the user."""
+    if not shutil.which("go"):
+        pytest.skip("Go is not installed")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def built(name: str, folder: Path, cache: Path) -> Path:
+    """Build a client with the pinned modules; skip if they cannot be fetched."""
+    cache.mkdir(parents=True, exist_ok=True)
+    program = folder / name
+    command = ["go", "build", "-mod=readonly", "-o", str(program), f"./{name}"]
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=GO,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"building {name} takes longer than {BUILD_SECONDS} s on this machine")
+    fetching = ("dial tcp", "Forbidden", "proxyconnect", "no such host", "requires go >=")
+    if done.returncode and any(word in done.stderr for word in fetching):
+        pytest.skip(f"the modules of {name} cannot be fetched: {done.stderr.splitlines()[-1]}")
+    assert not done.returncode, done.stderr
+    return program
+
+
+def steps(program: Path, *arguments: str) -> dict[str, Any]:
+    """Run a client, and return what it found at each step; it ends at the first error."""
+    done = subprocess.run(
+        [str(program), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert not done.returncode, done.stderr
+    return {line["step"]: line["found"] for line in map(json.loads, done.stdout.splitlines())}
+
+
+def test_gophercloud_walks_the_whole_api(prober: Prober, tmp_path: Path, go_cache: Path) -> None:
+    found = steps(built("gophercloud", tmp_path, go_cache), prober.url)
+    balancer, pool = found["create load balancer"], found["create pool"]
+    assert (balancer["name"], balancer["provisioning_status"]) == ("from go", "ACTIVE")
+    assert balancer["tags"] == ["blue"]
+    assert pool["loadbalancers"] == [{"id": balancer["id"]}]
+    assert pool["session_persistence"]["type"] == "SOURCE_IP"
+    assert found["create member"]["monitor_port"] == 10
+    drained = found["drain member"]
+    assert (drained["weight"], drained["operating_status"]) == (0, "DRAINING")
+    assert [each["weight"] for each in found["list members"]] == [2, 1]
+    monitor = found["show monitor"]
+    assert (monitor["name"], monitor["delay"], monitor["url_path"]) == ("hm", 30, "/x")
+    assert monitor["tags"] == ["green"]
+    names = [each["name"] for each in found["list monitors"]]
+    assert names == sorted(names, reverse=True)
+    assert {"hm", "web-http"} <= set(names)
+    assert not found["list listeners"]
+    assert [each["name"] for each in found["list providers"]] == ["prober"]
+    assert (found["show quota"]["pool"], found["show quota"]["listener"]) == (-1, 0)
+    assert found["show traffic"]["bytes_in"] == 0
+    assert found["pool is gone"]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_huaweis_sdk_walks_the_whole_api(tmp_path: Path, go_cache: Path, *, signed: bool) -> None:
+    program = built("huawei", tmp_path, go_cache)
+    (tmp_path / "secret").write_text(SECRET)
+    secret = {"file": str(tmp_path / "secret")}
+    keys = [{"access_key": ACCESS, "role": "write", "secret_key": secret}]
+    server = {"writable": True, **({"auth": {"huawei_keys": keys}} if signed else {})}
+    with daemon({**configuration(), "server": server}, tmp_path) as running:
+        found = steps(program, running.url, ACCESS, SECRET)
+        if signed:
+            done = subprocess.run(
+                [str(program), running.url, ACCESS, "wrong"],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert done.returncode
+            assert "401" in done.stderr
+    assert [each["name"] for each in found["list monitors"]["healthmonitors"]] == ["web-http"]
+    made = found["create monitor"]["healthmonitor"]
+    assert (made["max_retries_down"], made["created_at"][-1]) == (3, "Z")
+    changed = found["change monitor"]["healthmonitor"]
+    assert (changed["delay"], changed["name"]) == (7, "from go")
+    assert found["show load balancer"]["loadbalancer"]["name"] == "lb-1"
+    assert found["create pool"]["pool"]["protocol"] == "TCP"
+    assert found["create member"]["member"]["weight"] == 0
+    assert found["change member"]["member"]["weight"] == 3
+    assert [each["address"] for each in found["list members"]["members"]] == ["127.0.0.1"]
+    assert found["delete monitor"]
