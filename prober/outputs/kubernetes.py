@@ -121,7 +121,7 @@ class KubernetesOutput:
     async def run(self, desk: Desk) -> AsyncIterator[None]:
         """Write slices while the context lasts; its end removes none."""
         async with (
-            Poster(timeout=TIMEOUT, tls=self._tls()) as poster,
+            Poster(timeout=TIMEOUT, tls=self._tls) as poster,
             desk.following(_Slices(self, desk, poster).follow),
         ):
             yield

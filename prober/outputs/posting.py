@@ -1,7 +1,7 @@
 """Posts JSON to a receiver; the HTTP client is imported only if an output needs it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 from prober import __version__
+from prober.files.bounded import aside
 
 POST_ERRORS = ("connect", "refused", "status", "timeout")
 """Reasons for which a post fails."""
@@ -33,12 +34,17 @@ class PostFailed(Exception):  # noqa: N818  (what happened to the post)
 class Poster:
     """Posts while the context lasts; each post has the same timeout in seconds.
 
-    `tls` verifies servers; None: with the authorities of the system.
+    `tls` makes the context that verifies servers; None: with the authorities of the system. It is
+    called again after a failed connection, because its files may have been renewed.
     """
 
-    def __init__(self, *, timeout: float, tls: "SSLContext | None" = None) -> None:
+    def __init__(
+        self, *, timeout: float, tls: "Callable[[], SSLContext | None]" = lambda: None
+    ) -> None:
         self._timeout = timeout
-        self._tls = tls
+        self._make_tls = tls
+        self._tls: SSLContext | None = None
+        self._is_made = False
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -70,6 +76,9 @@ class Poster:
         assert self._session is not None  # noqa: S101  (for mypy: it is open)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
+            if not self._is_made:
+                self._tls = await aside(self._make_tls)
+                self._is_made = True
             async with self._session.request(
                 method,
                 url,
@@ -84,6 +93,7 @@ class Poster:
         except TimeoutError:
             raise PostFailed("timeout", f"no answer within {self._timeout:g} s") from None
         except (ClientError, OSError, ValueError) as error:
+            self._is_made = False
             raise PostFailed("connect", f"{type(error).__name__}: {error}") from None
         status = response.status
         final = status < _SERVER and status != _TOO_MANY
