@@ -26,7 +26,20 @@ NASTY = [
     *("a:b", "a,b;c", "#?&=+ %2F%25", "\\", "-", "--help", "=1+1", "@a", "a" * 255, "é" * 255),
     *("null", "true", "0", "NaN", "None", "{}", "{a}", "[]", "a{b}c", "/", "/a?b=c&d#e", "/%ff"),
     *("/" + "ü" * 500, "a.example", "*", "(?i)a", "(a+)+$", "\\p{Greek}", "[^\\x00]*", "a" * 65536),
-    *("200-599", "100,101,102-599", "0-16", "OK", "1.0", "TRACE", "TRACE ", "1h", "0.1", "86400s"),
+    *(
+        "200-599",
+        "100,101,102-599",
+        "0-16",
+        "OK",
+        "1.0",
+        "TRACE",
+        "TRACE ",
+        "1h",
+        "0.1",
+        "86400s",
+        "v1",
+        "v2",
+    ),
 ]
 NUMBERS = [0, 1, -1, 0.1, 100, 65535, 65536, 86400, 86400.0, 1e-300, 1e300, 2**53, 2**63, True]
 VALUES: list[Any] = [
@@ -115,9 +128,9 @@ def places(client: Client, world: World) -> Iterator[str]:
     }
     for path in {each.resource.canonical for each in client.app.router.routes() if each.resource}:
         keys = re.findall(r"\{(\w+)\}", path)
-        assert set(keys) <= names.keys(), path
-        for number in range(max((len(names[key]) for key in keys), default=1)):
-            values = {key: names[key][number % len(names[key])] for key in keys}
+        given = {key: names.get(key, ["unknown"]) for key in keys}
+        for number in range(max(map(len, given.values()), default=1)):
+            values = {key: each[number % len(each)] for key, each in given.items()}
             yield path.format(**{key: quote(value, safe="") for key, value in values.items()})
 
 
