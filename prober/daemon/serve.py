@@ -26,7 +26,7 @@ from prober.edits.editor import ConfigEditor
 from prober.edits.kept import KeptEdits
 from prober.engine.tls_contexts import check_tls
 from prober.model.probe import Target
-from prober.state.database import StateUnusableError
+from prober.state.database_schema import StateUnusableError
 from prober.state.notices import Notices
 from prober.systemd.service import SystemdService
 from prober.web.app import end_streams, make_app

@@ -10,7 +10,8 @@ import structlog
 from prober.files.bounded import BOUNDED
 from prober.state.archive import Retention
 from prober.state.credible_clock import DAY, CredibleClock
-from prober.state.database import FLUSH_SECONDS, Database, InUseError, StateUnusableError
+from prober.state.database import FLUSH_SECONDS, Database, InUseError
+from prober.state.database_schema import StateUnusableError
 from prober.state.history import History
 from prober.state.journal import Journal, Saved, read_saved
 from prober.state.vitals import Vitals
@@ -141,6 +142,9 @@ class StateDirectory:
         if what == "recovered":
             self._vitals.state_trouble = None
             log.info("state_recovered", detail=detail)
+            return
+        if what == "restored":
+            log.warning("state_restored", detail=detail)
             return
         if what == "open_to_others":
             log.warning("state_directory_open", detail=detail)

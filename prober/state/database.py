@@ -14,14 +14,23 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from prober.state.database_schema import (
+    FILE,
+    StateUnusableError,
+    check_schema,
+    empty,
+    join_numbers,
+    left_behind,
+    migrate,
+)
 from prober.state.directory import check_own, claim_directory, open_own
+from prober.state.edit_copy import COPIED, COPY, holds_copied, restore_copy, write_copy
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Chore = Callable[[sqlite3.Connection], Iterator[None]]
 """Work for the writer's thread, in steps, each in a transaction."""
 
-FILE = "prober.db"
 FLUSH_SECONDS = 1.0
 """Seconds between two writes: the most that a crash can lose."""
 RETRY_SECONDS = 5.0
@@ -34,94 +43,6 @@ CLOSE_SECONDS = 3.0
 """Seconds to wait for the disk at the end."""
 CHECKED_SIZE = 64 * 1024 * 1024
 """Maximum bytes of a database that is checked as a whole when it is opened."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), alive_at REAL NOT NULL);
-    CREATE TABLE checks (
-        monitor TEXT NOT NULL, backend TEXT NOT NULL,
-        online INTEGER, streak INTEGER NOT NULL, status TEXT NOT NULL, since REAL NOT NULL,
-        reserved INTEGER NOT NULL, last TEXT,
-        PRIMARY KEY (monitor, backend)
-    ) WITHOUT ROWID;
-    CREATE TABLE events (
-        id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
-        monitor TEXT, pool TEXT, backend TEXT, before TEXT, after TEXT,
-        reason TEXT, streak INTEGER, cause TEXT NOT NULL
-    );
-    CREATE INDEX events_at ON events (at);
-    """,
-    """
-    CREATE TABLE names (id INTEGER PRIMARY KEY, monitor TEXT NOT NULL, backend TEXT NOT NULL);
-    CREATE TABLE parts (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL);
-    CREATE TABLE slots (
-        start INTEGER NOT NULL, check_id INTEGER NOT NULL, part INTEGER NOT NULL,
-        probes INTEGER NOT NULL, good INTEGER NOT NULL, bad INTEGER NOT NULL,
-        ok REAL NOT NULL, warning REAL NOT NULL, critical REAL NOT NULL, unknown REAL NOT NULL,
-        total INTEGER NOT NULL, least INTEGER, most INTEGER, counts BLOB NOT NULL,
-        PRIMARY KEY (start, check_id, part)
-    ) WITHOUT ROWID;
-    CREATE TABLE hours (
-        start INTEGER NOT NULL, check_id INTEGER NOT NULL,
-        probes INTEGER NOT NULL, good INTEGER NOT NULL, bad INTEGER NOT NULL,
-        ok REAL NOT NULL, warning REAL NOT NULL, critical REAL NOT NULL, unknown REAL NOT NULL,
-        total INTEGER NOT NULL, least INTEGER, most INTEGER, counts BLOB NOT NULL,
-        PRIMARY KEY (start, check_id)
-    ) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE edits (
-        kind TEXT NOT NULL, id TEXT NOT NULL, content TEXT, base TEXT, at REAL NOT NULL,
-        PRIMARY KEY (kind, id)
-    ) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE known (
-        pool TEXT NOT NULL, backend TEXT NOT NULL,
-        status TEXT NOT NULL, degraded INTEGER NOT NULL, reason TEXT, cause TEXT NOT NULL,
-        since REAL NOT NULL,
-        PRIMARY KEY (pool, backend)
-    ) WITHOUT ROWID;
-    CREATE TABLE told (
-        output TEXT NOT NULL, subject TEXT NOT NULL, content TEXT NOT NULL,
-        PRIMARY KEY (output, subject)
-    ) WITHOUT ROWID;
-    CREATE TABLE admin (
-        kind TEXT NOT NULL, name TEXT NOT NULL,
-        state TEXT NOT NULL, until REAL, reason TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL,
-        PRIMARY KEY (kind, name)
-    ) WITHOUT ROWID;
-    """,
-    """
-    CREATE INDEX events_of_checks ON events (monitor, backend);
-    CREATE INDEX events_of_pools ON events (pool, kind);
-    """,
-    """
-    ALTER TABLE slots ADD COLUMN maintenance REAL NOT NULL DEFAULT 0;
-    ALTER TABLE hours ADD COLUMN maintenance REAL NOT NULL DEFAULT 0;
-    """,
-    """
-    CREATE TABLE notices (
-        id TEXT PRIMARY KEY,
-        text TEXT NOT NULL, begins REAL, ends REAL, severity TEXT NOT NULL,
-        by TEXT NOT NULL, at REAL NOT NULL
-    ) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE cloud_objects (
-        kind TEXT NOT NULL, id TEXT NOT NULL,
-        created_at REAL NOT NULL, updated_at REAL, fields TEXT NOT NULL, spellings TEXT NOT NULL,
-        PRIMARY KEY (kind, id)
-    ) WITHOUT ROWID;
-    """,
-    """
-    ALTER TABLE life ADD COLUMN credible_at REAL NOT NULL DEFAULT 0;
-    """,
-)
-"""The steps from each version of the schema to the next; never changed, only appended to."""
-
-
-_SCHEMA = "SELECT type, name, sql FROM sqlite_master"
 
 
 class Table(NamedTuple):
@@ -144,10 +65,6 @@ def table(name: str, key: Sequence[str], columns: Sequence[str]) -> Table:
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}",
         f"DELETE FROM {name} WHERE {match}",  # noqa: S608  (our own names)
     )
-
-
-class StateUnusableError(Exception):
-    """The state directory cannot be used."""
 
 
 class InUseError(StateUnusableError):
@@ -242,13 +159,13 @@ class Database:
     def _reader(self) -> sqlite3.Connection:
         if self._is_open:
             return sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)
-        return _left_behind(self._path) or _empty()
+        return left_behind(self._path) or empty()
 
     def is_known(self) -> bool:
         """Return whether all that an earlier process has left can be read."""
         if self._is_open or not self._path.exists():
             return True
-        with closing(_left_behind(self._path) or _empty()) as found:
+        with closing(left_behind(self._path) or empty()) as found:
             return bool(found.execute("PRAGMA database_list").fetchone()[2])
 
     def complain(self, what: str, detail: str) -> None:
@@ -318,7 +235,16 @@ class Database:
             raise StateUnusableError(f"{self._path}: {error}") from None
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # from bytes that are not text
             self._set_aside(error)
-            return self._connect()
+            connection = self._connect()
+            self._restore_copy(connection)
+            return connection
+
+    def _restore_copy(self, connection: sqlite3.Connection) -> None:
+        try:
+            if restored := restore_copy(connection, self._directory):
+                self._report("restored", f"{restored} edits and admin states of {COPY}")
+        except (OSError, ValueError, sqlite3.Error) as error:
+            self._report("unreadable", f"{COPY}: {error}")
 
     def _connect(self) -> sqlite3.Connection:
         for suffix in ("-wal", "-shm", "-journal"):
@@ -334,9 +260,9 @@ class Database:
                 (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if answer != "ok":
                     raise sqlite3.DatabaseError(answer)  # noqa: TRY301  (as SQLite itself would)
-            _migrate(connection, self._path)
-            _check_schema(connection)
-            _join_numbers(connection)
+            migrate(connection, self._path)
+            check_schema(connection)
+            join_numbers(connection)
         except BaseException:
             connection.close()
             raise
@@ -354,6 +280,9 @@ class Database:
     def _work(self) -> None:
         if not self._is_open and not self._open_later():
             return
+        with suppress(OSError, sqlite3.Error):  # of edits that are older than the copy
+            if not (self._directory / COPY).exists() and holds_copied(self._connection):
+                write_copy(self._connection, self._directory)
         while True:
             with self._wanted:
                 self._wanted.wait_for(lambda: self._pending or self._chore or self._is_hurried())
@@ -414,9 +343,14 @@ class Database:
                 gone = (key for key, row in rows.items() if row is None)
                 self._connection.executemany(where.delete, gone)
             self._connection.execute("COMMIT")
+            if any(where.name in COPIED for where in batch):
+                write_copy(self._connection, self._directory)
         except sqlite3.Error as error:
             self._failed(error)
             return False
+        except OSError as error:  # of the copy: the database itself has it
+            self._complain_at_times("unwritable", f"{COPY}: {error.strerror}")
+            return True
         if self._reported_at is not None:
             self._reported_at = None
             self._report("recovered", "the state is written again")
@@ -447,67 +381,5 @@ class Database:
                 self._pending[where] = {**rows, **self._pending.get(where, {})}
 
 
-def _left_behind(path: Path) -> sqlite3.Connection | None:
-    """Return the database as it is, if an earlier process has closed it: without writing at all."""
-    log = Path(f"{path}-wal")
-    try:
-        check_own(path)
-        if log.exists() and log.stat().st_size:
-            return None  # the newest is in there, and cannot be read without writing
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
-    except (OSError, sqlite3.Error):
-        return None
-    try:
-        _check_schema(connection)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except (sqlite3.Error, UnicodeDecodeError):
-        version = None
-    if version != len(MIGRATIONS):
-        connection.close()
-        return None
-    return connection
-
-
-def _empty() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    _migrate(connection, Path(FILE))
-    return connection
-
-
 def _text(content: bytes) -> str:
     return content.decode(errors="replace")  # a single wrong byte must not hide all other rows
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise StateUnusableError(
-            f"{path}: written by a newer prober (schema {version} > {len(MIGRATIONS)})"
-        )
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        connection.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")
-
-
-def _join_numbers(connection: sqlite3.Connection) -> None:
-    """Give each check one number again; one that could not read the database took another one."""
-    twice = connection.execute(
-        "SELECT min(id), max(id) FROM names GROUP BY monitor, backend HAVING count(*) > 1"
-    ).fetchall()
-    for first, other in twice:
-        connection.execute("BEGIN")
-        for table in ("slots", "hours"):
-            connection.execute(
-                f"UPDATE OR REPLACE {table} SET check_id = ? WHERE check_id = ?",  # noqa: S608  (ours)
-                (first, other),
-            )
-        connection.execute("DELETE FROM names WHERE id = ?", (other,))
-        connection.execute("COMMIT")
-
-
-def _check_schema(connection: sqlite3.Connection) -> None:
-    """Raise sqlite3.DatabaseError if a table or an index differs from the migrations."""
-    with closing(_empty()) as model:
-        missing = set(model.execute(_SCHEMA)) - set(connection.execute(_SCHEMA))
-    if missing:
-        names = ", ".join(sorted(name for _, name, _ in missing))
-        raise sqlite3.DatabaseError(f"the schema is damaged: {names}")

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from prober.state.database import FILE
+from prober.state.database_schema import FILE
 from tests.edits.test_editor import asked, tcp, writable
 from tests.running import daemon
 

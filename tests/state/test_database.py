@@ -13,8 +13,10 @@ import pytest
 
 from prober.state import database
 from prober.state.archive import Due, Retention, upkeep
-from prober.state.database import FILE, MIGRATIONS, Database, StateUnusableError
-from prober.state.journal import CHECKS, LIFE
+from prober.state.database import Database
+from prober.state.database_schema import FILE, MIGRATIONS, StateUnusableError
+from prober.state.edit_copy import COPY
+from prober.state.journal import CHECKS, EDITS, LIFE
 from prober.state.slots import FINE, HOUR, NAMES, WIDTH
 from tests.running import PATIENCE
 
@@ -253,6 +255,38 @@ def test_a_broken_database_is_set_aside_and_prober_starts_empty(
     assert streaks(opened()) == {"a:1": 1}
     aside = [file for file in path.parent.iterdir() if ".corrupt-" in file.name]
     assert len(aside) == 1
+
+
+def edits_in(where: Database) -> list[tuple[object, ...]]:
+    return where.read(lambda c: c.execute("SELECT * FROM edits ORDER BY id").fetchall())
+
+
+@pytest.mark.parametrize("copy", ["whole", "none", "spoilt", "planted"])
+def test_edits_outlive_a_database_that_is_damaged(
+    opened: Open, tmp_path: Path, reports: Reports, copy: str
+) -> None:
+    first, answers = opened(), queue.SimpleQueue[bool]()
+    first.put(EDITS, ("monitor", "1"), ('{"a": "é"}', "base", 1.0))
+    first.put(EDITS, ("pool", "2"), (None, None, 2.0))
+    first.write_now(answers.put)
+    assert answers.get(timeout=PATIENCE)
+    before = edits_in(first)
+    first.put(EDITS, ("pool", "2"), None)
+    first.close()
+    file = tmp_path / "state" / COPY
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    if copy == "none":
+        file.unlink()
+    elif copy == "spoilt":
+        file.write_text('{"edits": [1]}')
+    elif copy == "planted":
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "state" / FILE).write_bytes(b"no database" * 1000)
+    again = opened()
+    assert edits_in(again) == (before[:1] if copy == "whole" else [])
+    expected = {"whole": ["restored"], "none": []}.get(copy, ["unreadable"])
+    assert reports.words() == ["corrupt", *expected]
 
 
 def test_what_cannot_be_written_waits_and_is_written_later(

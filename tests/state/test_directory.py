@@ -9,7 +9,8 @@ import pytest
 
 from prober.discovery.known import SAVED, restore, save
 from prober.model.monitor import TargetList
-from prober.state.database import FILE, Database, StateUnusableError
+from prober.state.database import Database
+from prober.state.database_schema import FILE, StateUnusableError
 from tests.running import daemon
 
 NOBODY = 65534

@@ -9,7 +9,8 @@ import pytest
 from prober.model.health import Health
 from prober.model.status import Status
 from prober.state.archive import Due, Retention, upkeep
-from prober.state.database import FILE, Database
+from prober.state.database import Database
+from prober.state.database_schema import FILE
 from prober.state.journal import read_saved
 from prober.state.rows import json_value
 from prober.state.slots import HOUR
