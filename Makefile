@@ -73,7 +73,7 @@ bench-quick: $(VENV)/run ## compare CPU per probe with bare sockets; use it befo
 # A service or an image includes the extras for everything that a configuration can ask for.
 EXPORT := uv export --quiet --frozen --no-emit-project --no-header --no-annotate \
     --format requirements-txt
-EXTRAS := --extra web --extra oci
+EXTRAS := --extra web --extra oci --extra json
 
 lock: ## resolve the dependencies again and pin them with their hashes (needs uv)
 	uv lock

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 from prober.model.probe import RECEIVE, Send, StartTls, Steps, Trouble
 from prober.model.status import Reason, Verdict
-from prober.probes.http import receive_body, receive_head
+from prober.probes.http_receive import receive_body, receive_head
 from prober.protocols.http1 import body_of, read_fields
 
 BODY_LIMIT = 16 * 1024 * 1024

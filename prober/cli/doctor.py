@@ -103,7 +103,11 @@ def _listener(host: Host, address: str) -> Finding:
     return Finding(Grade.PROBLEM, "listener", text, remedy)
 
 
-_NEEDED_BY = {"bcrypt": "basic_auth_users", "cryptography": "oracle_keys"}
+_NEEDED_BY = {
+    "bcrypt": "basic_auth_users",
+    "cryptography": "oracle_keys",
+    "jsonpath": "expect_json",
+}
 
 
 def _extras(host: Host) -> Iterator[Finding]:

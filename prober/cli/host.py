@@ -56,7 +56,9 @@ def look(address: tuple[str, int]) -> Host:
         ping=_opens(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
         ipv6=_why_not_listening(("::1", 0)) is None,
         listener=_why_not_listening(address),
-        extras={name: find_spec(name) is not None for name in ("bcrypt", "cryptography")},
+        extras={
+            name: find_spec(name) is not None for name in ("bcrypt", "cryptography", "jsonpath")
+        },
     )
 
 

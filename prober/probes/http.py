@@ -1,6 +1,6 @@
-"""HTTP and HTTPS: good if the status code and, with `body_regex`, the body are as expected.
+"""HTTP and HTTPS: good if the reply is as expected: its status code, its headers, its body.
 
-Redirects are not followed: a 3xx status is judged like any other.
+Redirects are not followed unless `follow_redirects` is set: a 3xx status is judged like any other.
 """
 
 import re
@@ -27,7 +27,6 @@ from prober.model.probe import (
     InThread,
     PhaseGauge,
     Probe,
-    Receive,
     Send,
     StartTls,
     Steps,
@@ -37,6 +36,17 @@ from prober.model.probe import (
 from prober.model.secret import names_a_secret
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.probes.http_auth import (
+    BASIC_AUTH,
+    TOKEN,
+    BasicCredentials,
+    authorization,
+)
+from prober.probes.http_chain import Chain
+from prober.probes.http_expectations import HEADER_PATTERNS, Expectations, expectations
+from prober.probes.http_receive import receive_body, receive_head
+from prober.probes.http_redirect import REDIRECTS, BadLocationError, Hop, UrlOrigin, origin_of
+from prober.probes.json_clauses import JSON_CLAUSES, ClauseJudge, JsonClause
 from prober.probes.pattern import (
     PATTERN,
     REGEX_SECONDS,
@@ -50,12 +60,7 @@ from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 from prober.protocols.content import Content, Text, content_of, text_of
 from prober.protocols.http1 import (
     NAME,
-    ChunkedBody,
-    CutOffError,
     Head,
-    HeadReader,
-    Http1Error,
-    PlainBody,
     body_of,
     request_target,
     write_request,
@@ -123,15 +128,30 @@ HTTP_PHASES = PhaseGauge(
 HTTP_SSL = Gauge("probe_http_ssl", "Indicates if SSL was used for the final redirect")
 
 
+HTTP_REDIRECTS = Fact(
+    name="http_redirects",
+    kind=INTEGER,
+    doc="number of redirects that were followed, with `follow_redirects`",
+    gauge=Gauge("probe_http_redirects", "The number of redirects"),
+)
+
+_BODY_LIMIT, _JSON_LIMIT = 65536, 1048576  # bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpProbe(Probe):
-    """Send a request and judge the status code of the reply, and its body with `body_regex`."""
+    """Send a request and judge the reply: its status code, and what else is asked of it."""
 
     good_when: ClassVar[str] = (
-        "the status code of the reply is in `expected_codes` and, with `body_regex`, the body "
-        "matches"
+        "the status code of the reply is in `expected_codes` and, if given, its body and headers "
+        "are as `body_regex`, `expect_json`, `expect_headers` and the like demand"
     )
-    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE, HTTP_VERSION)
+    facts: ClassVar[tuple[Fact, ...]] = (
+        HTTP_STATUS_CODE,
+        HTTP_VERSION,
+        HTTP_REDIRECTS,
+        *TLS_FACTS,
+    )
     phase_gauge: ClassVar[PhaseGauge | None] = HTTP_PHASES
     tls_gauge: ClassVar[Gauge | None] = HTTP_SSL
     example: ClassVar[Mapping[str, object]] = {"url_path": "/healthz"}
@@ -169,16 +189,60 @@ class HttpProbe(Probe):
     )
     body_limit: int = option(
         integer(1, 1048576),
-        default=65536,
+        default=0,
         unit="bytes",
-        doc="how much of the body `body_regex` searches",
+        doc=(
+            "how much of the body is looked at; default: 65536, or 1048576 with `expect_json`, "
+            "which accepts no longer body"
+        ),
+    )
+    reject_body_regex: str | None = option(
+        PATTERN,
+        default=None,
+        doc="must match nowhere in the first `body_limit` bytes of the body",
+    )
+    expect_headers: Frozen[str] = option(
+        HEADER_PATTERNS,
+        default=Frozen(),
+        doc="headers that the reply must have, each with a regular expression for its value",
+    )
+    reject_headers: Frozen[str] = option(
+        HEADER_PATTERNS,
+        default=Frozen(),
+        doc="headers that the reply must not have with a value that matches",
+    )
+    expect_json: tuple[JsonClause, ...] = option(
+        JSON_CLAUSES, default=(), doc="clauses about the JSON in the body, see below"
+    )
+    follow_redirects: int = option(
+        REDIRECTS, default=0, doc="how many redirects to follow; `true`: 10"
+    )
+    basic_auth: BasicCredentials | None = option(
+        BASIC_AUTH, default=None, doc="`username` and `password` of basic authentication"
+    )
+    bearer: Secret | None = option(
+        TOKEN, default=None, secret=True, doc="bearer token, as `{file: …}` or `{env: …}`"
     )
     send_proxy: str | None = send_proxy_option()
 
     def __post_init__(self) -> None:
-        """Reject conditions that can never be met."""
-        if self.body_regex and self.http_method == "HEAD":
-            raise Rejected(Complaint(("body_regex",), "the reply to HEAD has no body"))
+        """Fill in the limit of the body; reject what can never be met."""
+        if not self.body_limit:
+            limit = _JSON_LIMIT if self.expect_json else _BODY_LIMIT
+            object.__setattr__(self, "body_limit", limit)
+        complaints = [
+            Complaint((key,), "the reply to HEAD has no body")
+            for key in ("body_regex", "reject_body_regex", "expect_json")
+            if getattr(self, key) and self.http_method == "HEAD"
+        ]
+        if self.basic_auth and self.bearer:
+            complaints.append(Complaint(("bearer",), "cannot be sent together with basic_auth"))
+        for key in ("basic_auth", "bearer"):
+            if getattr(self, key) and "authorization" in map(str.lower, self.headers):
+                message = "headers has an Authorization header as well"
+                complaints.append(Complaint((key,), message))
+        if complaints:
+            raise Rejected(*complaints)
 
     def advice(self) -> Iterator[str]:
         """Warn of a path that is not sent as written."""
@@ -188,31 +252,94 @@ class HttpProbe(Probe):
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
         request = Send(self._request(target), until_answered=True)
-        pattern = searcher(self.body_regex) if self.body_regex else None
         start = self._start_tls(target)
+        if self._has_more_conditions or self.follow_redirects:
+            return self._bind_in_full(target, start, request)
+        pattern = searcher(self.body_regex) if self.body_regex else None
         return announcing(self.send_proxy, lambda: self._converse(start, request, pattern))
+
+    @property
+    def _has_more_conditions(self) -> bool:
+        """Whether more than the status code and `body_regex` is judged."""
+        return bool(
+            self.expect_headers or self.reject_headers or self.reject_body_regex or self.expect_json
+        )
+
+    def _bind_in_full(
+        self, target: Target, start: StartTls | None, request: Send
+    ) -> Callable[[], Steps]:
+        """Return a function that starts a probe with conditions or redirects."""
+        wanted = expectations(
+            expect_headers=self.expect_headers,
+            reject_headers=self.reject_headers,
+            body_regex=self.body_regex,
+            reject_body_regex=self.reject_body_regex,
+            clauses=ClauseJudge(self.expect_json) if self.expect_json else None,
+            limit=self.body_limit,
+        )
+        authority = self._authority(target)
+        try:
+            first = origin_of(self._scheme, authority)
+        except BadLocationError:  # a Host header of the operator's that names no host
+            first = UrlOrigin(self._scheme, target.host, target.port)
+        chain = Chain(
+            hop=Hop(first, request_target(self.url_path.partition("#")[0]), self.http_method),
+            authority=authority,
+            target=target,
+            start=start,
+            request=request,
+            limit=self.follow_redirects,
+            send_proxy=self.send_proxy,
+            tls=getattr(self, "tls", TlsSettings()),
+            own_headers=self._own_headers(),
+            headers={
+                name: value.content
+                for name, value in self.headers.items()
+                if not (value.masked or names_a_secret(name) or name.lower() == "host")
+            },
+            has_secret_body=bool(self.body and self.body.masked),
+            write=self._write,
+        )
+        return announcing(self.send_proxy, lambda: self._converse_in_full(chain, wanted))
+
+    _scheme: ClassVar[str] = "http"
 
     def _start_tls(self, _: Target) -> StartTls | None:
         return None
 
+    def _authority(self, target: Target) -> str:
+        """Return the value of the Host header."""
+        for name, value in self.headers.items():
+            if name.lower() == "host":
+                return value.content
+        return self.domain_name or str(target).removesuffix(f":{self.default_port}")
+
     def _request(self, target: Target) -> bytes:
-        host = self.domain_name
-        if host is None:
-            host = str(target).removesuffix(f":{self.default_port}")
+        return self._write(
+            self.http_method,
+            request_target(self.url_path.partition("#")[0]),
+            self._authority(target),
+            self._own_headers(),
+        )
+
+    def _own_headers(self) -> dict[str, str]:
+        """Return the headers that go to the target, with its secrets."""
+        headers = {name: value.content for name, value in self.headers.items()}
+        if credentials := authorization(self.basic_auth, self.bearer):
+            headers["Authorization"] = credentials
+        return headers
+
+    def _write(self, method: str, path: str, host: str, headers: Mapping[str, str]) -> bytes:
         defaults = {
             "Host": host,
             "User-Agent": f"prober/{__version__}",
             "Accept": "*/*",
             "Accept-Encoding": "identity",
         }
-        return write_request(
-            self.http_method,
-            request_target(self.url_path.partition("#")[0]),
-            defaults,
-            {name: value.content for name, value in self.headers.items()},
-            self.body.content.encode() if self.body else b"",
-            version=self.http_version,
-        )
+        body = self.body.content.encode() if self.body else b""
+        if method != self.http_method:  # changed by a redirect
+            body = b""
+        return write_request(method, path, defaults, headers, body, version=self.http_version)
 
     def _converse(self, start: StartTls | None, request: Send, pattern: Searcher | None) -> Steps:
         if start is not None:
@@ -234,6 +361,20 @@ class HttpProbe(Probe):
         if pattern is None:
             return Verdict(Reason.OK, detail, facts)
         return (yield from self._judge_body(head, rest, pattern))
+
+    def _converse_in_full(self, chain: Chain, wanted: Expectations) -> Steps:
+        """Judge the last reply of a chain of requests."""
+        last = yield from chain.run()
+        detail, facts = _found(last.head.status, last.head.content[_VERSION])
+        if self.follow_redirects:
+            facts = {**facts, HTTP_REDIRECTS.name: last.followed}
+        if last.flaw:
+            return Verdict(last.reason, f"{detail}, {last.flaw}", facts)
+        if last.head.status not in self.expected_codes.members:
+            detail = f"{detail}, expected {self.expected_codes.written}"
+            return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
+        found = Verdict(Reason.OK, detail, facts)
+        return (yield from wanted.judge(last.head, last.rest, found))
 
     def _judge_body(self, head: Head, rest: bytes, pattern: Searcher) -> Steps:
         detail, facts = _found(head.status, head.content[_VERSION])
@@ -266,8 +407,8 @@ class HttpProbe(Probe):
 class HttpsProbe(HttpProbe):
     """HTTP over TLS."""
 
-    facts: ClassVar[tuple[Fact, ...]] = (HTTP_STATUS_CODE, HTTP_VERSION, *TLS_FACTS)
     default_port: ClassVar[int | None] = 443
+    _scheme: ClassVar[str] = "https"
 
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
 
@@ -283,39 +424,6 @@ def _found(status: int, version: bytes) -> tuple[str, Mapping[str, FactValue]]:
         HTTP_VERSION.name: float(version),
     }
     return f"HTTP {status}", facts
-
-
-def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:
-    """Read up to the end of a final head; return it and the bytes after it."""
-    reader = HeadReader()
-    try:
-        while (head := reader.feed(content)) is None:
-            content = yield RECEIVE
-            if not content:
-                raise reader.end()
-    except (Http1Error, CutOffError) as error:
-        raise _trouble(error) from None
-    return head, reader.rest
-
-
-def receive_body(body: PlainBody | ChunkedBody, content: bytes) -> Generator[Receive, bytes, None]:
-    """Read until a body is complete; `content` is what has arrived of it."""
-    try:
-        body.feed(content)
-        while not body.complete:
-            content = yield RECEIVE
-            if not content:
-                body.end()
-                break
-            body.feed(content)
-    except (Http1Error, CutOffError) as error:
-        raise _trouble(error) from None
-
-
-def _trouble(error: Http1Error | CutOffError) -> Trouble:
-    if isinstance(error, CutOffError):
-        return Trouble(Reason.CLOSED, str(error))
-    return Trouble(Reason.BAD_RESPONSE, f"not a valid HTTP reply: {error}")
 
 
 def _search_at_once(

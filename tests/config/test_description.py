@@ -42,8 +42,18 @@ FULL: dict[str, dict[str, object]] = {
         "body": "z",
         "body_regex": "a+",
         "body_limit": 5,
+        "reject_body_regex": "b+",
+        "expect_headers": {"X-Up": "^1$"},
+        "reject_headers": {"x-down": "."},
+        "expect_json": [
+            {"path": "$.a", "equals": None},
+            {"path": "$.b[*]", "in": [1, True, "x"], "at_least": 0.5, "at_most": 2},
+            {"path": "$..c", "matches": "d", "exists": True},
+        ],
+        "follow_redirects": 3,
+        "basic_auth": {"username": "u", "password": "<secret>"},
     },
-    "HTTPS": {"tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
+    "HTTPS": {"bearer": "<secret>", "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
     "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "server_name": "b"}},
     "GRPC": {"service": "a.B", "authority": "c:1", "expected_codes": 5, "tls": {}},
     "DNS": {
@@ -106,7 +116,7 @@ def test_effective_pools_read_again_are_the_same(read: Read) -> None:
 
 def test_the_full_examples_hold_every_key_of_their_type() -> None:
     for type_name, full in FULL.items():
-        others = {key for other in ("TCP", "HTTP", "TLS") for key in FULL[other]}
+        others = {key for other in ("TCP", "HTTP", "HTTPS", "TLS") for key in FULL[other]}
         assert options_of(PROBE_TYPES[type_name]).keys() <= {*full, *others}
 
 

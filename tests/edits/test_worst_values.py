@@ -56,6 +56,12 @@ VALUES: list[Any] = [
     *({how: text} for how in ("text", "hex", "base64") for text in NASTY),
     {"hex": bytes(range(256)).hex()},
     {"hex": "00" * 65507},
+    *("v1", "v2", "IN", "CH", "A", "TYPE65535", "udp", "tcp", "tls", "<secret>", False),
+    ["NOERROR", "REFUSED"],
+    *({"username": text, "password": "<secret>"} for text in NASTY),
+    *({"any": [text], "none": [text]} for text in NASTY),
+    *([{"path": "$..a", "equals": text, "matches": text}] for text in NASTY),
+    *([{"path": path, "exists": True}] for path in ("$", "$['ü\"']", "$[?@.a<1]", "$..[*]")),
     {"verify": True, "alpn": ["!" * 255, "~"], "min_version": "1.3", "expires_within": "365d"},
 ]
 BACKENDS = [
@@ -90,9 +96,19 @@ def rounds(cls: type) -> list[dict[str, Any]]:
     """Return definitions that have, between them, each accepted value of each key."""
     by_key = accepted(cls)
     return [
-        {key: values[number % len(values)] for key, values in by_key.items()}
+        agreeing(number, {key: values[number % len(values)] for key, values in by_key.items()})
         for number in range(max(map(len, by_key.values())))
     ]
+
+
+def agreeing(number: int, definition: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition without the keys that exclude others, in turn."""
+    without = {"bearer" if number % 2 else "basic_auth"}
+    if definition.get("transport", "tls") != "tls":
+        without.add("tls")
+    if definition.get("transport") == "udp":
+        without.add("send_proxy")
+    return {key: value for key, value in definition.items() if key not in without}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from prober.model.kinds import Codes
+from prober.model.option import ReadContext, section
 from prober.model.probe import Probe
 from prober.model.status import Reason, Result
 from prober.model.tls_settings import TlsSettings
@@ -78,6 +79,15 @@ http {{
         ssl_certificate_key {pem};
         root {folder};
         location = /moved {{ return 301 /; }}
+        location = /loop {{ return 302 /loop; }}
+        location = /secure {{ return 302 https://localhost:{tls}/; }}
+        location = /json {{ default_type application/json; return 200 '{{"status": "ok"}}'; }}
+        location = /to-json {{ return 307 json; }}
+        location = /private {{ auth_basic x; auth_basic_user_file {folder}/users; }}
+        location = /bearer {{
+            if ($http_authorization != "Bearer s3cret") {{ return 401; }}
+            return 200;
+        }}
     }}
     server {{
         listen 127.0.0.1:{proxied} proxy_protocol;
@@ -100,6 +110,8 @@ def nginx(
     listeners = {name: inherited() for name in ("clear", "tls", "proxied")}
     ports = {name: each.getsockname()[1] for name, each in listeners.items()}
     (tmp_path / "index.html").write_text("<p>all systems ready</p>\n" * 4000)
+    (tmp_path / "users").write_text("u:{PLAIN}s3cret\n")
+    (tmp_path / "private").write_text("in")
     config = tmp_path / "nginx.conf"
     pem = certificates.file("localhost")
     user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
@@ -324,3 +336,53 @@ async def test_openssl_that_renegotiates(certificates: Certificates, tmp_path: P
         await talk
         assert heard(server, "(.) server accepts that finished") == "2"
     assert found.reason is Reason.OK
+
+
+def http(**options: object) -> HttpProbe:
+    outside = ReadContext("/", str, {"KEY": "s3cret"})
+    return section(HttpProbe).read(options, outside)
+
+
+async def test_nginx_redirects_and_answers_in_json(nginx: dict[str, int]) -> None:
+    status = {"path": "$.status", "equals": "ok"}
+    for probe, reason, facts in (
+        (http(url_path="/moved", follow_redirects=True), Reason.OK, (200, 1)),
+        (http(url_path="/loop", follow_redirects=3), Reason.UNEXPECTED_STATUS, (302, 3)),
+        (http(url_path="/json", follow_redirects=1, expect_json=[status]), Reason.OK, (200, 0)),
+        (http(url_path="/to-json", follow_redirects=1, expect_json=[status]), Reason.OK, (200, 1)),
+        (
+            http(url_path="/", follow_redirects=1, expect_json=[status]),
+            Reason.PAYLOAD_MISMATCH,
+            (200, 0),
+        ),
+    ):
+        found = await find(probe, nginx["clear"])
+        code, followed = facts
+        expected = {"http_status_code": code, "http_version": 1.1, "http_redirects": followed}
+        assert (found.reason, found.facts) == (reason, expected), found
+        assert phases(found) == {"connect", "send", "first_byte", "transfer"}
+
+
+async def test_nginx_redirects_to_https(nginx: dict[str, int], certificates: Certificates) -> None:
+    for follow_redirects, reason in ((True, Reason.OK), (False, Reason.UNEXPECTED_STATUS)):
+        probe = http(url_path="/secure", follow_redirects=follow_redirects)
+        found = await find(probe, nginx["clear"], host="localhost")
+        assert found.reason is reason, found
+        assert ("tls_version" in (found.facts or {})) == follow_redirects
+
+
+async def test_nginx_headers_and_credentials(nginx: dict[str, int]) -> None:
+    password = {"env": "KEY"}
+    for probe, reason in (
+        (http(url_path="/json", expect_headers={"content-type": "^application/json$"}), Reason.OK),
+        (http(expect_headers={"X-None": "."}), Reason.PAYLOAD_MISMATCH),
+        (http(reject_headers={"Server": "^nginx"}), Reason.PAYLOAD_MISMATCH),
+        (http(reject_body_regex="steady"), Reason.OK),
+        (http(reject_body_regex="ready"), Reason.PAYLOAD_MISMATCH),
+        (http(url_path="/private", basic_auth={"username": "u", "password": password}), Reason.OK),
+        (http(url_path="/private"), Reason.UNEXPECTED_STATUS),
+        (http(url_path="/bearer", bearer=password), Reason.OK),
+        (http(url_path="/bearer"), Reason.UNEXPECTED_STATUS),
+    ):
+        found = await find(probe, nginx["clear"])
+        assert found.reason is reason, (probe, found)

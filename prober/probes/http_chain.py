@@ -1,0 +1,107 @@
+"""A request of HTTP and those that its redirects lead to, each on a connection of its own."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from prober.model.probe import RECEIVE, Reconnect, Send, StartTls, Target, Trouble
+from prober.model.status import Reason
+from prober.model.tls_settings import TlsSettings
+from prober.probes.http_receive import receive_head
+from prober.probes.http_redirect import BadLocationError, Hop, next_hop, tls_elsewhere
+from prober.probes.proxy_protocol import announce
+from prober.probes.tls import handshake
+from prober.protocols.http1 import Head
+
+Write = Callable[[str, str, str, Mapping[str, str]], bytes]
+"""Writes a request: its method, path, Host header and other headers."""
+
+
+class LastReply(NamedTuple):
+    """The last reply of a chain: its head, the bytes after it, how many redirects led to it.
+
+    If the chain could not go on, `reason` and `flaw` say why.
+    """
+
+    head: Head
+    rest: bytes
+    followed: int
+    reason: Reason = Reason.OK
+    flaw: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What is known of a chain before it starts.
+
+    `start` and `request` are those of the first request; `authority` is its Host header.
+    `own_headers` go to its origin alone, `headers` everywhere. `tls` are the settings for all other
+    hosts. With `has_secret_body`, the body may not go to them.
+    """
+
+    hop: Hop
+    authority: str
+    target: Target
+    start: StartTls | None
+    request: Send
+    limit: int
+    send_proxy: str | None
+    tls: TlsSettings
+    own_headers: Mapping[str, str]
+    headers: Mapping[str, str]
+    has_secret_body: bool
+    write: Write
+
+    def run(self) -> Generator[Any, Any, LastReply]:
+        """Send the requests; return the last reply. Raise `Trouble`."""
+        hop, start, request, followed = self.hop, self.start, self.request, 0
+        while True:
+            head, rest = yield from _ask(start, request)
+            try:
+                onward = next_hop(hop, self.hop.origin, head) if self.limit else None
+            except BadLocationError as error:
+                flaw = f"a redirect: {error}"
+                return LastReply(head, rest, followed, Reason.BAD_RESPONSE, flaw)
+            if onward is None:
+                return LastReply(head, rest, followed)
+            if flaw := self._objection(hop, onward, followed):
+                return LastReply(head, rest, followed, Reason.UNEXPECTED_STATUS, flaw)
+            goes_on = (onward.target or self.target) == (hop.target or self.target)
+            yield Reconnect(None if goes_on else onward.target or self.target)
+            yield from announce(self.send_proxy)
+            hop, followed = onward, followed + 1
+            start, request = self._handshake(hop), self._write(hop)
+
+    def _objection(self, hop: Hop, onward: Hop, followed: int) -> str:
+        if followed == self.limit:
+            return f"a redirect after {followed} others, the limit of follow_redirects"
+        if (hop.origin.scheme, onward.origin.scheme) == ("https", "http"):
+            return "a redirect from https to http, which is not followed"
+        if onward.target is not None and self.has_secret_body and onward.method == self.hop.method:
+            return "a redirect to another host, where a secret body is not sent"
+        return ""
+
+    def _handshake(self, hop: Hop) -> StartTls | None:
+        if hop.target is None:
+            return self.start
+        if hop.origin.scheme == "http":
+            return None
+        return handshake(tls_elsewhere(self.tls), hop.origin.host, ("http/1.1",))
+
+    def _write(self, hop: Hop) -> Send:
+        authority, headers = self.authority, self.own_headers
+        if hop.target is not None:
+            authority, headers = hop.origin.authority, self.headers
+        content = self.write(hop.method, hop.path, authority, headers)
+        return Send(content, until_answered=True)
+
+
+def _ask(start: StartTls | None, request: Send) -> Generator[Any, Any, tuple[Head, bytes]]:
+    """Send a request; return the head of the reply and the bytes after it."""
+    if start is not None:
+        yield start
+    yield request
+    content: bytes = yield RECEIVE
+    if not content:
+        raise Trouble(Reason.CLOSED, "closed without a reply")
+    return (yield from receive_head(content))
