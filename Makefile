@@ -82,6 +82,8 @@ lock: ## resolve the dependencies again and pin them with their hashes (needs uv
 	$(EXPORT) $(EXTRAS) --extra dev --group build --output-file requirements-dev.lock
 	$(EXPORT) $(EXTRAS) --extra dev --extra browser --extra clients --group build \
 	    --output-file requirements-clients.lock
+	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	    tests/clients/oci-cli.in --output-file tests/clients/oci-cli.lock
 	$(EXPORT) --only-group audit --output-file requirements-audit.lock
 
 audit: $(VENV)/audit/bin/pip-audit ## look for known vulnerabilities in the pinned packages
@@ -157,6 +159,12 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(PIP) --python $(BIN)/python $(LOCKED) requirements-dev.lock
 	$(PIP) --python $(BIN)/python install $(ALONE) --editable .
 	@touch $@ $(VENV)/run
+
+# Oracle's command line pins its dependencies, so it has an environment of its own.
+$(VENV)/oci-cli/bin/oci: tests/clients/oci-cli.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)/oci-cli
+	$(PIP) --python $(VENV)/oci-cli/bin/python $(LOCKED) tests/clients/oci-cli.lock --no-compile
+	@touch $@
 
 $(VENV)/clients: requirements-clients.lock | $(VENV)/dev
 	$(PIP) --python $(BIN)/python $(LOCKED) requirements-clients.lock

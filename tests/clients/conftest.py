@@ -1,5 +1,7 @@
 """The prober that the clients talk to: the daemon, a new one for each test."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,3 +14,11 @@ from tests.clients.serving import Prober, running
 def prober(tmp_path: Path) -> Iterator[Prober]:
     with running(tmp_path) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def go_cache() -> Path:
+    """Return where Go keeps what it has built, in the cache of the user."""
+    if not shutil.which("go"):
+        pytest.skip("Go is not installed")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,66 +1,20 @@
 """The clouds' clients in Go: gophercloud, which Terraform uses, and Huawei's SDK."""
 
-import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.clients.go_client import built, steps
 from tests.clients.serving import Prober, configuration
 from tests.running import PATIENCE, daemon
 
 GO = Path(__file__).with_name("go")
 ACCESS, SECRET = "AKEXAMPLE", "a-secret-key"
-BUILD_SECONDS = 240
-
-
-@pytest.fixture(scope="session")
-def go_cache() -> Path:
-    """Return where Go keeps what it has built, in the cache of the user."""
-    if not shutil.which("go"):
-        pytest.skip("Go is not installed")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-def built(name: str, folder: Path, cache: Path) -> Path:
-    """Build a client with the pinned modules; skip if they cannot be fetched."""
-    cache.mkdir(parents=True, exist_ok=True)
-    program = folder / name
-    command = ["go", "build", "-mod=readonly", "-o", str(program), f"./{name}"]
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=GO,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"building {name} takes longer than {BUILD_SECONDS} s on this machine")
-    fetching = ("dial tcp", "Forbidden", "proxyconnect", "no such host", "requires go >=")
-    if done.returncode and any(word in done.stderr for word in fetching):
-        pytest.skip(f"the modules of {name} cannot be fetched: {done.stderr.splitlines()[-1]}")
-    assert not done.returncode, done.stderr
-    return program
-
-
-def steps(program: Path, *arguments: str) -> dict[str, Any]:
-    """Run a client, and return what it found at each step; it ends at the first error."""
-    done = subprocess.run(
-        [str(program), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert not done.returncode, done.stderr
-    return {line["step"]: line["found"] for line in map(json.loads, done.stdout.splitlines())}
 
 
 def test_gophercloud_walks_the_whole_api(prober: Prober, tmp_path: Path, go_cache: Path) -> None:
-    found = steps(built("gophercloud", tmp_path, go_cache), prober.url)
+    found = steps(built(GO, "gophercloud", tmp_path, go_cache), prober.url)
     balancer, pool = found["create load balancer"], found["create pool"]
     assert (balancer["name"], balancer["provisioning_status"]) == ("from go", "ACTIVE")
     assert balancer["tags"] == ["blue"]
@@ -85,7 +39,7 @@ def test_gophercloud_walks_the_whole_api(prober: Prober, tmp_path: Path, go_cach
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_huaweis_sdk_walks_the_whole_api(tmp_path: Path, go_cache: Path, *, signed: bool) -> None:
-    program = built("huawei", tmp_path, go_cache)
+    program = built(GO, "huawei", tmp_path, go_cache)
     (tmp_path / "secret").write_text(SECRET)
     secret = {"file": str(tmp_path / "secret")}
     keys = [{"access_key": ACCESS, "role": "write", "secret_key": secret}]

@@ -1,0 +1,47 @@
+"""Builds and runs the clients in Go, each a walk through an API."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import PATIENCE
+
+BUILD_SECONDS = 240
+
+
+def built(module: Path, name: str, folder: Path, cache: Path) -> Path:
+    """Build a client of a Go module; skip if the modules that it needs cannot be fetched."""
+    cache.mkdir(parents=True, exist_ok=True)
+    program = folder / name
+    command = ["go", "build", "-mod=readonly", "-o", str(program), f"./{name}"]
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=module,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"building {name} takes longer than {BUILD_SECONDS} s on this machine")
+    fetching = ("dial tcp", "Forbidden", "proxyconnect", "no such host", "requires go >=")
+    if done.returncode and any(word in done.stderr for word in fetching):
+        pytest.skip(f"the modules of {name} cannot be fetched: {done.stderr.splitlines()[-1]}")
+    assert not done.returncode, done.stderr
+    return program
+
+
+def steps(program: Path, *arguments: str) -> dict[str, Any]:
+    """Run a client, and return what it found at each step; it ends at the first error."""
+    done = subprocess.run(
+        [str(program), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert not done.returncode, done.stderr
+    return {line["step"]: line["found"] for line in map(json.loads, done.stdout.splitlines())}
