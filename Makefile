@@ -33,17 +33,20 @@ run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 run-balancer: $(VENV)/run ## run demo servers, prober and HAProxy side by side until Ctrl-C
 	deploy/haproxy/run $(BIN)/python
 
+# COVERAGE=1 measures which branches the tests reach, in subprocesses as well, and asks for the floor
+# in pyproject.toml.
+MEASURED := $(BIN)/coverage
+
 # Every process of the tests, and there are hundreds, would compile all modules without their caches.
 test coverage: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/dev ## run the tests, several at once: most of them wait
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(if $(COVERAGE),rm -f .coverage .coverage.*)
+	$(if $(COVERAGE),$(MEASURED) run,$(BIN)/python) -m pytest -n auto --dist loadgroup
+	$(if $(COVERAGE),$(MEASURED) combine --quiet && $(MEASURED) report)
 
-coverage: $(VENV)/dev ## run the tests and report which branches they do not reach, in subprocesses as well
-	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n auto --dist loadgroup
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+coverage: ## run the tests and report which branches they do not reach
+	$(MAKE) test COVERAGE=1
 
 acceptance: $(VENV)/dev ## install under a real systemd, build and run the real container (root)
 	$(BIN)/python -m pytest -m acceptance

@@ -109,11 +109,11 @@ def test_a_stop_during_hanging_probes_invents_no_result(tmp_path: Path, number: 
         release.wait()
 
     with listener(serve=hang) as port:
-        config = {"monitors": [monitor("web", "HTTP", port, timeout="60s")]}
+        config = {"monitors": [monitor("web", "HTTP", port, timeout="1h")]}
         with daemon(config, tmp_path, "--log-level", "debug") as running:
-            assert hanging.acquire(timeout=30)
+            assert hanging.acquire(timeout=PATIENCE)
             running.process.send_signal(number)
-            assert running.process.wait(5) == 0
+            assert running.process.wait(PATIENCE) == 0
             lines = running.rest()
             assert "stopping" in [line["event"] for line in lines]
             assert probed(running.lines) == []

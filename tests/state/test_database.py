@@ -38,7 +38,7 @@ class Reports:
 
     def wait_for(self, what: str) -> None:
         with self._news:
-            assert self._news.wait_for(lambda: what in self.words(), timeout=30), self.said
+            assert self._news.wait_for(lambda: what in self.words(), timeout=PATIENCE), self.said
 
 
 @pytest.fixture
