@@ -97,15 +97,7 @@ class _Daemon:
         )
         config = self._lists.begin(config)
         self._edits = KeptEdits(config, kept.saved.edits, journal=kept.journal, note=note)
-        self._editor = ConfigEditor(
-            prober,
-            self._edits,
-            busy=busy,
-            check_monitor=check_tls,
-            objection=prober.target_policy.objection,
-            wall=time.time,
-            also_locked=lambda: why_locked(prober.config, addresses),
-        )
+        self._editor = self._new_editor(busy)
         self._access = AccessControl(config, addresses, ended=lambda: end_streams(self._app))
         self._outputs = OutputService(
             prober.store,
@@ -118,21 +110,37 @@ class _Daemon:
         )
         self._notices = Notices(note=note, saved=kept.saved.notices, journal=kept.journal)
         self._service = SystemdService.of(os.environ, prober.store, prober.vitals)
-        self.reloader = Reloader(
-            prober,
+        self.reloader = self._new_reloader(source, busy, ShrinkGuard(allow=allow_shrink))
+        kept.on_loss(self._edits.save_all)
+        kept.on_loss(self._outputs.save_all)
+        kept.on_loss(self._notices.save_all)
+        self._app = make_app(self._services())
+
+    def _new_editor(self, busy: asyncio.Lock) -> ConfigEditor:
+        return ConfigEditor(
+            self._prober,
+            self._edits,
+            busy=busy,
+            check_monitor=check_tls,
+            objection=self._prober.target_policy.objection,
+            wall=time.time,
+            also_locked=lambda: why_locked(self._prober.config, self._addresses),
+        )
+
+    def _new_reloader(
+        self, source: Source | None, busy: asyncio.Lock, guard: ShrinkGuard
+    ) -> Reloader:
+        return Reloader(
+            self._prober,
             read=partial(read_aside, source) if source else None,
-            guard=ShrinkGuard(allow=allow_shrink),
-            note=note,
+            guard=guard,
+            note=self._prober.store.note,
             edits=self._edits,
             busy=busy,
             lists=self._lists,
             adopted=self._adopt,
             around=self._service.reloading,
         )
-        kept.on_loss(self._edits.save_all)
-        kept.on_loss(self._outputs.save_all)
-        kept.on_loss(self._notices.save_all)
-        self._app = make_app(self._services())
 
     async def _tick_admin_states(self) -> None:
         while True:
