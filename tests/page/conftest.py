@@ -18,6 +18,17 @@ from tests.web.world import World, kept
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+
+class Writable:
+    """An editor that takes edits, as the daemon's does with `server.writable`."""
+
+    locked: str | None = None
+    lasting = True
+
+    async def stored(self) -> bool:
+        return True
+
+
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
@@ -91,6 +102,6 @@ def kept_world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def shown(kept_world: World, serve: Serve) -> Served:
     """Serve the world of the pictures."""
-    served = serve(kept_world, page=lambda: PageSettings("shop.example"))
+    served = serve(kept_world, page=lambda: PageSettings("shop.example"), editor=Writable())
     served.do(lambda: showcase(kept_world))
     return served

@@ -1,12 +1,15 @@
 """A world worth a picture: some pools in all conditions, with a past."""
 
 import math
+from collections import Counter
 from random import Random
 
+from prober.model.admin import BACKENDS, AdminEntry, AdminState
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
 from prober.model.status import FactValue, Outcome, Phases, Reason
 from prober.model.tls_settings import TlsSettings
+from prober.outputs.counters import OutputCounters
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
@@ -80,6 +83,22 @@ def showcase(world: World, database: Database | None = None) -> None:
             if state.check.backend.name != "ns-1" or slot < 1:
                 world.store.record(state, _outcome(world, state, slot, chance))
                 state.next_due = world.clock + place % 5 + 0.5
+    world.store.admin.put(
+        (BACKENDS, "storefront/10.20.1.14:8080"),
+        AdminEntry(AdminState.DRAIN, WALL + 5400, "new kernel", "anna", WALL - 1800),
+    )
+    world.vitals.outputs["balancers"] = OutputCounters(
+        "haproxy_agent", sent=48211, last_success=WALL - 1
+    )
+    world.vitals.outputs["chat"] = OutputCounters(
+        "webhook",
+        lambda pool: pool in ("storefront", "checkout"),
+        sent=37,
+        errors=Counter({"timeout": 4}),
+        queue=lambda: 1,
+        last_success=WALL - 9 * 3600,
+        last_error="no answer within 5 s",
+    )
     world.vitals.config_hash, world.vitals.config_loaded_at = "9f2c61d04be1", WALL - 5 * 3600
     world.vitals.started_at, world.vitals.loop_lag = WALL - 12.4 * DAY, 0.0006
     world.vitals.version = "0.1.0"

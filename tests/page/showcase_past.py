@@ -1,6 +1,7 @@
 """The past of the world that pictures are taken of: ninety days, with what goes wrong in them."""
 
 import math
+import threading
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -13,7 +14,17 @@ from prober.state.database import Database, table
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, POOL_STATUS, TRANSITION, Event
 from prober.state.histogram import LATENCY
 from prober.state.history import pool_key
-from prober.state.slots import BUCKETS, COLUMNS, FINE, HOUR, SPENT_IN, WIDTH, pack_counts
+from prober.state.slots import (
+    BUCKETS,
+    COLUMNS,
+    FINE,
+    HOUR,
+    MAINTENANCE,
+    SPENT_IN,
+    WIDTH,
+    pack_counts,
+)
+from tests.running import PATIENCE
 from tests.web.world import World
 
 HOURS = table("hours", ("start", "check_id"), COLUMNS)
@@ -26,7 +37,7 @@ class Trouble(NamedTuple):
 
     ago: float
     hours: float
-    status: Status
+    status: str
     reason: Reason
 
 
@@ -50,6 +61,9 @@ OUTAGES: dict[str, list[Trouble]] = {
     "api.example": [Trouble(5 * 24, 5 * 24, Status.WARNING, Reason.EXPIRES_SOON)],
 }
 _UNKNOWN = Trouble(12.5, 1.1, Status.UNKNOWN, Reason.NO_ROUTE)
+_WORK = Trouble(6.0, 1.5, MAINTENANCE, Reason.OK)
+_MAINTAINED = ("redis-1", "redis-2", "sessions")
+"""What was in maintenance: backends, and their pool."""
 _NOT_RUNNING = (62.0, 9.0)
 """Hours ago, and for how many, nobody was there to see."""
 
@@ -72,7 +86,9 @@ def past(world: World, database: Database, usual: dict[str, float]) -> None:
         name, pool = str(state.check.backend.name), state.check.pool.name
         troubles = [*OUTAGES.get(name, ()), _UNKNOWN]
         number = world.history._numbers[state.check.key]
-        _write(world.wall, database, _Line(number, troubles, usual[pool], 720), chance)
+        _settle(database)
+        lasting = [*troubles, _WORK] if name in _MAINTAINED else troubles
+        _write(world.wall, database, _Line(number, lasting, usual[pool], 720), chance)
         for trouble in troubles:
             events += _events(world.wall, trouble, state.check.key, pool)
     for pool_ in world.store.pools.values():
@@ -81,12 +97,21 @@ def past(world: World, database: Database, usual: dict[str, float]) -> None:
             _of_pool(each, len(members)) for name in members for each in OUTAGES.get(name, ())
         ]
         number = world.history._number_of(pool_key(pool_.name))
-        line = _Line(number, [*troubles, _UNKNOWN], usual[pool_.name], 2000)
+        _settle(database)
+        work = [_WORK] if pool_.name in _MAINTAINED else []
+        line = _Line(number, [*troubles, *work, _UNKNOWN], usual[pool_.name], 2000)
         _write(world.wall, database, line, chance)
         for trouble in troubles:
             events += _events(world.wall, trouble, None, pool_.name)
     for event in sorted(events, key=lambda event: event.at):
         world.store.events.add(event._replace(id=world.store.events.last_id + 1))
+
+
+def _settle(database: Database) -> None:
+    """Wait until what was put is written: there is room for some of it only."""
+    written = threading.Event()
+    database.write_now(lambda _: written.set())
+    assert written.wait(PATIENCE)
 
 
 def _of_pool(trouble: Trouble, backends: int) -> Trouble:
@@ -106,7 +131,7 @@ def _events(
     if key:
         bad = f"3 bad in a row, last {trouble.reason.result} ({trouble.reason}): as it was"
         good = "2 good in a row, last OK (ok): as expected"
-    before, after = Status.OK, trouble.status
+    before, after = Status.OK, Status(trouble.status)
     yield Event(0, start, kind, monitor, pool, backend, before, after, reason, -3, bad)
     end = start + trouble.hours * HOUR
     if end < now:

@@ -11,8 +11,8 @@ from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.check_state import Key
 from prober.web.server.services import PageSettings
-from tests.page.conftest import Open, Serve
-from tests.page.looking import checks, keys, link, without_loading
+from tests.page.conftest import Open, Serve, Writable
+from tests.page.looking import checks, failing, keys, link, without_loading
 from tests.page.serving import Served
 from tests.page.showcase import showcase
 from tests.running import PATIENCE
@@ -226,6 +226,26 @@ def test_who_wants_no_motion_gets_none_and_paper_gets_no_buttons(
     expect(page.locator("table.pools")).to_be_visible()
 
 
+def test_an_admin_state_is_set_and_ended_on_the_page(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url + POOL)
+    link(page, "live")
+    page.locator("#admin summary").click()
+    page.locator("#admin select[name=of]").select_option("storefront/10.20.1.11:8080")
+    page.locator("#admin select[name=state]").select_option("forced_down")
+    page.locator("#admin input[name=reason]").fill("a new disk")
+    shown.do(failing(shown, "storefront-port", "10.20.1.12:8080"))
+    expect(page.locator("tr[data-key='10.20.1.12:8080']")).to_contain_text("WARNING")
+    expect(page.locator("#admin input[name=reason]")).to_have_value("a new disk")
+    expect(page.locator("#admin select[name=state]")).to_have_value("forced_down")
+    page.get_by_role("button", name="Set", exact=True).click()
+    states = page.locator(".admin-states")
+    expect(states).to_contain_text("forced down of web-1 10.20.1.11:8080")
+    expect(states).to_contain_text("set by page: a new disk")
+    page.get_by_role("button", name="End forced_down of storefront/10.20.1.11:8080").click()
+    expect(states).not_to_contain_text("web-1")
+    assert page.url == shown.url + POOL
+
+
 @pytest.mark.skipif(not AXE, reason="AXE_CORE does not name npm's axe.min.js")
 @pytest.mark.parametrize(
     ("theme", "viewport", "path"),
@@ -277,7 +297,7 @@ def test_ten_thousand_checks_are_shown_a_hundred_at_a_time(
 @pytest.fixture
 def pictured(kept_world: World, serve: Serve) -> Served:
     """Serve the world of the pictures, with its past."""
-    served = serve(kept_world, page=lambda: PageSettings("shop.example"))
+    served = serve(kept_world, page=lambda: PageSettings("shop.example"), editor=Writable())
     served.do(lambda: showcase(kept_world, kept_world._database))
     return served
 

@@ -100,7 +100,11 @@ def _entry(
     key: AdminKey, entry: AdminEntry, target: FormTarget, scene: Scene, *, can_end: bool
 ) -> Html:
     kind, name = key
-    what = "the whole pool" if kind == POOLS else tag("code", name.rpartition("/")[2])
+    what: Content = "the whole pool"
+    if kind == BACKENDS:
+        address = name.rpartition("/")[2]
+        named = {backend.key: backend.name for backend in target.pool.backends}
+        what = (f"{known} " if (known := named.get(address)) else None, tag("code", address))
     is_everywhere = kind == BACKENDS and "/" not in name
     words: list[Content] = [
         tag("b", entry.state.replace("_", " ")),

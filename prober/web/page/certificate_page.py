@@ -133,7 +133,7 @@ def _address(issuer: str | None, page: int = 1) -> str:
 
 _NAMELESS = "not known"
 _MOST_ISSUERS = 24
-_HEADS = ("Left", "First to end", "Own one ends", "Issuer", "TLS", "Verified", "Status", "Used by")
+_HEADS = ("Left", "Earliest end", "Own end", "Issuer", "TLS", "Verified", "Status", "Used by")
 
 
 def _table(shown: Sequence[ShownCertificate], scene: Scene) -> Html:

@@ -148,6 +148,8 @@ def _as_of(at: float) -> Content:
 
 
 def _footer(scene: Scene) -> Html:
+    if scene.front.public:
+        return tag("footer")
     shortcut = tag(
         "label",
         tag("input", type="checkbox", id="shortcut", checked=True),
@@ -157,8 +159,6 @@ def _footer(scene: Scene) -> Html:
         class_="scripted",
         hidden=True,
     )
-    if scene.front.public:
-        return tag("footer", shortcut)
     links = (
         (scene.to("api", "v1", "status"), "API"),
         (scene.to("api", "v1", "openapi.json"), "OpenAPI"),
@@ -166,7 +166,11 @@ def _footer(scene: Scene) -> Html:
     )
     return tag(
         "footer",
-        tag("p", [(tag("a", text, href=path), " ") for path, text in links], shortcut),
+        tag(
+            "p",
+            [(tag("a", text, href=path), " ") for path, text in links],
+            shortcut if scene.here == "/" else None,
+        ),
     )
 
 

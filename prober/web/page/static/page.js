@@ -153,6 +153,7 @@ function setUp() {
     document.cookie = `prober-theme=${root.dataset.theme};path=${pathname};max-age=31536000;samesite=lax`;
   };
   zoneButton($("zone"), refresh);
+  if (!$("shortcut")) return;
   $("shortcut").checked = localStorage.getItem("prober-shortcut") !== "off";
   $("shortcut").onchange = () => {
     localStorage.setItem("prober-shortcut", $("shortcut").checked ? "on" : "off");
@@ -248,7 +249,7 @@ async function probeNow(form) {
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, textarea, select");
   if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return; // a / may need Shift
-  if ($("q") && $("shortcut").checked) {
+  if ($("q") && $("shortcut")?.checked) {
     event.preventDefault();
     $("q").focus();
     $("q").select();
