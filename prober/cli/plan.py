@@ -10,10 +10,12 @@ from prober.config.configuration import Config
 from prober.config.shrink import SHRINK_WINDOW, Step, drops_most, steps_of
 from prober.edits.edit import Edit
 from prober.edits.overlay import Edited, overlay
-from prober.model.monitor import Model
+from prober.model.monitor import UDP_PACE, Model
 from prober.model.option import HIDDEN, Rejected
+from prober.model.schedule import worst_case_detection
 from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.model.wording import clean
+from prober.probes import PROBE_TYPES
 
 Json = dict[str, Any]
 Name = tuple[str, ...]
@@ -43,6 +45,7 @@ class Plan(NamedTuple):
     `hidden` are keys that cannot be compared because the API does not show secrets. `edits` are
     the edits made over the API, with what becomes of each. `before`, `gone`, `come` and `changed`
     are numbers of checks; `refused` is what a reload does not do at the first request.
+    `detection` says of monitors how long a failure may go undetected, before and after.
     """
 
     added: list[Name]
@@ -55,6 +58,7 @@ class Plan(NamedTuple):
     changed: int
     refused: Step | None = None
     edits: tuple[tuple[Name, str], ...] = ()
+    detection: tuple[tuple[Name, tuple[float, float]], ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -178,7 +182,33 @@ def compare(now: Picture, then: Picture) -> Plan:
         len(come),
         len(touched),
         _refused(now, then, gone, come),
+        detection=tuple(_detection(common, now, then)),
     )
+
+
+def _detection(
+    common: list[Name], now: Picture, then: Picture
+) -> Iterator[tuple[Name, tuple[float, float]]]:
+    """Yield the monitors whose failures will be detected sooner or later than now."""
+    for name in common:
+        if name[0] == "monitor":
+            before, after = (_slowest(picture[name]) for picture in (now, then))
+            if before is not None and after is not None and before != after:
+                yield name, (before, after)
+
+
+def _slowest(keys: Json) -> float | None:
+    """Return how long a failure may go undetected, if the keys say it."""
+    try:
+        shortest = UDP_PACE if PROBE_TYPES[keys["type"]].paced else 0.0
+        return worst_case_detection(
+            interval=max(float(keys["interval"]), shortest),
+            fast_interval=max(float(keys["fast_interval"]), shortest),
+            timeout=float(keys["timeout"]),
+            fall=int(keys["fall"]),
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):  # a daemon of another version
+        return None
 
 
 def _refused(now: Picture, then: Picture, gone: list[Name], come: list[Name]) -> Step | None:
@@ -223,6 +253,9 @@ def lines(plan: Plan) -> Iterator[str]:
     yield from (f"- {_words(name)}" for name in plan.removed)
     for of, key, before, after in plan.changes:
         yield f"~ {_words(of)}: {clean(key)}: {_shown(before)} -> {_shown(after)}"
+    for of, slowest in plan.detection:
+        before, after = (f"{seconds:g} s" for seconds in slowest)
+        yield f"  {_words(of)}: a failure is detected within {before} -> {after}"
     for name, key in plan.hidden:
         yield f"? {_words(name)}: {clean(key)}: cannot be compared (secret)"
     yield from (f"= {_words(name)}: {clean(fate)}" for name, fate in plan.edits)

@@ -18,7 +18,7 @@ from prober.model.kinds import (
 from prober.model.option import Complaint, Rejected, option, section
 from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
 from prober.model.probe import Probe, Target
-from prober.model.schedule import spread
+from prober.model.schedule import spread, worst_case_detection
 from prober.model.tls_settings import TlsSettings
 
 INTERVAL = duration(0.1, 86400)
@@ -136,6 +136,21 @@ class Monitor:
         if self.probe.paced:
             longest = max(longest, UDP_PACE)
         fill(self, "stale_after", 3 * longest + self.timeout)
+
+    @property
+    def worst_case_detection_seconds(self) -> float:
+        """The longest time from the failure of a target to CRITICAL, if prober keeps up.
+
+        For a type with a pace, if no other check probes the host.
+        """
+        shortest = UDP_PACE if self.probe.paced else 0.0
+        seconds = worst_case_detection(
+            interval=max(self.interval, shortest),
+            fast_interval=max(self.fast_interval, shortest),
+            timeout=self.timeout,
+            fall=self.fall,
+        )
+        return round(seconds, 6)
 
     @property
     def pool_name(self) -> str:

@@ -83,6 +83,25 @@ def first_due(now: float, number: int, checks: int) -> float:
     return now + number / 2**64 * checks / 1000
 
 
+def worst_case_detection(
+    *, interval: float, fast_interval: float, timeout: float, fall: int
+) -> float:
+    """Return the longest time from a target's failure to the bad result that makes it offline.
+
+    The target fails right after a good probe, and every probe from then on takes its whole timeout.
+    The first starts an `interval` later, the others at points of the fast grid, of which those
+    that pass during a probe are missed. All in seconds; a start may come a `SLOT` later each time.
+    """
+    longest = interval + timeout
+    if fall == 1:
+        return longest
+    step = (floor((timeout + _CLOSE) / fast_interval) + 1) * fast_interval
+    ratio = interval / fast_interval
+    grids_agree = abs(ratio - round(ratio)) < _CLOSE
+    first_step = step if grids_agree else timeout + fast_interval
+    return longest + first_step + (fall - 2) * step
+
+
 def interval_for(
     health: Health, *, interval: float, fast_interval: float, down_interval: float
 ) -> float:

@@ -60,6 +60,7 @@ def told(tmp_path: Path, before: str, after: str) -> list[str]:
                 "~ monitor a: down_interval: 5 -> 10",
                 "~ monitor a: interval: 5 -> 10",
                 "~ monitor a: slow: not set -> 1",
+                "  monitor a: a failure is detected within 13 s -> 18 s",
                 "checks: 0 to add, 0 to remove, 2 to change, 2 untouched",
             ],
         ),

@@ -163,6 +163,12 @@ CHECK: Shape[CheckAt] = Shape(
     ),
     member("rise", COUNT, lambda at: at.state.check.monitor.rise),
     member("fall", COUNT, lambda at: at.state.check.monitor.fall),
+    member(
+        "worst_case_detection_seconds",
+        SECONDS,
+        lambda at: at.state.check.monitor.worst_case_detection_seconds,
+        "longest time from a failure of the target to CRITICAL",
+    ),
     member("since", TIME, lambda at: at.state.since, "time of the last status change"),
     member("next_probe_at", nullable(TIME), _next_probe_at, "null for a disabled check"),
     member("labels", LABELS, lambda at: at.state.check.labels),

@@ -109,6 +109,15 @@ class Metrics:
         yield from write_gauge("prober_check_status", text, known, statuses)
         text = "Start of the last probe of a check, in unix time"
         yield from write_gauge("prober_check_last_probe_timestamp_seconds", text, known, times)
+        yield from self._monitors()
+
+    def _monitors(self) -> Iterator[str]:
+        """Yield the metrics of each monitor that follow from its definition."""
+        monitors = self._store.model.monitors
+        labels = [write_labels((("kind", each.type), ("monitor", each.name))) for each in monitors]
+        seconds = [number_text(each.worst_case_detection_seconds) for each in monitors]
+        text = "Longest time from a failure of a target to CRITICAL"
+        yield from write_gauge("prober_monitor_worst_case_detection_seconds", text, labels, seconds)
 
     def _aggregates(self) -> Iterator[str]:
         statuses = Statuses()

@@ -48,6 +48,7 @@ async def test_a_new_check_has_no_last_result_and_is_neither_online_nor_offline(
             "streak": 0,
             "rise": 2,
             "fall": 3,
+            "worst_case_detection_seconds": 13.0,
             "since": NOW,
             "next_probe_at": None,
             "labels": {"team": "a"},

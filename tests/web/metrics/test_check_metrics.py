@@ -54,6 +54,7 @@ CONTRACT = {
     "probe_grpc_status_code": ("gauge", CHECK),
     "prober_check_status": ("gauge", CHECK),
     "prober_check_last_probe_timestamp_seconds": ("gauge", CHECK),
+    "prober_monitor_worst_case_detection_seconds": ("gauge", {"monitor", "kind"}),
     "prober_backend_status": ("gauge", {"pool", "target"}),
     "prober_backend_admin_state": ("gauge", {"pool", "target"}),
     "prober_pool_status": ("gauge", {"pool"}),
