@@ -72,13 +72,14 @@ async def _fetch(wanted: TargetList) -> str:
     except TimeoutError:
         raise ListUnusable(f"{wanted}: no answer within {FETCH_SECONDS:g} s") from None
     except (ClientError, OSError, ValueError) as error:
+        _trust.cache_clear()  # the authorities may have been renewed
         words = " ".join(str(error).split())[:_WIDEST]
         raise ListUnusable(f"cannot fetch {wanted}: {words}") from None
 
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Return a context with the system's authorities; reading them takes about 20 ms, once."""
+    """Return a context with the system's authorities; reading them takes about 20 ms."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(("http/1.1",))
     return context

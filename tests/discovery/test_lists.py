@@ -20,7 +20,6 @@ from prober.config.settings import Server
 from prober.config.shrink import ShrinkGuard
 from prober.daemon.loading import Reading
 from prober.daemon.reload import Reloader
-from prober.discovery import fetch
 from prober.discovery.fetch import LIST_LIMIT, ListUnusable, read_list
 from prober.discovery.known import SAVED, Listed, parse, restore, save
 from prober.discovery.lists import TargetLists
@@ -115,7 +114,6 @@ async def test_who_answers_over_https_must_be_known_to_an_authority(
         with pytest.raises(ListUnusable, match="certificate verify failed"):
             await read_list(TargetList(url=server.url))
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        fetch._trust.cache_clear()
         found = await read_list(TargetList(url=server.url))
         with ListServer().running() as other:
             other.status, other.headers = 302, {"Location": server.url}
