@@ -1,1 +1,1 @@
-"""What prober costs, beside its peers and the physical limit, in one run: `python -m bench`."""
+"""What prober costs, compared with its peers and a C program: `python -m bench`."""

@@ -1,4 +1,4 @@
-"""Measure prober beside its peers, and how far it goes alone; see bench/README.md.
+"""Compare prober with its peers, and measure its limits; see bench/README.md.
 
 Contestants take turns, one after another within each round, the checker on the last core, the
 targets on the first. Nothing else should open connections or need the processor meanwhile.
@@ -29,7 +29,7 @@ MANY = 10_000
 
 
 def compare(kind: Kind, ports: Ports, count: int, rounds: int, seconds: float) -> Turns:
-    """Let every contestant that can make such probes take a turn in every round."""
+    """Measure each contestant that supports this kind of probe once in every round."""
     turns: Turns = {checker: [] for checker in CONTESTANTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -50,7 +50,7 @@ def compare(kind: Kind, ports: Ports, count: int, rounds: int, seconds: float) -
 
 
 def compare_all(ports: Ports, asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """Compare every kind of probe, and at 10,000 checks those of which so many fit on a core."""
+    """Compare all kinds of probes, and those with 10,000 checks on one core."""
     rows = []
     for kind in KINDS:
         if asked.kind and kind.name not in asked.kind:
@@ -86,7 +86,7 @@ def go_far(port: int, asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    """Say what was measured on."""
+    """Return a description of the machine."""
     python = f"{platform.python_version()} {os.path.realpath(sys.executable)}"
     versions = {"python": python, "openssl": ssl.OPENSSL_VERSION}
     for name, command in (
@@ -107,7 +107,7 @@ def machine() -> dict[str, str]:
 
 
 def main() -> None:
-    """Measure, print tables, and write them down if asked."""
+    """Measure, print tables, and save them if requested."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each turn, once settled")
@@ -128,14 +128,14 @@ def main() -> None:
 
 
 def tell(found: dict[str, Any], *, write_down: bool) -> None:
-    """Print what was measured, and keep it if that is asked for."""
+    """Print the results, and save them if requested."""
     print(as_text(found), flush=True)
     if write_down:
         write(found)
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """Return everything that was measured as Markdown."""
+    """Return all results as Markdown."""
     parts = []
     if peers := found.get("peers"):
         parts += ["# Beside its peers", _how(peers), table(peers["rows"])]
@@ -152,7 +152,7 @@ def _how(part: dict[str, Any]) -> str:
 
 
 def write(found: dict[str, Any]) -> None:
-    """Keep the results, as JSON, as Markdown and as a picture; a half not measured stays."""
+    """Save the results as JSON, Markdown and an image; keep those that were not measured again."""
     RESULTS.mkdir(exist_ok=True)
     kept = RESULTS / "bench.json"
     before = json.loads(kept.read_text()) if kept.exists() else {}

@@ -1,4 +1,4 @@
-"""Who is measured: how each checker is told to probe every target once a second."""
+"""The checkers to measure: how to make each of them probe every target once a second."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ CALLS = 64  # connections that drive blackbox_exporter
 
 
 class Kind(NamedTuple):
-    """One sort of probe: its name, where its targets are, and what each checker calls it.
+    """One kind of probe: its name, its targets, and its name in each checker.
 
-    `targets` is how many one core can probe once a second by any of the checkers.
+    `targets` is how many any of the checkers can probe once a second on one core.
     """
 
     name: str
@@ -89,18 +89,18 @@ KINDS = (
 
 
 class Turn(NamedTuple):
-    """A checker that is to run: its command, and what drives it, if something must."""
+    """How to run a checker: its command, and its driver if it needs one."""
 
     command: list[str]
     driver: Process | None = None
 
 
 Contestant = Callable[[Kind, Ports, int, Path], Turn | None]
-"""Returns how to run a checker on so many targets; None if it is not here or has no such probe."""
+"""Returns how to run a checker; None if it is not installed or has no such probe."""
 
 
 def prober(kind: Kind, ports: Ports, count: int, folder: Path) -> Turn | None:
-    """The daemon, with everything that it does by default."""
+    """The daemon with its default settings."""
     config = folder / "prober.json"
     backends = [f"{address}:{kind.port(ports)}" for address in addresses(count)]
     monitor = {"name": "bench", "type": kind.type, "pool": "bench", "interval": kind.interval}
@@ -134,7 +134,7 @@ def haproxy(kind: Kind, ports: Ports, count: int, folder: Path) -> Turn | None:
 
 
 def blackbox(kind: Kind, ports: Ports, count: int, folder: Path) -> Turn | None:
-    """blackbox_exporter, asked for each target once a second over connections that are kept."""
+    """blackbox_exporter, scraped for each target once a second over kept connections."""
     program = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
     if not program or kind.blackbox is None or count > 1000:
         return None
@@ -159,7 +159,7 @@ async def _drive_all(port: int, wanted: list[str]) -> None:
 
 
 async def _ask(port: int, share: list[str], phase: float) -> None:
-    """Ask for a share of the targets, evenly within each second."""
+    """Request a share of the targets, spread evenly over each second."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     loop = asyncio.get_running_loop()
     due, pause = loop.time() + phase / max(1, len(share)), 1.0 / max(1, len(share))
@@ -184,7 +184,7 @@ async def _skip_body(reader: asyncio.StreamReader, head: bytes) -> None:
 
 
 def limit(kind: Kind, ports: Ports, count: int, folder: Path) -> Turn | None:
-    """The C program of `limit.c`, which does nothing but probe."""
+    """The C program `limit.c`, which only probes."""
     program = folder / "limit"
     if not program.exists() and not compiled("limit", folder, "ssl", "crypto"):
         return None

@@ -39,7 +39,7 @@ Case = tuple[str, str, Callable[[], object]]
 
 
 def cases() -> Iterator[Case]:
-    """Yield a parser, the name of an input, and what feeds it."""
+    """Yield a parser, the name of an input, and a function that feeds it."""
     for name, content in http1.HEADS.items():
         yield "HTTP/1 head", name, lambda content=content: http1.read_heads(content)  # type: ignore[misc]
     for name, chunk in http1.CHUNKS.items():
@@ -78,7 +78,7 @@ def data(message: bytes) -> bytes:
 
 
 def until_thread(start: Start, body: bytes) -> None:
-    """Run a probe as far as the loop does: what is left to a thread is left out."""
+    """Run the part of a probe that runs in the event loop, without work in threads."""
     assert not isinstance(start, Verdict)
     steps = start()
     with suppress(StopIteration):
@@ -91,7 +91,7 @@ def until_thread(start: Start, body: bytes) -> None:
 
 
 def main() -> int:
-    """Feed everything, print the times; return 1 if one of them is over the limit."""
+    """Feed all inputs and print the times; return 1 if one exceeds the limit."""
     worst = 0.0
     for parser, name, feed in cases():
         best = min(timed(feed) for _ in range(TRIES))

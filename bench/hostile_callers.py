@@ -1,4 +1,4 @@
-"""Attack the API of a daemon, and time its liveness meanwhile: `python -m bench.hostile_callers`.
+"""Attack the API of a daemon, and time its liveness endpoint: `python -m bench.hostile_callers`.
 
 Everything is on loopback. Prints median and 99th percentile of the time of /-/healthy in ms under
 each attack, and up to how late 99 of 100 turns of the event loop were, as its own metric says.
@@ -31,17 +31,17 @@ LIMIT = 0.05
 """Seconds by which 99 of 100 turns of the event loop may be late under an attack."""
 _NICE = 10
 SECONDS = 5.0
-"""How long each attack lasts."""
+"""Seconds that each attack lasts."""
 CALLERS = 2
-"""Processes that attack at once."""
+"""Number of attacking processes."""
 _TOKEN = "w" * 40
 
 Attack = Callable[[str, int], None]
-"""Does one thing to the API at a host and port; it is done over and over."""
+"""Makes one request to the API at a host and port; it is called in a loop."""
 
 
 def send(host: str, port: int, *parts: bytes, answered: bool = True) -> None:
-    """Send something on a connection of its own, and read what is answered."""
+    """Send bytes on a new connection, and read the response."""
     with suppress(OSError), socket.create_connection((host, port), 5) as client:
         for part in parts:
             client.sendall(part)
@@ -50,13 +50,13 @@ def send(host: str, port: int, *parts: bytes, answered: bool = True) -> None:
 
 
 def head(line: str, *headers: str, length: int = 0) -> bytes:
-    """Write the head of a request."""
+    """Return the head of a request."""
     lines = (f"{line} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", *headers)
     return "\r\n".join((*lines, f"Content-Length: {length}", "", "")).encode()
 
 
 def attacks() -> Iterator[tuple[str, Attack]]:
-    """Yield what callers do to the API, from nothing to the worst."""
+    """Yield the attacks, from none to the worst."""
     bomb = gzip.compress(bytes(1 << 20)) * 100
     packed = head("GET /api/v1/status", "Content-Encoding: gzip", length=len(bomb))
     big = json.dumps({"type": "HTTP", "targets": ["127.0.0.1:1"], "url_path": "/" + "a" * 900_000})
@@ -79,7 +79,7 @@ def attacks() -> Iterator[tuple[str, Attack]]:
 
 
 def be_busy(_host: str, _port: int) -> None:
-    """Take processor time, as an attack does on the side of the attacker."""
+    """Use processor time, as an attacker does on its side."""
     sum(range(1000))
 
 
@@ -138,7 +138,7 @@ _BUSY = ("busy callers, nothing sent", "busy callers again")
 
 
 def rows() -> Iterator[tuple[str, Attack]]:
-    """Yield the attacks, between two rows of callers that only take processor time."""
+    """Yield the attacks, between two rows with attackers that only use processor time."""
     yield _BUSY[0], be_busy
     yield from attacks()
     yield _BUSY[1], be_busy
@@ -155,7 +155,7 @@ def row(running: Daemon, name: str, attack: Attack) -> float:
 
 
 def turns(running: Daemon) -> dict[float, int]:
-    """Return how many turns of the loop were at most so many seconds late."""
+    """Return how many turns of the loop were late by at most this many seconds."""
     request = Request(f"{running.url}/metrics", headers={"Authorization": f"Bearer {_TOKEN}"})
     with urlopen(request, timeout=30) as answer:
         text = answer.read().decode()
@@ -164,7 +164,7 @@ def turns(running: Daemon) -> dict[float, int]:
 
 
 def lateness(before: dict[float, int], after: dict[float, int]) -> float:
-    """Return up to how many seconds late 99 of 100 turns between two readings were."""
+    """Return the 99th percentile of lateness between two readings, in seconds."""
     total = after[inf] - before[inf]
     return min(b for b, n in after.items() if n - before[b] >= 0.99 * total)
 

@@ -1,4 +1,4 @@
-"""What the kernel and the daemon say of a running checker."""
+"""Measurements of a running checker, from the kernel and the daemon."""
 
 import json
 import re
@@ -29,21 +29,21 @@ class Measured(NamedTuple):
 
 
 class NoProbesError(Exception):
-    """A checker that did not do its work, and what it said."""
+    """A checker that failed, with its output."""
 
 
 class Running(NamedTuple):
-    """A checker that runs, and where what it says is written."""
+    """A running checker and the file with its output."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
     def url(self) -> str:
-        """Return where the daemon serves, once it does."""
+        """Return the address of the daemon once it serves."""
         return f"http://{self.wait_for('listening')['address']}"
 
     def wait_for(self, event: str, seconds: float = 120.0) -> dict[str, str]:
-        """Return the line of the log with this event, once it is there."""
+        """Wait for a log line with this event, and return it."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.process.poll() is None:
             for text in self.log.read_text().splitlines():
@@ -57,7 +57,7 @@ class Running(NamedTuple):
 
 @contextmanager
 def running(turn: Turn, folder: Path) -> Iterator[Running]:
-    """Run a checker on its core as long as the context lasts, and what drives it."""
+    """Run a checker on its core, and its driver, while the context lasts."""
     log = folder / "checker.log"
     with log.open("wb") as output:
         command = on_core(checker_core(), turn.command)
@@ -128,7 +128,7 @@ def buckets(url: str) -> Buckets:
 
 
 def quantiles(before: Buckets, after: Buckets, name: str) -> dict[str, float]:
-    """Return p50, p99 and the most of a lag between two looks, each as a bucket's bound in ms."""
+    """Return p50, p99 and maximum of a lag between two readings, as bucket bounds in ms."""
     rows = [(bound, count - before[name][bound]) for bound, count in after[name].items()]
     return {
         label: next(float(bound) * 1000 for bound, count in rows if count >= share * rows[-1][1])

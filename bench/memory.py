@@ -1,4 +1,4 @@
-"""What a check takes in memory, once it has a full ring of recent results.
+"""The memory of a check with a full ring of recent results.
 
     python bench/memory.py [--checks 2000]
 
@@ -47,11 +47,11 @@ class NoEngine:
     in_flight = 0
 
     def start(self, job: Job, done: Done) -> Attempt:
-        """Refuse: the schedule is not run."""
+        """Raise an error: nothing is scheduled."""
         raise NotImplementedError
 
     def cancel(self, attempt: Attempt) -> None:
-        """Do nothing, like all the rest."""
+        """Do nothing."""
 
     def drain(self) -> None:
         """Do nothing."""
@@ -114,7 +114,7 @@ def fill(kind: str, checks: int, folder: str) -> int:
 
 
 def measure(kind: str, checks: int, *, stored: bool) -> int:
-    """Return what `fill` gives in a fresh process."""
+    """Return the result of `fill` in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--only", kind, "--checks", str(checks)] + ["--folder", folder] * stored
         command = [sys.executable, __file__, *arguments]

@@ -1,4 +1,4 @@
-"""A guard against slow decay: CPU per probe as a ratio to a bare loop of sockets.
+"""Detects regressions: CPU per probe relative to a bare loop of system calls.
 
     python -m bench.quick [--rounds 8]
 
@@ -29,7 +29,7 @@ from prober.model.option import ReadContext
 
 CHECKS = 400
 PORT = 18700
-"""Outside the range of ports that probes may be given, as those of targets mostly are."""
+"""Outside the local port range, as the ports of most targets are."""
 INTERVAL = 0.1
 SECONDS = 1.0
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
@@ -38,7 +38,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 def serve(listener: socket.socket) -> None:
-    """Answer whatever comes with one HTTP reply."""
+    """Answer every request with the same HTTP reply."""
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         while True:
@@ -59,7 +59,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def bare(kind: str, port: int, count: int) -> float:
-    """Return the CPU microseconds of one probe that is nothing but its system calls."""
+    """Return the CPU microseconds of the system calls of one probe."""
     hosts = addresses(CHECKS)
     begun = time.process_time()
     for i in range(count):

@@ -1,4 +1,4 @@
-"""What a reload costs the probes: lateness while the file is changed, beside lateness without.
+"""What a reload costs the probes: lateness with and without changes of the file.
 
     python -m bench.reload [--checks 10000] [--interval 10] [--changes 5] [--many]
 
@@ -39,7 +39,7 @@ def configuration(port: int, checks: int, interval: float, *, many: bool) -> str
 
 
 class Log(threading.Thread):
-    """Reads the daemon's log all the time, since a full pipe would stop it."""
+    """Reads the daemon's log continuously, since a full pipe would block it."""
 
     def __init__(self, lines: IO[str]) -> None:
         super().__init__(daemon=True)
@@ -47,7 +47,7 @@ class Log(threading.Thread):
         self.told: queue.SimpleQueue[dict[str, object]] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """Keep what is not about a check."""
+        """Store lines that are not about a check."""
         for text in self.lines:
             line = json.loads(text)
             if line["event"] != "status_changed":
@@ -61,7 +61,7 @@ class Log(threading.Thread):
 
 
 def lags(before: Buckets, after: Buckets) -> str:
-    """Return what was counted of both lags between two looks, in milliseconds."""
+    """Return the percentiles of both lags between two readings, in milliseconds."""
     shown = []
     for name in after:
         values = "/".join(f"{value:g}" for value in quantiles(before, after, name).values())
@@ -70,14 +70,14 @@ def lags(before: Buckets, after: Buckets) -> str:
 
 
 class Pulse(threading.Thread):
-    """Asks for /-/healthy again and again, and keeps the longest wait."""
+    """Requests /-/healthy in a loop, and keeps the longest response time."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
         self.url, self.longest = url, 0.0
 
     def run(self) -> None:
-        """Ask until the daemon is gone."""
+        """Send requests until the daemon has stopped."""
         while True:
             start = time.perf_counter()
             try:

@@ -1,4 +1,4 @@
-"""The results as a table for people, and as a picture for the README."""
+"""The results as Markdown tables, and as an image for the README."""
 
 import statistics
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 from bench.measure import Measured
 
 Turns = dict[str, list[Measured]]
-"""The turns of each contestant, those of one round at the same index."""
+"""The turns of each contestant; those of one round have the same index."""
 
 BASE = "HAProxy"
 COLOURS = {
@@ -29,7 +29,7 @@ def ratio(turns: Turns, name: str, base: str) -> float | None:
 
 
 def row(kind: str, name: str, turns: Turns) -> dict[str, Any]:
-    """Return what was measured of one contestant."""
+    """Return the results of one contestant."""
     cpu = [turn.cpu for turn in turns[name]]
     against = {each: ratio(turns, name, each) for each in turns if each != name}
     return {
@@ -73,7 +73,7 @@ def _shown(value: object) -> str:
 
 
 def picture(rows: list[dict[str, Any]], title: str) -> str:
-    """Return bars as SVG: each kind of probe on a scale of its own, the dearest checker full."""
+    """Return bars as SVG; the most expensive checker of each kind has the full width."""
     parts, y = [f'<text x="0" y="16" class="title">{escape(title)}</text>'], 38
     for kind in dict.fromkeys(each["kind"] for each in rows):
         group = [each for each in rows if each["kind"] == kind]

@@ -1,4 +1,4 @@
-"""How far one core goes: lateness, memory, starting, scraping, and the most probes per second."""
+"""The limits of one core: lateness, memory, start, scrapes, and maximum probes per second."""
 
 import json
 import statistics
@@ -23,13 +23,13 @@ from bench.targets import addresses
 TCP = KINDS[0]
 SCHEDULE, LOOP = "prober_schedule_lag_seconds", "prober_loop_lag_seconds"
 LATE = 100.0
-"""Milliseconds of schedule lag (p99) that are too much."""
+"""Maximum acceptable schedule lag (p99) in milliseconds."""
 
 Row = dict[str, Any]
 
 
 class Load(NamedTuple):
-    """So many TCP checks, each once in so many seconds, of one port."""
+    """A number of TCP checks of one port, and their interval in seconds."""
 
     checks: int
     interval: float
@@ -42,7 +42,7 @@ class Load(NamedTuple):
         return max(3.0, 1.5 * self.interval) + self.checks / 1000
 
     def turn(self, folder: Path) -> Turn:
-        """Return how to run the daemon on them."""
+        """Return how to run the daemon with these checks."""
         backends = [f"{address}:{self.port}" for address in addresses(self.checks)]
         monitor = {"name": "bench", "type": "TCP", "pool": "bench", "interval": self.interval}
         if self.steady:
@@ -54,7 +54,7 @@ class Load(NamedTuple):
 
 
 def start(port: int, folder: Path) -> Iterator[Row]:
-    """Measure how long it takes until the daemon serves, and until every check has a status."""
+    """Measure the time until the daemon serves, and until every check has a status."""
     for checks in (10, 10_000):
         listening, known = [], []
         for _ in range(3):
@@ -87,7 +87,7 @@ def lateness(port: int, folder: Path, seconds: float) -> Iterator[Row]:
 
 
 def _look(it: Running, load: Load, seconds: float) -> Row:
-    """Let a load settle, then look at it for a while."""
+    """Wait until a load has settled, then measure it for a while."""
     url, pid = it.url(), it.process.pid
     it.wait_for("ready")
     time.sleep(load.settled)
@@ -143,7 +143,7 @@ def memory(port: int, folder: Path) -> Iterator[Row]:
 
 
 def scrape(port: int, folder: Path) -> Row:
-    """Measure GET /metrics with 10,000 checks, every 5 s: its time, and what the loop loses."""
+    """Measure GET /metrics with 10,000 checks, every 5 s: its time, and the loop's lag."""
     load = Load(10_000, 1.0, port)
     with running(load.turn(folder), folder) as it:
         url, took = it.url(), []

@@ -29,7 +29,7 @@ from bench.targets import addresses
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 FLAP = 20.0
-"""Seconds for which a flapping target stays as it is."""
+"""Seconds between two changes of a flapping target."""
 BETWEEN_RELOADS = 15.0
 WARM_UP = 60.0
 _RESET = struct.pack("ii", 1, 0)
@@ -90,7 +90,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 def _serve(listeners: dict[str, socket.socket]) -> None:
-    """Be every target, until killed."""
+    """Serve all targets until killed."""
 
     def handler(answer: Answer) -> Answer:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +112,7 @@ def _serve(listeners: dict[str, socket.socket]) -> None:
 
 
 class Plan:
-    """The configuration, another one each time: a part of the pools comes and goes."""
+    """The configuration: each time with other pools."""
 
     def __init__(self, path: Path, ports: dict[str, int], checks: int) -> None:
         self._path = path
@@ -145,7 +145,7 @@ def _unused_port() -> int:
 
 
 class Sample(NamedTuple):
-    """What the daemon holds at a moment."""
+    """The resources of the daemon at one time."""
 
     seconds: float
     probes: float
@@ -185,7 +185,7 @@ def _line(before: Sample, now: Sample) -> str:
 
 
 def soak(it: Running, plan: Plan, asked: argparse.Namespace, state: Path) -> list[Sample]:
-    """Let it run; return what was seen."""
+    """Run the daemon; return the readings."""
     url, begun = it.url(), time.monotonic()
     host, _, port = url.removeprefix("http://").rpartition(":")
     end, reload_at, look_at = begun + asked.hours * 3600, begun + BETWEEN_RELOADS, begun
@@ -214,7 +214,7 @@ def soak(it: Running, plan: Plan, asked: argparse.Namespace, state: Path) -> lis
 
 
 def main() -> None:
-    """Start targets and daemon, look at it, and say what grew."""
+    """Start targets and daemon, read its resources, and report growth."""
     parser = argparse.ArgumentParser(prog="bench.soak", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--checks", type=int, default=500, help="about so many")

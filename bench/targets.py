@@ -29,7 +29,7 @@ SERVER = """server {{
 
 
 class Ports(NamedTuple):
-    """Where each kind of target listens, on every address of 127.0.0.0/8; 0 where there is none."""
+    """The port of each kind of target, on every address of 127.0.0.0/8; 0: none."""
 
     plain: int
     p256: int
@@ -47,12 +47,12 @@ def checker_core() -> int:
 
 
 def on_core(core: int, command: list[str]) -> list[str]:
-    """Return the command that runs another one on one core."""
+    """Return a command that runs another one on one core."""
     return ["taskset", "--cpu-list", str(core), *command]
 
 
 def compiled(name: str, folder: Path, *libraries: str) -> Path | None:
-    """Compile a program of this folder; None where that is not possible here."""
+    """Compile a program of this folder; return None if there is no compiler."""
     compiler, program = shutil.which("cc"), folder / name
     if not compiler:
         return None
@@ -63,14 +63,14 @@ def compiled(name: str, folder: Path, *libraries: str) -> Path | None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port on which nothing listens."""
     with create_server(("0.0.0.0", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 @contextmanager
 def targets(folder: Path) -> Iterator[Ports]:
-    """Run the targets as long as the context lasts."""
+    """Run the targets while the context lasts."""
     sink = compiled("sink", folder)
     if not sink:
         raise SystemExit("bench: a C compiler is needed for the targets (Debian: gcc libc6-dev)")
@@ -118,7 +118,7 @@ def _make_certificate(path: Path, key: tuple[str, ...]) -> None:
 
 
 def wait_until_open(port: int, seconds: float = 10.0) -> None:
-    """Return when somebody listens on a port of 127.0.0.1."""
+    """Wait until a port of 127.0.0.1 accepts connections."""
     until = time.monotonic() + seconds
     while True:
         try:

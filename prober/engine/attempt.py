@@ -1,4 +1,4 @@
-"""One probe in flight: what is prepared for it, and what is measured."""
+"""One probe in flight: its preparations and its measurements."""
 
 import socket
 from collections.abc import Callable
@@ -160,7 +160,7 @@ class Attempt:
         self.sock: socket.SocketType | None = None
         self.wire: Wire | None = None  # once connected
         self.steps: Steps | None = None
-        self.task: Task | None = None  # what it waits for in another thread
+        self.task: Task | None = None  # the task in another thread that it waits for
         self.handshake: StartTls | None = None
         self.session: TlsSession | None = None
         self.started_at = now

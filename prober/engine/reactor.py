@@ -39,7 +39,7 @@ CONFIRM_AT_LEAST: Final = 0.1
 """Seconds of silence after a TLS 1.3 handshake after which the server counts as accepting it."""
 
 _BATCH: Final = 512
-_LOOKS: Final = 4  # at what is ready: the end of a connection is to be seen as well
+_LOOKS: Final = 4  # at what is ready, to see the end of a connection as well
 _HANDSHAKE_SECONDS: Final = 1.0  # which nothing limits: OpenSSL does not look at the clock
 _DRIP_PAUSE: Final = 0.01  # seconds between reads of a peer that sends a few bytes at a time
 _OK: Final = Reason.OK
@@ -50,7 +50,7 @@ class Engine(Approach):
     """Runs probes. Everything happens in the event loop's thread.
 
     Args:
-        ticker: Tells the time, and calls back for deadlines.
+        ticker: Keeps the time, and calls back for deadlines.
         resolver: Resolves host names.
         wall: Returns unix time.
         report: Called with exceptions that mean a bug.
@@ -161,7 +161,7 @@ class Engine(Approach):
             self._leave(attempt)
 
     def reread(self) -> None:
-        """Read again what is read only once: the files of TLS settings, the local ports."""
+        """Read the files of TLS settings and the local port range again."""
         self._contexts.clear()
         self._local_ports = self._read_local_ports()
 
@@ -307,7 +307,7 @@ class Engine(Approach):
             self._safely(self._go_on, attempt, wire, result)
 
     def _read_again(self, descriptor: int, drips: bool) -> None:  # noqa: FBT001  (see Wire)
-        """Tell of a socket once more, after all others or, if its peer sends in drops, later."""
+        """Report a socket again: after all others, or later if its peer sends in small pieces."""
         if not drips:
             self._unread.append(descriptor)
             return
@@ -323,7 +323,7 @@ class Engine(Approach):
         return content
 
     def _troubled(self, attempt: Attempt, trouble: Trouble) -> None:
-        """Let the probe judge a trouble if it has started and not ended; else it is the verdict."""
+        """Pass a trouble to the probe if it has started; otherwise the trouble is the verdict."""
         if attempt.may_go_elsewhere and not isinstance(trouble, DeadlineReached):
             trouble.__traceback__ = None  # as below
             self._connect_failed(attempt, trouble)

@@ -151,7 +151,7 @@ class Resolver:
     def resolve(
         self, name: str, answer: Callable[[Answer], None], *, patience: float
     ) -> Answer | None:
-        """Return what is known of a name, or None and call `answer` later.
+        """Return the known addresses of a name, or None and call `answer` later.
 
         `patience` is the number of seconds a lookup may take before an old answer is used. A caller
         that gets None waits for no longer than that if `kept` has an answer.
@@ -178,7 +178,7 @@ class Resolver:
         return entry.kept(self._clock()) if entry else ()
 
     def forget(self, name: str, answer: Callable[[Answer], None]) -> None:
-        """Do not call `answer` any more."""
+        """Stop calling `answer`."""
         entry = self._names.get(name)
         if entry and answer in entry.waiting:
             entry.waiting.remove(answer)
@@ -195,7 +195,7 @@ class Resolver:
         self._room = max(FEW, 2 * len(self._names))
 
     def close(self) -> None:
-        """Let the threads end, each after its lookup."""
+        """End each thread after its lookup."""
         for _ in range(self._threads):
             self._queue.put(None)
 

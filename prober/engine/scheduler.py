@@ -40,7 +40,7 @@ _PACED_HOSTS = 10_000  # beyond this number, hosts that are free again are forgo
 
 
 class Watched(Protocol):
-    """What the scheduler updates about a check, for others to show."""
+    """What the scheduler updates in the state of a check."""
 
     next_due: float | None
     held_up: float
@@ -61,10 +61,10 @@ class ProbeRunner(Protocol):
         """End a probe without an outcome."""
 
     def drain(self) -> None:
-        """Handle what is ready."""
+        """Handle ready sockets."""
 
     def expire(self, now: float) -> None:
-        """End what is late."""
+        """End attempts that are past their deadline."""
 
     def next_deadline(self) -> float | None:
         """Return when `expire` next has something to do."""
@@ -131,7 +131,7 @@ class Scheduler(Generic[S]):
     """Starts the probes of all checks, never two of one check at once.
 
     Args:
-        ticker: Tells the time and ticks.
+        ticker: Keeps the time and ticks.
         engine: Runs the probes.
         record: Records an outcome and returns the resulting health.
         review: Called once a second for a check that waits for a place, which may become stale.
@@ -198,7 +198,7 @@ class Scheduler(Generic[S]):
     def renew(self, check: Check) -> None:
         """Keep a check's newest equal instance, so that the old one's objects can be freed.
 
-        Its next probe looks at its own end again, as the range of local ports may have changed.
+        Its next probe reads its local address again, as the range of local ports may have changed.
         """
         watch = self._watches.get(check.key)
         if watch is not None:
@@ -251,7 +251,7 @@ class Scheduler(Generic[S]):
             self._ticker.rest_until(self._wheel.next())
 
     def _tick(self, now: float, late: float) -> float | None:
-        """Do what is due, but first handle every reply that has arrived in the meantime."""
+        """Handle every reply that has arrived, then start what is due."""
         self._engine.drain()
         self._engine.expire(now)
         for watch in self._wheel.pop(now):

@@ -82,7 +82,7 @@ class Sockets:
         return sock
 
     def watch_again(self, descriptor: int) -> None:
-        """Report again what is left to be read."""
+        """Report a socket again if there is more to read."""
         self.epoll.modify(descriptor, _EVENTS)
 
     def give_back(self, sock: socket.SocketType) -> None:

@@ -24,7 +24,7 @@ class TargetPolicy:
         self._rules = rules
 
     def spare(self, listeners: Iterable[Target]) -> None:
-        """Let nothing be probed that comes to these addresses: prober's own."""
+        """Refuse targets at these addresses, which are prober's own."""
         self.listeners = tuple(listeners)
 
     def objection(self, address: str, port: int) -> str | None:

@@ -33,7 +33,7 @@ class Task:
         self._done: Done | None = done
 
     def cancel(self) -> None:
-        """Do not begin with it any more, and tell nobody of its end."""
+        """Do not start the task if it has not started, and do not report its end."""
         self._step = self._done = None
 
     def run(self) -> object:
@@ -55,7 +55,7 @@ class Task:
 
 
 class Threads:
-    """Runs tasks; their ends are told in the loop's thread.
+    """Runs tasks; their ends are reported in the loop's thread.
 
     `soon` schedules a call in the loop's thread from any thread.
     """
@@ -70,7 +70,7 @@ class Threads:
         self._most = most
         self._queue: SimpleQueue[Task | None] = SimpleQueue()
         self._threads = 0
-        self._waiting = 0  # tasks that were not told of yet
+        self._waiting = 0  # tasks whose end was not reported yet
 
     def run(self, step: InThread, done: Done) -> Task:
         """Have a thread do this; `done` is called with the result, unless it is cancelled."""
@@ -84,7 +84,7 @@ class Threads:
         return task
 
     def close(self) -> None:
-        """Let the threads end, each when its task has."""
+        """End each thread when its task has ended."""
         for _ in range(self._threads):
             self._queue.put(None)
 

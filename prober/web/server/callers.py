@@ -139,7 +139,7 @@ class Access:
 
 
 def fingerprint(token: str) -> bytes:
-    """Return what is compared in place of a token."""
+    """Return the digest that is compared instead of a token."""
     return sha256(token.encode(errors="surrogateescape")).digest()
 
 

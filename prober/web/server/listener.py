@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE = 64  # connections accepted before the event loop gets a turn
 _BACKLOG = 512
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-_PAUSE = 0.01  # seconds until the next try when nobody can enter for a moment
+_PAUSE = 0.01  # seconds until the next attempt if no connection can enter
 _REST = 1.0  # seconds until the next attempt after running out of descriptors
 _TOLD_EVERY = 60.0  # seconds between two log lines about refused connections
 
@@ -167,7 +167,7 @@ class Listener:
             self._receive(connection, peer_of(address[0]), scarce=not has_spare)
 
     def _is_full(self) -> bool:
-        """Return whether nobody can enter for a moment, not even in another's place."""
+        """Return whether no connection can enter at the moment, not even by replacing one."""
         inside = self._reserved()
         if len(inside) < self._limits.reserved:
             return False
@@ -187,7 +187,7 @@ class Listener:
         return [each for each in self._present if each.is_reserved]
 
     def _take_spare(self) -> bool:
-        """Hold a descriptor for bad times; return whether there is one."""
+        """Reserve a descriptor; return whether there is one."""
         if self._spare is None:
             with suppress(OSError):
                 self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -207,7 +207,7 @@ class Listener:
             self._spare = None
 
     def _rest(self, listening: socket.socket, seconds: float) -> None:
-        """Look away for a while: the connection stays there, and so would the readiness."""
+        """Stop accepting for a while: the pending connection would wake the loop all the time."""
         self._loop.remove_reader(listening.fileno())
         self._loop.call_later(seconds, self._resume, listening)
 
@@ -248,7 +248,7 @@ class Listener:
             self._end(room.victim)
         renewed = self._tls()
         context = renewed.current() if renewed else None
-        if renewed and context is None:  # better to serve nobody than to serve unencrypted
+        if renewed and context is None:  # never serve unencrypted instead
             connection.close()
             return
         client = GuardedConnection(
