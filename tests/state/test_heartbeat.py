@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from prober.state.heartbeat import HUNG, ailment, examine
+from prober.state.heartbeat import HUNG, HUNG_IN_OVERLOAD, ailment, examine, waited_for_cpu
 from prober.state.vitals import Vitals
 
 
@@ -18,7 +18,22 @@ from prober.state.vitals import Vitals
     ],
 )
 def test_lateness_beyond_the_limit_is_named(overdue: float, turn: float, wrong: str | None) -> None:
-    assert ailment(overdue=overdue, turn=turn) == wrong
+    assert ailment(overdue=overdue, turn=turn, overloaded=False) == wrong
+
+
+def test_a_daemon_without_cpu_time_is_overloaded_and_not_dead() -> None:
+    assert ailment(overdue=30.0, turn=30.0, waited=29.0, overloaded=False) is None
+    assert ailment(overdue=30.0, turn=1.0, overloaded=True) is None
+    assert ailment(overdue=30.0, turn=30.0, waited=1.0, overloaded=True) is not None
+    assert ailment(overdue=HUNG_IN_OVERLOAD + 1, turn=1.0, overloaded=True) is not None
+
+
+async def test_time_without_a_processor_is_the_kernels_count() -> None:
+    before = waited_for_cpu()
+    assert waited_for_cpu() >= before >= 0.0
+    times, waited = iter([100.0, 130.0]), iter([0.0, 28.0])
+    vitals = Vitals(name="here", version="1", started_at=0.0)
+    assert await examine(vitals, lambda: next(times), lambda: next(waited)) is None
 
 
 async def test_a_turn_of_the_loop_is_measured() -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,16 +105,21 @@ def test_a_reload_that_is_rejected_ends_too_and_is_told(systemd: Systemd, tmp_pa
 
 
 def test_a_reload_is_told_from_the_moment_it_begins(systemd: Systemd, tmp_path: Path) -> None:
-    with daemon({"monitors": []}, tmp_path) as running:
+    goes_on = threading.Event()
+
+    def answer_late(connection: socket.socket) -> None:
+        goes_on.wait(PATIENCE)
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with listener(serve=answer_late) as port, daemon({"monitors": []}, tmp_path) as running:
         systemd.next()
-        path = tmp_path / "prober.json"
-        path.unlink()
-        os.mkfifo(path)
+        source = {"url": f"http://127.0.0.1:{port}/"}  # a new list is read before it is followed
+        config = {"monitors": [{"name": "m", "type": "TCP", "targets_from": source}]}
+        (tmp_path / "prober.json").write_text(json.dumps(config))
         running.process.send_signal(signal.SIGHUP)
-        with path.open("w") as pipe:  # opens when the daemon reads, and keeps it waiting
-            assert "RELOADING" in systemd.next()
-            assert systemd.silent()
-            pipe.write('{"monitors": []}')
+        assert "RELOADING" in systemd.next()
+        assert systemd.silent()
+        goes_on.set()
         assert systemd.next()["READY"] == "1"
 
 
