@@ -1,5 +1,6 @@
 """The page of events, newest first; related events are one line."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from aiohttp import web
 from prober.model.status import Status
 from prober.state.archive import DAY
 from prober.state.events import EVENT_KINDS, POOL_STATUS, TRANSITION, Event, EventFilter
+from prober.state.pace import Pace
 from prober.web.page.check_words import time_cell
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.grouping import EventGroup, group_words, grouped
@@ -112,10 +114,13 @@ async def get_event_page(request: web.Request) -> web.Response:
     found = await recent_events(
         request, view.wanted, limit=EVENTS + 1, since=since, before=view.before or None
     )
-    groups = grouped(found[:EVENTS])
+    groups = await asyncio.to_thread(grouped, found[:EVENTS])
     older = found[EVENTS - 1].id if len(found) > EVENTS else None
     pools = list(services_of(request).store.pools)
-    rows = [_group(group, scene) for group in groups]
+    rows, pace = list[Html](), Pace()
+    for group in groups:
+        rows.append(_group(group, scene))
+        await pace.pause()
     return answer(
         document(
             scene,

@@ -5,7 +5,7 @@ they hide what they have in common, which is what to look for.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -78,11 +78,11 @@ def _split(burst: Sequence[Event]) -> list[EventGroup]:
     by_status: dict[Status | None, list[Event]] = defaultdict(list)
     for event in burst:
         by_status[event.after].append(event)
-    groups = []
+    groups, traits = [], {event.id: _traits(event) for event in burst}
     for events in by_status.values():
         left = events
         for _ in range(_ROUNDS):
-            chosen = _most_telling(left)
+            chosen = _most_telling(left, traits)
             if not chosen:
                 break
             groups.append(_group(chosen))
@@ -92,13 +92,13 @@ def _split(burst: Sequence[Event]) -> list[EventGroup]:
     return groups
 
 
-def _most_telling(events: Sequence[Event]) -> list[Event]:
+def _most_telling(events: Sequence[Event], traits: Mapping[int, Mapping[str, str]]) -> list[Event]:
     """Return the events that share the best explanation, or none if nothing explains enough."""
     if len(events) < LEAST:
         return []
     shared: dict[tuple[str, str], list[Event]] = defaultdict(list)
     for event in events:
-        for key in _traits(event).items():
+        for key in traits[event.id].items():
             shared[key].append(event)
     best = max(shared, key=lambda key: (len(shared[key]) * _WEIGHTS[key[0]], key), default=None)
     if best is None or len(shared[best]) < LEAST:

@@ -16,7 +16,7 @@ from prober.web.page.frame import alarms, answer, document, icon
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.past_cache import PAST_CACHE
 from prober.web.page.pool_table import fold_row, pool_band, pool_head, problem_row
-from prober.web.page.pool_words import problems_of, word_of_pool
+from prober.web.page.pool_words import problems_of, trouble_words, word_of_pool
 from prober.web.page.public_page import public_page
 from prober.web.page.scene import Scene, scene_of
 from prober.web.page.survey import ROWS, latency_of_all, worst_of
@@ -61,9 +61,10 @@ async def get_page(request: web.Request) -> web.Response:
     bodies = []
     for each in shown:
         name = each.summary.pool.name
-        problems = problems_of(services_of(request).store, each.summary)
+        problems = await problems_of(services_of(request).store, each.summary, pace)
+        trouble = await trouble_words(each.summary, problems, pace)
         latency = latency_of_all(_sample(services_of(request).store, each.summary))
-        band = pool_band(each.summary, problems, scene, pasts.get(name), latency)
+        band = pool_band(each.summary, trouble, scene, pasts.get(name), latency)
         rows = [problem_row(state, scene) for state in problems[: each.most]]
         fold = fold_row(each.summary, problems[: each.most], scene)
         bodies.append(tag("tbody", band, rows, fold, data_key=f"pool {name}"))

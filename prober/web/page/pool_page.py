@@ -8,7 +8,7 @@ from aiohttp import web
 from prober.model.kinds import in_units
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
-from prober.state.check_state import BackendState, CheckState
+from prober.state.check_state import BackendState
 from prober.state.events import POOL_STATUS, EventFilter
 from prober.state.history import pool_key
 from prober.state.pace import Pace
@@ -52,10 +52,11 @@ async def get_pool_page(request: web.Request) -> web.Response:
         request, scene, Subject(pool_key(name), changes, f"history of pool {name}")
     )
     word = word_of_pool(summary)
+    trouble = await trouble_words(summary, await problems_of(store, summary, pace), pace)
     return answer(
         document(
             scene,
-            _headline(summary, scene, problems_of(store, summary)),
+            _headline(summary, scene, trouble),
             _backends(backends, monitors, scene, read_view(request).page),
             past,
             admin_section(request, FormTarget(pool, scene.to("pools", pool.name, "admin")), scene),
@@ -68,10 +69,9 @@ async def get_pool_page(request: web.Request) -> web.Response:
     )
 
 
-def _headline(summary: PoolSummary, scene: Scene, problems: Sequence[CheckState]) -> Html:
+def _headline(summary: PoolSummary, scene: Scene, trouble: str) -> Html:
     pool = summary.pool
     balancer = PageView(load_balancer=pool.load_balancer).href(scene.root)
-    words = trouble_words(summary, problems)
     return tag(
         "div",
         tag(
@@ -86,7 +86,7 @@ def _headline(summary: PoolSummary, scene: Scene, problems: Sequence[CheckState]
             tag(
                 "p",
                 tag("b", service_words(summary)),
-                f" · {words}" if words else None,
+                f" · {trouble}" if trouble else None,
                 " · for ",
                 ago(summary.since, scene.now.wall),
             ),

@@ -18,7 +18,7 @@ from prober.web.page.check_words import (
 from prober.web.page.frame import mark
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.past_cache import RecentPast
-from prober.web.page.pool_words import service_words, trouble_words, word_of_pool
+from prober.web.page.pool_words import service_words, word_of_pool
 from prober.web.page.scene import Scene
 from prober.web.page.spark import spark
 from prober.web.page.strip import cells_of, strip
@@ -45,7 +45,7 @@ def pool_head() -> Html:
 
 def pool_band(
     summary: PoolSummary,
-    problems: Sequence[CheckState],
+    trouble: str,
     scene: Scene,
     past: RecentPast | None,
     latency: Latency | None,
@@ -54,7 +54,7 @@ def pool_band(
 
     Args:
         summary: Its status.
-        problems: Its checks that are not OK.
+        trouble: What is wrong in it, in words.
         scene: The context of the page.
         past: Its history; None: not read yet.
         latency: Its latency; None: no probe was good.
@@ -69,7 +69,7 @@ def pool_band(
     cells: dict[str, Content] = {
         "state": (mark(word), tag("small", ago(summary.since, scene.now.wall))),
         "check": name,
-        "last": trouble_words(summary, problems),
+        "last": trouble,
         "past": _strip(pool.name, scene, past),
         "latency": (_latency(latency), _spark(past)),
         "uptime": _uptimes(past),

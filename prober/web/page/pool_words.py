@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 
 from prober.model.fact import said
 from prober.model.health import DEGRADED
 from prober.model.status import Status
 from prober.model.wording import result_name
-from prober.state.check_state import CheckState
+from prober.state.check_state import CheckState, Key
+from prober.state.pace import Pace
 from prober.state.pool_watch import PoolSummary
 from prober.state.store import Store
 from prober.web.page.view import DISABLED, RANK, word_of
@@ -29,12 +31,13 @@ def service_words(summary: PoolSummary) -> str:
     return f"{summary.in_service}/{summary.backends} in service"
 
 
-def trouble_words(summary: PoolSummary, problems: Iterable[CheckState]) -> str:
+async def trouble_words(summary: PoolSummary, problems: Iterable[CheckState], pace: Pace) -> str:
     """Return what is wrong in a pool: `2 of 5: HTTP 503`, or an empty string."""
     reasons, backends = Counter[str](), set[str]()
     for state in problems:
         reasons[short_words(state)] += 1
         backends.add(state.check.key[1])
+        await pace.pause()
     if not reasons:
         return ""
     named = [
@@ -64,7 +67,12 @@ def short_words(state: CheckState) -> str:
     return result_name(last.reason, facts)
 
 
-def problems_of(store: Store, summary: PoolSummary) -> list[CheckState]:
+async def problems_of(store: Store, summary: PoolSummary, pace: Pace) -> list[CheckState]:
     """Return the checks of a pool that are not OK, worst first."""
-    found = [state for key in summary.problems if (state := store.get(key))]
-    return sorted(found, key=lambda state: (RANK[word_of(state)], state.check.key))
+    found = list[tuple[int, Key, CheckState]]()
+    for key in summary.problems:
+        if state := store.get(key):
+            found.append((RANK[word_of(state)], key, state))
+        await pace.pause()
+    found.sort(key=itemgetter(0, 1))
+    return [state for _, _, state in found]
