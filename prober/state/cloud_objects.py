@@ -89,13 +89,17 @@ class CloudObjects:
         spellings: Mapping[str, Any] = _NONE,
         *,
         created: bool = False,
+        since: float | None = None,
     ) -> None:
         """Add to what is known of an object: when it is `created`, or as a change of it.
+
+        `since` is the time of creation of one of which nothing is known yet, by default now.
 
         To come into force counts as the first change of a created object, as in Octavia.
         """
         now, known = self._wall(), self.of(kind, identifier)
-        known = CloudObject(now) if known is None or created else known
+        if known is None or created:
+            known = CloudObject(now if since is None or created else since)
         known = known._replace(updated_at=now)
         known = known._replace(
             fields={**known.fields, **fields}, spellings={**known.spellings, **spellings}

@@ -207,13 +207,45 @@ async def test_a_member_is_created_changed_and_deleted(world: World, edited: Cli
     await refused(edited, "GET", path, status=404)
 
 
+@pytest.mark.parametrize("prefix", [V2, V3])
 async def test_what_is_written_back_as_it_was_read_changes_nothing(
-    world: World, edited: Client, editor: FakeEditor
+    world: World, edited: Client, editor: FakeEditor, prefix: str
 ) -> None:
-    for member in (await ask(edited, "GET", MEMBERS))["members"]:
-        assert await change(edited, f"{MEMBERS}/{member['id']}", "member", **member) == member
+    for path, noun in (
+        (f"{prefix}/pools/{WEB_ID}/members", "member"),
+        (f"{prefix}/pools", "pool"),
+        (f"{prefix}/loadbalancers", "loadbalancer"),
+    ):
+        for shown in (await ask(edited, "GET", path))[f"{noun}s"]:
+            assert await change(edited, f"{path}/{shown['id']}", noun, **shown) == shown
     assert not editor.patches
     assert not world.store.admin.entries
+
+
+async def test_what_is_changed_first_over_an_api_stays_as_old_as_it_was(
+    world: World, edited: Client
+) -> None:
+    world.wait(60)
+    member = (await ask(edited, "GET", MEMBERS))["members"][0]
+    found = (await ask(edited, "GET", f"{V2}/loadbalancers"))["loadbalancers"][0]
+    for path, noun in (
+        (f"{MEMBERS}/{member['id']}", "member"),
+        (f"{V2}/loadbalancers/{found['id']}", "loadbalancer"),
+        (f"{V2}/pools/{WEB_ID}", "pool"),
+    ):
+        changed = await change(edited, path, noun, name="other", tags=["a"])
+        assert (changed["name"], changed["tags"]) == ("other", ["a"])
+        times = changed["created_at"], changed["updated_at"]
+        assert times == ("2027-01-15T08:00:00", "2027-01-15T08:01:00")
+
+
+async def test_what_is_only_shown_cannot_be_changed(edited: Client) -> None:
+    body = {"pool": {"operating_status": "ONLINE", "colour": 1, "protocol": "UDP"}}
+    said = await refused(edited, "PUT", f"{V2}/pools/{WEB_ID}", body)
+    assert said == (
+        "operating_status: cannot be changed, got 'ONLINE'; colour: unknown field; "
+        "protocol: cannot be changed, got 'UDP'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -115,15 +115,18 @@ def read_kept(
     Args:
         given: Fields as a client wrote them; other fields than kept ones are unknown.
         fields: The kept fields.
-        shown: The object as it is shown, if it exists already.
+        shown: The object as it is shown, if it exists already; a field with the value that is
+            shown does not count as given.
     """
     values: dict[str, object] = {}
     complaints = []
     for name, value in given.items():
         field = fields.get(name)
-        if field is None:
+        if shown is not None and is_shown(name, value, shown):
+            continue
+        if field is None and (shown is None or name not in shown):
             complaints.append(Complaint((name,), f"unknown field{did_you_mean(name, fields)}"))
-        elif shown is not None and field.fixed and value != shown.get(name):
+        elif field is None or (shown is not None and field.fixed):
             complaints.append(Complaint((name,), f"cannot be changed, got {in_words(value)}"))
         elif value is None:
             values[name] = field.default
@@ -133,6 +136,11 @@ def read_kept(
             except Rejected as rejected:
                 complaints += [Complaint((name, *c.path), c.message) for c in rejected.complaints]
     return values, complaints
+
+
+def is_shown(name: str, value: object, shown: Mapping[str, object]) -> bool:
+    """Return whether a field has the value that is shown, so that writing it is no change."""
+    return name in shown and shown[name] == value and type(shown[name]) is type(value)
 
 
 def shown_kept(known: Mapping[str, object], fields: KeptFields) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def pools(
         show=show,
         filters=filters,
         create=partial(create_pool, form=form),
-        update=partial(update_pool, form=form),
+        update=partial(update_pool, form=form, show=show),
         delete=delete_pool,
     )
 
@@ -107,6 +107,6 @@ def load_balancers(
         show=show,
         filters=filters,
         create=partial(create_load_balancer, form=form),
-        update=partial(update_load_balancer, form=form),
+        update=partial(update_load_balancer, form=form, show=show),
         delete=delete_load_balancer,
     )

@@ -4,6 +4,7 @@ prober balances nothing: a load balancer is a name that pools share. One that wa
 API exists without pools, too.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -20,9 +21,12 @@ from prober.web.dialects.lbaas.edit_requests import (
 from prober.web.dialects.lbaas.monitor_format import unused_name
 from prober.web.dialects.lbaas.pool_edits import project_in, remove_pool
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView, project_view_of
+from prober.web.dialects.lbaas.times import known_of_load_balancer
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
+from prober.web.server.json_answer import Json
 
+ShowLoadBalancer = Callable[[ProjectView, LoadBalancer], Awaitable[Json]]
 _UNUSABLE = (".", "..")
 
 
@@ -51,22 +55,24 @@ async def create_load_balancer(request: web.Request, form: LoadBalancerForm) -> 
     return _again(visible, name)
 
 
-async def update_load_balancer(request: web.Request, form: LoadBalancerForm) -> LoadBalancer:
+async def update_load_balancer(
+    request: web.Request, form: LoadBalancerForm, show: ShowLoadBalancer
+) -> LoadBalancer:
     """Change a load balancer as described in the body."""
     editor_of(request)
     visible = project_view_of(request)
     found = visible.load_balancer(request.match_info["id"])
     given = await read_object(request, "loadbalancer")
-    shown = fields_of_load_balancer(found, form.kept)
     left = {name: value for name, value in given.items() if name not in OWNERS}
-    values, wrong = read_kept(left, form.kept, shown=shown)
+    changed, wrong = read_kept(left, form.kept, shown=await show(visible, found))
     wrong += owner_complaints(given, found.project_id, "load balancer")
     if wrong:
         raise refused(*wrong)
-    changed = {name: value for name, value in values.items() if value != shown[name]}
     if changed:
         fields = {"name": found.shown_name, "project_id": found.project_id, **changed}
-        visible.store.cloud_objects.write(LOAD_BALANCER, found.name, fields)
+        known = known_of_load_balancer(visible, found)
+        since = known.created_at if known else None
+        visible.store.cloud_objects.write(LOAD_BALANCER, found.name, fields, since=since)
     return _again(visible, found.name)
 
 

@@ -17,6 +17,7 @@ from prober.web.dialects.lbaas.edit_requests import (
     NO_CONTEXT,
     OWNERS,
     KeptFields,
+    is_shown,
     missing,
     owner_complaints,
     read_body,
@@ -175,7 +176,7 @@ def _changed_member(
 ) -> MemberEdit:
     """Return what a client wants to change of a member, or raise `Refused`."""
     shown = {**form.show(visible, pool, found), **dict.fromkeys(OWNERS, pool.project_id)}
-    left = {k: v for k, v in given.items() if not (k in shown and shown[k] == v)}
+    left = {k: v for k, v in given.items() if not is_shown(k, v, shown)}
     editable = {*_OPTIONS, "admin_state_up", "weight", "tags", *form.kept}
     fixed = [name for name in left if name in shown and name not in editable]
     complaints = [
@@ -295,13 +296,16 @@ def _settled(
 ) -> Found:
     """Keep what is not in the configuration, set the admin state, and return the member."""
     store = visible.store
+    known = known_of_member(visible, pool, backend)
+    since = known.created_at if known else None
     now = next(each for each in store.backend_states(pool) if each.key == backend.key)
     spellings = {}
     if edit.tags is not None:
         spellings["tags"] = (edit.tags, dict(now.backend.labels))
     if created or edit.written or spellings or edit.options or edit.up is not None:
         key = member_key(pool, backend)
-        store.cloud_objects.write(MEMBER, key, edit.written, spellings, created=created)
+        objects = store.cloud_objects
+        objects.write(MEMBER, key, edit.written, spellings, created=created, since=since)
     if edit.up is not None or edit.weight is not None:
         up = is_up(now) if edit.up is None else edit.up
         known = known_of_member(visible, pool, backend)

@@ -17,6 +17,7 @@ from prober.model.option import Complaint, Rejected, did_you_mean, in_words
 from prober.model.pool import Pool
 from prober.web.dialects.lbaas.edit_requests import (
     OWNERS,
+    is_shown,
     missing,
     owner_complaints,
     read_object,
@@ -81,9 +82,7 @@ async def update_monitor(request: web.Request, form: MonitorFormat) -> tuple[Mon
     if patch:
         shown = form.show(visible, monitor, pool)
         monitor = await _edited(editor.change_monitor(monitor, patch), form)
-        written = {
-            name: value for name, value in given.items() if not _is_shown(name, value, shown)
-        }
+        written = {name: value for name, value in given.items() if not is_shown(name, value, shown)}
         _remember(monitor, written, form, visible)
     return monitor, visible.store.pools.get(monitor.pool_name, pool)
 
@@ -175,7 +174,7 @@ def patch_of(
         "pool_id": pool.id,
         **form.show(visible, monitor, pool),
     }
-    named = {name: value for name, value in given.items() if not _is_shown(name, value, shown)}
+    named = {name: value for name, value in given.items() if not is_shown(name, value, shown)}
     fixed = [name for name in named if name in shown and name not in form.vocabulary]
     complaints = [
         Complaint((name,), f"cannot be changed, got {in_words(named[name])}")
@@ -199,10 +198,6 @@ def patch_of(
         # the id is kept, because one that is derived from the name would change
         values |= {"name": unused_name(name, others), "id": monitor.id}
     return values
-
-
-def _is_shown(name: str, value: object, shown: Json) -> bool:
-    return name in shown and shown[name] == value and type(shown[name]) is type(value)
 
 
 def _misfits(

@@ -1,6 +1,6 @@
 """Creates, changes and deletes pools."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
@@ -32,8 +32,10 @@ from prober.web.dialects.lbaas.project_view import (
     project_view_of,
 )
 from prober.web.server.editing import editor_of
+from prober.web.server.json_answer import Json
 
 DEFAULT_BALANCER = "default"
+ShowPool = Callable[[ProjectView, Pool], Awaitable[Json]]
 PARENTS = ("loadbalancer_id", "listener_id")
 COMMON_POOL: KeptFields = {
     "name": KeptField(text(0, 255), ""),
@@ -81,19 +83,17 @@ async def create_pool(request: web.Request, form: PoolForm) -> Pool:
     return pool
 
 
-async def update_pool(request: web.Request, form: PoolForm) -> Pool:
+async def update_pool(request: web.Request, form: PoolForm, show: ShowPool) -> Pool:
     """Change a pool as described in the body; everything but its members."""
     editor_of(request)
     visible = project_view_of(request)
     pool = visible.pool(request.match_info["id"])
     given = await read_object(request, "pool")
-    shown = form_of_pool(visible, pool, form)
     left = {name: value for name, value in given.items() if name not in OWNERS}
-    values, wrong = read_kept(left, form.kept, shown=shown)
+    changed, wrong = read_kept(left, form.kept, shown=await show(visible, pool))
     wrong += owner_complaints(given, pool.project_id, "pool")
     if wrong:
         raise refused(*wrong)
-    changed = {name: value for name, value in values.items() if value != shown[name]}
     if changed:
         _remember(request, pool, changed)
     return pool
