@@ -11,7 +11,7 @@ PROBE_QUERY = (
     Parameter(
         "target",
         str,
-        _TEXT,
+        {**_TEXT, "minLength": 1},
         "the target: a URL or `host:port`, depending on the module",
         required=True,
     ),

@@ -19,7 +19,8 @@ from prober.web.server.json_answer import json_text
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _PLUS_LOST = re.compile(r" (\d\d:\d\d)$")  # an unencoded + arrives as a space
 
-_SPAN = duration(WIDTH, 3650 * 86400.0)
+_LONGEST = 3650 * 86400
+_SPAN = duration(WIDTH, _LONGEST)
 _NOTHING = ReadContext("", str, {})
 
 
@@ -142,7 +143,7 @@ def span(name: str, doc: str) -> Parameter:
 
     schema = {
         "anyOf": [
-            {"type": "integer", "minimum": WIDTH, "multipleOf": WIDTH},
+            {"type": "integer", "minimum": WIDTH, "maximum": _LONGEST, "multipleOf": WIDTH},
             {
                 "type": "string",
                 "pattern": r"^(?:5m|[1-9][0-9]{0,4}[05]m|[1-9][0-9]{0,3}h|[1-9][0-9]{0,2}d)$",
