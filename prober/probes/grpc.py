@@ -3,6 +3,7 @@
 Sources: grpc/doc/PROTOCOL-HTTP2.md; grpc/doc/health-checking.md.
 """
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +12,9 @@ from urllib.parse import unquote_to_bytes
 
 from prober import __version__
 from prober.model.fact import INTEGER, TEXT, Fact, Gauge, IfAbsent
-from prober.model.kinds import Codes, codes, matching, text
-from prober.model.option import option
+from prober.model.file_kinds import SECRET, Secret
+from prober.model.kinds import Codes, Frozen, codes, mapping_of, matching, text
+from prober.model.option import ReadContext, Rejected, option
 from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
@@ -22,8 +24,10 @@ from prober.model.probe import (
     StartTls,
     Steps,
     Target,
+    TlsSession,
     Trouble,
 )
+from prober.model.secret import names_a_secret
 from prober.model.status import FactValue, Outcome, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HTTP_STATUS_CODE
@@ -39,8 +43,27 @@ from prober.protocols.http2 import (
 )
 
 _FIELDS_LIMIT = 1000  # of a HealthCheckResponse, which has one
+_OWN_HEADERS = ("te", "content-type", "user-agent", "host", "connection", "content-length")
 _SERVING_STATUS = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _SERVING = 1
+
+
+def _wrong_key(name: str) -> str | None:
+    if not re.fullmatch(r"[0-9a-z_.-]+", name):
+        return "expected a key of lower-case letters, digits, _, - and ."
+    if name.startswith("grpc-") or name in _OWN_HEADERS:
+        return "the call sets this itself"
+    return None
+
+
+def _read_value(value: object, outside: ReadContext) -> Secret:
+    secret = SECRET.read(value, outside)
+    if not re.fullmatch(r"[ -~]*", secret.content):
+        raise Rejected("expected ASCII without control characters; base64 for a key with -bin")
+    return secret
+
+
+METADATA = mapping_of(replace(SECRET, read=_read_value), _wrong_key, most=100)
 
 
 GRPC_SERVING_STATUS = Fact(
@@ -121,6 +144,12 @@ class GrpcProbe(Probe):
     expected_codes: Codes = option(
         codes(0, 99), default=Codes("0", frozenset({0})), doc="gRPC status codes that are good"
     )
+    metadata: Frozen[Secret] = option(
+        METADATA,
+        default=Frozen(),
+        secret=names_a_secret,
+        doc="metadata of the call; values may be `{file: …}` or `{env: …}`",
+    )
     tls: TlsSettings | None = option(TLS, default=None, doc="TLS settings; without them, no TLS")
     send_proxy: str | None = send_proxy_option()
 
@@ -139,6 +168,7 @@ class GrpcProbe(Probe):
             ("te", "trailers"),
             ("content-type", "application/grpc"),
             ("user-agent", f"prober/{__version__}"),
+            *((name, value.content) for name, value in self.metadata.items()),
         ]
         service = self.service.encode()
         message = b"\x0a" + _varint(len(service)) + service if service else b""
@@ -146,7 +176,11 @@ class GrpcProbe(Probe):
 
     def _converse(self, start: StartTls | None, request: Send) -> Steps:
         if start is not None:
-            yield start
+            session: TlsSession = yield start
+            if session.alpn != "h2" and "h2" in start.alpn:
+                chosen = f"chose {session.alpn}" if session.alpn else "chose no protocol"
+                detail = f"the server does not speak HTTP/2 over TLS: it {chosen} (ALPN)"
+                return Verdict(Reason.BAD_RESPONSE, detail)
         yield request
         call = Call()
         try:

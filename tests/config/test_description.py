@@ -55,7 +55,13 @@ FULL: dict[str, dict[str, object]] = {
     },
     "HTTPS": {"bearer": "<secret>", "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
     "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "server_name": "b"}},
-    "GRPC": {"service": "a.B", "authority": "c:1", "expected_codes": 5, "tls": {}},
+    "GRPC": {
+        "service": "a.B",
+        "authority": "c:1",
+        "expected_codes": 5,
+        "tls": {},
+        "metadata": {"a": "b"},
+    },
     "DNS": {
         "query_name": "a.example",
         "query_type": "TYPE65280",

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from prober.model.kinds import Codes
+from prober.model.file_kinds import Secret
+from prober.model.kinds import Codes, Frozen
 from prober.model.status import FactValue, Reason, Result
 from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from tests import ROOT
 from tests.engine.conftest import Certificates, Serve
-from tests.engine.targets import answers, close, find, hold, phases
+from tests.engine.targets import answers, close, find, hold, over_tls, phases
 
 UP = {"grpc_status_code": 0, "grpc_serving_status": "SERVING"}
 
@@ -88,3 +89,25 @@ async def test_a_server_that_does_not_answer_the_call_times_out(serve: Serve) ->
     for port in (greeted, serve(hold)):
         found = await find(GrpcProbe(), port, timeout=0.1)
         assert found.reason is Reason.TIMEOUT
+
+
+async def test_metadata_go_with_the_call(ports: dict[str, int]) -> None:
+    token = Frozen(authorization=Secret("Bearer s3cret", masked=True))
+    found = await find(GrpcProbe(metadata=token), ports["guarded"])
+    assert (found.reason, found.facts) == (Reason.OK, UP)
+    found = await find(GrpcProbe(), ports["guarded"])
+    assert (found.reason, found.detail) == (
+        Reason.UNEXPECTED_STATUS,
+        "gRPC code 16: who are you?, expected 0",
+    )
+
+
+async def test_a_server_that_does_not_choose_http_2_over_tls_is_bad(
+    serve: Serve, certificates: Certificates
+) -> None:
+    port = serve(over_tls(certificates.server(), hold))
+    found = await find(GrpcProbe(tls=TlsSettings()), port)
+    assert found.reason is Reason.BAD_RESPONSE
+    assert found.detail == (
+        "the server does not speak HTTP/2 over TLS: it chose no protocol (ALPN)"
+    )

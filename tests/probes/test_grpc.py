@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober import __version__
-from prober.model.option import ReadContext, Rejected, section
+from prober.model.option import ReadContext, Rejected, section, show_options
 from prober.model.probe import RECEIVE, Send, Target
 from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
@@ -191,6 +191,49 @@ def test_a_real_http_2_server_and_the_probe_understand_each_other() -> None:
     with pytest.raises(StopIteration) as stop:
         steps.send(server.http.data_to_send())
     assert stop.value.value.reason is OK
+
+
+def test_metadata_are_headers_of_the_call() -> None:
+    outside = ReadContext("/", str, {"KEY": "s3cret"})
+    read = section(GrpcProbe).read
+    probe = read({"metadata": {"x-tenant": "a b", "authorization": {"env": "KEY"}}}, outside)
+    headers = call(probe).headers
+    assert (headers["x-tenant"], headers["authorization"]) == ("a b", "s3cret")
+    assert show_options(probe)["metadata"] == {"x-tenant": "a b", "authorization": "<secret>"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "problem"),
+    [
+        ({"X-Tenant": "a"}, "lower-case"),
+        ({":path": "/"}, "lower-case"),
+        ({"grpc-timeout": "1S"}, "the call sets this itself"),
+        ({"te": "x"}, "the call sets this itself"),
+        ({"a": "é"}, "expected ASCII"),
+        ({"a": "b\nc"}, "expected ASCII"),
+    ],
+)
+def test_metadata_that_cannot_be_sent_are_refused(metadata: dict[str, str], problem: str) -> None:
+    with pytest.raises(Rejected, match=problem):
+        section(GrpcProbe).read({"metadata": metadata}, ReadContext("/", str, {}))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "offered", "reason"),
+    [
+        ("h2", None, OK),
+        (None, None, Reason.BAD_RESPONSE),
+        ("http/1.1", None, Reason.BAD_RESPONSE),
+        (None, ("own",), OK),
+    ],
+)
+def test_over_tls_the_server_must_choose_http_2_unless_it_was_not_offered(
+    chosen: str | None, offered: tuple[str, ...] | None, reason: Reason
+) -> None:
+    probe = GrpcProbe(tls=TlsSettings(alpn=offered))
+    run = drive(probe.bind(TARGET), SESSION._replace(alpn=chosen), DEADLINE)
+    assert run.verdict.reason is (Reason.TIMEOUT if reason is OK else reason)
+    assert bool(run.sent) == (reason is OK)
 
 
 # What is made of the answer
