@@ -85,8 +85,8 @@ class World:
             quiet=0.0,
         )
 
-    def app(self) -> web.Application:
-        """Return the application that shows it and edits it."""
+    def app(self, **more: Any) -> web.Application:
+        """Return the application that shows it and edits it; `more` are other services."""
         return make_app(
             Services(
                 store=self.store,
@@ -96,6 +96,7 @@ class World:
                 clock=time.monotonic,
                 wall=time.time,
                 editor=self.editing,
+                **more,
             )
         )
 

@@ -20,9 +20,7 @@ from prober.model.admin import BACKENDS, POOLS, AdminEntry, AdminState
 from prober.model.notice import Notice
 from prober.model.status import Outcome, Reason
 from prober.state.notices import Notices
-from prober.web.app import make_app
 from prober.web.routes import ROUTES
-from prober.web.server.services import Services
 from tests.edits.test_editor import World, living
 from tests.web.conftest import Client
 
@@ -138,18 +136,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
-    services = Services(
-        store=world.store,
-        vitals=world.prober.vitals,
-        known=world.prober.known,
-        pools=world.prober.pools,
-        clock=time.monotonic,
-        wall=time.time,
-        editor=world.editing,
-        notices=Notices(note=world.store.note),
-    )
-    services.notices.publish(NOTICE, Notice(text="work"), by="test", at=time.time())
-    async with TestClient(TestServer(make_app(services))) as connected:
+    notices = Notices(note=world.store.note)
+    notices.publish(NOTICE, Notice(text="work"), by="test", at=time.time())
+    async with TestClient(TestServer(world.app(notices=notices))) as connected:
         yield connected
 
 

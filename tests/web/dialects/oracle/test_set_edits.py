@@ -10,8 +10,6 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from prober.model.admin import AdminEntry, AdminState
 from prober.model.option import Complaint, Rejected
-from prober.web.app import make_app
-from prober.web.server.services import Services
 from tests.edits.test_editor import World, living
 from tests.web.conftest import Client
 
@@ -91,18 +89,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
-    app = make_app(
-        Services(
-            store=world.store,
-            vitals=world.prober.vitals,
-            known=world.prober.known,
-            pools=world.prober.pools,
-            clock=time.monotonic,
-            wall=time.time,
-            editor=world.editing,
-        )
-    )
-    async with TestClient(TestServer(app)) as connected:
+    async with TestClient(TestServer(world.app())) as connected:
         yield connected
 
 
