@@ -1,7 +1,7 @@
 """The DNS prober: one query, and the judgement of the records in each section of the reply."""
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,7 +33,6 @@ JUDGE_SECONDS: Final = 1.0
 """Limit of processor time for reading and judging the records of a reply."""
 
 _DONE = Verdict(Reason.OK, "answered")
-Log = Callable[..., None]
 
 
 @dataclass(slots=True)

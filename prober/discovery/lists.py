@@ -41,8 +41,6 @@ _NEVER_READ = ""  # the hash of no content, so that a file that cannot be read i
 RETRY_SECONDS = 5.0
 """Seconds between two attempts to fetch a URL that has never returned a list."""
 
-Revision = Callable[[Config], Config]
-
 
 class Reviser(Protocol):
     """Replaces the running configuration with a changed one."""
