@@ -23,8 +23,21 @@ PAGES = [
 ]
 
 
+CODE = [path for room in ("prober", "bench") for path in (ROOT / room).rglob("*.py")]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_operators_read_is_plain_english(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
     found = [f"{i}: {line.strip()}" for i, line in enumerate(lines, 1) if STUMBLING.search(line)]
+    assert not found
+
+
+def test_what_contributors_read_is_plain_english() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{i}: {line.strip()}"
+        for path in CODE
+        for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if STUMBLING.search(line)
+    ]
     assert not found

@@ -137,8 +137,8 @@ class Scheduler(Generic[S]):
         review: Called once a second for a check that waits for a place, which may become stale.
         limit: Maximum number of probes in flight; the timeout of a waiting probe has not started.
         saw_lags: Called with how late each of some probes started, in seconds.
-        saw_starts: Called when probes were due: the time, their number, and the causes of late
-            ones.
+        saw_starts: Called when probes were due: the time, their number, and why some
+            were late.
         saw_skips: Called with a reason and the number of skipped slots.
         objection: Judges the addresses of checks in which the API chose something.
     """

@@ -78,7 +78,7 @@ class Threads:
         self._queue.put(task)
         self._waiting += 1
         if self._threads < min(self._waiting, self._most):
-            with suppress(RuntimeError):  # no thread to be had now: the next task tries again
+            with suppress(RuntimeError):  # no thread available: the next task tries again
                 threading.Thread(target=self._work, name="aside", daemon=True).start()
                 self._threads += 1
         return task

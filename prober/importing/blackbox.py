@@ -168,7 +168,7 @@ class _Reader:
         return keys
 
     def _credentials(self, options: Mapping[str, Any], headers: dict[str, Any]) -> Keys:
-        """Return how to authenticate; a password in clear becomes a variable."""
+        """Return how to authenticate; a password in plain text becomes a variable."""
         variable = {"env": f"{_upper(self._job.module)}_AUTHORIZATION"}
         if basic := mapping(options.get("basic_auth")):
             if self._knows("HTTP", "basic_auth"):

@@ -2,8 +2,8 @@
 
 A probe itself never touches a socket.
 A probe is a generator. It yields what it wants (`Send`, `RECEIVE`, `StartTls`) and returns a
-`Verdict`; one that wants no more than a connection is a `Verdict` from the beginning. Whoever
-drives it (the engine on real sockets, a test on lists of bytes) sends back:
+`Verdict`; one that only needs a connection is a `Verdict` from the beginning. Its driver (the
+engine with real sockets, a test with lists of bytes) sends back:
 
 - for `Send`: None, when everything is sent, or an answer has come that ends the sending;
 - for `RECEIVE`: the bytes that came, at least one; `b""` once, when the peer has ended its stream
@@ -13,7 +13,7 @@ drives it (the engine on real sockets, a test on lists of bytes) sends back:
 - for `ENDS`: the `Ends` of the connection;
 - for `Reconnect`: None, when the other connection is open.
 
-What goes wrong meanwhile is thrown into the generator as a `Trouble`, `DeadlineReached` when the
+What goes wrong is thrown into the generator as a `Trouble`, `DeadlineReached` when the
 time is up. A probe that can still judge catches it; otherwise the verdict it carries stands.
 """
 

@@ -1,7 +1,7 @@
 """The state directory belongs to prober alone: files that others may have put there are not used.
 
-Whoever can write there can decide what is probed after a restart, or make prober write to another
-file through a link.
+Anyone who can write there can decide what is probed after a restart, or make prober write to
+another file through a link.
 """
 
 import os

@@ -71,7 +71,7 @@ class Load:
         self._late: Counter[Delay] = Counter()
 
     def saw_starts(self, now: float, due: int, causes: Sequence[Delay] = ()) -> None:
-        """Record that probes were due, and the causes of late ones; `now` is monotonic."""
+        """Record that probes were due, and why some were late; `now` is monotonic."""
         if int(now) != self._number:
             self.review(now)
         self._due += due

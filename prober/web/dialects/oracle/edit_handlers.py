@@ -171,7 +171,7 @@ class EditHandlers:
         return await self._answer(request, await self._once(request, Work.DELETE_SET, edit))
 
     async def _body(self, request: web.Request) -> object:
-        editor_of(request)  # whoever may not edit is told so first
+        editor_of(request)  # refuses callers who may not edit
         return await read_body(request)
 
     async def _once(
