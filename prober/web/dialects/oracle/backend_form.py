@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from prober.model.admin import AdminEntry
@@ -14,6 +15,11 @@ from prober.web.server.json_answer import Json
 
 _OUTSIDE = ReadContext("", str, {})
 _WEIGHT = integer(1, 100)
+
+
+Known = Mapping[str, tuple[Backend, AdminEntry | None]]
+"""Backends with their admin states, by `address:port`."""
+NOTHING_KNOWN: Known = MappingProxyType({})
 
 
 class WantedBackend(NamedTuple):
@@ -51,16 +57,23 @@ class BackendForm(NamedTuple):
             **dict.fromkeys(self.unusable),
         }
 
-    def read_new(self, body: object) -> WantedBackend:
-        """Read a backend that a request names by its address; raise `Refused`."""
+    def read_new(self, body: object, known: Known = NOTHING_KNOWN) -> WantedBackend:
+        """Read a backend that a request names by its address; raise `Refused`.
+
+        Of one that is `known`, members that are left out or as they are shown stay.
+        """
         given = members_of(body, ("name", *self._kinds()), ("ipAddress", "port"))
         name = given.pop("name", None)
-        values = read_members(self._kinds(), given)
-        backend = Backend(address=values["ipAddress"], port=values["port"])
+        place = read_members(
+            self._kinds(), {each: given.pop(each) for each in ("ipAddress", "port")}
+        )
+        backend = Backend(address=place["ipAddress"], port=place["port"])
         if name not in (None, backend.key):
             why = f"expected {backend.key!r}: prober names backends by address and port"
             raise invalid([Complaint(("name",), f"{why}, got {in_words(name)}")])
-        return self._wanted(backend, BackendFlags(), values)
+        if backend.key not in known:
+            return self._wanted(backend, BackendFlags(), read_members(self._kinds(), given))
+        return self._change(given, *known[backend.key])
 
     def read_change(
         self, body: object, backend: Backend, admin: AdminEntry | None
@@ -68,7 +81,12 @@ class BackendForm(NamedTuple):
         """Read a change of a backend; members that are left out stay. Raise `Refused`."""
         fixed = ("ipAddress", "port")
         known = [name for name in self._kinds() if name not in fixed]
-        shown, given = self.show(backend, admin), members_of(body, known, self.required)
+        return self._change(members_of(body, known, self.required), backend, admin)
+
+    def _change(
+        self, given: Mapping[str, Any], backend: Backend, admin: AdminEntry | None
+    ) -> WantedBackend:
+        shown = self.show(backend, admin)
         changed = {name: each for name, each in given.items() if not is_as_shown(each, shown[name])}
         return self._wanted(backend, BackendFlags.of(admin), read_members(self._kinds(), changed))
 

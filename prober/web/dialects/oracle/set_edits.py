@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -24,7 +23,7 @@ from prober.web.server.errors import Refused
 from prober.web.server.services import services_of
 
 _SETS = Kind(lambda value, _: {name: mapping(each) for name, each in mapping(value).items()}, {})
-_KEYS = {"backends": "backends", "targets": "backends", "address": "ipAddress"}
+_KEYS = {"targets": "backends", "address": "ipAddress"}
 """Oracle's names for keys of pools and backends."""
 
 
@@ -100,21 +99,6 @@ class SetEditor:
         monitors = self._store.monitors_of(pool)
         return next((monitor for monitor in monitors if not monitor.pool), None)
 
-    def read_new_set(self, body: object, balancer: str, project: str) -> NewSet:
-        """Read a backend set that a request creates for a load balancer."""
-        form = self._spec.objects
-        given = members_of(body, ("name", *form.set_members), ("name", "policy", "healthChecker"))
-        kept = form.read_kept(given)
-        wanted = tuple(self._read_backends(given.get("backends", []), ()))
-        monitor = self._spec.checker.definition(given["healthChecker"])
-        pool: dict[str, object] = {
-            "name": given["name"],
-            "load_balancer": balancer,
-            "project_id": project,
-            "backends": [show_options(each.backend) for each in wanted],
-        }
-        return NewSet(pool, monitor, wanted, kept)
-
     # Load balancers
 
     async def create_balancer(self, body: object) -> str:
@@ -144,7 +128,8 @@ class SetEditor:
                 made.append(await self.create_set(new))
         except Refused:
             for pool in made:
-                await self.delete_set(self._store.pools[pool.name])
+                with suppress(Refused):
+                    await self.delete_set(self._store.pools[pool.name])
             self._store.cloud_objects.forget(LOAD_BALANCER, name)
             raise
         self._know(name, project)
@@ -165,6 +150,21 @@ class SetEditor:
             self._store.cloud_objects.write(LOAD_BALANCER, balancer, fields, created=True)
 
     # Backend sets
+
+    def read_new_set(self, body: object, balancer: str, project: str) -> NewSet:
+        """Read a backend set that a request creates for a load balancer."""
+        form = self._spec.objects
+        given = members_of(body, ("name", *form.set_members), ("name", "policy", "healthChecker"))
+        kept = form.read_kept(given)
+        wanted = tuple(self._read_backends(given.get("backends", [])))
+        monitor = self._spec.checker.definition(given["healthChecker"])
+        pool: dict[str, object] = {
+            "name": given["name"],
+            "load_balancer": balancer,
+            "project_id": project,
+            "backends": [show_options(each.backend) for each in wanted],
+        }
+        return NewSet(pool, monitor, wanted, kept)
 
     async def create_set(self, new: NewSet) -> Pool:
         """Create a pool and its monitor, or neither."""
@@ -193,7 +193,7 @@ class SetEditor:
         form = self._spec.objects
         given = members_of(body, form.set_members, form.set_required)
         kept, before = form.read_kept(given), pool.backends
-        wanted = tuple(self._read_backends(given.get("backends", []), before))
+        wanted = tuple(self._read_backends(given.get("backends", []), pool))
         monitor, patch = next(iter(self._store.monitors_of(pool)), None), dict[str, object]()
         if "healthChecker" in given:
             if monitor is None:
@@ -245,20 +245,18 @@ class SetEditor:
         if kept:
             self._store.cloud_objects.write(POOL, pool.id, fields=kept)
 
-    def _read_backends(self, body: Any, known: Iterable[Backend]) -> Iterator[WantedBackend]:
-        """Read the backends of a set; what prober knows of those that stay is kept."""
+    def _read_backends(self, body: Any, pool: Pool | None = None) -> Iterator[WantedBackend]:
+        """Read the backends of a set; of those that are in the pool, what is left out stays."""
         if not isinstance(body, list):
             raise invalid([Complaint(("backends",), f"expected a list, got {in_words(body)}")])
-        there = {each.key: each for each in known}
+        known = {}
+        if pool is not None:
+            known = {each.key: (each, admin_of(self._store, pool, each)) for each in pool.backends}
         for place, each in enumerate(body):
             try:
-                wanted = self._spec.objects.backend.read_new(each)
+                yield self._spec.objects.backend.read_new(each, known)
             except Refused as refused:
                 raise Refused(400, f"backends.{place}: {refused}", **refused.more) from None
-            backend = wanted.backend
-            if (before := there.get(backend.key)) is not None:
-                backend = replace(before, weight=backend.weight, backup=backend.backup)
-            yield wanted._replace(backend=backend)
 
     def _free_name(self, name: str) -> str:
         """Return a name for a new monitor: that of its pool, or one like it."""

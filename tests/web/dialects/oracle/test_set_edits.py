@@ -342,13 +342,17 @@ async def test_a_change_of_a_set_keeps_what_oracle_has_no_word_for(
 ) -> None:
     shown = await oracle.get(oracle.service.web)
     change = {key: value for key, value in shown.items() if key != "name"}
+    first, second = FILE["pools"][0]["backends"]
+    heavy = {**first, "weight": 200}  # more than Oracle knows
+    await world.editing.change_pool(world.store.pools["web"], {"backends": [heavy, second]})
+    change["backends"] = (await oracle.get(oracle.service.web))["backends"]
     before = world.store.model
     await oracle.edit("PUT", oracle.service.web, change)
     assert world.store.model is before
-    change["backends"] = [*shown["backends"], {"ipAddress": "192.0.2.9", "port": 80}]
+    change["backends"] = [*change["backends"], {"ipAddress": "192.0.2.9", "port": 80}]
     await oracle.edit("PUT", oracle.service.web, change)
     one, *_ = world.store.pools["web"].backends
-    assert (one.name, dict(one.labels)) == ("one", {"rack": "r1"})
+    assert (one.name, dict(one.labels), one.weight) == ("one", {"rack": "r1"}, 200)
     assert world.store.monitors["web-http"].rise == 4
     assert len(world.store.pools["web"].backends) == 3
 
