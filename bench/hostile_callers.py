@@ -127,9 +127,9 @@ def main() -> int:
             "monitors": [{"name": "web", "type": "TCP", "pool": "web", "interval": "1h"}],
         }
         running = stack.enter_context(daemon(config, folder))
-        lates = {name: row(running, name, each) for name, each in rows()}
-    base = max(lates[name] for name in _BUSY)
-    worst = max(late for name, late in lates.items() if name not in _BUSY)
+        lags = {name: row(running, name, each) for name, each in rows()}
+    base = max(lags[name] for name in _BUSY)
+    worst = max(late for name, late in lags.items() if name not in _BUSY)
     print(f"worst {worst * 1000:g} ms, limit {max(base, LIMIT) * 1000:g} ms")
     return int(worst > max(base, LIMIT))
 
