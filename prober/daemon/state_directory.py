@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from prober.files.bounded import BOUNDED
+from prober.files.bounded import BOUNDED, BoundedCalls
 from prober.state.archive import Retention
 from prober.state.credible_clock import DAY, CredibleClock
 from prober.state.database import FLUSH_SECONDS, Database, InUseError
@@ -17,6 +17,10 @@ from prober.state.journal import Journal, Saved, read_saved
 from prober.state.vitals import Vitals
 
 log = structlog.get_logger()
+
+OPEN_SECONDS = 15.0
+"""Seconds for the database to open; one of an earlier version may need some to be converted."""
+_OPENING = BoundedCalls(OPEN_SECONDS)
 
 
 class StateDirectory:
@@ -68,10 +72,9 @@ class StateDirectory:
         self.saved = read_saved(database) if known else self.saved._replace(last_event=1000 * base)
         if not known:
             self._report("unread", "what is stored already has no effect before a restart")
-        self._clock = clock = CredibleClock(
-            self.saved.credible_at if known else 0.0, wall=wall, awake=awake
-        )
-        credible = clock.now if known else lambda: 0.0  # written, it would replace what is known
+        clock = CredibleClock(self.saved.credible_at if known else 0.0, wall=wall, awake=awake)
+        self._clock = clock if known else None
+        credible = clock.credible if known else lambda: 0.0  # it must not replace what is known
         self.journal = Journal(database, wall=wall, credible=credible)
         self.history = History(
             database,
@@ -79,7 +82,7 @@ class StateDirectory:
             awake=awake,
             retention=retention,
             base=base,
-            credible=clock.now,
+            credible=clock.for_ages,
         )
 
     def _watch_clock(self) -> None:
@@ -88,7 +91,9 @@ class StateDirectory:
             return
         self._doubts = not self._doubts
         if self._doubts:
-            detail = f"the clock is {self._clock.leap / DAY:.1f} days ahead of the last known time"
+            days = self._clock.leap / DAY
+            away = f"{abs(days):.1f} days {'ahead of' if days > 0 else 'behind'}"
+            detail = f"the clock is {away} the last credible time"
             log.warning("clock_doubted", detail=f"{detail}; nothing is deleted for its age")
         else:
             log.info("clock_believed")
@@ -103,7 +108,7 @@ class StateDirectory:
             return database
 
         try:
-            return BOUNDED.call(path, opened)
+            return _OPENING.call(path, opened)
         except InUseError:
             raise
         except (StateUnusableError, OSError, sqlite3.Error) as error:

@@ -8,18 +8,18 @@ from collections.abc import Callable
 
 DAY = 86400.0
 LEAP = DAY
-"""Seconds by which the wall clock may be ahead of the last credible time at once."""
+"""Seconds by which the wall clock may be away from the last credible time at once."""
 PROOF = 7 * DAY
-"""Seconds for which a clock that is further ahead must have gone on steadily to be believed."""
+"""Seconds for which a clock that is further away must have gone on steadily to be believed."""
 STEADY = 3600.0
 """Seconds by which a steady clock may be adjusted."""
 
 
 class CredibleClock:
-    """Follows the wall clock, except where that leaps ahead without evidence.
+    """Follows the wall clock, except where that leaps without evidence.
 
     After a leap, only the time that this process has lived counts, until the clock has been steady
-    for long. A clock that is set back is followed at once: by it, nothing is too old.
+    for long. Hosts without a battery start in the past, until they are set: that proves as little.
 
     Args:
         saved: The last credible time of an earlier process, in unix seconds; None: there was none.
@@ -35,23 +35,27 @@ class CredibleClock:
         self._seen = awake()
         self._credible = wall() if saved is None else saved
         self._doubt: tuple[float, float] | None = None
-        self.now()
+        self.credible()
 
     @property
     def leap(self) -> float:
         """Seconds by which the wall clock is ahead of the credible time; 0: it is believed."""
         return self._wall() - self._credible if self._doubt else 0.0
 
-    def now(self) -> float:
+    def credible(self) -> float:
         """Return the credible time, in unix seconds; call this often."""
         at, lived = self._wall(), self._awake()
         expected = self._credible + lived - self._seen
         self._seen = lived
-        if at <= expected + LEAP or self._is_proven(at, lived):
+        if abs(at - expected) <= LEAP or self._is_proven(at, lived):
             self._credible, self._doubt = at, None
         else:
             self._credible = expected
         return self._credible
+
+    def for_ages(self) -> float:
+        """Return the earlier of the credible and the wall time: by both, what is old is old."""
+        return min(self.credible(), self._wall())
 
     def _is_proven(self, at: float, lived: float) -> bool:
         offset = at - lived

@@ -51,8 +51,8 @@ class Life:
         sim.clock.now += self.now
         saved = read_saved(database)
         clock = CredibleClock(saved.credible_at, wall=self.wall, awake=sim.ticker.awake)
-        credible = clock.now if self.doubts else self.wall
-        self.journal = Journal(database, wall=self.wall, credible=credible)
+        credible = clock.for_ages if self.doubts else self.wall
+        self.journal = Journal(database, wall=self.wall, credible=clock.credible)
         self.history = History(database, wall=self.wall, awake=sim.ticker.awake, credible=credible)
         sim.store = Store(
             wall=self.wall,
