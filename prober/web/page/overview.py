@@ -65,7 +65,10 @@ async def get_page(request: web.Request) -> web.Response:
         trouble = await trouble_words(each.summary, problems, pace)
         latency = latency_of_all(_sample(services_of(request).store, each.summary))
         band = pool_band(each.summary, trouble, scene, pasts.get(name), latency)
-        rows = [problem_row(state, scene) for state in problems[: each.most]]
+        rows = list[Html]()
+        for state in problems[: each.most]:
+            rows.append(problem_row(state, scene))
+            await pace.pause()
         fold = fold_row(each.summary, problems[: each.most], scene)
         bodies.append(tag("tbody", band, rows, fold, data_key=f"pool {name}"))
         await pace.pause()
