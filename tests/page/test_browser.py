@@ -230,6 +230,10 @@ def test_an_admin_state_is_set_and_ended_on_the_page(shown: Served, open_page: O
     page = open_page(shown.url + POOL)
     link(page, "live")
     page.locator("#admin summary").click()
+    page.set_viewport_size({"width": 320, "height": 700})
+    inside = "document.querySelector('#admin details').scrollWidth"
+    assert page.evaluate(inside) <= page.evaluate(inside.replace("scroll", "client"))
+    page.set_viewport_size({"width": 1360, "height": 900})
     page.locator("#admin select[name=of]").select_option("storefront/10.20.1.11:8080")
     page.locator("#admin select[name=state]").select_option("forced_down")
     page.locator("#admin input[name=reason]").fill("a new disk")
