@@ -22,7 +22,7 @@ FISH := $(PREFIX)/share/fish/vendor_completions.d
 INSTALLED := "$(DESTDIR)$(APP)/bin/python" -P -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install uninstall clean
+.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -125,6 +125,9 @@ install: ## install under PREFIX, for systemd (as root)
 	test -e "$(DESTDIR)$(CONFIG)" || install -m 644 config/minimal.yaml "$(DESTDIR)$(CONFIG)"
 	@echo "next: edit $(CONFIG); systemctl daemon-reload; systemctl enable --now prober"
 	@echo "after an upgrade: systemctl daemon-reload; systemctl restart prober"
+
+deb: ## build a Debian package in dist/, for the Python of this Debian
+	packaging/deb
 
 uninstall: ## remove the installed files; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
