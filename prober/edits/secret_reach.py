@@ -22,13 +22,14 @@ class Recipient(NamedTuple):
     """Who receives what a probe sends.
 
     `domain` is the name by which a server tells its sites apart; `encrypted` is None for plain
-    text, else what the server must prove: verified or not, by which authorities, under which name.
+    text, else what the server must prove: verified or not, by which authorities, under which name,
+    with which keys.
     """
 
     address: str
     port: int
     domain: str | None
-    encrypted: tuple[bool, str | None, str | None] | None
+    encrypted: tuple[bool, str | None, str | None, tuple[str, ...]] | None
     echoes: bool
 
     def is_as_good_as(self, other: "Recipient") -> bool:
@@ -37,8 +38,10 @@ class Recipient(NamedTuple):
             return False
         if other.encrypted is None:
             return True
-        verified = other.encrypted[0]
-        return self.encrypted == other.encrypted if verified else self.encrypted is not None
+        verified, _, _, pins = other.encrypted
+        if not verified and not pins:
+            return self.encrypted is not None
+        return self.encrypted == other.encrypted
 
 
 class Leak(NamedTuple):
@@ -127,6 +130,7 @@ def _recipients(monitor: Monitor, backends: Iterable[Backend]) -> list[Recipient
     tls, domain = getattr(probe, "tls", None), getattr(probe, "domain_name", None)
     proof = None
     if tls is not None:
-        proof = (tls.verify, tls.ca_file, tls.server_name) if tls.verify else (False, None, None)
+        verified = (tls.verify, tls.ca_file, tls.server_name)
+        proof = (*(verified if tls.verify else (False, None, None)), tls.pin)
     echoes = getattr(probe, "http_method", None) == _ECHO
     return [Recipient(*each.target(monitor.port), domain, proof, echoes) for each in backends]

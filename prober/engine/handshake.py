@@ -1,7 +1,9 @@
 """TLS over the engine's sockets: handshakes in memory."""
 
 import ssl
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from prober.engine.certificate_cache import CertificateCache
@@ -9,6 +11,7 @@ from prober.engine.os_errors import from_tls
 from prober.engine.tls_contexts import TlsContexts
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
+from prober.protocols.der import public_key_of
 from prober.protocols.tls_hello import takes_long
 
 READ_SIZE = 16384
@@ -219,6 +222,14 @@ class TlsStream:
         if not chain or self._object.context.verify_mode is ssl.CERT_NONE:
             return session
         return session._replace(trusted=_certificates(self._object, "get_verified_chain"))
+
+
+def check_pin(pins: Iterable[str], session: TlsSession) -> None:
+    """Raise `Trouble` unless the target's own certificate has one of the pinned keys."""
+    key = public_key_of(session.sent[0]) if session.sent else None
+    found = f"sha256/{b64encode(sha256(key).digest()).decode()}" if key else "unreadable"
+    if found not in pins:
+        raise Trouble(Reason.TLS_PIN, f"certificate: its key, {found}, is not pinned")
 
 
 def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:

@@ -49,6 +49,11 @@ class TlsSettings:
         VERSION, default="1.2", doc="lowest TLS version; below 1.2, old devices are accepted"
     )
     max_version: str = option(VERSION, default="1.3", doc="highest TLS version")
+    pin: tuple[str, ...] = option(
+        list_of(matching(r"sha256/[A-Za-z0-9+/]{43}=", "a pin such as sha256/BASE64")),
+        default=(),
+        doc="keys of which the certificate must have one, as SHA-256 of the public key: see below",
+    )
     expires_within: float | None = option(
         duration(1, 3650 * _DAY),
         default=None,

@@ -85,6 +85,24 @@ def _not_after(der: memoryview) -> float:
     return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
+def public_key_of(certificate: bytes) -> bytes | None:
+    """Return the SubjectPublicKeyInfo of a certificate in DER, or None if it is unreadable."""
+    try:
+        _, outer, _ = read_value(memoryview(certificate))
+        _, fields, _ = read_value(outer)
+        tag, _, rest = read_value(fields)
+        if tag == _VERSION:
+            tag, _, rest = read_value(rest)
+        for _ in ("signature", "issuer", "validity", "subject"):
+            _, _, rest = read_value(rest)
+        kind, _, after = read_value(rest)
+        if tag != _INTEGER or kind != _SEQUENCE:
+            return None
+        return bytes(rest[: len(rest) - len(after)])
+    except (IndexError, ValueError):
+        return None
+
+
 def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
     """Return the tag and the content of the first value, and the rest.
 

@@ -29,6 +29,7 @@ Read = Callable[..., Config]
 Said = Callable[..., list[str]]
 
 EXAMPLE = ROOT / "config/prober.yaml"
+PIN = f"sha256/{'A' * 43}="
 FULL: dict[str, dict[str, object]] = {
     "TCP": {"send": {"hex": "00ff"}, "expect": {"text": "ok"}, "send_proxy": "v2"},
     "UDP_CONNECT": {"send": {"base64": "aGk="}},
@@ -54,7 +55,7 @@ FULL: dict[str, dict[str, object]] = {
         "basic_auth": {"username": "u", "password": "<secret>"},
     },
     "HTTPS": {"bearer": "<secret>", "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
-    "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "server_name": "b"}},
+    "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "pin": [PIN]}},
     "GRPC": {
         "service": "a.B",
         "authority": "c:1",

@@ -48,6 +48,17 @@ monitors:
   type: HTTPS
   targets: ["192.0.2.7:443"]
   headers: {Cookie: {env: COOKIE}}
+- name: pinned
+  type: HTTPS
+  targets: ["192.0.2.10:443"]
+  headers: {Cookie: {env: COOKIE}}
+  tls: {pin: ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}
+- name: basic
+  type: HTTP
+  targets: ["192.0.2.11:80"]
+  headers: {}
+  basic_auth: {username: u, password: {file: key}}
+- {name: token, type: HTTP, targets: ["192.0.2.12:80"], headers: {}, bearer: {env: COOKIE}}
 - {name: by-default, type: HTTP, targets: ["192.0.2.8:80"]}
 - {name: without, type: HTTP, pool: web, headers: {X-Plain: plain}}
 """
@@ -120,6 +131,12 @@ MOVES: list[tuple[str, dict[str, Any]]] = [
     ("sure", {"tls": {"verify": True, "ca_file": "ca.pem", "server_name": "evil.example"}}),
     ("sure", {"domain_name": None}),
     ("loose", {"type": "HTTP"}),
+    ("pinned", {"tls": {}}),
+    ("pinned", {"tls": {"pin": [f"sha256/{'B' * 43}="]}}),
+    ("pinned", {"tls": {"verify": True}}),
+    ("basic", {"targets": ELSEWHERE}),
+    ("basic", {"targets": ELSEWHERE, "basic_auth": {"username": "v", "password": "<secret>"}}),
+    ("token", {"targets": ELSEWHERE}),
 ]
 STAYS: list[tuple[str, dict[str, Any]]] = [
     ("plain", {"interval": 9, "rise": 5, "url_path": "/other", "enabled": False}),
@@ -135,6 +152,10 @@ STAYS: list[tuple[str, dict[str, Any]]] = [
     ("posts", {"targets": ELSEWHERE, "body": None, "headers": {}}),
     ("sure", {"tls": {"verify": True, "ca_file": "ca.pem", "server_name": "shop.example"}}),
     ("loose", {"tls": {"verify": True}}),
+    ("pinned", {"tls": {"pin": [f"sha256/{'A' * 43}="], "min_version": "1.3"}}),
+    ("basic", {"follow_redirects": True}),
+    ("basic", {"targets": ELSEWHERE, "basic_auth": None}),
+    ("token", {"targets": ELSEWHERE, "bearer": None}),
     ("by-default", {"targets": ELSEWHERE, "headers": {}}),
     ("without", {"targets": ELSEWHERE}),
 ]

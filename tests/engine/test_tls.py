@@ -2,24 +2,30 @@
 
 import socket
 import ssl
+from base64 import b64encode
 from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
+    PublicFormat,
 )
+from cryptography.x509 import load_pem_x509_certificate
 
 from prober.engine import handshake as handshakes
 from prober.engine.certificate_cache import CertificateCache
 from prober.engine.handshake import TlsStream
 from prober.engine.tls_contexts import TlsContexts, check_tls, make_context
 from prober.model.monitor import Monitor
+from prober.model.option import ReadContext, Rejected, section
 from prober.model.probe import Probe, Send, StartTls, Steps
 from prober.model.status import Reason, Result, Verdict
 from prober.model.tls_settings import TlsSettings
@@ -493,3 +499,35 @@ def test_files_that_openssl_cannot_use_are_found_before_any_probe(
 
 def monitor(probe: Probe) -> Monitor:
     return Monitor(name="m", type="any", pool="p", probe=probe)
+
+
+def pin_of(leaf: trustme.LeafCert) -> str:
+    """Return the pin of a certificate."""
+    certificate = load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"sha256/{b64encode(sha256(key).digest()).decode()}"
+
+
+@pytest.mark.parametrize("verify", [False, True])
+async def test_a_certificate_must_have_one_of_the_pinned_keys(
+    serve: Serve, certificates: Certificates, verify: bool
+) -> None:
+    leaf = certificates.issue("localhost")
+    port = serve(over_tls(certificates.server(leaf), hold))
+    own, other = pin_of(leaf), f"sha256/{'A' * 43}="
+    ca_file = certificates.ca_file if verify else None
+    for pin, reason in (((other, own), Reason.OK), ((other,), Reason.TLS_PIN)):
+        tls = TlsSettings(pin=pin, server_name="localhost", verify=verify, ca_file=ca_file)
+        found = await find(TlsProbe(tls=tls), port)
+        assert found.reason is reason, found
+        assert found.facts
+        assert "tls_version" in found.facts
+    assert found.detail == f"certificate: its key, {own}, is not pinned"
+    sent = await find(HttpsProbe(tls=tls), port)
+    assert sent.reason is Reason.TLS_PIN
+
+
+@pytest.mark.parametrize("pin", ["", "sha256/x", "sha1/" + "A" * 43 + "=", "A" * 43 + "="])
+def test_a_pin_is_a_hash_in_base64(pin: str) -> None:
+    with pytest.raises(Rejected, match="expected a pin such as"):
+        section(TlsSettings).read({"pin": [pin]}, ReadContext("/", str, {}))

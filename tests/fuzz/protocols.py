@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from prober.blackbox.chain import Certificate, read_certificate
 from prober.probes.dns import SEARCHED
-from prober.protocols.der import read_value, read_values, write_object_id
+from prober.protocols.der import public_key_of, read_value, read_values, write_object_id
 from prober.protocols.dns_message import (
     DnsMessageError,
     fits,
@@ -141,6 +141,8 @@ def _values() -> Iterator[Feed]:
 
     def feed(content: bytes) -> None:
         found = read_certificate(content)
+        key = public_key_of(content)
+        assert key is None or key in content
         try:
             _, value, rest = read_value(memoryview(content))
         except (IndexError, ValueError):

@@ -7,12 +7,12 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.protocols.der import issuer_of, not_after
+from prober.protocols.der import issuer_of, not_after, public_key_of
 
 AUTHORITY = trustme.CA()
 END = datetime(2040, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -143,3 +143,12 @@ def test_an_issuer_is_read_or_not_whatever_it_is(noise: bytes) -> None:
     content = issued_by((COMMON_NAME, "marker"))
     found = issuer_of(content.replace(b"marker", noise[:6].ljust(6)) + noise)
     assert found is None or found.encode()
+
+
+def test_the_public_key_of_a_certificate_is_read() -> None:
+    leaf = AUTHORITY.issue_cert("a.example")
+    certificate = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    whole = der(leaf)
+    assert public_key_of(whole) == key
+    assert not any(public_key_of(whole[:length]) for length in range(len(whole)))

@@ -22,6 +22,7 @@ _BROKEN_OFF = (
     Reason.TLS_EXPIRED,
     Reason.TLS_HOSTNAME,
     Reason.TLS_UNTRUSTED,
+    Reason.TLS_PIN,
     Reason.TLS_ALERT,
     Reason.TLS_HANDSHAKE,
 )
