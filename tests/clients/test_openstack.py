@@ -238,3 +238,46 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
         strict=True,
     ):
         assert expected in said
+
+
+def test_load_balancers_pools_and_members_are_managed(service: Any, prober: Prober) -> None:
+    balancer = service.create_load_balancer(name="new", vip_subnet_id="s", project_id="p1")
+    assert service.wait_for_load_balancer(balancer.id).provisioning_status == "ACTIVE"
+    pool = service.create_pool(
+        name="new", loadbalancer_id=balancer.id, protocol="TCP", lb_algorithm="SOURCE_IP"
+    )
+    member = service.create_member(pool, address="127.0.0.1", protocol_port=9, weight=0)
+    assert (member.weight, member.operating_status) == (0, "DRAINING")
+    changed = service.update_member(member, pool, weight=4, name="nine", monitor_port=10)
+    assert (changed.weight, changed.name, changed.monitor_port) == (4, "nine", 10)
+    assert service.update_pool(pool, description="d").description == "d"
+    assert service.update_load_balancer(balancer, name="other").name == "other"
+    assert [each.name for each in service.members(pool)] == ["nine"]
+    service.delete_member(member, pool, ignore_missing=False)
+    service.delete_load_balancer(balancer, cascade=True, ignore_missing=False)
+    assert service.find_pool("new") is None
+    assert service.find_load_balancer("other") is None
+
+
+def test_the_command_manages_pools_and_members(prober: Prober) -> None:
+    place = "--address 127.0.0.1 --protocol-port 9"
+    results = openstack(
+        prober,
+        "pool create --name new --loadbalancer lb-1 --protocol TCP --lb-algorithm ROUND_ROBIN",
+        "pool set new --description d --tag blue",
+        "pool show new -f json",
+        f"member create new {place} --name nine --weight 3 --monitor-port 10",
+        "member set new nine --weight 0",
+        "member show new nine -f json",
+        "member list new -f json",
+        "member delete new nine",
+        "pool delete new",
+        "pool show new",
+    )
+    assert [status for status, _, _ in results] == [*[0] * 9, 1]
+    shown = json.loads(results[2][1])
+    assert (shown["description"], shown["tags"]) == ("d", ["blue"])
+    member = json.loads(results[5][1])
+    assert (member["weight"], member["monitor_port"]) == (0, 10)
+    assert member["operating_status"] == "DRAINING"
+    assert [each["name"] for each in json.loads(results[6][1])] == ["nine"]
