@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from prober.web.dialects.huawei.huawei_v3_fields import LOAD_BALANCER_FORM, MEMBER_KEPT, POOL_FORM
+from prober.web.dialects.lbaas.edit_requests import KeptFields
 from tests.clients.serving import BULK, Prober
 from tests.running import PATIENCE
 
@@ -216,3 +218,24 @@ def test_otcextensions_reads_both_versions(prober: Prober) -> None:
         check=True,
     )
     assert json.loads(done.stdout) == [BULK_NAMES, 5, ["web-http"]]
+
+
+TAKEN = {
+    *("project_id", "loadbalancer_id", "listener_id", "name", "admin_state_up"),
+    *("address", "protocol_port", "weight"),
+}
+"""The fields of Huawei's objects that mean something to prober."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Pool", POOL_FORM.kept),
+        ("Member", MEMBER_KEPT),
+        ("LoadBalancer", LOAD_BALANCER_FORM.kept),
+    ],
+)
+def test_every_field_that_the_sdk_can_write_is_known(v3: Sdk, name: str, kept: KeptFields) -> None:
+    for verb in ("Create", "Update"):
+        fields = getattr(v3.models, f"{verb}{name}Option").attribute_map.values()
+        assert set(fields) <= kept.keys() | TAKEN

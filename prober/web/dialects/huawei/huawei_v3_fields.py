@@ -6,6 +6,7 @@ from prober.web.dialects.lbaas.load_balancer_edits import LoadBalancerForm
 from prober.web.dialects.lbaas.pool_edits import COMMON_POOL, PoolForm
 
 _ID = KeptField(text(0, 64))
+_OBJECT = KeptField(ANYTHING)
 _FLAG = KeptField(BOOLEAN, default=False)
 _PROTECTION = {
     "protection_status": KeptField(text(0, 64), "nonProtection"),
@@ -51,7 +52,7 @@ POOL_FORM = PoolForm(
     needs_parent=False,
 )
 WEIGHT = integer(0, 100)
-MEMBER_KEPT = {"subnet_cidr_id": _ID}
+MEMBER_KEPT = {"subnet_cidr_id": _ID, "availability_zone": _ID}
 LOAD_BALANCER_FORM = LoadBalancerForm(
     {
         **_PROTECTION,
@@ -75,6 +76,12 @@ LOAD_BALANCER_FORM = LoadBalancerForm(
         "enterprise_project_id": KeptField(text(0, 64), "0", fixed=True),
         "waf_failure_action": KeptField(text(0, 64)),
         "charge_mode": KeptField(text(0, 64)),
+        "autoscaling": _OBJECT,
+        "billing_info": _OBJECT,
+        "ipv6_bandwidth": _OBJECT,
+        "prepaid_options": _OBJECT,
+        "publicip": _OBJECT,
+        "publicip_ids": _OBJECT,
         "tags": KeptField(ANYTHING, []),
     }
 )

@@ -48,6 +48,7 @@ LOAD_BALANCER_FORM = LoadBalancerForm(
         "vip_subnet_id": KeptField(text(0, 64), fixed=True),
         "vip_network_id": KeptField(text(0, 64), fixed=True),
         "vip_qos_policy_id": KeptField(text(0, 64)),
+        "vip_sg_ids": KeptField(list_of(text(1, 64)), []),
         "vip_vnic_type": KeptField(text(0, 64), "normal", fixed=True),
         "additional_vips": KeptField(ANYTHING, [], fixed=True),
         "tags": KeptField(list_of(text(longest=255)), []),
