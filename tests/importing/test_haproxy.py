@@ -19,7 +19,6 @@ from prober.importing.haproxy_file import proxies
 from prober.importing.writer import keep_the_valid, written
 from tests.running import daemon, free_port, program
 
-SENT = "meth PUT uri /a ver HTTP/1.1 hdr Host b hdr X y body z"
 SNI = {"verify": False, "server_name": "a.b"}
 NO_AGENT = "agent-check: prober asks no agent; it can be one (the output haproxy_agent)"
 TOO_SHORT = "expected a duration from 100ms to 1d, got '10ms'"

@@ -47,9 +47,6 @@ NLB_SHOWN = {
 }
 
 
-SET_WORK = oracle_ledger.Work.UPDATE_SET
-
-
 async def put(client: Client, path: str, body: object, **headers: str) -> Any:
     """Send an edit and return its answer."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
