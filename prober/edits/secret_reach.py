@@ -23,13 +23,13 @@ class Recipient(NamedTuple):
 
     `domain` is the name by which a server tells its sites apart; `encrypted` is None for plain
     text, else what the server must prove: verified or not, by which authorities, under which name,
-    with which keys.
+    with which keys, and issued by whom.
     """
 
     address: str
     port: int
     domain: str | None
-    encrypted: tuple[bool, str | None, str | None, tuple[str, ...]] | None
+    encrypted: tuple[bool, str | None, str | None, tuple[str, ...], str | None] | None
     echoes: bool
 
     def is_as_good_as(self, other: "Recipient") -> bool:
@@ -38,7 +38,7 @@ class Recipient(NamedTuple):
             return False
         if other.encrypted is None:
             return True
-        verified, _, _, pins = other.encrypted
+        verified, _, _, pins, _ = other.encrypted
         if not verified and not pins:
             return self.encrypted is not None
         return self.encrypted == other.encrypted
@@ -131,6 +131,6 @@ def _recipients(monitor: Monitor, backends: Iterable[Backend]) -> list[Recipient
     proof = None
     if tls is not None:
         verified = (tls.verify, tls.ca_file, tls.server_name)
-        proof = (*(verified if tls.verify else (False, None, None)), tls.pin)
+        proof = (*(verified if tls.verify else (False, None, None)), tls.pin, tls.expect_issuer)
     echoes = getattr(probe, "http_method", None) == _ECHO
     return [Recipient(*each.target(monitor.port), domain, proof, echoes) for each in backends]

@@ -11,6 +11,8 @@ from prober.engine.os_errors import from_tls
 from prober.engine.tls_contexts import TlsContexts
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
+from prober.model.tls_settings import TlsSettings
+from prober.probes.pattern import SHORT, searcher
 from prober.protocols.der import public_key_of
 from prober.protocols.tls_hello import takes_long
 
@@ -224,12 +226,22 @@ class TlsStream:
         return session._replace(trusted=_certificates(self._object, "get_verified_chain"))
 
 
-def check_pin(pins: Iterable[str], session: TlsSession) -> None:
-    """Raise `Trouble` unless the target's own certificate has one of the pinned keys."""
-    key = public_key_of(session.sent[0]) if session.sent else None
-    found = f"sha256/{b64encode(sha256(key).digest()).decode()}" if key else "unreadable"
-    if found not in pins:
-        raise Trouble(Reason.TLS_PIN, f"certificate: its key, {found}, is not pinned")
+def check_leaf(settings: TlsSettings, session: TlsSession) -> None:
+    """Raise `Trouble` unless the target's own certificate has a pinned key and the right issuer."""
+    if settings.pin:
+        key = public_key_of(session.sent[0]) if session.sent else None
+        found = f"sha256/{b64encode(sha256(key).digest()).decode()}" if key else "unreadable"
+        if found not in settings.pin:
+            raise Trouble(Reason.TLS_PIN, f"certificate: its key, {found}, is not pinned")
+    if settings.expect_issuer:
+        issuer = session.issuer or ""
+        try:
+            matches = searcher(settings.expect_issuer).at_once(issuer[:SHORT]) is not None
+        except TimeoutError:
+            matches = False
+        if not matches:
+            words = f"issued by {issuer[:200]!r}, expected {settings.expect_issuer!r}"
+            raise Trouble(Reason.TLS_ISSUER, f"certificate: {words}")
 
 
 def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:

@@ -14,7 +14,7 @@ from typing import Final
 from prober.engine.approach import Approach
 from prober.engine.attempt import Attempt, Done, Job, Waiting
 from prober.engine.certificate_cache import CertificateCache
-from prober.engine.handshake import TlsStream, begin, check_pin
+from prober.engine.handshake import TlsStream, begin, check_leaf
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
@@ -430,8 +430,9 @@ class Engine(Approach):
             return
         self._now = attempt.secured_at = self._clock()  # our own computation takes time
         attempt.session = tls.session(self._certificates, chain=step.chain)
-        if step.settings.pin:
-            check_pin(step.settings.pin, attempt.session)
+        settings = step.settings
+        if settings.pin or settings.expect_issuer:
+            check_leaf(settings, attempt.session)
         if not step.confirm or attempt.session.version != "TLSv1.3":
             self._go_on(attempt, wire, attempt.session)
             return

@@ -101,6 +101,7 @@ class Reason(StrEnum):
     TLS_HOSTNAME = "tls_hostname", Result.CONNECT_FAILED, "the certificate is for another name"
     TLS_UNTRUSTED = "tls_untrusted", Result.CONNECT_FAILED, "the certificate is not trusted"
     TLS_PIN = "tls_pin", Result.CONNECT_FAILED, "the certificate has none of the pinned keys"
+    TLS_ISSUER = "tls_issuer", Result.CONNECT_FAILED, "the certificate is from another issuer"
     TLS_ALERT = "tls_alert", Result.CONNECT_FAILED, "the target aborted TLS with an alert"
     TLS_HANDSHAKE = "tls_handshake", Result.CONNECT_FAILED, "the TLS handshake failed"
 

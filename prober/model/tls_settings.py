@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from prober.model.file_kinds import PEM_FILE
 from prober.model.kinds import BOOLEAN, choice, duration, list_of, matching
 from prober.model.option import Complaint, Rejected, option
+from prober.model.pattern_kind import PATTERN
 
 _DAY = 86400.0
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -53,6 +54,11 @@ class TlsSettings:
         list_of(matching(r"sha256/[A-Za-z0-9+/]{43}=", "a pin such as sha256/BASE64")),
         default=(),
         doc="keys of which the certificate must have one, as SHA-256 of the public key: see below",
+    )
+    expect_issuer: str | None = option(
+        PATTERN,
+        default=None,
+        doc="regular expression that the issuer of the certificate must match",
     )
     expires_within: float | None = option(
         duration(1, 3650 * _DAY),

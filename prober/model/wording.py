@@ -54,6 +54,7 @@ _PLAINER = {
     "tls_expired": "certificate not valid now",
     "tls_handshake": "TLS handshake failed",
     "tls_hostname": "certificate for another name",
+    "tls_issuer": "certificate from another issuer",
     "tls_pin": "certificate with another key",
     "tls_untrusted": "certificate not trusted",
 }

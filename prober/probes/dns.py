@@ -16,6 +16,7 @@ from prober.model.option import (
     option,
     section,
 )
+from prober.model.pattern_kind import PATTERN
 from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
@@ -31,7 +32,7 @@ from prober.model.probe import (
 )
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
-from prober.probes.pattern import PATTERN, REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
+from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import TLS, handshake
 from prober.protocols.dns_message import (

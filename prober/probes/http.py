@@ -20,6 +20,7 @@ from prober.model.option import (
     Rejected,
     option,
 )
+from prober.model.pattern_kind import PATTERN
 from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
@@ -48,7 +49,6 @@ from prober.probes.http_receive import receive_body, receive_head
 from prober.probes.http_redirect import REDIRECTS, BadLocationError, Hop, UrlOrigin, origin_of
 from prober.probes.json_clauses import JSON_CLAUSES, ClauseJudge, JsonClause
 from prober.probes.pattern import (
-    PATTERN,
     REGEX_SECONDS,
     SHORT,
     Searcher,

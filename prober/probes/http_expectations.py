@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prober.model.kinds import mapping_of
+from prober.model.pattern_kind import PATTERN
 from prober.model.probe import DeadlineReached, Trouble
 from prober.model.status import Reason, Verdict
 from prober.probes.http_receive import receive_body
 from prober.probes.json_clauses import ClauseJudge
-from prober.probes.pattern import PATTERN, REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
+from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
 from prober.protocols.content import Content, content_of, text_of
 from prober.protocols.http1 import NAME, Head, body_of, read_fields
 

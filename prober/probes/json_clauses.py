@@ -19,7 +19,8 @@ from prober.model.option import (
     mapping,
     unknown_keys,
 )
-from prober.probes.pattern import PATTERN, searcher
+from prober.model.pattern_kind import PATTERN
+from prober.probes.pattern import searcher
 
 OPERATORS: Final = ("equals", "matches", "in", "at_least", "at_most", "exists")
 """What a clause can say of the values at its path."""

@@ -55,7 +55,10 @@ FULL: dict[str, dict[str, object]] = {
         "basic_auth": {"username": "u", "password": "<secret>"},
     },
     "HTTPS": {"bearer": "<secret>", "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
-    "TLS": {"domain_name": "a.example", "tls": {"expires_within": "14d", "pin": [PIN]}},
+    "TLS": {
+        "domain_name": "a.example",
+        "tls": {"expires_within": "14d", "pin": [PIN], "expect_issuer": "a"},
+    },
     "GRPC": {
         "service": "a.B",
         "authority": "c:1",

@@ -527,6 +527,18 @@ async def test_a_certificate_must_have_one_of_the_pinned_keys(
     assert sent.reason is Reason.TLS_PIN
 
 
+async def test_the_issuer_of_a_certificate_must_match(
+    serve: Serve, certificates: Certificates
+) -> None:
+    port = serve(over_tls(certificates.server(), hold))
+    for pattern, reason in (("trustme", Reason.OK), ("^Example CA$", Reason.TLS_ISSUER)):
+        found = await find(TlsProbe(tls=TlsSettings(expect_issuer=pattern)), port)
+        assert found.reason is reason, found
+    assert found.facts
+    issuer = found.facts["tls_issuer"]
+    assert found.detail == f"certificate: issued by {issuer!r}, expected '^Example CA$'"
+
+
 @pytest.mark.parametrize("pin", ["", "sha256/x", "sha1/" + "A" * 43 + "=", "A" * 43 + "="])
 def test_a_pin_is_a_hash_in_base64(pin: str) -> None:
     with pytest.raises(Rejected, match="expected a pin such as"):

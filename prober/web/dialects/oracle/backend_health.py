@@ -23,6 +23,7 @@ _BROKEN_OFF = (
     Reason.TLS_HOSTNAME,
     Reason.TLS_UNTRUSTED,
     Reason.TLS_PIN,
+    Reason.TLS_ISSUER,
     Reason.TLS_ALERT,
     Reason.TLS_HANDSHAKE,
 )

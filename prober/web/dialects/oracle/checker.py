@@ -24,11 +24,11 @@ from prober.model.option import (
     options_of,
     unknown_keys,
 )
+from prober.model.pattern_kind import PATTERN
 from prober.model.probe import Probe
 from prober.probes import PROBE_TYPES
 from prober.probes.dns import DnsProbe
 from prober.probes.http import HttpProbe
-from prober.probes.pattern import PATTERN
 from prober.probes.tcp import TcpProbe
 from prober.web.dialects.oracle.requests import invalid, is_as_shown, members_of
 from prober.web.server.errors import Refused
