@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -50,6 +51,13 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that nothing is left to wait for at the end."""
     items.sort(key=lambda item: not set(LONG) & set(item.path.parts))
+
+
+def pytest_sessionfinish() -> None:
+    """Save what was measured of a worker: at its exit, it has ten seconds until it is killed."""
+    coverage = sys.modules.get("coverage")
+    if measured := coverage and coverage.Coverage.current():
+        measured.save()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -96,6 +96,8 @@ class Life:
             running, self._running = self._running, None
             running.close()
 
+    close = end
+
     def reload(
         self,
         pools: list[dict[str, Any]],
