@@ -395,3 +395,25 @@ async def test_a_pool_of_another_project_is_not_there(world: World, edited: Clie
     await refused(edited, "POST", f"/v3/p2/elb/pools/{WEB_ID}/members", body, status=404)
     await refused(edited, "DELETE", f"/v3/p2/elb/pools/{WEB_ID}", status=404)
     assert monitor_id(world, "web-http") == HTTP_ID
+
+
+VALUES: list[Any] = [None, 5, -1, 1.5, True, "", "x", "a\0b", [], [{}], {}, {"a": [1]}, 10**30]
+
+
+@pytest.mark.parametrize("prefix", [V2, V3])
+@pytest.mark.parametrize("noun", ["pool", "member", "loadbalancer"])
+async def test_whatever_a_field_holds_it_is_taken_or_refused(
+    edited: Client, prefix: str, noun: str
+) -> None:
+    path = f"{prefix}/pools/{WEB_ID}/members" if noun == "member" else f"{prefix}/{noun}s"
+    shown = (await ask(edited, "GET", path))[f"{noun}s"][0]
+    for name in {*shown, "loadbalancer_id", "listener_id", "tenant_id", "strange"}:
+        for value in VALUES:
+            place = {"address": "192.0.2.7", "protocol_port": 80} if noun == "member" else {}
+            for method, where, given in (
+                ("POST", path, {**place, name: value}),
+                ("PUT", f"{path}/{shown['id']}", {name: value}),
+            ):
+                async with edited.request(method, where, json={noun: given}) as response:
+                    told = method, name, value, await response.text()
+                    assert response.status in (200, 201, 400, 404, 409), told

@@ -10,7 +10,7 @@ from prober.model.admin import POOLS, AdminState
 from prober.model.definition import POOL
 from prober.model.kinds import BOOLEAN, list_of, text
 from prober.model.option import Complaint, Rejected, in_words
-from prober.model.pool import Pool
+from prober.model.pool import NAME, Pool
 from prober.web.dialects.lbaas.admin_edits import set_state
 from prober.web.dialects.lbaas.edit_requests import (
     NO_CONTEXT,
@@ -171,8 +171,8 @@ def _project_of(given: Mapping[str, object], visible: ProjectView) -> str:
 
 def project_in(given: Mapping[str, object]) -> str:
     """Return the owner in a body, or the default one."""
-    owners = {owner for name in OWNERS if (owner := given.get(name)) is not None}
+    owners = [owner for name in OWNERS if (owner := given.get(name)) is not None]
     try:
-        return text(1, 255).read(owners.pop() if owners else "default", NO_CONTEXT)
+        return NAME.read(owners[0] if owners else "default", NO_CONTEXT)
     except Rejected as rejected:
         raise refused(Complaint((OWNERS[0],), str(rejected))) from None
