@@ -29,6 +29,8 @@ class Writable:
         return True
 
 
+ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP prober.test 127.0.0.1"]
+"""They make a name for the server, by which the browser trusts it no more than another machine."""
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
@@ -50,7 +52,7 @@ def browser() -> Iterator["Browser"]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
         chromium.close()
 

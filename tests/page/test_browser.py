@@ -10,6 +10,7 @@ from prober.model.notice import Notice
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.check_state import Key
+from prober.web.server.callers import Access
 from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve, Writable
 from tests.page.looking import checks, failing, keys, link, without_loading
@@ -248,6 +249,36 @@ def test_an_admin_state_is_set_and_ended_on_the_page(shown: Served, open_page: O
     page.get_by_role("button", name="End forced_down of storefront/10.20.1.11:8080").click()
     expect(states).not_to_contain_text("web-1")
     assert page.url == shown.url + POOL
+
+
+def test_the_answer_to_a_form_that_is_refused_stays(shown: Served, open_page: Open) -> None:
+    page = open_page(shown.url + POOL, trouble=True)
+    page.locator("#admin summary").click()
+    page.locator("#admin select[name=until]").evaluate("each => each.options[0].value = '99d'")
+    page.locator("#admin select[name=until]").select_option("99d")
+    page.locator("#admin select[name=of]").select_option("*")
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Bad Request")
+    expect(page.locator("main")).to_contain_text("at most 30 days ahead")
+    link(page, "paused")
+    expect(page.locator("#pause")).to_be_hidden()
+    expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_a_form_works_over_plain_http_from_another_machine(
+    kept_world: World, serve: Serve, open_page: Open
+) -> None:
+    """Then a browser sends nothing but the origin to tell our form from that of another site."""
+    access = Access()
+    access.allow_hosts(("prober.test",))
+    served = serve(kept_world, editor=Writable(), access=access)
+    served.do(lambda: showcase(kept_world))
+    page = open_page(served.url.replace("127.0.0.1", "prober.test") + POOL)
+    assert not page.evaluate("isSecureContext")
+    page.locator("#admin summary").click()
+    page.locator("#admin select[name=of]").select_option("*")
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.locator(".admin-states")).to_contain_text("maintenance of the whole pool")
 
 
 @pytest.mark.skipif(not AXE, reason="AXE_CORE does not name npm's axe.min.js")

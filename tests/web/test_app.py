@@ -155,7 +155,7 @@ async def test_every_answer_carries_the_security_headers(
     response = await client.get(path)
     response.close()
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert response.headers["Cache-Control"] == "no-store"
     assert response.headers["Server"] == "prober"
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none';")

@@ -68,7 +68,7 @@ def why_foreign(
         return None
     if site is not None and site not in _OURS:
         return "a page of another site must not do this"
-    hidden = origin == "null" and site == "same-origin"  # one of our forms: we send no referrer
+    hidden = origin == "null" and site == "same-origin"  # a form of ours, without referrer
     if origin is not None and not hidden and not _is_at(origin, host):
         return "a page of another site must not do this"
     return None

@@ -16,7 +16,8 @@ const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
 const pulse = document.body.dataset.pulse;
 
-let paused = false;
+const still = document.querySelector("[data-still]") !== null; // the answer to a form, which cannot be asked for again
+let paused = still;
 let refusal = null; // the status of the last answer if that was no page, 0 if there was no answer
 let lastTook = 0; // milliseconds
 let rest = SOONEST;
@@ -137,6 +138,7 @@ function showScripted(page) {
 
 function setUp() {
   showScripted(document);
+  $("pause").hidden = $("link").hidden = still;
   $("pause").onclick = () => {
     paused = !paused;
     $("pause").setAttribute("aria-pressed", paused);
@@ -267,6 +269,6 @@ document.addEventListener("visibilitychange", () => {
 
 setUp();
 localise(document);
-if (pulse) listening = listen(pulse, heard);
+if (pulse && !still) listening = listen(pulse, heard);
 showLink();
-refreshIn(document.querySelector("[data-incomplete]") ? SOONEST : QUIETLY);
+if (!still) refreshIn(document.querySelector("[data-incomplete]") ? SOONEST : QUIETLY);
