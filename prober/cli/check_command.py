@@ -1,6 +1,7 @@
 """`prober check`: whether a configuration is valid."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from prober.cli.command import CONFIG, USAGE, Command, Environment, load_config
 from prober.cli.flags import Flag, yes_or_no
@@ -9,6 +10,7 @@ from prober.cli.flags import Flag, yes_or_no
 def run(options: Namespace, environment: Environment) -> int:
     """Print every problem, or a summary and warnings."""
     from prober.config.advice import advice
+    from prober.config.places import places
     from prober.config.problem import ConfigError
     from prober.daemon.local_checks import NAMED, unverifiable
     from prober.model.monitor import probe_rate
@@ -22,8 +24,11 @@ def run(options: Namespace, environment: Environment) -> int:
         return USAGE
     model = config.model
     checks = model.checks()
-    for sentence in advice(model):
-        print(f"warning: {clean(sentence)}")
+    if advised := [*advice(model)]:
+        where = places(config.files, lambda file: Path(file).read_text(encoding="utf-8"))
+        for each in advised:
+            place = where.get((each.kind, each.name), config.files[0])
+            print(clean(f"{place}: warning: {each}"))
     if found := unverifiable(config):
         more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         print(

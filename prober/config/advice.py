@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import NamedTuple
 
 from prober.model.file_kinds import Secret
 from prober.model.kinds import in_units
@@ -10,7 +11,19 @@ from prober.model.option import dotted
 from prober.model.secret import secrets_of
 
 
-def advice(model: Model) -> Iterator[str]:
+class Advice(NamedTuple):
+    """A sentence about a monitor, a pool or a host."""
+
+    kind: str
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        """Write it as a sentence."""
+        return f"{self.kind} {self.name!r}: {self.text}"
+
+
+def advice(model: Model) -> Iterator[Advice]:
     """Yield a sentence for each setting that is valid but probably not intended."""
     yield from _idle_pools(model)
     yield from _long_timeouts(model)
@@ -20,53 +33,60 @@ def advice(model: Model) -> Iterator[str]:
     yield from _crowded_udp_hosts(model)
 
 
-def _idle_pools(model: Model) -> Iterator[str]:
+def _idle_pools(model: Model) -> Iterator[Advice]:
     probed = {monitor.pool_name for monitor in model.monitors if monitor.enabled}
     asked_for = {m.name for m in model.monitors if m.targets_from and m.targets_from.url}
     for pool in model.pools:
         if not pool.backends and pool.name not in asked_for:
-            yield f"pool {pool.name!r} has no backends, so its status is UNKNOWN"
+            yield Advice("pool", pool.name, "no backends, so its status is UNKNOWN")
         elif pool.name not in probed:
-            yield f"pool {pool.name!r} is not probed by any enabled monitor: its status is UNKNOWN"
+            text = "not probed by any enabled monitor, so its status is UNKNOWN"
+            yield Advice("pool", pool.name, text)
 
 
-def _long_timeouts(model: Model) -> Iterator[str]:
+def _long_timeouts(model: Model) -> Iterator[Advice]:
     for monitor in model.monitors:
         if monitor.timeout > monitor.interval:
-            yield (
-                f"monitor {monitor.name!r}: timeout {in_units(monitor.timeout)} is longer than "
+            yield Advice(
+                "monitor",
+                monitor.name,
+                f"timeout {in_units(monitor.timeout)} is longer than "
                 f"interval {in_units(monitor.interval)}: a probe that takes longer than the "
-                "interval causes the next ones to be skipped"
+                "interval causes the next ones to be skipped",
             )
 
 
-def _bounds_never_met(model: Model) -> Iterator[str]:
+def _bounds_never_met(model: Model) -> Iterator[Advice]:
     for monitor in model.monitors:
         if monitor.slow is not None and monitor.slow >= monitor.timeout:
-            yield (
-                f"monitor {monitor.name!r}: slow {in_units(monitor.slow)} is not shorter than "
-                f"timeout {in_units(monitor.timeout)}, so it can never take effect"
+            yield Advice(
+                "monitor",
+                monitor.name,
+                f"slow {in_units(monitor.slow)} is not shorter than "
+                f"timeout {in_units(monitor.timeout)}, so it can never take effect",
             )
 
 
-def _secrets_in_clear(model: Model) -> Iterator[str]:
+def _secrets_in_clear(model: Model) -> Iterator[Advice]:
     for monitor in model.monitors:
         for path, option, value in chain(secrets_of(monitor), secrets_of(monitor.probe)):
             in_clear = not (isinstance(value, Secret) and value.masked)
             if in_clear and option.hides(str(path[-1])):
-                yield (
-                    f"monitor {monitor.name!r}: {dotted(path)} is a secret in plain text; "
-                    "use {file: PATH} or {env: NAME} to keep it out of the configuration"
+                yield Advice(
+                    "monitor",
+                    monitor.name,
+                    f"{dotted(path)} is a secret in plain text; "
+                    "use {file: PATH} or {env: NAME} to keep it out of the configuration",
                 )
 
 
-def _from_the_types(model: Model) -> Iterator[str]:
+def _from_the_types(model: Model) -> Iterator[Advice]:
     for monitor in model.monitors:
         for advised in monitor.probe.advice():
-            yield f"monitor {monitor.name!r}: {advised}"
+            yield Advice("monitor", monitor.name, advised)
 
 
-def _crowded_udp_hosts(model: Model) -> Iterator[str]:
+def _crowded_udp_hosts(model: Model) -> Iterator[Advice]:
     """Compare the configured rate for each host with the pace of UDP probes."""
     wanted: dict[str, list[float]] = {}
     for check in model.checks():
@@ -74,9 +94,11 @@ def _crowded_udp_hosts(model: Model) -> Iterator[str]:
             wanted.setdefault(check.target.host, []).append(1 / check.monitor.interval)
     for host, rates in wanted.items():
         if sum(rates) * UDP_PACE > 1 + 1e-9:
-            yield (
-                f"host {host}: {sum(rates):.3g} UDP probes per second are configured, but UDP "
+            yield Advice(
+                "host",
+                host,
+                f"{sum(rates):.3g} UDP probes per second are configured, but UDP "
                 f"probes of one host are kept {UDP_PACE} s apart: with {len(rates)} "
                 f"check{'s' * (len(rates) > 1)} each is probed about every "
-                f"{len(rates) * UDP_PACE:.3g} s"
+                f"{len(rates) * UDP_PACE:.3g} s",
             )

@@ -366,7 +366,9 @@ def test_check_sums_up_and_warns(
     path = write(GOOD)
     assert cli.main(["check"], {"PROBER_CONFIG": path}) == 0
     warning, summary = capsys.readouterr().out.splitlines()
-    assert warning.startswith("warning: monitor 'web': timeout 5s is longer than interval 4s")
+    assert warning.startswith(
+        f"{path}:3: warning: monitor 'web': timeout 5s is longer than interval 4s"
+    )
     assert summary == f"{path}: 1 monitor, 1 pool, 2 checks, 0.5 probes per second"
 
 

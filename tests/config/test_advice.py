@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from prober.config.advice import advice
+from prober.config.places import places
 from prober.model.file_kinds import Secret
 from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor
@@ -52,9 +53,9 @@ def with_header(name: str, *, masked: bool) -> Monitor:
             ["'m': url_path has a fragment, which is never sent"],
         ),
         ([monitor("HTTP", HttpProbe(url_path="/a%23b"), 80)], []),
-        ([tcp(enabled=False)], ["pool 'm' is not probed by any enabled monitor"]),
+        ([tcp(enabled=False)], ["pool 'm': not probed by any enabled monitor"]),
         ([udp(53, interval=1.1, timeout=1.0)], []),
-        ([udp(53, interval=1.0, timeout=1.0)], ["host 10.0.0.53: 1 UDP probes per second"]),
+        ([udp(53, interval=1.0, timeout=1.0)], ["host '10.0.0.53': 1 UDP probes per second"]),
         ([udp(53, interval=2.2), udp(54, interval=2.2)], []),
         ([udp(53, interval=2.1), udp(54, interval=2.1)], ["each is probed about every 2.2 s"]),
         (
@@ -67,11 +68,29 @@ def test_what_is_allowed_but_likely_not_meant_is_said(
     monitors: list[Monitor], words: list[str]
 ) -> None:
     pools = tuple(Pool(name=each.name, backends=each.targets) for each in monitors)
-    found = [*advice(Model(tuple(monitors), pools))]
+    found = [str(each) for each in advice(Model(tuple(monitors), pools))]
     assert len(found) == len(words)
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
 
 
 def test_a_pool_without_backends_is_said() -> None:
-    [sentence] = advice(Model((), (Pool(name="empty"),)))
-    assert sentence == "pool 'empty' has no backends, so its status is UNKNOWN"
+    [found] = advice(Model((), (Pool(name="empty"),)))
+    assert str(found) == "pool 'empty': no backends, so its status is UNKNOWN"
+
+
+def test_advice_can_be_given_with_its_place() -> None:
+    files = {
+        "a.yaml": "include: [b.json]\npools:\n  - backends: []\n    name: empty\nmonitors: [x]\n",
+        "b.json": '{"monitors": [\n{"name": "m"}]}',
+        "c.yaml": "[",
+    }
+
+    def read(name: str) -> str:
+        if name not in files:
+            raise FileNotFoundError(name)
+        return files[name]
+
+    assert places([*files, "gone"], read) == {
+        ("pool", "empty"): "a.yaml:4",
+        ("monitor", "m"): "b.json:2",
+    }

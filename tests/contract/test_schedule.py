@@ -28,7 +28,7 @@ def test_five_probes_a_second_of_one_host_are_no_overload(name: str) -> None:
         assert not sim.load.late
         assert sim.skips == {}
     assert sim.load.overload is None
-    assert any("kept" in each for each in advice(model)) is probe.paced
+    assert any("kept" in each.text for each in advice(model)) is probe.paced
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -44,6 +44,6 @@ def test_what_does_not_answer_is_down_unless_silence_is_good(name: str) -> None:
 def test_a_type_says_which_of_its_options_are_hardly_meant() -> None:
     for times, said in ((2, []), (3, ["the word is sent three times"])):
         model = model_of("192.0.2.1", probe=MadeUpProbe(word="hello", times=times))
-        found = [each for each in advice(model) if "the word" in each]
+        found = [each.text for each in advice(model) if "the word" in each.text]
         assert len(found) == len(said)
         assert all(words in each for words, each in zip(said, found, strict=True))

@@ -80,8 +80,8 @@ def _see(config: Config) -> None:
     for module in (config.modules.usable if config.modules else {}).values():
         assert module.prober
         assert "hush" not in json.dumps(show_options(module), allow_nan=False)
-    for sentence in advice(config.model):
-        assert sentence.encode()
+    for each in advice(config.model):
+        assert str(each).encode()
 
 
 def _reader(name: str, main: str | None = None) -> Callable[[], AbstractContextManager[Feed]]:
