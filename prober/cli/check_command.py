@@ -10,8 +10,8 @@ from prober.cli.flags import Flag, yes_or_no
 def run(options: Namespace, environment: Environment) -> int:
     """Print every problem, or a summary and warnings."""
     from prober.config.advice import advice
-    from prober.config.places import places
     from prober.config.problem import ConfigError
+    from prober.config.written_places import places
     from prober.daemon.local_checks import NAMED, unverifiable
     from prober.model.monitor import probe_rate
     from prober.model.wording import clean

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prober.config.advice import advice
-from prober.config.places import places
+from prober.config.written_places import places
 from prober.model.file_kinds import Secret
 from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor
