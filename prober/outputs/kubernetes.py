@@ -43,6 +43,7 @@ _NAMESPACE = matching(_NAME, "the name of a namespace", longest=63)
 
 Json = dict[str, Any]
 
+_SERVICE = "kubernetes.io/service-name"
 _OUT = {"ready": False, "serving": False, "terminating": False}
 
 
@@ -79,7 +80,7 @@ def slices_of(pool: str, namespace: str, backends: Iterable[ServedBackend]) -> d
                     "name": name,
                     "namespace": namespace,
                     "labels": {
-                        "kubernetes.io/service-name": pool,
+                        _SERVICE: pool,
                         "endpointslice.kubernetes.io/managed-by": MANAGER,
                     },
                 },
@@ -153,6 +154,11 @@ class _Slices:
         self._poster = poster
         self._assignments = Assignments(desk, settings.keep)
         self._written: dict[str, dict[str, Json]] = {}
+        self._remembered = desk.memory.recall()
+        for content in self._remembered.values():
+            if (found := _recalled(content)) is not None:
+                pool, old = found
+                self._written.setdefault(pool, {})[old["metadata"]["name"]] = old
         self._waiting: dict[str, None] = {}
         desk.measure_queue(lambda: len(self._waiting))
 
@@ -207,8 +213,33 @@ class _Slices:
                 self._desk.failed(failed.reason, f"{name}: {failed}")
                 return False
             written[name] = wanted
+            self._remember(name, wanted)
             self._desk.succeeded()
         return True
+
+    def _remember(self, name: str, wanted: Json) -> None:
+        """Remember which endpoints a slice has, for when one has to leave after a restart."""
+        content = _without_conditions(wanted)
+        if self._remembered.get(name) != content:
+            self._remembered = {**self._remembered, name: content}
+            self._desk.memory.remember(name, content)
+
+
+def _without_conditions(wanted: Json) -> Json:
+    endpoints = [{"addresses": each["addresses"]} for each in wanted["endpoints"]]
+    return {**wanted, "endpoints": endpoints}
+
+
+def _recalled(content: Any) -> tuple[str, Json] | None:
+    """Return the pool and the slice that were remembered; None if that is not what it is."""
+    try:
+        pool, name = content["metadata"]["labels"][_SERVICE], content["metadata"]["name"]
+        addresses = [each["addresses"] for each in content["endpoints"]]
+    except (KeyError, TypeError):
+        return None
+    if not (isinstance(pool, str) and isinstance(name, str)):
+        return None
+    return (pool, content) if all(isinstance(each, list) for each in addresses) else None
 
 
 def _out_of_service(old: Json) -> Json:

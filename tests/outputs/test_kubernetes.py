@@ -99,6 +99,22 @@ async def test_backends_that_leave_take_their_slice_out_of_service(api: Receiver
     assert ready(api.taken[3]) == [True, False]  # and it is not written again
 
 
+async def test_a_slice_that_is_not_needed_after_a_restart_is_taken_out_of_service(
+    api: Receiver,
+) -> None:
+    settings, known = settings_for(api), pool("ok")
+    six = known.backends[0]._replace(backend=Backend(address="2001:db8::1", port=80))
+    world = World(settings, known._replace(backends=(*known.backends, six)))
+    async with settings.run(world.desk()):
+        await until(lambda: world.counters.sent == 2)
+    world.memory.content["broken"] = {"metadata": 7}
+    world.source.pools["web"] = known
+    async with settings.run(world.desk()):
+        await until(lambda: world.counters.sent == 4)
+    found = {each["metadata"]["name"]: ready(each) for each in api.taken[2:]}
+    assert found == {"web-prober-ipv4-80": [True], "web-prober-ipv6-80": [False]}
+
+
 async def test_a_pool_that_is_refused_holds_up_no_other(
     api: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,8 +125,7 @@ async def test_a_pool_that_is_refused_holds_up_no_other(
     async with settings.run(world.desk()):
         await until(lambda: len(api.taken) == 1)
         world.source.put(pool("critical"))
-        await until(lambda: len(api.taken) == 2)
-        assert world.counters.queue() == 1
+        await until(lambda: len(api.taken) == 2 and world.counters.queue() == 1)
     assert [ready(each) for each in api.taken] == [[True], [False]]
     assert world.counters.errors["refused"] == 1
 
