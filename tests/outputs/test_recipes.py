@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import kubernetes_validate
@@ -38,6 +39,18 @@ def with_places(recipe: str, places: Mapping[str, str]) -> str:
         assert written in recipe, f"{written} is not in {recipe}"
         recipe = recipe.replace(written, place)
     return recipe
+
+
+def asked(url: str) -> Any:
+    """Return the JSON at a URL; None while the server is not ready."""
+    try:
+        with urlopen(url, timeout=PATIENCE) as found:
+            return json.load(found)
+    except HTTPError as error:
+        error.close()
+        if error.code != 503:
+            raise
+        return None
 
 
 def needs(name: str) -> None:
@@ -198,9 +211,8 @@ def test_prometheus(tmp_path: Path, stack: ExitStack, web: Web) -> None:
     )
 
     def targets() -> set[str]:
-        url = f"http://{address}/api/v1/targets?state=active"
-        with urlopen(url, timeout=PATIENCE) as found:
-            active = json.load(found)["data"]["activeTargets"]
+        found = asked(f"http://{address}/api/v1/targets?state=active")
+        active = found["data"]["activeTargets"] if found else []
         assert all(each["labels"]["pool"] == "web" for each in active)
         return {each["labels"]["instance"] for each in active}
 
@@ -224,9 +236,8 @@ def test_alertmanager(tmp_path: Path, stack: ExitStack, web: Web) -> None:
     web.first.close()
 
     def firing() -> set[tuple[str, str, str]]:
-        url = f"http://127.0.0.1:{port}/api/v2/alerts?active=true"
-        with urlopen(url, timeout=PATIENCE) as found:
-            labels = [each["labels"] for each in json.load(found)]
+        found = asked(f"http://127.0.0.1:{port}/api/v2/alerts?active=true")
+        labels = [each["labels"] for each in found or ()]
         return {(each["alertname"], each.get("backend", ""), each["site"]) for each in labels}
 
     down = {("BackendDown", web.keys[0], "fra"), ("PoolDegraded", "", "fra")}
