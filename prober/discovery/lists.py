@@ -127,7 +127,8 @@ class TargetLists:
         }
         if wanted and self._state_dir:
             try:
-                self._known = restore(self._state_dir, wanted)
+                work = partial(restore, self._state_dir, wanted)
+                self._known = BOUNDED.call(self._state_dir, work)
             except (OSError, ValueError) as error:
                 self._report_storage(error)
         for each in wanted:

@@ -107,6 +107,7 @@ class Database:
         self._reported_at: float | None = None
         self._connection: sqlite3.Connection
         self._is_open = not later
+        self._is_readable = False
         if not later:
             self._lock, self._connection = self._open()
         self._thread = threading.Thread(target=self._work, name="state", daemon=True)
@@ -159,14 +160,15 @@ class Database:
     def _reader(self) -> sqlite3.Connection:
         if self._is_open:
             return sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)
-        return left_behind(self._path) or empty()
+        return (left_behind(self._path) if self._is_readable else None) or empty()
 
     def is_known(self) -> bool:
         """Return whether all that an earlier process has left can be read."""
         if self._is_open or not self._path.exists():
             return True
         with closing(left_behind(self._path) or empty()) as found:
-            return bool(found.execute("PRAGMA database_list").fetchone()[2])
+            self._is_readable = bool(found.execute("PRAGMA database_list").fetchone()[2])
+        return self._is_readable
 
     def complain(self, what: str, detail: str) -> None:
         """Report what is wrong with data that was read."""

@@ -88,9 +88,8 @@ class History:
         self._awake = awake
         self._credible = credible or wall
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="history")
-        self._numbers, self._part = _opening(database)
+        self._numbers, self._part = _Opening({}, base) if base else _opening(database)
         self._last_number = max(self._numbers.values(), default=base)
-        self._part = max(self._part, base)
         self._running: dict[Key, Running] = {}
         self._sums = PoolSlots()
         self._queue: list[Running] = []
