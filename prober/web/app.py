@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 
 from prober.state.pool_past import PoolPast
 from prober.web.api.event_stream import STREAMS, Streams
-from prober.web.api.openapi import OPENAPI, describe
+from prober.web.api.openapi import OPENAPI, Description
 from prober.web.dialects import DIALECTS
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import METRICS
@@ -56,7 +56,7 @@ def make_app(services: Services) -> web.Application:
     app[METRICS] = Metrics(services.store, services.vitals)
     app[STREAMS] = Streams(services.store.events, heartbeat=services.heartbeat)
     app[PULSES] = Pulses(services.store.events)
-    app[OPENAPI] = describe(ROUTES, services.vitals.version)
+    app[OPENAPI] = Description(ROUTES, services.vitals.version)
     pages = frozenset(each.path for each in ROUTES if "text/html" in each.answers.values())
     app[ERROR_PAGES] = ErrorPages(pages, error_page)
     app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)

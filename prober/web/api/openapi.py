@@ -1,8 +1,10 @@
 """The OpenAPI 3.1 description of the native API, made from its routes and from the options."""
 
+import asyncio
 import inspect
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -17,8 +19,6 @@ from prober.web.api.pool_shapes import ORIGIN
 from prober.web.api.schemas import schemas
 from prober.web.server.json_answer import Json, JsonText, json_response, json_text
 from prober.web.server.query import Parameter, read_query
-
-OPENAPI = web.AppKey("OPENAPI", JsonText)
 
 _PAGE, _JSON = "text/html", "application/json"
 _IN_PATH = re.compile(r"\{(\w+)\}")
@@ -215,7 +215,21 @@ def _properties(schema: Mapping[str, Any]) -> Json:
     return dict(schema["properties"])
 
 
+class Description:
+    """The description of routes, made when it is first read: that takes tens of milliseconds."""
+
+    def __init__(self, routes: Iterable[Route], version: str) -> None:
+        self._made = cache(partial(describe, tuple(routes), version))
+
+    async def read(self) -> JsonText:
+        """Return the OpenAPI document; other requests go on while it is made."""
+        return await asyncio.to_thread(self._made)
+
+
+OPENAPI = web.AppKey("OPENAPI", Description)
+
+
 async def get_openapi(request: web.Request) -> web.Response:
     """The OpenAPI description of this API."""
     read_query(request)
-    return json_response(request.app[OPENAPI])
+    return json_response(await request.app[OPENAPI].read())
