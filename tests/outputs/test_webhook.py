@@ -3,10 +3,12 @@
 import asyncio
 import hmac
 import json
+import re
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from prober.model.file_kinds import Secret
 from prober.model.known_status import JudgedCheck
@@ -14,8 +16,14 @@ from prober.model.status import Reason, Status
 from prober.outputs.output import Feed
 from prober.outputs.posting import Poster, PostFailed
 from prober.outputs.webhook import Webhook, WebhookOutput, first_statuses
+from tests import ROOT
 from tests.outputs.serving import World, pool, until
 
+OUTPUTS = (ROOT / "docs/outputs.md").read_text()
+SCHEMA = Draft202012Validator(
+    json.loads((ROOT / "docs/webhook.schema.json").read_text()),
+    format_checker=Draft202012Validator.FORMAT_CHECKER,
+)
 SETTINGS = WebhookOutput(url="http://127.0.0.1:1/hook", group_wait=0.0)
 
 
@@ -32,6 +40,8 @@ class Posts(Poster):
         if self.failures:
             raise self.failures.pop(0)
         self.bodies.append(json.loads(body))
+        if "version" in self.bodies[-1]:
+            SCHEMA.validate(self.bodies[-1])
         self.headers.append(how["headers"])
 
 
@@ -131,6 +141,11 @@ async def test_what_is_refused_or_too_old_is_dropped(final: bool) -> None:
     assert await hook._send("web", final=final)
     assert world.counters.dropped == 1
     assert not posts.bodies
+
+
+def test_the_example_in_the_documents_fits_the_schema() -> None:
+    (example,) = re.findall(r"```json\n(\{\"version\".*?)```", OUTPUTS, re.DOTALL)
+    SCHEMA.validate(json.loads(example))
 
 
 async def test_a_body_is_signed() -> None:
