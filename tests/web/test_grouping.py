@@ -38,6 +38,15 @@ def test_checks_of_one_host_are_one_line() -> None:
     assert words(events) == ["14 checks, all on 10.0.3.7: refused"]
 
 
+def test_certificates_of_one_issuer_are_one_line() -> None:
+    events = [
+        change(n, f"host{n}:443", Reason.EXPIRES_SOON, after=Status.WARNING) for n in range(1, 8)
+    ]
+    issuers = {event.id: "R11" for event in events[:6]}
+    said = [group_words(each) for each in grouped(events[::-1], issuers) if not each.is_single]
+    assert said == ["6 checks, all with a certificate from R11: expires soon"]
+
+
 def test_a_host_explains_more_than_a_reason_that_others_share() -> None:
     events = [change(n, f"10.0.3.7:{8000 + n}") for n in range(1, 15)]
     events += [change(n, f"10.{n}.0.1:80") for n in range(15, 18)]

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from prober.model.status import Status
+from prober.model.status import Reason, Status
 from prober.state.archive import DAY
 from prober.state.events import EVENT_KINDS, POOL_STATUS, TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
+from prober.state.store import Store
+from prober.web.page.certificate_page import certificate_of
 from prober.web.page.check_words import time_cell
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.grouping import EventGroup, group_words, grouped
@@ -114,7 +116,8 @@ async def get_event_page(request: web.Request) -> web.Response:
     found = await recent_events(
         request, view.wanted, limit=EVENTS + 1, since=since, before=view.before or None
     )
-    groups = await asyncio.to_thread(grouped, found[:EVENTS])
+    issuers = _issuers(found[:EVENTS], services_of(request).store)
+    groups = await asyncio.to_thread(grouped, found[:EVENTS], issuers)
     older = found[EVENTS - 1].id if len(found) > EVENTS else None
     pools = list(services_of(request).store.pools)
     rows, pace = list[Html](), Pace()
@@ -132,6 +135,18 @@ async def get_event_page(request: web.Request) -> web.Response:
             worst=Status.OK,
         )
     )
+
+
+def _issuers(events: Sequence[Event], store: Store) -> dict[int, str]:
+    """Return who issued the certificates that events are about, by the id of the event."""
+    found: dict[int, str] = {}
+    for event in events:
+        if event.reason is Reason.EXPIRES_SOON and event.monitor and event.backend:
+            state = store.get((event.monitor, event.backend))
+            certificate = certificate_of(state) if state else None
+            if certificate and certificate.issuer:
+                found[event.id] = certificate.issuer
+    return found
 
 
 def _nothing(view: EventView, scene: Scene) -> Html:

@@ -1,12 +1,14 @@
 """Events that belong together, as one line that says what they share: pure.
 
-An outage of one host, network or resolver changes many checks within seconds. Listed one by one
-they hide what they have in common, which is what to look for.
+An outage of one host, network or resolver changes many checks within seconds, and so do
+certificates that were issued together. Listed one by one they hide what they have in common, which
+is what to look for.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
 from typing import NamedTuple
 
 from prober.model.status import Reason, Status
@@ -20,7 +22,7 @@ LEAST = 3
 """Minimum number of changes in a group."""
 _ROUNDS = 50
 """Maximum number of groups in one burst."""
-_WEIGHTS = {"host": 1.5, "pool": 1.2, "monitor": 1.15, "network": 1.1, "reason": 1.0}
+_WEIGHTS = {"host": 1.5, "issuer": 1.3, "pool": 1.2, "monitor": 1.15, "network": 1.1, "reason": 1.0}
 """The weight of each shared property: a host explains more than a timeout."""
 
 
@@ -33,6 +35,7 @@ class EventGroup(NamedTuple):
     network: str | None = None
     pool: str | None = None
     monitor: str | None = None
+    issuer: str | None = None
     reasons: tuple[tuple[Reason, int], ...] = ()
 
     @property
@@ -41,15 +44,21 @@ class EventGroup(NamedTuple):
         return len(self.events) == 1
 
 
-def grouped(events: Iterable[Event]) -> list[EventGroup]:
+Issuers = Mapping[int, str]
+"""Who issued the certificate that an event is about, by the id of the event."""
+_NO_ISSUERS: Issuers = MappingProxyType({})
+
+
+def grouped(events: Iterable[Event], issuers: Issuers = _NO_ISSUERS) -> list[EventGroup]:
     """Return events as groups, newest first; those that share nothing stand alone.
 
     Args:
         events: Newest first.
+        issuers: The issuers of certificates, for events that are about one.
     """
     groups: list[EventGroup] = []
     for burst in _bursts(events):
-        groups += _split(burst)
+        groups += _split(burst, issuers)
     groups.sort(key=lambda group: group.events[0].id, reverse=True)
     return groups
 
@@ -71,24 +80,24 @@ def _bursts(events: Iterable[Event]) -> list[list[Event]]:
     return bursts
 
 
-def _split(burst: Sequence[Event]) -> list[EventGroup]:
+def _split(burst: Sequence[Event], issuers: Issuers) -> list[EventGroup]:
     """Return the groups of a burst: those to a worse status and those to a better one apart."""
     if len(burst) < LEAST:
-        return [_group([event]) for event in burst]
+        return [_group([event], issuers) for event in burst]
     by_status: dict[Status | None, list[Event]] = defaultdict(list)
     for event in burst:
         by_status[event.after].append(event)
-    groups, traits = [], {event.id: _traits(event) for event in burst}
+    groups, traits = [], {event.id: _traits(event, issuers) for event in burst}
     for events in by_status.values():
         left = events
         for _ in range(_ROUNDS):
             chosen = _most_telling(left, traits)
             if not chosen:
                 break
-            groups.append(_group(chosen))
+            groups.append(_group(chosen, issuers))
             taken = {event.id for event in chosen}
             left = [event for event in left if event.id not in taken]
-        groups += [_group([event]) for event in left]
+        groups += [_group([event], issuers) for event in left]
     return groups
 
 
@@ -106,7 +115,7 @@ def _most_telling(events: Sequence[Event], traits: Mapping[int, Mapping[str, str
     return shared[best]
 
 
-def _traits(event: Event) -> dict[str, str]:
+def _traits(event: Event, issuers: Issuers) -> dict[str, str]:
     """Return the properties that an event may share with others."""
     host = host_of(event)
     traits = {
@@ -114,6 +123,7 @@ def _traits(event: Event) -> dict[str, str]:
         "network": network_of(host),
         "pool": event.pool if event.kind == TRANSITION else None,
         "monitor": event.monitor,
+        "issuer": issuers.get(event.id),
         "reason": str(event.reason) if event.reason else str(event.after),
     }
     return {name: value for name, value in traits.items() if value}
@@ -133,7 +143,7 @@ def network_of(host: str | None) -> str | None:
     return str(ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
 
 
-def _group(events: Sequence[Event]) -> EventGroup:
+def _group(events: Sequence[Event], issuers: Issuers) -> EventGroup:
     ordered = tuple(sorted(events, key=lambda event: event.id, reverse=True))
     hosts = {host_of(event) for event in ordered}
     networks = {network_of(host) for host in hosts}
@@ -145,6 +155,7 @@ def _group(events: Sequence[Event]) -> EventGroup:
         network=_only(networks),
         pool=_only({event.pool for event in ordered}),
         monitor=_only({event.monitor for event in ordered}),
+        issuer=_only({issuers.get(event.id) for event in ordered}),
         reasons=tuple(reasons.most_common()),
     )
 
@@ -162,6 +173,8 @@ def group_words(group: EventGroup) -> str:
     where = ""
     if group.host:
         where = f", all on {group.host}"
+    elif group.issuer:
+        where = f", all with a certificate from {group.issuer}"
     elif group.pool:
         where = f", all in pool {group.pool}"
     elif group.monitor:
