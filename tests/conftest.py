@@ -15,8 +15,11 @@ from tests import ROOT
 # A few examples of each property, the same each time; `--hypothesis-profile=default` searches on.
 settings.register_profile("suite", settings.get_profile("ci"), max_examples=40)
 
-LONG = ("faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients")
-"""Folders of tests that take their time, most of it waiting."""
+LONG = {
+    *("faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients", "outputs"),
+    *("test_prometheus.py", "test_worst_values.py"),
+}
+"""Folders and files of tests that take their time, most of it waiting."""
 READABLE = 24
 """Bytes that are still a name."""
 
@@ -24,7 +27,7 @@ READABLE = 24
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Run more tests at once than there are cores, because most of them wait."""
-    return max(4, min(2 * len(os.sched_getaffinity(0)), 16))
+    return max(4, min(3 * len(os.sched_getaffinity(0)), 16))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -50,7 +53,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, so that nothing is left to wait for at the end."""
-    items.sort(key=lambda item: not set(LONG) & set(item.path.parts))
+    items.sort(key=lambda item: not LONG & set(item.path.parts))
 
 
 def pytest_sessionfinish() -> None:
