@@ -42,7 +42,8 @@ def read(modules: SourceText, prometheus: list[SourceText], draft: Draft, knows:
             if job.module not in known:
                 draft.left_out(source.origin(*job.steps), f"no module {job.module!r} is given")
                 continue
-            _Reader(modules, source, job, draft, knows).read(mapping(known[job.module]))
+            with draft.reading(source.origin(*job.steps), f"module {job.module}"):
+                _Reader(modules, source, job, draft, knows).read(mapping(known[job.module]))
     for name in known:
         if name not in used:
             draft.left_out(modules.origin("modules", name), f"module {name}: no job uses it")

@@ -1,6 +1,8 @@
 """A configuration in the making: pools and monitors, and notes on where each comes from."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -94,6 +96,14 @@ class Draft:
     def taken(self, origin: SourcePlace, text: str) -> None:
         """Note that something is imported."""
         self._note(Remark(Fate.TAKEN, origin, text), None)
+
+    @contextmanager
+    def reading(self, origin: SourcePlace, what: str) -> Iterator[None]:
+        """Leave out one thing of the source, and nothing else, if its values make no sense."""
+        try:
+            yield
+        except (TypeError, ValueError, KeyError, AttributeError, re.error) as error:
+            self.left_out(origin, f"{what}: cannot be understood ({error})")
 
     def drop(self, entry: DraftEntry, why: str) -> None:
         """Take a monitor back, and the pool that only it needs."""

@@ -37,7 +37,7 @@ def _gatus(sources: Sequence[NamedText], draft: Draft) -> None:
 
 def _kubernetes(sources: Sequence[NamedText], draft: Draft) -> None:
     for name, text in sources:
-        kubernetes_probes.read(documents(text, name), draft, knows)
+        kubernetes_probes.read(documents(text, name), draft)
 
 
 def _uptime_kuma(sources: Sequence[NamedText], draft: Draft) -> None:

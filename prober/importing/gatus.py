@@ -24,13 +24,14 @@ _TESTS: Mapping[str, Callable[[int, int], bool]] = {
     ">=": lambda code, limit: code >= limit,
 }
 _WITHOUT_EFFECT = {"name", "group", "url", "conditions", "interval", "ui", "enabled", "client"}
-_TAKEN = {"method", "body", "headers", "dns", "alerts", "graphql", "extra-labels"}
+_TAKEN = {"method", "body", "headers", "dns", "alerts", "extra-labels"}
 
 
 def read(source: SourceText, draft: Draft, knows: Knows) -> None:
     """Add a monitor for each endpoint."""
     for number, endpoint in enumerate(items(mapping(source.value).get("endpoints"))):
-        _Endpoint(source, number, mapping(endpoint), draft, knows).read()
+        with draft.reading(source.origin("endpoints", number), "endpoint"):
+            _Endpoint(source, number, mapping(endpoint), draft, knows).read()
     for number, _ in enumerate(items(mapping(source.value).get("external-endpoints"))):
         origin = source.origin("external-endpoints", number)
         draft.left_out(origin, "an external endpoint is not probed, but reports by itself")
@@ -162,9 +163,6 @@ class _Endpoint:
             self._draft.changed(entry, self._at("conditions"), text)
         for key in self._given:
             if key not in _WITHOUT_EFFECT | _TAKEN:
-                self._draft.left_out(self._at(key), key, entry)
-        for key in ("graphql",):
-            if self._given.get(key):
                 self._draft.left_out(self._at(key), key, entry)
 
 

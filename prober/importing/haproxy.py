@@ -16,7 +16,7 @@ _FLAGS = {
     *("non-stick", "allow-0rtt", "tfo", "force-tlsv12", "force-tlsv13", "no-tlsv10", "no-tlsv11"),
     *("send-proxy-v2-ssl", "send-proxy-v2-ssl-cn", "check-via-socks4", "no-verifyhost"),
 }
-_NOT_WRITTEN = {"interval": 2.0, "rise": 2, "fall": 3}  # HAProxy's own defaults
+_DEFAULTS = {"interval": 2.0, "rise": 2, "fall": 3}  # HAProxy's own defaults
 _ADDRESS = re.compile(r"(?:(ipv4|ipv6|unix|abns|udp|udp4|udp6|tcp|tcp4|tcp6)@)?(.*)")
 
 
@@ -42,8 +42,9 @@ def read(text: str, file: str, draft: Draft, knows: Callable[[str, str], bool]) 
             if proxy.last("server"):
                 draft.left_out(origin, f"backend {proxy.name}: no server has check")
             continue
-        for alike in _groups(check, servers):
-            _add(draft, proxy, check, alike)
+        with draft.reading(origin, f"backend {proxy.name}"):
+            for alike in _groups(check, servers):
+                _add(draft, proxy, check, alike)
         _tell_of_agents(draft, servers)
 
 
@@ -97,7 +98,7 @@ def _settings(check: BackendCheck, server: CheckedServer) -> Keys:
     """Return the keys of a monitor that depend on the server."""
     given = server.options
     tls = bool(given.get("check-ssl", given.get("ssl") if "port" not in given else ""))
-    keys: Keys = {"tls": tls, **_NOT_WRITTEN}
+    keys: Keys = {"tls": tls, **_DEFAULTS}
     for name, option in (("interval", "inter"), ("fast_interval", "fastinter")):
         if (found := seconds(given.get(option, ""))) is not None:
             keys[name] = found

@@ -90,8 +90,6 @@ class BackendCheck:
                     keys |= self._sent(line, list(words), headers)
                 case ("expect", *words):
                     keys |= self._expected(line, list(words))
-                case ("disable-on-404" | "send-state", *_):
-                    self._omit(line)
                 case _:
                     self._omit(line)
         if host := headers.pop("Host", headers.pop("host", None)):

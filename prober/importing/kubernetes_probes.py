@@ -1,6 +1,6 @@
 """The probes of Kubernetes' manifests, as a sidecar in the same pod would run them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prober.importing.draft import Draft, Keys, SourcePlace
@@ -11,7 +11,7 @@ _SELF = "127.0.0.1"
 Steps = tuple[str | int, ...]
 
 
-def read(sources: Iterator[SourceText], draft: Draft, _: Callable[[str, str], bool]) -> None:
+def read(sources: Iterator[SourceText], draft: Draft) -> None:
     """Add a monitor for each probe of each container."""
     for source in sources:
         objects: list[tuple[Steps, Any]] = [((), source.value)]
@@ -23,7 +23,8 @@ def read(sources: Iterator[SourceText], draft: Draft, _: Callable[[str, str], bo
             for where, spec in _pods(mapping(value), steps):
                 for number, container in enumerate(items(spec.get("containers"))):
                     place = (*where, "containers", number)
-                    _container(source, place, name, mapping(container), draft)
+                    with draft.reading(source.origin(*place), f"container of {name}"):
+                        _container(source, place, name, mapping(container), draft)
 
 
 def _pods(value: Mapping[str, Any], steps: Steps) -> Iterator[tuple[Steps, Mapping[str, Any]]]:

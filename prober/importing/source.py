@@ -8,7 +8,7 @@ from prober.config.from_yaml import read_yaml
 from prober.config.problem import UnreadableError
 from prober.importing.draft import SourcePlace
 
-_SEPARATOR = "---"
+_SEPARATORS = ("---", "...")
 Steps = tuple[str | int, ...]
 
 
@@ -40,8 +40,8 @@ class SourceText:
 def documents(text: str, file: str) -> Iterator[SourceText]:
     """Yield the documents of a YAML file that have content; raise `UnreadableSource`."""
     lines, first = [], 0
-    for number, line in enumerate([*text.splitlines(), _SEPARATOR], 1):
-        if line.rstrip() != _SEPARATOR:
+    for number, line in enumerate([*text.splitlines(), _SEPARATORS[0]], 1):
+        if line.partition(" #")[0].rstrip() not in _SEPARATORS:
             lines.append(line)
             continue
         if any(each.strip() and not each.lstrip().startswith("#") for each in lines):

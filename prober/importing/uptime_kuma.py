@@ -17,7 +17,9 @@ _HTTP = ("http", "keyword", "json-query")
 def read(source: SourceText, draft: Draft, knows: Knows) -> None:
     """Add a monitor for each monitor that has a counterpart."""
     for number, given in enumerate(items(mapping(source.value).get("monitorList"))):
-        _read(mapping(given), source.origin("monitorList", number), draft, knows)
+        origin = source.origin("monitorList", number)
+        with draft.reading(origin, "monitor"):
+            _read(mapping(given), origin, draft, knows)
 
 
 def _read(given: Mapping[str, Any], origin: SourcePlace, draft: Draft, knows: Knows) -> None:
@@ -34,7 +36,7 @@ def _read(given: Mapping[str, Any], origin: SourcePlace, draft: Draft, knows: Kn
         keys["tls"] = {"verify": not given.get("ignoreTls")}
         if given.get("expiryNotification"):
             keys["tls"]["expires_within"] = "21d"
-    interval, retry = given.get("interval", 60), given.get("retryInterval", 60)
+    interval, retry = given.get("interval") or 60, given.get("retryInterval") or 60
     entry = draft.monitor(
         {
             "name": draft.name(name),

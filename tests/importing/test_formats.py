@@ -1,6 +1,9 @@
 """Importing what other tools are told: whole files of theirs, and what becomes of each."""
 
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -80,6 +83,58 @@ def test_a_file_that_cannot_be_read_is_named_with_the_line(tool: str, text: str,
 def test_a_file_of_something_else_gives_nothing(tool: str, text: str) -> None:
     draft = import_from(tool, [("a", text), ("b", text)])
     assert draft.monitors == []
+
+
+ODD = [None, True, -1, "", "x: ", [], {}, [None], {"a": [1]}]
+
+
+def places(value: Any, *steps: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value that a value contains."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, each in pairs:
+        yield *steps, key
+        if isinstance(each, dict | list):
+            yield from places(each, *steps, key)
+
+
+def replaced(documents: list[Any], place: tuple[Any, ...], odd: Any) -> str:
+    """Return documents as YAML with another value at a place."""
+    changed = deepcopy(documents)
+    holder = changed
+    for step in place[:-1]:
+        holder = holder[step]
+    holder[place[-1]] = odd
+    return yaml.safe_dump_all(changed)
+
+
+@pytest.mark.parametrize("tool", FILES)
+def test_odd_values_are_left_out_and_break_nothing(tool: str) -> None:
+    texts = {name: (PEERS / name).read_text() for name in FILES[tool]}
+    for name, text in texts.items():
+        documents = [*yaml.safe_load_all(text)]
+        inside = [place for place in places(documents) if len(place) > 1]
+        for number, place in enumerate(inside):
+            odd = replaced(documents, place, ODD[number % len(ODD)])
+            draft = import_from(tool, [*(texts | {name: odd}).items()])
+            content = yaml.safe_load(written(draft, version="1", sources=[]))
+            assert content.keys() <= {"pools", "monitors"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "http-check expect status x",
+        "http-check expect rstatus (",
+        "server two 127.0.0.1:81 check port x",
+        "server two 127.0.0.1 check",
+    ],
+)
+def test_a_line_of_haproxy_that_makes_no_sense_leaves_the_rest(line: str) -> None:
+    lines = ("backend a", "  option httpchk", f"  {line}", "  server s 127.0.0.1:80 check")
+    other = ("backend b", "  server s 127.0.0.1:80 check")
+    draft = import_from("haproxy", [("a", "\n".join([*lines, *other]))])
+    keep_the_valid(draft, lambda path: Path(path).read_text())
+    assert "b" in [each.keys["name"] for each in draft.monitors]
 
 
 def test_nothing_to_import_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
