@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from prober.model.probe import TLS_ISSUER, TLS_NOT_AFTER, TLS_VERSION, certificate_end
 from prober.model.status import Status
 from prober.state.archive import DAY
 from prober.state.check_state import CheckState
@@ -50,13 +51,12 @@ class ShownCertificate(NamedTuple):
 def certificate_of(state: CheckState) -> ShownCertificate | None:
     """Return the certificate that a check last saw, or None."""
     facts = (state.last.facts if state.last else None) or {}
-    ends = [facts.get(name) for name in ("tls_not_after", "tls_chain_not_after")]
-    leaf, chain = (float(end) if isinstance(end, int | float) else None for end in ends)
-    known = [end for end in (leaf, chain) if end is not None]
-    if not known:
+    first, leaf = certificate_end(facts), facts.get(TLS_NOT_AFTER.name)
+    if first is None:
         return None
-    version, issuer = (str(facts.get(name, "")) for name in ("tls_version", "tls_issuer"))
-    return ShownCertificate(state, leaf, min(known), version, issuer)
+    version, issuer = (str(facts.get(each.name, "")) for each in (TLS_VERSION, TLS_ISSUER))
+    own = float(leaf) if isinstance(leaf, int | float) else None
+    return ShownCertificate(state, own, first, version, issuer)
 
 
 async def get_certificate_page(request: web.Request) -> web.Response:
