@@ -60,6 +60,7 @@ def serve(daemon: Coroutine[Any, Any, int]) -> int:
         import uvloop
 
         new_loop = uvloop.new_event_loop
+    others = frozenset(threading.enumerate())
     threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
     runner = Runner(loop_factory=new_loop)
     runner.get_loop().set_default_executor(threads)
@@ -69,15 +70,18 @@ def serve(daemon: Coroutine[Any, Any, int]) -> int:
         threads.shutdown(wait=False, cancel_futures=True)
         runner.get_loop().set_default_executor(ThreadPoolExecutor(1))  # which nothing blocks
         runner.close()
-    _leave_blocked_threads(status)
+    _leave_blocked_threads(status, others)
     return status
 
 
-def _leave_blocked_threads(status: int) -> None:
-    """End the process here if a thread, blocked by a dead disk, say, would keep it from ending."""
+def _leave_blocked_threads(status: int, others: frozenset[threading.Thread]) -> None:
+    """End the process here if a thread of the daemon, blocked by a dead disk, say, keeps it.
+
+    `others` ran before the daemon did: whoever started them waits for them.
+    """
     until = time.monotonic() + LAST_WAIT
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
+        if thread not in others and not thread.daemon:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
                 atexit._run_exitfuncs()  # noqa: SLF001  (the last lines of the log)

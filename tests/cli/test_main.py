@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -527,6 +528,21 @@ def test_run_hands_its_flags_to_the_daemon(write: Callable[[str], str], daemon: 
     assert daemon.options["allow_shrink"] is True
     assert daemon.config.server.state_dir == "/srv/state"
     assert daemon.options["source"].load() == daemon.config
+
+
+def test_a_thread_of_somebody_else_is_left_alone(
+    write: Callable[[str], str], daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prober.daemon.launch.LAST_WAIT", 0.0)
+    ends = threading.Event()
+    other = threading.Thread(target=ends.wait)
+    other.start()
+    try:
+        assert cli.main(["run", "--config", write(GOOD)], {}) == 7
+    finally:
+        ends.set()
+        other.join()
+    assert daemon.config is not None
 
 
 def test_run_without_flags_leaves_it_to_the_file(
