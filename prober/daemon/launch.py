@@ -77,7 +77,7 @@ def serve(daemon: Coroutine[Any, Any, int]) -> int:
 def _leave_blocked_threads(status: int, others: frozenset[threading.Thread]) -> None:
     """End the process here if a thread of the daemon, blocked by a dead disk, say, keeps it.
 
-    `others` ran before the daemon did: whoever started them waits for them.
+    `others` ran before the daemon did; the code that started them waits for them.
     """
     until = time.monotonic() + LAST_WAIT
     for thread in threading.enumerate():
