@@ -24,6 +24,7 @@ ROOMS = {
     "state": {"model", "probes", "outputs", "edits", "files"},
     "discovery": {"model", "config", "state", "files"},
     "blackbox": {"model", "protocols", "probes", "config", "engine"},
+    "cluster": {"model"},
     "logs": {"model"},
     "systemd": {"model", "state"},
     "demo": {"model", "protocols", "config"},
@@ -38,7 +39,7 @@ ROOMS = {
     },
     "daemon": {
         *("model", "probes", "outputs", "config", "edits", "engine", "state", "discovery"),
-        "files",
+        *("files", "cluster"),
         *("blackbox", "systemd", "web", "web.server", "web.api"),
     },
     "importing": {"model", "probes", "config"},
