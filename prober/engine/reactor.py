@@ -6,47 +6,33 @@ stream. Everything found ready in one look has the time of that look.
 """
 
 from collections.abc import Callable
-from functools import partial
 from math import inf
 from select import EPOLLERR, EPOLLHUP, EPOLLOUT
 from typing import Final
 
-from prober.engine.approach import Approach
 from prober.engine.attempt import Attempt, Done, Job, Waiting
-from prober.engine.certificate_cache import CertificateCache
-from prober.engine.handshake import TlsStream, begin, check_leaf
+from prober.engine.conversation import Conversation
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import BEAT, Ticker
-from prober.engine.tls_contexts import TlsContexts
-from prober.engine.wire import Wire, error_of
+from prober.engine.wire import error_of
 from prober.model.probe import (
-    ENDS,
-    RECEIVE,
     DeadlineReached,
-    InThread,
-    Reconnect,
-    Send,
-    StartTls,
     Target,
     Trouble,
 )
 from prober.model.status import Outcome, Reason, Verdict
 
-CONFIRM_AT_LEAST: Final = 0.1
-"""Seconds of silence after a TLS 1.3 handshake after which the server counts as accepting it."""
-
 _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready, to see the end of a connection as well
-_HANDSHAKE_SECONDS: Final = 1.0  # which nothing limits: OpenSSL does not look at the clock
 _DRIP_PAUSE: Final = 0.01  # seconds between reads of a peer that sends a few bytes at a time
 _OK: Final = Reason.OK
 _UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
 
 
-class Engine(Approach):
+class Engine(Conversation):
     """Runs probes. Everything happens in the event loop's thread.
 
     Args:
@@ -68,14 +54,16 @@ class Engine(Approach):
         threads: Threads | AtOnce | None = None,
         local_ports: Callable[[], range] = local_ports,
     ) -> None:
-        super().__init__(ticker=ticker, resolver=resolver, local_ports=local_ports)
+        super().__init__(
+            ticker=ticker,
+            resolver=resolver,
+            local_ports=local_ports,
+            threads=threads or AtOnce(),
+        )
         self.in_flight = 0
         self._wall = wall
         self._report = report
-        self._threads = threads or AtOnce()
-        self._contexts = TlsContexts()
         self._links = Links()
-        self._certificates = CertificateCache()
         self._unread: list[int] = []  # descriptors of which more can be read, after all others
         self._dripping: list[int] = []  # descriptors to read again after a pause
         self._drips_due = 0.0
@@ -218,94 +206,6 @@ class Engine(Approach):
         elif events & EPOLLOUT:
             self._connected(attempt, events)
 
-    def _connected(self, attempt: Attempt, events: int) -> None:
-        sock, job = attempt.sock, attempt.job
-        assert sock is not None  # noqa: S101  (it is connected)
-        attempt.connected_at = self._now
-        if isinstance(job.begin, Verdict):
-            self._finish(attempt, job.begin)
-            return
-        attempt.wire = Wire(
-            sock,
-            self._read_again,
-            datagram=job.datagram,
-            events=events,
-            limit=job.reply_limit,
-        )
-        attempt.steps = job.begin()
-        self._go_on(attempt, attempt.wire, None)
-
-    def _resume(self, attempt: Attempt, wire: Wire) -> None:
-        """Continue if what the attempt was waiting for has arrived."""
-        waiting = attempt.waiting
-        if waiting == Waiting.BYTES:
-            content = self._take(attempt, wire)
-            if content is not None:
-                self._go_on(attempt, wire, content)
-            elif wire.received:
-                wire.acknowledge()
-        elif waiting == Waiting.HANDSHAKE:
-            self._shake(attempt, wire)
-        elif waiting == Waiting.CONFIRMATION:
-            self._confirm(attempt, wire)
-        elif waiting == Waiting.ROOM and wire.is_sent:
-            attempt.sent_at = attempt.sent_at or self._now
-            self._go_on(attempt, wire, None)
-
-    def _go_on(self, attempt: Attempt, wire: Wire, value: object) -> None:
-        """Resume the generator with what it asked for, until it must wait or ends."""
-        steps = attempt.steps
-        assert steps is not None  # noqa: S101  (a connected attempt has begun)
-        while True:
-            try:
-                step = steps.send(value)
-            except StopIteration as stop:
-                self._finish(attempt, stop.value)
-                return
-            except Exception:
-                attempt.steps = None  # it has ended, nothing can be thrown into it
-                raise
-            if step is RECEIVE:
-                attempt.waiting = Waiting.BYTES
-                value = self._take(attempt, wire)
-                if value is None:
-                    if wire.received or attempt.sent_at is None:
-                        wire.acknowledge()
-                    return
-            elif isinstance(step, Send):
-                attempt.waiting = Waiting.ROOM
-                wire.send(step.content, until_answered=step.until_answered)
-                if wire.unsent and not wire.is_sent:
-                    return
-                attempt.sent_at = attempt.sent_at or self._now
-                value = None
-            elif isinstance(step, StartTls):
-                self._start_tls(attempt, wire, step)
-                return
-            else:
-                self._go_elsewhere(attempt, wire, step)
-                return
-
-    def _go_elsewhere(self, attempt: Attempt, wire: Wire, step: object) -> None:
-        """Go on in a thread, or on another connection, or with the places of this one."""
-        if isinstance(step, InThread):
-            attempt.waiting = Waiting.THREAD
-            attempt.task = self._threads.run(step, partial(self._done, attempt, wire))
-        elif step is ENDS:
-            self._go_on(attempt, wire, wire.ends())
-        else:
-            assert isinstance(step, Reconnect)  # noqa: S101  (there is nothing else)
-            self._reconnect(attempt, step)
-
-    def _done(self, attempt: Attempt, wire: Wire, result: object) -> None:
-        """Go on with what a thread has found out."""
-        attempt.task = None
-        self._now = self._clock()
-        if isinstance(result, Exception) and not isinstance(result, TimeoutError):
-            self._fail(attempt, result)
-        else:
-            self._safely(self._go_on, attempt, wire, result)
-
     def _read_again(self, descriptor: int, drips: bool) -> None:  # noqa: FBT001  (see Wire)
         """Report a socket again: after all others, or later if its peer sends in small pieces."""
         if not drips:
@@ -315,12 +215,6 @@ class Engine(Approach):
             self._drips_due = self._now + _DRIP_PAUSE
             self._ticker.wake_by(self._drips_due)
         self._dripping.append(descriptor)
-
-    def _take(self, attempt: Attempt, wire: Wire) -> bytes | None:
-        content = wire.take()
-        if attempt.first_byte_at is None and content is not None:
-            attempt.first_byte_at = self._now
-        return content
 
     def _troubled(self, attempt: Attempt, trouble: Trouble) -> None:
         """Pass a trouble to the probe if it has started; otherwise the trouble is the verdict."""
@@ -404,60 +298,3 @@ class Engine(Approach):
         self._release(attempt, keep=keep)
         self._deadlines.remove(attempt.ends_by, attempt)
         self.in_flight -= 1
-
-    # TLS
-
-    def _start_tls(self, attempt: Attempt, wire: Wire, step: StartTls) -> None:
-        attempt.handshake = step
-        attempt.waiting = Waiting.HANDSHAKE
-        attempt.sent_at = attempt.first_byte_at = None  # what was before is part of the handshake
-        wire.tls = begin(self._contexts, step)
-        self._shake(attempt, wire)
-
-    def _shake(self, attempt: Attempt, wire: Wire) -> None:
-        tls, step = wire.tls, attempt.handshake
-        assert tls is not None and step is not None  # noqa: S101, PT018  (it has been started)
-        complete = wire.shake(tls)
-        if complete is None:
-            attempt.waiting = Waiting.THREAD
-            work = InThread(lambda _: tls.shake(), _HANDSHAKE_SECONDS)
-            attempt.task = self._threads.run(work, partial(self._shaken, attempt, wire, tls))
-            return
-        if not complete:
-            attempt.waiting = Waiting.HANDSHAKE
-            if wire.received:
-                wire.acknowledge()
-            return
-        self._now = attempt.secured_at = self._clock()  # our own computation takes time
-        attempt.session = tls.session(self._certificates, chain=step.chain)
-        settings = step.settings
-        if settings.pin or settings.expect_issuer:
-            check_leaf(settings, attempt.session)
-        if not step.confirm or attempt.session.version != "TLSv1.3":
-            self._go_on(attempt, wire, attempt.session)
-            return
-        took = attempt.secured_at - (attempt.connected_at or attempt.started_at)
-        attempt.waiting = Waiting.CONFIRMATION
-        until = attempt.secured_at + max(CONFIRM_AT_LEAST, 2 * took)
-        self._end_by(attempt, min(until, attempt.deadline))
-        self._confirm(attempt, wire)
-
-    def _shaken(self, attempt: Attempt, wire: Wire, tls: TlsStream, result: object) -> None:
-        """Go on with a handshake that a thread has continued."""
-        attempt.task = None
-        self._now = self._clock()
-        if isinstance(result, Exception):
-            wire.say_goodbye(tls)
-            self._fail(attempt, result)
-        else:
-            self._safely(self._shake, attempt, wire)
-
-    def _confirm(self, attempt: Attempt, wire: Wire) -> None:
-        if wire.tls is not None and wire.is_confirmed(wire.tls):
-            self._confirmed(attempt)
-
-    def _confirmed(self, attempt: Attempt) -> None:
-        """The server accepts the handshake: it said so, or was silent for long enough."""
-        assert attempt.wire is not None  # noqa: S101  (it has been secured)
-        self._end_by(attempt, attempt.deadline)
-        self._go_on(attempt, attempt.wire, attempt.session)

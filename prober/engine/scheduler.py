@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from math import inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol
 
 from prober.engine.attempt import Attempt, Done, Job
+from prober.engine.check_watch import NEVER, CheckWatch, S
 from prober.engine.target_policy import Objection
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
@@ -16,10 +16,8 @@ from prober.model.probe import Target
 from prober.model.schedule import (
     Delay,
     first_due,
-    interval_for,
     is_late,
     next_due,
-    phase,
     slots_between,
 )
 from prober.model.status import Outcome, Reason
@@ -33,20 +31,9 @@ REFUSAL_HOLD = 2 * UDP_PACE
 ASKED_GAP = 1.0
 """Minimum seconds between two requested probes of one check."""
 
-_NEVER = -inf
 _TOGETHER = 32
 _REVIEW_EVERY = 1.0
 _PACED_HOSTS = 10_000  # beyond this number, hosts that are free again are forgotten
-
-
-class Watched(Protocol):
-    """What the scheduler updates in the state of a check."""
-
-    next_due: float | None
-    held_up: float
-
-
-S = TypeVar("S", bound=Watched)
 
 
 class ProbeRunner(Protocol):
@@ -68,63 +55,6 @@ class ProbeRunner(Protocol):
 
     def next_deadline(self) -> float | None:
         """Return when `expire` next has something to do."""
-
-
-class _Watch(Generic[S]):
-    """One check on the schedule."""
-
-    __slots__ = (
-        "__weakref__",
-        "asked_due",
-        "attempt",
-        "check",
-        "due",
-        "held_up",
-        "interval",
-        "job",
-        "offset",
-        "paced",
-        "passed_over",
-        "placed",
-        "removed",
-        "skipped",
-        "state",
-    )
-
-    def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
-        monitor = check.monitor
-        self.check = check
-        self.state = state
-        self.job = Job(
-            check.target,
-            monitor.probe.bind(check.target),
-            timeout=monitor.timeout,
-            datagram=monitor.probe.datagram,
-            objection=objection if check.guarded else None,
-        )
-        self.due = 0.0
-        self.asked_due = _NEVER  # when the last requested probe was due
-        self.skipped = 0
-        self.paced = monitor.probe.paced
-        self.placed = False  # whether its host has reserved a time for it
-        self.held_up = 0.0  # seconds by which the UDP pace delays the next probe
-        self.passed_over = False
-        self.removed = False
-        self.attempt: Attempt | None = None  # the probe in flight
-
-    def keep_to(self, interval: float, number: int) -> None:
-        """Use the grid of an interval; `number` is the check's `spread`."""
-        self.interval = interval
-        self.offset = phase(number, interval)
-
-    def interval_after(self, health: Health) -> float:
-        monitor = self.check.monitor
-        return interval_for(
-            health,
-            interval=monitor.interval,
-            fast_interval=monitor.fast_interval,
-            down_interval=monitor.down_interval,
-        )
 
 
 class Scheduler(Generic[S]):
@@ -167,9 +97,9 @@ class Scheduler(Generic[S]):
         self._saw_starts = saw_starts
         self._saw_skips = saw_skips
         self._objection = objection
-        self._wheel: Wheel[_Watch[S]] = Wheel()
-        self._watches: dict[tuple[str, str], _Watch[S]] = {}
-        self._queue: deque[_Watch[S]] = deque()
+        self._wheel: Wheel[CheckWatch[S]] = Wheel()
+        self._watches: dict[tuple[str, str], CheckWatch[S]] = {}
+        self._queue: deque[CheckWatch[S]] = deque()
         self._full = False  # whether probes are waiting for others to end
         self._free_at: dict[str, float] = {}
         self._refused_at: dict[Target | str, float] = {}  # by host if the type has no pace
@@ -190,7 +120,7 @@ class Scheduler(Generic[S]):
             state.next_due = None
             if not check.enabled:
                 continue
-            watch = self._watches[check.key] = _Watch(check, state, self._objection)
+            watch = self._watches[check.key] = CheckWatch(check, state, self._objection)
             number = check.spread
             watch.keep_to(watch.interval_after(health), number)
             self._put(watch, first_due(now, number, together))
@@ -297,7 +227,7 @@ class Scheduler(Generic[S]):
             self._saw_lags(lags)
             self._saw_starts(now, len(lags), causes)
 
-    def _delay(self, watch: _Watch[S], lag: float) -> Delay | None:
+    def _delay(self, watch: CheckWatch[S], lag: float) -> Delay | None:
         """Return the cause of this lag; None if the host of a UDP probe cannot do better."""
         if watch.held_up:  # a host may not allow every check its fast interval, but its usual one
             usual = max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
@@ -307,7 +237,7 @@ class Scheduler(Generic[S]):
                 return Delay.UDP_PACE
         return Delay.PLACES if self._full else Delay.CPU
 
-    def _finished(self, watch: _Watch[S], outcome: Outcome) -> None:
+    def _finished(self, watch: CheckWatch[S], outcome: Outcome) -> None:
         """Record an outcome and find the next slot."""
         if watch.removed:
             return
@@ -328,7 +258,7 @@ class Scheduler(Generic[S]):
         for tell in self._asked.pop(key, ()):
             tell()
 
-    def _put_next(self, watch: _Watch[S], health: Health, now: float) -> None:
+    def _put_next(self, watch: CheckWatch[S], health: Health, now: float) -> None:
         """Find the slot of the next probe, and count the slots that this one has missed."""
         watch.attempt = None
         watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
@@ -340,7 +270,7 @@ class Scheduler(Generic[S]):
         due = next_due(watch.due, interval, watch.offset)
         self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
-    def _pass_over(self, watch: _Watch[S], now: float) -> None:
+    def _pass_over(self, watch: CheckWatch[S], now: float) -> None:
         """Skip what came due during a pause, and continue with the next slot.
 
         Only once: if one pause follows another, late probes are better than none.
@@ -352,7 +282,7 @@ class Scheduler(Generic[S]):
         self._saw_skips("gap", missed)
         self._put(watch, next_due(now, watch.interval, watch.offset))
 
-    def _put(self, watch: _Watch[S], due: float) -> None:
+    def _put(self, watch: CheckWatch[S], due: float) -> None:
         watch.due = watch.state.next_due = due
         watch.placed = False
         watch.held_up = 0.0
@@ -361,7 +291,7 @@ class Scheduler(Generic[S]):
 
     # UDP
 
-    def _has_pace(self, watch: _Watch[S], now: float) -> bool:
+    def _has_pace(self, watch: CheckWatch[S], now: float) -> bool:
         """Return whether a UDP probe may start; if not, put it where its host is free again."""
         if watch.placed:
             return True
@@ -383,7 +313,7 @@ class Scheduler(Generic[S]):
         self._wheel.add(start, watch)
         return False
 
-    def _weigh_silence(self, watch: _Watch[S], outcome: Outcome, now: float) -> Outcome:
+    def _weigh_silence(self, watch: CheckWatch[S], outcome: Outcome, now: float) -> Outcome:
         """Remember refusals; right after one, silence proves nothing.
 
         A refused probe without a pace may use up the refusals of all ports of its host.
@@ -392,7 +322,7 @@ class Scheduler(Generic[S]):
         if outcome.reason is Reason.REFUSED:
             refused_at[target if watch.paced else target.host] = now
         elif outcome.reason is Reason.SILENT:
-            refused = max(refused_at.get(target, _NEVER), refused_at.get(target.host, _NEVER))
+            refused = max(refused_at.get(target, NEVER), refused_at.get(target.host, NEVER))
             since = now - outcome.seconds - refused
             if since < REFUSAL_HOLD:
                 detail = f"no reply, {since:.1f} s after a refusal"

@@ -1,0 +1,81 @@
+"""What the scheduler knows of each check: when it is due, its grid, and its probe in flight."""
+
+from math import inf
+from typing import Final, Generic, Protocol, TypeVar
+
+from prober.engine.attempt import Attempt, Job
+from prober.engine.target_policy import Objection
+from prober.model.health import Health
+from prober.model.monitor import Check
+from prober.model.schedule import interval_for, phase
+
+NEVER: Final = -inf
+"""A monotonic time before all others."""
+
+
+class Watched(Protocol):
+    """What the scheduler updates in the state of a check."""
+
+    next_due: float | None
+    held_up: float
+
+
+S = TypeVar("S", bound=Watched)
+
+
+class CheckWatch(Generic[S]):
+    """One check on the schedule; times are monotonic, in seconds."""
+
+    __slots__ = (
+        "__weakref__",
+        "asked_due",
+        "attempt",
+        "check",
+        "due",
+        "held_up",
+        "interval",
+        "job",
+        "offset",
+        "paced",
+        "passed_over",
+        "placed",
+        "removed",
+        "skipped",
+        "state",
+    )
+
+    def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
+        monitor = check.monitor
+        self.check = check
+        self.state = state
+        self.job = Job(
+            check.target,
+            monitor.probe.bind(check.target),
+            timeout=monitor.timeout,
+            datagram=monitor.probe.datagram,
+            objection=objection if check.guarded else None,
+        )
+        self.due = 0.0
+        self.asked_due = NEVER  # when the last requested probe was due
+        self.skipped = 0
+        self.paced = monitor.probe.paced
+        self.placed = False  # whether its host has reserved a time for it
+        self.held_up = 0.0  # seconds by which the UDP pace delays the next probe
+        self.passed_over = False
+        self.removed = False
+        self.attempt: Attempt | None = None  # the probe in flight
+
+    def keep_to(self, interval: float, number: int) -> None:
+        """Use the grid of an interval; `number` is the check's `spread`."""
+        self.interval = interval
+        self.offset = phase(number, interval)
+
+    def interval_after(self, health: Health) -> float:
+        """Return the seconds between two probes of a check in this health."""
+        monitor = self.check.monitor
+        return interval_for(
+            health,
+            interval=monitor.interval,
+            fast_interval=monitor.fast_interval,
+            down_interval=monitor.down_interval,
+        )
