@@ -30,7 +30,7 @@ from prober.model.probe import (
 from prober.model.secret import names_a_secret
 from prober.model.status import FactValue, Outcome, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
-from prober.probes.http import HTTP_STATUS_CODE
+from prober.probes.http_facts import HTTP_STATUS_CODE
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import TLS, handshake
 from prober.protocols.http2 import (

@@ -3,137 +3,51 @@
 Redirects are not followed unless `follow_redirects` is set: a 3xx status is judged like any other.
 """
 
-import re
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from prober import __version__
-from prober.model.fact import INTEGER, NUMBER, Fact, Gauge, IfAbsent
+from prober.model.fact import Fact, Gauge
 from prober.model.file_kinds import SECRET, Secret
-from prober.model.kinds import Codes, Frozen, choice, codes, integer, mapping_of, matching
-from prober.model.option import (
-    Complaint,
-    Kind,
-    ReadContext,
-    Rejected,
-    option,
-)
+from prober.model.kinds import Codes, Frozen, choice, codes, integer, matching
+from prober.model.option import Complaint, Rejected, option
 from prober.model.pattern_kind import PATTERN
 from prober.model.probe import (
     RECEIVE,
     TLS_FACTS,
     DeadlineReached,
-    InThread,
     PhaseGauge,
     Probe,
     Send,
     StartTls,
     Steps,
     Target,
-    Trouble,
 )
 from prober.model.secret import names_a_secret
-from prober.model.status import FactValue, Reason, Verdict
+from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import TlsSettings
-from prober.probes.http_auth import (
-    BASIC_AUTH,
-    TOKEN,
-    BasicCredentials,
-    authorization,
-)
+from prober.probes.http_auth import BASIC_AUTH, TOKEN, BasicCredentials, authorization
+from prober.probes.http_body_regex import judge_body
 from prober.probes.http_chain import Chain
 from prober.probes.http_expectations import HEADER_PATTERNS, Expectations, expectations
-from prober.probes.http_receive import receive_body, receive_head
-from prober.probes.http_redirect import REDIRECTS, BadLocationError, Hop, UrlOrigin, origin_of
-from prober.probes.json_clauses import JSON_CLAUSES, ClauseJudge, JsonClause
-from prober.probes.pattern import (
-    REGEX_SECONDS,
-    SHORT,
-    Searcher,
-    in_thread,
-    searcher,
+from prober.probes.http_facts import (
+    HTTP_PHASES,
+    HTTP_REDIRECTS,
+    HTTP_SSL,
+    HTTP_STATUS_CODE,
+    HTTP_VERSION,
+    VERSION,
+    found,
 )
+from prober.probes.http_receive import receive_head
+from prober.probes.http_redirect import REDIRECTS, BadLocationError, Hop, UrlOrigin, origin_of
+from prober.probes.http_request import HEADERS, METHOD
+from prober.probes.json_clauses import JSON_CLAUSES, ClauseJudge, JsonClause
+from prober.probes.pattern import Searcher, searcher
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
-from prober.protocols.content import Content, Text, content_of, text_of
-from prober.protocols.http1 import (
-    NAME,
-    Head,
-    body_of,
-    request_target,
-    write_request,
-)
-
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH")
-_OWN_HEADERS = frozenset({"connection", "content-length", "transfer-encoding"})
-
-
-def _read_method(value: object, outside: ReadContext) -> str:
-    if value == "CONNECT":
-        raise Rejected("CONNECT cannot be probed, it requests a tunnel; probe the port with TCP")
-    return _METHOD.read(value, outside)
-
-
-_METHOD = choice(*METHODS)
-METHOD = Kind(_read_method, _METHOD.schema)
-
-
-def _wrong_header(name: str) -> str | None:
-    if not re.fullmatch(NAME, name):
-        return "expected a header name"
-    if name.lower() in _OWN_HEADERS:
-        return "the probe sets this header itself"
-    return None
-
-
-def _read_header(value: object, outside: ReadContext) -> Secret:
-    secret = SECRET.read(value, outside)
-    if re.search(r"[\r\n\x00]", secret.content):
-        raise Rejected("a header value cannot contain line breaks")
-    return secret
-
-
-HEADERS = mapping_of(replace(SECRET, read=_read_header), _wrong_header, same=str.lower, most=100)
-
-
-HTTP_STATUS_CODE = Fact(
-    name="http_status_code",
-    kind=INTEGER,
-    doc="status code of the HTTP reply",
-    said="HTTP {}",
-    remembered=True,
-    gauge=Gauge("probe_http_status_code", "Response HTTP status code"),
-    gauge_if_absent=IfAbsent(lambda _: 0.0, "0"),  # as blackbox_exporter's
-    expected_by="expected_codes",
-)
-_VERSION = slice(len("HTTP/"), len("HTTP/1.1"))  # of a status line
-HTTP_VERSION = Fact(
-    name="http_version",
-    kind=NUMBER,
-    doc="version of HTTP of the reply",
-    gauge=Gauge("probe_http_version", "Returns the version of HTTP of the probe response"),
-    gauge_if_absent=IfAbsent(lambda _: 0.0, "0"),
-)
-HTTP_PHASES = PhaseGauge(
-    "probe_http_duration_seconds",
-    "Duration of http request by phase, summed over all redirects",
-    (
-        *((name, (name,)) for name in ("resolve", "connect", "tls")),
-        ("processing", ("send", "first_byte")),
-        ("transfer", ("transfer",)),
-    ),
-)
-HTTP_SSL = Gauge("probe_http_ssl", "Indicates if SSL was used for the final redirect")
-
-
-HTTP_REDIRECTS = Fact(
-    name="http_redirects",
-    kind=INTEGER,
-    doc="number of redirects that were followed, with `follow_redirects`",
-    gauge=Gauge("probe_http_redirects", "The number of redirects"),
-)
+from prober.protocols.http1 import request_target, write_request
 
 _BODY_LIMIT, _JSON_LIMIT = 65536, 1048576  # bytes
 
@@ -354,18 +268,19 @@ class HttpProbe(Probe):
             if pattern is None:
                 raise
             return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
-        detail, facts = _found(head.status, head.content[_VERSION])
+        detail, facts = found(head.status, head.content[VERSION])
         if head.status not in self.expected_codes.members:
             detail = f"{detail}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
         if pattern is None:
             return Verdict(Reason.OK, detail, facts)
-        return (yield from self._judge_body(head, rest, pattern))
+        known = (detail, facts)
+        return (yield from judge_body(head, rest, known, pattern, self.body_limit))
 
     def _converse_in_full(self, chain: Chain, wanted: Expectations) -> Steps:
         """Judge the last reply of a chain of requests."""
         last = yield from chain.run()
-        detail, facts = _found(last.head.status, last.head.content[_VERSION])
+        detail, facts = found(last.head.status, last.head.content[VERSION])
         if self.follow_redirects:
             facts = {**facts, HTTP_REDIRECTS.name: last.followed}
         if last.flaw:
@@ -373,34 +288,7 @@ class HttpProbe(Probe):
         if last.head.status not in self.expected_codes.members:
             detail = f"{detail}, expected {self.expected_codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
-        found = Verdict(Reason.OK, detail, facts)
-        return (yield from wanted.judge(last.head, last.rest, found))
-
-    def _judge_body(self, head: Head, rest: bytes, pattern: Searcher) -> Steps:
-        detail, facts = _found(head.status, head.content[_VERSION])
-        body = body_of(head, self.body_limit)
-        try:
-            if head.may_have_body:
-                yield from receive_body(body, rest)
-        except DeadlineReached:
-            pass  # what is there of it is searched
-        except Trouble as trouble:
-            return trouble.verdict._replace(facts=facts)
-        del body.content[self.body_limit :]
-        try:
-            searched = (pattern, body.content, content_of(head.content), self.body_limit)
-            text, found = _search_at_once(*searched) or (yield from _search_in_thread(*searched))
-        except TimeoutError:
-            detail = f"{detail}, body_regex took more than {REGEX_SECONDS:g} s"
-            return Verdict(Reason.REGEX_TIMEOUT, detail, facts)
-        except DeadlineReached:
-            detail = f"{detail}, the timeout expired before body_regex ended"
-            return Verdict(Reason.REGEX_TIMEOUT, detail, facts)
-        if found:
-            return Verdict(Reason.OK, f"{detail}, body_regex matched", facts)
-        flaw = f", which are {text.flaw}" if text.flaw else ""
-        detail = f"{detail}, body_regex did not match in {text.size} bytes{flaw}"
-        return Verdict(Reason.PAYLOAD_MISMATCH, detail, facts)
+        return (yield from wanted.judge(last.head, last.rest, Verdict(Reason.OK, detail, facts)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,39 +302,3 @@ class HttpsProbe(HttpProbe):
 
     def _start_tls(self, target: Target) -> StartTls:
         return handshake(self.tls, self.domain_name or target.host, ("http/1.1",))
-
-
-@cache
-def _found(status: int, version: bytes) -> tuple[str, Mapping[str, FactValue]]:
-    """Return the detail and the facts for a status line, shared by all probes that get it."""
-    facts: dict[str, FactValue] = {
-        HTTP_STATUS_CODE.name: status,
-        HTTP_VERSION.name: float(version),
-    }
-    return f"HTTP {status}", facts
-
-
-def _search_at_once(
-    pattern: Searcher, body: bytearray, content: Content, limit: int
-) -> tuple[Text, bool] | None:
-    """Look for a pattern in a body, if that is quick; return None if it is not."""
-    if len(body) > SHORT or content.codings:
-        return None
-    text = text_of(body, content, limit)
-    try:
-        return text, pattern.at_once(text.text) is not None
-    except TimeoutError:
-        return None
-
-
-def _search_in_thread(
-    pattern: Searcher, body: bytearray, content: Content, limit: int
-) -> Generator[InThread, Any, tuple[Text, bool]]:
-    """Look for a pattern in a body; raise TimeoutError."""
-
-    def work(seconds: float) -> tuple[Text, bool]:
-        text = text_of(body, content, limit)
-        return text, pattern.within(seconds, text.text) is not None
-
-    found: tuple[Text, bool] = yield from in_thread(work, REGEX_SECONDS)
-    return found

@@ -5,7 +5,7 @@ import pytest
 from prober.model.endpoint import Endpoint
 from prober.model.kinds import LABELS
 from prober.model.option import Kind, ReadContext, Rejected, options_of
-from prober.probes.http import HEADERS
+from prober.probes.http_request import HEADERS
 
 NOTHING = ReadContext("", str, {})
 

@@ -11,7 +11,8 @@ from prober import __version__
 from prober.model.option import ReadContext, Rejected, section, show_options
 from prober.model.probe import Target, TlsSession
 from prober.model.status import Reason, Result
-from prober.probes.http import METHODS, HttpProbe, HttpsProbe
+from prober.probes.http import HttpProbe, HttpsProbe
+from prober.probes.http_request import METHODS
 from prober.protocols.http1 import HEAD_LIMIT, HEADERS_LIMIT
 from tests.probes.drive import (
     DEADLINE,
