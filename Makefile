@@ -21,8 +21,11 @@ ZSH := $(PREFIX)/share/zsh/site-functions
 FISH := $(PREFIX)/share/fish/vendor_completions.d
 INSTALLED := "$(DESTDIR)$(APP)/bin/python" -P -m
 
+# The one place of the version is prober/__init__.py; tests hold everything else to it.
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' prober/__init__.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb uninstall clean
+.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -88,6 +91,8 @@ lock: ## resolve the dependencies again and pin them with their hashes (needs uv
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	    tests/clients/oci-cli.in --output-file tests/clients/oci-cli.lock
 	$(EXPORT) --only-group audit --output-file requirements-audit.lock
+	$(EXPORT) --only-group sbom --output-file requirements-sbom.lock
+	$(EXPORT) --only-group docs --output-file requirements-docs.lock
 
 audit: $(VENV)/audit/bin/pip-audit ## look for known vulnerabilities in the pinned packages
 	.ci/audit $(VENV)/audit/bin/pip-audit
@@ -128,6 +133,22 @@ install: ## install under PREFIX, for systemd (as root)
 
 deb: ## build a Debian package in dist/, for the Python of this Debian
 	packaging/deb
+
+sbom: $(VENV)/sbom/run/bin/prober $(VENV)/sbom/tool/bin/cyclonedx-py ## list what an installation contains in dist/ (CycloneDX)
+	mkdir -p dist
+	packaging/sbom $(VENV)/sbom/tool/bin/python $(VENV)/sbom/run/bin/python dist/prober-$(VERSION).cdx.json
+
+$(VENV)/sbom/tool/bin/cyclonedx-py: requirements-sbom.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)/sbom/tool
+	$(PIP) --python $(VENV)/sbom/tool/bin/python $(LOCKED) requirements-sbom.lock
+	@touch $@
+
+$(VENV)/sbom/run/bin/prober: requirements.lock requirements-build.lock pyproject.toml $(VENV)/run
+	rm -rf $(VENV)/sbom/run
+	$(PYTHON) -m venv --without-pip $(VENV)/sbom/run
+	$(PIP) --python $(VENV)/sbom/run/bin/python $(LOCKED) requirements.lock --no-compile
+	$(PIP) --python $(BIN)/python wheel $(ALONE) --wheel-dir $(VENV)/sbom .
+	$(PIP) --python $(VENV)/sbom/run/bin/python install --no-deps --no-index --no-compile $(VENV)/sbom/*.whl
 
 uninstall: ## remove the installed files; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"

@@ -7,12 +7,14 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
-PACKAGES = ("bash", "coreutils", "dash", "python3-venv")
+PACKAGES = ("bash", "coreutils", "dash", "python3-venv", "tzdata")
 """What the Dockerfile asks of its base: a shell, `install`, and a Python that can make venvs."""
 _ALSO = (
     *("/bin", "/lib", "/lib64", "/sbin", "/tmp"),
     *("/etc/ld.so.cache", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"),
+    "/var/lib/dpkg/status",
 )
+_DPKG = Path("/var/lib/dpkg")
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\n"
 
 
@@ -22,7 +24,9 @@ class NoBaseError(Exception):
 
 def write_base(path: Path) -> None:
     """Write the file system of the base image as a tar file."""
-    listed = {_real(name) for name in _files(_closure(PACKAGES))}
+    packages = _closure(PACKAGES)
+    listed = {_real(name) for name in _files(packages)}
+    listed |= {str(path) for name in packages for path in _DPKG.glob(f"info/{name}[:.]*list")}
     with tarfile.open(path, "w") as tar:
         for name in sorted(listed | {*_ALSO}):
             if os.path.lexists(name):
