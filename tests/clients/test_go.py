@@ -66,4 +66,12 @@ def test_huaweis_sdk_walks_the_whole_api(tmp_path: Path, go_cache: Path, *, sign
     assert found["create member"]["member"]["weight"] == 0
     assert found["change member"]["member"]["weight"] == 3
     assert [each["address"] for each in found["list members"]["members"]] == ["127.0.0.1"]
+    added = found["add members"]["members"]
+    assert [(each["ret_status"], each["weight"]) for each in added] == [
+        ("existed", 3),
+        ("successful", 5),
+    ]
+    assert found["change members"]["members"][0]["weight"] == 7
+    deleted = found["delete members"]["members"]
+    assert [each["ret_status"] for each in deleted] == ["successful", "not found"]
     assert found["delete monitor"]

@@ -111,6 +111,39 @@ def test_version_3_edits(v3: Sdk, prober: Prober) -> None:
     assert len(error.request_id) == 36
 
 
+def test_version_3_edits_many_members_at_once(v3: Sdk, prober: Prober) -> None:
+    client, models = v3.connect(prober, "p1"), v3.models
+    pools = {each.name: each for each in client.list_pools(models.ListPoolsRequest()).pools}
+    spare = pools["spare"].id
+    options = [
+        models.BatchCreateMembersOption(address="127.0.0.1", protocol_port=port, weight=2)
+        for port in (9, 10)
+    ]
+    body = models.BatchCreateMembersRequestBody(members=options)
+    request: Any = models.BatchCreateMembersRequest(pool_id=spare, body=body)
+    first, second = client.batch_create_members(request).members
+    assert (first.ret_status, first.weight, second.protocol_port) == ("successful", 2, 10)
+    option = models.BatchUpdateMembersOption(id=first.id, name="first", weight=5)
+    body = models.BatchUpdateMembersRequestBody(members=[option])
+    request = models.BatchUpdateMembersRequest(pool_id=spare, body=body)
+    (changed,) = client.batch_update_members(request).members
+    assert (changed.name, changed.weight) == ("first", 5)
+    listed = client.list_all_members(models.ListAllMembersRequest(pool_id=[spare])).members
+    assert len(listed) == 3
+    option = models.BatchDeleteMembersOption(id=first.id)
+    place = models.BatchDeleteMembersOption(address="127.0.0.1", protocol_port=11)
+    body = models.BatchDeleteMembersRequestBody(members=[option, place])
+    request = models.BatchDeleteMembersRequest(pool_id=spare, body=body)
+    gone = client.batch_delete_members(request).members
+    assert [each.ret_status for each in gone] == ["successful", "not found"]
+    details = client.list_quota_details(models.ListQuotaDetailsRequest(quota_key=["member"]))
+    assert [each.used for each in details.quotas] == [4]
+    client.delete_pool_cascade(models.DeletePoolCascadeRequest(pool_id=spare))
+    body = models.BatchDeletePoolsRequestBody(pools=[spare])
+    answer = client.batch_delete_pools(models.BatchDeletePoolsRequest(body=body))
+    assert [each.ret_status for each in answer.pools] == ["not found"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from prober.model.status import Reason, Result, Status
-from prober.web.dialects.huawei import huawei_v3
+from prober.web.dialects.huawei import huawei_v3, huawei_v3_filters
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, OCTAVIA, Vocabulary
 from prober.web.dialects.lbaas.status_names import (
     HUAWEI,
@@ -85,7 +85,7 @@ def test_every_route_stands_in_the_table(name: str, prefix: str) -> None:
 def test_every_filter_is_named() -> None:
     for name, filters in (
         ("octavia", octavia.HEALTHMONITOR_FILTERS),
-        ("huawei", huawei_v3.HEALTHMONITOR_FILTERS),
+        ("huawei", huawei_v3_filters.HEALTHMONITOR_FILTERS),
     ):
         text = (DOCS / f"clouds/{name}.md").read_text()
         missing = [

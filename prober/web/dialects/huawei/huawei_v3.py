@@ -10,36 +10,31 @@ from itertools import chain
 
 from aiohttp import web
 
-from prober.web.dialects.huawei.huawei_v3_fields import (
-    LOAD_BALANCER_FORM,
-    MEMBER_KEPT,
-    POOL_FORM,
-    WEIGHT,
+from prober.web.dialects.huawei.huawei_v3_batches import BATCHES
+from prober.web.dialects.huawei.huawei_v3_fields import LOAD_BALANCER_FORM, POOL_FORM
+from prober.web.dialects.huawei.huawei_v3_filters import (
+    ALL_MEMBER_FILTERS,
+    HEALTHMONITOR_FILTERS,
+    LOAD_BALANCER_FILTERS,
+    MEMBER_FILTERS,
+    POOL_FILTERS,
 )
 from prober.web.dialects.huawei.huawei_v3_objects import (
+    MEMBER_FORM,
     healthmonitor_json,
     load_balancer_json,
-    member_json,
     pool_json,
 )
 from prober.web.dialects.lbaas import monitor_edits as edits
 from prober.web.dialects.lbaas.answers import error_code, request_id
 from prober.web.dialects.lbaas.kinds_of_objects import (
+    all_members,
     health_monitors,
     load_balancers,
     members,
     pools,
 )
-from prober.web.dialects.lbaas.listing import (
-    MONITOR_FILTERS,
-    Filter,
-    a_boolean,
-    a_number,
-    an_id,
-    having,
-    read_page,
-)
-from prober.web.dialects.lbaas.member_edits import MemberForm
+from prober.web.dialects.lbaas.listing import Filter, read_page
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3
 from prober.web.dialects.lbaas.not_offered import QUOTA, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
@@ -48,42 +43,9 @@ from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
 from prober.web.dialects.lbaas.status_names import HUAWEI
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json, document, json_response
-from prober.web.server.query import Parameter
 
 FORMAT = edits.MonitorFormat(healthmonitor_json, HUAWEI_V3, lenient=True)
-MEMBER_FORM = MemberForm(member_json, WEIGHT, MEMBER_KEPT)
 LONGEST_PAGE = 2000
-ALL_PROJECTS = ("0", "all_granted_eps")
-"""The default enterprise project, which contains everything, and Huawei's word for all projects."""
-
-
-def _in_enterprise_project(_: Json, wanted: frozenset[str]) -> bool:
-    return not wanted.isdisjoint(ALL_PROJECTS)
-
-
-HEALTHMONITOR_FILTERS = (
-    *MONITOR_FILTERS,
-    having("admin_state_up", a_boolean, many=False),
-    having("timeout", a_number, many=False),
-    Filter(
-        Parameter("enterprise_project_id", str, {}, "there is only one", many=True),
-        _in_enterprise_project,
-    ),
-)
-NAMED_FILTERS = (having("id", an_id), having("name"))
-POOL_FILTERS = (*NAMED_FILTERS, having("protocol"), having("healthmonitor_id", an_id))
-LOAD_BALANCER_FILTERS = (
-    *NAMED_FILTERS,
-    having("operating_status"),
-    having("provisioning_status"),
-    having("admin_state_up", a_boolean, many=False),
-)
-MEMBER_FILTERS = (
-    *NAMED_FILTERS,
-    having("address"),
-    having("protocol_port", a_number),
-    having("operating_status"),
-)
 
 
 async def get_statuses(request: web.Request) -> web.Response:
@@ -100,6 +62,30 @@ async def get_quotas(request: web.Request) -> web.Response:
     return ANSWERS.one(request, "quota", quota, HTTPStatus.OK)
 
 
+async def get_quota_details(request: web.Request) -> web.Response:
+    """Show the quota of the project, and how much of it is used."""
+    visible = project_view_of(request)
+    pools = list(visible.pools())
+    used = {
+        "loadbalancer": len(visible.load_balancers()),
+        "pool": len(pools),
+        "member": sum(len(pool.backends) for pool in pools),
+        "healthmonitor": sum(1 for _ in visible.monitors()),
+    }
+    wanted = set(request.query.getall("quota_key", HUAWEI_QUOTA))
+    quotas = [
+        {"quota_key": key, "quota_limit": QUOTA[key], "used": used.get(key, 0), "unit": "count"}
+        for key in HUAWEI_QUOTA
+        if key in wanted
+    ]
+    answer = {"quotas": quotas, "request_id": request_id(request)}
+    return json_response(answer)
+
+
+HUAWEI_QUOTA = (
+    *("loadbalancer", "pool", "member", "healthmonitor"),
+    *("listener", "l7policy", "certificate"),
+)
 EMPTY = (
     ("listener", "listeners", "/listeners"),
     ("l7policy", "l7policies", "/l7policies"),
@@ -110,6 +96,11 @@ EMPTY = (
     ("availability_zone", "availability_zones", "/availability-zones"),
     ("security_policy", "security_policies", "/security-policies"),
     ("logtank", "logtanks", "/logtanks"),
+    ("pool", "pools", "/master-slave-pools"),
+    ("job", "jobs", "/jobs"),
+    ("system_security_policy", "system_security_policies", "/system-security-policies"),
+    ("loadbalancer", "loadbalancers", "/recycle-bin/loadbalancers"),
+    ("config", "configs", "/feature/configs"),
 )
 """What prober has none of."""
 
@@ -165,11 +156,14 @@ _ROUTES = (
     *routes_of(health_monitors(FORMAT, HEALTHMONITOR_FILTERS), ANSWERS),
     *routes_of(pools(pool_json, POOL_FILTERS, POOL_FORM), ANSWERS),
     *routes_of(members(MEMBER_FORM, MEMBER_FILTERS), ANSWERS),
+    *routes_of(all_members(MEMBER_FORM, ALL_MEMBER_FILTERS), ANSWERS),
     *routes_of(
         load_balancers(load_balancer_json, LOAD_BALANCER_FILTERS, LOAD_BALANCER_FORM), ANSWERS
     ),
     *chain.from_iterable(routes_of_empty(*each, ANSWERS) for each in EMPTY),
+    *BATCHES,
     ResourceRoute("GET", "/quotas", get_quotas),
+    ResourceRoute("GET", "/quotas/details", get_quota_details),
     ResourceRoute("GET", "/loadbalancers/{id}/statuses", get_statuses),
 )
 

@@ -9,7 +9,13 @@ from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 from prober.model.status import Status
 from prober.state.check_state import BackendState
-from prober.web.dialects.huawei.huawei_v3_fields import LOAD_BALANCER_FORM, MEMBER_KEPT, POOL_FORM
+from prober.web.dialects.huawei.huawei_v3_fields import (
+    LOAD_BALANCER_FORM,
+    MEMBER_KEPT,
+    POOL_FORM,
+    WEIGHT,
+)
+from prober.web.dialects.lbaas.member_edits import MemberForm
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
 from prober.web.dialects.lbaas.objects import (
     common_of_load_balancer,
@@ -85,3 +91,6 @@ async def load_balancer_json(visible: ProjectView, found: LoadBalancer) -> Json:
         "eips": [],
         "publicips": [],
     }
+
+
+MEMBER_FORM = MemberForm(member_json, WEIGHT, MEMBER_KEPT)

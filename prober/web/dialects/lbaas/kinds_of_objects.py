@@ -1,6 +1,6 @@
 """The four kinds of objects of both clouds, which each cloud shows in its own form."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
 from prober.model.monitor import Monitor
@@ -110,3 +110,24 @@ def load_balancers(
         update=partial(update_load_balancer, form=form, show=show),
         delete=delete_load_balancer,
     )
+
+
+def all_members(form: MemberForm, filters: Sequence[Filter]) -> Resource[tuple[Pool, BackendState]]:
+    """Return the members of all pools, each with the ids of its pool and its load balancer."""
+
+    def every(visible: ProjectView, _: Ids) -> Iterator[tuple[Pool, BackendState]]:
+        for pool in visible.pools():
+            for each in visible.store.backend_states(pool):
+                yield pool, each
+
+    async def shown(visible: ProjectView, found: tuple[Pool, BackendState]) -> Json:
+        pool, _ = found
+        balancer = LoadBalancer(pool.load_balancer, []).id
+        return {
+            **form.show(visible, *found),
+            "pool_id": pool.id,
+            "loadbalancer_id": balancer,
+            "loadbalancers": [{"id": balancer}],
+        }
+
+    return Resource("member", "/members", every, None, shown, filters)

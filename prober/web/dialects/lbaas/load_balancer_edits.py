@@ -78,11 +78,17 @@ async def update_load_balancer(
 
 async def delete_load_balancer(request: web.Request) -> None:
     """Delete a load balancer that has no pools, or with them: `cascade=true`."""
+    cascade = request.query.get("cascade", "").lower() == "true"
+    await remove_load_balancer(request, cascade=cascade)
+
+
+async def remove_load_balancer(request: web.Request, *, cascade: bool) -> None:
+    """Delete a load balancer, and its pools with `cascade`; without, it must not have any."""
     editor_of(request)
     visible = project_view_of(request)
     found = visible.load_balancer(request.match_info["id"])
     if found.pools:
-        if request.query.get("cascade", "").lower() != "true":
+        if not cascade:
             message = f"load balancer {found.shown_name!r} has pools; delete them, or use cascade"
             raise Refused(409, message)
         for pool in found.pools:

@@ -1,7 +1,7 @@
 """Creates, changes and deletes the members of pools, which are backends."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import web
 
@@ -20,7 +20,6 @@ from prober.web.dialects.lbaas.edit_requests import (
     is_shown,
     missing,
     owner_complaints,
-    read_body,
     read_kept,
     read_object,
     refusal_of,
@@ -34,6 +33,7 @@ from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 
+T = TypeVar("T")
 Found = tuple[Pool, BackendState]
 _PLACE: Mapping[str, Kind[Any]] = {"address": HOST, "protocol_port": PORT}
 _TRIES = 20
@@ -71,17 +71,17 @@ async def create_member(request: web.Request, form: MemberForm) -> Found:
     visible = project_view_of(request)
     pool = visible.pool(request.match_info["pool_id"])
     given = await read_object(request, "member")
-    place, edit = _new_member(given, form, pool)
+    place, edit = _judged(lambda: new_member(given, form, pool))
 
     def add(backends: list[Json]) -> list[Json]:
         if any(_is_at(each, place) for each in backends):
             there = f"{place['address']} port {place['port']}"
             raise Refused(409, f"pool {pool.name!r} already has a member at {there}")
-        return [*backends, _set({**place}, edit)]
+        return [*backends, with_edit({**place}, edit)]
 
-    pool = await _edit(request, visible, pool, add)
-    backend = _backend_at(pool, place)
-    return _settled(request, visible, pool, backend, edit, created=True)
+    pool = await edit_members(request, visible, pool, add)
+    backend = backend_at(pool, place)
+    return settled(request, visible, pool, backend, edit, created=True)
 
 
 async def update_member(request: web.Request, form: MemberForm) -> Found:
@@ -90,9 +90,15 @@ async def update_member(request: web.Request, form: MemberForm) -> Found:
     pool = visible.pool(request.match_info["pool_id"])
     found = visible.member(pool, request.match_info["id"])
     given = await read_object(request, "member")
-    edit = _changed_member(given, form, visible, pool, found)
-    pool = await _change(request, visible, pool, found.backend, edit)
-    return _settled(request, visible, pool, found.backend, edit)
+    edit = _judged(lambda: changed_member(given, form, visible, pool, found))
+    place = place_of(found.backend)
+    pool = await edit_members(
+        request,
+        visible,
+        pool,
+        lambda backends: [with_edit(b, edit) if _is_at(b, place) else b for b in backends],
+    )
+    return settled(request, visible, pool, found.backend, edit)
 
 
 async def delete_member(request: web.Request) -> None:
@@ -100,55 +106,24 @@ async def delete_member(request: web.Request) -> None:
     visible = project_view_of(request)
     pool = visible.pool(request.match_info["pool_id"])
     backend = visible.member(pool, request.match_info["id"]).backend
-    place = {"address": backend.address, "port": backend.port}
-    await _edit(
+    place = place_of(backend)
+    await edit_members(
         request, visible, pool, lambda backends: [b for b in backends if not _is_at(b, place)]
     )
 
 
-async def replace_members(request: web.Request, form: MemberForm) -> None:
-    """Make the members in the body those of a pool, or only add them: `additive_only=true`.
-
-    A member that is there already is changed as described.
-    """
-    visible = project_view_of(request)
-    pool = visible.pool(request.match_info["pool_id"])
-    listed = await read_body(request, "members")
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise Refused(400, f"members: expected a list of mappings, got {in_words(listed)}")
-    additive = request.query.get("additive_only", "").lower() == "true"
-    there = {
-        (each.backend.address, each.backend.port): each
-        for each in visible.store.backend_states(pool)
-    }
-    edits: dict[tuple[object, object], MemberEdit] = {}
-    for given in listed:
-        place, edit = _new_member(given, form, pool)
-        at = place["address"], place["port"]
-        if at in edits:
-            raise Refused(409, f"members: {at[0]} port {at[1]} is given twice")
-        if at in there:
-            edit = _changed_member(given, form, visible, pool, there[at])
-        edits[at] = edit
-
-    def change(backends: list[Json]) -> list[Json]:
-        known = {(each["address"], each["port"]): each for each in backends}
-        kept = known if additive else {at: each for at, each in known.items() if at in edits}
-        new = {at: {"address": at[0], "port": at[1]} for at in edits if at not in known}
-        return [
-            _set(each, edits[at]) if at in edits else each for at, each in {**kept, **new}.items()
-        ]
-
-    pool = await _edit(request, visible, pool, change)
-    for at, edit in edits.items():
-        backend = next(each for each in pool.backends if (each.address, each.port) == at)
-        _settled(request, visible, pool, backend, edit, created=at not in there)
+def _judged(read: Callable[[], T]) -> T:
+    """Return what is read; raise `Refused` instead of `Rejected`."""
+    try:
+        return read()
+    except Rejected as rejected:
+        raise refused(*rejected.complaints) from None
 
 
-def _new_member(
+def new_member(
     given: Mapping[str, object], form: MemberForm, pool: Pool
 ) -> tuple[Json, MemberEdit]:
-    """Return where a new member is, and what else is wanted of it, or raise `Refused`."""
+    """Return where a new member is, and what else is wanted of it, or raise `Rejected`."""
     complaints = missing(given, _PLACE) + owner_complaints(given, pool.project_id, "pool")
     place: Json = {}
     for name, kind in _PLACE.items():
@@ -161,20 +136,20 @@ def _new_member(
     left = {k: v for k, v in given.items() if k not in (*_PLACE, *OWNERS, "id")}
     edit, wrong = _read_member(left, form)
     if complaints or wrong:
-        raise refused(*complaints, *wrong)
+        raise Rejected(*complaints, *wrong)
     return place, edit._replace(
         up=True if edit.up is None else edit.up, weight=1 if edit.weight is None else edit.weight
     )
 
 
-def _changed_member(
+def changed_member(
     given: Mapping[str, object],
     form: MemberForm,
     visible: ProjectView,
     pool: Pool,
     found: BackendState,
 ) -> MemberEdit:
-    """Return what a client wants to change of a member, or raise `Refused`."""
+    """Return what a client wants to change of a member, or raise `Rejected`."""
     shown = {**form.show(visible, pool, found), **dict.fromkeys(OWNERS, pool.project_id)}
     left = {k: v for k, v in given.items() if not is_shown(k, v, shown)}
     editable = {*_OPTIONS, "admin_state_up", "weight", "tags", *form.kept}
@@ -186,7 +161,7 @@ def _changed_member(
     ]
     edit, wrong = _read_member({k: v for k, v in left.items() if k not in fixed}, form)
     if complaints or wrong:
-        raise refused(*complaints, *wrong)
+        raise Rejected(*complaints, *wrong)
     return edit
 
 
@@ -235,30 +210,13 @@ def _read_member(
     return edit._replace(options=options, tags=tags, up=up, weight=weight), complaints
 
 
-async def _change(
-    request: web.Request, visible: ProjectView, pool: Pool, backend: Backend, edit: MemberEdit
-) -> Pool:
-    """Change the backend of a member, if anything about it changes."""
-    place = {"address": backend.address, "port": backend.port}
-    before = show_options(backend)
-    if _set(before, edit) == before:
-        editor_of(request)
-        return pool
-    return await _edit(
-        request,
-        visible,
-        pool,
-        lambda backends: [_set(each, edit) if _is_at(each, place) else each for each in backends],
-    )
-
-
-async def _edit(
+async def edit_members(
     request: web.Request,
     visible: ProjectView,
     pool: Pool,
     change: Callable[[list[Json]], list[Json]],
 ) -> Pool:
-    """Change the backends of a pool, and return the pool.
+    """Change the backends of a pool, if anything about them changes, and return the pool.
 
     The change is repeated if another edit of the pool comes first: members are edited one by one,
     so edits of different members do not contradict each other.
@@ -267,13 +225,16 @@ async def _edit(
     for _ in range(_TRIES):
         monitor = visible.store.monitors.get(pool.name)
         listed = [show_options(each) for each in pool.backends]
+        changed = change([dict(each) for each in listed])
+        if changed == listed:
+            return pool
         try:
             if monitor is None or monitor.pool:
-                await editor.change_pool(pool, {"backends": change(listed)})
+                await editor.change_pool(pool, {"backends": changed})
             elif monitor.targets_from:
                 raise Refused(409, f"the members of {pool.name!r} come from a list of targets")
             else:
-                await editor.change_monitor(monitor, {"targets": change(listed)})
+                await editor.change_monitor(monitor, {"targets": changed})
             return visible.store.pools[pool.name]
         except Rejected as rejected:
             raise refusal_of(rejected, {"backends": "member", "targets": "member"}) from None
@@ -285,7 +246,7 @@ async def _edit(
     raise Refused(409, f"pool {pool.name!r} was changed by other edits all the time")
 
 
-def _settled(
+def settled(
     request: web.Request,
     visible: ProjectView,
     pool: Pool,
@@ -316,16 +277,22 @@ def _settled(
     return pool, now
 
 
-def _set(backend: Json, edit: MemberEdit) -> Json:
+def with_edit(backend: Json, edit: MemberEdit) -> Json:
     """Return a backend as in the configuration, with an edit."""
     changed = {**backend, **edit.options}
     return {name: value for name, value in changed.items() if value is not None}
+
+
+def place_of(backend: Backend) -> Json:
+    """Return the keys that say where a backend is."""
+    return {"address": backend.address, "port": backend.port}
 
 
 def _is_at(backend: Json, place: Json) -> bool:
     return (backend["address"], backend["port"]) == (place["address"], place["port"])
 
 
-def _backend_at(pool: Pool, place: Json) -> Backend:
+def backend_at(pool: Pool, place: Json) -> Backend:
+    """Return the backend of a pool at a place."""
     at = place["address"], place["port"]
     return next(each for each in pool.backends if (each.address, each.port) == at)

@@ -25,7 +25,8 @@ class Resource(Generic[T]):
         noun: The member of an answer that contains one object; with an `s`, a list of them.
         path: The path of the list.
         every: Returns all objects that a request may see.
-        one: Returns the object that a path names, or raises `Refused`.
+        one: Returns the object that a path names, or raises `Refused`; None: there are no such
+            paths.
         show: Returns an object as this API shows it.
         filters: What a list can be filtered by.
         create, update: Edit the object in a request's body, and return the result.
@@ -35,7 +36,7 @@ class Resource(Generic[T]):
     noun: str
     path: str
     every: Callable[[ProjectView, Ids], Iterable[T]]
-    one: Callable[[ProjectView, Ids], T]
+    one: Callable[[ProjectView, Ids], T] | None
     show: Callable[[ProjectView, T], Awaitable[Json]]
     filters: Sequence[Filter]
     create: Callable[[web.Request], Awaitable[T]] | None = None
@@ -73,12 +74,14 @@ def routes_of(resource: Resource[T], form: AnswerForm) -> Iterator[ResourceRoute
             await visible.pace.pause()
         return await form.many(request, f"{resource.noun}s", found, resource.filters)
 
-    async def get_one(request: web.Request) -> web.Response:
-        found = resource.one(project_view_of(request), request.match_info)
-        return await _answer(request, resource, form, found)
-
     yield ResourceRoute("GET", resource.path, get_all)
-    yield ResourceRoute("GET", f"{resource.path}/{{id}}", get_one)
+    if find := resource.one:
+
+        async def get_one(request: web.Request) -> web.Response:
+            found = find(project_view_of(request), request.match_info)
+            return await _answer(request, resource, form, found)
+
+        yield ResourceRoute("GET", f"{resource.path}/{{id}}", get_one)
     yield from _editing_routes(resource, form)
 
 

@@ -30,7 +30,8 @@ from prober.web.dialects.lbaas.listing import (
     only_fields,
     read_page,
 )
-from prober.web.dialects.lbaas.member_edits import MemberForm, replace_members
+from prober.web.dialects.lbaas.member_batches import replace_members
+from prober.web.dialects.lbaas.member_edits import MemberForm
 from prober.web.dialects.lbaas.monitor_format import OCTAVIA
 from prober.web.dialects.lbaas.not_offered import QUOTA, not_supported, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
@@ -171,6 +172,21 @@ async def get_quota(request: web.Request) -> web.Response:
     return ANSWERS.one(request, "quota", QUOTA, HTTPStatus.OK)
 
 
+async def put_quota(_: web.Request) -> web.Response:
+    """Refuse to limit anything."""
+    raise not_supported("limits")
+
+
+async def delete_quota(_: web.Request) -> web.Response:
+    """Reset a quota to its default, which it has already."""
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def get_capabilities(request: web.Request) -> web.Response:
+    """List what flavors or availability zones of a provider can do: there are none."""
+    return await ANSWERS.many(request, request.path.rsplit("/", 1)[1], (), ())
+
+
 async def put_failover(request: web.Request) -> web.Response:
     """Refuse a failover."""
     project_view_of(request).load_balancer(request.match_info["id"])
@@ -189,8 +205,10 @@ EMPTY = (
     ("flavorprofile", "flavorprofiles", "/flavorprofiles"),
     ("availability_zone", "availability_zones", "/availabilityzones"),
     ("availability_zone_profile", "availability_zone_profiles", "/availabilityzoneprofiles"),
+    ("certificate", "certificates", "/certificates"),
+    ("whitelist", "whitelists", "/whitelists"),
 )
-"""What prober has none of."""
+"""What prober has none of; the last two are in Huawei's API only."""
 
 
 async def put_members(request: web.Request) -> web.Response:
@@ -276,6 +294,10 @@ _ROUTES = (
     ResourceRoute("GET", "/providers", get_providers),
     ResourceRoute("GET", "/quotas", get_quotas),
     ResourceRoute("GET", "/quotas/{project}", get_quota),
+    ResourceRoute("PUT", "/quotas/{project}", put_quota),
+    ResourceRoute("DELETE", "/quotas/{project}", delete_quota),
+    ResourceRoute("GET", "/providers/{provider}/flavor_capabilities", get_capabilities),
+    ResourceRoute("GET", "/providers/{provider}/availability_zone_capabilities", get_capabilities),
     ResourceRoute("GET", "/loadbalancers/{id}/stats", get_stats),
     ResourceRoute("PUT", "/loadbalancers/{id}/failover", put_failover),
     ResourceRoute("GET", "/loadbalancers/{id}/status", get_statuses),
@@ -290,6 +312,11 @@ DIALECT = Dialect(
             DialectRoute(method, prefix + path, handler)
             for prefix in PREFIXES
             for method, path, handler in _ROUTES
+        ),
+        *(
+            DialectRoute(*route._replace(path=f"{each}/octavia{route.path}"))
+            for each in ("/v2.0", "/v2")
+            for route in routes_of_empty("amphora", "amphorae", "/amphorae", ANSWERS)
         ),
         *(DialectRoute("GET", f"{each}/quotas", get_quotas) for each in ("/v2.0", "/v2")),
         *(

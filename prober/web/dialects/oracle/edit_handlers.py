@@ -80,7 +80,7 @@ class EditHandlers:
         return await self._answer(request, work, self._spec.objects.balancer_json(found, {}))
 
     async def delete_balancer(self, request: web.Request) -> web.Response:
-        """Delete a load balancer without backend sets."""
+        """Delete a load balancer with its backend sets."""
         balancer = balancer_of(request)
 
         async def edit(editor: SetEditor) -> _Done:

@@ -9,6 +9,7 @@ from prober.web.dialects.oracle.backend_health import nlb_result_json
 from prober.web.dialects.oracle.checker import NLB_CHECKER
 from prober.web.dialects.oracle.handlers import OracleService
 from prober.web.dialects.oracle.ledger import Work, WorkRequest
+from prober.web.dialects.oracle.network_routes import network_routes
 from prober.web.dialects.oracle.object_form import KeptMember, ObjectForm
 from prober.web.dialects.oracle.service_spec import Remembered, ServiceSpec
 from prober.web.server.json_answer import Json
@@ -73,10 +74,12 @@ _WORKS = {
     Work.DELETE_BALANCER: "DELETE_NETWORK_LOAD_BALANCER",
 }
 
-DIALECT = OracleService(
+_ROOT = "/20200501"
+_KEY = web.AppKey("oracle-nlb", Remembered)
+_COMMON = OracleService(
     ServiceSpec(
         name="oracle-nlb",
-        root="/20200501",
+        root=_ROOT,
         balancers="/networkLoadBalancers",
         healths="/networkLoadBalancers/health",
         work_requests="/workRequests",
@@ -91,7 +94,7 @@ DIALECT = OracleService(
         paged=True,
         edited=202,
         shows_created=True,
-        key=web.AppKey("oracle-nlb", Remembered),
+        key=_KEY,
         balancer_members=(
             *("compartmentId", "displayName", "isPreserveSourceDestination", "isPrivate"),
             *("isSymmetricHashEnabled", "reservedIps", "subnetId", "networkSecurityGroupIds"),
@@ -110,4 +113,5 @@ DIALECT = OracleService(
         },
     )
 ).dialect()
+DIALECT = _COMMON._replace(routes=(*_COMMON.routes, *network_routes(_ROOT, _KEY)))
 """The Network Load Balancer service."""

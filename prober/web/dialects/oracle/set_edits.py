@@ -136,11 +136,10 @@ class SetEditor:
         return str(name)
 
     async def delete_balancer(self, balancer: Balancer) -> None:
-        """Delete a load balancer without backend sets."""
-        if balancer.pools:
-            names = ", ".join(pool.name for pool in balancer.pools[:3])
-            why = f"delete the backend sets of {balancer.name!r} first: {names}"
-            raise Refused(409, why, code="Conflict")
+        """Delete a load balancer with its backend sets, as Oracle does."""
+        for pool in balancer.pools:
+            if left := self._store.pools.get(pool.name):
+                await self.delete_set(left)
         self._store.cloud_objects.forget(LOAD_BALANCER, balancer.name)
 
     def _know(self, balancer: str, project: str) -> None:

@@ -81,6 +81,30 @@ func main() {
 	members, err := client.ListMembers(&model.ListMembersRequest{PoolId: pool.Pool.Id})
 	tell("list members", members, err)
 
+	added, err := client.BatchCreateMembers(&model.BatchCreateMembersRequest{
+		PoolId: pool.Pool.Id,
+		Body: &model.BatchCreateMembersRequestBody{Members: []model.BatchCreateMembersOption{
+			{Address: "127.0.0.1", ProtocolPort: 9},
+			{Address: "127.0.0.1", ProtocolPort: 10, Weight: pointer(int32(5))},
+		}},
+	})
+	tell("add members", added, err)
+	second := (*added.Members)[1].Id
+	batch, err := client.BatchUpdateMembers(&model.BatchUpdateMembersRequest{
+		PoolId: pool.Pool.Id,
+		Body: &model.BatchUpdateMembersRequestBody{Members: []model.BatchUpdateMembersOption{
+			{Id: second, Weight: pointer(int32(7))},
+		}},
+	})
+	tell("change members", batch, err)
+	gone, err := client.BatchDeleteMembers(&model.BatchDeleteMembersRequest{
+		PoolId: pool.Pool.Id,
+		Body: &model.BatchDeleteMembersRequestBody{Members: []model.BatchDeleteMembersOption{
+			{Id: &second}, {Address: pointer("127.0.0.1"), ProtocolPort: pointer(int32(11))},
+		}},
+	})
+	tell("delete members", gone, err)
+
 	_, err = client.DeleteMember(&model.DeleteMemberRequest{
 		PoolId: pool.Pool.Id, MemberId: member.Member.Id,
 	})

@@ -386,3 +386,20 @@ async def test_an_unknown_pool_member_or_load_balancer_is_not_found(
 async def test_another_project_sees_nothing(edited: Client) -> None:
     for path in (f"healthmonitors/{HTTP_ID}", f"pools/{WEB_ID}"):
         await refused(edited, "GET", f"/v2/p2/elb/{path}", status=404)
+
+
+async def test_what_only_octavia_itself_has_is_empty_or_refused(edited: Client) -> None:
+    for path in (
+        "lbaas/providers/prober/flavor_capabilities",
+        "lbaas/providers/prober/availability_zone_capabilities",
+        "octavia/amphorae",
+        "lbaas/whitelists",
+    ):
+        noun = path.rpartition("/")[2]
+        assert await ask(edited, "GET", f"/v2.0/{path}") == {noun: []}
+    await refused(edited, "GET", f"/v2/octavia/amphorae/{HTTP_ID}", status=404)
+    quota = {"quota": {"pool": 3}}
+    said = await refused(edited, "PUT", "/v2.0/lbaas/quotas/p1", quota, status=501)
+    assert said.endswith("it has no limits")
+    async with edited.delete("/v2.0/lbaas/quotas/p1") as response:
+        assert response.status == 204

@@ -361,3 +361,24 @@ async def test_no_secret_is_shown(client: Client) -> None:
     for base in (LB, NLB):
         async with client.get(base) as response:
             assert "canary" not in await response.text()
+
+
+async def test_a_backend_of_the_network_service_is_active_or_stands_by(
+    world: World, client: Client
+) -> None:
+    backend = "/20200501/networkLoadBalancers/lb/backendSets/web/backends/10.0.0.1%3A80"
+
+    async def status() -> str:
+        async with client.get(f"{backend}/operationalStatus") as response:
+            assert response.status == 200
+            return str((await response.json())["status"])
+
+    assert await status() == "UNKNOWN"
+    for name in ("web-http", "web-tcp"):
+        world.record(name, "10.0.0.1:80", Reason.OK, times=9)
+    assert await status() == "ACTIVE"
+    async with client.put(backend, json={"isBackup": True}) as response:
+        assert response.status == 202
+    for name in ("web-http", "web-tcp"):
+        world.record(name, "10.0.0.1:80", Reason.OK, times=9)
+    assert await status() == "STANDBY"

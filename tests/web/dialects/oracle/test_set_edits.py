@@ -495,16 +495,14 @@ async def test_a_load_balancer_is_there_before_and_after_its_backend_sets(
     listed = await oracle.get(f"{balancers}?compartmentId=c7")
     listed = listed if isinstance(listed, list) else listed["items"]
     assert "new" in [each["displayName"] for each in listed]
-    status, code, message = await oracle.refused("DELETE", new)
-    assert (status, code) == (409, "Conflict")
-    assert message == "delete the backend sets of 'new' first: inner"
     await oracle.edit("DELETE", f"{new}/backendSets/inner")
     assert (await oracle.get(new))["backendSets"] == {}
     assert (await oracle.get(f"{new}/health"))["status"] == "UNKNOWN"
     await oracle.edit("POST", f"{new}/backendSets", new_set(service, name="again"))
     assert world.store.pools["again"].project_id == "c7"
-    await oracle.edit("DELETE", f"{new}/backendSets/again")
     kind = await oracle.edit("DELETE", new)
+    assert not {"inner", "again"} & world.store.pools.keys()
+    assert not {"inner", "again"} & world.store.monitors.keys()
     assert kind in ("DeleteLoadBalancer", "DELETE_NETWORK_LOAD_BALANCER")
     assert (await oracle.client.get(new)).status == 404
 
@@ -582,3 +580,16 @@ async def test_what_only_a_real_load_balancer_has_is_empty_and_not_created(
         )
         status, code, _ = await oracle.refused("DELETE", f"{oracle.service.lb}/listeners/x")
         assert (status, code) == (404, "NotAuthorizedOrNotFound")
+
+
+async def test_a_work_request_of_the_network_service_has_a_log_and_no_errors(
+    client: Client,
+) -> None:
+    oracle = Oracle(client, SERVICES["nlb"])
+    response = await client.delete(oracle.service.web)
+    work = f"/20200501/workRequests/{response.headers['opc-work-request-id']}"
+    (entry,) = (await oracle.get(f"{work}/logs"))["items"]
+    assert entry["message"] == "the backend set 'web' has been deleted"
+    assert await oracle.get(f"{work}/errors") == {"items": []}
+    status, code, _ = await oracle.refused("GET", "/20200501/workRequests/x/errors")
+    assert (status, code) == (404, "NotAuthorizedOrNotFound")
