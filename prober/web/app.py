@@ -1,7 +1,5 @@
 """The application: routes, error handling and headers around one state."""
 
-import re
-
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -20,13 +18,12 @@ from prober.web.server.auth import (
     CONNECTING_PATHS,
     GATES,
     LOOKING_ROUTES,
-    OPEN_ROUTES,
     PUBLIC_ROUTES,
     authorize,
-    open_routes,
 )
 from prober.web.server.client_limits import guarded
-from prober.web.server.dialect import SPOKEN, dialect_of, root_of
+from prober.web.server.dialect import MEMORY, SPOKEN, dialect_of, root_of
+from prober.web.server.dialect_paths import DialectPaths, add_route
 from prober.web.server.editing import store_edit
 from prober.web.server.errors import ERROR_PAGES, ErrorPages, errors_as_json
 from prober.web.server.request_body import BODY_LIMIT
@@ -41,7 +38,6 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",  # with no-referrer, browsers hide the origin of our forms
     "X-Content-Type-Options": "nosniff",
 }
-_NAME_IN_PATH = re.compile(r"\{(\w+)\}")
 
 
 def make_app(services: Services) -> web.Application:
@@ -59,19 +55,18 @@ def make_app(services: Services) -> web.Application:
     app[OPENAPI] = Description(ROUTES, services.vitals.version)
     pages = frozenset(each.path for each in ROUTES if "text/html" in each.answers.values())
     app[ERROR_PAGES] = ErrorPages(pages, error_page)
-    app[SPOKEN], app[OPEN_ROUTES] = DIALECTS, open_routes(DIALECTS)
+    app[SPOKEN], app[MEMORY] = DIALECTS, {}
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
     app[CONNECTING_PATHS] = frozenset(each.path for each in ROUTES if each.connects)
     app[LOOKING_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.looks)
     for route in ROUTES:
         handler = _or_discovery(route.handler) if route.path == "/" else route.handler
-        _add_route(app, route.method, route.path, handler)
+        add_route(app.router, route.method, route.path, handler)
         if route.path.startswith(GATES):
-            _add_route(app, hdrs.METH_OPTIONS, route.path, handler)  # HAProxy's default
-    for dialect in DIALECTS:
-        dialect.begin(app)
-        for each in dialect.routes:
-            _add_route(app, each.method, each.path, each.handler)
+            add_route(app.router, hdrs.METH_OPTIONS, route.path, handler)  # HAProxy's default
+    for entry in DIALECTS:
+        for prefix in entry.prefixes:
+            app.router.register_resource(DialectPaths(entry, prefix))
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     return app
@@ -84,14 +79,6 @@ def _or_discovery(page: Handler) -> Handler:
         return await (root_of(request) or page)(request)
 
     return get
-
-
-def _add_route(app: web.Application, method: str, path: str, handler: Handler) -> None:
-    path = _NAME_IN_PATH.sub(r"{\1:[^/]+}", path)  # names may contain braces too
-    if method == hdrs.METH_GET:
-        app.router.add_get(path, handler)
-    else:
-        app.router.add_route(method, path, handler)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -4,7 +4,6 @@ If credentials are configured, every route needs a role: `read` to read, `write`
 else. The exceptions are `OPEN_PATHS` and the routes that a dialect marks as open.
 """
 
-from collections.abc import Iterable
 from math import ceil
 
 import structlog
@@ -14,7 +13,7 @@ from aiohttp.typedefs import Handler
 from prober.model.auth_settings import Role
 from prober.web.server.callers import TOKEN_HEADER, Access, Caller, fingerprint
 from prober.web.server.client_limits import limits_of
-from prober.web.server.dialect import Dialect, dialect_of, root_of
+from prober.web.server.dialect import dialect_of, root_of
 from prober.web.server.errors import Refused
 from prober.web.server.login_limits import peer_of
 from prober.web.server.origin import SAFE, why_foreign, why_misnamed
@@ -37,8 +36,6 @@ _NONE_SHOWN = "credentials required: send a token, as Authorization: Bearer or a
 _UNKNOWN = "invalid credentials"
 
 
-OPEN_ROUTES = web.AppKey("OPEN_ROUTES", frozenset[tuple[str, str]])
-"""Unauthenticated methods and paths; GET includes HEAD."""
 PUBLIC_ROUTES = web.AppKey("PUBLIC_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that are unauthenticated while the page is public."""
 _CALLER = web.RequestKey("CALLER", str)
@@ -49,13 +46,6 @@ GATES = "/health/"
 """The paths of the gates."""
 LOOKING_ROUTES = web.AppKey("LOOKING_ROUTES", frozenset[tuple[str, str]])
 """Methods and paths that change nothing, although the method suggests otherwise."""
-
-
-def open_routes(dialects: Iterable[Dialect]) -> frozenset[tuple[str, str]]:
-    """Return the unauthenticated routes of the native API and of these cloud APIs."""
-    theirs = (each for dialect in dialects for each in dialect.routes if each.open)
-    ours = ((hdrs.METH_GET, path) for path in OPEN_PATHS)
-    return frozenset((*((each.method, each.path) for each in theirs), *ours))
 
 
 @web.middleware
@@ -121,7 +111,9 @@ def _is_open(request: web.Request) -> bool:
     if path.startswith(GATES) and method in SAFE and gate_is_public(request):
         return True
     method = hdrs.METH_GET if method == hdrs.METH_HEAD else method
-    if (method, path) in request.app[OPEN_ROUTES]:
+    if method == hdrs.METH_GET and path in OPEN_PATHS:
+        return True
+    if (dialect := dialect_of(request)) and dialect.opens(method, path):
         return True
     if (method, path) in request.app[PUBLIC_ROUTES] and services_of(request).page().public:
         return True

@@ -20,7 +20,7 @@ from prober.web.dialects import DIALECTS
 from prober.web.routes import ROUTES
 from prober.web.server.auth import OPEN_PATHS
 from prober.web.server.callers import Access
-from prober.web.server.dialect import Dialect, DialectRoute
+from prober.web.server.dialect import Dialect, DialectEntry, DialectRoute
 from prober.web.server.json_answer import json_response
 from prober.web.server.login_limits import BURST
 from prober.web.server.origin import SAFE
@@ -64,7 +64,6 @@ def fake_error(_: web.Request, status: int, message: str, __: object) -> web.Res
 
 FAKE = Dialect(
     name="fake",
-    paths=re.compile("/fake/"),
     routes=(
         DialectRoute("GET", "/fake/things/{id}", greet),
         DialectRoute("PUT", "/fake/things/{id}", echo),
@@ -73,13 +72,22 @@ FAKE = Dialect(
     ),
     error=fake_error,
     prepare=lambda _, __: None,
-    asks_root=lambda request: "discover" in request.query,
     root=greet,
+)
+FAKE_ENTRY = DialectEntry(
+    paths=re.compile("/fake/"),
+    prefixes=("/fake",),
+    load=lambda: FAKE,
+    asks_root=lambda request: "discover" in request.query,
 )
 EVERY_ROUTE = sorted(
     {
         *((each.method, each.path, each.path in OPEN_PATHS) for each in ROUTES),
-        *((e.method, e.path, e.open) for each in (*DIALECTS, FAKE) for e in each.routes),
+        *(
+            (e.method, e.path, e.open)
+            for each in (*DIALECTS, FAKE_ENTRY)
+            for e in each.load().routes
+        ),
     }
 )
 LOOKING = {(each.method, each.path) for each in ROUTES if each.looks}
@@ -93,7 +101,7 @@ async def guarded(
 ) -> Callable[..., Awaitable[Client]]:
     """Start an application that asks for credentials."""
     world.configure(monitor("web", "10.0.0.1:80"))
-    monkeypatch.setattr(app_module, "DIALECTS", (*DIALECTS, FAKE))
+    monkeypatch.setattr(app_module, "DIALECTS", (*DIALECTS, FAKE_ENTRY))
 
     async def start(
         auth: Auth | None = AUTH, endpoint: Endpoint | None = None, **more: Any

@@ -3,7 +3,6 @@
 Only objects of the project in the path are visible.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain
@@ -169,7 +168,6 @@ _ROUTES = (
 
 DIALECT = Dialect(
     name="huawei_v3",
-    paths=re.compile(r"/v3/(?!auth(?:/|$)|discovery:)."),
     routes=tuple(
         DialectRoute(method, f"/v3/{{project_id}}/elb{path}", handler)
         for method, path, handler in _ROUTES

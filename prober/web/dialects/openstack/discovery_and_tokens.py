@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from prober.web.dialects.lbaas.answers import request_id
 from prober.web.server.dialect import Dialect, DialectRoute
@@ -36,12 +36,6 @@ _SECRETS = {
     "application_credential": ("secret",),
 }
 """For each method of authentication, where to find what becomes the token."""
-
-
-def wants_discovery(request: web.Request) -> bool:
-    """Return whether a request for `/` wants the API versions; browsers accept HTML."""
-    accepted = request.headers.get(hdrs.ACCEPT, "").lower()
-    return "application/json" in accepted and "text/html" not in accepted
 
 
 async def get_versions(request: web.Request) -> web.Response:
@@ -170,7 +164,6 @@ def prepare(request: web.Request, response: web.StreamResponse) -> None:
 
 DIALECT = Dialect(
     name="openstack",
-    paths=re.compile(r"/v2(?:\.0)?/?$|/v3(?:/?$|/auth(?:/|$))"),
     routes=(
         *(
             DialectRoute("GET", path, get_version, open=True)
@@ -182,6 +175,5 @@ DIALECT = Dialect(
     ),
     error=error,
     prepare=prepare,
-    asks_root=wants_discovery,
     root=get_versions,
 )

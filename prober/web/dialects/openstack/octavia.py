@@ -4,7 +4,6 @@ The last path is that of Huawei's SDK; it shows only the objects of the project,
 of statuses. Errors have the members that the clients of both clouds read.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain
@@ -306,7 +305,6 @@ _ROUTES = (
 
 DIALECT = Dialect(
     name="octavia",
-    paths=re.compile(r"/v2(?:\.0)?/."),
     routes=(
         *(
             DialectRoute(method, prefix + path, handler)

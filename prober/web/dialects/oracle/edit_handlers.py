@@ -180,7 +180,7 @@ class EditHandlers:
         """Make an edit, or return the outcome of an earlier request with the same token."""
         editor, token = SetEditor(self._spec, request), retry_token(request)
         text = f"{request.method} {request.rel_url.raw_path}\n".encode() + await request.read()
-        remembered, now = request.app[self._spec.key], services_of(request).now
+        remembered, now = self._spec.remembered(request), services_of(request).now
 
         async def make() -> WorkRequest:
             accepted_at = now().wall

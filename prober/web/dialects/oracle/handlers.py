@@ -4,8 +4,6 @@ A load balancer is the `load_balancer` of pools, a backend set is a pool, and it
 the first monitor of that pool. The services differ in their JSON shapes.
 """
 
-import re
-
 from aiohttp import web
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
@@ -18,7 +16,7 @@ from prober.state.store import Statuses
 from prober.web.dialects.oracle.backend_flags import admin_of
 from prober.web.dialects.oracle.backend_health import group_json
 from prober.web.dialects.oracle.edit_handlers import EditHandlers
-from prober.web.dialects.oracle.ledger import Ledger, Versions, WorkRequest
+from prober.web.dialects.oracle.ledger import WorkRequest
 from prober.web.dialects.oracle.places import (
     Balancer,
     backend_of,
@@ -35,7 +33,7 @@ from prober.web.dialects.oracle.requests import (
     page_of,
     prepare,
 )
-from prober.web.dialects.oracle.service_spec import Remembered, ServiceSpec
+from prober.web.dialects.oracle.service_spec import ServiceSpec
 from prober.web.dialects.oracle.unoffered import unoffered_routes
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json
@@ -71,11 +69,7 @@ class OracleService:
             *EditHandlers(shapes).routes(balancers),
             *unoffered_routes(shapes, balancers),
         )
-        paths = re.compile(rf"{shapes.root}(?:/|$)")
-        return Dialect(shapes.name, paths, routes, error, prepare, begin=self._begin)
-
-    def _begin(self, app: web.Application) -> None:
-        app[self._shapes.key] = Remembered(Ledger(), Versions())
+        return Dialect(shapes.name, routes, error, prepare)
 
     async def list_balancers(self, request: web.Request) -> web.Response:
         """The load balancers of a compartment."""
@@ -191,14 +185,14 @@ class OracleService:
 
     async def get_work(self, request: web.Request) -> web.Response:
         """One past edit; it had succeeded before its id was returned."""
-        work = request.app[self._shapes.key].ledger.find(request.match_info["id"])
+        work = self._shapes.remembered(request).ledger.find(request.match_info["id"])
         if work is None:
             raise absent(f"work request {request.match_info['id'][:200]!r}, or it has expired")
         return await answer(self._work_json(work))
 
     async def list_work_requests(self, request: web.Request) -> web.Response:
         """The recent edits, of one load balancer if the path names it."""
-        done = {work.id: work for work in request.app[self._shapes.key].ledger}
+        done = {work.id: work for work in self._shapes.remembered(request).ledger}
         if "balancer" in request.match_info:
             name = balancer_of(request).name
             done = {key: work for key, work in done.items() if work.balancer == name}

@@ -1,7 +1,5 @@
 """Oracle's Load Balancer service, version 20170115."""
 
-from aiohttp import web
-
 from prober.model.kinds import choice
 from prober.model.wording import time_text
 from prober.web.dialects.oracle.backend_form import BackendForm
@@ -10,7 +8,7 @@ from prober.web.dialects.oracle.checker import LB_CHECKER
 from prober.web.dialects.oracle.handlers import OracleService
 from prober.web.dialects.oracle.ledger import Work, WorkRequest
 from prober.web.dialects.oracle.object_form import KeptMember, ObjectForm
-from prober.web.dialects.oracle.service_spec import Remembered, ServiceSpec
+from prober.web.dialects.oracle.service_spec import ServiceSpec
 from prober.web.server.json_answer import Json
 
 _POLICIES = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "IP_HASH")
@@ -89,7 +87,6 @@ DIALECT = OracleService(
         paged=False,
         edited=204,
         shows_created=False,
-        key=web.AppKey("oracle-lb", Remembered),
         balancer_members=(
             *("compartmentId", "displayName", "shapeName", "shapeDetails", "isPrivate", "ipMode"),
             *("isDeleteProtectionEnabled", "ipv6SubnetCidr", "isRequestIdEnabled", "reservedIps"),

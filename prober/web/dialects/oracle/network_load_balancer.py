@@ -1,7 +1,5 @@
 """Oracle's Network Load Balancer service, version 20200501."""
 
-from aiohttp import web
-
 from prober.model.kinds import BOOLEAN, choice
 from prober.model.wording import time_text
 from prober.web.dialects.oracle.backend_form import BackendForm
@@ -11,7 +9,7 @@ from prober.web.dialects.oracle.handlers import OracleService
 from prober.web.dialects.oracle.ledger import Work, WorkRequest
 from prober.web.dialects.oracle.network_routes import network_routes
 from prober.web.dialects.oracle.object_form import KeptMember, ObjectForm
-from prober.web.dialects.oracle.service_spec import Remembered, ServiceSpec
+from prober.web.dialects.oracle.service_spec import ServiceSpec
 from prober.web.server.json_answer import Json
 
 _POLICIES = ("FIVE_TUPLE", "THREE_TUPLE", "TWO_TUPLE")
@@ -74,44 +72,40 @@ _WORKS = {
     Work.DELETE_BALANCER: "DELETE_NETWORK_LOAD_BALANCER",
 }
 
-_ROOT = "/20200501"
-_KEY = web.AppKey("oracle-nlb", Remembered)
-_COMMON = OracleService(
-    ServiceSpec(
-        name="oracle-nlb",
-        root=_ROOT,
-        balancers="/networkLoadBalancers",
-        healths="/networkLoadBalancers/health",
-        work_requests="/workRequests",
-        work_requests_of="/workRequests",
-        id_name="networkLoadBalancerId",
-        checker=NLB_CHECKER,
-        result_json=nlb_result_json,
-        objects=_OBJECTS,
-        works=_WORKS,
-        work_json=_work_json,
-        collection=lambda items: {"items": items},
-        paged=True,
-        edited=202,
-        shows_created=True,
-        key=_KEY,
-        balancer_members=(
-            *("compartmentId", "displayName", "isPreserveSourceDestination", "isPrivate"),
-            *("isSymmetricHashEnabled", "reservedIps", "subnetId", "networkSecurityGroupIds"),
-            *("nlbIpVersion", "subnetIpv6Cidr", "assignedPrivateIpv4", "assignedIpv6"),
-            *("freeformTags", "definedTags", "securityAttributes"),
-        ),
-        unoffered=("listeners",),
-        unoffered_actions=(
-            ("PUT", ""),
-            ("PUT", "/networkSecurityGroups"),
-            ("POST", "/actions/changeCompartment"),
-        ),
-        constant_lists={
-            "/networkLoadBalancersPolicies": _POLICIES,
-            "/networkLoadBalancersProtocols": ("TCP", "UDP"),
-        },
-    )
-).dialect()
-DIALECT = _COMMON._replace(routes=(*_COMMON.routes, *network_routes(_ROOT, _KEY)))
+_SPEC = ServiceSpec(
+    name="oracle-nlb",
+    root="/20200501",
+    balancers="/networkLoadBalancers",
+    healths="/networkLoadBalancers/health",
+    work_requests="/workRequests",
+    work_requests_of="/workRequests",
+    id_name="networkLoadBalancerId",
+    checker=NLB_CHECKER,
+    result_json=nlb_result_json,
+    objects=_OBJECTS,
+    works=_WORKS,
+    work_json=_work_json,
+    collection=lambda items: {"items": items},
+    paged=True,
+    edited=202,
+    shows_created=True,
+    balancer_members=(
+        *("compartmentId", "displayName", "isPreserveSourceDestination", "isPrivate"),
+        *("isSymmetricHashEnabled", "reservedIps", "subnetId", "networkSecurityGroupIds"),
+        *("nlbIpVersion", "subnetIpv6Cidr", "assignedPrivateIpv4", "assignedIpv6"),
+        *("freeformTags", "definedTags", "securityAttributes"),
+    ),
+    unoffered=("listeners",),
+    unoffered_actions=(
+        ("PUT", ""),
+        ("PUT", "/networkSecurityGroups"),
+        ("POST", "/actions/changeCompartment"),
+    ),
+    constant_lists={
+        "/networkLoadBalancersPolicies": _POLICIES,
+        "/networkLoadBalancersProtocols": ("TCP", "UDP"),
+    },
+)
+_COMMON = OracleService(_SPEC).dialect()
+DIALECT = _COMMON._replace(routes=(*_COMMON.routes, *network_routes(_SPEC)))
 """The Network Load Balancer service."""

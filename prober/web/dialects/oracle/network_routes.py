@@ -8,16 +8,16 @@ from prober.model.wording import time_text
 from prober.web.dialects.oracle.ledger import WorkRequest
 from prober.web.dialects.oracle.places import backend_of, pool_of
 from prober.web.dialects.oracle.requests import absent, answer
-from prober.web.dialects.oracle.service_spec import Remembered
+from prober.web.dialects.oracle.service_spec import ServiceSpec
 from prober.web.server.dialect import DialectRoute
 from prober.web.server.services import services_of
 
 
-def network_routes(root: str, key: web.AppKey[Remembered]) -> tuple[DialectRoute, ...]:
-    """Return these routes; `key` finds the work requests."""
+def network_routes(spec: ServiceSpec) -> tuple[DialectRoute, ...]:
+    """Return these routes."""
 
     def work_of(request: web.Request) -> WorkRequest:
-        found = request.app[key].ledger.find(request.match_info["id"])
+        found = spec.remembered(request).ledger.find(request.match_info["id"])
         if found is None:
             raise absent(f"work request {request.match_info['id'][:200]!r}, or it has expired")
         return found
@@ -33,6 +33,7 @@ def network_routes(root: str, key: web.AppKey[Remembered]) -> tuple[DialectRoute
         work_of(request)
         return await answer({"items": []})
 
+    root = spec.root
     backend = "/networkLoadBalancers/{balancer}/backendSets/{pool}/backends/{backend}"
     return (
         DialectRoute("GET", f"{root}/workRequests/{{id}}/logs", get_logs),
