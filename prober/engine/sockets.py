@@ -27,6 +27,7 @@ _RESET_ON_CLOSE: Final[SocketOption] = (
     struct.pack("ii", 1, 0),
 )
 _ACK_LATER: Final[SocketOption] = (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+_SEND_NOW: Final[SocketOption] = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 _RECVERR: Final[dict[int, SocketOption]] = {  # <linux/in.h>, <linux/in6.h>: report ICMP errors
     socket.AF_INET: (socket.IPPROTO_IP, 11, 1),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25, 1),
@@ -60,12 +61,15 @@ class Sockets:
         """Return a socket to connect over TCP; closing it resets the connection.
 
         Its connection is not acknowledged before there is something to send (the kernel checks
-        TCP_DEFER_ACCEPT on this side as well: tcp_rcv_synsent_state_process).
+        TCP_DEFER_ACCEPT on this side as well: tcp_rcv_synsent_state_process). What a probe sends in
+        several parts does not wait until the target has acknowledged the first (RFC 1122, 4.2.3.4).
         """
         spare = self._spare[family]
         if spare and not self._is_reporting:
             return spare.pop()
-        return self._opened(socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER)
+        return self._opened(
+            socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER, _SEND_NOW
+        )
 
     def datagram(self, family: int) -> socket.SocketType:
         """Return a UDP socket that reports ICMP errors."""

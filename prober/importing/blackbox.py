@@ -154,6 +154,9 @@ class _Reader:
         headers = {name: str(value) for name, value in mapping(options.get("headers")).items()}
         host = next((headers.pop(name) for name in [*headers] if name.lower() == "host"), None)
         keys["domain_name"] = host
+        versions = items(options.get("valid_http_versions"))
+        if versions and not any("HTTP/1" in str(each) for each in versions):
+            keys["http_version"] = "2"
         keys |= self._credentials(options, headers)
         keys["headers"] = headers or None
         for key, of_prober in _PATTERNS.items():
@@ -247,13 +250,21 @@ _PATTERNS = {
     "fail_if_body_matches_regexp": "reject_body_regex",
 }
 _SILENT = {
-    *("preferred_ip_protocol", "ip_protocol_fallback", "enable_http2", "valid_http_versions"),
+    *("preferred_ip_protocol", "ip_protocol_fallback", "enable_http2"),
     *("no_follow_redirects", "fail_if_ssl", "proxy_from_environment", "compression"),
 }
 _TAKEN = {
     *("valid_status_codes", "method", "body", "headers", "tls_config", "tls", "query_response"),
     *("basic_auth", "bearer_token", "bearer_token_file", "authorization", "fail_if_not_ssl"),
-    *("follow_redirects", "service", "query_name", "query_type", "query_class", "valid_rcodes"),
+    *(
+        "valid_http_versions",
+        "follow_redirects",
+        "service",
+        "query_name",
+        "query_type",
+        "query_class",
+        "valid_rcodes",
+    ),
     *("recursion_desired", "transport_protocol", "dns_over_tls", "validate_answer_rrs"),
     *_PATTERNS,
 }

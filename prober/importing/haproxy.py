@@ -112,6 +112,8 @@ def _settings(check: BackendCheck, server: CheckedServer) -> Keys:
     keys["ca_file"] = given.get("ca-file")
     keys["server_name"] = given.get("check-sni") or _constant(given.get("sni", ""))
     keys["alpn"] = given.get("check-alpn")
+    if given.get("check-proto", given.get("proto")) == "h2" or keys["alpn"] == "h2":
+        keys["http_version"] = "2"
     return keys
 
 
@@ -141,6 +143,9 @@ def _add(draft: Draft, proxy: Proxy, check: BackendCheck, servers: list[CheckedS
             f"backend {proxy.name}: prober has no check like option {check.kind}",
         )
         return
+    version = settings.pop("http_version", None)
+    if version and keys["type"] in ("HTTP", "HTTPS"):
+        keys["http_version"] = version
     verified = {name: settings.pop(name) for name in ("verify", "ca_file", "server_name", "alpn")}
     if keys["type"] in ("TLS", "HTTPS") and check.kind != "ssl-hello-chk":
         if verified["alpn"]:

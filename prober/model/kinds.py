@@ -25,7 +25,7 @@ T = TypeVar("T")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # from bytes that are not UTF-8; cannot be sent
 _DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
-_NUMBER = re.compile(r"[0-9]+\.[0-9]+")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN_LABELS = frozenset({"monitor", "pool", "target", "kind", "le", "quantile"})
@@ -94,12 +94,16 @@ def integer(low: int, high: int) -> Kind[int]:
 
 
 def choice(*words: str) -> Kind[str]:
-    """Return the kind for one word of a closed set; YAML reads a bare `1.1` as a number."""
-    numbers = {float(word): word for word in words if _NUMBER.fullmatch(word)}
+    """Return the kind for one word of a closed set; YAML reads a bare `1.1` or `2` as a number."""
+    numbers: dict[float, str] = {
+        float(word) if "." in word else int(word): word for word in words if _NUMBER.fullmatch(word)
+    }
 
     def read(value: object, _: ReadContext) -> str:
-        if isinstance(value, float) and value in numbers:
-            return numbers[value]
+        if isinstance(value, float) or type(value) is int:
+            word = numbers.get(value, "")
+            if isinstance(value, float) or word.isdigit():
+                value = word or value
         if value not in words:
             near = did_you_mean(value, words) if isinstance(value, str) else ""
             raise Rejected(f"{expected('one of ' + ', '.join(words), value)}{near}")

@@ -24,23 +24,17 @@ from prober.model.probe import (
     StartTls,
     Steps,
     Target,
-    TlsSession,
     Trouble,
 )
 from prober.model.secret import names_a_secret
 from prober.model.status import FactValue, Outcome, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.probes.http2_talk import H2, secure, trouble_of
 from prober.probes.http_facts import HTTP_STATUS_CODE
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import TLS, handshake
-from prober.protocols.http2 import (
-    Call,
-    GoAwayError,
-    Http2Error,
-    StreamResetError,
-    read_code,
-    write_call,
-)
+from prober.protocols.http2 import GoAwayError, Http2Error, StreamResetError
+from prober.protocols.http2_call import Call, Field, read_code, write_call
 
 _FIELDS_LIMIT = 1000  # of a HealthCheckResponse, which has one
 _OWN_HEADERS = ("te", "content-type", "user-agent", "host", "connection", "content-length")
@@ -156,11 +150,11 @@ class GrpcProbe(Probe):
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
         request = Send(self._request(target), until_answered=True)
-        start = handshake(self.tls, target.host, ("h2",)) if self.tls is not None else None
+        start = handshake(self.tls, target.host, (H2,)) if self.tls is not None else None
         return announcing(self.send_proxy, lambda: self._converse(start, request))
 
     def _request(self, target: Target) -> bytes:
-        headers = [
+        headers: list[Field] = [
             (":method", "POST"),
             (":scheme", "https" if self.tls else "http"),
             (":path", "/grpc.health.v1.Health/Check"),
@@ -168,19 +162,15 @@ class GrpcProbe(Probe):
             ("te", "trailers"),
             ("content-type", "application/grpc"),
             ("user-agent", f"prober/{__version__}"),
-            *((name, value.content) for name, value in self.metadata.items()),
+            *((name, each.content, each.masked) for name, each in self.metadata.items()),
         ]
         service = self.service.encode()
         message = b"\x0a" + _varint(len(service)) + service if service else b""
-        return write_call(headers, struct.pack(">BI", 0, len(message)) + message)
+        return write_call(headers, struct.pack(">BI", 0, len(message)) + message).content
 
     def _converse(self, start: StartTls | None, request: Send) -> Steps:
         if start is not None:
-            session: TlsSession = yield start
-            if session.alpn != "h2" and "h2" in start.alpn:
-                chosen = f"chose {session.alpn}" if session.alpn else "chose no protocol"
-                detail = f"the server does not speak HTTP/2 over TLS: it {chosen} (ALPN)"
-                return Verdict(Reason.BAD_RESPONSE, detail)
+            yield from secure(start)
         yield request
         call = Call()
         try:
@@ -192,13 +182,8 @@ class GrpcProbe(Probe):
                 if answers and not call.ended:
                     yield Send(answers, until_answered=True)
             return self._judge(call)
-        except Http2Error as error:
-            raise _broken(str(error)) from None
-        except StreamResetError as error:
-            detail = f"the server reset the call, HTTP/2 error {error.code}"
-            return Verdict(Reason.RESET, detail)
-        except GoAwayError as error:
-            return Verdict(Reason.CLOSED, f"the server sent GOAWAY, HTTP/2 error {error.code}")
+        except (Http2Error, StreamResetError, GoAwayError) as error:
+            raise trouble_of(error, "gRPC") from None
 
     def _judge(self, call: Call) -> Verdict:
         if not call.status:

@@ -5,6 +5,7 @@ Redirects are not followed unless `follow_redirects` is set: a 3xx status is jud
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from prober import __version__
@@ -27,9 +28,11 @@ from prober.model.probe import (
 from prober.model.secret import names_a_secret
 from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.probes.http2_reply import ask_2, write_request_2, wrong_header
+from prober.probes.http2_talk import H2
 from prober.probes.http_auth import BASIC_AUTH, TOKEN, BasicCredentials, authorization
 from prober.probes.http_body_regex import judge_body
-from prober.probes.http_chain import Chain
+from prober.probes.http_chain import Chain, Request, ask
 from prober.probes.http_expectations import HEADER_PATTERNS, Expectations, expectations
 from prober.probes.http_facts import (
     HTTP_PHASES,
@@ -94,7 +97,9 @@ class HttpProbe(Probe):
     )
     body: Secret | None = option(SECRET, default=None, doc="request body")
     http_version: str = option(
-        choice("1.0", "1.1"), default="1.1", doc="HTTP version of the request"
+        choice("1.0", "1.1", "2"),
+        default="1.1",
+        doc="HTTP version: `2` is `h2` by ALPN over TLS, and without TLS by prior knowledge",
     )
     body_regex: str | None = option(
         PATTERN,
@@ -155,6 +160,12 @@ class HttpProbe(Probe):
             if getattr(self, key) and "authorization" in map(str.lower, self.headers):
                 message = "headers has an Authorization header as well"
                 complaints.append(Complaint((key,), message))
+        if self.http_version == "2":
+            complaints += [
+                Complaint(("headers", name), flaw)
+                for name, value in self.headers.items()
+                if (flaw := wrong_header(name, value.content))
+            ]
         if complaints:
             raise Rejected(*complaints)
 
@@ -165,10 +176,11 @@ class HttpProbe(Probe):
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
-        request = Send(self._request(target), until_answered=True)
         start = self._start_tls(target)
-        if self._has_more_conditions or self.follow_redirects:
-            return self._bind_in_full(target, start, request)
+        if self._has_more_conditions or self.follow_redirects or self.http_version == "2":
+            return self._bind_in_full(target, start)
+        request = self._write(self._hop(target), self._authority(target), self._own_headers())
+        assert isinstance(request, Send)  # noqa: S101  (of HTTP/1)
         pattern = searcher(self.body_regex) if self.body_regex else None
         return announcing(self.send_proxy, lambda: self._converse(start, request, pattern))
 
@@ -179,10 +191,8 @@ class HttpProbe(Probe):
             self.expect_headers or self.reject_headers or self.reject_body_regex or self.expect_json
         )
 
-    def _bind_in_full(
-        self, target: Target, start: StartTls | None, request: Send
-    ) -> Callable[[], Steps]:
-        """Return a function that starts a probe with conditions or redirects."""
+    def _bind_in_full(self, target: Target, start: StartTls | None) -> Callable[[], Steps]:
+        """Return a function that starts a probe with conditions or redirects, or over HTTP/2."""
         wanted = expectations(
             expect_headers=self.expect_headers,
             reject_headers=self.reject_headers,
@@ -191,21 +201,19 @@ class HttpProbe(Probe):
             clauses=ClauseJudge(self.expect_json) if self.expect_json else None,
             limit=self.body_limit,
         )
-        authority = self._authority(target)
-        try:
-            first = origin_of(self._scheme, authority)
-        except BadLocationError:  # a Host header of the operator's that names no host
-            first = UrlOrigin(self._scheme, target.host, target.port)
+        authority, hop = self._authority(target), self._hop(target)
+        own_headers = self._own_headers()
         chain = Chain(
-            hop=Hop(first, request_target(self.url_path.partition("#")[0]), self.http_method),
+            hop=hop,
             authority=authority,
             target=target,
             start=start,
-            request=request,
+            request=self._write(hop, authority, own_headers),
             limit=self.follow_redirects,
             send_proxy=self.send_proxy,
             tls=getattr(self, "tls", TlsSettings()),
-            own_headers=self._own_headers(),
+            alpn=self._alpn,
+            own_headers=own_headers,
             headers={
                 name: value.content
                 for name, value in self.headers.items()
@@ -213,6 +221,7 @@ class HttpProbe(Probe):
             },
             has_secret_body=bool(self.body and self.body.masked),
             write=self._write,
+            ask=partial(ask_2, longest=self.body_limit) if self.http_version == "2" else ask,
         )
         return announcing(self.send_proxy, lambda: self._converse_in_full(chain, wanted))
 
@@ -228,13 +237,14 @@ class HttpProbe(Probe):
                 return value.content
         return self.domain_name or str(target).removesuffix(f":{self.default_port}")
 
-    def _request(self, target: Target) -> bytes:
-        return self._write(
-            self.http_method,
-            request_target(self.url_path.partition("#")[0]),
-            self._authority(target),
-            self._own_headers(),
-        )
+    def _hop(self, target: Target) -> Hop:
+        """Return the first request."""
+        try:
+            origin = origin_of(self._scheme, self._authority(target))
+        except BadLocationError:  # a Host header of the operator's that names no host
+            origin = UrlOrigin(self._scheme, target.host, target.port)
+        path = request_target(self.url_path.partition("#")[0])
+        return Hop(origin, path, self.http_method)
 
     def _own_headers(self) -> dict[str, str]:
         """Return the headers that go to the target, with its secrets."""
@@ -243,17 +253,27 @@ class HttpProbe(Probe):
             headers["Authorization"] = credentials
         return headers
 
-    def _write(self, method: str, path: str, host: str, headers: Mapping[str, str]) -> bytes:
+    def _write(self, hop: Hop, authority: str, headers: Mapping[str, str]) -> Request:
         defaults = {
-            "Host": host,
+            "Host": authority,
             "User-Agent": f"prober/{__version__}",
             "Accept": "*/*",
             "Accept-Encoding": "identity",
         }
         body = self.body.content.encode() if self.body else b""
-        if method != self.http_method:  # changed by a redirect
+        if hop.method != self.http_method:  # changed by a redirect
             body = b""
-        return write_request(method, path, defaults, headers, body, version=self.http_version)
+        if self.http_version == "2":
+            url = (hop.origin.scheme, authority, hop.path)
+            return write_request_2(hop.method, url, defaults, headers, body)
+        version = self.http_version
+        request = write_request(hop.method, hop.path, defaults, headers, body, version=version)
+        return Send(request, until_answered=True)
+
+    @property
+    def _alpn(self) -> str:
+        """The protocol inside TLS."""
+        return H2 if self.http_version == "2" else "http/1.1"
 
     def _converse(self, start: StartTls | None, request: Send, pattern: Searcher | None) -> Steps:
         if start is not None:
@@ -301,4 +321,4 @@ class HttpsProbe(HttpProbe):
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
 
     def _start_tls(self, target: Target) -> StartTls:
-        return handshake(self.tls, self.domain_name or target.host, ("http/1.1",))
+        return handshake(self.tls, self.domain_name or target.host, (self._alpn,))

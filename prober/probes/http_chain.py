@@ -12,19 +12,24 @@ from prober.probes.http_redirect import BadLocationError, Hop, next_hop, tls_els
 from prober.probes.proxy_protocol import announce
 from prober.probes.tls import handshake
 from prober.protocols.http1 import Head
+from prober.protocols.http2_call import Call
+from prober.protocols.http2_call import Request as CallRequest
 
-Write = Callable[[str, str, str, Mapping[str, str]], bytes]
-"""Writes a request: its method, path, Host header and other headers."""
+Request = Send | CallRequest
+Write = Callable[[Hop, str, Mapping[str, str]], Request]
+"""Writes the request of a hop, with this Host header and other headers."""
+Ask = Callable[[StartTls | None, Any], Generator[Any, Any, tuple[Head, bytes | Call]]]
+"""Sends a request; returns the head of the reply, and what is after it or gives it."""
 
 
 class LastReply(NamedTuple):
-    """The last reply of a chain: its head, the bytes after it, how many redirects led to it.
+    """The last reply of a chain: its head, what is after it, how many redirects led to it.
 
     If the chain could not go on, `reason` and `flaw` say why.
     """
 
     head: Head
-    rest: bytes
+    rest: bytes | Call
     followed: int
     reason: Reason = Reason.OK
     flaw: str = ""
@@ -35,28 +40,30 @@ class Chain:
     """What is known of a chain before it starts.
 
     `start` and `request` are those of the first request; `authority` is its Host header.
-    `own_headers` go to its origin alone, `headers` everywhere. `tls` are the settings for all other
-    hosts. With `has_secret_body`, the body may not go to them.
+    `alpn` is the protocol inside TLS. `own_headers` go to its origin alone, `headers` everywhere.
+    `tls` are the settings for all other hosts. With `has_secret_body`, the body may not go to them.
     """
 
     hop: Hop
     authority: str
     target: Target
     start: StartTls | None
-    request: Send
+    request: Request
     limit: int
     send_proxy: str | None
     tls: TlsSettings
+    alpn: str
     own_headers: Mapping[str, str]
     headers: Mapping[str, str]
     has_secret_body: bool
     write: Write
+    ask: Ask
 
     def run(self) -> Generator[Any, Any, LastReply]:
         """Send the requests; return the last reply. Raise `Trouble`."""
         hop, start, request, followed = self.hop, self.start, self.request, 0
         while True:
-            head, rest = yield from _ask(start, request)
+            head, rest = yield from self.ask(start, request)
             try:
                 onward = next_hop(hop, self.hop.origin, head) if self.limit else None
             except BadLocationError as error:
@@ -86,18 +93,17 @@ class Chain:
             return self.start
         if hop.origin.scheme == "http":
             return None
-        return handshake(tls_elsewhere(self.tls), hop.origin.host, ("http/1.1",))
+        return handshake(tls_elsewhere(self.tls), hop.origin.host, (self.alpn,))
 
-    def _write(self, hop: Hop) -> Send:
+    def _write(self, hop: Hop) -> Request:
         authority, headers = self.authority, self.own_headers
         if hop.target is not None:
             authority, headers = hop.origin.authority, self.headers
-        content = self.write(hop.method, hop.path, authority, headers)
-        return Send(content, until_answered=True)
+        return self.write(hop, authority, headers)
 
 
-def _ask(start: StartTls | None, request: Send) -> Generator[Any, Any, tuple[Head, bytes]]:
-    """Send a request; return the head of the reply and the bytes after it."""
+def ask(start: StartTls | None, request: Send) -> Generator[Any, Any, tuple[Head, bytes]]:
+    """Send a request over HTTP/1; return the head of the reply and the bytes after it."""
     if start is not None:
         yield start
     yield request

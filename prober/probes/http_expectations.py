@@ -9,11 +9,13 @@ from prober.model.kinds import mapping_of
 from prober.model.pattern_kind import PATTERN
 from prober.model.probe import DeadlineReached, Trouble
 from prober.model.status import Reason, Verdict
+from prober.probes.http2_reply import receive_body_2
 from prober.probes.http_receive import receive_body
 from prober.probes.json_clauses import ClauseJudge
 from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
 from prober.protocols.content import Content, content_of, text_of
 from prober.protocols.http1 import NAME, Head, body_of, read_fields
+from prober.protocols.http2_call import Call
 
 JSON_SECONDS = 0.5
 """Limit of processor time for `expect_json` and the other conditions on one body, in seconds."""
@@ -65,7 +67,7 @@ class Expectations:
             values.setdefault(name.lower(), []).append(value)
         return next(filter(None, (test.flaw(values) for test in self.headers)), "")
 
-    def judge(self, head: Head, rest: bytes, found: Verdict) -> Generator[Any, Any, Verdict]:
+    def judge(self, head: Head, rest: bytes | Call, found: Verdict) -> Generator[Any, Any, Verdict]:
         """Judge a reply with an expected code; `found` is the verdict if nothing is wrong."""
         reason, detail, facts = found
         searched = "the headers"
@@ -89,14 +91,20 @@ class Expectations:
             return Verdict(Reason.PAYLOAD_MISMATCH, f"{detail}, {flaw}", facts)
         return Verdict(reason, f"{detail}, as expected", facts)
 
-    def _receive(self, head: Head, rest: bytes) -> Generator[Any, Any, bytearray]:
-        body = body_of(head, self.limit + 1)
+    def _receive(self, head: Head, rest: bytes | Call) -> Generator[Any, Any, bytearray]:
+        limit = self.limit + 1
         try:
-            if head.may_have_body:
-                yield from receive_body(body, rest)
+            if type(rest) is Call:
+                content = rest.body
+                yield from receive_body_2(head, rest, limit)
+            else:
+                body = body_of(head, limit)
+                content = body.content
+                if head.may_have_body:
+                    yield from receive_body(body, rest)
         except DeadlineReached:
             pass  # what is there of it is searched
-        return body.content[: self.limit + 1]
+        return content[:limit]
 
     def _search(self, body: bytearray, content: Content) -> Generator[Any, Any, str]:
         """Return what is wrong with a body; empty if nothing is. Raise TimeoutError."""

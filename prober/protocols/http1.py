@@ -21,6 +21,8 @@ CHUNKS_LIMIT = 2048
 """Chunks of a body to read, whatever their size; consecutive one-byte chunks count as one."""
 CHUNK_SIZE = 256
 """Minimum average bytes per chunk, if there are more chunks than that."""
+METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+"""Methods whose requests announce a body even if it is empty: RFC 9110, section 8.6."""
 NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 """A header name: RFC 9110, section 5.6.2."""
 
@@ -81,7 +83,7 @@ def write_request(
     """
     lines = {name.lower(): f"{name}: {value}" for name, value in defaults.items()}
     lines["connection"] = "Connection: close"
-    if body or method in ("POST", "PUT", "PATCH"):
+    if body or method in METHODS_WITH_BODY:
         lines["content-length"] = f"Content-Length: {len(body)}"
     lines |= {name.lower(): f"{name}: {value}" for name, value in headers.items()}
     head = "\r\n".join([f"{method} {path} HTTP/{version}", *lines.values(), "", ""])

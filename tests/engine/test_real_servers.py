@@ -78,6 +78,8 @@ http {{
         ssl_certificate {pem};
         ssl_certificate_key {pem};
         root {folder};
+        listen 127.0.0.1:{http2} http2;
+        listen 127.0.0.1:{http2_tls} ssl http2;
         location = /moved {{ return 301 /; }}
         location = /loop {{ return 302 /loop; }}
         location = /secure {{ return 302 https://localhost:{tls}/; }}
@@ -101,13 +103,16 @@ http {{
 """
 
 
+NGINX_PORTS = ("clear", "tls", "proxied", "http2", "http2_tls")
+
+
 @pytest.fixture
 def nginx(
     tmp_path: Path, certificates: Certificates, inherited: Callable[[], socket.socket]
 ) -> Iterator[dict[str, int]]:
     """Return the ports of an nginx."""
     path = program("nginx")
-    listeners = {name: inherited() for name in ("clear", "tls", "proxied")}
+    listeners = {name: inherited() for name in NGINX_PORTS}
     ports = {name: each.getsockname()[1] for name, each in listeners.items()}
     (tmp_path / "index.html").write_text("<p>all systems ready</p>\n" * 4000)
     (tmp_path / "users").write_text("u:{PLAIN}s3cret\n")
@@ -338,9 +343,48 @@ async def test_openssl_that_renegotiates(certificates: Certificates, tmp_path: P
     assert found.reason is Reason.OK
 
 
-def http(**options: object) -> HttpProbe:
+def http(kind: type[HttpProbe] = HttpProbe, **options: object) -> HttpProbe:
     outside = ReadContext("/", str, {"KEY": "s3cret"})
-    return section(HttpProbe).read(options, outside)
+    return section(kind).read(options, outside)
+
+
+async def test_http_2(nginx: dict[str, int], haproxy: dict[str, int]) -> None:
+    status = {"path": "$.status", "equals": "ok"}
+    for options, port, reason, code in (
+        ({"expect_headers": {"server": "nginx"}}, nginx["http2"], Reason.OK, 200),
+        ({"http_method": "HEAD"}, nginx["http2"], Reason.OK, 200),
+        ({"body_regex": "ready</p>\n$", "body_limit": 200_000}, nginx["http2"], Reason.OK, 200),
+        ({"url_path": "/missing"}, nginx["http2"], Reason.UNEXPECTED_STATUS, 404),
+        (
+            {"http_method": "POST", "body": "x" * 300_000, "expected_codes": "405"},
+            nginx["http2"],
+            Reason.OK,
+            405,
+        ),
+        ({"url_path": "/moved", "follow_redirects": True}, nginx["http2_tls"], Reason.OK, 200),
+        ({"url_path": "/json", "expect_json": [status]}, nginx["http2_tls"], Reason.OK, 200),
+        ({"body_regex": "^ready$"}, haproxy["tls"], Reason.OK, 200),
+    ):
+        secured = port != nginx["http2"]
+        found = await find(
+            http(HttpsProbe if secured else HttpProbe, http_version=2, **options),
+            port,
+            host="localhost",
+        )
+        facts = found.facts or {}
+        assert (found.reason, facts["http_status_code"], facts["http_version"]) == (reason, code, 2)
+
+
+async def test_servers_without_http_2(nginx: dict[str, int], haproxy: dict[str, int]) -> None:
+    for kind, port, detail in (
+        (HttpProbe, nginx["clear"], "not a valid HTTP/2 reply: the server speaks HTTP/1, "),
+        (HttpProbe, haproxy["closed"], ""),
+        (HttpsProbe, nginx["tls"], "TLS alert: no application protocol: the server does not "),
+        (HttpsProbe, haproxy["guarded"], "the server does not speak HTTP/2 over TLS: it chose no "),
+    ):
+        found = await find(http(kind, http_version=2), port, host="localhost")
+        assert found.result in (Result.HEALTH_PAYLOAD_MISMATCH, Result.CONNECT_FAILED), found
+        assert found.detail.startswith(detail), found
 
 
 async def test_nginx_redirects_and_answers_in_json(nginx: dict[str, int]) -> None:

@@ -25,13 +25,12 @@ from prober.protocols.http1 import (
     HeadReader,
     Http1Error,
     body_of,
+    read_fields,
     write_request,
 )
 from prober.protocols.http2 import (
     FRAME_LIMIT,
     PREFACE,
-    REPLY_LIMIT,
-    Call,
     Frame,
     FrameReader,
     GoAwayError,
@@ -39,6 +38,7 @@ from prober.protocols.http2 import (
     StreamResetError,
     write_frame,
 )
+from prober.protocols.http2_call import REPLY_LIMIT, Call, head_of
 from tests.fuzz.subject import Feed, Subject
 from tests.probes.drive import pieces
 
@@ -118,6 +118,30 @@ def _call(parts: list[bytes]) -> Found:
         return Found(type(error))
     assert len(call.body) <= REPLY_LIMIT
     return Found(None, (call.status, call.headers, bytes(call.body), call.ended))
+
+
+def _reply_2(parts: list[bytes]) -> Found:
+    """Read a reply over HTTP/2 up to the end of its head, and then up to a part of its body."""
+    call, left, head = Call(b"x" * BODY_LIMIT, wanted=0), iter(parts), None
+    try:
+        while not call.is_enough and (part := next(left, b"")):
+            call.feed(part)
+        if not call.is_enough:
+            return Found(None)
+        head = head_of(call)
+        assert read_fields(head.content) == [
+            (name.decode(), value.decode(errors="surrogateescape").strip(" \t"))
+            for name, value in call.head or ()
+            if not name.startswith(b":")
+        ]
+        call.wanted, part = BODY_LIMIT, b""
+        while not call.is_enough:
+            call.feed(part)
+            if not call.is_enough and not (part := next(left, b"")):
+                break
+    except (Http2Error, StreamResetError, GoAwayError) as error:
+        return Found(type(error), head)
+    return Found(None, (head, bytes(call.body[:BODY_LIMIT])))
 
 
 def _frames(parts: list[bytes]) -> Found:
@@ -220,6 +244,7 @@ SUBJECTS = (
     Subject("http1", _twice(_reply)),
     Subject("http1_request", _requests),
     Subject("http2", _twice(_call)),
+    Subject("http2_reply", _twice(_reply_2)),
     Subject("http2_frames", _twice(_frames)),
     Subject("der", _values),
     Subject("exposition", _labels),

@@ -29,6 +29,11 @@ HTTP = (
     HttpProbe(http_method="HEAD", expected_codes=_ANY),
     HttpProbe(expected_codes=_ANY, body_regex="fine|ok", body_limit=1000),
 )
+HTTP_2 = (
+    HttpProbe(http_version="2"),
+    HttpProbe(http_version="2", http_method="HEAD", expected_codes=_ANY),
+    HttpProbe(http_version="2", expected_codes=_ANY, body_regex="fine|ok", body_limit=1000),
+)
 GRPC = (GrpcProbe(), GrpcProbe(service="web", expected_codes=Codes("0-99", frozenset(range(100)))))
 TCP = (TcpProbe(expect=b"+PONG"), TcpProbe(expect=b"a"))
 UDP = (UdpProbe(), UdpProbe(expect=b"+PONG"))
@@ -83,6 +88,7 @@ def _reader(*probes: Probe, datagrams: bool = False) -> Callable[[], AbstractCon
 
 SUBJECTS = (
     Subject("http", _reader(*HTTP)),
+    Subject("http_version_2", _reader(*HTTP_2)),
     Subject("grpc", _reader(*GRPC)),
     Subject("tcp", _reader(*TCP)),
     Subject("udp", _reader(*UDP, datagrams=True)),

@@ -112,6 +112,10 @@ def test_a_plain_check_has_the_defaults_of_haproxy() -> None:
         ),
         (["timeout connect 1s", "timeout check 500"], {"timeout": "1.5s"}),
         (["timeout connect 9s", "timeout check 500"], {"timeout": "2.5s"}),
+        (["option httpchk", "default-server proto h2"], {"http_version": "2"}),
+        (["option httpchk", "default-server check-alpn h2"], {"http_version": "2"}),
+        (["option httpchk", "default-server proto h1"], {"http_version": "1.0"}),
+        (["default-server proto h2"], {"http_version": None}),
         (["default-server inter 5s rise 4 fall 6"], {"interval": "5s", "rise": 4, "fall": 6}),
     ],
 )

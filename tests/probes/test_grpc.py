@@ -441,14 +441,22 @@ def test_nothing_is_sent_once_the_answer_is_complete() -> None:
 @pytest.mark.parametrize(
     ("reply", "reason", "detail"),
     [
-        (HELLO + goaway(0, 0), CLOSED, "the server sent GOAWAY, HTTP/2 error 0"),
-        (HELLO + goaway(2**31 - 1, 2), CLOSED, "the server sent GOAWAY, HTTP/2 error 2"),
-        (HELLO + STARTED + goaway(1, 11), CLOSED, "the server sent GOAWAY, HTTP/2 error 11"),
+        (HELLO + goaway(0, 0), CLOSED, "the server sent GOAWAY, HTTP/2 error 0 (NO_ERROR)"),
+        (
+            HELLO + goaway(2**31 - 1, 2),
+            CLOSED,
+            "the server sent GOAWAY, HTTP/2 error 2 (INTERNAL_ERROR)",
+        ),
+        (
+            HELLO + STARTED + goaway(1, 11),
+            CLOSED,
+            "the server sent GOAWAY, HTTP/2 error 11 (ENHANCE_YOUR_CALM)",
+        ),
         (HELLO + frame(GOAWAY), CLOSED, "the server sent GOAWAY, HTTP/2 error 4294967295"),
         (
             HELLO + frame(RST_STREAM, 0, 1, b"\0\0\0\x07"),
             Reason.RESET,
-            "the server reset the call, HTTP/2 error 7",
+            "the server reset the call, HTTP/2 error 7 (REFUSED_STREAM)",
         ),
         (
             HELLO + frame(RST_STREAM, 0, 1, b"\xff" * 16384),
@@ -476,7 +484,9 @@ BROKEN_REPLIES = {
         frame(PING, 0, 0, b"12345678"),
         b"\0" * 9,
     ],
-    "it starts with b'HTTP/1.1 400 Bad'": [b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+    "the server speaks HTTP/1, it starts with b'HTTP/1.1 400 Bad'": [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    ],
     "it starts with b'SSH-2.0-x\\r\\n'": [b"SSH-2.0-x\r\n"],
     r"it starts with b'\x15\x03\x01\x00\x02\x02F'": [b"\x15\x03\x01\0\x02\x02\x46"],
     "a frame of 16385 bytes": [

@@ -234,8 +234,8 @@ def test_secrets_are_sent_and_not_shown() -> None:
             ),
         ),
         (
-            {"http_version": "2"},
-            (("http_version",), "expected one of 1.0, 1.1, got '2'"),
+            {"http_version": "3"},
+            (("http_version",), "expected one of 1.0, 1.1, 2, got '3'"),
         ),
         (
             {"expected_codes": "600"},
@@ -298,7 +298,7 @@ def test_a_pattern_that_repeats_as_much_as_people_need_is_taken(pattern: str) ->
     assert probe(body_regex=pattern).body_regex == pattern
 
 
-@pytest.mark.parametrize("version", ["1.0", "1.1", 1.0, 1.1])
+@pytest.mark.parametrize("version", ["1.0", "1.1", "2", 1.0, 1.1, 2])
 def test_the_version_may_be_a_number_as_yaml_reads_it(version: object) -> None:
     assert probe(http_version=version).http_version == str(version)
 

@@ -7,15 +7,13 @@ from prober.protocols.http2 import (
     CONTINUATION,
     DATA,
     END_HEADERS,
-    FIELDS_LIMIT,
     HEADERS,
-    HEADERS_LIMIT,
     PING,
     SETTINGS,
-    Call,
     Http2Error,
     write_frame,
 )
+from prober.protocols.http2_call import FIELDS_LIMIT, HEADERS_LIMIT, Call
 from tests.protocols.work import steps
 
 HELLO = write_frame(SETTINGS)
