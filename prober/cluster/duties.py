@@ -1,0 +1,215 @@
+"""What one member has to do: which checks it probes, takes and lets go; it reads no clock."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from prober.cluster.knowledge import Knowledge
+from prober.cluster.records import MemberRecord, hash_of
+from prober.cluster.sharing import Peer, Sharing, may_let_go, shard_of
+from prober.model.ballot import Vote
+
+SET_PATIENCE = 5.0
+"""Seconds to wait for another member's set of checks; until then it counts as having all."""
+
+
+class Outline(NamedTuple):
+    """What a check means to the cluster: its `spread` number, vantages, and interval in seconds."""
+
+    number: int
+    vantages: int = 1
+    interval: float = 5.0
+
+
+class Duties:
+    """What a member probes, decided by what it knows.
+
+    `checks` are those of its configuration by number; `by_shard` are their numbers. `probing` are
+    those that it probes; `leaving` those among them that others are to take over, with the time
+    at which it lost them. `present` is whether it counts itself as a member, `alone` whether it
+    counts nobody else because it has never reached etcd. `awaited` are members that have vanished
+    from etcd together with its data, and until when they may come back.
+    """
+
+    def __init__(self, me: str, known: Knowledge) -> None:
+        self._me = me
+        self._known = known
+        self.checks: Mapping[int, Outline] = {}
+        self.by_shard: dict[int, list[int]] = {}
+        self.checks_hash = hash_of(())
+        self.probing: set[int] = set()
+        self.leaving: dict[int, float] = {}
+        self.present = False
+        self.alone = False
+        self.awaited: dict[str, tuple[MemberRecord, float]] = {}
+        self._missing: dict[str, float] = {}  # sets, and since when they are missing
+        self._sharing = Sharing(())
+        self._made_from: object = None
+
+    def adopt(self, checks: Iterable[Outline]) -> None:
+        """Take in the checks of a configuration."""
+        self.checks = {check.number: check for check in checks}
+        self.by_shard = {}
+        for number in self.checks:
+            self.by_shard.setdefault(shard_of(number), []).append(number)
+        self.checks_hash = hash_of(self.checks)
+        self.probing &= self.checks.keys()
+        self.leaving = {n: at for n, at in self.leaving.items() if n in self.checks}
+        self._made_from = None
+
+    def members(self) -> dict[str, MemberRecord]:
+        """Return the members that count as live, by name, without this one."""
+        awaited = {name: record for name, (record, _) in self.awaited.items()}
+        live = {**awaited, **self._known.members}
+        live.pop(self._me, None)
+        return live
+
+    def owners(self, number: int) -> tuple[str, ...]:
+        """Return who is to probe a check of the configuration, best first."""
+        return self._sharing.owners(number, self.checks[number].vantages)
+
+    def wants_sets(self) -> bool:
+        """Return whether other members have other checks, so that sets have to be known."""
+        return any(each.checks_hash != self.checks_hash for each in self.members().values())
+
+    def give_up(self, now: float) -> list[str]:
+        """Return the members that have not come back in time, and await them no longer."""
+        members = self._known.members
+        late = [
+            name
+            for name, (_, until) in self.awaited.items()
+            if until <= now and name not in members
+        ]
+        self.awaited = {
+            name: awaited
+            for name, awaited in self.awaited.items()
+            if name not in members and name not in late
+        }
+        return late
+
+    def share(self, now: float, record: MemberRecord) -> bool:
+        """Compute who probes what; return whether that has changed.
+
+        `record` is how this member describes itself.
+        """
+        others = {} if self.alone else self.members()
+        held = self._held(others, now) if self.wants_sets() and not self.alone else {}
+        peers = [Peer(o.name, o.zone, o.weight) for o in others.values() if not o.draining]
+        if self.present and not (record.draining and peers):
+            peers.append(Peer(self._me, record.zone, record.weight))
+        made_from = (sorted(peers), {name: id(numbers) for name, numbers in held.items()})
+        if made_from == self._made_from:
+            return False
+        self._made_from = made_from
+        self._sharing = Sharing(peers, held)
+        return True
+
+    def _held(
+        self, others: Mapping[str, MemberRecord], now: float
+    ) -> dict[str, Mapping[int, object] | frozenset[int]]:
+        held: dict[str, Mapping[int, object] | frozenset[int]] = {self._me: self.checks}
+        missing = {}
+        for name, record in others.items():
+            if record.checks_hash == self.checks_hash:
+                held[name] = self.checks
+            elif (numbers := self._known.sets.get(record.checks_hash)) is not None:
+                held[name] = numbers
+            else:
+                since = self._missing.get(record.checks_hash, now)
+                missing[record.checks_hash] = since
+                if now - since >= SET_PATIENCE:
+                    held[name] = _NOTHING
+        self._missing = missing
+        return held
+
+    def has_to_look_again(self) -> bool:
+        """Return whether the mere passing of time may change something."""
+        return bool(self.leaving or self.awaited or self._missing)
+
+    def reassign(self, now: float) -> list[int]:
+        """Note what this member has lost; return what it has to begin."""
+        mine = {number for number in self.checks if self._me in self.owners(number)}
+        for number in mine & self.leaving.keys():
+            del self.leaving[number]
+        for number in self.probing - mine:
+            self.leaving.setdefault(number, now)
+        return sorted(mine - self.probing)
+
+    def let_go(self, now: float) -> list[int]:
+        """Return the checks that this member may cease to probe by now."""
+        return [
+            number
+            for number, lost_at in self.leaving.items()
+            if may_let_go(
+                owners_began=self.has_begun(number),
+                lost_at=lost_at,
+                interval=self.checks[number].interval,
+                now=now,
+            )
+        ]
+
+    def has_begun(self, number: int) -> bool:
+        """Return whether every owner of a check has begun to probe it, as far as is known."""
+        votes = self._known.votes.get(shard_of(number), {})
+        owners = self.owners(number)
+        return bool(owners) and all(number in votes.get(owner, {}) for owner in owners)
+
+    def ballots(self, number: int) -> list[tuple[str, Vote]]:
+        """Return the votes of others on a check, of its owners first, as many as there are owners.
+
+        As long as an owner has not begun, that of a member from which it takes over counts.
+        """
+        votes = self._known.votes.get(shard_of(number), {})
+        owners = self.owners(number)
+        others = [name for name in owners if name != self._me]
+        found = [(name, votes[name][number]) for name in others if number in votes.get(name, {})]
+        lacking = len(owners) - len(found) - (self._me in owners)
+        if lacking > 0 or not owners:
+            former = sorted(votes.keys() - {*owners, self._me})
+            more = [(name, votes[name][number]) for name in former if number in votes[name]]
+            found += more[: max(lacking, 1)]
+        return found
+
+    def source(self, number: int) -> Vote | None:
+        """Return the vote to go on from when taking over a check; None if there is none.
+
+        This member's own, unless somebody took over from it; or that of a member which has lost
+        the check; or that of another vantage.
+        """
+        votes = self._known.votes.get(shard_of(number), {})
+        owners = self.owners(number) if number in self.checks else ()
+        order: Sequence[str] = (self._me, *sorted(votes.keys() - {self._me, *owners}), *owners)
+        return next((votes[name][number] for name in order if number in votes.get(name, {})), None)
+
+    def is_covered(self, shard: int, name: str, mine: Collection[int]) -> bool:
+        """Return whether a record of a member that is gone is needed no more.
+
+        `mine` are the checks in that shard on which this member votes.
+        """
+        votes = self._known.votes.get(shard, {})
+        alike = not self.wants_sets()
+
+        def has_vote(owner: str, number: int) -> bool:
+            return number in (mine if owner == self._me else votes.get(owner, {}))
+
+        for number in votes.get(name, {}):
+            if number not in self.checks:
+                if not alike:
+                    return False
+                continue
+            owners = self.owners(number)
+            if not owners or not all(has_vote(owner, number) for owner in owners):
+                return False
+        return True
+
+    def strays(self, shard: int) -> list[str]:
+        """Return the members that are gone but have left votes in a shard."""
+        votes = self._known.votes.get(shard)
+        if not votes:
+            return []
+        return [name for name in votes.keys() - {self._me} if name not in self.members()]
+
+
+_NOTHING: frozenset[int] = frozenset()
+
+Tell = Callable[..., None]
+"""Takes a word for what happened in the cluster, and facts about it."""

@@ -1,0 +1,113 @@
+"""What one member knows of its cluster: what it has read of etcd, kept up to date."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from prober.cluster.key_store import Item, KeyChanges, Snapshot
+from prober.cluster.keys import Keys, MemberKey, SetKey, VotesKey
+from prober.cluster.records import BadRecordError, MemberRecord, unpack_checks, unpack_votes
+from prober.model.ballot import Vote
+
+
+class Touched(NamedTuple):
+    """What has changed in a member's knowledge: the shards with other votes, and what else."""
+
+    members: bool
+    sets: bool
+    shards: set[int]
+
+
+class Knowledge:
+    """Members, votes and sets of checks, as of a revision.
+
+    `members` are by name; `votes` by shard, member and number of the check. `sets` has the sets of
+    checks that are complete, by hash. `revision` is 0 until something was read.
+    A value that is no record counts as absent; `saw_nonsense` is told of it.
+    """
+
+    def __init__(self, keys: Keys, saw_nonsense: Callable[[str], None] = lambda _: None) -> None:
+        self._keys = keys
+        self._saw_nonsense = saw_nonsense
+        self.revision = 0
+        self.members: dict[str, MemberRecord] = {}
+        self.votes: dict[int, dict[str, Mapping[int, Vote]]] = {}
+        self.sets: dict[str, frozenset[int]] = {}
+        self._parts: dict[str, dict[SetKey, bytes]] = {}
+        self._revisions: dict[str, int] = {}
+
+    def has(self, key: str) -> bool:
+        """Return whether a key exists, as far as is known."""
+        return key in self._revisions
+
+    def keys_of_set(self, digest: str) -> list[str]:
+        """Return the keys of the parts of a set of checks."""
+        return [self._keys.part(*place) for place in self._parts.get(digest, ())]
+
+    def replace(self, snapshot: Snapshot) -> Touched:
+        """Take in everything anew; what has not changed is not read again."""
+        gone = [key for key in self._revisions if key not in snapshot.items]
+        wiped = snapshot.revision < self.revision
+        fresh = {
+            key: item
+            for key, item in snapshot.items.items()
+            if wiped or self._revisions.get(key) != item.revision
+        }
+        self.revision = snapshot.revision
+        return self._take(fresh, gone)
+
+    def update(self, changes: KeyChanges) -> Touched:
+        """Take in what has changed, unless something newer was read meanwhile."""
+        if changes.revision <= self.revision:
+            return Touched(members=False, sets=False, shards=set())
+        self.revision = changes.revision
+        fresh = {
+            key: item
+            for key, item in changes.puts.items()
+            if item.revision > self._revisions.get(key, 0)
+        }
+        return self._take(fresh, changes.deletes)
+
+    def _take(self, puts: Mapping[str, Item], deletes: list[str]) -> Touched:
+        touched = Touched(members=False, sets=False, shards=set())
+        for key in deletes:
+            self._revisions.pop(key, None)
+            touched = self._forget(self._keys.read(key), touched)
+        for key, item in puts.items():
+            self._revisions[key] = item.revision
+            place = self._keys.read(key)
+            try:
+                touched = self._learn(place, item.value, touched)
+            except BadRecordError as error:
+                self._saw_nonsense(str(error))
+                touched = self._forget(place, touched)
+        return touched
+
+    def _learn(
+        self, place: MemberKey | VotesKey | SetKey | None, value: bytes, touched: Touched
+    ) -> Touched:
+        if isinstance(place, MemberKey):
+            self.members[place.name] = MemberRecord.from_bytes(value, place.name)
+            return touched._replace(members=True)
+        if isinstance(place, VotesKey):
+            self.votes.setdefault(place.shard, {})[place.name] = unpack_votes(value)
+            touched.shards.add(place.shard)
+        if isinstance(place, SetKey):
+            parts = self._parts.setdefault(place.hash, {})
+            parts[place] = value
+            if len(parts) == place.parts:
+                self.sets[place.hash] = unpack_checks(parts.values())
+            return touched._replace(sets=True)
+        return touched
+
+    def _forget(self, place: MemberKey | VotesKey | SetKey | None, touched: Touched) -> Touched:
+        if isinstance(place, MemberKey):
+            self.members.pop(place.name, None)
+            return touched._replace(members=True)
+        if isinstance(place, VotesKey):
+            self.votes.get(place.shard, {}).pop(place.name, None)
+            touched.shards.add(place.shard)
+        if isinstance(place, SetKey):
+            self._parts.get(place.hash, {}).pop(place, None)
+            self.sets.pop(place.hash, None)
+            return touched._replace(sets=True)
+        return touched

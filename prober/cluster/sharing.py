@@ -1,0 +1,114 @@
+"""Who probes what: a weighted rendezvous hash, which every member computes alone.
+
+A check belongs to one of SHARDS by the hash of its key. Each live member has a score for each
+shard, and the members with the highest scores probe it (Thaler and Ravishankar, "Using name-based
+mappings to increase hit rates", 1998), so that a change of membership moves only the shares of
+those who come and go. The weights follow the logarithmic method of Schindelhauer and Schomaker,
+"Weighted distributed hash tables", 2005.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from math import log
+from typing import NamedTuple
+
+SHARDS = 1024
+"""The number of shards; it is the same for every member of every cluster."""
+_SCALE = 2.0**64
+
+
+class Peer(NamedTuple):
+    """A member as the hash sees it: its name, where it stands, and its share of the checks."""
+
+    name: str
+    zone: str = ""
+    weight: float = 1.0
+
+
+def shard_of(number: int) -> int:
+    """Return the shard of a check from its `spread` number.
+
+    It uses other bits than phases and first probes do, so that a shard's checks are spread in time.
+    """
+    return (number >> 24) % SHARDS
+
+
+@lru_cache(maxsize=256)
+def _logarithms(name: str) -> tuple[float, ...]:
+    """Return for each shard the logarithm of a number between 0 and 1 that the name draws."""
+    drawn = (blake2b(f"{shard}\0{name}".encode(), digest_size=8) for shard in range(SHARDS))
+    return tuple(log((int.from_bytes(each.digest()) + 0.5) / _SCALE) for each in drawn)
+
+
+def ranking(shard: int, peers: Collection[Peer]) -> list[Peer]:
+    """Return the members, the one with the highest score for this shard first."""
+    return sorted(peers, key=lambda peer: (_logarithms(peer.name)[shard] / peer.weight, peer.name))[
+        ::-1
+    ]
+
+
+def first_of(ranked: Collection[Peer], count: int) -> tuple[str, ...]:
+    """Return the names of the first `count` members; zones that have fewest of them come first."""
+    left, taken, chosen = list(ranked), Counter[str](), list[str]()
+    while left and len(chosen) < count:
+        fewest = min(taken[peer.zone] for peer in left)
+        peer = next(peer for peer in left if taken[peer.zone] == fewest)
+        left.remove(peer)
+        taken[peer.zone] += 1
+        chosen.append(peer.name)
+    return tuple(chosen)
+
+
+class Sharing:
+    """Who probes what with one membership.
+
+    Args:
+        peers: The members that checks may be given to.
+        held: For members whose configurations may differ from one another, the numbers of the
+            checks in it; a member that is not mentioned has every check.
+    """
+
+    def __init__(
+        self, peers: Collection[Peer], held: Mapping[str, Collection[int]] | None = None
+    ) -> None:
+        self._peers = tuple(sorted(peers))
+        self._held = held or {}
+        self._ranked: dict[int, list[Peer]] = {}
+        self._owners: dict[tuple[int, int, frozenset[str]], tuple[str, ...]] = {}
+        self._everybody = frozenset(peer.name for peer in self._peers)
+
+    def owners(self, number: int, vantages: int = 1) -> tuple[str, ...]:
+        """Return who probes a check, best first: as many as there are vantages, if possible.
+
+        Only members in whose configuration it stands; nobody if there is none.
+        """
+        holders = self._everybody
+        if self._held:
+            lacking = {name for name, numbers in self._held.items() if number not in numbers}
+            holders = holders - lacking
+        found = (shard_of(number), vantages, holders)
+        owners = self._owners.get(found)
+        if owners is None:
+            ranked = [peer for peer in self._ranking(found[0]) if peer.name in holders]
+            owners = self._owners[found] = first_of(ranked, vantages)
+        return owners
+
+    def _ranking(self, shard: int) -> list[Peer]:
+        ranked = self._ranked.get(shard)
+        if ranked is None:
+            ranked = self._ranked[shard] = ranking(shard, self._peers)
+        return ranked
+
+
+def may_let_go(*, owners_began: bool, lost_at: float, interval: float, now: float) -> bool:
+    """Return whether the member that lost a check may stop probing it.
+
+    Args:
+        owners_began: Every new owner was seen to have begun.
+        lost_at: When it was lost, in seconds as `now` is.
+        interval: The seconds between its probes.
+        now: The time.
+    """
+    return owners_began or now - lost_at >= 2 * interval
