@@ -11,7 +11,7 @@ from prober.cli.flags import Flag
 if TYPE_CHECKING:
     from prober.importing.draft import Draft
 
-_FORMATS = ("haproxy", "blackbox", "gatus", "kubernetes", "uptime-kuma")
+_FORMATS = ("haproxy", "blackbox", "cloudprober", "gatus", "kubernetes", "uptime-kuma")
 OUTPUT = Flag("output", "file to write; default: standard output", metavar="FILE")
 
 
@@ -74,8 +74,9 @@ COMMAND = Command(
     run,
     (OUTPUT,),
     """\
-FORMAT is the tool: haproxy (haproxy.cfg), blackbox (blackbox.yml, then prometheus.yml), gatus
-(config.yaml), kubernetes (manifests with probes) or uptime-kuma (the JSON of a backup).
+FORMAT is the tool: haproxy (haproxy.cfg), blackbox (blackbox.yml, then prometheus.yml),
+cloudprober (cloudprober.cfg, or its YAML), gatus (config.yaml), kubernetes (manifests with probes)
+or uptime-kuma (the JSON of a backup).
 Says on stderr what was taken, changed and left out, each with its place in the source.
 Exit status: 0, 1 if nothing could be imported, 2 if a file cannot be read.
 

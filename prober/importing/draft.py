@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from prober.model.secret import names_a_secret
 from prober.model.wording import clean
 
 Keys = dict[str, Any]
@@ -80,9 +81,17 @@ class Draft:
         return entry
 
     def monitor(self, keys: Mapping[str, Any], origin: SourcePlace) -> DraftEntry:
-        """Add a monitor; keys whose value is None are left away."""
+        """Add a monitor; keys whose value is None are left away.
+
+        Headers that are secrets, judged by their names, become variables.
+        """
         entry = DraftEntry({key: each for key, each in keys.items() if each is not None}, origin)
         self.monitors.append(entry)
+        for name, value in entry.keys.get("headers", {}).items():
+            if isinstance(value, str) and names_a_secret(name):
+                variable = re.sub(r"[^A-Z0-9]", "_", f"{keys['name']}_{name}".upper())
+                entry.keys["headers"] = {**entry.keys["headers"], name: {"env": variable}}
+                self.changed(entry, origin, f"header {name}: a secret, expected in ${variable}")
         return entry
 
     def changed(self, entry: DraftEntry, origin: SourcePlace, text: str) -> None:

@@ -2,9 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from prober.importing import blackbox, gatus, haproxy, kubernetes_probes, uptime_kuma
+from prober.importing import (
+    blackbox,
+    cloudprober,
+    gatus,
+    haproxy,
+    kubernetes_probes,
+    uptime_kuma,
+)
 from prober.importing.draft import Draft
 from prober.importing.source import SourceText, UnreadableSource, documents
+from prober.importing.textproto import TextProto
 from prober.model.option import options_of
 from prober.probes import PROBE_TYPES
 
@@ -30,6 +38,14 @@ def _blackbox(sources: Sequence[NamedText], draft: Draft) -> None:
     blackbox.read(modules, jobs, draft, knows)
 
 
+def _cloudprober(sources: Sequence[NamedText], draft: Draft) -> None:
+    read = [
+        TextProto(text, name) if cloudprober.is_textproto(name, text) else SourceText(text, name)
+        for name, text in sources
+    ]
+    cloudprober.read(read, draft, knows)
+
+
 def _gatus(sources: Sequence[NamedText], draft: Draft) -> None:
     for name, text in sources:
         gatus.read(SourceText(text, name), draft, knows)
@@ -48,6 +64,7 @@ def _uptime_kuma(sources: Sequence[NamedText], draft: Draft) -> None:
 FORMATS: Mapping[str, Callable[[Sequence[NamedText], Draft], None]] = {
     "haproxy": _haproxy,
     "blackbox": _blackbox,
+    "cloudprober": _cloudprober,
     "gatus": _gatus,
     "kubernetes": _kubernetes,
     "uptime-kuma": _uptime_kuma,

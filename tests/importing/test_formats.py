@@ -17,6 +17,7 @@ from prober.importing.writer import keep_the_valid, written
 PEERS = Path(__file__).parent / "peers"
 FILES = {
     "blackbox": ["blackbox.yml", "prometheus.yml"],
+    "cloudprober": ["cloudprober.yaml"],
     "gatus": ["gatus.yaml"],
     "kubernetes": ["kubernetes.yaml"],
     "uptime-kuma": ["uptime-kuma.json"],
@@ -52,9 +53,11 @@ def test_what_is_imported_is_valid(
     assert cli.main(["check", "--without-secrets", "--config", str(path)], {}) == 0
 
 
-def test_no_secret_is_copied() -> None:
-    content = written(imported("blackbox"), version="1", sources=[])
+@pytest.mark.parametrize("tool", ["blackbox", "cloudprober", "gatus"])
+def test_no_secret_is_copied(tool: str) -> None:
+    content = written(imported(tool), version="1", sources=[])
     assert "in-the-clear" not in content
+    assert "env: " in content
 
 
 def test_every_format_is_a_word_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,6 +73,12 @@ def test_every_format_is_a_word_of_the_command(capsys: pytest.CaptureFixture[str
         ("uptime-kuma", '{"a": ', "a:1: "),
         ("kubernetes", "a: 1\n---\nb: [\n", "a:3: not valid YAML: "),
         ("haproxy", "backend b\n  option 'x\n", "a: line 2: the quote ' is not closed"),
+        ("cloudprober", "probe {\n  name: }\n", "a:2: expected a value, got '}'"),
+        ("cloudprober", "probe {\n  name 'x'\n}", "a:2: expected : or {, got \"'x'\""),
+        ("cloudprober", "probe {\n  name: 'x'\n", "a:2: the file ends inside of a message"),
+        ("cloudprober", "probe {\n  name: 'x\n}\n", "a:2: not valid textproto: \"'x"),
+        ("cloudprober", "probe {\n  name: '{{env 'X'}}'\n}\n", "a:2: a template; import what "),
+        ("cloudprober", "probe {\n" * 60, "a:52: fields are nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_line(tool: str, text: str, why: str) -> None:
