@@ -8,11 +8,11 @@ from prober.engine.attempt import Attempt, Done, Job
 from prober.engine.scheduler import Scheduler
 from prober.engine.target_policy import Objection
 from prober.engine.ticker import BEAT, Ticker
+from prober.model.delay import Delay
 from prober.model.kinds import Frozen
 from prober.model.monitor import Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.probe import Probe
-from prober.model.schedule import Delay
 from prober.model.status import Outcome, Reason
 from prober.probes.tcp import TcpProbe
 from prober.state.check_state import CheckState

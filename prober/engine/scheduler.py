@@ -10,11 +10,11 @@ from prober.engine.check_watch import NEVER, CheckWatch, S
 from prober.engine.target_policy import Objection
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
+from prober.model.delay import Delay
 from prober.model.health import PENDING, Health
 from prober.model.monitor import UDP_PACE, Check
 from prober.model.probe import Target
 from prober.model.schedule import (
-    Delay,
     first_due,
     is_late,
     next_due,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -89,13 +90,16 @@ class Threads:
             self._queue.put(None)
 
     def _work(self) -> None:
-        while (task := self._queue.get()) is not None:
-            result = task.run()
-            try:
-                self._soon(lambda task=task, result=result: self._end(task, result))  # type: ignore[misc]
-            except RuntimeError:  # the loop is closed: so are we
-                return
-            del task, result
+        with suppress(RuntimeError):  # the loop is closed: so are we
+            while self._do_next():
+                pass
+
+    def _do_next(self) -> bool:
+        """Do one task, and keep nothing of it while waiting for the next."""
+        task = self._queue.get()
+        if task is not None:
+            self._soon(partial(self._end, task, task.run()))
+        return task is not None
 
     def _end(self, task: Task, result: object) -> None:
         self._waiting -= 1

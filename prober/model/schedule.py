@@ -4,11 +4,9 @@ All times are seconds on one monotonic clock. A grid is the set `phase + k * int
 depends only on the check's key and the interval, so restarts and reloads cause no bursts.
 """
 
-from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
 from math import floor
-from typing import Self
 
 from prober.model.health import Health
 
@@ -21,23 +19,6 @@ _SLOT = round(SLOT * _MICROSECONDS)
 _CLOSE = 1e-6
 """Seconds before a point of the grid that still count as the point: rounding must not split a
 point that two grids share (every 1 s, every 5 s)."""
-
-
-class Delay(StrEnum):
-    """Why a probe starts late; `sentence` is the explanation for people."""
-
-    sentence: str
-
-    def __new__(cls, value: str, sentence: str) -> Self:
-        """Create one row of the table."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
-
-    CPU = "cpu", "the process gets too little CPU time"
-    PLACES = "places", "as many probes are in flight as the descriptor limit allows"
-    UDP_PACE = "udp_pace", "too many UDP checks share a host, whose probes are kept apart"
 
 
 def is_late(delay: float, interval: float) -> bool:

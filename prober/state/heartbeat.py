@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from prober.model.schedule import Delay
+from prober.model.delay import Delay
 from prober.state.vitals import Vitals
 
 HUNG = 5.0

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from prober.model.schedule import Delay
+from prober.model.delay import Delay
 
 WINDOW = 10
 """The number of seconds to look back."""

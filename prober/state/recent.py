@@ -142,9 +142,9 @@ class Recent:
             if not -1 <= era - self._era <= 1:
                 self._count = self._next = 0
             self._era = era
-        at, number = hundredths & _WITHIN, _NUMBER[reason]
+        head = hundredths & _WITHIN, _NUMBER[reason]
         try:
-            shape.pack_into(self._rows, self._next * shape.size, at, number, *picked)
+            shape.pack_into(self._rows, self._next * shape.size, *head, *picked)
         except OverflowError:
             self.add(_shortened(outcome))
             return

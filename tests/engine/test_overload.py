@@ -6,9 +6,9 @@ import pytest
 
 from prober.engine.attempt import Job
 from prober.engine.scheduler import GAP
+from prober.model.delay import Delay
 from prober.model.monitor import UDP_PACE, Model
 from prober.model.pool import Backend, Pool
-from prober.model.schedule import Delay
 from prober.model.status import Reason, Status
 from prober.probes.udp import UdpProbe
 from tests.simulation import Simulation, model_of

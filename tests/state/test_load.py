@@ -2,7 +2,7 @@
 
 import pytest
 
-from prober.model.schedule import Delay
+from prober.model.delay import Delay
 from prober.state.load import WINDOW, Load
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from prober.model.schedule import Delay
+from prober.model.delay import Delay
 from prober.model.status import Reason
 from prober.state.load import Overload
 from prober.state.vitals import ListHealth

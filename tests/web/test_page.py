@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from prober.model.delay import Delay
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
-from prober.model.schedule import Delay
 from prober.model.status import Reason
 from prober.probes.tls import TlsProbe
 from prober.state.load import Overload

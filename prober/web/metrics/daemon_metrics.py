@@ -12,7 +12,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from prober.model.schedule import Delay
+from prober.model.delay import Delay
 from prober.model.status import Reason, Result
 from prober.state.histogram import Histogram
 from prober.state.store import Store

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
+from prober.model.delay import Delay
 from prober.model.file_kinds import Secret
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
-from prober.model.schedule import Delay
 from prober.model.status import FactValue, Reason
 from prober.model.tls_settings import TlsSettings
 from prober.probes.http import HttpProbe, HttpsProbe
