@@ -27,7 +27,6 @@ class CheckWatch(Generic[S]):
     """One check on the schedule; times are monotonic, in seconds."""
 
     __slots__ = (
-        "__weakref__",
         "asked_due",
         "attempt",
         "check",

@@ -6,6 +6,7 @@ as a dead one. The kernel knows, and reports it with the route (<linux/rtnetlink
 
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import Final
@@ -26,16 +27,20 @@ _ATTRIBUTE = struct.Struct("=HH")
 
 
 class Links:
-    """Asks the kernel for routes; if that is not permitted or fails, every link counts as up."""
+    """Asks the kernel for routes; if that is not permitted or fails, every link counts as up.
 
-    def __init__(self) -> None:
+    `is_down` is asked instead of the kernel.
+    """
+
+    def __init__(self, is_down: Callable[[Address], bool] | None = None) -> None:
+        self._ask = is_down
         self._socket: socket.socket | None = None
         self._numbers = count(1)
         self._seen_down: dict[Address, float] = {}
 
     def was_down(self, address: Address, now: float) -> bool:
         """Return whether the link to an address has no carrier, or had none just before."""
-        if self._is_down(address):
+        if self._ask(address) if self._ask else self._is_down(address):
             self._seen_down[address] = now
             return True
         if now - self._seen_down.get(address, -GRACE) < GRACE:

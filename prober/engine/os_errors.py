@@ -128,7 +128,8 @@ def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:
 
 def _words_of(error: ssl.SSLError) -> str:
     """Return OpenSSL's message: from Python's table or, without an entry, from OpenSSL itself."""
-    if error.reason:
-        return error.reason.lower().replace("_", " ")
+    named: str | None = getattr(error, "reason", None)  # None: Python's table has no entry
+    if named:
+        return named.lower().replace("_", " ")
     said = _SAID.fullmatch(str(error.args[-1]) if error.args else "")
     return said[1].lower() if said and said[1] else _UNNAMED

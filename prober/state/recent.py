@@ -25,7 +25,7 @@ _LONGEST: Final = 65504.0  # seconds; the maximum of a half-precision float
 _CONNECT: Final = PHASES.index("connect")
 _SECONDS: Final = len(PHASES)
 _FACT: Final = _SECONDS + 1
-_ABSENT: Final = (math.nan,) * _FACT + (0xFFFF,)  # a packed row has no None
+_ABSENT: Final[tuple[Any, ...]] = (math.nan,) * _FACT + (0xFFFF,)  # a packed row has no None
 
 Values = tuple[Any, ...]
 """Seconds of each of PHASES, seconds of the whole, the number of a fact; None: absent."""

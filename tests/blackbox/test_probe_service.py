@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -18,7 +19,6 @@ from prober.blackbox.runner import address_hash, choose
 from prober.config.blackbox.modules import Module
 from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.reading import Modules
-from prober.engine.reactor import Engine
 from prober.engine.resolver import Address, literal
 from prober.model.option import ReadContext
 from tests.blackbox.targets import silent, site
@@ -136,19 +136,13 @@ def test_many_at_once_are_all_answered(running: Daemon, web: str) -> None:
 
 async def test_beyond_the_slots_a_probe_waits_its_turn_and_no_longer_than_its_time() -> None:
     module = Module(prober="tcp", timeout=0.05)
-    service = ProbeService(Unused(), lambda: Modules({"m": module}, {}), most=1)
+    unused: Any = None  # an engine that nothing is asked of
+    service = ProbeService(unused, lambda: Modules({"m": module}, {}), most=1)
     await service._slots.acquire()
     request = ProbeRequest("127.0.0.1:1", "m", "", debug=False, scrape_timeout=None)
     answer = await service.answer(request)
     assert (answer.status, "too many" in answer.text) == (503, True)
     service.close()
-
-
-class Unused(Engine):
-    """An engine that nothing is asked of."""
-
-    def __init__(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pickle
 import signal
 import sys
 import time
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from prober.config.watch import UNSETTLED, FileReader, Watcher
 from prober.daemon.loading import Reading, Source, read, read_aside, read_in_child
 from prober.daemon.probing import Prober
 from prober.daemon.reload import Reloader, _steps
+from prober.engine.check_watch import CheckWatch
 from prober.model.monitor import Model
 from prober.model.probe import Target
 from prober.model.reach import TargetRules
@@ -893,14 +893,21 @@ async def test_no_check_keeps_a_pool_of_an_older_configuration(world: World) -> 
         assert id(world.prober._scheduler._watches[state.check.key].check.pool) in pools
 
 
+def check_watches() -> list[CheckWatch[CheckState]]:
+    return [each for each in gc.get_objects() if type(each) is CheckWatch]
+
+
 async def test_what_left_the_schedule_is_freed_without_the_collector(world: World) -> None:
     watches = world.prober._scheduler._watches
-    old = [weakref.ref(watch) for watch in watches.values()]
-    assert all(each() for each in old)
+    old = len(watches)
+    gc.collect()
     gc.disable()
     try:
+        others = [each for each in check_watches() if each not in watches.values()]
         await world.reload(FIRST.replace("interval: 1h,", "interval: 2h,").replace(".4:", ".5:"))
-        assert not [each for each in old if each()]
+        left = [each for each in check_watches() if each not in others]
+        assert len(left) == len(watches) == old
+        assert all(each in watches.values() for each in left)
     finally:
         gc.enable()
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from prober.engine.attempt import Attempt
 from tests.engine.by_hand import ByHand
 from tests.engine.targets import PATIENCE, Script, listening
+from tests.simulation import of_an_engine
 
 Serve = Callable[..., int]
 
@@ -36,7 +36,7 @@ def nothing_is_left() -> Iterator[None]:
     gc.disable()
     try:
         yield
-        attempts = [each for each in gc.get_objects() if type(each) is Attempt]
+        attempts = of_an_engine(gc.get_objects())
     finally:
         gc.enable()
     assert not attempts

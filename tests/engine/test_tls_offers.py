@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from prober.engine import tls_contexts
 from prober.engine.handshake import is_for
 from prober.engine.tls_contexts import CIPHERS, check_tls, lacks_trust_store, make_context
 from prober.model.monitor import Monitor
@@ -248,7 +249,7 @@ def test_what_this_openssl_lacks_is_found_before_any_probe(
 def test_a_version_that_openssl_was_built_without_is_found_before_any_probe(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(make_context.__globals__["_BUILT_IN"], "1.0", False)
+    monkeypatch.setitem(tls_contexts._BUILT_IN, "1.0", False)
     (complaint,) = check_tls(Monitor(name="m", type="any", pool="p", probe=TlsProbe(tls=OLD)))
     assert complaint.path == ("tls", "min_version")
     assert complaint.message == "OpenSSL on this host does not support TLS 1.0"

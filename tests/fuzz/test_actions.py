@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from structlog.testing import capture_logs
 
-from prober.engine.attempt import Attempt
 from tests.engine.conftest import open_descriptors
 from tests.fuzz.play import KINDS, SERVERS, Play
 from tests.fuzz.servers import Act
 from tests.fuzz.stored import memory
+from tests.simulation import of_an_engine
 
 SECONDS = st.sampled_from([0.05, 0.3, 1.0, 3.0, 10.0, 40.0])
 POLICIES = st.fixed_dictionaries(
@@ -148,7 +148,8 @@ class Actions(RuleBasedStateMachine):
         assert not bugs
         del self.play
         gc.collect()
-        assert not [each for each in gc.get_objects() if type(each) is Attempt]
+        attempts = of_an_engine(gc.get_objects())
+        assert not attempts
         assert open_descriptors() == self.descriptors
 
 

@@ -10,11 +10,11 @@ from prober.model.probe import Target
 from prober.model.status import Outcome
 
 
-class Witness(Engine):
+class Witness:
     """The engine of the daemon, that tells what it does."""
 
     def __init__(self, **more: Any) -> None:
-        super().__init__(**more)
+        self._engine = Engine(**more)
         self.began: Callable[[Target], None] = lambda _: None
         self.ended: Callable[[Target, Outcome], None] = lambda _target, _outcome: None
         self.under_way: dict[Target, Attempt | None] = {}
@@ -24,7 +24,7 @@ class Witness(Engine):
         assert job.target not in self.under_way, f"two probes of {job.target} at once"
         self.under_way[job.target] = None
         self.began(job.target)
-        attempt = super().start(job, partial(self._end, job.target, done))
+        attempt = self._engine.start(job, partial(self._end, job.target, done))
         if job.target in self.under_way:
             self.under_way[job.target] = attempt
         return attempt
@@ -33,7 +33,10 @@ class Witness(Engine):
         """End a probe without an outcome."""
         if not attempt.finished:
             del self.under_way[attempt.job.target]
-        super().cancel(attempt)
+        self._engine.cancel(attempt)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
     def _end(self, target: Target, done: Done, outcome: Outcome) -> None:
         del self.under_way[target]  # or it ends twice

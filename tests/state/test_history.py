@@ -15,11 +15,10 @@ from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
 from prober.state.check_state import CheckState
 from prober.state.credible_clock import CredibleClock
-from prober.state.database import Database
+from prober.state.database import Database, Table
 from prober.state.history import ROUND, History, _Opening
 from prober.state.journal import Journal, read_saved
-from prober.state.running_slot import Running
-from prober.state.slots import HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
+from prober.state.slots import FINE, HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
 from prober.state.store import Store
 from tests.simulation import START, WALL, Simulation, model_of
 
@@ -246,14 +245,16 @@ def test_writing_is_spread_over_the_beats(life: Life, monkeypatch: pytest.Monkey
     sim = life.begin()
     sim.watch(model_of(*(f"192.0.2.{i}" for i in range(1, 201)), interval=60))
     life.wait(5)
-    put: list[Running] = []
-    original = life.history._put
+    put: list[object] = []
+    database = life.history._database
+    original = database.put
 
-    def counted(running: Running) -> None:
-        put.append(running)
-        original(running)
+    def counted(table: Table, *row: Any) -> None:
+        if table is FINE:
+            put.append(row)
+        original(table, *row)
 
-    monkeypatch.setattr(life.history, "_put", counted)
+    monkeypatch.setattr(database, "put", counted)
     for _ in range(100):
         before = len(put)
         life.wait(1)

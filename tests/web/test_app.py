@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from io import BytesIO
+from typing import Any
 
 import pytest
 from aiohttp import ClientConnectionError, web
@@ -92,7 +93,8 @@ async def test_a_bug_is_logged_and_not_shown(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.configure(monitor("web", "10.0.0.1:80"))
-    monkeypatch.delattr(world.store, "monitors")
+    broken: Any = object()
+    monkeypatch.setitem(world.store.monitors, "web", broken)
     with capture_logs() as lines:
         response = await client.get("/api/v1/monitors/web")
     assert response.status == 500

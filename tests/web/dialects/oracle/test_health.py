@@ -307,7 +307,8 @@ async def test_a_wrong_method_is_answered_in_oracles_form(client: Client) -> Non
 async def test_a_fault_of_the_prober_is_answered_in_oracles_form(
     world: World, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(world.store, "pools")
+    broken: Any = object()
+    monkeypatch.setitem(world.store.pools, "web", broken)
     status, code, _ = await refusal(client, f"{LB}/backendSets/web")
     assert (status, code) == (500, CODES[500])
 
