@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final, NoReturn
 
 from aiohttp import hdrs, web
@@ -23,13 +24,24 @@ def add_route(router: web.UrlDispatcher, method: str, path: str, handler: Handle
         router.add_route(method, path, handler)
 
 
+@cache
+def _router(entry: DialectEntry, prefix: str) -> web.UrlDispatcher:
+    """Return the router for the paths of a dialect below a prefix; all applications share it."""
+    router = web.UrlDispatcher()
+    for each in entry.load().routes:
+        if f"{each.path}/".startswith(f"{prefix}/"):
+            add_route(router, each.method, each.path, each.handler)
+    router.freeze()
+    return router
+
+
 class DialectPaths(PrefixResource):
     """The routes of a dialect below a prefix, made at the first request to a path there."""
 
     def __init__(self, entry: DialectEntry, prefix: str) -> None:
         super().__init__(prefix)
         self._entry = entry
-        self._made: web.UrlDispatcher | None = None
+        self._is_loaded = False
 
     @property
     def canonical(self) -> str:
@@ -40,28 +52,19 @@ class DialectPaths(PrefixResource):
         self, request: web.Request
     ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Return the route of a request; if it has none, the methods that its path has."""
-        if self._made is None:
+        if not self._is_loaded:
             await asyncio.to_thread(self._entry.load)  # the probes go on
-        found = await self._router().resolve(request)
+            self._is_loaded = True
+        found = await _router(self._entry, self._prefix).resolve(request)
         if found.http_exception is None:
             return found, set()
         return None, getattr(found.http_exception, "allowed_methods", set())
 
-    def _router(self) -> web.UrlDispatcher:
-        """Return the router for these paths."""
-        if self._made is None:
-            self._made = web.UrlDispatcher()
-            for each in self._entry.load().routes:
-                if f"{each.path}/".startswith(f"{self._prefix}/"):
-                    add_route(self._made, each.method, each.path, each.handler)
-            self._made.freeze()
-        return self._made
-
     def __iter__(self) -> Iterator[web.AbstractRoute]:
-        return iter(self._router().routes())
+        return iter(_router(self._entry, self._prefix).routes())
 
     def __len__(self) -> int:
-        return len(self._router().routes())
+        return len(_router(self._entry, self._prefix).routes())
 
     def get_info(self) -> Any:
         """Return the prefix."""
