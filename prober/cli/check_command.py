@@ -24,7 +24,7 @@ def run(options: Namespace, environment: Environment) -> int:
         return USAGE
     model = config.model
     checks = model.checks()
-    if advised := [*advice(model)]:
+    if advised := [*advice(model, in_cluster=config.cluster is not None)]:
         where = places(config.files, lambda file: Path(file).read_text(encoding="utf-8"))
         for each in advised:
             place = where.get((each.kind, each.name), config.files[0])

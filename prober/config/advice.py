@@ -23,14 +23,24 @@ class Advice(NamedTuple):
         return f"{self.kind} {self.name!r}: {self.text}"
 
 
-def advice(model: Model) -> Iterator[Advice]:
+def advice(model: Model, *, in_cluster: bool = False) -> Iterator[Advice]:
     """Yield a sentence for each setting that is valid but probably not intended."""
+    if not in_cluster:
+        yield from _votes_of_one(model)
     yield from _idle_pools(model)
     yield from _long_timeouts(model)
     yield from _bounds_never_met(model)
     yield from _secrets_in_clear(model)
     yield from _from_the_types(model)
     yield from _crowded_udp_hosts(model)
+
+
+def _votes_of_one(model: Model) -> Iterator[Advice]:
+    for monitor in model.monitors:
+        for key in ("vantages", "vote"):
+            if getattr(monitor, key):
+                text = f"{key} has no effect without a section `cluster`"
+                yield Advice("monitor", monitor.name, text)
 
 
 def _idle_pools(model: Model) -> Iterator[Advice]:

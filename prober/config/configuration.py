@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from prober.config.cluster_section import ClusterSection
 from prober.config.monitors import Defaults
 from prober.config.settings import HealthSection, PageSection, Server
 from prober.model.definition import Named
@@ -39,6 +40,7 @@ class Config:
     endpoint: Endpoint = Endpoint()
     page: PageSection = PageSection()
     health: HealthSection = HealthSection()
+    cluster: ClusterSection | None = None
     defaults: Defaults = Defaults()
     written: Mapping[Named, FileDefinition] = field(default_factory=dict)
     modules: "Modules | None" = None

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from posixpath import dirname, normpath
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from prober.config import garbage
+from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document, says_nothing
@@ -39,6 +40,7 @@ KEYS = (
     "server",
     "page",
     "health",
+    "cluster",
     "defaults",
     "pools",
     "monitors",
@@ -59,12 +61,16 @@ Matches = Callable[[str, str], list[str]]
 
 _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
-_PAGE = section(PageSection).read
-_HEALTH = section(HealthSection).read
 _POOL = section(Pool).read
-_MAINTENANCE = list_of(section(MaintenanceWindow)).read
 _PATTERNS = list_of(text(1, 4096)).read
 _LIST = list_of(Kind(lambda value, _: value, {})).read
+_BY_THEMSELVES: Mapping[str, Read[Any]] = {
+    "page": section(PageSection).read,
+    "health": section(HealthSection).read,
+    "cluster": section(ClusterSection).read,
+    "maintenance": list_of(section(MaintenanceWindow)).read,
+}
+"""The sections that need nothing but themselves; fields of `Config`."""
 
 
 class ServerChecks(NamedTuple):
@@ -146,14 +152,12 @@ def parse(
             files,
             digest,
             endpoint=reading.endpoint,
-            page=reading.page,
-            health=reading.health,
             defaults=reading.defaults,
             written=reading.entries.written(),
             modules=reading.modules,
             outputs=tuple(reading.outputs),
-            maintenance=reading.maintenance,
             unread_lists=frozenset(reading.unread_lists),
+            **reading.by_themselves,
         )
 
 
@@ -173,11 +177,9 @@ class _Reading:
         self.digest = sha256()
         self.defaults = Defaults()
         self.endpoint = Endpoint()
-        self.page = PageSection()
-        self.health = HealthSection()
+        self.by_themselves: dict[str, Any] = {}
         self.modules: Modules | None = None
         self.outputs: list[Output] = []
-        self.maintenance: tuple[MaintenanceWindow, ...] = ()
         self.entries = Entries()
         self.unread_lists: set[str] = set()
         self._outside = outside
@@ -197,21 +199,14 @@ class _Reading:
             self._read_endpoint(given["server"], outside, document)
         if server:
             self._complain(document, ("server",), self._check_server.server(server))
-        if "page" in given:
-            page = self._attempt(document, ("page",), _PAGE, given["page"], outside)
-            self.page = page or self.page
-        if "health" in given:
-            health = self._attempt(document, ("health",), _HEALTH, given["health"], outside)
-            self.health = health or self.health
+        for key, read in _BY_THEMSELVES.items():
+            if key in given:
+                value = self._attempt(document, (key,), read, given[key], outside)
+                self.by_themselves[key] = value
         if "defaults" in given:
             self.defaults, complaints = read_defaults(given["defaults"], outside)
             self._complain(document, ("defaults",), complaints)
         self._read_entries(document, given, outside)
-        if "maintenance" in given:
-            windows = self._attempt(
-                document, ("maintenance",), _MAINTENANCE, given["maintenance"], outside
-            )
-            self.maintenance = windows or ()
         if "outputs" in given:
             self._read_outputs(document, given, outside)
         if "include" in given:

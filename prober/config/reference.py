@@ -24,6 +24,7 @@ from prober.config.blackbox.modules import (
     TcpModule,
     TlsConfig,
 )
+from prober.config.cluster_section import ClusterSection, EtcdSection, EtcdTls
 from prober.config.settings import HealthSection, PageSection, Server
 from prober.config.targets import TargetGroup
 from prober.config.type_tables import TYPE_TABLES, Table
@@ -55,6 +56,9 @@ SECTIONS = {
     "rate_limit": RateLimit,
     "page": PageSection,
     "health": HealthSection,
+    "cluster": ClusterSection,
+    "etcd": EtcdSection,
+    "etcd_tls": EtcdTls,
     "pool": Pool,
     "backend": Backend,
     "monitor": Monitor,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from prober.config.cluster_section import ClusterSection
 from prober.config.monitors import NO_DEFAULT, WHERE, types_by_key
 from prober.config.output_section import output_schema
 from prober.config.settings import HealthSection, PageSection, Server
@@ -27,6 +28,7 @@ def json_schema() -> Schema:
             "server": schema_of(Server),
             "page": schema_of(PageSection),
             "health": schema_of(HealthSection),
+            "cluster": schema_of(ClusterSection),
             "defaults": _defaults_schema(),
             "pools": {"type": "array", "items": schema_of(Pool)},
             "monitors": {

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
 
 from prober.config import garbage
 from prober.config.changes import Changes, changes
+from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
 from prober.config.disk import FileHashes
 from prober.config.settings import Server
@@ -300,7 +301,7 @@ class Reloader:
             checks=added + changed + unchanged + difference.same,
             config_hash=config.digest,
         )
-        if keys := _fixed_keys(before.server, config.server):
+        if keys := _fixed_keys(before, config):
             log.warning("needs_restart", keys=keys)
         self._note("reload", f"{added} checks added, {removed} removed, {changed} changed")
 
@@ -349,10 +350,15 @@ def _steps(before: Model, after: Model, difference: Changes, offer: Offer | None
     return steps_of(counts, removed, (check.monitor.name for check in difference.added), parts)
 
 
-def _fixed_keys(before: Server, after: Server) -> list[str]:
-    """Return the keys of `server` that differ and need a restart."""
+def _fixed_keys(before: Config, after: Config) -> list[str]:
+    """Return the keys of `server` and `cluster` that differ and need a restart."""
+    if (before.cluster is None) != (after.cluster is None):
+        return [*_fixed_keys(replace(before, cluster=after.cluster), after), "cluster"]
     return [
-        f"server.{key}"
-        for key, each in options_of(Server).items()
-        if not each.live and getattr(before, key) != getattr(after, key)
+        f"{section}.{key}"
+        for section, cls in (("server", Server), ("cluster", ClusterSection))
+        for key, each in options_of(cls).items()
+        if not each.live
+        and getattr(getattr(before, section), key, None)
+        != getattr(getattr(after, section), key, None)
     ]

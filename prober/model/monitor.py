@@ -10,6 +10,7 @@ from prober.model.kinds import (
     IDENTIFIER,
     LABELS,
     Frozen,
+    choice,
     duration,
     integer,
     matching,
@@ -105,6 +106,16 @@ class Monitor:
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     slow: float | None = option(
         duration(0.001, 3600), default=None, doc="WARNING when a good probe takes longer than this"
+    )
+    vantages: int | None = option(
+        integer(1, 9),
+        default=None,
+        doc="in a cluster: how many members probe each check; default: that of the cluster",
+    )
+    vote: str = option(
+        choice("unanimous", "majority"),
+        default="",
+        doc="in a cluster: how the status follows from those of the members; default: `unanimous`",
     )
     probe: Probe = field()
     origin: Origin = Origin.FILE

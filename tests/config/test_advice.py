@@ -94,3 +94,12 @@ def test_advice_can_be_given_with_its_place() -> None:
         ("pool", "empty"): "a.yaml:4",
         ("monitor", "m"): "b.json:2",
     }
+
+
+def test_votes_without_a_cluster_are_pointed_out() -> None:
+    model = Model((tcp(vantages=3, vote="majority"),), (Pool(name="m", backends=()),))
+    said = {str(each) for each in advice(model)} - {str(e) for e in advice(model, in_cluster=True)}
+    assert said == {
+        "monitor 'm': vantages has no effect without a section `cluster`",
+        "monitor 'm': vote has no effect without a section `cluster`",
+    }

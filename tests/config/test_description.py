@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from prober.config.cluster_section import ClusterSection, EtcdSection, EtcdTls
 from prober.config.configuration import Config
 from prober.config.monitors import NO_DEFAULT, keys_of, types_by_key
 from prober.config.reader import KEYS, load
@@ -143,7 +144,7 @@ def test_the_annotated_example_shows_every_type_and_every_key() -> None:
     types = {monitor.type for monitor in load(str(EXAMPLE), environment={}).model.monitors}
     assert types == set(PROBE_TYPES)
     keys = {*KEYS, *types_by_key()}
-    for cls in (Server, Monitor, Pool, Backend, TlsSettings):
+    for cls in (Server, ClusterSection, EtcdSection, EtcdTls, Monitor, Pool, Backend, TlsSettings):
         keys |= options_of(cls).keys()
     missing = {key for key in keys if not re.search(rf"\b{key}\b", text)}
     assert not missing
@@ -158,12 +159,12 @@ def test_the_tables_of_the_documentation_are_those_of_the_options() -> None:
         assert documented >= set(keys_of(type_name))
 
 
-def test_only_keys_of_server_need_a_restart() -> None:
+def test_only_keys_of_server_and_cluster_need_a_restart() -> None:
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert "All other sections take effect on reload." in page
     for name, section in SECTIONS.items():
         fixed = [key for key, option in options_of(section).items() if not option.live]
-        assert not fixed or name == "server", name
+        assert not fixed or name in ("server", "cluster", "etcd"), name
     for probe in PROBE_TYPES.values():
         assert all(option.live for option in options_of(probe).values())
 

@@ -57,6 +57,7 @@ VALUES: list[Any] = [
     {f"X-Header-{number}": "v" * 200 for number in range(100)},
     *("v1", "v2", "IN", "CH", "A", "TYPE65535", "udp", "tcp", "tls", "<secret>", False),
     ["NOERROR", "REFUSED"],
+    *("unanimous", "majority"),
     *({"username": text, "password": "<secret>"} for text in NASTY),
     *({"any": [text], "none": [text]} for text in NASTY),
     *([{"path": "$..a", "equals": text, "matches": text}] for text in NASTY),
