@@ -5,7 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prober.cli.command import USAGE, Command, Environment
+from prober.cli.command import QUIET, USAGE, Command, Environment
 from prober.cli.flags import Flag, daemon_url
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("haproxy", "blackbox", "cloudprober", "gatus", "kubernetes", "uptime-kuma")
 _CLOUDS = ("octavia", "huawei-v2", "huawei-v3", "oracle-lb", "oracle-nlb")
+IMPORT_QUIET = QUIET._replace(doc="report only what was left out")
 OUTPUT = Flag("output", "file to write; default: standard output", metavar="FILE")
 FROM_URL = Flag("from-url", "URL of a cloud's API, without its version", daemon_url, "URL")
 PROJECT = Flag("project", "project of Huawei, or compartment of Oracle", metavar="ID")
@@ -23,20 +24,23 @@ def run(options: Namespace, environment: Environment) -> int:
     """Write the configuration, and on stderr what was taken, changed and left out."""
     from prober import __version__
     from prober.cli.cloud_client import CloudUnread
+    from prober.cli.progress import working
     from prober.importing import writer
     from prober.importing.formats import import_from
     from prober.importing.source import UnreadableSource
     from prober.model.wording import clean
 
     try:
-        if options.from_url:
-            draft = _from_url(options, environment)
-        else:
-            draft = import_from(options.format, [(name, _text(name)) for name in options.files])
+        with working(f"reading {options.from_url or options.files[0]}"):
+            if options.from_url:
+                draft = _from_url(options, environment)
+            else:
+                draft = import_from(options.format, [(name, _text(name)) for name in options.files])
     except (OSError, UnreadableSource, CloudUnread) as error:
-        print(f"prober import: {clean(str(error))}", file=sys.stderr)
+        print(f"prober import: {clean(_why(error))}", file=sys.stderr)
         return USAGE
-    writer.keep_the_valid(draft, lambda path: Path(path).read_text(encoding="utf-8"))
+    with working("checking what was made of it"):
+        writer.keep_the_valid(draft, lambda path: Path(path).read_text(encoding="utf-8"))
     sources = [options.from_url] if options.from_url else options.files
     content = writer.written(draft, version=__version__, sources=sources)
     if options.output:
@@ -47,7 +51,7 @@ def run(options: Namespace, environment: Environment) -> int:
             return 1
     else:
         sys.stdout.write(content)
-    _report(draft)
+    _report(draft, quiet=options.quiet)
     return 0 if draft.monitors else 1
 
 
@@ -71,17 +75,25 @@ def _from_url(options: Namespace, environment: Environment) -> "Draft":
             return draft
 
 
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def _text(name: str) -> str:
     return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
 
 
-def _report(draft: "Draft") -> None:
+def _report(draft: "Draft", *, quiet: bool) -> None:
     from prober.importing.draft import Fate
 
-    for fate in Fate:
+    for fate in (Fate.LEFT_OUT,) if quiet else Fate:
         for note in draft.notes:
             if note.fate is fate:
                 print(f"{note.origin}: {fate}: {note.text}", file=sys.stderr)
+    if quiet:
+        return
     left_out = sum(note.fate is Fate.LEFT_OUT for note in draft.notes)
     print(f"{len(draft.monitors)} monitors imported, {left_out} things left out", file=sys.stderr)
 
@@ -113,7 +125,7 @@ COMMAND = Command(
     "import",
     "write a configuration from that of another tool",
     run,
-    (OUTPUT, FROM_URL, PROJECT, CLOUD_TOKEN_FILE),
+    (OUTPUT, IMPORT_QUIET, FROM_URL, PROJECT, CLOUD_TOKEN_FILE),
     """\
 FORMAT is the tool: haproxy (haproxy.cfg), blackbox (blackbox.yml, then prometheus.yml),
 cloudprober (cloudprober.cfg, or its YAML), gatus (config.yaml), kubernetes (manifests with probes)

@@ -161,16 +161,16 @@ def test_the_monitor_of_the_environment_gives_way_to_a_target() -> None:
 COMMANDS = {
     "run": "--config --listen --state-dir --log-format --log-level --allow-shrink",
     "demo": "--listen --log-format --log-level",
-    "check": "--config",
-    "plan": "--config --url --json",
+    "check": "--config --without-secrets --json --quiet",
+    "plan": "--config --url --json --quiet",
     "schema": "",
-    "import": "--output",
-    "probe": "--set --monitor --config",
-    "status": "--url --json --watch --interval --pool --monitor",
+    "import": "--output --quiet",
+    "probe": "--set --monitor --config --json --quiet",
+    "status": "--url --json --quiet --watch --interval --pool --monitor",
     "explain": "--url --token-file --json",
     "admin": "--until --reason --by --url --token-file --json",
     "health": "--url",
-    "doctor": "--listen",
+    "doctor": "--listen --json --quiet",
     "completion": "",
 }
 
