@@ -6,10 +6,18 @@ from typing import ClassVar
 
 from prober.model.fact import Fact
 from prober.model.kinds import matching
-from prober.model.option import option, section
+from prober.model.option import Rejected, option, section
 from prober.model.probe import TLS_FACTS, Probe, StartTls, Steps, Target, TlsSession
 from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import HOST_NAME, TlsSettings
+from prober.probes.http_auth import BasicCredentials
+from prober.probes.http_proxy import (
+    misfits_of_proxy,
+    proxy_auth_option,
+    proxy_option,
+    route,
+    tunnelled,
+)
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 
 TLS = section(TlsSettings)
@@ -42,6 +50,14 @@ class TlsProbe(Probe):
     )
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
     send_proxy: str | None = send_proxy_option()
+    proxy: Target | None = proxy_option()
+    proxy_auth: BasicCredentials | None = proxy_auth_option()
+
+    def __post_init__(self) -> None:
+        """Reject what cannot go through a proxy."""
+        given = (self.proxy, self.proxy_auth)
+        if complaints := misfits_of_proxy(*given, send_proxy=self.send_proxy):
+            raise Rejected(*complaints)
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
@@ -52,4 +68,5 @@ class TlsProbe(Probe):
             protocol = f", {session.alpn}" if session.alpn else ""
             return Verdict(Reason.OK, f"{session.version} handshake{protocol}")
 
-        return announcing(self.send_proxy, steps)
+        way = route(self.proxy, self.proxy_auth)
+        return announcing(self.send_proxy, tunnelled(way, target, steps))

@@ -55,7 +55,12 @@ FULL: dict[str, dict[str, object]] = {
         "follow_redirects": 3,
         "basic_auth": {"username": "u", "password": "<secret>"},
     },
-    "HTTPS": {"bearer": "<secret>", "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
+    "HTTPS": {
+        "bearer": "<secret>",
+        "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]},
+        "proxy": "http://127.0.0.1:3128",
+        "proxy_auth": {"username": "u", "password": "<secret>"},
+    },
     "TLS": {
         "domain_name": "a.example",
         "tls": {"expires_within": "14d", "pin": [PIN], "expect_issuer": "a"},
