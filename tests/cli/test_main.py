@@ -572,7 +572,12 @@ def test_the_demonstration_needs_no_file(daemon: FakeDaemon) -> None:
             "expected text, got 400; for text, write --set 'expect.text=\"...\"'",
         ),
         (["TCP", "10.0.0.3:80", "--set", "rise=0"], 2, "--set rise: expected a whole number"),
-        (["TCP", "10.0.0.3:80", "--set", "tls.verify=true"], 2, "--set tls: belongs to HTTPS"),
+        (["TCP", "10.0.0.3:80", "--set", "tls.verify=true"], 2, "--set tls: has no effect without"),
+        (
+            ["HTTP", "10.0.0.3:80", "--set", "tls.verify=true"],
+            2,
+            "--set tls: belongs to TCP",
+        ),
         (["TLS", "a:1", "--set", "tls.verfy=true"], 2, "--set tls.verfy: unknown key; did you"),
         (["--monitor", "wed"], 2, "there is no monitor 'wed'; did you mean 'web'?"),
         (["--monitor", "web", "--config", "/nowhere"], 3, "/nowhere: cannot read"),

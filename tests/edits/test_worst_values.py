@@ -63,6 +63,9 @@ VALUES: list[Any] = [
     *({"any": [text], "none": [text]} for text in NASTY),
     *([{"path": "$..a", "equals": text, "matches": text}] for text in NASTY),
     *([{"path": path, "exists": True}] for path in ("$", "$['ü\"']", "$[?@.a<1]", "$..[*]")),
+    *([{"send": {"text": text}}, {"expect_regex": text}] for text in NASTY),
+    [{"expect": {"hex": "00" * 65507}}],
+    *("smtp", "mqtt"),
     {"verify": True, "alpn": ["!" * 255, "~"], "min_version": "1.3", "expires_within": "365d"},
 ]
 PAYLOADS = [
@@ -133,6 +136,12 @@ def agreeing(number: int, definition: dict[str, Any]) -> dict[str, Any]:
         without.add("tls")
     if definition.get("transport") == "udp":
         without.add("send_proxy")
+    if "preset" in definition:
+        ways = [
+            each for each in ({"steps"}, {"preset"}, {"send", "expect"}) if each & {*definition}
+        ]
+        without |= set().union(*ways) - ways[number % len(ways)]
+        without |= {"tls"} & {*definition} if "send" in definition else set()
     return {key: value for key, value in definition.items() if key not in without}
 
 
