@@ -16,7 +16,7 @@ from tests import ROOT
 settings.register_profile("suite", settings.get_profile("ci"), max_examples=40)
 
 LONG = {
-    *("faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients", "outputs"),
+    *("cluster", "faults", "fuzz", "daemon", "blackbox", "discovery", "page", "clients", "outputs"),
     *("test_prometheus.py", "test_worst_values.py"),
 }
 """Folders and files of tests that take their time, most of it waiting."""

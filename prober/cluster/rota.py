@@ -76,6 +76,7 @@ class Rota:
         """
         now, known, duties = self._clock(), self.known, self.duties
         had_joined, self.has_joined = self.has_joined, True
+        self._cause = "joined"
         if had_joined:
             for name in members.keys() - known.members.keys() - {self.record.name}:
                 duties.awaited[name] = (members[name], now + self.record.ttl + RETURN)
@@ -173,6 +174,7 @@ class Rota:
         if not numbers:
             return
         duties, tasks = self.duties, list[Assignment]()
+        self.show(numbers)
         for number in numbers:
             owners = duties.owners(number)
             source = duties.source(number)
@@ -202,6 +204,16 @@ class Rota:
         self.show(numbers)
         shards = len({shard_of(number) for number in numbers})
         self._tell("shards_released", shards=shards, checks=len(numbers))
+
+    def census(self) -> list[tuple[MemberRecord, int]]:
+        """Return the live members by name, this one too, and how many checks each probes."""
+        counts: Counter[str] = Counter()
+        for votes in self.known.votes.values():
+            for name, numbers in votes.items():
+                counts[name] += len(numbers)
+        counts[self.record.name] = len(self.duties.probing)
+        members = {**self.duties.members(), self.record.name: self.record}
+        return [(record, counts[name]) for name, record in sorted(members.items())]
 
     def show(self, numbers: Iterable[int]) -> None:
         """Show what others say of these checks."""

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -58,7 +58,11 @@ class Prober:
         limit: Probes in flight at once.
         clock: A monotonic clock.
         wall: Unix time.
+
+    `exit_status` is that of the process when it ends.
     """
+
+    exit_status = 0
 
     def __init__(
         self,
@@ -156,7 +160,7 @@ class Prober:
         """
         self.config = config
         self._loop.add_reader(self._engine.fileno(), self._scheduler.ready)
-        with self.store.events.followed_by(_log_transition), self.pools.kept_fresh(self._loop):
+        with self.store.events.followed_by(self._log_event), self.pools.kept_fresh(self._loop):
             self.store.adopt(config.model, config.maintenance)
             self._schedule(config.model.checks())
             self._tell_unverifiable()
@@ -238,6 +242,17 @@ class Prober:
         for _ in self.known.renew():
             await pace.pause()
 
+    @asynccontextmanager
+    async def sharing(self, stop: asyncio.Event) -> AsyncIterator[None]:  # noqa: ARG002
+        """Share the checks with others while the context lasts: a prober without a cluster alone.
+
+        `stop` may be set meanwhile, if it cannot go on; then `exit_status` says so.
+        """
+        yield
+
+    def _log_event(self, event: Event) -> None:
+        log_transition(event)
+
     def _tell_refused_modules(self) -> None:
         refused = self.config.modules.refused if self.config.modules else {}
         for module, why in refused.items():
@@ -275,7 +290,8 @@ class Prober:
         self._tidier.tidy()
 
 
-def _log_transition(event: Event) -> None:
+def log_transition(event: Event) -> None:
+    """Log a change of a check's status."""
     if event.kind != TRANSITION:
         return
     log.info(

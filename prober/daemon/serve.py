@@ -66,7 +66,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        prober = Prober(config, loop=loop, limit=_probe_limit())
+        prober = _prober_class(config)(config, loop=loop, limit=_probe_limit())
     except StateUnusableError as error:
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
@@ -75,6 +75,14 @@ async def run(
     loop.add_signal_handler(signal.SIGHUP, daemon.reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
     return await daemon.serve(traces, stop)
+
+
+def _prober_class(config: Config) -> type[Prober]:
+    if config.cluster is None:
+        return Prober
+    from prober.daemon.sharing_prober import SharingProber  # noqa: PLC0415  (few want it)
+
+    return SharingProber
 
 
 class _Daemon:
@@ -204,24 +212,25 @@ class _Daemon:
         finally:
             await listener.close()
             await runner.cleanup()
-        return 0
+        return self._prober.exit_status
 
     async def _work(self, traces: FileHashes | None, stop: asyncio.Event) -> None:
         vitals = self._prober.vitals
-        vitals.became_ready()
         garbage.settle()
         if self._prober.config.server.state_dir is None:
             log.info("state_in_memory_only")
-        log.info("ready", checks=len(self._prober.store))
         self.reloader.start(traces)
         self._lists.start(self.reloader)
         self._outputs.adopt(self._prober.config.outputs)
         ticking = asyncio.create_task(self._tick_admin_states())
-        async with self._service.running():
-            await stop.wait()
+        async with self._prober.sharing(stop):
+            vitals.became_ready()
+            log.info("ready", checks=len(self._prober.store))
+            async with self._service.running():
+                await stop.wait()
+            log.info("stopping", probes_in_flight=vitals.probes_in_flight)
+            vitals.is_stopping()
         ticking.cancel()
-        log.info("stopping", probes_in_flight=vitals.probes_in_flight)
-        vitals.is_stopping()
         await self._outputs.close()
         await self._lists.close()
         await self.reloader.close()

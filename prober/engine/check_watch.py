@@ -1,5 +1,6 @@
 """What the scheduler knows of each check: when it is due, its grid, and its probe in flight."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -11,6 +12,10 @@ from prober.model.schedule import interval_for, phase
 
 NEVER: Final = -inf
 """A monotonic time before all others."""
+
+
+Shift = Callable[[float], float]
+"""Returns by how many seconds the grid of an interval is shifted, for one of several vantages."""
 
 
 class Watched(Protocol):
@@ -39,21 +44,21 @@ class CheckWatch(Generic[S]):
         "passed_over",
         "placed",
         "removed",
+        "shift",
         "skipped",
         "state",
     )
 
     def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
-        monitor, proxy = check.monitor, check.monitor.probe.proxy
+        monitor = check.monitor
         self.check = check
         self.state = state
         self.job = Job(
-            proxy or check.target,
+            check.target,
             monitor.probe.bind(check.target),
             timeout=monitor.timeout,
             datagram=monitor.probe.datagram,
             objection=objection if check.guarded else None,
-            beyond=check.target if proxy else None,
         )
         self.due = 0.0
         self.asked_due = NEVER  # when the last requested probe was due
@@ -63,12 +68,15 @@ class CheckWatch(Generic[S]):
         self.held_up = 0.0  # seconds by which the UDP pace delays the next probe
         self.passed_over = False
         self.removed = False
+        self.shift: Shift | None = None
         self.attempt: Attempt | None = None  # the probe in flight
 
     def keep_to(self, interval: float, number: int) -> None:
         """Use the grid of an interval; `number` is the check's `spread`."""
         self.interval = interval
         self.offset = phase(number, interval)
+        if self.shift is not None:
+            self.offset = (self.offset + self.shift(interval)) % interval
 
     def interval_after(self, health: Health) -> float:
         """Return the seconds between two probes of a check in this health."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Generic, Protocol
 
 from prober.engine.attempt import Attempt, Done, Job
-from prober.engine.check_watch import NEVER, CheckWatch, S
+from prober.engine.check_watch import NEVER, CheckWatch, S, Shift
 from prober.engine.target_policy import Objection
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
@@ -124,6 +124,25 @@ class Scheduler(Generic[S]):
             number = check.spread
             watch.keep_to(watch.interval_after(health), number)
             self._put(watch, first_due(now, number, together))
+
+    def take_over(self, checks: Iterable[tuple[Check, S, Health, Shift | None]]) -> None:
+        """Add or replace checks that others have probed, or that are one vantage of several.
+
+        Each continues on its grid; one that is undecided is probed as one that is added.
+        """
+        batch = list(checks)
+        now = self._clock()
+        for check, state, health, shift in batch:
+            self.remove(check.key)
+            state.next_due = None
+            if not check.enabled:
+                continue
+            watch = self._watches[check.key] = CheckWatch(check, state, self._objection)
+            watch.shift = shift
+            watch.keep_to(watch.interval_after(health), check.spread)
+            soon = next_due(now, watch.interval, watch.offset)
+            spread_out = first_due(now, check.spread, len(batch))
+            self._put(watch, spread_out if health.online is None and not shift else soon)
 
     def renew(self, check: Check) -> None:
         """Keep a check's newest equal instance, so that the old one's objects can be freed.

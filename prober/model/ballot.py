@@ -34,6 +34,14 @@ class Vote(NamedTuple):
     turns: tuple[PastChange, ...] = ()
 
 
+class Ballot(NamedTuple):
+    """The vote of one member on a check, and the zone where that member stands."""
+
+    member: str
+    zone: str
+    vote: Vote
+
+
 class Weight(NamedTuple):
     """What of a vote others need to hear of at once; two votes with equal weights say the same."""
 

@@ -16,6 +16,9 @@ POOL_STATUS = "pool_status"
 STOOD_STILL = "stood_still"
 LOCAL_TROUBLE = "local_trouble"
 LOCAL_TROUBLE_OVER = "local_trouble_over"
+MEMBER_JOINED, MEMBER_LEFT = "member_joined", "member_left"
+CLUSTER_DEGRADED, CLUSTER_RESTORED = "cluster_degraded", "cluster_restored"
+QUARANTINED, QUARANTINE_OVER = "quarantined", "quarantine_over"
 OVERLOADED = "overloaded"
 OVERLOAD_OVER = "overload_over"
 EVENT_KINDS = (
@@ -37,6 +40,12 @@ EVENT_KINDS = (
     STOOD_STILL,
     LOCAL_TROUBLE,
     LOCAL_TROUBLE_OVER,
+    MEMBER_JOINED,
+    MEMBER_LEFT,
+    CLUSTER_DEGRADED,
+    CLUSTER_RESTORED,
+    QUARANTINED,
+    QUARANTINE_OVER,
 )
 """All kinds of events."""
 

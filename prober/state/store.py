@@ -1,8 +1,9 @@
 """The states of all checks, found by (monitor, backend), and their counters."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from sys import intern
+from typing import TYPE_CHECKING
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
 from prober.model.fact import remembered
@@ -18,6 +19,9 @@ from prober.state.events import TRANSITION, Event, EventLog
 from prober.state.history import History
 from prober.state.journal import REFRESH_SECONDS, Journal, Saved
 
+if TYPE_CHECKING:
+    from prober.model.ballot import Ballot
+
 
 class Store:
     """The state of every check. Nothing here awaits, so nothing needs a lock.
@@ -26,6 +30,7 @@ class Store:
     a stopped process makes nothing stale. `monitors` and `pools` are those of the model, by name.
     A `journal` stores the states, a `history` stores the results; `saved` is what an earlier
     process has stored. `touched_pools` are the names of pools whose summary may have changed.
+    `mine` are the checks that are probed here; None: all.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Store:
         self._wall = wall
         self._awake = awake
         self.touched_pools: set[str] = set()
+        self.mine: Collection[Key] | None = None
         self._pools_touched: Callable[[], None] = lambda: None
         self._saw_local_error: Callable[[Reason], None] = lambda _: None
         self._states: dict[Key, CheckState] = {}
@@ -79,6 +85,10 @@ class Store:
     def get(self, key: Key) -> CheckState | None:
         """Return the state of a check, or None."""
         return self._states.get(key)
+
+    def votes(self, key: Key) -> "Sequence[Ballot] | None":  # noqa: ARG002  (for a cluster)
+        """Return the votes on a check of a cluster; None: there is no cluster."""
+        return None
 
     def keys(self) -> Sequence[Key]:
         """Return the keys of all checks in order; sorts them only after changes."""

@@ -9,6 +9,7 @@ from prober.state.histogram import LAG, Histogram
 from prober.state.load import Load
 
 if TYPE_CHECKING:
+    from prober.model.cluster_view import ClusterView
     from prober.outputs.counters import OutputCounters
 
 SKIPS = ("overrun", "gap", "pace")
@@ -39,6 +40,8 @@ class Vitals:
     host came first). `load` says whether the schedule is kept. `overdue` returns the seconds for
     which something in the schedule has been overdue. `state_errors` counts what could not be
     stored, by reason; `state_trouble` is what keeps the state from being stored now, or None.
+    `cluster_trouble` is why this member of a cluster works without the others, or None;
+    `cluster` returns what it knows of the cluster, None without one.
     `target_lists` has the state of target lists by monitor; `outputs` has
     counters by output.
     """
@@ -61,6 +64,8 @@ class Vitals:
         default_factory=lambda: Counter(dict.fromkeys(STATE_ERRORS, 0))
     )
     state_trouble: str | None = None
+    cluster_trouble: str | None = None
+    cluster: "Callable[[], ClusterView | None]" = lambda: None
     target_lists: dict[str, ListHealth] = field(default_factory=dict)
     outputs: "dict[str, OutputCounters]" = field(default_factory=dict)
 
@@ -71,6 +76,8 @@ class Vitals:
             found.append(f"overloaded: {self.load.overload.sentence}")
         if self.state_trouble:
             found.append("the state cannot be stored")
+        if self.cluster_trouble:
+            found.append(self.cluster_trouble)
         if not self.config_ok:
             found.append("the last reload was rejected")
         if away := sum(not health.ok for health in self.target_lists.values()):

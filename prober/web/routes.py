@@ -93,6 +93,7 @@ ROUTES = (
         body="AdminDefinition",
     ),
     Route("DELETE", "/api/v1/admin/{kind}/{name}", delete_admin, _DELETE),
+    Route("GET", "/api/v1/cluster", native.get_cluster, {200: "Cluster", 404: "Error"}),
     Route("GET", "/api/v1/notices", get_notices, {200: "Notices"}),
     Route(
         "POST", "/api/v1/notices", post_notice, {201: "Notice", **_EDIT}, body="NoticeDefinition"

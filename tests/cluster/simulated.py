@@ -319,13 +319,14 @@ class Work:
     def adopt(self, number: int, vote: Vote) -> None:
         self.votes[number] = vote
         self.shown[number] = Shown(vote.status, vote.since)
+        self._weights.pop(number, None)
 
     def show(self, number: int, votes: Sequence[tuple[str, Vote]], vantages: int) -> None:
         if number in self.probing:
             return
         vote = votes[0][1]
         before = self.shown.get(number)
-        if self.world.clocks_agree and before is not None:
+        if self.world.histories_agree and before is not None:
             assert vote.since >= before.since, "a status has gone back in time"
         self.adopt(number, vote)
 
@@ -435,7 +436,8 @@ class Machine:
         """Why it ended because of its name, if it did."""
         if self.task.done() and not self.task.cancelled():
             error = self.task.exception()
-            assert isinstance(error, NameTakenError), error
+            if not isinstance(error, NameTakenError):
+                raise AssertionError("a member has ended") from error
             return str(error)
         return None
 
@@ -455,7 +457,8 @@ def running(loop: Loop) -> Iterator[None]:
 class World:
     """Simulated time, an etcd, and machines.
 
-    `truth` says whether a check is good; `gaps` has the longest time without a prober of each
+    `histories_agree` is false once members may have worked apart, or their clocks differ. `truth`
+    says whether a check is good; `gaps` has the longest time without a prober of each
     check that had one before, and `unprobed_since` those that have none now.
     """
 
@@ -465,7 +468,7 @@ class World:
         self.machines: dict[str, Machine] = {}
         self.loops: list[Loop] = []
         self.truth: dict[int, bool] = {}
-        self.clocks_agree = True
+        self.histories_agree = True
         self.gaps: dict[int, float] = {}
         self.unprobed_since: dict[int, float] = {}
         self._seen: set[int] = set()
@@ -490,6 +493,7 @@ class World:
                 if machine.is_working:
                     machine.loop.turn()
                     assert not machine.loop.failures, machine.loop.failures
+                    _ = machine.taken
             self._look()
             times = [m.loop.next_at() for m in self.machines.values() if m.is_working]
             at = min([*times, self.etcd.next_expiry()])

@@ -77,6 +77,7 @@ class Cluster(RuleBasedStateMachine):
     def cut(self, name: str, *, cut: bool) -> None:
         if machine := self.machine(name):
             machine.line.cut = cut
+            self.world.histories_agree = False
             self.disturb()
 
     @rule(zone=st.sampled_from(["fra", "ams"]), cut=st.booleans())
@@ -94,7 +95,7 @@ class Cluster(RuleBasedStateMachine):
 
     @rule(step=st.sampled_from([-86400.0, -60.0, 60.0, 86400.0]), name=st.sampled_from(NAMES))
     def set_a_clock(self, step: float, name: str) -> None:
-        self.world.clocks_agree = False
+        self.world.histories_agree = False
         if machine := self.machine(name):
             machine.work.wall_offset += step
 
@@ -102,6 +103,7 @@ class Cluster(RuleBasedStateMachine):
     @rule()
     def stop_etcd(self) -> None:
         self.world.etcd.up = False
+        self.world.histories_agree = False
         self.disturb()
 
     @precondition(lambda self: not self.world.etcd.up)

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from prober.model.cluster_view import ClusterView, MemberView
 from prober.model.monitor import Model, Monitor
 from prober.model.option import ReadContext, section
 from prober.model.pool import Backend, Pool
@@ -59,6 +60,23 @@ def kept(folder: Path) -> "Iterator[World]":
     database = Database(str(folder / "state"), report=report)
     yield World(database)
     database.close()
+
+
+CLUSTER = ClusterView(
+    "prod",
+    "here",
+    degraded=False,
+    endpoint="http://127.0.0.1:2379",
+    members=(
+        MemberView("here", "fra", "http://10.0.0.1:7762", "1", WALL, 3, False, "aa", 10.0),
+        MemberView("there", HOSTILE, "", "1", WALL, 0, True, "bb", 10.0),
+    ),
+    shards=1024,
+    checks_owned=3,
+    takeovers={"joined": 7},
+    errors={"timeout": 1},
+)
+"""What a member of a cluster may know of it."""
 
 
 class World:

@@ -1,9 +1,10 @@
 """The JSON shapes of checks, their results and their history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from prober.model.admin import AdminEntry
+from prober.model.ballot import Ballot
 from prober.model.fact import said
 from prober.model.health import explain
 from prober.model.status import PHASES, Outcome, Phases, Reason, Result, Status
@@ -39,12 +40,16 @@ _SPENT: JsonType[float] = JsonType(SECONDS.schema, lambda seconds: round(seconds
 
 
 class CheckAt(NamedTuple):
-    """A check at a moment: what an operator decided, and its uptime by window, if known."""
+    """A check at a moment: what an operator decided, and its uptime by window, if known.
+
+    `votes` are those of its vantages in a cluster; None without a cluster.
+    """
 
     state: CheckState
     now: Moment
     admin: AdminEntry | None = None
     uptime: Mapping[str, Uptime] | None = None
+    votes: Sequence[Ballot] | None = None
 
 
 class SlotAt(NamedTuple):
@@ -140,6 +145,40 @@ def _next_probe_at(check: CheckAt) -> float | None:
     return None if due is None else check.now.wall + due - check.now.clock
 
 
+VOTE: Shape[Ballot] = Shape(
+    "Vote",
+    member("member", TEXT, lambda ballot: ballot.member),
+    member("zone", TEXT, lambda ballot: ballot.zone),
+    member("status", STATUS, lambda ballot: ballot.vote.status),
+    member(
+        "online",
+        JsonType[bool | None]({"type": ["boolean", "null"]}),
+        lambda ballot: ballot.vote.health.online,
+    ),
+    member("streak", INTEGER, lambda ballot: ballot.vote.health.streak),
+    member("since", TIME, lambda ballot: ballot.vote.since, "since when it has this status"),
+    member(
+        "last",
+        nullable(RESULT.type),
+        lambda ballot: ballot.vote.last,
+        "the result with which it last said something new",
+    ),
+    doc="what one vantage says of a check",
+)
+_VOTES = listed(VOTE.type)
+
+
+def _votes_schema() -> Json:
+    doc = "one for each member that probes the check; absent without a cluster"
+    return {"votes": {**_VOTES.schema, "description": doc}}
+
+
+def _votes_json(at: CheckAt) -> Json:
+    return {} if at.votes is None else {"votes": _VOTES.show(at.votes)}
+
+
+_OF_A_CLUSTER: FurtherMembers[CheckAt] = FurtherMembers(_votes_schema, _votes_json)
+
 CHECK: Shape[CheckAt] = Shape(
     "Check",
     member("monitor", TEXT, lambda at: at.state.check.monitor.name),
@@ -178,6 +217,7 @@ CHECK: Shape[CheckAt] = Shape(
         JsonType[Json | None](nullable(RESULT.type).schema),
         lambda at: _last_json(at.state),
     ),
+    further=_OF_A_CLUSTER,
 )
 CHECKS: Shape[str | None] = Shape(
     "Checks", member("next_marker", MARKER, lambda marker: marker), lists={"checks": CHECK.type}
@@ -219,6 +259,7 @@ CHECK_IN_FULL: Shape[CheckAt] = Shape(
         lambda at: at.uptime,
         "null if prober keeps no history",
     ),
+    further=_OF_A_CLUSTER,
 )
 
 

@@ -17,6 +17,7 @@ from prober.state.heartbeat import examine
 from prober.state.pace import Pace
 from prober.state.store import Statuses, Store
 from prober.web.api.check_shapes import CHECK_IN_FULL, CHECKS, CheckAt
+from prober.web.api.cluster_shapes import CLUSTER
 from prober.web.api.event_shapes import EVENTS
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.pool_shapes import (
@@ -101,7 +102,11 @@ async def get_checks(request: web.Request) -> web.Response:
     now = services_of(request).now()
     next_marker = marker_of(*found[limit - 1].check.key) if found[limit:] else None
     return await CHECKS.document(
-        next_marker, checks=(CheckAt(s, now, store.admin.of_check(s.check)) for s in found[:limit])
+        next_marker,
+        checks=(
+            CheckAt(s, now, store.admin.of_check(s.check), votes=store.votes(s.check.key))
+            for s in found[:limit]
+        ),
     )
 
 
@@ -135,8 +140,9 @@ async def get_check(request: web.Request) -> web.Response:
     state = check_of(request)
     uptime = await uptime_of(request, state.check.key)
     admin = services_of(request).store.admin.of_check(state.check)
+    votes = services_of(request).store.votes(state.check.key)
     return json_response(
-        CHECK_IN_FULL.render(CheckAt(state, services_of(request).now(), admin, uptime))
+        CHECK_IN_FULL.render(CheckAt(state, services_of(request).now(), admin, uptime, votes))
     )
 
 
@@ -304,6 +310,15 @@ async def get_ready(request: web.Request) -> web.Response:
         return web.Response(text="Not ready\n", status=503)
     degraded = "; ".join(vitals.degradations())
     return web.Response(text=f"Ready, but {degraded}\n" if degraded else "Ready\n")
+
+
+async def get_cluster(request: web.Request) -> web.Response:
+    """The members of the cluster, and whether etcd is there; 404 without a cluster."""
+    read_query(request)
+    view = services_of(request).vitals.cluster()
+    if view is None:
+        raise Refused(404, "this prober is not a member of a cluster")
+    return json_response(CLUSTER.render(view))
 
 
 async def reload(request: web.Request) -> web.Response:

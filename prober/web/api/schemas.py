@@ -8,6 +8,7 @@ from prober.model.admin import AdminState
 from prober.model.notice import NOTICE as NOTICE_OF_CONFIGURATION
 from prober.model.status import Status
 from prober.web.api import check_shapes as checks
+from prober.web.api import cluster_shapes as clusters
 from prober.web.api import event_shapes as events
 from prober.web.api import pool_shapes as pools
 from prober.web.api.admin_shapes import ADMIN, ADMIN_ENTRIES, ADMIN_ENTRY
@@ -17,6 +18,7 @@ from prober.web.api.shape import COUNT, TEXT, Shape, keyed, listed, one_word_of
 from prober.web.server.json_answer import Json
 
 _SHAPES: tuple[Shape[Any], ...] = (
+    *(clusters.CLUSTER, clusters.MEMBER, checks.VOTE),
     *(checks.RESULT, checks.CHECK, checks.CHECK_IN_FULL, checks.CHECKS),
     *(checks.UPTIME, checks.HISTORY, checks.SLOT),
     *(events.EVENT, events.EVENTS, events.EDIT, events.EDITS),

@@ -85,7 +85,10 @@ class Metrics:
         success: list[str] = []
         seconds: list[str] = []
         by_fact = FactGauges()
+        mine = self._store.mine
         for number, state in enumerate(tuple(self._store)):
+            if mine is not None and state.check.key not in mine:
+                continue
             if state.label_text is None:
                 state.label_text = check_labels(state.check)
             labels = state.label_text

@@ -34,6 +34,7 @@ class DaemonCollector(Collector):
         yield from self._gauges()
         yield from self._target_lists()
         yield from self._outputs()
+        yield from self._cluster()
         vitals = self._vitals
         yield _histogram(
             "prober_schedule_lag_seconds", "Delay of the start of probes", vitals.schedule_lags
@@ -106,6 +107,32 @@ class DaemonCollector(Collector):
             if health.read_at is not None:
                 at.add_metric([monitor], health.read_at)
         yield from (ok, at)
+
+    def _cluster(self) -> Iterator[Metric]:
+        """Yield the metrics of a member of a cluster; nothing without one."""
+        view = self._vitals.cluster()
+        if view is None:
+            return
+        for name, text, value in (
+            ("prober_cluster_up", "Whether etcd is there, and this is a member", not view.degraded),
+            ("prober_cluster_members", "Live members, as this one sees it", len(view.members)),
+            ("prober_cluster_checks_owned", "Checks that this member probes", view.checks_owned),
+            (
+                "prober_cluster_configurations",
+                "Different configurations among the members",
+                view.configurations,
+            ),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+        takeovers = CounterMetricFamily(
+            "prober_cluster_takeovers",
+            "Shards that this member has taken over, by cause",
+            labels=["cause"],
+        )
+        for cause, count in view.takeovers.items():
+            takeovers.add_metric([cause], count)
+        yield takeovers
+        yield _counter("prober_cluster_errors", "What etcd did not do, by reason", view.errors)
 
     def _outputs(self) -> Iterator[Metric]:
         """Yield the counters of each output."""

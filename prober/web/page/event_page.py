@@ -43,6 +43,11 @@ _WORDS = {
     "local_trouble": "own trouble",
     "local_trouble_over": "own trouble over",
     "overload_over": "overload over",
+    "member_joined": "member joined",
+    "member_left": "member left",
+    "cluster_degraded": "cluster degraded",
+    "cluster_restored": "cluster restored",
+    "quarantine_over": "quarantine over",
 }
 
 

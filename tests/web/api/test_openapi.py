@@ -33,7 +33,7 @@ from prober.web.api.past import HISTORY_QUERY
 from prober.web.dialects import DIALECTS
 from prober.web.server.auth import GATES
 from tests.web.conftest import Client
-from tests.web.world import HOSTILE, WALL, World, example, monitor
+from tests.web.world import CLUSTER, HOSTILE, WALL, World, example, monitor
 
 ONE = "10.0.0.1:80"
 ROUTES = {
@@ -46,6 +46,7 @@ ROUTES = {
     "/api/v1/pools": "/api/v1/pools",
     "/api/v1/pools/{name}": "/api/v1/pools/p",
     "/api/v1/admin": "/api/v1/admin",
+    "/api/v1/cluster": "/api/v1/cluster",
     "/api/v1/notices": "/api/v1/notices",
     "/api/v1/edits": "/api/v1/edits",
     "/api/v1/events": "/api/v1/events?limit=1",
@@ -62,19 +63,15 @@ def world(kept_world: World) -> World:
     return kept_world
 
 
-SERVED: dict[str, Any] = {}
-"""The description as an application serves it: all serve the same."""
-
-
 @pytest.fixture
 async def description(client: Client) -> dict[str, Any]:
-    if not SERVED:
-        SERVED.update(await (await client.get("/api/v1/openapi.json")).json())
-    return SERVED
+    found: dict[str, Any] = await (await client.get("/api/v1/openapi.json")).json()
+    return found
 
 
 def busy(world: World) -> None:
     """Let the world have a monitor of every type, with every option that JSON shows in its way."""
+    world.vitals.cluster = lambda: CLUSTER
     secret = Secret("s", masked=True)
     tls = TlsSettings(verify=True, alpn=("h2",), expires_within=86400.0, server_name="a.example")
     probes: dict[str, Probe] = {

@@ -27,7 +27,7 @@ from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.fact_gauges import phase_gauges
 from prober.web.metrics.scrape import prefers_openmetrics
 from tests.web.conftest import Client
-from tests.web.world import HOSTILE, WALL, World, backends, monitor
+from tests.web.world import CLUSTER, HOSTILE, WALL, World, backends, monitor
 
 ONE = "10.0.0.1:80"
 TWO = "10.0.0.2:80"
@@ -84,6 +84,12 @@ CONTRACT = {
     "prober_output_held": ("gauge", {"output"}),
     "prober_output_queue": ("gauge", {"output"}),
     "prober_output_last_success_timestamp_seconds": ("gauge", {"output"}),
+    "prober_cluster_up": ("gauge", set()),
+    "prober_cluster_members": ("gauge", set()),
+    "prober_cluster_checks_owned": ("gauge", set()),
+    "prober_cluster_configurations": ("gauge", set()),
+    "prober_cluster_takeovers": ("counter", {"cause"}),
+    "prober_cluster_errors": ("counter", {"reason"}),
     "prober_build_info": ("gauge", {"version"}),
 }
 
@@ -97,6 +103,7 @@ TLS: dict[str, FactValue] = {
 
 def busy(world: World) -> None:
     """Let the world have something of everything, in names and numbers of every sort."""
+    world.vitals.cluster = lambda: CLUSTER
     world.configure(
         monitor("web", ONE, TWO, labels=Frozen(team=HOSTILE, a="1", zone="ü")),
         monitor(HOSTILE, "[2001:db8::7]:80", type="GRPC"),
@@ -307,7 +314,7 @@ async def test_gauges_follow_the_last_result(world: World, client: Client) -> No
 
 async def test_what_can_be_counted_is_there_before_it_happens(world: World, client: Client) -> None:
     """Or the first failure would be no increase."""
-    world.configure(monitor("web", ONE, type="UDP_CONNECT"), monitor("tls", ONE, type="TLS"))
+    world.configure(monitor("web", ONE, type="TCP"), monitor("tls", ONE, type="TLS"))
     world.record("web", ONE)
     families = await scrape(client)
     failures = values(families["prober_probe_failures"], "monitor", "reason")

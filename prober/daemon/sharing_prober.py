@@ -1,0 +1,270 @@
+"""The probing half of a member of a cluster: it probes its share, and shows all checks."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from uuid import uuid4
+
+import structlog
+
+from prober import __version__
+from prober.cluster.etcd_gateway import EtcdGateway
+from prober.cluster.keys import Keys
+from prober.cluster.member import ClusterMember
+from prober.cluster.records import MemberRecord
+from prober.cluster.sharing import SHARDS
+from prober.cluster.work import Assignment, NameTakenError
+from prober.config.changes import Changes
+from prober.config.cluster_section import ClusterSection
+from prober.config.configuration import Config
+from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of
+from prober.daemon.probing import Prober, log_transition
+from prober.daemon.state_directory import StateDirectory
+from prober.engine.check_watch import Shift
+from prober.model.ballot import Ballot, Vote
+from prober.model.cluster_view import ClusterView, MemberView
+from prober.model.health import PENDING
+from prober.model.monitor import Check
+from prober.model.status import Status
+from prober.state.check_state import Key
+from prober.state.events import Event
+from prober.state.shared_store import SharedStore
+from prober.state.store import Store
+
+log = structlog.get_logger()
+
+_NOTHING = Vote(Status.UNKNOWN, PENDING, 0.0, degraded=False, last=None)
+_NOTED = {
+    "cluster_degraded": "etcd is away: this member goes on with what it knows",
+    "cluster_restored": "etcd is back",
+}
+_LOUD = {"cluster_degraded", "name_in_use", "record_refused", "quarantined"}
+
+
+class SharingProber(Prober):
+    """A prober that is a member of a cluster; see `Prober` for its arguments."""
+
+    store: SharedStore
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        assert config.cluster is not None  # noqa: S101  (it is why this is made)
+        self._section: ClusterSection = config.cluster
+        self._name = member_name(self._section)
+        super().__init__(config, loop=loop, limit=limit, clock=clock, wall=wall)
+        self._clock, self._wall = clock, wall
+        self._keys: dict[int, Key] = {}
+        self.gateway: EtcdGateway = etcd_of(self._section)
+        self.member: ClusterMember | None = None
+
+    def _store(self, kept: StateDirectory, wall: Callable[[], float]) -> Store:
+        return SharedStore(
+            self._name,
+            self._section.zone,
+            wall=wall,
+            awake=self._ticker.awake,
+            journal=kept.journal,
+            saved=kept.saved,
+            history=kept.history,
+        )
+
+    def _log_event(self, event: Event) -> None:
+        if self.store.speaks_for(event):
+            log_transition(event)
+
+    # The checks
+
+    def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
+        """Keep the states of checks; those that this member probes already are rescheduled."""
+        states = [self.store.add(check) for check in checks]
+        mine = [state for state in states if state.check.key in self.store.mine]
+        self._scheduler.add(((state.check, state, state.health) for state in mine), among=among)
+
+    async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
+        """Apply a new configuration, and share its checks."""
+        await super().apply(config, difference, reread=reread)
+        self._share(config)
+
+    def _share(self, config: Config) -> None:
+        if self.member is None:
+            return
+        outlines = outlines_of(config, self._section)
+        self._keys = {outline.number: key for key, outline in outlines.items()}
+        self.member.adopt(outlines.values(), config.digest)
+
+    # What the member asks for: a `Workplace`
+
+    def begin(self, tasks: Collection[Assignment]) -> None:
+        """Probe these checks from now on, each at its next slot."""
+        taken = []
+        for task in tasks:
+            key = self._keys[task.number]
+            self.store.begin(key, task.vantages)
+            state = self.store.get(key)
+            if state is not None:
+                taken.append((state.check, state, state.health, self._shift(task)))
+        self._scheduler.take_over(taken)
+
+    def _shift(self, task: Assignment) -> Shift | None:
+        """Return how to shift the grids of a check, so that vantages take turns.
+
+        The monotonic clocks of two machines have nothing in common, so the wall clock says when.
+        """
+        if task.vantages == 1:
+            return None
+        apart, ahead = task.place / task.vantages, self._wall() - self._clock()
+        return partial(_shifted, apart, ahead)
+
+    def cease(self, numbers: Collection[int]) -> None:
+        """Do not probe these checks any more."""
+        for number in numbers:
+            key = self._keys[number]
+            self._scheduler.remove(key)
+            self.store.cease(key)
+
+    def vote(self, number: int) -> Vote:
+        """Return what this vantage says of a check that it probes."""
+        state = self.store.get(self._keys[number]) if number in self._keys else None
+        return _NOTHING if state is None else self.store.vote(state)
+
+    def adopt(self, number: int, vote: Vote) -> None:
+        """Go on from another vantage's rise and fall."""
+        key = self._keys[number]
+        if self.store.get(key) is not None:
+            self.store.adopt_vote(key, vote)
+
+    def show(self, number: int, votes: Sequence[tuple[str, Vote]], vantages: int) -> None:
+        """Show what others say of a check."""
+        key = self._keys[number]
+        if self.store.get(key) is not None:
+            ballots = [Ballot(name, self._zone_of(name), vote) for name, vote in votes]
+            self.store.show(key, ballots, vantages)
+
+    def _zone_of(self, name: str) -> str:
+        record = self.member.known.members.get(name) if self.member else None
+        return record.zone if record else ""
+
+    # Being a member
+
+    @asynccontextmanager
+    async def sharing(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Be a member while the context lasts; it begins once it is known who probes what.
+
+        `stop` is set if another live member has the name.
+        """
+        member = self.member = self._new_member()
+        self.vitals.cluster = self._view
+        self.store.may_speak = member.may_speak
+        self.store.changed = self._changed
+        self._share(self.config)
+        running = asyncio.create_task(self._run(member, stop))
+        try:
+            await _first(member.ready, stop)
+            yield
+            await member.leave()
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            await member.resign()
+            await self.gateway.close()
+
+    def _new_member(self) -> ClusterMember:
+        section = self._section
+        record = MemberRecord(
+            self._name,
+            uuid4().hex,
+            zone=section.zone,
+            url=member_url(self.config, self.target_policy.listeners),
+            version=__version__,
+            started_at=self.vitals.started_at,
+            ttl=section.ttl,
+        )
+        keys = Keys(section.name)
+        return ClusterMember(self.gateway, keys, self, record, clock=_boot_time, tell=self._tell)
+
+    async def _run(self, member: ClusterMember, stop: asyncio.Event) -> None:
+        try:
+            await member.run()
+        except NameTakenError as error:
+            log.error("name_taken", member=self._name, url=error.url)  # noqa: TRY400  (no bug)
+            self.exit_status = 1
+            stop.set()
+
+    def _view(self) -> ClusterView | None:
+        """Return what this member knows of the cluster."""
+        member = self.member
+        if member is None:
+            return None
+        return ClusterView(
+            self._section.name,
+            self._name,
+            not member.is_joined,
+            self.gateway.endpoint,
+            tuple(
+                MemberView(
+                    each.name,
+                    each.zone,
+                    each.url,
+                    each.version,
+                    each.started_at,
+                    checks,
+                    each.draining,
+                    each.config_hash,
+                    each.ttl,
+                )
+                for each, checks in member.rota.census()
+            ),
+            SHARDS,
+            len(self.store.mine),
+            member.rota.takeovers,
+            {str(reason): count for reason, count in member.errors.items()},
+        )
+
+    def _changed(self, key: Key) -> None:
+        state = self.store.get(key)
+        if state is not None and self.member is not None:
+            self.member.changed(state.check.spread)
+
+    def _tell(self, event: str, **facts: object) -> None:
+        say = log.warning if event in _LOUD else log.info
+        say(event, **facts)
+        trouble = {"cluster_degraded": "etcd is away", "cluster_restored": None}
+        if event in trouble:
+            self.vitals.cluster_trouble = trouble[event]
+        if event in _NOTED:
+            self.store.note(event, _NOTED[event])
+        elif event == "member_joined":
+            self.store.note(event, f"member {facts['member']} has joined the cluster")
+        elif event == "member_left":
+            how = "has left the cluster" if facts["cause"] == "left" else "was lost to the cluster"
+            self.store.note(event, f"member {facts['member']} {how}")
+
+
+def _shifted(apart: float, ahead: float, interval: float) -> float:
+    """Return the shift of a grid for a vantage that is `apart` of an interval behind the first."""
+    return apart * interval - ahead % interval
+
+
+def _boot_time() -> float:
+    """Return seconds that go on while the machine is suspended, as etcd's leases do."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait for one of these events."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

@@ -1,0 +1,184 @@
+"""Real members of a cluster: daemons that share a real etcd, and the targets that they probe."""
+
+import selectors
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.running import PATIENCE, Daemon, daemon, until
+
+INTERVAL = 0.5
+TTL = 3.0
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Targets:
+    """Ports that answer HTTP and note when: `seen` has monotonic times by port."""
+
+    def __init__(self, count: int) -> None:
+        self.seen: dict[int, list[float]] = defaultdict(list)
+        self._selector = selectors.DefaultSelector()
+        self._sockets: dict[int, socket.socket] = {}
+        for _ in range(count):
+            self.open(0)
+        self.ports = list(self._sockets)
+        self._ended = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def open(self, port: int) -> None:
+        """Listen on a port."""
+        listening = socket.create_server(("127.0.0.1", port), backlog=128)
+        listening.setblocking(False)
+        self._sockets[listening.getsockname()[1]] = listening
+        self._selector.register(listening, selectors.EVENT_READ)
+
+    def shut(self, port: int) -> None:
+        """Refuse connections to a port."""
+        listening = self._sockets.pop(port)
+        self._selector.unregister(listening)
+        listening.close()
+
+    def _work(self) -> None:
+        while not self._ended:
+            for key, _ in self._selector.select(0.1):
+                listening = key.fileobj
+                assert isinstance(listening, socket.socket)
+                try:
+                    port = listening.getsockname()[1]
+                    connection, _ = listening.accept()
+                    with connection:
+                        connection.settimeout(PATIENCE)
+                        connection.recv(4096)
+                        connection.sendall(_ANSWER)
+                except OSError:
+                    continue  # it was shut meanwhile, or its caller has gone
+                self.seen[port].append(time.monotonic())
+
+    def close(self) -> None:
+        self._ended = True
+        self._thread.join()
+        for listening in self._sockets.values():
+            listening.close()
+        self._selector.close()
+
+    def counts(self) -> dict[int, int]:
+        """Return how often each was probed so far."""
+        return {port: len(self.seen[port]) for port in self.ports}
+
+    def wait_for_probes(self, more: int = 2) -> None:
+        """Wait until each open port was probed some more times."""
+        before = self.counts()
+        until(lambda: all(len(self.seen[p]) >= before[p] + more for p in list(self._sockets)))
+
+    def longest_gap(self, start: float) -> float:
+        """Return the longest time without a probe of any open port since a monotonic time."""
+        now, longest = time.monotonic(), 0.0
+        for port in self._sockets:
+            times = [start, *(at for at in self.seen[port] if at > start), now]
+            longest = max(longest, *(b - a for a, b in pairwise(times)))
+        return longest
+
+
+@contextmanager
+def targets(count: int) -> Iterator[Targets]:
+    """Run some targets."""
+    made = Targets(count)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def configuration(
+    etcd: Sequence[str], name: str, ports: Sequence[int], **more: Any
+) -> dict[str, Any]:
+    """Return the configuration of a member; `more` is added to its cluster section."""
+    return {
+        "cluster": {
+            "name": "test",
+            "etcd": {"endpoints": list(etcd)},
+            "member": name,
+            "ttl": f"{TTL:g}s",
+            **more,
+        },
+        "monitors": [
+            {
+                "name": "web",
+                "type": "HTTP",
+                "interval": f"{INTERVAL}s",
+                "targets": [f"127.0.0.1:{port}" for port in ports],
+            }
+        ],
+    }
+
+
+class Group:
+    """Members that run, by name, and how to start more."""
+
+    def __init__(self, stack: ExitStack, folder: Path, etcd: Sequence[str], found: Targets) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._etcd = etcd
+        self.targets = found
+        self.members: dict[str, Daemon] = {}
+
+    def start(self, name: str, *, under: Sequence[str] = (), **more: Any) -> Daemon:
+        """Start a member."""
+        folder = self._folder / f"{name}-{len(list(self._folder.iterdir()))}"
+        folder.mkdir()
+        config = configuration(self._etcd, name, self.targets.ports, **more)
+        started = self._stack.enter_context(daemon(config, folder, under=under))
+        self.members[name] = started
+        return started
+
+    def checks(self, name: str) -> Mapping[str, dict[str, Any]]:
+        """Return what a member shows of all checks, by backend."""
+        found = self.members[name].json("/api/v1/checks")["checks"]
+        return {check["backend"]: check for check in found}
+
+    def all_show(self, status: str, *ports: int, among: Sequence[str] = ()) -> None:
+        """Wait until all members show the checks of these ports, or all, in this status."""
+        wanted = [f"127.0.0.1:{port}" for port in ports or self.targets.ports]
+        for name in among or self.members:
+
+            def holds(name: str = name) -> bool:
+                checks = self.checks(name)
+                return all(checks[key]["status"] == status for key in wanted)
+
+            until(holds)
+
+    def changes(self, name: str) -> list[tuple[str, str, str]]:
+        """Return the changes of status in a member's events, oldest first."""
+        events = self.members[name].json("/api/v1/events?kind=transition&limit=1000")["events"]
+        return [(each["backend"], each["from"], each["to"]) for each in reversed(events)]
+
+    def keys_probed_by(self, name: str, *, through: str) -> set[str]:
+        """Return the backends of the checks that a member probes, as another one sees it."""
+        checks = self.checks(through).values()
+        return {
+            check["backend"] for check in checks if name in [v["member"] for v in check["votes"]]
+        }
+
+    def probed_by(self, name: str) -> int:
+        """Return how many checks a member probes, as it says itself."""
+        text = self.members[name].get("/metrics")[1]
+        line = next(x for x in text.splitlines() if x.startswith("prober_cluster_checks_owned "))
+        return int(float(line.split()[1]))
+
+
+@contextmanager
+def group(folder: Path, etcd: Sequence[str], *names: str, count: int = 12) -> Iterator[Group]:
+    """Run members on this host until every check has a status on all of them."""
+    with targets(count) as found, ExitStack() as stack:
+        running = Group(stack, folder, etcd, found)
+        for name in names:
+            running.start(name)
+        running.all_show("OK")
+        yield running

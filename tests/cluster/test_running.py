@@ -1,0 +1,204 @@
+"""Real members, a real etcd, real faults: judged at the targets, by every API and log."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, three_of_etcd
+from tests.cluster.real_members import Group, group
+from tests.running import Daemon, until
+
+pytestmark = [needs_etcd, pytest.mark.xdist_group("members")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
+    with etcd(tmp_path_factory.mktemp("etcd")) as running:
+        yield running
+
+
+@pytest.fixture
+def three(tmp_path: Path, server: Etcd) -> Iterator[Group]:
+    """Three members that share the checks; each test has a clean etcd."""
+    server.wipe()
+    with group(tmp_path, [server.url], "a", "b", "c") as running:
+        until(lambda: sum(running.probed_by(name) for name in "abc") == len(running.targets.ports))
+        yield running
+
+
+def assert_undisturbed(running: Group, before: dict[str, list[tuple[str, str, str]]]) -> None:
+    """No check has changed its status meanwhile, on any member."""
+    for name in running.members:
+        assert running.changes(name) == before[name]
+
+
+def all_changes(running: Group) -> dict[str, list[tuple[str, str, str]]]:
+    return {name: running.changes(name) for name in running.members}
+
+
+def is_alone(member: Daemon) -> bool:
+    return "prober_cluster_up 0.0" in member.get("/metrics")[1]
+
+
+def test_sigterm_hands_over(three: Group) -> None:
+    before = all_changes(three)
+    leaving = three.members.pop("a")
+    assert leaving.stop(signal.SIGTERM) == 0
+    three.targets.wait_for_probes()
+    assert_undisturbed(three, before)
+    assert three.members["b"].wait_for("member_left")["cause"] == "left"
+    said = [line["event"] for line in leaving.rest()]
+    assert set(said[said.index("stopping") + 1 :]) == {"shards_released"}
+
+
+def test_sigkill_carries_status_streak_and_since_over(three: Group) -> None:
+    before = all_changes(three)
+    since = {key: check["since"] for key, check in three.checks("b").items()}
+    three.members.pop("a").process.kill()
+    three.members["b"].wait_for("member_left", member="a", cause="lost")
+    three.targets.wait_for_probes()
+    assert_undisturbed(three, before)
+    assert {key: check["since"] for key, check in three.checks("b").items()} == since
+    (port, *_) = three.targets.ports
+    three.targets.shut(port)
+    three.all_show("CRITICAL", port)
+    assert all_changes(three) == {
+        name: [
+            *before[name],
+            (f"127.0.0.1:{port}", "OK", "WARNING"),
+            (f"127.0.0.1:{port}", "WARNING", "CRITICAL"),
+        ]
+        for name in three.members
+    }
+
+
+def test_a_member_that_was_stopped_says_nothing_of_what_it_lost(three: Group) -> None:
+    stopped = three.members.pop("a")
+    mine = three.keys_probed_by("a", through="b")
+    stopped.process.send_signal(signal.SIGSTOP)
+    three.members["b"].wait_for("member_left", member="a", cause="lost")
+    three.targets.wait_for_probes()
+    ports = [int(key.rpartition(":")[2]) for key in mine]
+    for port in ports:
+        three.targets.shut(port)
+    three.all_show("CRITICAL", *ports)
+    seen = len(stopped.lines)
+    stopped.process.send_signal(signal.SIGCONT)
+    three.members["a"] = stopped
+    three.all_show("CRITICAL", *ports, among=["a"])
+    joined = stopped.wait_for("member_joined", member="a")
+    lines = stopped.lines[seen : stopped.lines.index(joined)]
+    assert "status_changed" not in [line["event"] for line in lines]
+    until(lambda: three.keys_probed_by("a", through="b") == mine)
+    for port in ports:
+        three.targets.open(port)
+    three.all_show("OK")
+
+
+def test_without_etcd_all_go_on_and_nothing_moves_when_it_is_back(
+    three: Group, server: Etcd
+) -> None:
+    before = all_changes(three)
+    shares = {name: three.keys_probed_by(name, through="a") for name in "abc"}
+    server.kill()
+    for name in "abc":
+        three.members[name].wait_for("cluster_degraded")
+        assert is_alone(three.members[name])
+        status, text = three.members[name].get("/-/ready")
+        assert (status, text) == (200, "Ready, but etcd is away\n")
+    three.targets.wait_for_probes(8)
+    assert_undisturbed(three, before)
+    server.start()
+    for name in "abc":
+        three.members[name].wait_for("cluster_restored")
+    three.targets.wait_for_probes(8)
+    assert {name: three.keys_probed_by(name, through="a") for name in "abc"} == shares
+    assert_undisturbed(three, before)
+
+
+def test_wiped_data_is_written_anew(three: Group, server: Etcd) -> None:
+    before = all_changes(three)
+    shares = {name: three.keys_probed_by(name, through="a") for name in "abc"}
+    server.wipe()
+    until(lambda: all(three.keys_probed_by(n, through="a") == shares[n] for n in "abc"))
+    three.targets.wait_for_probes()
+    assert_undisturbed(three, before)
+    fresh = three.start("d")
+    three.all_show("OK", among=["d"])
+    assert [to for _, _, to in three.changes("d")] == []
+    assert fresh.stop(signal.SIGTERM) == 0
+
+
+def test_a_second_member_of_a_name_exits_and_says_who_has_it(three: Group) -> None:
+    holder = three.members["a"]
+    second = three.start("a")
+    three.members["a"] = holder
+    line = second.wait_for("name_taken")
+    assert (line["member"], line["url"]) == ("a", holder.url)
+    assert second.process.wait(60) == 1
+    three.targets.wait_for_probes()
+
+
+def test_after_a_crash_the_same_name_joins_again(three: Group) -> None:
+    before = all_changes(three)
+    three.members["a"].process.kill()
+    again = three.start("a")
+    again.wait_for("member_joined", member="a")
+    three.targets.wait_for_probes()
+    assert three.changes("b") == before["b"]
+    assert three.changes("a") == []
+
+
+def test_a_rolling_restart_disturbs_nothing(three: Group) -> None:
+    before = all_changes(three)
+    for name in "abc":
+        assert three.members[name].stop(signal.SIGTERM) == 0
+        three.start(name).wait_for_any("ready")
+        three.targets.wait_for_probes()
+        before[name] = []
+        assert_undisturbed(three, before)
+
+
+def test_a_start_without_etcd_probes_everything_and_joins_later(
+    tmp_path: Path, server: Etcd
+) -> None:
+    server.kill()
+    try:
+        with group(tmp_path, [server.url], "a") as running:
+            running.members["a"].wait_for_any("cluster_degraded")
+            running.targets.wait_for_probes()
+            server.start()
+            running.members["a"].wait_for("cluster_restored")
+            running.start("b")
+            running.all_show("OK")
+            until(lambda: 0 < running.probed_by("b") < len(running.targets.ports))
+    finally:
+        server.kill()
+        server.start()
+        server.wait()
+
+
+def test_three_servers_of_etcd_may_lose_one_and_then_their_quorum(tmp_path: Path) -> None:
+    folder = tmp_path / "members"
+    folder.mkdir()
+    with (
+        three_of_etcd(tmp_path) as servers,
+        group(folder, [each.url for each in servers], "a", "b") as running,
+    ):
+        before = all_changes(running)
+        start = time.monotonic()
+        servers[0].kill()
+        running.targets.wait_for_probes(8)
+        servers[1].pause()
+        for name in "ab":
+            running.members[name].wait_for("cluster_degraded")
+        running.targets.wait_for_probes(4)
+        servers[1].go_on()
+        for name in "ab":
+            running.members[name].wait_for("cluster_restored")
+        running.targets.wait_for_probes(4)
+        assert_undisturbed(running, before)
+        assert running.targets.longest_gap(start) < time.monotonic() - start
