@@ -84,6 +84,7 @@ monitors:
   - {name: account-tls, type: TLS, pool: account, tls: {expires_within: 14d}}
   - {name: account-https, type: HTTPS, pool: account, body_regex: "status: up"}
   - {name: orders-grpc, type: GRPC, pool: orders, service: orders}
+  - {name: orders-http2, type: HTTP2_PING, pool: orders}
   - {name: cache-tcp, type: TCP, pool: cache}
   - name: cache-ping
     type: TCP

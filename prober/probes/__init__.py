@@ -8,6 +8,7 @@ from prober.model.probe import Probe
 from prober.probes.dns import DnsProbe
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
+from prober.probes.http2_ping import Http2PingProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
@@ -19,6 +20,7 @@ PROBE_TYPES: Mapping[str, type[Probe]] = {
     "HTTPS": HttpsProbe,
     "TLS": TlsProbe,
     "GRPC": GrpcProbe,
+    "HTTP2_PING": Http2PingProbe,
     "DNS": DnsProbe,
 }
 """All probe types, by name in the configuration."""

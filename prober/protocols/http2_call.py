@@ -58,6 +58,8 @@ _PUSH_OFF = b"\x00\x02\x00\x00\x00\x00"  # ENABLE_PUSH 0: section 6.5.2
 _INITIAL_WINDOW_SIZE = 4  # a setting: section 6.5.2
 _WINDOW = 65535  # bytes that may be sent before the receiver has given more room: section 6.9.2
 _WIDEST = 0x7FFFFFFF
+_EIGHT = b"prober/1"  # the payload of a PING
+_FRAMES_OF_A_PING = 64  # beside the answer, a server sends settings
 _FRAME_SIZE = 1024  # bytes, the least on average in a long body
 _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _NOT_IN_A_VALUE = re.compile(rb"[\r\n\x00]")
@@ -294,6 +296,46 @@ class Call:
         except hpack.HPACKError:
             raise Http2Error("its headers are malformed") from None
         return headers
+
+
+class PingCall:
+    """A PING on a connection without calls, and its answer; `ended` means that it is there.
+
+    Source: section 6.7.
+    """
+
+    __slots__ = ("_reader", "ended", "request")
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.request = b"".join(
+            (PREFACE, write_frame(SETTINGS, payload=_PUSH_OFF), write_frame(PING, payload=_EIGHT))
+        )
+        self._reader = FrameReader(_FRAMES_OF_A_PING)
+
+    def feed(self, content: bytes) -> bytes:
+        """Take bytes from the server; return what must be sent in answer to its frames.
+
+        Raises:
+            Http2Error: The bytes are not the answer to a PING.
+            GoAwayError: The server ends the connection because of an error.
+        """
+        answers = b""
+        for kind, flags, stream, payload in self._reader.feed(content):
+            if stream and kind in _OF_A_CALL:
+                raise Http2Error(f"a frame for call {stream}, which was not made")
+            if kind == SETTINGS and not flags & ACK:
+                answers += write_frame(SETTINGS, ACK)
+            elif kind == PING and not flags & ACK:
+                answers += write_frame(PING, ACK, payload=payload)
+            elif kind == PING:
+                if payload != _EIGHT:
+                    raise Http2Error(f"it answers the PING with {payload[:16]!r}")
+                self.ended = True
+                break
+            elif kind == GOAWAY and (code := int.from_bytes(payload[4:8].ljust(4, b"\xff"))):
+                raise GoAwayError(code)
+        return answers
 
 
 @cache

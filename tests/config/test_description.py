@@ -67,6 +67,7 @@ FULL: dict[str, dict[str, object]] = {
         "tls": {},
         "metadata": {"a": "b"},
     },
+    "HTTP2_PING": {"domain_name": "a.example", "tls": {"verify": True}},
     "DNS": {
         "query_name": "a.example",
         "query_type": "TYPE65280",

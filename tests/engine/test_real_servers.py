@@ -21,6 +21,7 @@ from prober.model.status import Reason, Result
 from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
+from prober.probes.http2_ping import Http2PingProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from tests.engine.conftest import Certificates
@@ -373,6 +374,19 @@ async def test_http_2(nginx: dict[str, int], haproxy: dict[str, int]) -> None:
         )
         facts = found.facts or {}
         assert (found.reason, facts["http_status_code"], facts["http_version"]) == (reason, code, 2)
+
+
+async def test_http_2_servers_answer_a_ping(nginx: dict[str, int], haproxy: dict[str, int]) -> None:
+    secured = Http2PingProbe(tls=TlsSettings())
+    for probe, port, reason in (
+        (Http2PingProbe(), nginx["http2"], Reason.OK),
+        (secured, nginx["http2_tls"], Reason.OK),
+        (secured, haproxy["tls"], Reason.OK),
+        (Http2PingProbe(), nginx["clear"], Reason.BAD_RESPONSE),
+        (secured, haproxy["guarded"], Reason.BAD_RESPONSE),
+    ):
+        found = await find(probe, port, host="localhost")
+        assert found.reason is reason, (port, found)
 
 
 async def test_servers_without_http_2(nginx: dict[str, int], haproxy: dict[str, int]) -> None:

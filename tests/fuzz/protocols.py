@@ -38,7 +38,7 @@ from prober.protocols.http2 import (
     StreamResetError,
     write_frame,
 )
-from prober.protocols.http2_call import REPLY_LIMIT, Call, head_of
+from prober.protocols.http2_call import REPLY_LIMIT, Call, PingCall, head_of
 from tests.fuzz.subject import Feed, Subject
 from tests.probes.drive import pieces
 
@@ -144,6 +144,19 @@ def _reply_2(parts: list[bytes]) -> Found:
     return Found(None, (head, bytes(call.body[:BODY_LIMIT])))
 
 
+def _ping(parts: list[bytes]) -> Found:
+    """Read the answer to a PING."""
+    ping = PingCall()
+    try:
+        for part in parts:
+            ping.feed(part)
+            if ping.ended:
+                break
+    except (Http2Error, GoAwayError) as error:
+        return Found(type(error))
+    return Found(None, ping.ended)
+
+
 def _frames(parts: list[bytes]) -> Found:
     """Read the frames of a client, and see that to write them gives what was read."""
     reader, content, frames = FrameReader(preface=PREFACE), b"".join(parts), list[Frame]()
@@ -245,6 +258,7 @@ SUBJECTS = (
     Subject("http1_request", _requests),
     Subject("http2", _twice(_call)),
     Subject("http2_reply", _twice(_reply_2)),
+    Subject("http2_ping", _twice(_ping)),
     Subject("http2_frames", _twice(_frames)),
     Subject("der", _values),
     Subject("exposition", _labels),
