@@ -2,18 +2,22 @@
 
 Importing is most of what a short life of prober costs, and the tests start hundreds of them. What
 is forked is a process like any other: with its own arguments, environment, working directory,
-signals, files and exit status, and with no descriptor but the standard streams.
+signals, files and exit status, and with no descriptor but the standard streams. It is in the
+network namespace of the thread that starts it.
 
     python -m tests.forking DESCRIPTOR
 
 runs the process that forks. It takes each order from a socket: a JSON object and the descriptors
-of the new process, and of a socket that hears its number and, when it has ended, its status.
+of the new process, of its network, and of a socket that hears its number and, when it has ended,
+its status.
 """
 
 import atexit
+import ctypes
 import json
 import os
 import random
+import resource
 import runpy
 import selectors
 import signal
@@ -33,6 +37,9 @@ from tests import ROOT
 
 _ORDER_LIMIT = 1 << 20
 _STANDARD = 3  # descriptors
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_NEW_MOUNTS, _NEW_NETWORK = 0x20000, 0x40000000  # <linux/sched.h>
+_BIND, _PRIVATE = 0x1000, 0x4000 | 0x40000  # <linux/mount.h>: the second with MS_REC
 
 
 class Forked:
@@ -114,8 +121,9 @@ class _Forker:
     def start(self, order: Mapping[str, object], stdout: int, stderr: int) -> Forked:
         """Start a process with these streams."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, open(os.devnull) as nothing:  # noqa: PTH123  (there is no folder to it)
-            streams = [nothing.fileno(), stdout, stderr, theirs.fileno()]
+        network = Path("/proc/thread-self/ns/net")
+        with theirs, Path(os.devnull).open() as nothing, network.open() as here:
+            streams = [nothing.fileno(), stdout, stderr, here.fileno(), theirs.fileno()]
             socket.send_fds(self._orders, [json.dumps(order).encode()], streams)
         message, (pidfd,), *_ = socket.recv_fds(ours, 64, 1)
         return Forked(_status_of(message), pidfd, ours)
@@ -127,14 +135,16 @@ def _forker() -> _Forker:
 
 
 def _namespaces() -> list[str]:
-    """Return the namespaces of this thread."""
-    return [str(each.readlink()) for each in sorted(Path("/proc/thread-self/ns").iterdir())]
+    """Return the namespaces of this thread, without its network."""
+    every = sorted(Path("/proc/thread-self/ns").iterdir())
+    return [str(each.readlink()) for each in every if each.name != "net"]
 
 
 def can_start(environment: Mapping[str, str]) -> bool:
     """Return whether what is forked is as if it were started here, with this added environment.
 
-    It has the namespaces of the first one who asks, and what Python itself reads it has read.
+    But for the network, it has the namespaces of the first one who asks. What Python itself reads,
+    it has read.
     """
     is_read = any(name.startswith("PYTHON") for name in environment)
     return not is_read and _forker().namespaces == _namespaces()
@@ -147,13 +157,20 @@ def start(
     environment: Mapping[str, str],
     stdout: int = 1,
     stderr: int = 2,
+    descriptors: int | None = None,
+    resolv_conf: Path | None = None,
 ) -> Forked:
-    """Start `python -m module arguments` with these streams in the current directory."""
+    """Start `python -m module arguments` with these streams in the current directory.
+
+    It can have at most so many descriptors, and reads this file in place of /etc/resolv.conf.
+    """
     order = {
         "module": module,
         "arguments": list(arguments),
         "environment": dict(environment),
         "folder": os.getcwd(),  # noqa: PTH109  (a text)
+        "descriptors": descriptors,
+        "resolv_conf": resolv_conf and str(resolv_conf),
     }
     return _forker().start(order, stdout, stderr)
 
@@ -190,7 +207,7 @@ def _next_life(orders: socket.socket) -> dict[str, Any]:
                 assert isinstance(key.fileobj, int)
                 ears.tell(key.fileobj, *key.data)
                 continue
-            message, given, *_ = socket.recv_fds(orders, _ORDER_LIMIT, _STANDARD + 1)
+            message, given, *_ = socket.recv_fds(orders, _ORDER_LIMIT, _STANDARD + 2)
             if not message:
                 ears.waiting.unregister(orders)
                 continue
@@ -199,21 +216,44 @@ def _next_life(orders: socket.socket) -> dict[str, Any]:
             if not pid:
                 for number, descriptor in enumerate(given[:_STANDARD]):
                     os.dup2(descriptor, number)
+                _enter(given[_STANDARD])
                 ear.detach()
                 orders.detach()
                 ears.waiting.close()
                 os.closerange(_STANDARD, os.sysconf("SC_OPEN_MAX"))
                 order: dict[str, Any] = json.loads(message)
                 return order
-            for descriptor in given[:_STANDARD]:
+            for descriptor in given[:-1]:
                 os.close(descriptor)
             ears.add(pid, ear)
         if not ears.waiting.get_map():
             sys.exit(0)
 
 
+def _check(result: int, what: str) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), what)
+
+
+def _enter(network: int) -> None:
+    """Be in a network, which needs root unless this process is in it already."""
+    if os.fstat(network).st_ino != Path("/proc/self/ns/net").stat().st_ino:
+        _check(_LIBC.setns(network, _NEW_NETWORK), "setns")
+
+
+def _resolve_by(path: str) -> None:
+    """Have a file in place of /etc/resolv.conf, in this process only."""
+    _check(_LIBC.unshare(_NEW_MOUNTS), "unshare")
+    _check(_LIBC.mount(None, b"/", None, _PRIVATE, None), "mount")
+    _check(_LIBC.mount(path.encode(), b"/etc/resolv.conf", None, _BIND, None), "mount")
+
+
 def _live(order: Mapping[str, Any]) -> NoReturn:
     """Be what was ordered."""
+    if path := order["resolv_conf"]:
+        _resolve_by(path)
+    if limit := order["descriptors"]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])

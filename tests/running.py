@@ -161,8 +161,10 @@ def prober(
             check=False,
         )
     with TemporaryFile() as out, TemporaryFile() as err:
-        streams = {"stdout": out.fileno(), "stderr": err.fileno()}
-        with forking.start(module, arguments, environment=whole, **streams) as process:
+        stdout, stderr = out.fileno(), err.fileno()
+        with forking.start(
+            module, arguments, environment=whole, stdout=stdout, stderr=stderr
+        ) as process:
             try:
                 status = process.wait(PATIENCE)
             finally:
@@ -182,11 +184,12 @@ def daemon(
     under: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     module: str = "prober",
+    **limits: Any,
 ) -> Iterator[Daemon]:
     """Run the daemon with a configuration on a port of its own, `under` another command if given.
 
     That command must replace itself by the daemon. `environment` is added to that of the tests;
-    `module` is run instead of prober.
+    `module` is run instead of prober. `limits` are those of `forking.start`.
     """
     path = folder / "prober.json"
     path.write_text(json.dumps(config))
@@ -197,10 +200,11 @@ def daemon(
     with open(reading, "rb") as log:  # noqa: PTH123  (it has no path)
         process: subprocess.Popen[bytes] | Forked
         if under or not forking.can_start(environment or {}):
+            assert not limits, "this is not forked"
             line = [*under, sys.executable, "-m", module, *command]
             process = subprocess.Popen(line, stderr=writing, env=whole)
         else:
-            process = forking.start(module, command, environment=whole, stderr=writing)
+            process = forking.start(module, command, environment=whole, stderr=writing, **limits)
         os.close(writing)
         with process:
             try:

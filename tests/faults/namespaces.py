@@ -43,11 +43,6 @@ class Host:
         """The command that runs another one here."""
         return ("nsenter", f"--net={self.path}")
 
-    def resolving_by(self, resolv_conf: Path) -> Sequence[str]:
-        """Return the command that runs another one here, with a resolver configuration."""
-        mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
-        return (*self.under, "unshare", "--mount", "sh", "-c", mount, str(resolv_conf))
-
     def run(self, *command: str) -> None:
         """Run a command here."""
         run(*self.under, *command)

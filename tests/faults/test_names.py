@@ -56,7 +56,7 @@ def start(names: Names, tmp_path: Path) -> Iterator[Start]:
                 {"monitors": monitors},
                 tmp_path,
                 *EVERY_RESULT,
-                under=names.here.resolving_by(resolv_conf),
+                resolv_conf=resolv_conf,
             )
             return stack.enter_context(running)
 

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -154,16 +153,14 @@ def test_starved_of_cpu_time_it_blames_nobody(
         assert not changes(running.lines[seen:])
 
 
-@pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit is not installed")
 def test_what_it_cannot_keep_up_with_it_says_and_blames_nobody(tmp_path: Path) -> None:
     """Many checks whose targets take their time, and descriptors for eight probes at once."""
-    places = ("prlimit", "--nofile=144:144")
     with ExitStack() as stack:
         port = greets_slowly(stack)
         targets = [f"127.0.2.{i}:{port}" for i in range(40)]
         greeted = {"timeout": "20s", "expect": {"text": "220 "}, "rise": 1}
         config = {"monitors": [{**monitor("crowd", "TCP", port, **greeted), "targets": targets}]}
-        running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT, under=places))
+        running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT, descriptors=144))
         line = running.wait_for("overloaded")
         assert line["cause"] == "places"
         assert 0.1 < line["late_share"] <= 1

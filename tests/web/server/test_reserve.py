@@ -3,7 +3,6 @@
 import asyncio
 import json
 import resource
-import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -183,18 +182,16 @@ def holding(running: Daemon, request: bytes, count: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit is not here")
 @pytest.mark.parametrize("descriptors", [64, 128, 256, 1024])
 def test_the_daemon_is_alive_and_scraped_whatever_clients_hold(
     tmp_path: Path, descriptors: int
 ) -> None:
-    limit = f"--nofile={descriptors}:{descriptors}"
     config = {
         "server": {"state_dir": "state"},
         "pools": [{"name": "web", "backends": ["127.0.0.1:1"]}],
         "monitors": [{"name": "web-tcp", "type": "TCP", "pool": "web", "interval": "100ms"}],
     }
-    with daemon(config, tmp_path, under=["prlimit", limit]) as running:
+    with daemon(config, tmp_path, descriptors=descriptors) as running:
         for request in (STREAM, NO_BODY, b""):
             with holding(running, request, connection_limits(descriptors).connections + 20):
                 for _ in range(3):
