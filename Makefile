@@ -25,7 +25,7 @@ INSTALLED := "$(DESTDIR)$(APP)/bin/python" -P -m
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' prober/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom uninstall clean
+.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -150,6 +150,47 @@ $(VENV)/sbom/run/bin/prober: requirements.lock requirements-build.lock pyproject
 	$(PIP) --python $(BIN)/python wheel $(ALONE) --wheel-dir $(VENV)/sbom .
 	$(PIP) --python $(VENV)/sbom/run/bin/python install --no-deps --no-index --no-compile $(VENV)/sbom/*.whl
 
+DIST := dist/$(VERSION)
+PACKED := tar --sort=name --owner=0 --group=0 --numeric-owner --mode=go=u-w --use-compress-program='gzip -9n'
+COMMITTED := $(shell git log -1 --format=@%ct 2>/dev/null || echo @1580601600)
+
+version: ## print the version
+	@echo $(VERSION)
+
+ENGINE ?= podman
+IMAGE ?= prober:$(VERSION)
+
+image: ## build the image IMAGE with ENGINE (podman or docker)
+	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --tag $(IMAGE) \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
+	    --build-arg CREATED=$(shell date -u -d $(COMMITTED) +%Y-%m-%dT%H:%M:%SZ) .
+
+dist: $(VENV)/run ## build everything that is released, and its checksums
+	rm -rf $(DIST)
+	packaging/distributions $(BIN)/python $(DIST)
+	packaging/deb /usr/bin/python3 $(DIST)
+	$(BIN)/python -m prober.cli.man_page >$(DIST)/prober.1
+	$(MAKE) sbom
+	mv dist/prober-$(VERSION).cdx.json $(DIST)
+	$(MAKE) site
+	$(PACKED) --mtime=$(COMMITTED) --transform='s|^site|prober-$(VERSION)-docs|' \
+	    -cf $(DIST)/prober-$(VERSION)-docs.tar.gz site
+	$(PACKED) --mtime=$(COMMITTED) -C deploy/helm -cf $(DIST)/prober-$(VERSION).tgz prober
+	packaging/dist $(DIST) $(VERSION) $(abspath $(BIN)/python)
+
+check: lint types audit test acceptance ## everything that a change is checked by
+
+release: check dist ## check and build everything, and print what remains to be pushed
+	@packaging/remaining $(DIST) $(VERSION)
+
+site: $(VENV)/docs/bin/mkdocs ## build the documentation as a site in site/
+	$(VENV)/docs/bin/mkdocs build --quiet --strict
+
+$(VENV)/docs/bin/mkdocs: requirements-docs.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)/docs
+	$(PIP) --python $(VENV)/docs/bin/python $(LOCKED) requirements-docs.lock
+	@touch $@
+
 uninstall: ## remove the installed files; configuration and state stay
 	rm -rf "$(DESTDIR)$(APP)"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/prober" "$(DESTDIR)$(UNITDIR)/prober.service" \
@@ -164,8 +205,8 @@ bench-hostile: $(VENV)/dev ## attack every parser and the API, and print what it
 soak: $(VENV)/run ## run the daemon for an hour against hostile targets, and report what grows
 	$(BIN)/python -m bench.soak
 
-clean: ## remove the virtual environment and all caches
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the virtual environment, all caches and what was built
+	rm -rf $(VENV) dist site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Check first: a virtual environment of a wrong Python would stay until `make clean`.
 # Without the package python3-venv, Debian's venv module cannot install pip; hence --without-pip.

@@ -259,6 +259,9 @@ def _live(order: Mapping[str, Any]) -> NoReturn:
     os.environ.update(order["environment"])
     time.tzset()
     random.seed()
+    # The streams before have asked what they are: a terminal or a file.
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [order["module"], *order["arguments"]]
     sys.path[0] = order["folder"]

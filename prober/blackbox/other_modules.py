@@ -1,7 +1,7 @@
 """The TCP and gRPC probers."""
 
-from prober.blackbox.dialogue import Course, dialogue
 from prober.blackbox.http_module import parse_url
+from prober.blackbox.query_response import Course, dialogue
 from prober.blackbox.runner import ModuleRunner
 from prober.config.blackbox.modules import GrpcModule, TcpModule
 from prober.model.option import Rejected

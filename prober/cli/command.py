@@ -26,6 +26,8 @@ URL = Flag("url", "URL of the daemon", daemon_url, "URL", "http://127.0.0.1:7762
 TOKEN_FILE = Flag("token-file", "file with a token for the daemon", metavar="FILE")
 JSON = Flag("json", "print the checks as JSON, as in the API", yes_or_no, default=False)
 
+QUIET = Flag("quiet", "print nothing; the exit status tells", yes_or_no, default=False)
+
 
 class Command(NamedTuple):
     """A subcommand: its name, summary, flags and notes, and the function that runs it.

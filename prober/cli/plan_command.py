@@ -6,6 +6,7 @@ from argparse import Namespace
 from prober.cli.command import (
     CONFIG,
     JSON,
+    QUIET,
     TOKEN_FILE,
     URL,
     USAGE,
@@ -25,17 +26,20 @@ def run(options: Namespace, environment: Environment) -> int:
 
     from prober.cli import plan
     from prober.cli.client import Unanswered, token_in
+    from prober.cli.progress import working
     from prober.config.problem import ConfigError
     from prober.model.wording import clean
 
     try:
-        config = load_config(options, environment, without_lists=True)
-        token = token_in(options.token_file)
-        edited = plan.with_edits(options.url, config, token)
-        model = edited.config.model
-        now, then = plan.running(options.url, token), plan.planned(model)
-        plan.keep_lists(now, then, edited.config)
-        found = plan.compare(now, then)._replace(edits=tuple(plan.fates(edited)))
+        with working("reading the configuration"):
+            config = load_config(options, environment, without_lists=True)
+        with working("comparing with the running daemon"):
+            token = token_in(options.token_file)
+            edited = plan.with_edits(options.url, config, token)
+            model = edited.config.model
+            now, then = plan.running(options.url, token), plan.planned(model)
+            plan.keep_lists(now, then, edited.config)
+            found = plan.compare(now, then)._replace(edits=tuple(plan.fates(edited)))
     except ConfigError as error:
         for problem in error.problems:
             print(clean(str(problem)))
@@ -45,7 +49,7 @@ def run(options: Namespace, environment: Environment) -> int:
         return 1
     if options.json:
         print(json.dumps(plan.as_json(found)))
-    else:
+    elif not options.quiet:
         print("\n".join(plan.lines(found)))
     return 0 if found.is_empty else _CHANGES
 
@@ -54,7 +58,7 @@ COMMAND = Command(
     "plan",
     "show what a reload of a running daemon would do",
     run,
-    (CONFIG, URL, TOKEN_FILE, PLAN_JSON),
+    (CONFIG, URL, TOKEN_FILE, PLAN_JSON, QUIET),
     """\
 Compares the configuration file with the running daemon. + is added, - is removed, ~ changes,
 ? cannot be compared because the daemon does not show secrets, = was edited over the API; the line

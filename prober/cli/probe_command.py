@@ -4,7 +4,16 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
-from prober.cli.command import CONFIG, UNKNOWN, USAGE, Command, Environment, load_config
+from prober.cli.command import (
+    CONFIG,
+    JSON,
+    QUIET,
+    UNKNOWN,
+    USAGE,
+    Command,
+    Environment,
+    load_config,
+)
 from prober.cli.flags import Flag
 
 if TYPE_CHECKING:
@@ -19,6 +28,9 @@ SET = Flag(
     metavar="KEY=VALUE",
     several="\n",
 )
+
+PROBE_JSON = JSON._replace(doc="print the results as JSON, in the words of the API")
+PROBE_QUIET = QUIET._replace(doc="print only the verdict, as a Nagios plugin does")
 
 
 def run(options: Namespace, environment: Environment) -> int:
@@ -43,7 +55,8 @@ def run(options: Namespace, environment: Environment) -> int:
             print(clean(str(problem)), file=sys.stderr)
         return UNKNOWN
     colour = wants_colour(sys.stdout, environment)
-    status = asyncio.run(single_probe.run(checks, probe_once, _print_at_once, colour=colour))
+    shown = single_probe.Shown(_print_at_once, colour, options.quiet, options.json)
+    status = asyncio.run(single_probe.run(checks, probe_once, shown))
     return EXIT_CODES[status]
 
 
@@ -95,7 +108,7 @@ COMMAND = Command(
     "probe",
     "run one probe and print each step with its time",
     run,
-    (SET, MONITOR_TO_PROBE, CONFIG),
+    (SET, MONITOR_TO_PROBE, CONFIG, PROBE_JSON, PROBE_QUIET),
     """\
 TYPE is {types}.
 TARGET is host:port, with an IPv6 address in brackets.

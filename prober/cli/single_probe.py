@@ -1,7 +1,8 @@
 """One probe on request, with each step printed: the `probe` command."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
@@ -12,9 +13,9 @@ from prober.model.health import degrade, status_of_one
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected, did_you_mean
 from prober.model.pool import Pool
-from prober.model.status import Outcome, Reason, Status
+from prober.model.status import PHASES, Outcome, Reason, Status
 from prober.model.wording import clean
-from prober.probes import PROBE_TYPES
+from prober.probes import PROBE_TYPES, declared_facts
 
 Trace = Callable[[str, float, str], None]
 """Receives each step of a probe, the seconds since its start, and a detail."""
@@ -119,25 +120,64 @@ def named_checks(model: Model, name: str) -> list[Check]:
     return checks
 
 
-async def run(
-    checks: Sequence[Check], probe: ProbeOnce, write: Callable[[str], None], *, colour: bool
-) -> Status:
-    """Run the probes one after another, write a line for each step; return the worst status."""
+class Shown(NamedTuple):
+    """What to show of probes: with `quiet` no steps, `as_json` one document at the end."""
 
-    def step(name: str, seconds: float, detail: str) -> None:
-        words = f"{clean(name.replace('_', ' ')):<10}  {clean(detail)}".rstrip()
-        write(f"{seconds * 1000:9.3f} ms  {words}")
+    write: Callable[[str], None]
+    colour: bool = False
+    quiet: bool = False
+    as_json: bool = False
 
-    statuses = []
+    def step(self, name: str, seconds: float, detail: str) -> None:
+        """Show a step."""
+        if not (self.quiet or self.as_json):
+            words = f"{clean(name.replace('_', ' ')):<10}  {clean(detail)}".rstrip()
+            self.write(f"{seconds * 1000:9.3f} ms  {words}")
+
+    def verdict(self, outcome: Outcome, status: Status) -> None:
+        """Show what came of a probe."""
+        if not self.as_json:
+            word = paint(status, status) if self.colour else status
+            what = "" if outcome.reason is Reason.OK else f"{outcome.result} ({outcome.reason}): "
+            took = f"in {outcome.seconds * 1000:.1f} ms"
+            self.write(f"{word}  {what}{clean(outcome.detail)}, {took}")
+
+
+async def run(checks: Sequence[Check], probe: ProbeOnce, shown: Shown) -> Status:
+    """Run the probes one after another and show them; return the worst status."""
+    statuses, documents = [], []
     for check in checks:
-        if len(checks) > 1:
-            write(f"{clean(check.monitor.name)} on {clean(check.backend.key)}")
-        monitor, outcome = check.monitor, await probe(check, step)
+        if len(checks) > 1 and not shown.as_json:
+            shown.write(f"{clean(check.monitor.name)} on {clean(check.backend.key)}")
+        monitor, outcome = check.monitor, await probe(check, shown.step)
         expires_within = monitor.tls.expires_within if monitor.tls else None
         outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
-        status = status_of_one(outcome)
-        statuses.append(status)
-        word = paint(status, status) if colour else status
-        what = "" if outcome.reason is Reason.OK else f"{outcome.result} ({outcome.reason}): "
-        write(f"{word}  {what}{clean(outcome.detail)}, in {outcome.seconds * 1000:.1f} ms")
+        statuses.append(status_of_one(outcome))
+        shown.verdict(outcome, statuses[-1])
+        documents.append(_document(check, outcome, statuses[-1]))
+    if shown.as_json:
+        shown.write(json.dumps({"probes": documents}))
     return worst(statuses)
+
+
+def _document(check: Check, outcome: Outcome, status: Status) -> dict[str, Any]:
+    """Return what came of a probe, in the words of the API."""
+    phases = zip(PHASES, outcome.phases, strict=True)
+    declared = declared_facts()
+    facts = {
+        name: declared[name].kind.show(value)
+        for name, value in (outcome.facts or {}).items()
+        if name in declared
+    }
+    return {
+        "monitor": check.monitor.name,
+        "backend": check.backend.key,
+        "status": status,
+        "result": outcome.result,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "duration_seconds": round(outcome.seconds, 6),
+        "phases": {name: round(spent, 6) for name, spent in phases if spent is not None},
+        "source_ip": outcome.source_ip,
+        **facts,
+    }

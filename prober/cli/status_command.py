@@ -3,7 +3,7 @@
 import sys
 from argparse import Namespace
 
-from prober.cli.command import JSON, TOKEN_FILE, UNKNOWN, URL, Command, Environment
+from prober.cli.command import JSON, QUIET, TOKEN_FILE, UNKNOWN, URL, Command, Environment
 from prober.cli.flags import Flag, seconds, yes_or_no
 
 WATCH = Flag("watch", "refresh until Ctrl-C", yes_or_no, default=False)
@@ -18,6 +18,7 @@ def run(options: Namespace, environment: Environment) -> int:
 
     from prober.cli import status_view
     from prober.cli.client import Unanswered, token_in
+    from prober.cli.progress import working
     from prober.cli.terminal import EXIT_CODES, wants_colour
     from prober.model.wording import clean
 
@@ -31,11 +32,13 @@ def run(options: Namespace, environment: Environment) -> int:
     if options.watch:
         return EXIT_CODES[status_view.watch(look, screen, interval=options.interval)]
     try:
-        view = look()
+        with working("asking the daemon"):
+            view = look()
     except Unanswered as unanswered:
         print(f"prober status: cannot reach the daemon: {clean(str(unanswered))}", file=sys.stderr)
         return UNKNOWN
-    screen.show(view)
+    if not options.quiet:
+        screen.show(view)
     return EXIT_CODES[view.status]
 
 
@@ -43,7 +46,7 @@ COMMAND = Command(
     "status",
     "show the checks of a running daemon",
     run,
-    (URL, TOKEN_FILE, JSON, WATCH, INTERVAL, POOL, MONITOR),
+    (URL, TOKEN_FILE, JSON, QUIET, WATCH, INTERVAL, POOL, MONITOR),
     """\
 Exit status as for a Nagios plugin, from the worst check shown: 0 OK, 1 WARNING, 2 CRITICAL,
 3 UNKNOWN. Also 3 if there is no check to show or the daemon cannot be reached.

@@ -176,6 +176,8 @@ def _default(option: Option) -> str:
 def in_words(schema: Mapping[str, Any]) -> str:
     """Describe in a few words what one of our JSON schemas accepts."""
     match schema:
+        case {"oneOf": [{"const": _}, *_] as words}:
+            return ", ".join(f"`{word['const']}`" for word in words)
         case {"enum": words}:
             return ", ".join(f"`{word}`" for word in words if isinstance(word, str))
         case {"not": _}:

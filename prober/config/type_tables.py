@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from prober.model.fact import Fact, Gauge
 from prober.model.probe import Probe
 from prober.probes import PROBE_TYPES, declared_facts
+from prober.probes.presets import PRESETS
 
 Table = list[list[str]]
 """Rows of cells; the first is the heading."""
@@ -58,6 +59,17 @@ def _meaning(gauge: Gauge, fact: Fact) -> str:
     return f"{fact.doc}{unit} ({_listed(_types_with(fact))}){''.join(absent)}"
 
 
+def _presets() -> Table:
+    heads = ["preset", "port", "with type TLS", "good when the server"]
+    return [
+        heads,
+        *(
+            [f"`{name}`", str(each.port), str(each.tls_port or ""), each.hears]
+            for name, each in PRESETS.items()
+        ),
+    ]
+
+
 def _listed(names: list[str]) -> str:
     return ", ".join(names)
 
@@ -66,5 +78,6 @@ TYPE_TABLES: Mapping[str, Callable[[], Table]] = {
     "types": _types,
     "facts": _facts,
     "gauges": _gauges,
+    "presets": _presets,
 }
 """The tables, by the names that they have in the documentation."""

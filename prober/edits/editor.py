@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import starmap
 from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
@@ -273,7 +274,8 @@ class ConfigEditor:
         pool = next(each for each in model.pools if each.name == value.pool_name)
         for i, backend in enumerate(pool.backends):
             check = Check(value, pool, backend)
-            if check.guarded and (why := self._objection(*check.target)):
+            places = (check.target, value.probe.proxy or check.target)
+            if check.guarded and (why := next(filter(None, starmap(self._objection, places)), "")):
                 yield Complaint(("targets", i) if value.targets else ("pool",), why)
 
 

@@ -84,8 +84,13 @@ def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defa
         probe=with_secrets(new.probe, _secrets_by_path(monitor.probe)),
         targets=_marked(new.targets, monitor.targets),
         origin=Origin.EDITED,
-        guarded=(new.pool, new.port) != (monitor.pool, monitor.port),
+        guarded=_way(new) != _way(monitor),
     )
+
+
+def _way(monitor: Monitor) -> tuple[object, ...]:
+    """Return what decides where the probes of a monitor go, beside its targets."""
+    return monitor.pool, monitor.port, monitor.probe.proxy
 
 
 def changed_pool(pool: Pool, keys: Keys, patch: Content) -> Pool:

@@ -23,18 +23,19 @@ class Recipient(NamedTuple):
 
     `domain` is the name by which a server tells its sites apart; `encrypted` is None for plain
     text, else what the server must prove: verified or not, by which authorities, under which name,
-    with which keys, and issued by whom.
+    with which keys, and issued by whom. `proxy` is the one on the way, if there is one.
     """
 
     address: str
     port: int
     domain: str | None
+    proxy: Target | None
     encrypted: tuple[bool, str | None, str | None, tuple[str, ...], str | None] | None
     echoes: bool
 
     def is_as_good_as(self, other: "Recipient") -> bool:
         """Return whether what may be sent to the other may be sent here."""
-        if self[:3] != other[:3] or (self.echoes and not other.echoes):
+        if self[:4] != other[:4] or (self.echoes and not other.echoes):
             return False
         if other.encrypted is None:
             return True
@@ -57,7 +58,9 @@ class Leak(NamedTuple):
 
     def __str__(self) -> str:
         to = str(Target(self.to.address, self.to.port))
-        how = " without the same TLS settings, domain_name and method" if self.weakened else ""
+        how = (
+            " without the same TLS settings, domain_name, proxy and method" if self.weakened else ""
+        )
         return (
             f"a secret of the configuration file, which does not send {dotted(self.secret)} to "
             f"{to}{how}; set it anew, or add the monitor {self.monitor.name!r} to "
@@ -133,4 +136,7 @@ def _recipients(monitor: Monitor, backends: Iterable[Backend]) -> list[Recipient
         verified = (tls.verify, tls.ca_file, tls.server_name)
         proof = (*(verified if tls.verify else (False, None, None)), tls.pin, tls.expect_issuer)
     echoes = getattr(probe, "http_method", None) == _ECHO
-    return [Recipient(*each.target(monitor.port), domain, proof, echoes) for each in backends]
+    return [
+        Recipient(*each.target(monitor.port), domain, probe.proxy, proof, echoes)
+        for each in backends
+    ]

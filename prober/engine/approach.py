@@ -107,7 +107,7 @@ class Approach(ABC):
         job, left = attempt.job, attempt.endpoints
         attempt.endpoint = family, address = left[0]
         attempt.endpoints = left[1:]
-        if job.objection and (objection := job.objection(address[0], job.target.port)):
+        if job.objection and (objection := job.objection_to(address[0])):
             self._connect_failed(attempt, Trouble(Reason.NOT_PERMITTED, objection))
             return
         sockets = self._sockets
@@ -147,6 +147,7 @@ class Approach(ABC):
             datagram=step.datagram,
             objection=job.objection,
             reply_limit=job.reply_limit,
+            beyond=step.beyond,
         )
         if step.target is None:
             following.endpoints = (endpoint,)

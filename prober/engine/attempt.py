@@ -29,11 +29,13 @@ class Job:
 
     `begin` is the result of `Probe.bind`; `timeout` is in seconds. `source_ip` is the local address
     of a recent connection, determined again after `source_due`. `objection` judges each address
-    before connecting; None: all addresses are allowed.
+    before connecting; None: all addresses are allowed. `beyond` is the target if `target` is the
+    proxy that leads to it.
     """
 
     __slots__ = (
         "begin",
+        "beyond",
         "datagram",
         "endpoints",
         "objection",
@@ -53,8 +55,10 @@ class Job:
         datagram: bool,
         objection: Objection | None = None,
         reply_limit: int = REPLY_LIMIT,
+        beyond: Target | None = None,
     ) -> None:
         self.target = target
+        self.beyond = beyond
         self.begin = begin
         self.timeout = timeout
         self.datagram = datagram
@@ -63,6 +67,17 @@ class Job:
         self.endpoints = _endpoints(target)
         self.source_ip: str | None = None
         self.source_due = 0.0
+
+    def objection_to(self, address: str) -> str | None:
+        """Return why a connection to an address must not be made, or None."""
+        if self.objection is None:
+            return None
+        found = self.objection(address, self.target.port)
+        if found or self.beyond is None:
+            return found
+        if not literal(self.beyond.host):
+            return f"not allowed over the API: the proxy would look up {self.beyond.host}"
+        return self.objection(*self.beyond)
 
     def takes_silence(self) -> bool:
         """Return whether silence is good: the result of a probe that can send but gets nothing."""

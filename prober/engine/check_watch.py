@@ -50,15 +50,16 @@ class CheckWatch(Generic[S]):
     )
 
     def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
-        monitor = check.monitor
+        monitor, proxy = check.monitor, check.monitor.probe.proxy
         self.check = check
         self.state = state
         self.job = Job(
-            check.target,
+            proxy or check.target,
             monitor.probe.bind(check.target),
             timeout=monitor.timeout,
             datagram=monitor.probe.datagram,
             objection=objection if check.guarded else None,
+            beyond=check.target if proxy else None,
         )
         self.due = 0.0
         self.asked_due = NEVER  # when the last requested probe was due

@@ -47,10 +47,11 @@ async def probe_once(
     loop.add_reader(engine.fileno(), engine.drain)
     probe = check.monitor.probe
     job = Job(
-        check.target,
+        probe.proxy or check.target,
         probe.bind(check.target),
         timeout=check.monitor.timeout,
         datagram=probe.datagram,
+        beyond=check.target if probe.proxy else None,
     )
     try:
         attempt = engine.start(job, finished.set_result)

@@ -266,9 +266,8 @@ class Engine(Conversation):
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and pass on its outcome."""
-        reason = verdict.reason
-        if reason is not _OK and reason in _UNHEARD and self._has_lost_its_link(attempt):
-            verdict = Verdict(Reason.NO_ROUTE, "the local link to the target is down")
+        if verdict.reason is not _OK:
+            verdict = self._seen_from_here(attempt, verdict)
         reason, detail, facts = verdict  # first, so that a bug in a probe shows before any change
         end = attempt.settled_at or self._now
         took = end - attempt.started_at
@@ -286,6 +285,15 @@ class Engine(Conversation):
                 attempt.job.source_ip,
             )
         )
+
+    def _seen_from_here(self, attempt: Attempt, verdict: Verdict) -> Verdict:
+        """Return the verdict if it is on the target, or else what it says of the way there."""
+        reason, job = verdict.reason, attempt.job
+        if reason in _UNHEARD and self._has_lost_its_link(attempt):
+            return Verdict(Reason.NO_ROUTE, "the local link to the target is down")
+        if job.beyond is not None and attempt.connected_at is None and reason.is_conclusive:
+            return Verdict(Reason.PROXY_FAILED, f"the proxy {job.target}: {verdict.detail}")
+        return verdict
 
     def _has_lost_its_link(self, attempt: Attempt) -> bool:
         if attempt.endpoint is None:

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from prober.importing.codes import ranges
+from prober.importing.dialogues import steps_of_queries
 from prober.importing.draft import Draft, DraftEntry, Keys
 from prober.importing.durations import seconds, shown
 from prober.importing.source import SourceText, items, mapping
+from prober.model.option import Rejected
 
 Knows = Callable[[str, str], bool]
 _DEFAULT_INTERVAL, _DEFAULT_TIMEOUT = "1m", "10s"  # of Prometheus
@@ -202,21 +204,17 @@ class _Reader:
         return keys
 
     def _tcp(self, options: Mapping[str, Any]) -> Keys:
-        tls = bool(options.get("tls"))
-        keys: Keys = {"type": "TLS", "tls": self._tls(options)} if tls else {"type": "TCP"}
-        steps: list[Keys] = []
-        for each in map(mapping, items(options.get("query_response"))):
-            if each.get("expect"):
-                steps.append({"expect_regex": each["expect"]})
-            if each.get("send"):
-                steps.append({"send": {"text": f"{each['send']}\n"}})
-            if each.get("starttls"):
-                steps.append({"starttls": {}})
-        if steps and self._knows("TCP", "steps"):
-            keys["steps"] = steps
-        elif steps:
+        keys: Keys = {"type": "TLS" if options.get("tls") else "TCP"}
+        try:
+            queries = map(mapping, items(options.get("query_response")))
+            keys["steps"] = steps_of_queries(queries) or None
+        except Rejected as rejected:
             origin = self._modules.origin("modules", self._job.module)
-            self._draft.left_out(origin, f"module {self._job.module}: query_response")
+            what = f"module {self._job.module}: query_response: {rejected}"
+            self._draft.left_out(origin, what)
+        starts_tls = any("starttls" in step for step in keys.get("steps") or ())
+        if options.get("tls") or starts_tls:
+            keys["tls"] = self._tls(options)
         return keys
 
     def _grpc(self, options: Mapping[str, Any]) -> Keys:

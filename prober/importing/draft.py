@@ -23,14 +23,14 @@ class Fate(StrEnum):
 
 
 class SourcePlace(NamedTuple):
-    """A place in the source."""
+    """A place in the source; `line` is 0 where there are no lines."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
         """Write it as `FILE:LINE`."""
-        return f"{clean(self.file)}:{self.line}"
+        return f"{clean(self.file)}:{self.line}" if self.line else clean(self.file)
 
 
 class Remark(NamedTuple):
@@ -121,6 +121,11 @@ class Draft:
         used = {each.keys.get("pool") for each in self.monitors}
         if (pool := entry.keys.get("pool")) not in used:
             self.pools = [each for each in self.pools if each.keys["name"] != pool]
+
+    def drop_pool(self, entry: DraftEntry, why: str) -> None:
+        """Take a pool back."""
+        self.pools.remove(entry)
+        self.left_out(entry.origin, f"pool {entry.keys.get('name')!r}: {why}")
 
     def _note(self, note: Remark, entry: DraftEntry | None) -> None:
         note = note._replace(text=clean(note.text))

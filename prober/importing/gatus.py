@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from prober.importing import urls
 from prober.importing.codes import ranges
+from prober.importing.dialogues import without_variables
 from prober.importing.draft import Draft, DraftEntry, Keys, SourcePlace
 from prober.importing.durations import shown
 from prober.importing.source import SourceText, items, mapping
@@ -15,6 +16,7 @@ Knows = Callable[[str, str], bool]
 _CONDITION = re.compile(r"\s*(.+?)\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*")
 _CALL = re.compile(r"(any|pat)\((.*)\)")
 _OTHERS = {"tcp": "TCP", "tls": "TLS", "icmp": "ICMP", "udp": "UDP_CONNECT"}
+_SPOKEN = ("TCP", "TLS")
 _TESTS: Mapping[str, Callable[[int, int], bool]] = {
     "==": lambda code, limit: code == limit,
     "!=": lambda code, limit: code != limit,
@@ -59,7 +61,7 @@ class _Endpoint:
             url = self._given.get("url")
             self._draft.left_out(self._at(), f"endpoint {full}: prober cannot probe {url}")
             return
-        keys = {**target.keys, **self._request(target.keys["type"])}
+        keys = {**target.keys, **self._request(target.keys)}
         keys |= self._conditions(keys)
         alerts = [mapping(each) for each in items(self._given.get("alerts"))]
         fall = [each["failure-threshold"] for each in alerts if "failure-threshold" in each]
@@ -95,25 +97,30 @@ class _Endpoint:
         if type_name == "ICMP":
             known = self._knows("ICMP", "count")
             return urls.UrlTarget(parts.netloc, {"type": "ICMP"}) if known else None
+        if parts.scheme == "starttls" and parts.netloc:
+            return urls.UrlTarget(parts.netloc, {"type": "TCP", "preset": "smtp_starttls"})
         if type_name is None or not parts.netloc:
             return None
         return urls.UrlTarget(parts.netloc, {"type": type_name})
 
-    def _request(self, type_name: str) -> Keys:
+    def _request(self, of_target: Keys) -> Keys:
         client = mapping(self._given.get("client"))
+        type_name, body = of_target["type"], self._given.get("body")
         keys: Keys = {}
+        if type_name in _SPOKEN and body:
+            keys["steps"] = [{"send": {"text": without_variables(str(body))}}]
         if type_name in ("HTTP", "HTTPS"):
             headers = {str(k): str(v) for k, v in mapping(self._given.get("headers")).items()}
             host = next((headers.pop(name) for name in [*headers] if name.lower() == "host"), None)
             keys = {
                 "http_method": self._given.get("method"),
-                "body": self._given.get("body"),
+                "body": body,
                 "domain_name": host,
                 "headers": headers or None,
             }
             if not client.get("ignore-redirect") and self._knows("HTTP", "follow_redirects"):
                 keys["follow_redirects"] = True
-        if type_name in ("HTTPS", "TLS"):
+        if type_name in ("HTTPS", "TLS") or "preset" in of_target:
             keys["tls"] = {"verify": not client.get("insecure")}
         return keys
 
@@ -144,6 +151,9 @@ class _Endpoint:
             found["expected_rcodes"] = [value]
         elif subject == "[BODY]" and sign == "==" and keys["type"] == "DNS":
             found["expect_answers"] = {"any": [_pattern(value)]}
+        elif subject == "[BODY]" and sign == "==" and keys["type"] in _SPOKEN:
+            said: list[Keys] = found.get("steps") or keys.get("steps") or []
+            found["steps"] = [*said, {"expect_regex": _pattern(value)}]
         elif subject == "[BODY]" and sign == "==" and "body_regex" not in found:
             found["body_regex"] = _pattern(value)
         elif subject.startswith("[BODY].") and self._knows("HTTP", "expect_json"):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from prober.importing.codes import ranges
+from prober.importing.dialogues import without_variables
 from prober.importing.draft import Draft, DraftEntry, Keys, SourcePlace
 from prober.importing.haproxy_file import Line, Proxy, seconds
 
@@ -52,9 +53,10 @@ class BackendCheck:
             case "ssl-hello-chk":
                 return {"type": "TLS"}
             case "tcp-check":
+                tls = tls or any("ssl" in line.words for line in self._connects())
                 return {"type": "TLS" if tls else "TCP", **self._dialogue(tls=tls)}
             case kind if kind in PRESETS and self._knows("TCP", "preset"):
-                return {"type": "TCP", "preset": PRESETS[kind]}
+                return {"type": "TLS" if tls else "TCP", "preset": PRESETS[kind]}
             case "":
                 return {"type": "TLS" if tls else "TCP"}
         return None
@@ -160,11 +162,12 @@ class BackendCheck:
         simple = [how for how, _ in steps] in (["send"], ["expect"], ["send", "expect"])
         if not tls and (simple or not steps):
             return dict(steps)
-        if self._knows("TLS" if tls else "TCP", "steps"):
-            return {"steps": [{how: what} for how, what in steps]} if steps else {}
-        number = self.line.number if self.line else self._proxy.number
-        self._left_out.append((number, "tcp-check: only the connection is checked"))
-        return {}
+        return {"steps": [{how: _literal(what)} for how, what in steps]} if steps else {}
+
+    def _connects(self) -> list[Line]:
+        """Return the rule that opens the connection, if there is one."""
+        rules = [line for line in self._proxy.all("tcp-check") if line.words[1:2] != ("comment",)]
+        return [line for line in rules[:1] if line.words[1:2] == ("connect",)]
 
 
 def _step(words: tuple[str, ...]) -> tuple[str, Any] | None:
@@ -181,6 +184,13 @@ def _step(words: tuple[str, ...]) -> tuple[str, Any] | None:
         case ("expect", "rstring", pattern, *_):
             return "expect_regex", pattern
     return None
+
+
+def _literal(what: Any) -> Any:
+    """Return the content of a step in which nothing is a variable."""
+    if isinstance(what, dict) and "text" in what:
+        return {"text": without_variables(what["text"])}
+    return what
 
 
 _SENT = {"meth": "http_method", "uri": "url_path", "ver": "http_version", "body": "body"}

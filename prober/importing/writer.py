@@ -17,19 +17,26 @@ _HEAD = """\
 
 
 def keep_the_valid(draft: Draft, read_text: Callable[[str], str]) -> None:
-    """Take back monitors that a configuration cannot contain, and say why.
+    """Take back monitors and pools that a configuration cannot contain, and say why.
 
     `read_text` reads the files that monitors name, such as certificates.
     """
     outside = ReadContext("", read_text, {}, without_secrets=True)
+
+    def wrong(pools: list[DraftEntry], monitors: list[DraftEntry]) -> str:
+        try:
+            parse(_sections(pools, monitors), source="", outside=outside, without_lists=True)
+        except ConfigError as error:
+            return "; ".join(f"{_key(each.path)}{each.message}" for each in error.problems)
+        return ""
+
     for entry in [*draft.monitors]:
         pools = [each for each in draft.pools if each.keys["name"] == entry.keys.get("pool")]
-        content = _sections(pools, [entry])
-        try:
-            parse(content, source="", outside=outside, without_lists=True)
-        except ConfigError as error:
-            why = "; ".join(f"{_key(each.path)}{each.message}" for each in error.problems)
+        if why := wrong(pools, [entry]):
             draft.drop(entry, why)
+    for entry in [*draft.pools]:
+        if why := wrong([entry], []):
+            draft.drop_pool(entry, why)
 
 
 def _key(path: tuple[str | int, ...]) -> str:

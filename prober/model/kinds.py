@@ -318,7 +318,7 @@ def _read_payload(value: object, _: ReadContext) -> bytes:
 
 
 def _show_payload(payload: bytes) -> dict[str, str]:
-    if payload.isascii() and payload.decode().isprintable():
+    if payload.isascii() and "".join(payload.decode().split("\r\n")).isprintable():
         return {"text": payload.decode()}
     return {"hex": payload.hex()}
 

@@ -94,11 +94,13 @@ class Reconnect(NamedTuple):
     """Leave this connection and open another one, before the same deadline.
 
     Without a `target` it goes to the address and port of this one. With `datagram` it is over UDP.
-    If it cannot be opened, that is the verdict: the probe is not resumed.
+    If it cannot be opened, that is the verdict: the probe is not resumed. `beyond` is what the
+    proxy at the other end of it is going to reach.
     """
 
     target: "Target | None" = None
     datagram: bool = False
+    beyond: "Target | None" = None
 
 
 class TlsSession(NamedTuple):
@@ -275,6 +277,11 @@ class Probe(ABC):
     def datagram(self) -> bool:
         """Whether the probe speaks over UDP."""
         return False
+
+    @property
+    def proxy(self) -> Target | None:
+        """The proxy through which targets are reached: connections go there."""
+        return None
 
     def advice(self) -> Iterable[str]:
         """Return what is valid in these options but probably not intended."""

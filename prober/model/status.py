@@ -114,6 +114,7 @@ class Reason(StrEnum):
     NO_DESCRIPTORS = "no_descriptors", Result.UNKNOWN, "prober has no file descriptor left"
     NO_PORTS = "no_ports", Result.UNKNOWN, "this host has no local port left"
     NO_MEMORY = "no_memory", Result.UNKNOWN, "this host has no socket memory left"
+    PROXY_FAILED = "proxy_failed", Result.UNKNOWN, "the proxy fails, not the target"
     NO_ROUTE = "no_route", Result.UNKNOWN, "this host has no route to the target"
     NO_TRUST_STORE = "no_trust_store", Result.UNKNOWN, "this host has no root certificates"
     NOT_PERMITTED = (

@@ -32,7 +32,7 @@ from prober.probes.http2_reply import ask_2, write_request_2, wrong_header
 from prober.probes.http2_talk import H2
 from prober.probes.http_auth import BASIC_AUTH, TOKEN, BasicCredentials, authorization
 from prober.probes.http_body_regex import judge_body
-from prober.probes.http_chain import Chain, Request, ask
+from prober.probes.http_chain import Ask, Chain, Request
 from prober.probes.http_expectations import HEADER_PATTERNS, Expectations, expectations
 from prober.probes.http_facts import (
     HTTP_PHASES,
@@ -43,7 +43,16 @@ from prober.probes.http_facts import (
     VERSION,
     found,
 )
-from prober.probes.http_receive import receive_head
+from prober.probes.http_proxy import (
+    WayThrough,
+    ask_by_proxy,
+    misfits_of_proxy,
+    proxy_auth_option,
+    proxy_option,
+    route,
+    tunnelled,
+)
+from prober.probes.http_receive import ask, receive_head
 from prober.probes.http_redirect import REDIRECTS, BadLocationError, Hop, UrlOrigin, origin_of
 from prober.probes.http_request import HEADERS, METHOD
 from prober.probes.json_clauses import JSON_CLAUSES, ClauseJudge, JsonClause
@@ -143,6 +152,8 @@ class HttpProbe(Probe):
         TOKEN, default=None, secret=True, doc="bearer token, as `{file: …}` or `{env: …}`"
     )
     send_proxy: str | None = send_proxy_option()
+    proxy: Target | None = proxy_option()
+    proxy_auth: BasicCredentials | None = proxy_auth_option()
 
     def __post_init__(self) -> None:
         """Fill in the limit of the body; reject what can never be met."""
@@ -160,6 +171,9 @@ class HttpProbe(Probe):
             if getattr(self, key) and "authorization" in map(str.lower, self.headers):
                 message = "headers has an Authorization header as well"
                 complaints.append(Complaint((key,), message))
+        complaints += misfits_of_proxy(
+            self.proxy, self.proxy_auth, send_proxy=self.send_proxy, **self._not_by_proxy()
+        )
         if self.http_version == "2":
             complaints += [
                 Complaint(("headers", name), flaw)
@@ -177,7 +191,7 @@ class HttpProbe(Probe):
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
         start = self._start_tls(target)
-        if self._has_more_conditions or self.follow_redirects or self.http_version == "2":
+        if self._has_more_conditions or self.follow_redirects or self._is_special:
             return self._bind_in_full(target, start)
         request = self._write(self._hop(target), self._authority(target), self._own_headers())
         assert isinstance(request, Send)  # noqa: S101  (of HTTP/1)
@@ -191,6 +205,11 @@ class HttpProbe(Probe):
             self.expect_headers or self.reject_headers or self.reject_body_regex or self.expect_json
         )
 
+    @property
+    def _is_special(self) -> bool:
+        """Whether a request is not simply one of HTTP/1 to the target."""
+        return self.http_version == "2" or self.proxy is not None
+
     def _bind_in_full(self, target: Target, start: StartTls | None) -> Callable[[], Steps]:
         """Return a function that starts a probe with conditions or redirects, or over HTTP/2."""
         wanted = expectations(
@@ -202,6 +221,7 @@ class HttpProbe(Probe):
             limit=self.body_limit,
         )
         authority, hop = self._authority(target), self._hop(target)
+        way = route(self.proxy, self.proxy_auth)
         own_headers = self._own_headers()
         chain = Chain(
             hop=hop,
@@ -221,11 +241,26 @@ class HttpProbe(Probe):
             },
             has_secret_body=bool(self.body and self.body.masked),
             write=self._write,
-            ask=partial(ask_2, longest=self.body_limit) if self.http_version == "2" else ask,
+            ask=self._ask(way),
+            way=way,
         )
-        return announcing(self.send_proxy, lambda: self._converse_in_full(chain, wanted))
+        begin = announcing(self.send_proxy, lambda: self._converse_in_full(chain, wanted))
+        return tunnelled(way, target, begin) if start is not None else begin
+
+    def _ask(self, way: WayThrough | None) -> Ask:
+        if self.http_version == "2":
+            return partial(ask_2, longest=self.body_limit)
+        return ask if way is None else ask_by_proxy
 
     _scheme: ClassVar[str] = "http"
+
+    def _not_by_proxy(self) -> dict[str, object]:
+        """Return options that do not go through a proxy: it writes the Host header itself."""
+        return {
+            "domain_name": self.domain_name,
+            "headers": any(name.lower() == "host" for name in self.headers),
+            "http_version": self.http_version == "2",
+        }
 
     def _start_tls(self, _: Target) -> StartTls | None:
         return None
@@ -266,8 +301,11 @@ class HttpProbe(Probe):
         if self.http_version == "2":
             url = (hop.origin.scheme, authority, hop.path)
             return write_request_2(hop.method, url, defaults, headers, body)
-        version = self.http_version
-        request = write_request(hop.method, hop.path, defaults, headers, body, version=version)
+        path, version = hop.path, self.http_version
+        if self.proxy and hop.origin.scheme == "http":
+            path = f"http://{authority}{path}"
+            headers = {**headers, **(route(self.proxy, self.proxy_auth) or WayThrough()).headers}
+        request = write_request(hop.method, path, defaults, headers, body, version=version)
         return Send(request, until_answered=True)
 
     @property
@@ -319,6 +357,9 @@ class HttpsProbe(HttpProbe):
     _scheme: ClassVar[str] = "https"
 
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
+
+    def _not_by_proxy(self) -> dict[str, object]:
+        return {}
 
     def _start_tls(self, target: Target) -> StartTls:
         return handshake(self.tls, self.domain_name or target.host, (self._alpn,))

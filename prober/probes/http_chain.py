@@ -4,10 +4,10 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from prober.model.probe import RECEIVE, Reconnect, Send, StartTls, Target, Trouble
+from prober.model.probe import Reconnect, Send, StartTls, Target
 from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
-from prober.probes.http_receive import receive_head
+from prober.probes.http_proxy import WayThrough, connect
 from prober.probes.http_redirect import BadLocationError, Hop, next_hop, tls_elsewhere
 from prober.probes.proxy_protocol import announce
 from prober.probes.tls import handshake
@@ -42,6 +42,7 @@ class Chain:
     `start` and `request` are those of the first request; `authority` is its Host header.
     `alpn` is the protocol inside TLS. `own_headers` go to its origin alone, `headers` everywhere.
     `tls` are the settings for all other hosts. With `has_secret_body`, the body may not go to them.
+    `way` is that through a proxy, if there is one.
     """
 
     hop: Hop
@@ -58,6 +59,7 @@ class Chain:
     has_secret_body: bool
     write: Write
     ask: Ask
+    way: WayThrough | None = None
 
     def run(self) -> Generator[Any, Any, LastReply]:
         """Send the requests; return the last reply. Raise `Trouble`."""
@@ -73,9 +75,15 @@ class Chain:
                 return LastReply(head, rest, followed)
             if flaw := self._objection(hop, onward, followed):
                 return LastReply(head, rest, followed, Reason.UNEXPECTED_STATUS, flaw)
-            goes_on = (onward.target or self.target) == (hop.target or self.target)
-            yield Reconnect(None if goes_on else onward.target or self.target)
-            yield from announce(self.send_proxy)
+            target = onward.target or self.target
+            if self.way is None:
+                goes_on = target == (hop.target or self.target)
+                yield Reconnect(None if goes_on else target)
+                yield from announce(self.send_proxy)
+            else:
+                yield Reconnect(beyond=target)
+                if onward.origin.scheme == "https":
+                    yield from connect(self.way, target)
             hop, followed = onward, followed + 1
             start, request = self._handshake(hop), self._write(hop)
 
@@ -100,14 +108,3 @@ class Chain:
         if hop.target is not None:
             authority, headers = hop.origin.authority, self.headers
         return self.write(hop, authority, headers)
-
-
-def ask(start: StartTls | None, request: Send) -> Generator[Any, Any, tuple[Head, bytes]]:
-    """Send a request over HTTP/1; return the head of the reply and the bytes after it."""
-    if start is not None:
-        yield start
-    yield request
-    content: bytes = yield RECEIVE
-    if not content:
-        raise Trouble(Reason.CLOSED, "closed without a reply")
-    return (yield from receive_head(content))

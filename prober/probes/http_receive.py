@@ -1,8 +1,9 @@
 """Receives a reply of HTTP/1, step by step."""
 
 from collections.abc import Generator
+from typing import Any
 
-from prober.model.probe import RECEIVE, Receive, Trouble
+from prober.model.probe import RECEIVE, Receive, Send, StartTls, Trouble
 from prober.model.status import Reason
 from prober.protocols.http1 import (
     ChunkedBody,
@@ -12,6 +13,17 @@ from prober.protocols.http1 import (
     Http1Error,
     PlainBody,
 )
+
+
+def ask(start: StartTls | None, request: Send) -> Generator[Any, Any, tuple[Head, bytes]]:
+    """Send a request over HTTP/1; return the head of the reply and the bytes after it."""
+    if start is not None:
+        yield start
+    yield request
+    content: bytes = yield RECEIVE
+    if not content:
+        raise Trouble(Reason.CLOSED, "closed without a reply")
+    return (yield from receive_head(content))
 
 
 def receive_head(content: bytes) -> Generator[Receive, bytes, tuple[Head, bytes]]:

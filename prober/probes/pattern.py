@@ -17,23 +17,29 @@ _SIMPLE = re.compile(r"[^*+?{|(]{0,100}")
 
 
 class Searcher:
-    """A pattern as the `regex` library has it, and how it is searched for."""
+    """A pattern as the `regex` library has it, of text or of bytes, and how it is searched for."""
 
     __slots__ = ("_compiled", "at_once", "written")
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
-        self.written: str = compiled.pattern
-        self.at_once: Callable[[str], Any] = compiled.search
+        pattern = compiled.pattern
+        self.written: str = pattern if isinstance(pattern, str) else pattern.decode()
+        self.at_once: Callable[[Any], Any] = compiled.search
         """Search a text of up to `SHORT` characters; raise TimeoutError if it takes too long.
 
         The library looks at the clock so seldom that a long text could take it 100 ms. To look at
         it takes longer than to search for what neither repeats nor branches.
         """
-        if not _SIMPLE.fullmatch(compiled.pattern):
+        if not _SIMPLE.fullmatch(self.written):
             self.at_once = partial(compiled.search, timeout=_SHORT_SECONDS, concurrent=False)
 
-    def within(self, seconds: float, text: str) -> Any:
+    @property
+    def groups(self) -> frozenset[str]:
+        """The numbers and the names of its groups; 0 is the whole match."""
+        return frozenset([*map(str, range(self._compiled.groups + 1)), *self._compiled.groupindex])
+
+    def within(self, seconds: float, text: str | bytes) -> Any:
         """Search a text, letting other threads run meanwhile; raise TimeoutError."""
         return self._compiled.search(text, timeout=seconds, concurrent=True)
 
@@ -52,6 +58,19 @@ def searcher(pattern: str) -> Searcher:
     import regex  # noqa: PLC0415  (only a configuration that uses it pays for it)
 
     return Searcher(regex.compile(pattern))
+
+
+def bytes_searcher(pattern: str) -> Searcher:
+    """Return what searches bytes for a pattern, in which text stands for its UTF-8.
+
+    Raise ValueError for a pattern that only text can match.
+    """
+    import regex  # noqa: PLC0415  (as above)
+
+    try:
+        return Searcher(regex.compile(pattern.encode()))
+    except regex.error as error:
+        raise ValueError(str(error)) from None
 
 
 def in_thread(work: Callable[[float], Any], seconds: float) -> Generator[InThread, Any, Any]:

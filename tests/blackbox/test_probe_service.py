@@ -11,9 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
-from prober.blackbox.dialogue import expand
 from prober.blackbox.http_module import parse_url
 from prober.blackbox.probe_service import ProbeService, probe_seconds
+from prober.blackbox.query_response import expand
 from prober.blackbox.request import ProbeRequest
 from prober.blackbox.runner import address_hash, choose
 from prober.config.blackbox.modules import Module

@@ -1,10 +1,12 @@
 """One probe from the command line: what it is read from, how it is judged and told."""
 
+import json
 from typing import Any
 
 import pytest
 
 from prober.cli import single_probe
+from prober.cli.single_probe import Shown
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.option import Complaint, Rejected
 from prober.model.pool import Backend, Pool
@@ -139,7 +141,7 @@ async def test_each_step_of_a_probe_is_printed_with_its_time() -> None:
     monitor = a_monitor()
     check = Check(monitor, Pool(name="m"), monitor.targets[0])
     written: list[str] = []
-    assert await single_probe.run([check], probe, written.append, colour=False) is Status.CRITICAL
+    assert await single_probe.run([check], probe, Shown(written.append)) is Status.CRITICAL
     assert written == [
         "    0.000 ms  resolve     10.0.0.3 (literal)",
         "   12.345 ms  first byte  x\\x1b",
@@ -155,7 +157,45 @@ async def test_of_several_backends_the_worst_counts() -> None:
     backends = [Backend(address="10.0.0.3", port=port) for port in (80, 81)]
     checks = [Check(a_monitor(), Pool(name="m"), backend) for backend in backends]
     written: list[str] = []
-    assert await single_probe.run(checks, probe, written.append, colour=True) is Status.CRITICAL
+    assert (
+        await single_probe.run(checks, probe, Shown(written.append, colour=True)) is Status.CRITICAL
+    )
     assert written[0] == "m on 10.0.0.3:80"
     assert written[1].startswith(f"{ESC}[32mOK{ESC}[0m  found ok, in ")
     assert written[3].startswith(f"{ESC}[1;31mCRITICAL{ESC}[0m  CONNECT_FAILED (refused): ")
+
+
+async def test_quiet_is_the_verdict_alone_and_json_one_document_in_the_words_of_the_api() -> None:
+    async def probe(_: Check, trace: single_probe.Trace) -> Outcome:
+        trace("send", 0.5, "")
+        outcome = an_outcome(Reason.UNEXPECTED_STATUS, http_status_code=503)
+        return outcome._replace(phases=(None, 0.1, None, None, 0.2, None), source_ip="10.0.0.1")
+
+    monitor = a_monitor()
+    check = Check(monitor, Pool(name="m"), monitor.targets[0])
+    quiet: list[str] = []
+    await single_probe.run([check], probe, Shown(quiet.append, quiet=True))
+    assert quiet == [
+        "CRITICAL  INVALID_STATUS_CODE (unexpected_status): found unexpected_status, in 250.0 ms"
+    ]
+    written: list[str] = []
+    status = await single_probe.run([check], probe, Shown(written.append, as_json=True))
+    assert status is Status.CRITICAL
+    assert [json.loads(each) for each in written] == [
+        {
+            "probes": [
+                {
+                    "monitor": monitor.name,
+                    "backend": check.backend.key,
+                    "status": "CRITICAL",
+                    "result": "INVALID_STATUS_CODE",
+                    "reason": "unexpected_status",
+                    "detail": "found unexpected_status",
+                    "duration_seconds": 0.25,
+                    "phases": {"connect": 0.1, "first_byte": 0.2},
+                    "source_ip": "10.0.0.1",
+                    "http_status_code": 503,
+                }
+            ]
+        }
+    ]

@@ -22,7 +22,8 @@ def built(module: Path, name: str, folder: Path, cache: Path) -> Path:
     """Build a client of a Go module; skip if the modules that it needs cannot be fetched."""
     cache.mkdir(parents=True, exist_ok=True)
     program = folder / name
-    command = ["go", "build", "-mod=readonly", "-o", str(program), f"./{name}"]
+    quick = ["-gcflags=all=-N -l", "-ldflags=-s -w"]  # not optimized: it is used once
+    command = ["go", "build", "-mod=readonly", *quick, "-o", str(program), f"./{name}"]
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
     try:
         done = subprocess.run(

@@ -55,10 +55,20 @@ FULL: dict[str, dict[str, object]] = {
         "follow_redirects": 3,
         "basic_auth": {"username": "u", "password": "<secret>"},
     },
-    "HTTPS": {"bearer": "<secret>", "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]}},
+    "HTTPS": {
+        "bearer": "<secret>",
+        "tls": {"verify": True, "min_version": "1.3", "alpn": ["h2"]},
+        "proxy": "http://127.0.0.1:3128",
+        "proxy_auth": {"username": "u", "password": "<secret>"},
+    },
     "TLS": {
         "domain_name": "a.example",
         "tls": {"expires_within": "14d", "pin": [PIN], "expect_issuer": "a"},
+        "steps": [
+            {"expect_regex": r"^\S+ (?P<name>a)\r\n"},
+            {"send": {"text": "${name} ${1} $${1}\r\n"}},
+            {"expect": {"base64": "aGk="}},
+        ],
     },
     "GRPC": {
         "service": "a.B",
@@ -83,6 +93,8 @@ FULL: dict[str, dict[str, object]] = {
         "tls": {"verify": True},
     },
 }
+ALONE: dict[str, object] = {"preset": "imap"}
+"""Keys that exclude those of FULL."""
 COMMON: dict[str, object] = {
     "name": "m",
     "targets": ["192.0.2.1:80", {"address": "h", "port": 1, "name": "n", "labels": {"a": "b"}}],
@@ -111,7 +123,13 @@ def test_the_effective_options_read_again_give_the_same_monitor(
 ) -> None:
     probe = PROBE_TYPES[type_name]
     required = {key: probe.example[key] for key in schema_of(probe)["required"]}  # type: ignore[attr-defined]  # a list
-    for own in (required, probe.example, FULL.get(type_name, {**probe.example})):
+    alone = {key: ALONE[key] for key in options_of(probe).keys() & ALONE.keys()}
+    for own in (
+        required,
+        probe.example,
+        {**required, **alone},
+        FULL.get(type_name, {**probe.example}),
+    ):
         written = {**common, "type": type_name, **own}
         [monitor] = read(json.dumps({"monitors": [written]})).model.monitors
         again = read(json.dumps({"monitors": [shown(monitor)]})).model.monitors
@@ -129,7 +147,7 @@ def test_effective_pools_read_again_are_the_same(read: Read) -> None:
 def test_the_full_examples_hold_every_key_of_their_type() -> None:
     for type_name, full in FULL.items():
         others = {key for other in ("TCP", "HTTP", "HTTPS", "TLS") for key in FULL[other]}
-        assert options_of(PROBE_TYPES[type_name]).keys() <= {*full, *others}
+        assert options_of(PROBE_TYPES[type_name]).keys() <= {*full, *others, *ALONE}
 
 
 @pytest.mark.parametrize("name", ["prober.yaml", "minimal.yaml"])

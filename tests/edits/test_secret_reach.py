@@ -59,6 +59,12 @@ monitors:
   headers: {}
   basic_auth: {username: u, password: {file: key}}
 - {name: token, type: HTTP, targets: ["192.0.2.12:80"], headers: {}, bearer: {env: COOKIE}}
+- name: by-proxy
+  type: HTTP
+  targets: ["192.0.2.13:80"]
+  headers: {}
+  proxy: http://192.0.2.20:3128
+  proxy_auth: {username: u, password: {env: COOKIE}}
 - {name: by-default, type: HTTP, targets: ["192.0.2.8:80"]}
 - {name: without, type: HTTP, pool: web, headers: {X-Plain: plain}}
 """
@@ -137,6 +143,9 @@ MOVES: list[tuple[str, dict[str, Any]]] = [
     ("basic", {"targets": ELSEWHERE}),
     ("basic", {"targets": ELSEWHERE, "basic_auth": {"username": "v", "password": "<secret>"}}),
     ("token", {"targets": ELSEWHERE}),
+    ("plain", {"proxy": "http://203.0.113.1:3128"}),
+    ("by-proxy", {"proxy": "http://203.0.113.1:3128"}),
+    ("by-proxy", {"targets": ELSEWHERE}),
 ]
 STAYS: list[tuple[str, dict[str, Any]]] = [
     ("plain", {"interval": 9, "rise": 5, "url_path": "/other", "enabled": False}),
@@ -158,6 +167,9 @@ STAYS: list[tuple[str, dict[str, Any]]] = [
     ("token", {"targets": ELSEWHERE, "bearer": None}),
     ("by-default", {"targets": ELSEWHERE, "headers": {}}),
     ("without", {"targets": ELSEWHERE}),
+    ("without", {"proxy": "http://203.0.113.1:3128"}),
+    ("by-proxy", {"interval": 9}),
+    ("by-proxy", {"proxy": None, "proxy_auth": None}),
 ]
 
 

@@ -55,6 +55,7 @@ VALUES: list[Any] = [
     *({text: "a"} for text in NASTY),
     {f"l{number}": "v" * 1024 for number in range(64)},
     {f"X-Header-{number}": "v" * 200 for number in range(100)},
+    *("http://[2001:db8::1]:3128", "1.1", "2"),
     *("v1", "v2", "IN", "CH", "A", "TYPE65535", "udp", "tcp", "tls", "<secret>", False),
     ["NOERROR", "REFUSED"],
     *("unanimous", "majority"),
@@ -62,6 +63,9 @@ VALUES: list[Any] = [
     *({"any": [text], "none": [text]} for text in NASTY),
     *([{"path": "$..a", "equals": text, "matches": text}] for text in NASTY),
     *([{"path": path, "exists": True}] for path in ("$", "$['ü\"']", "$[?@.a<1]", "$..[*]")),
+    *([{"send": {"text": text}}, {"expect_regex": text}] for text in NASTY),
+    [{"expect": {"hex": "00" * 65507}}],
+    *("smtp", "mqtt"),
     {"verify": True, "alpn": ["!" * 255, "~"], "min_version": "1.3", "expires_within": "365d"},
 ]
 PAYLOADS = [
@@ -70,6 +74,7 @@ PAYLOADS = [
     {"hex": "00" * 65507},
 ]
 """To a mapping with any keys, these are as others."""
+PROXY_KEYS = {"proxy", "proxy_auth"}
 BACKENDS = [
     {"address": "192.0.2.1", "port": 65535, "name": text, "labels": {"a": text}} for text in NASTY
 ]
@@ -126,10 +131,17 @@ def rounds(cls: type) -> list[dict[str, Any]]:
 def agreeing(number: int, definition: dict[str, Any]) -> dict[str, Any]:
     """Return a definition without the keys that exclude others, in turn."""
     without = {"bearer" if number % 2 else "basic_auth"}
+    without |= {"send_proxy", "domain_name", "http_version"} if number % 3 == 0 else PROXY_KEYS
     if definition.get("transport", "tls") != "tls":
         without.add("tls")
     if definition.get("transport") == "udp":
         without.add("send_proxy")
+    if "preset" in definition:
+        ways = [
+            each for each in ({"steps"}, {"preset"}, {"send", "expect"}) if each & {*definition}
+        ]
+        without |= set().union(*ways) - ways[number % len(ways)]
+        without |= {"tls"} & {*definition} if "send" in definition else set()
     return {key: value for key, value in definition.items() if key not in without}
 
 

@@ -110,6 +110,26 @@ def test_a_plain_check_has_the_defaults_of_haproxy() -> None:
             ["option tcp-check", "tcp-check connect", "tcp-check expect binary 0a0b"],
             {"expect": {"hex": "0a0b"}},
         ),
+        (
+            [
+                *("option tcp-check", "tcp-check connect ssl", "tcp-check comment greeting"),
+                *(r"tcp-check expect rstring '^\+OK'", r"tcp-check send ${x}\r\n"),
+                *("tcp-check send-binary 0a0b", "tcp-check expect binary 00ff"),
+                *("tcp-check expect string a", "tcp-check expect ! string b"),
+            ],
+            {
+                "type": "TLS",
+                "steps": [
+                    {"expect_regex": r"^\+OK"},
+                    {"send": {"text": "$${x}\r\n"}},
+                    {"send": {"hex": "0a0b"}},
+                    {"expect": {"hex": "00ff"}},
+                    {"expect": {"text": "a"}},
+                ],
+            },
+        ),
+        (["option smtpchk HELO mx"], {"type": "TCP", "preset": "smtp"}),
+        (["option redis-check"], {"type": "TCP", "preset": "redis"}),
         (["timeout connect 1s", "timeout check 500"], {"timeout": "1.5s"}),
         (["timeout connect 9s", "timeout check 500"], {"timeout": "2.5s"}),
         (["option httpchk", "default-server proto h2"], {"http_version": "2"}),

@@ -314,7 +314,7 @@ async def test_gauges_follow_the_last_result(world: World, client: Client) -> No
 
 async def test_what_can_be_counted_is_there_before_it_happens(world: World, client: Client) -> None:
     """Or the first failure would be no increase."""
-    world.configure(monitor("web", ONE, type="TCP"), monitor("tls", ONE, type="TLS"))
+    world.configure(monitor("web", ONE, type="UDP_CONNECT"), monitor("tls", ONE, type="TLS"))
     world.record("web", ONE)
     families = await scrape(client)
     failures = values(families["prober_probe_failures"], "monitor", "reason")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prober.blackbox.dialogue import LINES_LIMIT, Course, dialogue
+from prober.blackbox.query_response import LINES_LIMIT, Course, dialogue
 from prober.config.blackbox.modules import TcpModule
 from prober.model.option import ReadContext, section
 from prober.model.probe import StartTls
