@@ -94,15 +94,13 @@ def _counts(config: "Config") -> dict[str, object]:
 
 
 def _summary(config: "Config") -> str:
+    from prober.model.wording import counted
+
     counts = _counts(config)
-    nouns = [_count(counts[f"{noun}s"], noun) for noun in ("monitor", "pool", "check")]
+    nouns = [counted(counts[f"{noun}s"], noun) for noun in ("monitor", "pool", "check")]
     return (
         f"{counts['file']}: {', '.join(nouns)}, {counts['probes_per_second']:.4g} probes per second"
     )
-
-
-def _count(number: object, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 CHECK_JSON = JSON._replace(doc="print problems, warnings and counts as JSON")

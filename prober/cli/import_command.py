@@ -87,6 +87,7 @@ def _text(name: str) -> str:
 
 def _report(draft: "Draft", *, quiet: bool) -> None:
     from prober.importing.draft import Fate
+    from prober.model.wording import counted
 
     for fate in (Fate.LEFT_OUT,) if quiet else Fate:
         for note in draft.notes:
@@ -95,7 +96,8 @@ def _report(draft: "Draft", *, quiet: bool) -> None:
     if quiet:
         return
     left_out = sum(note.fate is Fate.LEFT_OUT for note in draft.notes)
-    print(f"{len(draft.monitors)} monitors imported, {left_out} things left out", file=sys.stderr)
+    monitors = counted(len(draft.monitors), "monitor")
+    print(f"{monitors} imported, {counted(left_out, 'thing')} left out", file=sys.stderr)
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

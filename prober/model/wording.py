@@ -30,6 +30,11 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number: object, noun: str) -> str:
+    """Write how many of something there are: `1 check`, `2 checks`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def span(seconds: float) -> str:
     """Format a time span briefly: `12s`, `3m12s`, `2h05m`, `4d03h`."""
     minutes, second = divmod(max(0, int(seconds)), 60)
