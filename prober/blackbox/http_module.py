@@ -14,6 +14,7 @@ from prober.config.blackbox.modules import BasicAuth, HttpModule
 from prober.model.file_kinds import Secret
 from prober.model.probe import StartTls, Target, TlsSession
 from prober.model.status import Outcome, Result
+from prober.probes.http_proxy import WayThrough, tunnelled
 from prober.probes.tls import handshake
 from prober.protocols.http1 import request_target, write_request
 
@@ -85,6 +86,8 @@ async def probe_http(
         return False
     family, fallback = module.preferred_ip_protocol, module.ip_protocol_fallback
     started = runner.time_left
+    if module.leaves_names_to_proxy:
+        return await _Journey(runner, module, hostname).go(place, target, place.host)
     address = await runner.choose_address(place.host, family, fallback=fallback)
     findings.add("probe_http_duration_seconds", started - runner.time_left, phase="resolve")
     if address is None:
@@ -138,16 +141,21 @@ class _Journey:
     async def _ask(self, place: Place, host: str, first: Place) -> tuple[Reply, Run]:
         """Send one request; `host` is the host to connect to."""
         headers = self._headers_for(place, first)
-        request = write_request(
-            self._method, place.path, {"User-Agent": _USER_AGENT}, headers, self._body
-        )
+        path, proxy = place.path, self._module.proxy_url
+        if proxy is not None and place.scheme == "http":
+            path = f"http://{place.netloc}{path}"
+            headers |= WayThrough(proxy.credentials).headers
+        agent = {"User-Agent": _USER_AGENT}
+        request = write_request(self._method, path, agent, headers, self._body)
         limit = min(self._module.body_size_limit or BODY_LIMIT, BODY_LIMIT)
         reply = Reply()
         self._findings.log("Making HTTP request", url=f"{place.scheme}://{place.netloc}", host=host)
-        steps = exchange(
-            self._handshake(place, first), request, reply, method=self._method, limit=limit
-        )
-        run = await self._runner.run(Target(host, place.port), steps)
+        start, proxy = self._handshake(place, first), self._module.proxy_url
+        steps = exchange(start, request, reply, method=self._method, limit=limit)
+        target = Target(host, place.port)
+        way = WayThrough(proxy.credentials) if proxy is not None and start is not None else None
+        begin = tunnelled(way, target, lambda: steps)
+        run = await self._runner.run(target, begin(), proxy=proxy.address if proxy else None)
         self._add_times(run.outcome)
         if reply.status:
             self._findings.log("Received HTTP response", status_code=reply.status)

@@ -112,17 +112,23 @@ class ModuleRunner:
         finally:
             self._resolver.forget(host, told.set_result)
 
-    async def run(self, target: Target, steps: Steps, *, datagram: bool = False) -> Run:
-        """Connect and run the steps, over UDP with `datagram`; raise `OwnTrouble`."""
+    async def run(
+        self, target: Target, steps: Steps, *, datagram: bool = False, proxy: Target | None = None
+    ) -> Run:
+        """Connect and run the steps, over UDP with `datagram`; raise `OwnTrouble`.
+
+        With a `proxy`, the connection is made to that, and the steps lead on to the target.
+        """
         sessions: list[TlsSession] = []
         finished: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         job = Job(
-            target,
+            proxy or target,
             lambda: _watched(steps, sessions),
             timeout=max(0.001, self.time_left),
             datagram=datagram,
             reply_limit=REPLY_LIMIT,
             objection=self._objection,
+            beyond=target if proxy else None,
         )
         attempt = self._engine.start(job, finished.set_result)
         try:

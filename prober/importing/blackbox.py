@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from prober.importing.codes import ranges
 from prober.importing.dialogues import steps_of_queries
@@ -160,6 +160,7 @@ class _Reader:
         if versions and not any("HTTP/1" in str(each) for each in versions):
             keys["http_version"] = "2"
         keys |= self._credentials(options, headers)
+        keys |= self._proxy(options)
         keys["headers"] = headers or None
         for key, of_prober in _PATTERNS.items():
             patterns = items(options.get(key))
@@ -171,6 +172,19 @@ class _Reader:
         elif follows:
             origin = self._modules.origin("modules", self._job.module)
             self._draft.left_out(origin, f"module {self._job.module}: redirects are not followed")
+        return keys
+
+    def _proxy(self, options: Mapping[str, Any]) -> Keys:
+        """Return the proxy; a password in plain text becomes a variable."""
+        parts = urlsplit(str(options.get("proxy_url") or ""))
+        if parts.scheme != "http":
+            return {}
+        keys: Keys = {"proxy": f"http://{parts.netloc.rpartition('@')[2]}"}
+        if parts.port is None:
+            keys["proxy"] += ":80"
+        if parts.username is not None:
+            secret = {"env": f"{_upper(self._job.module)}_PROXY_PASSWORD"}
+            keys["proxy_auth"] = {"username": unquote(parts.username), "password": secret}
         return keys
 
     def _credentials(self, options: Mapping[str, Any], headers: dict[str, Any]) -> Keys:
@@ -264,6 +278,7 @@ _TAKEN = {
         "valid_rcodes",
     ),
     *("recursion_desired", "transport_protocol", "dns_over_tls", "validate_answer_rrs"),
+    *("proxy_url", "skip_resolve_phase_with_proxy", "use_proxy_dns"),
     *_PATTERNS,
 }
 

@@ -52,8 +52,9 @@ def header(name: str, regexp: str, **more: object) -> dict[str, object]:
     return {"header": name, "regexp": regexp, **more}
 
 
-def modules(folder: str) -> dict[str, object]:
-    """Return the modules, which name files in a folder."""
+def modules(folder: str, proxy: int) -> dict[str, object]:
+    """Return the modules, which name files in a folder, and the port of a proxy."""
+    through = {"proxy_url": f"http://user:pass@127.0.0.1:{proxy}"}
     trusting = {"tls_config": {"ca_file": f"{folder}/ca.pem"}}
     blind = {"tls_config": {"insecure_skip_verify": True}}
     return {
@@ -98,6 +99,8 @@ def modules(folder: str) -> dict[str, object]:
         ),
         "small": http(body_size_limit="10B"),
         "enough": http(body_size_limit="1KB"),
+        "proxied": http(**through, **blind),
+        "unknown": http(proxy_url=f"http://127.0.0.1:{proxy}", **blind),
         "gzip": http(compression="gzip", fail_if_body_not_matches_regexp=["hello"]),
         "deflate": http(compression="deflate", fail_if_body_not_matches_regexp=["hello"]),
         "tcp_connect": {"prober": "tcp", "timeout": "30s", "tcp": IP4},
@@ -235,6 +238,7 @@ class Both(NamedTuple):
     exporter: str
     prober: Daemon
     places: dict[str, str]
+    proxy: int
 
     def ask(self, module: str, target: str, **more: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return the gauges of both."""
@@ -292,14 +296,17 @@ def both(folder: Path) -> Iterator[Both]:
     with ExitStack() as stack:
         places = targets(folder, stack)
         (folder / "token").write_text("abc\n")
-        (folder / "modules.yml").write_text(yaml.safe_dump({"modules": modules(str(folder))}))
+        proxy = free_port()
+        (folder / "modules.yml").write_text(
+            yaml.safe_dump({"modules": modules(str(folder), proxy)})
+        )
         port = free_port()
         command = [EXPORTER, "--config.file", str(folder / "modules.yml")]
         address = f"127.0.0.1:{port}"
         stack.enter_context(program(*command, "--web.listen-address", address, port=port))
         config = {"server": {"blackbox_modules": "modules.yml"}}
         running = stack.enter_context(daemon(config, folder))
-        yield Both(f"http://{address}", running, places)
+        yield Both(f"http://{address}", running, places, proxy)
 
 
 def targets(folder: Path, stack: ExitStack) -> dict[str, str]:
@@ -478,3 +485,22 @@ def test_a_metric_of_a_monitor_means_what_it_means_to_the_exporter(
                 continue  # the exporter says 0 where no TLS is spoken, as if one had expired
             own = samples.get((name, f"m{number}"))
             assert (None if own is None else str(own)) == exporter.get(name), (target, name)
+
+
+PROXIED = """
+proxied {http}/                      proxied {http}/missing           proxied {http}/redirect
+proxied https://{https}/ok           proxied https://{https}/redirect proxied https://{http}/ok
+proxied http://127.0.0.1:1/          proxied https://127.0.0.1:1/     unknown {http}/
+unknown https://{https}/ok
+"""
+
+
+def test_they_say_the_same_through_a_proxy(both: Both, tmp_path: Path) -> None:
+    path = shutil.which("tinyproxy", path=SEARCHED) or pytest.skip("tinyproxy is not installed")
+    config = tmp_path / "tinyproxy.conf"
+    lines = (f"Port {both.proxy}", "Listen 127.0.0.1", "BasicAuth user pass", "")
+    config.write_text("\n".join(lines))
+    with program(path, "-d", "-c", str(config), port=both.proxy):
+        for module, target in re.findall(r"(\w+) (\S+)", PROXIED):
+            exporters, probers = both.ask(module, target)
+            assert probers == exporters, (module, target)

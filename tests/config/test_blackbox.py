@@ -114,8 +114,12 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
             "dns.source_ip_address: prober cannot choose the source address",
         ),
         ({"prober": "unix"}, "prober does not support unix"),
-        ({"prober": "http", "http": {"proxy_url": "http://p"}}, "prober does not support proxies"),
-        ({"prober": "http", "http": {"proxy_from_environment": True}}, "does not support proxies"),
+        ({"prober": "http", "http": {"proxy_url": "socks5://p"}}, "proxies over socks5"),
+        ({"prober": "http", "http": {"proxy_from_environment": True}}, "from its environment"),
+        (
+            {"prober": "http", "http": {"proxy_url": "http://p", "no_proxy": "a"}},
+            "prober always goes by proxy_url",
+        ),
         ({"prober": "http", "http": {"enable_http3": True}}, "does not support HTTP/3"),
         ({"prober": "http", "http": {"oauth2": {"client_id": "a"}}}, "does not support OAuth 2"),
         (

@@ -1,13 +1,17 @@
 """The kinds of values that the keys of a module accept."""
 
 import re
-from typing import Any
+from base64 import b64encode
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from prober.config.blackbox.re2 import RE2
 from prober.config.blackbox.unsupported import Unsupported, unsupported
 from prober.model.file_kinds import ABSENT, Secret, read_file, read_secret_file
 from prober.model.kinds import BOOLEAN, choice, list_of, mapping_of, matching, reject_surrogates
 from prober.model.option import Kind, ReadContext, Rejected, expected
+from prober.model.pool import normal_host
+from prober.model.probe import Target
 from prober.probes.dns import NAMED_TYPE
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+")
@@ -110,6 +114,31 @@ def _read_prober(value: object, outside: ReadContext) -> str:
     return _PROBER.read(value, outside)
 
 
+class ProxyUrl(NamedTuple):
+    """A proxy, and the credentials in its URL as a header value, if there are any."""
+
+    address: Target
+    credentials: str | None
+
+
+def _read_proxy_url(value: object, _: ReadContext) -> ProxyUrl:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        port = parts.port or 80
+    except ValueError:
+        raise expected("the URL of a proxy", "a URL") from None
+    if parts.scheme in _OTHER_PROXIES:
+        raise unsupported(f"prober does not support proxies over {parts.scheme}")
+    host = normal_host(parts.hostname or "")
+    if parts.scheme != "http" or host is None:
+        raise Rejected("expected the URL of a proxy, such as http://proxy.example:3128")
+    if parts.username is None:
+        return ProxyUrl(Target(host, port), None)
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return ProxyUrl(Target(host, port), f"Basic {b64encode(pair.encode()).decode()}")
+
+
+_OTHER_PROXIES = ("https", "socks5", "socks5h")
 _STRING = {"type": "string"}
 _METHOD = matching(_TOKEN, "a method", 32)
 _PROBER = choice("http", "tcp", "grpc", "dns")
@@ -128,5 +157,6 @@ PROBER = Kind(_read_prober, _PROBER.schema)
 TLS_VERSION = choice("TLS10", "TLS11", "TLS12", "TLS13")
 HEADER_NAME = matching(_TOKEN, "a header name", 256)
 HEADER_VALUE = Kind(_read_header_value, _STRING)
+PROXY_URL = Kind(_read_proxy_url, _STRING, str)
 HEADERS = mapping_of(HEADER_VALUE, _wrong_header_name, same=str.lower)
 IGNORED: Kind[object] = Kind(lambda value, _: value, {"type": "object"})

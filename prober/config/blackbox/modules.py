@@ -17,6 +17,7 @@ from prober.config.blackbox.module_kinds import (
     METHOD,
     PATTERNS,
     PROBER,
+    PROXY_URL,
     RECORD_TYPE,
     SECRET,
     SECRET_FILE,
@@ -24,6 +25,7 @@ from prober.config.blackbox.module_kinds import (
     TEXT,
     TEXT_FILE,
     TLS_VERSION,
+    ProxyUrl,
     off,
     refusing,
 )
@@ -36,7 +38,6 @@ from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings
 from prober.probes.dns import QUERY_CLASS, QUERY_NAME, RCODE
 
-_PROXY = "prober does not support proxies"
 _VERSIONS = {"TLS10": "1.0", "TLS11": "1.1", "TLS12": "1.2", "TLS13": "1.3"}
 _CEL = "prober does not support CEL expressions"
 
@@ -182,14 +183,19 @@ class HttpModule:
         off("prober does not support HTTP/3"), default=False, doc="refused if true"
     )
     oauth2: None = option(refusing("prober does not support OAuth 2"), default=None, doc="refused")
-    proxy_url: None = option(refusing(_PROXY), default=None, doc="refused")
-    no_proxy: str = option(HEADER_VALUE, default="", doc="no effect without a proxy")
-    proxy_from_environment: bool = option(off(_PROXY), default=False, doc="refused if true")
-    proxy_connect_header: object = option(IGNORED, default=None, doc="no effect without a proxy")
-    skip_resolve_phase_with_proxy: bool = option(
-        BOOLEAN, default=False, doc="no effect without a proxy"
+    proxy_url: ProxyUrl | None = option(
+        PROXY_URL,
+        default=None,
+        secret=True,
+        doc="the same, with `http://` only; CONNECT for HTTPS",
     )
-    use_proxy_dns: bool = option(BOOLEAN, default=False, doc="no effect without a proxy")
+    no_proxy: str = option(HEADER_VALUE, default="", doc="refused with `proxy_url`")
+    proxy_from_environment: bool = option(
+        off("prober takes no proxy from its environment"), default=False, doc="refused if true"
+    )
+    proxy_connect_header: object = option(IGNORED, default=None, doc="refused with `proxy_url`")
+    skip_resolve_phase_with_proxy: bool = option(BOOLEAN, default=False, doc="the same")
+    use_proxy_dns: bool = option(BOOLEAN, default=False, doc="the same as the key above")
     http_headers: object = option(
         refusing("use headers"), default=None, doc="refused: use `headers`"
     )
@@ -205,6 +211,11 @@ class HttpModule:
         if self.compression == "br":
             reason = Unsupported("prober does not support brotli")
             complaints.append(Complaint(("compression",), reason))
+        complaints += [
+            Complaint((key,), Unsupported("prober always goes by proxy_url, without this"))
+            for key in ("no_proxy", "proxy_connect_header")
+            if self.proxy_url and getattr(self, key)
+        ]
         if self.body and self.body_file:
             complaints.append(Complaint((), "expected at most one of body, body_file"))
         ways = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
@@ -221,6 +232,12 @@ class HttpModule:
             return self.authorization.header()
         token = self.bearer_token or self.bearer_token_file
         return Secret(f"Bearer {token.content}", masked=True) if token else None
+
+    @property
+    def leaves_names_to_proxy(self) -> bool:
+        """Whether a proxy looks up the name of the target."""
+        skips = self.skip_resolve_phase_with_proxy or self.use_proxy_dns
+        return self.proxy_url is not None and skips
 
     @property
     def follows(self) -> bool:
