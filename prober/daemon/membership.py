@@ -3,12 +3,14 @@
 import socket
 import ssl
 from collections.abc import Sequence
+from hashlib import blake2b
 from ipaddress import ip_address
 
 from prober.cluster.duties import Outline
 from prober.cluster.etcd_gateway import EtcdGateway
 from prober.config.cluster_section import ClusterSection, EtcdTls
 from prober.config.configuration import Config
+from prober.model.monitor import Model
 from prober.model.probe import Target
 from prober.state.check_state import Key
 
@@ -55,6 +57,15 @@ def outlines_of(config: Config, section: ClusterSection) -> dict[Key, Outline]:
         for check in config.model.checks()
         if check.enabled
     }
+
+
+def shared_hash(model: Model) -> str:
+    """Return the hash of what members should have in common: monitors and pools.
+
+    The digest of the file would differ for the name of the member alone.
+    """
+    text = repr((model.monitors, model.pools)).encode(errors="surrogatepass")
+    return blake2b(text, digest_size=8).hexdigest()
 
 
 def etcd_of(section: ClusterSection) -> EtcdGateway:

@@ -19,7 +19,7 @@ from prober.cluster.work import Assignment, NameTakenError
 from prober.config.changes import Changes
 from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
-from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of
+from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of, shared_hash
 from prober.daemon.probing import Prober, log_transition
 from prober.daemon.state_directory import StateDirectory
 from prober.engine.check_watch import Shift
@@ -99,7 +99,7 @@ class SharingProber(Prober):
             return
         outlines = outlines_of(config, self._section)
         self._keys = {outline.number: key for key, outline in outlines.items()}
-        self.member.adopt(outlines.values(), config.digest)
+        self.member.adopt(outlines.values(), shared_hash(config.model))
 
     # What the member asks for: a `Workplace`
 

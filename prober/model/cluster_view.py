@@ -7,7 +7,8 @@ from typing import NamedTuple
 class MemberView(NamedTuple):
     """A live member.
 
-    `url` is where its API is reached, `checks` how many checks it probes, `lease_seconds` how long
+    `url` is where its API is reached, `checks` how many checks it probes, `config_hash`
+    the hash of its monitors and pools, `lease_seconds` how long
     its lease lasts unless it is renewed. `draining` is whether it hands over to the others.
     """
 

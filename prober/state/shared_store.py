@@ -95,7 +95,7 @@ class SharedStore(Store):
         """Let others hear of a check if there is something that they need to."""
         key, monitor = state.check.key, state.check.monitor
         weight = weigh(
-            self._own_status(state),
+            self.own_status(state),
             state.health,
             state.last,
             degraded=state.degraded,
@@ -106,7 +106,8 @@ class SharedStore(Store):
             self._weights[key] = weight
             self.changed(key)
 
-    def _own_status(self, state: CheckState) -> Status:
+    def own_status(self, state: CheckState) -> Status:
+        """Return the status that this vantage gives to a check."""
         own = self._own.get(state.check.key)
         return state.status if own is None else own.status
 
@@ -284,11 +285,14 @@ class SharedStore(Store):
             )
             self._changes[key] = (*self._changes.get(key, ()), change)[-LAST_CHANGES:]
 
-    def speaks_for(self, event: Event) -> bool:
-        """Return whether this member is to log a change of a check: the first that probes it."""
-        key = (event.monitor or "", event.backend or "")
+    def is_first(self, key: Key) -> bool:
+        """Return whether this is the first vantage of a check, which speaks for all of them."""
         if key not in self.mine:
-            return key not in self._ballots
-        return all(self.me < each.member for each in self._ballots.get(key, ())) or (
-            key not in self._vantages
-        )
+            return False
+        others = self._ballots.get(key, ()) if key in self._vantages else ()
+        return all(self.me < each.member for each in others)
+
+    def speaks_for(self, event: Event) -> bool:
+        """Return whether this member is to log a change of a check."""
+        key = (event.monitor or "", event.backend or "")
+        return self.is_first(key) or (key not in self.mine and key not in self._ballots)

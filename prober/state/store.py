@@ -90,6 +90,14 @@ class Store:
         """Return the votes on a check of a cluster; None: there is no cluster."""
         return None
 
+    def own_status(self, state: CheckState) -> Status:
+        """Return the status that this vantage gives to a check."""
+        return state.status
+
+    def is_first(self, key: Key) -> bool:  # noqa: ARG002  (for a cluster)
+        """Return whether this is the first vantage of a check, which speaks for all of them."""
+        return True
+
     def keys(self) -> Sequence[Key]:
         """Return the keys of all checks in order; sorts them only after changes."""
         if self._order is None:

@@ -168,6 +168,7 @@ COMMANDS = {
     "probe": "--set --monitor --config --json --quiet",
     "status": "--url --json --quiet --watch --interval --pool --monitor",
     "explain": "--url --token-file --json",
+    "members": "--url --token-file --json",
     "admin": "--until --reason --by --url --token-file --json",
     "health": "--url",
     "doctor": "--listen --json --quiet",

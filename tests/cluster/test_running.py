@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, three_of_etcd
 from tests.cluster.real_members import Group, group
-from tests.running import Daemon, until
+from tests.running import Daemon, prober, until
 
 pytestmark = [needs_etcd, pytest.mark.xdist_group("members")]
 
@@ -41,6 +41,30 @@ def all_changes(running: Group) -> dict[str, list[tuple[str, str, str]]]:
 
 def is_alone(member: Daemon) -> bool:
     return "prober_cluster_up 0.0" in member.get("/metrics")[1]
+
+
+def test_every_member_answers_for_the_whole_cluster(three: Group) -> None:
+    view = three.members["b"].json("/api/v1/cluster")
+    assert (view["name"], view["member"], view["state"]) == ("test", "b", "joined")
+    assert [each["name"] for each in view["members"]] == ["a", "b", "c"]
+    assert sum(each["checks"] for each in view["members"]) == len(three.targets.ports)
+    assert view["etcd"]["up"]
+    assert not view["configurations_differ"]
+    key = next(iter(three.keys_probed_by("a", through="b")))
+    check = three.members["b"].json(f"/api/v1/checks/web/{key}")
+    assert [vote["member"] for vote in check["votes"]] == ["a"]
+    assert check["explain"].endswith("; probed by a")
+    assert "Members of test" in three.members["b"].get("/prober")[1]
+    assert "<h2>Votes</h2>" in three.members["b"].get(f"/checks/web/{key}")[1]
+    series = f'target="{key}"'
+    assert series in three.members["a"].get("/metrics")[1].split("prober_check_vote")[-1]
+    lines = three.members["b"].get("/metrics")[1].splitlines()
+    assert not [line for line in lines if series in line and "prober_check_" in line]
+    done = prober("members", "--url", three.members["b"].url)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, _, *rows = done.stdout.splitlines()
+    assert head == "cluster test, seen by b: 3 members"
+    assert [row.split()[0] for row in rows] == ["a", "b", "c"]
 
 
 def test_sigterm_hands_over(three: Group) -> None:

@@ -126,8 +126,11 @@ def _last_json(state: CheckState) -> Json | None:
     return RESULT.render(state.last) if state.last else None
 
 
-def explanation(state: CheckState, now: Moment) -> str:
-    """Return what would change the status of a check, and when it is probed next."""
+def explanation(state: CheckState, now: Moment, votes: Sequence[Ballot] | None = None) -> str:
+    """Return what would change the status of a check, and when it is probed next.
+
+    `votes` are those of the members of a cluster that probe it.
+    """
     monitor, health = state.check.monitor, state.health
     if not state.check.enabled:
         return "disabled: not probed"
@@ -135,6 +138,8 @@ def explanation(state: CheckState, now: Moment) -> str:
         wanted = f"stale: no conclusive result for {monitor.stale_after:g} s, the next one decides"
     else:
         wanted = explain(health, state.status, rise=monitor.rise, fall=monitor.fall)
+    if state.next_due is None and votes:
+        return f"{wanted}; probed by {', '.join(ballot.member for ballot in votes)}"
     if state.next_due is None:
         return f"{wanted}; a probe is in flight or not scheduled yet"
     return f"{wanted}; next probe in {max(0.0, state.next_due - now.clock):.1f} s"
@@ -251,7 +256,10 @@ CHECK_IN_FULL: Shape[CheckAt] = Shape(
         "the last results in short form, newest first",
     ),
     member(
-        "explain", TEXT, lambda at: explanation(at.state, at.now), "what would change the status"
+        "explain",
+        TEXT,
+        lambda at: explanation(at.state, at.now, at.votes),
+        "what would change the status",
     ),
     member(
         "uptime",

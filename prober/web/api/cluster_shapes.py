@@ -22,7 +22,7 @@ MEMBER: Shape[MemberView] = Shape(
     member("started_at", TIME, lambda view: view.started_at),
     member("checks", COUNT, lambda view: view.checks, "how many checks it probes"),
     member("draining", BOOLEAN, lambda view: view.draining, "it hands over to the others"),
-    member("config_hash", TEXT, lambda view: view.config_hash),
+    member("config_hash", TEXT, lambda view: view.config_hash, "of its monitors and pools"),
     member("lease_seconds", SECONDS, lambda view: view.lease_seconds, "how long its lease lasts"),
 )
 _ETCD: Shape[ClusterView] = Shape(

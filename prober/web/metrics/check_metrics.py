@@ -86,6 +86,8 @@ class Metrics:
         seconds: list[str] = []
         by_fact = FactGauges()
         mine = self._store.mine
+        voted: list[str] = []
+        votes: list[str] = []
         for number, state in enumerate(tuple(self._store)):
             if mine is not None and state.check.key not in mine:
                 continue
@@ -94,7 +96,13 @@ class Metrics:
             labels = state.label_text
             last = state.last if state.check.enabled else None
             known.append(labels)
-            statuses.append(_STATUS_TEXT[state.status])
+            if mine is None:
+                statuses.append(_STATUS_TEXT[state.status])
+            else:
+                statuses.append(_STATUS_TEXT[self._store.own_status(state)])
+                if self._store.is_first(state.check.key):
+                    voted.append(labels)
+                    votes.append(_STATUS_TEXT[state.status])
             times.append(f"{last.at:.3f}" if last else None)
             if last and last.reason.is_conclusive:
                 probed.append(labels)
@@ -110,6 +118,9 @@ class Metrics:
         yield from by_fact.pieces()
         text = f"Status of a check: {_STATUS_HELP}"
         yield from write_gauge("prober_check_status", text, known, statuses)
+        if mine is not None:
+            text = f"Status of a check by the votes of its vantages: {_STATUS_HELP}"
+            yield from write_gauge("prober_check_vote", text, voted, votes)
         text = "Start of the last probe of a check, in unix time"
         yield from write_gauge("prober_check_last_probe_timestamp_seconds", text, known, times)
         yield from self._monitors()

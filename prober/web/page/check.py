@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aiohttp import hdrs, web
 
+from prober.model.ballot import Ballot
 from prober.model.kinds import in_units
 from prober.model.shown import monitor_json
 from prober.state.check_state import CheckState
@@ -27,6 +28,7 @@ from prober.web.page.check_words import (
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.last_results import last_results
+from prober.web.page.member_section import vote_section
 from prober.web.page.past_section import Subject, past_section
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import Scene, private_scene
@@ -51,13 +53,14 @@ async def get_check_page(request: web.Request) -> web.Response:
     past = await past_section(request, scene, Subject(state.check.key, changes, what))
     transitions = await recent_events(request, changes, limit=TRANSITIONS)
     can_probe = services_of(request).probe_now is not None and state.check.enabled
-    word = word_of(state)
+    word, votes = word_of(state), services_of(request).store.votes(state.check.key)
     return answer(
         document(
             scene,
             _headline(state, word, scene, can_probe=can_probe),
-            _why(state, scene),
+            _why(state, votes, scene),
             _facts(state, scene),
+            vote_section(votes, scene),
             admin_section(request, _admin_target(state, scene), scene),
             past,
             await last_results(state, scene.now.wall, pace),
@@ -143,12 +146,12 @@ def _facts(state: CheckState, scene: Scene) -> Html:
     return tag("section", tag("dl", pairs, class_="facts"), id="facts")
 
 
-def _why(state: CheckState, scene: Scene) -> Html:
+def _why(state: CheckState, votes: Sequence[Ballot] | None, scene: Scene) -> Html:
     """Return why the status is what it is, and what would change it."""
     return tag(
         "div",
         tag("p", why_words(state, scene.now.wall)),
-        tag("p", explanation(state, scene.now), class_="quiet"),
+        tag("p", explanation(state, scene.now, votes), class_="quiet"),
         class_="explain",
     )
 

@@ -180,6 +180,9 @@ def alarms(vitals: Vitals) -> list[Html]:
     if overload := vitals.load.overload:
         text = "Probes start late: the results are older than they should be."
         found.append(tag("p", tag("strong", text), f" {overload.sentence}.", class_="alarm"))
+    if vitals.cluster_trouble:
+        text = "This member of the cluster works alone: others may know more."
+        found.append(tag("p", tag("strong", text), f" {vitals.cluster_trouble}.", class_="alarm"))
     if vitals.state_trouble:
         text = "The state is not stored: a restart would lose what is newer."
         found.append(tag("p", tag("strong", text), f" {vitals.state_trouble}.", class_="alarm"))

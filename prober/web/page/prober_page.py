@@ -12,6 +12,7 @@ from prober.state.vitals import ListHealth, Vitals
 from prober.web.page.check_words import NONE, ago, time_cell
 from prober.web.page.frame import alarms, answer, document
 from prober.web.page.html import Content, Html, scrolled, tag
+from prober.web.page.member_section import member_section
 from prober.web.page.output_table import output_table
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import Scene, private_scene
@@ -41,6 +42,7 @@ async def get_prober_page(request: web.Request) -> web.Response:
             tag("h1", "Prober"),
             alarms(vitals) or tag("p", "No problems right now.", class_="quiet"),
             _facts(vitals, len(store), scene, has_state=has_state),
+            member_section(vitals.cluster(), scene),
             _lateness(vitals),
             _counts("Probes without a verdict, by reason", errors, sentences),
             _counts("Skipped slots of the schedule", vitals.skipped, _SKIPS),

@@ -1,10 +1,13 @@
 """Oracle's names for health: the results and statuses of its two load balancer services."""
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+from prober.model.ballot import Ballot
 from prober.model.status import Reason, Result, Status
 from prober.model.wording import time_text
 from prober.state.check_state import CheckState
+from prober.state.store import Store
 from prober.web.server.json_answer import Json
 
 _OF_RESULT = {
@@ -51,27 +54,52 @@ def last_of(state: CheckState) -> tuple[Reason | None, float]:
     return state.last.reason, state.last.at
 
 
-def lb_result_json(state: CheckState, reporter: str) -> Json:
-    """Return a HealthCheckResult of the Load Balancer service; `reporter` replaces a subnet."""
-    reason, at = last_of(state)
+class HealthReport(NamedTuple):
+    """What one vantage, the `reporter`, found of a check; `at` is in unix seconds."""
+
+    reporter: str
+    status: Status
+    reason: Reason | None
+    at: float
+    source_ip: str
+
+
+def reports_of(store: Store, state: CheckState, reporter: str) -> list[HealthReport]:
+    """Return what each vantage found of a check: this prober, or those of a cluster."""
+    votes = store.votes(state.check.key)
+    if not votes or not state.check.enabled:
+        reason, at = last_of(state)
+        source_ip = (state.last and state.last.source_ip) or ""
+        return [HealthReport(reporter, state.status, reason, at, source_ip)]
+    return [_report(ballot) for ballot in votes]
+
+
+def _report(ballot: Ballot) -> HealthReport:
+    vote, last = ballot.vote, ballot.vote.last
+    if last is None:
+        return HealthReport(ballot.member, vote.status, None, vote.since, "")
+    return HealthReport(ballot.member, vote.status, last.reason, last.at, last.source_ip or "")
+
+
+def lb_result_json(report: HealthReport) -> Json:
+    """Return a HealthCheckResult of the Load Balancer service; the reporter replaces a subnet."""
     return {
-        "subnetId": reporter,
-        "sourceIpAddress": (state.last and state.last.source_ip) or "",
-        "timestamp": time_text(at),
-        "healthCheckStatus": LB_WORDS[reason] if reason else "UNKNOWN",
+        "subnetId": report.reporter,
+        "sourceIpAddress": report.source_ip,
+        "timestamp": time_text(report.at),
+        "healthCheckStatus": LB_WORDS[report.reason] if report.reason else "UNKNOWN",
     }
 
 
-def nlb_result_json(state: CheckState, _: str) -> Json:
+def nlb_result_json(report: HealthReport) -> Json:
     """Return a HealthCheckResult of the Network Load Balancer service."""
-    reason, at = last_of(state)
     return {
-        "timestamp": time_text(at),
-        "healthCheckStatus": NLB_WORDS[reason] if reason else "UNKNOWN",
+        "timestamp": time_text(report.at),
+        "healthCheckStatus": NLB_WORDS[report.reason] if report.reason else "UNKNOWN",
     }
 
 
-ResultJson = Callable[[CheckState, str], Json]
+ResultJson = Callable[[HealthReport], Json]
 
 
 def group_json(status: Status, members: Iterable[tuple[str, Status]], noun: str) -> Json:

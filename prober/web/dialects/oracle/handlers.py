@@ -14,7 +14,7 @@ from prober.state.check_state import BackendState
 from prober.state.pace import Pace
 from prober.state.store import Statuses
 from prober.web.dialects.oracle.backend_flags import admin_of
-from prober.web.dialects.oracle.backend_health import group_json
+from prober.web.dialects.oracle.backend_health import group_json, reports_of
 from prober.web.dialects.oracle.edit_handlers import EditHandlers
 from prober.web.dialects.oracle.ledger import WorkRequest
 from prober.web.dialects.oracle.places import (
@@ -163,16 +163,21 @@ class OracleService:
         return await answer(self._shapes.objects.backend.show(backend, admin), etag=etag)
 
     async def get_backend_health(self, request: web.Request) -> web.Response:
-        """The health of one backend, with a result for each monitor of its pool."""
+        """The health of one backend, with a result for each monitor of its pool.
+
+        In a cluster, with one for each vantage; their results together are the status, which is
+        UNKNOWN if one of them is.
+        """
         pool = pool_of(request)
         backend = backend_of(request, pool)
         etag = await self._shapes.expected_version(request, pool.load_balancer)
-        checks = services_of(request).store.checks_of(pool, backend)
-        counted = [state.status for state in checks if state.check.enabled]
-        reporter = services_of(request).vitals.name
+        store, reporter = services_of(request).store, services_of(request).vitals.name
+        checks = store.checks_of(pool, backend)
+        reports = [(state, each) for state in checks for each in reports_of(store, state, reporter)]
+        counted = [report.status for state, report in reports if state.check.enabled]
         health = {
             "status": backend_status(counted),
-            "healthCheckResults": [self._shapes.result_json(state, reporter) for state in checks],
+            "healthCheckResults": [self._shapes.result_json(report) for _, report in reports],
         }
         return await answer(health, etag=etag)
 

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from prober.model.status import Reason
+from prober.model.ballot import Ballot, Vote
+from prober.model.health import PENDING
+from prober.model.status import Reason, Status
 from prober.web.dialects.oracle.places import target_of
 from prober.web.dialects.oracle.requests import CODES
 from tests.web.conftest import Client
 from tests.web.dialects.editing import FakeEditor
-from tests.web.world import NOW, World, monitor
+from tests.web.world import NOW, WALL, World, monitor
 
 LB = "/20170115/loadBalancers/lb"
 NLB = "/20200501/networkLoadBalancers/lb"
@@ -383,3 +385,25 @@ async def test_a_backend_of_the_network_service_is_active_or_stands_by(
     for name in ("web-http", "web-tcp"):
         world.record(name, "10.0.0.1:80", Reason.OK, times=9)
     assert await status() == "STANDBY"
+
+
+async def test_each_vantage_of_a_cluster_has_its_result_and_one_unknown_makes_unknown(
+    world: World, client: Client
+) -> None:
+    record(world, HEALTHY)
+    state = world.store.get(("web-tcp", "10.0.0.1:80"))
+    assert state is not None
+    assert state.last is not None
+    here = state.last._replace(source_ip="10.0.0.8")
+    votes = [
+        Ballot("a", "", Vote(Status.OK, state.health, WALL, degraded=False, last=here)),
+        Ballot("b", "", Vote(Status.UNKNOWN, PENDING, WALL, degraded=False, last=None)),
+    ]
+    world.store.votes = lambda key: votes  # type: ignore[method-assign]
+    health = await get(client, f"{LB}/backendSets/web/backends/10.0.0.1:80/health")
+    assert health["status"] == "UNKNOWN"
+    found = [
+        (result["subnetId"], result["sourceIpAddress"], result["healthCheckStatus"])
+        for result in health["healthCheckResults"]
+    ]
+    assert found == 2 * [("a", "10.0.0.8", "OK"), ("b", "", "UNKNOWN")]
