@@ -56,6 +56,14 @@ class Approach(ABC):
         """End an attempt and hand over its outcome."""
 
     @abstractmethod
+    def _reserve(self, attempt: Attempt) -> None:
+        """Count the probes of all addresses of a name as in flight before they are known."""
+
+    @abstractmethod
+    def _probe_all(self, attempt: Attempt) -> None:
+        """Probe every address of an attempt at once."""
+
+    @abstractmethod
     def _safely(self, action: Callable[..., None], attempt: Attempt, *arguments: object) -> None:
         """Call an action for one attempt; an exception of it must not affect the others."""
 
@@ -66,6 +74,8 @@ class Approach(ABC):
 
         resolver, host = self._resolver, attempt.job.target.host
         patience = PATIENCE * attempt.job.timeout
+        if attempt.job.rule is not None:
+            self._reserve(attempt)
         answer = resolver.resolve(host, answered, patience=patience)
         if answer is not None:
             self._resolved(attempt, answer)
@@ -100,6 +110,9 @@ class Approach(ABC):
         attempt.waiting = Waiting.CONNECTION
         attempt.resolved_at = self._now
         attempt.endpoints = endpoints(answer, attempt.job.target.port)
+        if attempt.job.rule is not None:
+            self._probe_all(attempt)
+            return
         self._connect(attempt)
 
     def _connect(self, attempt: Attempt) -> None:

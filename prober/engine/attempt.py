@@ -1,14 +1,14 @@
 """One probe in flight: its preparations and its measurements."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
 from prober.engine.target_policy import Objection
-from prober.engine.threads import Task
 from prober.engine.wire import REPLY_LIMIT, Wire
+from prober.model.address_rule import AddressRule
 from prober.model.probe import (
     Begin,
     DeadlineReached,
@@ -24,13 +24,23 @@ from prober.model.status import Outcome, Phases, Reason, Verdict
 Done = Callable[[Outcome], None]
 
 
+class Awaited(Protocol):
+    """What an attempt may wait for: a task in another thread, or the probes of all addresses."""
+
+    has_begun: bool
+
+    def cancel(self) -> None:
+        """End it; nobody waits for it any more."""
+
+
 class Job:
     """A target, prepared once for many probes.
 
     `begin` is the result of `Probe.bind`; `timeout` is in seconds. `source_ip` is the local address
     of a recent connection, determined again after `source_due`. `objection` judges each address
     before connecting; None: all addresses are allowed. `beyond` is the target if `target` is the
-    proxy that leads to it.
+    proxy that leads to it. With a `rule` every address of a name is probed; `of_addresses` are the
+    jobs of those that were found last.
     """
 
     __slots__ = (
@@ -39,7 +49,9 @@ class Job:
         "datagram",
         "endpoints",
         "objection",
+        "of_addresses",
         "reply_limit",
+        "rule",
         "source_due",
         "source_ip",
         "target",
@@ -56,6 +68,7 @@ class Job:
         objection: Objection | None = None,
         reply_limit: int = REPLY_LIMIT,
         beyond: Target | None = None,
+        rule: AddressRule | None = None,
     ) -> None:
         self.target = target
         self.beyond = beyond
@@ -65,6 +78,8 @@ class Job:
         self.objection = objection
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)
+        self.rule = rule
+        self.of_addresses: Mapping[ResolvedTarget, Job] = {}
         self.source_ip: str | None = None
         self.source_due = 0.0
 
@@ -175,7 +190,7 @@ class Attempt:
         self.sock: socket.SocketType | None = None
         self.wire: Wire | None = None  # once connected
         self.steps: Steps | None = None
-        self.task: Task | None = None  # the task in another thread that it waits for
+        self.task: Awaited | None = None  # what it waits for beside its socket
         self.handshake: StartTls | None = None
         self.session: TlsSession | None = None
         self.started_at = now

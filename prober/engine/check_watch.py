@@ -60,6 +60,7 @@ class CheckWatch(Generic[S]):
             datagram=monitor.probe.datagram,
             objection=objection if check.guarded else None,
             beyond=check.target if proxy else None,
+            rule=monitor.address_rule,
         )
         self.due = 0.0
         self.asked_due = NEVER  # when the last requested probe was due

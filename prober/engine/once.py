@@ -52,6 +52,7 @@ async def probe_once(
         timeout=check.monitor.timeout,
         datagram=probe.datagram,
         beyond=check.target if probe.proxy else None,
+        rule=check.monitor.address_rule,
     )
     try:
         attempt = engine.start(job, finished.set_result)

@@ -6,10 +6,12 @@ stream. Everything found ready in one look has the time of that look.
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from select import EPOLLERR, EPOLLHUP, EPOLLOUT
 from typing import Final
 
+from prober.engine.address_group import AddressGroup, job_of
 from prober.engine.attempt import Attempt, Done, Job, Waiting
 from prober.engine.conversation import Conversation
 from prober.engine.link import Links
@@ -18,6 +20,7 @@ from prober.engine.resolver import Address, Resolver
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import BEAT, Ticker
 from prober.engine.wire import error_of
+from prober.model.address_rule import MOST_ADDRESSES
 from prober.model.probe import (
     DeadlineReached,
     Target,
@@ -294,6 +297,41 @@ class Engine(Conversation):
         if job.beyond is not None and attempt.connected_at is None and reason.is_conclusive:
             return Verdict(Reason.PROXY_FAILED, f"the proxy {job.target}: {verdict.detail}")
         return verdict
+
+    # Every address of a name
+
+    def _reserve(self, attempt: Attempt) -> None:
+        rule = attempt.job.rule
+        assert rule is not None  # noqa: S101  (the caller has checked)
+        places = len(attempt.job.of_addresses) or MOST_ADDRESSES
+        attempt.task = AddressGroup(rule, places, hold=self._hold, cancel=self.cancel)
+
+    def _hold(self, places: int) -> None:
+        self.in_flight += places
+
+    def _probe_all(self, attempt: Attempt) -> None:
+        job, group, found = attempt.job, attempt.task, attempt.endpoints
+        assert isinstance(group, AddressGroup)  # noqa: S101  (it was reserved)
+        group.begin(found, partial(self._judge, attempt))
+        job.of_addresses = {each: job_of(job, each) for each in found}
+        for number, part in enumerate(job.of_addresses.values()):
+            one = Attempt(
+                part, group.receiver(number), now=self._now, wall=attempt.wall, lost=attempt.lost
+            )
+            one.deadline = one.ends_by = attempt.deadline
+            group.attempts.append(one)
+            self._deadlines.add(one.deadline, one)
+            self.in_flight += 1
+        self._deadlines.remove(attempt.ends_by, attempt)
+        self._deadlines.add(attempt.ends_by, attempt)  # behind those of its addresses
+        for one in tuple(group.attempts):
+            self._safely(self._connect, one)
+
+    def _judge(self, attempt: Attempt, group: AddressGroup) -> None:
+        """End an attempt whose addresses all have their outcomes."""
+        outcome = group.outcome(attempt, self._now)
+        self._leave(attempt)
+        attempt.done(outcome)
 
     def _has_lost_its_link(self, attempt: Attempt) -> bool:
         if attempt.endpoint is None:

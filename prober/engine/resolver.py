@@ -14,6 +14,7 @@ from math import inf
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from prober.model.address_rule import MOST_ADDRESSES
 from prober.model.probe import Trouble
 from prober.model.status import Reason
 
@@ -27,8 +28,6 @@ THREADS = 64
 """Maximum number of lookups at once."""
 FEW = 100
 """The number of names that are kept without checking whether they are still used."""
-MOST_ADDRESSES = 16
-"""Maximum number of addresses of a name to try."""
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 

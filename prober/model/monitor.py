@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+from prober.model.address_rule import ADDRESSES, FIRST, AddressRule
 from prober.model.definition import Origin
 from prober.model.file_kinds import FILE, SECRET, Secret
 from prober.model.kinds import (
@@ -103,6 +104,11 @@ class Monitor:
     rise: int = option(integer(1, 100), default=2, doc="good results in a row that make it OK")
     fall: int = option(integer(1, 100), default=3, doc="bad results in a row that make it CRITICAL")
     port: int | None = option(PORT, default=None, doc="probe this port instead of the backend's")
+    addresses: AddressRule = option(
+        ADDRESSES,
+        default=FIRST,
+        doc="which addresses of a target's name are probed, and how many must be good: see below",
+    )
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     slow: float | None = option(
         duration(0.001, 3600), default=None, doc="WARNING when a good probe takes longer than this"
@@ -142,6 +148,9 @@ class Monitor:
         if (bool(self.pool), bool(self.targets), bool(self.targets_from)).count(True) != 1:
             raise Rejected("expected exactly one of pool, targets, targets_from")
         reject_duplicates(self.targets, "targets")
+        if self.address_rule and self.probe.proxy:
+            what = "has no effect with a proxy, which looks up the names itself"
+            raise Rejected(Complaint(("addresses",), what))
         fill(self, "tls", getattr(self.probe, "tls", None))
         longest = max(self.interval, self.fast_interval, self.down_interval)
         if self.probe.paced:
@@ -162,6 +171,11 @@ class Monitor:
             fall=self.fall,
         )
         return round(seconds, 6)
+
+    @property
+    def address_rule(self) -> AddressRule | None:
+        """How all addresses of a name are judged together; None if they are tried in turn."""
+        return None if self.addresses == FIRST else self.addresses
 
     @property
     def pool_name(self) -> str:

@@ -105,6 +105,7 @@ COMMON: dict[str, object] = {
     "rise": 1,
     "fall": 100,
     "port": 81,
+    "addresses": "first",
     "slow": "1ms",
     "enabled": False,
     "labels": {"c": "d"},

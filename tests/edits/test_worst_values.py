@@ -65,7 +65,7 @@ VALUES: list[Any] = [
     *([{"path": path, "exists": True}] for path in ("$", "$['ü\"']", "$[?@.a<1]", "$..[*]")),
     *([{"send": {"text": text}}, {"expect_regex": text}] for text in NASTY),
     [{"expect": {"hex": "00" * 65507}}],
-    *("smtp", "mqtt"),
+    *("smtp", "mqtt", "all", {"quorum": 16}),
     {"verify": True, "alpn": ["!" * 255, "~"], "min_version": "1.3", "expires_within": "365d"},
 ]
 PAYLOADS = [

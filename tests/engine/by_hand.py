@@ -13,6 +13,7 @@ from prober.engine.resolver import Lookup, Resolver
 from prober.engine.target_policy import Objection
 from prober.engine.threads import Threads
 from prober.engine.ticker import Ticker
+from prober.model.address_rule import AddressRule
 from prober.model.probe import Probe, Steps, Target
 from prober.model.status import Outcome
 from prober.probes.tcp import TcpProbe
@@ -70,6 +71,7 @@ class ByHand:
         timeout: float = 2.0,
         done: Callable[[Outcome], None] | None = None,
         objection: Objection | None = None,
+        rule: AddressRule | None = None,
     ) -> Attempt:
         probe = probe or TcpProbe()
         target = Target(host, port)
@@ -79,6 +81,7 @@ class ByHand:
             timeout=timeout,
             datagram=probe.datagram,
             objection=objection,
+            rule=rule,
         )
         return self.engine.start(job, done or self.outcomes.append)
 

@@ -13,7 +13,6 @@ import pytest
 from prober.engine.resolver import (
     FEW,
     FRESH,
-    MOST_ADDRESSES,
     THREADS,
     USABLE,
     Address,
@@ -26,6 +25,7 @@ from prober.engine.resolver import (
     look_up,
 )
 from prober.engine.resolver import PATIENCE as SHARE
+from prober.model.address_rule import MOST_ADDRESSES
 from prober.model.probe import Trouble
 from prober.model.status import Reason, Result
 from prober.probes.tcp import TcpProbe

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 
 SERVFAIL = 2
 NXDOMAIN = 3
-Says = Callable[[str], str | int | None]
-"""What is said of a name: an IPv4 address, an error code, or None for silence."""
+Says = Callable[[str], str | tuple[str, ...] | int | None]
+"""What is said of a name: IPv4 addresses, an error code, or None for silence."""
 
 _A = 1
 
@@ -26,11 +26,14 @@ def reply(query: bytes, says: Says) -> bytes | None:
     if said is None:
         return None
     code = said if isinstance(said, int) else 0
-    record = b""
-    if isinstance(said, str) and kind == _A:
-        record = struct.pack(">HHHLH", 0xC00C, _A, 1, 0, 4) + socket.inet_aton(said)
-    head = struct.pack(">HHHHH", 0x8180 | code, 1, bool(record), 0, 0)
-    return query[:2] + head + question + record
+    addresses = (said,) if isinstance(said, str) else () if isinstance(said, int) else said
+    records = [
+        struct.pack(">HHHLH", 0xC00C, _A, 1, 0, 4) + socket.inet_aton(each)
+        for each in addresses
+        if kind == _A
+    ]
+    head = struct.pack(">HHHHH", 0x8180 | code, 1, len(records), 0, 0)
+    return query[:2] + head + question + b"".join(records)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Trouble with names: the resolver's is ours, the name's is the target's."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -21,11 +22,11 @@ class Names:
 
     def __init__(self, here: Host) -> None:
         self.here = here
-        self.said: str | int | None = "127.0.0.1"
+        self.said: str | tuple[str, ...] | int | None = "127.0.0.1"
         self.asked: set[str] = set()
         self.patience = "timeout:30"
 
-    def __call__(self, name: str) -> str | int | None:
+    def __call__(self, name: str) -> str | tuple[str, ...] | int | None:
         self.asked.add(name)
         if name.startswith("hangs"):
             return None
@@ -48,10 +49,12 @@ def start(names: Names, tmp_path: Path) -> Iterator[Start]:
     resolv_conf = tmp_path / "resolv.conf"
     with ExitStack() as stack:
 
-        def begin(*hosts: str) -> Daemon:
+        def begin(*hosts: str, **keys: object) -> Daemon:
             resolv_conf.write_text(f"nameserver 127.0.0.1\noptions {names.patience}\n")
             port = stack.enter_context(listening(lambda _: None))
-            monitors = [monitor(name, "TCP", f"{name}:{port}", timeout="5m") for name in hosts]
+            monitors = [
+                {**monitor(name, "TCP", f"{name}:{port}", timeout="5m"), **keys} for name in hosts
+            ]
             running: AbstractContextManager[Daemon] = daemon(
                 {"monitors": monitors},
                 tmp_path,
@@ -129,3 +132,20 @@ def test_names_that_hang_hold_up_neither_addresses_nor_known_names(
     ended = {line["monitor"] for line in running.lines if line["event"] == "probed"}
     assert ended == {"web.example", "127.0.0.1"}
     assert not blamed(running.lines)
+
+
+def test_every_address_of_a_name_is_judged_while_the_addresses_change(
+    names: Names, start: Start
+) -> None:
+    names.said = ("127.0.0.1", "127.0.0.2")
+    running = start("web.example", addresses="all")
+    running.wait_for("status_changed", to="CRITICAL", reason="refused")
+    _, content = running.get("/api/v1/checks")
+    (check,) = json.loads(content)["checks"]
+    assert check["last"]["detail"] == (
+        "1 of 2 addresses good, 2 needed; 127.0.0.2: connection refused"
+    )
+    names.said = "127.0.0.1"
+    running.wait_for("status_changed", to="OK")
+    names.said = ("127.0.0.2", "127.0.0.3")
+    running.wait_for("status_changed", to="CRITICAL", reason="refused")
