@@ -24,7 +24,7 @@ ROOMS = {
     "state": {"model", "probes", "outputs", "edits", "files"},
     "discovery": {"model", "config", "state", "files"},
     "blackbox": {"model", "protocols", "probes", "config", "engine"},
-    "cluster": {"model"},
+    "cluster": {"model", "edits"},
     "logs": {"model"},
     "systemd": {"model", "state"},
     "demo": {"model", "protocols", "config"},

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from prober.edits.edit import Edit
+from prober.model.definition import Named
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
 
@@ -14,12 +16,31 @@ class Conflict(Exception):  # noqa: N818  (an answer, not a bug)
     """The object has changed since the edit was prepared, or its name or id is taken."""
 
 
+class NotStored(Exception):  # noqa: N818  (an answer, not a bug)
+    """The edit is not in force, because what stores the edits of a cluster cannot be reached."""
+
+
+class Overtaken(Exception):  # noqa: N818  (an answer, not a bug)
+    """Another member of the cluster has made an edit first; `edits` are all that there are now."""
+
+    def __init__(self, edits: Iterable[Edit]) -> None:
+        super().__init__("another member has made an edit first")
+        self.edits = tuple(edits)
+
+
+class SharedJournal(Protocol):
+    """Stores the edits of all members of a cluster, before they are in force."""
+
+    async def commit(self, named: Named, edit: Edit | None) -> None:
+        """Store an edit, or that there is none; raise `Overtaken` or `NotStored`."""
+
+
 class Editor(Protocol):
     """Changes what is probed, one edit at a time, each completely or not at all.
 
     Every method returns when the edit is in force. It raises `Rejected` (paths are keys of the
-    configuration) for an invalid definition, and `Conflict` if the given monitor or pool is not
-    the current one.
+    configuration) for an invalid definition, `Conflict` if the given monitor or pool is not the
+    current one, and in a cluster `NotStored`.
     """
 
     @property

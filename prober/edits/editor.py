@@ -4,14 +4,14 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, Protocol, TypeVar
 
 from prober.config.changes import Changes, changes
 from prober.config.configuration import Config, FileDefinition
 from prober.config.yielding import yielding
-from prober.edits.contract import Conflict
+from prober.edits.contract import Conflict, Overtaken, SharedJournal
 from prober.edits.edit import Edit
 from prober.edits.kept import KeptEdits
 from prober.edits.overlay import Edited, overlay
@@ -32,6 +32,10 @@ from prober.model.probe import Target
 from prober.model.reach import is_loopback
 
 Item = TypeVar("Item", Monitor, Pool)
+Result = TypeVar("Result")
+
+ATTEMPTS = 5
+"""How often an edit is made if other members of a cluster are first each time."""
 
 OFF = "edits over the API are disabled; set `server.writable: true` in the configuration"
 
@@ -59,6 +63,8 @@ class ConfigEditor:
         objection: Returns why an address and port must not be probed for the API.
         wall: Unix time.
         also_locked: Returns why edits are refused although the configuration allows them.
+
+    `shared` stores the edits of a cluster, before they are in force; None: there is no cluster.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class ConfigEditor:
         self._objection = objection
         self._wall = wall
         self._also_locked = also_locked
+        self.shared: SharedJournal | None = None
 
     # What the web asks: prober.web.server.editing
 
@@ -90,49 +97,65 @@ class ConfigEditor:
     @property
     def lasting(self) -> bool:
         """Whether edits survive the process."""
-        return self._standing.lasting
+        return self.shared is not None or self._standing.lasting
 
     async def stored(self) -> bool:
-        """Wait until the disk has all edits so far; return whether it does."""
-        return await self._standing.stored()
+        """Wait until the disk or the cluster has all edits so far; return whether it does."""
+        return self.shared is not None or await self._standing.stored()
 
     async def create_monitor(self, definition: Content) -> Monitor:
         """Add a monitor; keys that are left out get the `defaults` of the file."""
-        async with self._busy:
+
+        async def make() -> Monitor:
             with yielding():
                 defaults = self._standing.edited.file.defaults
                 new = await asyncio.to_thread(created_monitor, definition, defaults)
             return await self._create(new, definition)
 
+        return await self._alone(make)
+
     async def create_pool(self, definition: Content) -> Pool:
         """Add a pool."""
-        async with self._busy:
+
+        async def make() -> Pool:
             with yielding():
                 new = await asyncio.to_thread(created_pool, definition)
             return await self._create(new, definition)
 
+        return await self._alone(make)
+
     async def change_monitor(self, monitor: Monitor, patch: Content) -> Monitor:
         """Change some keys of a monitor and keep the others; None resets a key to its default."""
-        async with self._busy:
+
+        async def make() -> Monitor:
             self._reject_stale(monitor)
             return await self._change(monitor, patch)
 
+        return await self._alone(make)
+
     async def change_pool(self, pool: Pool, patch: Content) -> Pool:
         """Change some keys of a pool and keep the others; None resets a key to its default."""
-        async with self._busy:
+
+        async def make() -> Pool:
             self._reject_stale(pool)
             self._reject_own(pool)
             return await self._change(pool, patch)
 
+        return await self._alone(make)
+
     async def delete_monitor(self, monitor: Monitor) -> None:
         """Remove a monitor, and the pool of its own `targets`."""
-        async with self._busy:
+
+        async def make() -> None:
             self._reject_stale(monitor)
             await self._delete(monitor)
 
+        await self._alone(make)
+
     async def delete_pool(self, pool: Pool) -> None:
         """Remove a pool that no monitor uses; raise `Conflict` if one does."""
-        async with self._busy:
+
+        async def make() -> None:
             self._reject_stale(pool)
             self._reject_own(pool)
             model = self._standing.edited.config.model
@@ -140,13 +163,16 @@ class ConfigEditor:
                 raise Conflict(f"monitor {user!r} uses pool {pool.name!r}")
             await self._delete(pool)
 
+        await self._alone(make)
+
     def edits(self) -> Iterator[Mapping[str, Any]]:
         """Yield all edits, with secrets masked; `idle` says why one is inactive."""
         return self._standing.shown()
 
     async def take_back(self, kind: str, identifier: str) -> bool:
         """Revert an edit, so that the file's definition applies; return whether there was one."""
-        async with self._busy:
+
+        async def make() -> bool:
             named = kind, identifier
             if named not in self._standing.edited.edits:
                 return False
@@ -154,6 +180,42 @@ class ConfigEditor:
             await self._take(named, None)
             self._standing.tell(named, name, f"{kind} {name!r}: its edit was reverted")
             return True
+
+        return await self._alone(make)
+
+    # The other members of a cluster
+
+    async def follow(self, take: Callable[[], Iterable[Edit] | None]) -> None:
+        """Put the edits of a cluster in force; `take` returns them, or None for no change.
+
+        Nothing is edited or reloaded between that and when they are in force.
+        """
+        async with self._busy:
+            edits = take()
+            if edits is not None:
+                await self._take_over(edits)
+
+    async def _take_over(self, edits: Iterable[Edit]) -> None:
+        before = self._standing.edited
+
+        def work_out() -> tuple[Edited, Changes]:
+            edited = self._standing.with_edits(edits)
+            return edited, changes(before.config.model, edited.config.model)
+
+        with yielding():
+            edited, difference = await asyncio.to_thread(work_out)
+        self._standing.take_over(edited)
+        await self._running.apply(edited.config, difference, reread=False)
+
+    async def _alone(self, make: Callable[[], Awaitable[Result]]) -> Result:
+        """Make an edit while nothing else is edited; again if another member was first."""
+        async with self._busy:
+            for _ in range(ATTEMPTS):
+                try:
+                    return await make()
+                except Overtaken as overtaken:
+                    await self._take_over(overtaken.edits)
+        raise Conflict("other members of the cluster keep editing at the same time; try again")
 
     # How an edit is made
 
@@ -237,6 +299,8 @@ class ConfigEditor:
         """Replace the edit of a definition by another one, or by none."""
         with yielding():
             edited, difference = await asyncio.to_thread(self._work_out, named, edit)
+        if self.shared is not None:
+            await self.shared.commit(named, edited.edits.get(named))
         self._standing.settle(edited)
         self._standing.keep(named)
         await self._running.apply(edited.config, difference, reread=False)

@@ -56,7 +56,7 @@ class KeptEdits:
         journal: Stores edits; None: they end with the process.
         note: Receives events.
 
-    `edited` is what is in force.
+    `edited` is what is in force; `superseded` are the edits over which the file has won.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class KeptEdits:
         self.edited = overlay(file, saved)
         self._journal = journal
         self._note = note
+        self.superseded: dict[Named, Edit] = {}
 
     @property
     def file(self) -> Config:
@@ -109,6 +110,27 @@ class KeptEdits:
         """Apply the edits to a configuration, without putting it in force."""
         return overlay(config, self.edited.edits.values(), self.edited)
 
+    def with_edits(self, edits: Iterable[Edit]) -> Edited:
+        """Return what other edits make of the file, without putting it in force.
+
+        Those over which the file has won stay out.
+        """
+        standing = (edit for edit in edits if self.superseded.get(edit.named) != edit)
+        return overlay(self.file, standing, self.edited)
+
+    def take_over(self, edited: Edited) -> None:
+        """Note that the edits of a cluster are in force; report and store what is new of them."""
+        before = self.edited
+        names = {**before.names(), **edited.names()}
+        self.settle(edited)
+        for named in before.edits.keys() | edited.edits.keys():
+            edit = edited.edits.get(named)
+            if edit != before.edits.get(named):
+                self.keep(named)
+                what = edit.action if edit else "no longer edited"
+                cause = f"{named[0]} {names[named]!r} {what} through another member"
+                self.tell(named, names[named], cause)
+
     def settle(self, edited: Edited) -> None:
         """Note that such a configuration is in force: drop the edits that the file supersedes.
 
@@ -116,6 +138,7 @@ class KeptEdits:
         """
         before, self.edited = self.edited, edited
         for edit, name, why in edited.superseded:
+            self.superseded[edit.named] = edit
             self.keep(edit.named)
             made = datetime.fromtimestamp(edit.at, UTC).isoformat(timespec="seconds")
             cause = f"{why}: the edit of {made} over the API is dropped"

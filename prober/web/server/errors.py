@@ -11,6 +11,7 @@ import structlog
 from aiohttp import ClientConnectionError, hdrs, web
 from aiohttp.typedefs import Handler
 
+from prober.edits.contract import NotStored
 from prober.web.server.dialect import dialect_of
 from prober.web.server.json_answer import json_response
 
@@ -52,6 +53,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         response = _answer(request, refused.status, str(refused), **refused.more)
         response.headers.update(refused.headers)
         return response
+    except NotStored as error:
+        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
