@@ -19,6 +19,7 @@ MAN := $(PREFIX)/share/man/man1
 BASH := $(PREFIX)/share/bash-completion/completions
 ZSH := $(PREFIX)/share/zsh/site-functions
 FISH := $(PREFIX)/share/fish/vendor_completions.d
+SCHEMATHESIS := tests/web/api/schemathesis_run
 INSTALLED := "$(DESTDIR)$(APP)/bin/python" -P -m
 
 # The one place of the version is prober/__init__.py; tests hold everything else to it.
@@ -90,6 +91,8 @@ lock: ## resolve the dependencies again and pin them with their hashes (needs uv
 	    --output-file requirements-clients.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	    tests/clients/oci-cli.in --output-file tests/clients/oci-cli.lock
+	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	    $(SCHEMATHESIS)/requirements.in --output-file $(SCHEMATHESIS)/requirements.lock
 	$(EXPORT) --only-group audit --output-file requirements-audit.lock
 	$(EXPORT) --only-group sbom --output-file requirements-sbom.lock
 	$(EXPORT) --only-group docs --output-file requirements-docs.lock
@@ -232,6 +235,12 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 $(VENV)/oci-cli/bin/oci: tests/clients/oci-cli.lock | $(BIN)/python
 	$(PYTHON) -m venv --without-pip $(VENV)/oci-cli
 	$(PIP) --python $(VENV)/oci-cli/bin/python $(LOCKED) tests/clients/oci-cli.lock --no-compile
+	@touch $@
+
+# It brings a web framework, so it has one, too.
+$(VENV)/schemathesis/bin/schemathesis: $(SCHEMATHESIS)/requirements.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)/schemathesis
+	$(PIP) --python $(VENV)/schemathesis/bin/python $(LOCKED) $(SCHEMATHESIS)/requirements.lock
 	@touch $@
 
 $(VENV)/clients: requirements-clients.lock | $(VENV)/dev

@@ -20,7 +20,7 @@ from prober.web.api.schemas import schemas
 from prober.web.server.json_answer import Json, JsonText, json_response, json_text
 from prober.web.server.query import Parameter, read_query
 
-_PAGE, _JSON = "text/html", "application/json"
+_PAGE, _JSON, _EVENTS = "text/html", "application/json", "text/event-stream"
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SECURITY = {  # the ways to send a token
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -114,7 +114,7 @@ def _operation(route: Route) -> Json:
         answers[404] = "Error"
     noun = route.handler.__name__.removeprefix("get_")
     in_path = [_in_path(name) for name in names]
-    in_query = list(map(_in_query, route.parameters))
+    in_query = [_in_query(each, strict=is_strict(route)) for each in route.parameters]
     return {
         "operationId": f"{route.method.lower()}_{noun}",
         "summary": summary.rstrip("."),
@@ -139,14 +139,19 @@ def _in_path(name: str) -> Json:
     return {"name": name, "in": "path", **doc}
 
 
-def _in_query(parameter: Parameter) -> Json:
-    schema = parameter.schema
+def _in_query(parameter: Parameter, *, strict: bool) -> Json:
+    """Return a parameter; a route that is not strict takes any value for the default."""
+    schema = dict(parameter.schema)
+    if not strict:
+        schema = {"examples": schema["enum"]} if "enum" in schema else {}
+    elif parameter.many:
+        schema = {"type": "array", "items": schema}
     return {
         "name": parameter.name,
         "in": "query",
         "required": parameter.required,
         "description": parameter.doc,
-        "schema": {"type": "array", "items": schema} if parameter.many else schema,
+        "schema": schema,
     }
 
 
@@ -160,7 +165,8 @@ def _answer(status: int, what: str, *, is_page: bool) -> Json:
     """Return an answer; an error of a page is a page for browsers, JSON for others."""
     if not what:
         return {"description": _DOCS[status]}
-    content: Json = {what: {"schema": {"type": "string"}}}
+    # of a stream, a schema would be that of each event
+    content: Json = {what: {} if what == _EVENTS else {"schema": {"type": "string"}}}
     if is_page and status >= HTTPStatus.BAD_REQUEST:
         error = {"$ref": "#/components/schemas/Error"}
         content = {_PAGE: {"schema": {"type": "string"}}, _JSON: {"schema": error}}

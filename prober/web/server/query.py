@@ -173,7 +173,9 @@ def since(name: str, doc: str) -> Parameter:
             )
         return Since(None, at)
 
-    return Parameter(name, read, {"type": "string"}, doc)
+    event = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+    schema = {"anyOf": [event, {"type": "string", "format": "date-time"}]}
+    return Parameter(name, read, schema, doc)
 
 
 def marker_of(*parts: str | int) -> str:
@@ -182,7 +184,10 @@ def marker_of(*parts: str | int) -> str:
 
 
 def marker(*sorts: type[str | int]) -> Parameter:
-    """Declare the parameter for such a marker, with parts of these types."""
+    """Declare the parameter for such a marker, with parts of these types.
+
+    A marker is opaque; its format names the parts, for those who generate requests.
+    """
 
     def read(text: str) -> tuple[Any, ...]:
         try:
@@ -193,4 +198,5 @@ def marker(*sorts: type[str | int]) -> Parameter:
             raise Rejected(f"expected the next_marker of an earlier answer, got {text!r}")
         return tuple(found)
 
-    return Parameter("marker", read, {"type": "string"}, "`next_marker` of the previous page")
+    schema = {"type": "string", "format": "-".join(["marker", *(each.__name__ for each in sorts)])}
+    return Parameter("marker", read, schema, "`next_marker` of the previous page")
