@@ -70,12 +70,12 @@ class AdminStates:
 
     def of_backend(self, pool: Pool, backend: str, monitors: Iterable[str]) -> AdminEntry | None:
         """Return the state of a backend of a pool; `monitors` are those that probe it."""
+        if not self._entries:
+            return None
         return admin_of_backend(self._entries, pool.name, backend, monitors)
 
     def of_check(self, check: Check) -> AdminEntry | None:
         """Return the state that applies to a check: its backend's, its pool's or its monitor's."""
-        if not self._entries:
-            return None
         return self.of_backend(check.pool, check.backend.key, (check.monitor.name,))
 
     def put(self, key: AdminKey, entry: AdminEntry) -> None:

@@ -25,7 +25,8 @@ from prober.state.histogram import Histogram
 from prober.state.store import Statuses, Store
 from prober.state.vitals import Vitals
 from prober.web.metrics.daemon_metrics import DaemonCollector
-from prober.web.metrics.fact_gauges import FactGauges, check_labels, number_text, write_gauge
+from prober.web.metrics.fact_gauges import FactGauges, check_labels
+from prober.web.metrics.sample_column import SampleColumn, number_text
 
 _STATUS_TEXT = {
     Status.OK: "0.0",
@@ -78,16 +79,17 @@ class Metrics:
 
         It is gathered column by column: lists of texts are nothing for the collector to visit.
         """
-        known: list[str] = []
-        statuses: list[str] = []
-        times: list[str | None] = []
-        probed: list[str] = []
-        success: list[str] = []
-        seconds: list[str] = []
+        text = "Displays whether or not the probe was a success"
+        success = SampleColumn("probe_success", text)
+        text = "Returns how long the probe took to complete in seconds"
+        durations = SampleColumn("probe_duration_seconds", text)
+        statuses = SampleColumn("prober_check_status", f"Status of a check: {_STATUS_HELP}")
+        text = "Start of the last probe of a check, in unix time"
+        times = SampleColumn("prober_check_last_probe_timestamp_seconds", text)
         by_fact = FactGauges()
+        text = f"Status of a check by the votes of its vantages: {_STATUS_HELP}"
+        votes = SampleColumn("prober_check_vote", text)
         mine = self._store.mine
-        voted: list[str] = []
-        votes: list[str] = []
         for number, state in enumerate(tuple(self._store)):
             if mine is not None and state.check.key not in mine:
                 continue
@@ -95,71 +97,58 @@ class Metrics:
                 state.label_text = check_labels(state.check)
             labels = state.label_text
             last = state.last if state.check.enabled else None
-            known.append(labels)
-            if mine is None:
-                statuses.append(_STATUS_TEXT[state.status])
-            else:
-                statuses.append(_STATUS_TEXT[self._store.own_status(state)])
-                if self._store.is_first(state.check.key):
-                    voted.append(labels)
-                    votes.append(_STATUS_TEXT[state.status])
-            times.append(f"{last.at:.3f}" if last else None)
-            if last and last.reason.is_conclusive:
-                probed.append(labels)
-                success.append("1.0" if last.reason.is_good else "0.0")
-                seconds.append(f"{last.seconds:.6f}")
-                by_fact.add(state.check, labels, last)
+            own = state.status if mine is None else self._store.own_status(state)
+            statuses.shared[own].append(labels)
+            if mine is not None and self._store.is_first(state.check.key):
+                votes.shared[state.status].append(labels)
+            if last:
+                times.rows.append(f"{labels}}} {last.at:.3f}")
+                if last.reason.is_conclusive:
+                    success.shared[last.reason.is_good].append(labels)
+                    durations.rows.append(f"{labels}}} {last.seconds:.6f}")
+                    by_fact.add(state.check, labels, last)
             if number % _TURN == 0:
                 yield ""
-        text = "Displays whether or not the probe was a success"
-        yield from write_gauge("probe_success", text, probed, success)
-        text = "Returns how long the probe took to complete in seconds"
-        yield from write_gauge("probe_duration_seconds", text, probed, seconds)
+        yield from success.pieces()
+        yield from durations.pieces()
         yield from by_fact.pieces()
-        text = f"Status of a check: {_STATUS_HELP}"
-        yield from write_gauge("prober_check_status", text, known, statuses)
+        yield from statuses.pieces(_status_after)
         if mine is not None:
-            text = f"Status of a check by the votes of its vantages: {_STATUS_HELP}"
-            yield from write_gauge("prober_check_vote", text, voted, votes)
-        text = "Start of the last probe of a check, in unix time"
-        yield from write_gauge("prober_check_last_probe_timestamp_seconds", text, known, times)
+            yield from votes.pieces(_status_after)
+        yield from times.pieces()
         yield from self._monitors()
 
     def _monitors(self) -> Iterator[str]:
         """Yield the metrics of each monitor that follow from its definition."""
-        monitors = self._store.model.monitors
-        labels = [write_labels((("kind", each.type), ("monitor", each.name))) for each in monitors]
-        seconds = [number_text(each.worst_case_detection_seconds) for each in monitors]
         text = "Longest time from a failure of a target to CRITICAL"
-        yield from write_gauge("prober_monitor_worst_case_detection_seconds", text, labels, seconds)
+        column = SampleColumn("prober_monitor_worst_case_detection_seconds", text)
+        for each in self._store.model.monitors:
+            labels = write_labels((("kind", each.type), ("monitor", each.name)))
+            column.shared[each.worst_case_detection_seconds].append(labels)
+        yield from column.pieces()
 
     def _aggregates(self) -> Iterator[str]:
-        statuses = Statuses()
-        yield _group_head("backend")
-        escaped = {pool.name: escape_label(pool.name) for pool in self._store.model.pools}
-        lines: list[str] = []
-        admin: list[str] = []
-        for pool, backend_state in statuses.gather(self._store):
-            labels = f'pool="{escaped[pool.name]}",target="{escape_label(backend_state.key)}"'
-            lines.append(
-                f"prober_backend_status{{{labels}}} {_STATUS_TEXT[backend_state.status]}\n"
-            )
-            state = backend_state.admin.state.number if backend_state.admin else 0
-            admin.append(f"prober_backend_admin_state{{{labels}}} {state}.0\n")
-            if len(lines) == _TURN:
-                yield "".join(lines)
-                lines.clear()
-        yield "".join(lines)
-        text = "Admin state of a backend: 0 none"
+        found = Statuses()
+        text = f"Status of a backend: {_STATUS_HELP}"
+        statuses = SampleColumn("prober_backend_status", text)
         words = [f"{each.number} {each}" for each in AdminState]
-        yield write_head("prober_backend_admin_state", "gauge", ", ".join([text, *words]))
-        for start in range(0, len(admin), _TURN):
-            yield "".join(admin[start : start + _TURN])
+        text = ", ".join(["Admin state of a backend: 0 none", *words])
+        admin = SampleColumn("prober_backend_admin_state", text)
+        escaped = {pool.name: escape_label(pool.name) for pool in self._store.model.pools}
+        for number, (pool, backend_state) in enumerate(found.gather(self._store)):
+            labels = f'pool="{escaped[pool.name]}",target="{escape_label(backend_state.key)}"'
+            statuses.shared[backend_state.status].append(labels)
+            state = backend_state.admin.state.number if backend_state.admin else 0
+            admin.shared[state].append(labels)
+            if number % _TURN == 0:
+                yield ""
+        yield from statuses.pieces(_status_after)
+        yield from admin.pieces()
         yield _group_head("pool")
-        for name, status in statuses.pools.items():
+        for name, status in found.pools.items():
             yield _group_line("pool", status, pool=name)
         yield _group_head("load_balancer")
-        for name, status in statuses.load_balancers.items():
+        for name, status in found.load_balancers.items():
             yield _group_line("load_balancer", status, load_balancer=name)
 
     def _counters(self, *, as_openmetrics: bool) -> Iterator[str]:
@@ -169,6 +158,11 @@ class Metrics:
             yield write_head(shown, family.type, family.help)
             for monitor, each in counters:
                 yield family.lines(monitor, each)
+
+
+def _status_after(status: Status) -> str:
+    """Write what follows the labels of a check or a backend with a status."""
+    return f"}} {_STATUS_TEXT[status]}"
 
 
 def _group_head(noun: str) -> str:

@@ -1,31 +1,23 @@
 """The gauges that probe types declare: facts of the last result, and the parts of its time."""
 
-from collections.abc import Callable, Iterator, Sequence
-
-from prometheus_client.utils import floatToGoString
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 from prober.model.fact import Gauge, Info
 from prober.model.monitor import Check
-from prober.model.probe import TLS_VERSION, PhaseGauge
+from prober.model.probe import TLS_VERSION, PhaseGauge, Probe
 from prober.model.status import PHASES, FactValue, Outcome, Phases
 from prober.probes import PROBE_TYPES, declared_facts
-from prober.protocols.exposition import write_head, write_labels
+from prober.protocols.exposition import write_labels
+from prober.web.metrics.sample_column import SampleColumn
 
 LOOKUP = Gauge(
     "probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds"
 )
-BATCH = 250
-"""Lines that are written at once."""
-_EXPONENT_FROM = 1_000_000  # Go, and so Prometheus, writes larger numbers with an exponent
 _RESOLVE = PHASES.index("resolve")
-_go_string: Callable[[float], str] = floatToGoString
-
-
-def number_text(value: float) -> str:
-    """Write a number as Prometheus does."""
-    if -_EXPONENT_FROM < value < _EXPONENT_FROM:
-        return repr(float(value))
-    return _go_string(value)
+_ZERO = "0.000000"
+Shared = dict[object, list[str]]
 
 
 def check_labels(check: Check, without: str = "") -> str:
@@ -42,87 +34,144 @@ def phase_gauges() -> list[PhaseGauge]:
     return [gauge for cls in PROBE_TYPES.values() if (gauge := cls.phase_gauge) is not None]
 
 
+class _OfFact(NamedTuple):
+    """Where the samples of a fact go, by value, and what stands for a missing one."""
+
+    fact: str
+    shared: Shared
+    if_absent: Callable[[Outcome], float] | None
+
+
+class _OfInfo(NamedTuple):
+    """Where the labels go whose samples show a fact as another label."""
+
+    fact: str
+    shared: Shared
+    info: Info
+
+
+class _OfPhase(NamedTuple):
+    """Where the seconds of phases go, and the text between the labels and the seconds."""
+
+    rows: list[str]
+    zeros: list[str]
+    between: str
+    place: int
+    more: tuple[int, ...]
+
+
+class _Plan(NamedTuple):
+    """What is gathered from the checks of one type."""
+
+    facts: list[_OfFact]
+    infos: list[_OfInfo]
+    tls: Shared | None
+    phases: list[_OfPhase]
+
+
 class FactGauges:
     """The gauges of the last results, gathered from check after check."""
 
     def __init__(self) -> None:
         facts = declared_facts().values()
-        of_facts = [fact.gauge for fact in facts if fact.gauge]
-        of_tls = [cls.tls_gauge for cls in PROBE_TYPES.values() if cls.tls_gauge]
-        infos: list[PhaseGauge | Info] = [fact.info for fact in facts if fact.info]
-        infos += phase_gauges()
-        self._rows: dict[Gauge, tuple[list[str], list[str]]] = {
-            gauge: ([], []) for gauge in (LOOKUP, *of_facts, *of_tls)
-        }
-        self._lines: dict[str, list[str]] = {each.name: [] for each in infos}
-        self._helps = {each.name: each.help for each in infos}
-        self._phases = {gauge: _layout(gauge) for gauge in phase_gauges()}
+        gauges = [LOOKUP, *(fact.gauge for fact in facts if fact.gauge)]
+        gauges += [cls.tls_gauge for cls in PROBE_TYPES.values() if cls.tls_gauge]
+        self._gauges = {gauge: SampleColumn(*gauge) for gauge in gauges}
+        infos = (fact.info for fact in facts if fact.info)
+        self._infos = {info: SampleColumn(info.name, info.help) for info in infos}
+        self._phases = {gauge: SampleColumn(gauge.name, gauge.help) for gauge in phase_gauges()}
+        self._plans: dict[type[Probe], _Plan] = {}
+        self._lookups = self._gauges[LOOKUP]
 
     def add(self, check: Check, labels: str, outcome: Outcome) -> None:
         """Add what a conclusive result says."""
-        probe, facts, phases = check.monitor.probe, outcome.facts or {}, outcome.phases
-        self._add(LOOKUP, labels, f"{phases[_RESOLVE] or 0.0:.6f}")
-        for fact in probe.facts:
-            value = facts.get(fact.name)
-            if fact.info and value is not None:
-                line = _info_line(fact.info, check, labels, value)
-                self._lines[fact.info.name].append(line)
-            if fact.gauge:
-                if value is None and fact.gauge_if_absent:
-                    value = fact.gauge_if_absent.value(outcome)
-                if value is not None:
-                    self._add(fact.gauge, labels, number_text(float(value)))
-        if probe.tls_gauge:
-            self._add(probe.tls_gauge, labels, "1.0" if TLS_VERSION.name in facts else "0.0")
-        if probe.phase_gauge:
-            own = check_labels(check, "phase") if "phase" in check.labels else labels
-            self._add_phases(probe.phase_gauge, own, phases)
+        probe, phases = check.monitor.probe, outcome.phases
+        plan = self._plans.get(probe.__class__) or self._plan(probe.__class__)
+        if resolve := phases[_RESOLVE]:
+            self._lookups.rows.append(f"{labels}}} {resolve:.6f}")
+        else:
+            self._lookups.shared[0.0].append(labels)
+        facts = outcome.facts or {}
+        for name, shared, if_absent in plan.facts:
+            value = facts.get(name)
+            if value is not None:
+                shared[value].append(labels)
+            elif if_absent is not None:
+                shared[if_absent(outcome)].append(labels)
+        for name, shared, info in plan.infos:
+            if (value := facts.get(name)) is not None:
+                shared[value].append(_without(labels, info.label, check))
+        if plan.tls is not None:
+            plan.tls[1.0 if TLS_VERSION.name in facts else 0.0].append(labels)
+        if plan.phases:
+            _add_phases(plan.phases, _without(labels, "phase", check), phases)
 
-    def _add_phases(self, gauge: PhaseGauge, labels: str, phases: Phases) -> None:
-        template, places = self._phases[gauge]
-        values: list[object] = []
-        for place, *more in places:
-            seconds = phases[place] or 0.0
-            for other in more:
-                seconds += phases[other] or 0.0
-            values += (labels, seconds)
-        self._lines[gauge.name].append(template % tuple(values))
+    def _plan(self, cls: type[Probe]) -> _Plan:
+        plan = self._plans[cls] = _Plan(
+            [
+                _OfFact(
+                    fact.name,
+                    self._gauges[fact.gauge].shared,
+                    fact.gauge_if_absent.value if fact.gauge_if_absent else None,
+                )
+                for fact in cls.facts
+                if fact.gauge
+            ],
+            [
+                _OfInfo(fact.name, self._infos[fact.info].shared, fact.info)
+                for fact in cls.facts
+                if fact.info
+            ],
+            self._gauges[cls.tls_gauge].shared if cls.tls_gauge else None,
+            self._phases_of(cls.phase_gauge) if cls.phase_gauge else [],
+        )
+        return plan
 
-    def _add(self, gauge: Gauge, labels: str, value: str) -> None:
-        names, values = self._rows[gauge]
-        names.append(labels)
-        values.append(value)
+    def _phases_of(self, gauge: PhaseGauge) -> list[_OfPhase]:
+        column = self._phases[gauge]
+        return [
+            _OfPhase(
+                column.rows,
+                column.shared[phase],
+                f',phase="{phase}"}} ',
+                *_places(of),
+            )
+            for phase, of in gauge.phases
+        ]
 
     def pieces(self) -> Iterator[str]:
         """Yield the gauges."""
-        for gauge, (labels, values) in self._rows.items():
-            yield from write_gauge(gauge.name, gauge.help, labels, values)
-        for name, lines in self._lines.items():
-            yield write_head(name, "gauge", self._helps[name])
-            for start in range(0, len(lines), BATCH):
-                yield "".join(lines[start : start + BATCH])
+        for column in self._gauges.values():
+            yield from column.pieces()
+        for info, column in self._infos.items():
+            yield from column.pieces(partial(_info_after, info))
+        for column in self._phases.values():
+            yield from column.pieces(lambda phase: f',phase="{phase}"}} {_ZERO}')
 
 
-def _info_line(info: Info, check: Check, labels: str, value: FactValue) -> str:
-    own = check_labels(check, info.label) if info.label in check.labels else labels
-    return f'{info.name}{{{own},{info.label}="{info.word(value)}"}} 1.0\n'
+def _info_after(info: Info, value: FactValue) -> str:
+    """Write what follows the labels of checks whose fact has a value."""
+    return f',{info.label}="{info.word(value)}"}} 1.0'
 
 
-def _layout(gauge: PhaseGauge) -> tuple[str, list[tuple[int, ...]]]:
-    """Return the lines of a check, to be filled with its labels and seconds for each phase.
-
-    Also return the places of these in PHASES.
-    """
-    lines = [f'{gauge.name}{{%s,phase="{phase}"}} %.6f\n' for phase, _ in gauge.phases]
-    return "".join(lines), [tuple(map(PHASES.index, of)) for _, of in gauge.phases]
+def _without(labels: str, name: str, check: Check) -> str:
+    """Return the labels of a check, except one; a look at their text is cheap, and may be wrong."""
+    if f'{name}="' not in labels or name not in check.labels:
+        return labels
+    return check_labels(check, name)
 
 
-def write_gauge(
-    name: str, text: str, labels: Sequence[str], shown: Sequence[str | None]
-) -> Iterator[str]:
-    """Yield a gauge with one sample for each row that has a value, some lines at a time."""
-    yield write_head(name, "gauge", text)
-    for start in range(0, len(labels), BATCH):
-        batch = slice(start, start + BATCH)
-        rows = zip(labels[batch], shown[batch], strict=True)
-        yield "".join([f"{name}{{{row}}} {value}\n" for row, value in rows if value is not None])
+def _places(names: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
+    first, *more = (PHASES.index(name) for name in names)
+    return first, tuple(more)
+
+
+def _add_phases(plan: list[_OfPhase], labels: str, phases: Phases) -> None:
+    for rows, zeros, between, place, more in plan:
+        seconds = phases[place]
+        for other in more:
+            seconds = (seconds or 0.0) + (phases[other] or 0.0)
+        if seconds:
+            rows.append(f"{labels}{between}{seconds:.6f}")
+        else:
+            zeros.append(labels)
