@@ -22,6 +22,8 @@ HELP = {
     "probe_dns_query_succeeded": ("Displays whether or not the query was executed successfully"),
     "probe_dns_serial": "Returns the serial number of the zone",
     "probe_duration_seconds": "Returns how long the probe took to complete in seconds",
+    "probe_expect_info": "Explicit content matched",
+    "probe_failed_due_to_bytes": "Indicates if probe failed due to bytes",
     "probe_failed_due_to_regex": "Indicates if probe failed due to regex",
     "probe_grpc_duration_seconds": "Duration of gRPC request by phase",
     "probe_grpc_healthcheck_response": "Response HealthCheck response",
@@ -66,7 +68,7 @@ class Findings:
         self._gauges: dict[str, dict[Labels, float]] = {}
         self._lines: list[str] = []
 
-    def set(self, name: str, value: float, **labels: str) -> None:
+    def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge."""
         self._gauges.setdefault(name, {})[tuple(sorted(labels.items()))] = value
 

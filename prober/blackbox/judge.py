@@ -46,6 +46,8 @@ def judge(module: HttpModule, reply: Reply, *, final: bool) -> tuple[Judgement, 
 
 
 def _status(module: HttpModule, reply: Reply) -> Judgement:
+    if module.accept_any_response:
+        return _GOOD
     if module.valid_status_codes:
         if reply.status in module.valid_status_codes:
             return _GOOD

@@ -36,6 +36,10 @@ async def probe_tcp(
     if run.session is not None:
         findings.saw_tls(run.session)
     findings.set("probe_failed_due_to_regex", course.by_pattern)
+    if any(entry.expect_bytes for entry in module.query_response):
+        findings.set("probe_failed_due_to_bytes", course.by_bytes)
+    if course.labels:
+        findings.set("probe_expect_info", 1, **course.labels)
     return _told(runner, run.outcome)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,9 +24,15 @@ _VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
 @dataclass(slots=True)
 class Course:
-    """How a dialogue went; `by_pattern` means that a pattern did not match."""
+    """How a dialogue went.
+
+    `by_pattern` means that a pattern did not match, `by_bytes` that bytes did not. `labels` are
+    what an entry of the module makes of the line that matched.
+    """
 
     by_pattern: bool = False
+    by_bytes: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def dialogue(module: TcpModule, start: StartTls, course: Course) -> Steps:
@@ -43,6 +49,13 @@ def dialogue(module: TcpModule, start: StartTls, course: Course) -> Steps:
                 detail = f"no line matched {entry.expect.written!r}"
                 return Verdict(Reason.PAYLOAD_MISMATCH, detail)
             send = expand(send, found)
+            course.labels |= {each.name: _shown(expand(each.value, found)) for each in entry.labels}
+        elif entry.expect_bytes:
+            expected = entry.expect_bytes.encode(errors="surrogateescape")
+            content = yield from lines.take(len(expected))
+            course.by_bytes = content != expected
+            if course.by_bytes:
+                return Verdict(Reason.PAYLOAD_MISMATCH, f"got {content!r}, not {expected!r}")
         if send:
             yield Send(f"{send}\n".encode(errors="surrogateescape"))
         if entry.starttls:
@@ -98,6 +111,20 @@ class _Lines:
             return None
         line, _, self._pending = self._pending.partition(b"\n")
         return line.removesuffix(b"\r").decode(errors="surrogateescape")
+
+    def take(self, size: int) -> Generator[Receive, bytes, bytes]:
+        """Return the next bytes, whether they end a line or not; fewer if the peer ends first."""
+        while len(self._pending) < size and not self._ended:
+            content = yield RECEIVE
+            self._ended = not content
+            self._pending += content
+        taken, self._pending = self._pending[:size], self._pending[size:]
+        return taken
+
+
+def _shown(text: str) -> str:
+    """Return a text of a target with what is not UTF-8 replaced."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def expand(template: str, found: Any) -> str:

@@ -43,3 +43,27 @@ def test_a_pattern_that_runs_away_is_stopped() -> None:
 def test_lines_are_limited(lines: int, reason: Reason) -> None:
     assert LINES_LIMIT == 1000
     assert talk("^220", b"x\n" * lines + b"220\n", END).verdict.reason is reason
+
+
+def go(entries: list[dict[str, object]], *replies: bytes) -> tuple[Run, Course]:
+    module = section(TcpModule).read({"query_response": entries}, ReadContext("/", str, {}))
+    course = Course()
+    return drive(lambda: dialogue(module, START, course), *replies), course
+
+
+def test_bytes_are_expected_exactly_and_without_a_line_end() -> None:
+    entries: list[dict[str, object]] = [{"expect_bytes": "S"}, {"expect": "^ok"}]
+    run, course = go(entries, b"Sok\n")
+    assert run.verdict.reason is Reason.OK
+    run, course = go(entries, b"NS", END)
+    assert run.verdict == (Reason.PAYLOAD_MISMATCH, "got b'N', not b'S'", None)
+    assert (course.by_bytes, course.by_pattern) == (True, False)
+    run, course = go([{"expect_bytes": "abc"}], b"a", b"b", END)
+    assert course.by_bytes
+
+
+def test_labels_are_made_of_the_line_that_matched() -> None:
+    labels = [{"name": "name", "value": "${1}"}, {"name": "all", "value": "$0 $9"}]
+    run, course = go([{"expect": "^SSH-2.0-(.+)$", "labels": labels}], b"SSH-2.0-x\xff\r\n")
+    assert run.verdict.reason is Reason.OK
+    assert course.labels == {"name": "x\ufffd", "all": "SSH-2.0-x\ufffd "}

@@ -144,7 +144,6 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
             {"prober": "tcp", "tcp": {"source_ip_address": "10.0.0.1"}},
             "cannot choose the source address",
         ),
-        ({"prober": "tcp", "tcp": {"query_response": [{"expect_bytes": "a"}]}}, "use expect"),
         ({"prober": "grpc", "grpc": {"tls_config": {"ca": "-----"}}}, "use a file, with ca_file"),
     ],
 )
@@ -154,11 +153,37 @@ def test_what_cannot_be_done_the_same_way_refuses_its_module_alone(
     assert reason in refusal(tmp_path, **module)
 
 
+EXAMPLES = Path(__file__).parent / "blackbox_examples.yml"
+
+
+def test_modules_as_in_the_examples_of_that_exporter_can_be_used(tmp_path: Path) -> None:
+    """All but those that need what the page on migrating says that prober does not do."""
+    (tmp_path / "body.txt").write_text("hello")
+    (tmp_path / "ca.pem").write_text((Path(__file__).parent / "pem" / "ca.pem").read_text())
+    text = EXAMPLES.read_text().replace("FOLDER", str(tmp_path))
+    (tmp_path / "modules.yml").write_text(text)
+    modules = read_text(tmp_path).modules
+    assert modules is not None
+    assert modules.usable.keys() | modules.refused.keys() == yaml.safe_load(text)["modules"].keys()
+    assert modules.refused.keys() <= {
+        *("http_oauth2", "http_json_cel", "http_through_proxy", "icmp", "icmp_from"),
+    }
+
+
 @pytest.mark.parametrize(
     ("modules", "problems"),
     [
         ([], ["1: modules: expected a mapping, got a list"]),
         ({"m": {}}, ["2: modules.m: missing key 'prober'"]),
+        (
+            {
+                "m": {
+                    "prober": "tcp",
+                    "tcp": {"query_response": [{"expect": "a", "expect_bytes": "b"}]},
+                }
+            },
+            ["6: modules.m.tcp.query_response[0]: expected at most one of expect, expect_bytes"],
+        ),
         (
             {"m": {"prober": "htp"}},
             ["3: modules.m.prober: expected one of http, tcp, grpc, dns, got 'htp'; did you mean"],

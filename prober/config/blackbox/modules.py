@@ -130,6 +130,9 @@ class HttpModule:
     valid_status_codes: tuple[int, ...] = option(
         list_of(integer(100, 599)), default=(), doc="the same"
     )
+    accept_any_response: bool = option(
+        BOOLEAN, default=False, doc="the same: every status code is good"
+    )
     valid_http_versions: tuple[str, ...] = option(
         list_of(TEXT),
         default=(),
@@ -246,18 +249,31 @@ class HttpModule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectLabel:
+    """One of the `labels` of an entry of `query_response`."""
+
+    name: str = option(
+        matching(r"[a-zA-Z_][a-zA-Z0-9_]*", "a Prometheus label name", 128), doc="the same"
+    )
+    value: str = option(TEXT, default="", doc="the same")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryResponse:
     """One entry of `query_response`."""
 
     expect: Pattern | None = option(RE2, default=None, doc="the same")
     send: str = option(TEXT, default="", doc="the same")
     starttls: bool = option(BOOLEAN, default=False, doc="the same")
-    expect_bytes: None = option(
-        refusing("use expect, or a TCP monitor"), default=None, doc="refused"
+    expect_bytes: str = option(TEXT, default="", doc="the same")
+    labels: tuple[ExpectLabel, ...] = option(
+        list_of(section(ExpectLabel)), default=(), doc="the same: labels of `probe_expect_info`"
     )
-    labels: None = option(
-        refusing("prober does not export probe_expect_info"), default=None, doc="refused"
-    )
+
+    def __post_init__(self) -> None:
+        """Reject two ways to expect something in one entry."""
+        if self.expect and self.expect.written and self.expect_bytes:
+            raise Rejected("expected at most one of expect, expect_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
