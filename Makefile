@@ -25,8 +25,14 @@ INSTALLED := "$(DESTDIR)$(APP)/bin/python" -P -m
 # The one place of the version is prober/__init__.py; tests hold everything else to it.
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' prober/__init__.py)
 
+# COMPILED=1 compiles what is on the path of a probe (needs gcc and Python's headers), in
+# `make install` and `make deb`; `make test-compiled` tests it.
+COMPILED ?=
+export COMPILED
+BUILD_LOCK := requirements-$(if $(COMPILED),compile,build).lock
+
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer test coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
+.PHONY: help run run-balancer test test-compiled coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,12 +48,18 @@ run-balancer: $(VENV)/run ## run demo servers, prober and HAProxy side by side u
 MEASURED := $(BIN)/coverage
 
 # Every process of the tests, and there are hundreds, would compile all modules without their caches.
-test coverage: export PYTHONDONTWRITEBYTECODE =
+test test-compiled coverage: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/dev ## run the tests, several at once: most of them wait
 	$(if $(COVERAGE),rm -f .coverage .coverage.*)
 	$(if $(COVERAGE),$(MEASURED) run,$(BIN)/python) -m pytest -n auto --dist loadgroup
 	$(if $(COVERAGE),$(MEASURED) combine --quiet && $(MEASURED) report)
+
+# The tests run in a compiled copy of the checkout: a library beside its source would be imported.
+test-compiled: $(VENV)/dev $(VENV)/compile ## run the tests on the compiled build (needs gcc, git and Python's headers)
+	packaging/compiled_tree $(VENV)/compile/bin/python $(VENV)/compiled
+	cd $(VENV)/compiled && PYTHONPATH=$$PWD \
+	    $(abspath $(BIN))/python -m pytest -n auto --dist loadgroup
 
 coverage: ## run the tests and report which branches they do not reach
 	$(MAKE) test COVERAGE=1
@@ -93,6 +105,7 @@ lock: ## resolve the dependencies again and pin them with their hashes (needs uv
 	    tests/clients/oci-cli.in --output-file tests/clients/oci-cli.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	    $(SCHEMATHESIS)/requirements.in --output-file $(SCHEMATHESIS)/requirements.lock
+	$(EXPORT) --only-group compile --output-file requirements-compile.lock
 	$(EXPORT) --only-group audit --output-file requirements-audit.lock
 	$(EXPORT) --only-group sbom --output-file requirements-sbom.lock
 	$(EXPORT) --only-group docs --output-file requirements-docs.lock
@@ -110,8 +123,8 @@ install: ## install under PREFIX, for systemd (as root)
 	        "try: make install PYTHON=/usr/bin/python3" >&2; exit 1;; esac
 	rm -rf "$(STAGE)"
 	$(PYTHON) -m venv --without-pip "$(STAGE)/build"
-	$(PIP) --python "$(STAGE)/build/bin/python" $(LOCKED) requirements-build.lock
-	$(PIP) --python "$(STAGE)/build/bin/python" wheel $(ALONE) --wheel-dir "$(STAGE)/build" .
+	$(PIP) --python "$(STAGE)/build/bin/python" $(LOCKED) $(BUILD_LOCK)
+	PYTHON="$(PYTHON)" packaging/wheel "$(STAGE)/build/bin/python" "$(STAGE)/build"
 	$(PYTHON) -m venv --without-pip "$(STAGE)"
 	$(PIP) --python "$(STAGE)/bin/python" $(LOCKED) requirements.lock
 	$(PIP) --python "$(STAGE)/bin/python" install --no-deps --no-index "$(STAGE)"/build/*.whl
@@ -230,6 +243,11 @@ $(VENV)/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(PIP) --python $(BIN)/python $(LOCKED) requirements-dev.lock
 	$(PIP) --python $(BIN)/python install $(ALONE) --editable .
 	@touch $@ $(VENV)/run
+
+$(VENV)/compile: requirements-compile.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $@
+	$(PIP) --python $@/bin/python $(LOCKED) requirements-compile.lock
+	@touch $@
 
 # Oracle's command line pins its dependencies, so it has an environment of its own.
 $(VENV)/oci-cli/bin/oci: tests/clients/oci-cli.lock | $(BIN)/python

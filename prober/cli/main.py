@@ -30,6 +30,7 @@ from prober.cli import (
 )
 from prober.cli.command import CONFIG, Command, Environment
 from prober.cli.flags import complete
+from prober.model.build import BUILD
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -110,7 +111,7 @@ def _parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
         epilog="Each flag has an environment variable, named in its help.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"prober {__version__}")
+    parser.add_argument("--version", action="version", version=f"prober {__version__} ({BUILD})")
     by_name = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )

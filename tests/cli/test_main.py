@@ -23,6 +23,7 @@ from prober.cli.flags import Flag
 from prober.cli.probe_command import SET
 from prober.cli.run_command import LISTEN, LOG_LEVEL
 from prober.cli.status_command import WATCH
+from prober.model.build import BUILD
 from tests.running import prober
 
 # Flags and variables
@@ -246,6 +247,7 @@ print(sorted(strange), sorted(own), file=sys.stderr)
     strange, own = done.stderr.splitlines()[-1].split("] [")
     assert strange == "["
     allowed = {"", ".cli", ".cli.main", ".cli.command", ".cli.client", ".cli.flags"}
+    allowed |= {".model", ".model.build"}
     allowed |= {f".cli.{command.name}_command" for command in cli.COMMANDS}
     allowed |= {".model", ".model.status", ".model.wording"}
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
@@ -283,7 +285,7 @@ print(connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509_ca"])
 def test_the_version_is_printed() -> None:
     module = "runpy.run_module('prober', run_name='__main__')"
     done = python(f"import runpy, sys; sys.argv[1:] = ['--version']; {module}")
-    assert done.stdout == f"prober {__version__}\n"
+    assert done.stdout == f"prober {__version__} ({BUILD})\n"
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

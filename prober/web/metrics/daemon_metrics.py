@@ -12,6 +12,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from prober.model.build import BUILD
 from prober.model.delay import Delay
 from prober.model.status import Reason, Result
 from prober.state.histogram import Histogram
@@ -61,8 +62,10 @@ class DaemonCollector(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         vitals, store = self._vitals, self._store
-        build = GaugeMetricFamily("prober_build_info", "The version of prober", labels=["version"])
-        build.add_metric([vitals.version], 1)
+        build = GaugeMetricFamily(
+            "prober_build_info", "The version of prober", labels=["version", "build"]
+        )
+        build.add_metric([vitals.version, BUILD], 1)
         yield build
         for name, text, value in (
             ("prober_checks", "Configured checks, including disabled ones", len(store)),

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.utils import floatToGoString
 
+from prober.model.build import BUILD
 from prober.model.kinds import Frozen
 from prober.model.monitor import Monitor
 from prober.model.pool import Pool
@@ -90,7 +91,7 @@ CONTRACT = {
     "prober_cluster_configurations": ("gauge", set()),
     "prober_cluster_takeovers": ("counter", {"cause"}),
     "prober_cluster_errors": ("counter", {"reason"}),
-    "prober_build_info": ("gauge", {"version"}),
+    "prober_build_info": ("gauge", {"version", "build"}),
 }
 
 
@@ -356,7 +357,7 @@ async def test_aggregates_counters_and_the_daemon_are_shown(world: World, client
         "prober_build_info": 1,
     }.items():
         assert families[name].samples[0].value == value, name
-    assert families["prober_build_info"].samples[0].labels == {"version": "1.2.3"}
+    assert families["prober_build_info"].samples[0].labels == {"version": "1.2.3", "build": BUILD}
 
 
 async def test_latency_is_counted_by_phase_and_as_a_whole(world: World, client: Client) -> None:
