@@ -15,9 +15,7 @@ from prober.model.kinds import Codes, Frozen, choice, codes, integer, matching
 from prober.model.option import Complaint, Rejected, option
 from prober.model.pattern_kind import PATTERN
 from prober.model.probe import (
-    RECEIVE,
     TLS_FACTS,
-    DeadlineReached,
     PhaseGauge,
     Probe,
     Send,
@@ -31,8 +29,8 @@ from prober.model.tls_settings import TlsSettings
 from prober.probes.http2_reply import ask_2, write_request_2, wrong_header
 from prober.probes.http2_talk import H2
 from prober.probes.http_auth import BASIC_AUTH, TOKEN, BasicCredentials, authorization
-from prober.probes.http_body_regex import judge_body
 from prober.probes.http_chain import Ask, Chain, Request
+from prober.probes.http_dialogue import UsualExchange
 from prober.probes.http_expectations import HEADER_PATTERNS, Expectations, expectations
 from prober.probes.http_facts import (
     HTTP_PHASES,
@@ -52,11 +50,11 @@ from prober.probes.http_proxy import (
     route,
     tunnelled,
 )
-from prober.probes.http_receive import ask, receive_head
+from prober.probes.http_receive import ask
 from prober.probes.http_redirect import REDIRECTS, BadLocationError, Hop, UrlOrigin, origin_of
 from prober.probes.http_request import HEADERS, METHOD
 from prober.probes.json_clauses import JSON_CLAUSES, ClauseJudge, JsonClause
-from prober.probes.pattern import Searcher, searcher
+from prober.probes.pattern import searcher
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 from prober.protocols.http1 import request_target, write_request
@@ -196,7 +194,8 @@ class HttpProbe(Probe):
         request = self._write(self._hop(target), self._authority(target), self._own_headers())
         assert isinstance(request, Send)  # noqa: S101  (of HTTP/1)
         pattern = searcher(self.body_regex) if self.body_regex else None
-        return announcing(self.send_proxy, lambda: self._converse(start, request, pattern))
+        exchange = UsualExchange(start, request, self.expected_codes, pattern, self.body_limit)
+        return announcing(self.send_proxy, exchange.converse)
 
     @property
     def _has_more_conditions(self) -> bool:
@@ -312,28 +311,6 @@ class HttpProbe(Probe):
     def _alpn(self) -> str:
         """The protocol inside TLS."""
         return H2 if self.http_version == "2" else "http/1.1"
-
-    def _converse(self, start: StartTls | None, request: Send, pattern: Searcher | None) -> Steps:
-        if start is not None:
-            yield start
-        yield request
-        content: bytes = yield RECEIVE
-        if not content:
-            return Verdict(Reason.CLOSED, "closed without a reply")
-        try:
-            head, rest = yield from receive_head(content)
-        except DeadlineReached:
-            if pattern is None:
-                raise
-            return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
-        detail, facts = found(head.status, head.content[VERSION])
-        if head.status not in self.expected_codes.members:
-            detail = f"{detail}, expected {self.expected_codes.written}"
-            return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
-        if pattern is None:
-            return Verdict(Reason.OK, detail, facts)
-        known = (detail, facts)
-        return (yield from judge_body(head, rest, known, pattern, self.body_limit))
 
     def _converse_in_full(self, chain: Chain, wanted: Expectations) -> Steps:
         """Judge the last reply of a chain of requests."""

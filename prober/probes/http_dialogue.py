@@ -1,11 +1,16 @@
-"""The usual condition on a body of HTTP/1: `body_regex` alone, with as few steps as possible."""
+"""The usual exchange of HTTP/1: one request, the status code, and at most `body_regex`.
+
+This is all that most HTTP monitors need, so it takes as few steps as possible.
+"""
 
 from collections.abc import Generator, Mapping
 from typing import Any
 
-from prober.model.probe import DeadlineReached, InThread, Steps, Trouble
+from prober.model.kinds import Codes
+from prober.model.probe import RECEIVE, DeadlineReached, InThread, Send, StartTls, Steps, Trouble
 from prober.model.status import FactValue, Reason, Verdict
-from prober.probes.http_receive import receive_body
+from prober.probes.http_facts import VERSION, found
+from prober.probes.http_receive import receive_body, receive_head
 from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread
 from prober.protocols.content import Content, Text, content_of, text_of
 from prober.protocols.http1 import Head, body_of
@@ -13,7 +18,48 @@ from prober.protocols.http1 import Head, body_of
 Known = tuple[str, Mapping[str, FactValue]]
 
 
-def judge_body(head: Head, rest: bytes, known: Known, pattern: Searcher, limit: int) -> Steps:
+class UsualExchange:
+    """What to send to a target, and what to expect: a code, and a pattern in the body or None."""
+
+    def __init__(
+        self,
+        start: StartTls | None,
+        request: Send,
+        codes: Codes,
+        pattern: Searcher | None,
+        body_limit: int,
+    ) -> None:
+        self._start = start
+        self._request = request
+        self._codes = codes
+        self._pattern = pattern
+        self._body_limit = body_limit
+
+    def converse(self) -> Steps:
+        """Start one probe."""
+        if self._start is not None:
+            yield self._start
+        yield self._request
+        content: bytes = yield RECEIVE
+        if not content:
+            return Verdict(Reason.CLOSED, "closed without a reply")
+        try:
+            head, rest = yield from receive_head(content)
+        except DeadlineReached:
+            if self._pattern is None:
+                raise
+            return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
+        detail, facts = found(head.status, head.content[VERSION])
+        if head.status not in self._codes.members:
+            detail = f"{detail}, expected {self._codes.written}"
+            return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)
+        if self._pattern is None:
+            return Verdict(Reason.OK, detail, facts)
+        known = (detail, facts)
+        return (yield from _judge_body(head, rest, known, self._pattern, self._body_limit))
+
+
+def _judge_body(head: Head, rest: bytes, known: Known, pattern: Searcher, limit: int) -> Steps:
     """Judge the first `limit` bytes of a body; `known` is the detail and the facts of the head."""
     detail, facts = known
     body = body_of(head, limit)
