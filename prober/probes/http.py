@@ -38,7 +38,6 @@ from prober.probes.http_facts import (
     HTTP_SSL,
     HTTP_STATUS_CODE,
     HTTP_VERSION,
-    VERSION,
     found,
 )
 from prober.probes.http_proxy import (
@@ -315,7 +314,7 @@ class HttpProbe(Probe):
     def _converse_in_full(self, chain: Chain, wanted: Expectations) -> Steps:
         """Judge the last reply of a chain of requests."""
         last = yield from chain.run()
-        detail, facts = found(last.head.status, last.head.content[VERSION])
+        detail, facts = found(last.head.status, last.head.version)
         if self.follow_redirects:
             facts = {**facts, HTTP_REDIRECTS.name: last.followed}
         if last.flaw:

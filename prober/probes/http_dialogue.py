@@ -9,7 +9,7 @@ from typing import Any
 from prober.model.kinds import Codes
 from prober.model.probe import RECEIVE, DeadlineReached, InThread, Send, StartTls, Steps, Trouble
 from prober.model.status import FactValue, Reason, Verdict
-from prober.probes.http_facts import VERSION, found
+from prober.probes.http_facts import found
 from prober.probes.http_receive import receive_body, receive_head
 from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread
 from prober.protocols.content import Content, Text, content_of, text_of
@@ -49,7 +49,7 @@ class UsualExchange:
             if self._pattern is None:
                 raise
             return Verdict(Reason.PAYLOAD_MISMATCH, "the timeout expired before the body")
-        detail, facts = found(head.status, head.content[VERSION])
+        detail, facts = found(head.status, head.version)
         if head.status not in self._codes.members:
             detail = f"{detail}, expected {self._codes.written}"
             return Verdict(Reason.UNEXPECTED_STATUS, detail, facts)

@@ -17,8 +17,6 @@ HTTP_STATUS_CODE = Fact(
     gauge_if_absent=IfAbsent(lambda _: 0.0, "0"),  # as blackbox_exporter's
     expected_by="expected_codes",
 )
-VERSION = slice(len("HTTP/"), len("HTTP/1.1"))
-"""Where the version of HTTP is in a status line."""
 
 HTTP_VERSION = Fact(
     name="http_version",

@@ -102,6 +102,11 @@ class Head(NamedTuple):
     content: bytes
 
     @property
+    def version(self) -> bytes:
+        """The version of HTTP in the status line, such as 1.1."""
+        return self.content[5:8]
+
+    @property
     def is_final(self) -> bool:
         """Whether this is not an interim head (RFC 9110, section 15.2)."""
         return self.status >= 200 or self.status == 101
