@@ -9,9 +9,13 @@ from prober.web.api.openapi import OPENAPI, Description
 from prober.web.dialects import DIALECTS
 from prober.web.metrics.check_metrics import Metrics
 from prober.web.metrics.scrape import METRICS
-from prober.web.page.error_page import error_page
-from prober.web.page.past_cache import PAST_CACHE, PastCache, read_recent_past
-from prober.web.page.public_page import LONG_PAST, read_long_past
+from prober.web.page.past_cache import (
+    LONG_PAST,
+    PAST_CACHE,
+    PastCache,
+    read_long_past,
+    read_recent_past,
+)
 from prober.web.page.pulse import PULSES, Pulses
 from prober.web.routes import ROUTES
 from prober.web.server.auth import (
@@ -54,7 +58,7 @@ def make_app(services: Services) -> web.Application:
     app[PULSES] = Pulses(services.store.events)
     app[OPENAPI] = Description(ROUTES, services.vitals.version)
     pages = frozenset(each.path for each in ROUTES if "text/html" in each.answers.values())
-    app[ERROR_PAGES] = ErrorPages(pages, error_page)
+    app[ERROR_PAGES] = ErrorPages(pages, _error_page)
     app[SPOKEN], app[MEMORY] = DIALECTS, {}
     app[PUBLIC_ROUTES] = frozenset((each.method, each.path) for each in ROUTES if each.public)
     app[CONNECTING_PATHS] = frozenset(each.path for each in ROUTES if each.connects)
@@ -70,6 +74,12 @@ def make_app(services: Services) -> web.Application:
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     return app
+
+
+def _error_page(request: web.Request, status: int, message: str) -> web.Response:
+    from prober.web.page.error_page import error_page  # noqa: PLC0415  (with the other pages)
+
+    return error_page(request, status, message)
 
 
 def _or_discovery(page: Handler) -> Handler:

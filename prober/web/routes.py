@@ -1,5 +1,7 @@
 """All routes of the native API; the application and the OpenAPI description follow from them."""
 
+from aiohttp.typedefs import Handler
+
 from prober.web.api import edit_routes as edits
 from prober.web.api import native
 from prober.web.api.admin_routes import delete_admin, get_admin, put_admin
@@ -12,26 +14,22 @@ from prober.web.api.past import HISTORY_QUERY, get_history
 from prober.web.api.probe_now import probe
 from prober.web.api.service_discovery import SD_QUERY, get_sd
 from prober.web.metrics.scrape import get_metrics
-from prober.web.page.admin_form import set_admin_of_check, set_admin_of_pool
-from prober.web.page.assets import get_static
-from prober.web.page.badge import get_monitor_badge, get_pool_badge
-from prober.web.page.certificate_page import CERTIFICATE_QUERY, get_certificate_page
-from prober.web.page.check import get_check_page, probe_from_page
-from prober.web.page.event_page import EVENT_PAGE_QUERY, get_event_page
-from prober.web.page.feed import get_feed
-from prober.web.page.overview import get_page
-from prober.web.page.pool_page import get_pool_page
-from prober.web.page.prober_page import get_prober_page
+from prober.web.page.event_view import EVENT_PAGE_QUERY
 from prober.web.page.pulse import get_pulse
-from prober.web.page.sheet import get_csv
 from prober.web.page.time_range import RANGE_QUERY
-from prober.web.page.view import PAGE_QUERY, VIEW_QUERY
+from prober.web.page.view import CERTIFICATE_QUERY, PAGE_QUERY, VIEW_QUERY
+from prober.web.server.late import late
 
 _EDIT = {400: "Problems", 403: "Error", 409: "Error", 413: "Error", 415: "Error"}
 _FORM = dict.fromkeys((400, 403, 413, 415), "text/html")
 _DELETE = {204: "", 403: "Error", 409: "Error"}
 _RELOAD = {200: "Reloaded", 403: "Error", 500: "ReloadFailed"}
 _PROBED = dict.fromkeys((200, 400, 404, 500, 503), "text/plain")
+
+
+def _page(module: str, name: str) -> Handler:
+    return late(f"prober.web.page.{module}", name)
+
 
 ROUTES = (
     Route("GET", "/api/v1/status", native.get_status, {200: "Overview"}),
@@ -136,22 +134,46 @@ ROUTES = (
     Route("POST", "/-/reload", native.reload, _RELOAD),
     Route("PUT", "/-/reload", native.reload, _RELOAD),
     Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
-    Route("GET", "/", get_page, {200: "text/html"}, VIEW_QUERY, public=True),
-    Route("GET", "/events", get_event_page, {200: "text/html"}, EVENT_PAGE_QUERY),
-    Route("GET", "/certificates", get_certificate_page, {200: "text/html"}, CERTIFICATE_QUERY),
-    Route("GET", "/prober", get_prober_page, {200: "text/html"}),
-    Route("GET", "/pools/{name}", get_pool_page, {200: "text/html"}, (*RANGE_QUERY, *PAGE_QUERY)),
-    Route("GET", "/checks/{monitor}/{backend}", get_check_page, {200: "text/html"}, RANGE_QUERY),
+    Route("GET", "/", _page("overview", "get_page"), {200: "text/html"}, VIEW_QUERY, public=True),
+    Route(
+        "GET",
+        "/events",
+        _page("event_page", "get_event_page"),
+        {200: "text/html"},
+        EVENT_PAGE_QUERY,
+    ),
+    Route(
+        "GET",
+        "/certificates",
+        _page("certificate_page", "get_certificate_page"),
+        {200: "text/html"},
+        CERTIFICATE_QUERY,
+    ),
+    Route("GET", "/prober", _page("prober_page", "get_prober_page"), {200: "text/html"}),
+    Route(
+        "GET",
+        "/pools/{name}",
+        _page("pool_page", "get_pool_page"),
+        {200: "text/html"},
+        (*RANGE_QUERY, *PAGE_QUERY),
+    ),
+    Route(
+        "GET",
+        "/checks/{monitor}/{backend}",
+        _page("check", "get_check_page"),
+        {200: "text/html"},
+        RANGE_QUERY,
+    ),
     Route(
         "POST",
         "/checks/{monitor}/{backend}/probe",
-        probe_from_page,
+        _page("check", "probe_from_page"),
         {303: "", 409: "text/html"},
     ),
     Route(
         "POST",
         "/checks/{monitor}/{backend}/admin",
-        set_admin_of_check,
+        _page("admin_form", "set_admin_of_check"),
         {303: "", **_FORM},
         body="AdminForm",
         is_form=True,
@@ -159,19 +181,33 @@ ROUTES = (
     Route(
         "POST",
         "/pools/{name}/admin",
-        set_admin_of_pool,
+        _page("admin_form", "set_admin_of_pool"),
         {303: "", **_FORM},
         body="AdminForm",
         is_form=True,
     ),
     Route("GET", "/pulse", get_pulse, {200: "text/event-stream"}),
-    Route("GET", "/feed.atom", get_feed, {200: "application/atom+xml"}, public=True),
-    Route("GET", "/status.csv", get_csv, {200: "text/csv"}, VIEW_QUERY),
-    Route("GET", "/badge/pool/{name}.svg", get_pool_badge, {200: "image/svg+xml"}, public=True),
     Route(
-        "GET", "/badge/monitor/{name}.svg", get_monitor_badge, {200: "image/svg+xml"}, public=True
+        "GET", "/feed.atom", _page("feed", "get_feed"), {200: "application/atom+xml"}, public=True
     ),
-    Route("GET", "/static/{name}", get_static, {200: "*/*", 304: ""}, public=True),
+    Route("GET", "/status.csv", _page("sheet", "get_csv"), {200: "text/csv"}, VIEW_QUERY),
+    Route(
+        "GET",
+        "/badge/pool/{name}.svg",
+        _page("badge", "get_pool_badge"),
+        {200: "image/svg+xml"},
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/badge/monitor/{name}.svg",
+        _page("badge", "get_monitor_badge"),
+        {200: "image/svg+xml"},
+        public=True,
+    ),
+    Route(
+        "GET", "/static/{name}", _page("assets", "get_static"), {200: "*/*", 304: ""}, public=True
+    ),
     Route("GET", "/probe", get_probe, _PROBED, PROBE_QUERY, connects=True),
     Route("GET", "/sd", get_sd, {200: "TargetGroups"}, SD_QUERY),
 )

@@ -262,7 +262,7 @@ from prober.model.option import ReadContext
 content = "monitors: [{name: m, type: TCP, targets: ['127.0.0.1:1']}]"
 parse(content, source="prober.yaml", outside=ReadContext("", str, {}))
 optional = ("prober.outputs", "prober.config.blackbox", "zoneinfo", "cryptography", "uvloop")
-optional += ("prober.web.dialects.",)
+optional += ("prober.web.dialects.", "prober.web.page.frame", "prober.web.page.overview")
 print([name for name in sys.modules if name.startswith(optional)])
 """)
     assert done.stdout == "[]\n", done.stderr

@@ -18,6 +18,7 @@ from prober.probes import PROBE_TYPES
 from prober.web.api.pool_shapes import ORIGIN
 from prober.web.api.schemas import schemas
 from prober.web.server.json_answer import Json, JsonText, json_response, json_text
+from prober.web.server.late import loaded
 from prober.web.server.query import Parameter, read_query
 
 _PAGE, _JSON, _EVENTS = "text/html", "application/json", "text/event-stream"
@@ -105,14 +106,15 @@ def describe(routes: Iterable[Route], version: str) -> JsonText:
 
 
 def _operation(route: Route) -> Json:
-    summary, _, more = (inspect.getdoc(route.handler) or "").partition("\n")
+    handler = loaded(route.handler)
+    summary, _, more = (inspect.getdoc(handler) or "").partition("\n")
     names = _IN_PATH.findall(route.path)
     answers = dict(route.answers)
     if is_strict(route):
         answers.setdefault(400, "Error")
     if names and route.method != "PUT":
         answers[404] = "Error"
-    noun = route.handler.__name__.removeprefix("get_")
+    noun = handler.__name__.removeprefix("get_")
     in_path = [_in_path(name) for name in names]
     in_query = [_in_query(each, strict=is_strict(route)) for each in route.parameters]
     return {

@@ -17,14 +17,9 @@ from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
 from prober.web.page.scene import Scene, private_scene
 from prober.web.page.survey import ROWS
-from prober.web.page.view import PAGE_QUERY, read_view, word_of
-from prober.web.server.query import Parameter
+from prober.web.page.view import read_view, word_of
 from prober.web.server.services import services_of
 
-CERTIFICATE_QUERY = (
-    Parameter("issuer", str, {"type": "string"}, "only certificates of this issuer"),
-    *PAGE_QUERY,
-)
 SOON = 14 * DAY
 """Seconds before its expiry from which a certificate is urgent, if no limit is configured."""
 

@@ -1,40 +1,28 @@
 """The page of events, newest first; related events are one line."""
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from prober.model.status import Reason, Status
-from prober.state.archive import DAY
-from prober.state.events import EVENT_KINDS, POOL_STATUS, TRANSITION, Event, EventFilter
+from prober.state.events import Event
 from prober.state.pace import Pace
 from prober.state.store import Store
 from prober.web.page.certificate_page import certificate_of
 from prober.web.page.check_words import time_cell
+from prober.web.page.event_view import SUBJECTS, TIMES, EventView, read_event_view
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.grouping import EventGroup, group_words, grouped
 from prober.web.page.html import Content, Html, tag
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import Scene, private_scene
-from prober.web.server.query import Parameter
 from prober.web.server.services import services_of
 
 EVENTS = 1000
 """Maximum number of events on a page."""
 MEMBERS = 50
 """Maximum number of events listed in a group."""
-_OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS}
-_ABOUT: Mapping[str, frozenset[str]] = {
-    "checks": frozenset({TRANSITION}),
-    "pools": frozenset({POOL_STATUS}),
-    "prober": _OWN,
-}
-"""Subjects of events, with their kinds."""
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_TIMES = {"1h": 3600.0, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 _WORDS = {
     "started": "started",
     "reload": "reloaded",
@@ -51,73 +39,10 @@ _WORDS = {
 }
 
 
-def _words(name: str, doc: str, words: Sequence[str] = ()) -> Parameter:
-    return Parameter(name, str, {"enum": list(words)} if words else {"type": "string"}, doc)
-
-
-EVENT_PAGE_QUERY = (
-    _words("about", "only events about these", list(_ABOUT)),
-    _words("to", "only changes to this status", [str(status) for status in Status]),
-    _words("pool", "only events of this pool"),
-    _words("monitor", "only events of this monitor"),
-    _words("backend", "only events of this backend"),
-    _words("last", "only events of this time back from now", list(_TIMES)),
-    _words("before", "only events before this event id"),
-)
-
-
-class EventView(NamedTuple):
-    """Which events are selected; empty texts allow all, and so does `before` 0."""
-
-    about: str = ""
-    to: str = ""
-    pool: str = ""
-    monitor: str = ""
-    backend: str = ""
-    last: str = ""
-    before: int = 0
-
-    def query(self, **changed: str | int) -> list[tuple[str, str]]:
-        """Return this view, with changes, as query parameters."""
-        view = self._replace(**changed)  # type: ignore[arg-type]  # a text, or `before`
-        return [(name, str(value)) for name, value in view._asdict().items() if value]
-
-    @property
-    def wanted(self) -> EventFilter:
-        """The filter that selects these events."""
-
-        def only(value: str) -> frozenset[str]:
-            return frozenset({value}) if value else frozenset()
-
-        return EventFilter(
-            kind=_ABOUT.get(self.about, frozenset()),
-            monitor=only(self.monitor),
-            pool=only(self.pool),
-            backend=only(self.backend),
-            after=only(self.to),
-        )
-
-
-def read_event_view(request: web.Request) -> EventView:
-    """Return the view of a query; invalid parameters are ignored."""
-    query = request.query
-    about, to, last = query.get("about", ""), query.get("to", ""), query.get("last", "")
-    before = query.get("before", "")
-    return EventView(
-        about=about if about in _ABOUT else "",
-        to=to if to in Status.__members__ else "",
-        pool=query.get("pool", ""),
-        monitor=query.get("monitor", ""),
-        backend=query.get("backend", ""),
-        last=last if last in _TIMES else "",
-        before=int(before) if _NUMBER.fullmatch(before) else 0,
-    )
-
-
 async def get_event_page(request: web.Request) -> web.Response:
     """The page of events, newest first."""
     scene, view = private_scene(request), read_event_view(request)
-    since = scene.now.wall - _TIMES[view.last] if view.last else 0.0
+    since = scene.now.wall - TIMES[view.last] if view.last else 0.0
     found = await recent_events(
         request, view.wanted, limit=EVENTS + 1, since=since, before=view.before or None
     )
@@ -172,10 +97,10 @@ def _filters(view: EventView, pools: Sequence[str], scene: Scene) -> Html:
     return tag(
         "form",
         kept,
-        _select("about", "About", view.about, list(_ABOUT), "everything"),
+        _select("about", "About", view.about, list(SUBJECTS), "everything"),
         _select("to", "Status", view.to, [str(status) for status in Status], "any status"),
         _select("pool", "Pool", view.pool, pools[:_MOST_POOLS], "all pools"),
-        _select("last", "Time", view.last, list(_TIMES), "all times"),
+        _select("last", "Time", view.last, list(TIMES), "all times"),
         tag("button", "Show"),
         clear if view != EventView() else None,
         method="get",

@@ -4,7 +4,7 @@ An entry is used for a while; a page does not wait for missing entries but shows
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from aiohttp import web
@@ -25,6 +25,8 @@ PATIENCE = 0.05
 """Maximum seconds that a page waits for missing entries."""
 BATCH = 20
 """Number of pools read at once."""
+DAYS = 90
+"""Number of days shown of each service on the public page."""
 
 
 class RecentPast(NamedTuple):
@@ -64,6 +66,22 @@ async def read_recent_past(past: PoolPast, names: Sequence[str], wall: float) ->
         )
         for each, whole, slots in zip(days, months, hours, strict=True)
     ]
+
+
+class LongPast(NamedTuple):
+    """The last days of a service, and its uptime over them."""
+
+    times: range
+    statuses: Mapping[int, StatusSeconds]
+    uptime: Uptime
+
+
+async def read_long_past(past: PoolPast, names: Sequence[str], wall: float) -> list[LongPast]:
+    """Return the last days of some pools."""
+    end = int(wall // DAY + 1) * int(DAY)
+    times = range(end - DAYS * int(DAY), end, int(DAY))
+    found = await past.statuses(names, times)
+    return [LongPast(times, each, uptime_of_seconds(each.values())) for each in found]
 
 
 Read = Callable[[PoolPast, Sequence[str], float], Awaitable[list[T]]]
@@ -124,3 +142,4 @@ class PastCache(Generic[T]):
 
 
 PAST_CACHE = web.AppKey("PAST_CACHE", PastCache[RecentPast])
+LONG_PAST = web.AppKey("LONG_PAST", PastCache[LongPast])

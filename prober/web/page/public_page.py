@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.state.archive import DAY, StatusSeconds, Uptime
-from prober.state.pool_past import PoolPast
 from prober.state.pool_watch import PoolSummary
 from prober.web.page.check_words import NONE, ago, share_words, time_cell
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, tag
-from prober.web.page.past_cache import PastCache, uptime_of_seconds
+from prober.web.page.past_cache import DAYS, LONG_PAST, LongPast
 from prober.web.page.pool_words import word_of_pool
 from prober.web.page.scene import Scene
 from prober.web.page.strip import cells_of, strip
@@ -21,33 +18,12 @@ from prober.web.page.view import RANK
 from prober.web.server.noticeboard import PostedNotice, posted_notices, shown_notices
 from prober.web.server.services import services_of
 
-DAYS = 90
-"""Number of days shown of each service."""
 _SENTENCES = {
     Status.OK: "All services are up",
     Status.WARNING: "Some services are impaired",
     Status.CRITICAL: "Some services are down",
     Status.UNKNOWN: "The status of some services is unknown",
 }
-
-
-class LongPast(NamedTuple):
-    """The last days of a service, and its uptime over them."""
-
-    times: range
-    statuses: Mapping[int, StatusSeconds]
-    uptime: Uptime
-
-
-async def read_long_past(past: PoolPast, names: Sequence[str], wall: float) -> list[LongPast]:
-    """Return the last days of some pools."""
-    end = int(wall // DAY + 1) * int(DAY)
-    times = range(end - DAYS * int(DAY), end, int(DAY))
-    found = await past.statuses(names, times)
-    return [LongPast(times, each, uptime_of_seconds(each.values())) for each in found]
-
-
-LONG_PAST = web.AppKey("LONG_PAST", PastCache[LongPast])
 
 
 async def public_page(request: web.Request, scene: Scene) -> web.Response:

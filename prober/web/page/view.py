@@ -51,6 +51,11 @@ VIEW_QUERY = (
     ),
 )
 """The query parameters; `read_view` reads them."""
+CERTIFICATE_QUERY = (
+    _parameter("issuer", "only certificates of this issuer"),
+    *PAGE_QUERY,
+)
+"""The query parameters of the page of certificates."""
 
 
 class PageView(NamedTuple):
