@@ -98,7 +98,8 @@ def _row(number: int, vote: Vote) -> list[Any]:
     ]
     turns = [[*turn[:-1], turn.cause[:_TEXT]] for turn in vote.turns]
     online, streak = vote.health
-    return [number, vote.status, online, streak, vote.since, vote.degraded, last, turns]
+    refutes = list(vote.refutes)
+    return [number, vote.status, online, streak, vote.since, vote.degraded, last, turns, refutes]
 
 
 def _vote(  # noqa: PLR0917  (one parameter for each column)
@@ -110,6 +111,7 @@ def _vote(  # noqa: PLR0917  (one parameter for each column)
     degraded: bool,  # noqa: FBT001  (a column)
     last: list[Any] | None,
     turns: list[list[Any]],
+    refutes: list[str],
 ) -> tuple[int, Vote]:
     if online not in (True, False, None):
         raise ValueError(f"online is {online!r}")
@@ -120,6 +122,7 @@ def _vote(  # noqa: PLR0917  (one parameter for each column)
         bool(degraded),
         _outcome(*last) if last else None,
         tuple(_turn(*turn) for turn in turns),
+        tuple(map(str, refutes)),
     )
     return int(number), vote
 

@@ -39,7 +39,11 @@ _NOTHING = Vote(Status.UNKNOWN, PENDING, 0.0, degraded=False, last=None)
 _NOTED = {
     "cluster_degraded": "etcd is away: this member goes on with what it knows",
     "cluster_restored": "etcd is back",
+    "quarantined": "nearly all checks fail here that others find good: this vantage casts no votes",
+    "quarantine_over": "this vantage votes again",
 }
+_JUDGE_EVERY = 1.0
+"""Seconds between two looks at whether this vantage is in trouble."""
 _LOUD = {"cluster_degraded", "name_in_use", "record_refused", "quarantined"}
 
 
@@ -167,11 +171,13 @@ class SharingProber(Prober):
         self.store.changed = self._changed
         self._share(self.config)
         running = asyncio.create_task(self._run(member, stop))
+        judging = asyncio.create_task(self._judge())
         try:
             await _first(member.ready, stop)
             yield
             await member.leave()
         finally:
+            judging.cancel()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
@@ -191,6 +197,17 @@ class SharingProber(Prober):
         )
         keys = Keys(section.name)
         return ClusterMember(self.gateway, keys, self, record, clock=_boot_time, tell=self._tell)
+
+    async def _judge(self) -> None:
+        """Look every second whether this vantage is the one in trouble."""
+        while True:
+            await asyncio.sleep(_JUDGE_EVERY)
+            if not self.store.judge_this_vantage():
+                continue
+            if self.store.quarantined:
+                self._tell("quarantined", member=self._name)
+            else:
+                self._tell("quarantine_over", member=self._name)
 
     async def _run(self, member: ClusterMember, stop: asyncio.Event) -> None:
         try:

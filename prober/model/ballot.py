@@ -23,7 +23,8 @@ class Vote(NamedTuple):
 
     `status` is what its rise and fall say, `since` the unix time of that. `degraded` is a
     reservation about the last good result. `last` is the last result when this was written, without
-    its phases. `turns` are the last changes of the status, oldest first.
+    its phases. `turns` are the last changes of the status, oldest first. `refutes` are the
+    members at which the check failed before this vantage found it good.
     """
 
     status: Status
@@ -32,6 +33,7 @@ class Vote(NamedTuple):
     degraded: bool
     last: Outcome | None
     turns: tuple[PastChange, ...] = ()
+    refutes: tuple[str, ...] = ()
 
 
 class Ballot(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from prober.model.ballot import Ballot, PastChange, Vote, Weight, weigh
 from prober.model.health import Health, status_of
+from prober.model.quarantine import SHARE, SeenHere, is_in_trouble, is_still_in_trouble
 from prober.model.status import NO_PHASES, Outcome, Status
 from prober.model.voting import VoteRule, voted
 from prober.state.check_state import CheckState, Key
@@ -33,7 +34,7 @@ class SharedStore(Store):
         zone: Where it stands.
         may_speak: Returns whether results count; others may have taken over unnoticed.
         changed: Called with the key of a check of which this vantage says something new.
-        quarantined: Whether this vantage casts no votes.
+        quarantined: Whether this vantage casts no votes, where a check has several.
     """
 
     def __init__(self, me: str, zone: str, **settings: Any) -> None:
@@ -50,6 +51,8 @@ class SharedStore(Store):
         self._changes: dict[Key, tuple[PastChange, ...]] = {}
         self._weights: dict[Key, Weight] = {}
         self._seen: set[Key] = set()  # whose status has been shown before
+        self._bad_since: dict[Key, float] = {}  # of several vantages, by the clock of `awake`
+        self._refutes: dict[Key, tuple[str, ...]] = {}
 
     # What is probed here
 
@@ -68,6 +71,8 @@ class SharedStore(Store):
         self._weights.pop(key, None)
         self._changes.pop(key, None)
         self._own.pop(key, None)
+        self._bad_since.pop(key, None)
+        self._refutes.pop(key, None)
 
     def remove(self, key: Key) -> None:
         """Forget a check; the counters of a monitor go with its last check."""
@@ -83,6 +88,8 @@ class SharedStore(Store):
             return state.health
         before, degraded = state.last, state.degraded
         health = super().record(state, outcome)
+        if state.check.key in self._vantages:
+            self._compare(state, outcome)
         monitor, last = state.check.monitor, state.last
         is_settled = not -monitor.fall <= health.streak <= monitor.rise
         same = before is not None and last is not None and before.reason is last.reason
@@ -90,6 +97,47 @@ class SharedStore(Store):
             return health
         self._weigh(state)
         return health
+
+    def _compare(self, state: CheckState, outcome: Outcome) -> None:
+        """Take in whether a check of several vantages is good here where others found it bad."""
+        key = state.check.key
+        if not outcome.reason.is_conclusive:
+            return
+        if not outcome.reason.is_good:
+            self._bad_since.setdefault(key, self._awake())
+            self._refutes.pop(key, None)
+            return
+        self._bad_since.pop(key, None)
+        others = self._ballots.get(key, ())
+        refutes = tuple(each.member for each in others if each.vote.health.streak < 0)
+        if refutes != self._refutes.get(key, ()):
+            self._refutes[key] = refutes
+            self.changed(key)
+
+    def judge_this_vantage(self) -> bool:
+        """Decide whether this vantage is in quarantine; return whether that has changed."""
+        several = [key for key in self.mine if key in self._vantages]
+        if not self.quarantined and len(self._bad_since) < SHARE * max(1, len(several)):
+            return False
+        seen = [self._seen_here(key) for key in several]
+        quarantined = is_still_in_trouble(seen) if self.quarantined else is_in_trouble(seen)
+        if quarantined is self.quarantined:
+            return False
+        self.quarantined = quarantined
+        for key in several:
+            state = self._states[key]
+            self._weigh(state)
+            self._settle_votes(state, "")
+        return True
+
+    def _seen_here(self, key: Key) -> SeenHere:
+        check = self._states[key].check
+        refuted = any(
+            self.me in each.vote.refutes and each.vote.status.in_service
+            for each in self._ballots.get(key, ())
+        )
+        interval = check.monitor.interval
+        return SeenHere(check.pool.name, interval, self._bad_since.get(key), refuted=refuted)
 
     def _weigh(self, state: CheckState) -> None:
         """Let others hear of a check if there is something that they need to."""
@@ -109,16 +157,24 @@ class SharedStore(Store):
     def own_status(self, state: CheckState) -> Status:
         """Return the status that this vantage gives to a check."""
         own = self._own.get(state.check.key)
-        return state.status if own is None else own.status
+        if own is None:
+            return state.status
+        return Status.UNKNOWN if self.quarantined else own.status
 
     def vote(self, state: CheckState) -> Vote:
         """Return what this vantage says of a check that it probes."""
         key = state.check.key
         own = self._own.get(key, OwnVote(state.status, state.since))
         last = state.last and state.last._replace(phases=NO_PHASES)
-        status = Status.UNKNOWN if self.quarantined else own.status
-        changes = self._changes.get(key, ())
-        return Vote(status, state.health, own.since, state.degraded, last, changes)
+        return Vote(
+            self.own_status(state),
+            state.health,
+            own.since,
+            state.degraded,
+            last,
+            self._changes.get(key, ()),
+            self._refutes.get(key, ()),
+        )
 
     def votes(self, key: Key) -> list[Ballot]:
         """Return all votes on a check, that of this vantage first if it has one."""

@@ -4,7 +4,7 @@ import pytest
 
 from prober.model.ballot import Ballot, PastChange, Vote
 from prober.model.health import Health
-from prober.model.monitor import Check
+from prober.model.monitor import Check, Model
 from prober.model.status import Outcome, Reason, Status
 from prober.state.check_state import CheckState, Key
 from prober.state.shared_store import SharedStore
@@ -162,17 +162,74 @@ def test_the_status_of_a_check_of_several_vantages_is_that_of_the_vote(
     assert here.status() is Status.CRITICAL
 
 
-def test_a_vantage_in_quarantine_casts_no_vote() -> None:
-    here = Here()
-    here.show(vote(Status.OK), vantages=2)
-    here.store.begin(here.key, 2)
-    here.record(GOOD, times=2)
-    here.record(BAD, times=3)
-    assert here.status() is Status.WARNING
-    here.store.quarantined = True
-    here.record(BAD)
-    assert here.store.vote(here.state).status is Status.UNKNOWN
-    assert here.status() is Status.OK
+class Vantages:
+    """Members `m` and `o`, both of which probe the same checks in three pools."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.stores = {name: self._store(name) for name in "mo"}
+        self.exchange()
+
+    def _store(self, me: str) -> SharedStore:
+        store = SharedStore(me, "", wall=lambda: WALL + self.now, awake=lambda: self.now)
+        models = [model_of("192.0.2.1", "192.0.2.2", name=f"pool{n}") for n in range(3)]
+        model = Model(
+            tuple(monitor for each in models for monitor in each.monitors),
+            tuple(pool for each in models for pool in each.pools),
+        )
+        store.adopt(model)
+        for check in model.checks():
+            store.add(check)
+            store.begin(check.key, 2)
+        return store
+
+    def exchange(self) -> None:
+        """Let each hear of the votes of the other."""
+        for name, other in ("mo", "om"):
+            store, said = self.stores[name], self.stores[other]
+            for state in said:
+                key = state.check.key
+                store.show(key, [Ballot(other, "", said.vote(state))], 2)
+
+    def probe(self, **found: Outcome) -> None:
+        """Let both probe everything once: what they find by name."""
+        self.now += 5.0
+        for name, store in self.stores.items():
+            for state in store:
+                store.record(state, found.get(name, GOOD))
+            self.exchange()
+
+    def statuses(self) -> set[Status]:
+        return {state.status for store in self.stores.values() for state in store}
+
+
+def test_a_vantage_where_all_fails_that_the_other_finds_good_casts_no_votes() -> None:
+    both = Vantages()
+    both.probe()
+    both.probe()
+    for _ in range(3):
+        both.probe(m=BAD)
+    assert both.statuses() == {Status.WARNING}
+    assert both.stores["m"].judge_this_vantage()
+    assert not both.stores["o"].judge_this_vantage()
+    both.exchange()
+    assert both.statuses() == {Status.OK}
+    assert not both.stores["m"].judge_this_vantage()
+    both.probe()
+    both.probe()
+    assert both.stores["m"].judge_this_vantage()
+    assert not both.stores["m"].quarantined
+    assert both.statuses() == {Status.OK}
+
+
+def test_an_outage_that_both_see_quarantines_nobody() -> None:
+    both = Vantages()
+    both.probe()
+    both.probe()
+    for _ in range(4):
+        both.probe(m=BAD, o=BAD)
+        assert not any(store.judge_this_vantage() for store in both.stores.values())
+    assert both.statuses() == {Status.CRITICAL}
 
 
 def test_a_member_logs_the_changes_of_its_own_checks_only(here: Here) -> None:

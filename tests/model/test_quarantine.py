@@ -1,6 +1,6 @@
 """When a vantage takes itself out of the vote."""
 
-from prober.cluster.quarantine import SeenHere, is_in_trouble, is_still_in_trouble
+from prober.model.quarantine import SeenHere, is_in_trouble, is_still_in_trouble
 
 
 def seen(bad: int, good: int = 0, *, pools: int = 3, refuted: bool = True) -> list[SeenHere]:
