@@ -64,12 +64,12 @@ class EtcdEdits:
         store: The etcd.
         cluster: The name of the cluster.
         own: The edits of this member.
-        word: The content of `head` that this member knew when it stopped, None if it knew none.
         remember: Keeps that word for the next start.
         agreed: Returns whether all members have the same configuration files.
         new_word: Makes up the content of a new `head`.
         tell: Told of what operators hear of.
 
+    `word` is the content of `head` that this member knows: set it to that of the process before.
     `ready` is set once the edits have been read.
     """
 
@@ -79,7 +79,6 @@ class EtcdEdits:
         cluster: str,
         own: OwnEdits,
         *,
-        word: str | None,
         remember: Callable[[str], Awaitable[None]],
         agreed: Callable[[], bool],
         new_word: Callable[[], str],
@@ -89,7 +88,7 @@ class EtcdEdits:
         self._prefix = f"/prober/{cluster}/edits/"
         self._head = f"{self._prefix}head"
         self._own = own
-        self._word = word
+        self.word: str | None = None
         self._remember = remember
         self._agreed = agreed
         self._new_word = new_word
@@ -103,7 +102,7 @@ class EtcdEdits:
         if not self.ready.is_set():
             raise NotStored("edits are refused until the cluster's etcd has been read")
         key = self._key(named)
-        word = self._word or self._new_word()
+        word = self.word or self._new_word()
         puts = {self._head: word.encode()}
         if edit is not None:
             puts[key] = _dumped(edit)
@@ -160,7 +159,7 @@ class EtcdEdits:
         mine = list(self._own.current())
         if head is None:
             return mine or None
-        if head.value == (self._word or "").encode():
+        if head.value == (self.word or "").encode():
             return None
         return [edit for edit in mine if self._key(edit.named) not in snapshot.items]
 
@@ -177,13 +176,13 @@ class EtcdEdits:
             if revision is None:
                 return
         if edits:
-            cause = "joined" if self._word is None else "etcd_lost_them"
+            cause = "joined" if self.word is None else "etcd_lost_them"
             self._tell("edits_taken_along", edits=len(edits), cause=cause)
         await self._know(word)
 
     async def _know(self, word: str) -> None:
-        if word != self._word:
-            self._word = word
+        if word != self.word:
+            self.word = word
             await self._remember(word)
 
     async def _give_way(self) -> None:
@@ -249,14 +248,14 @@ class EtcdEdits:
     async def prune(self) -> None:
         """Delete what `_prune` deletes now."""
         superseded = self._own.superseded()
-        if self._word is None or not superseded or not self._agreed():
+        if self.word is None or not superseded or not self._agreed():
             return
         for named, edit in superseded.items():
             key = self._key(named)
             kept = self._kept.get(key)
             if kept and kept.edit == edit:
                 expected = {key: kept.revision}
-                await self._store.change(expected, {self._head: self._word.encode()}, [key])
+                await self._store.change(expected, {self._head: self.word.encode()}, [key])
 
 
 def _dumped(edit: Edit) -> bytes:

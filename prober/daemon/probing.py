@@ -17,6 +17,8 @@ from prober.config.garbage import Tidier
 from prober.daemon.local_checks import NAMED, unverifiable
 from prober.daemon.overload import OverloadAlarm
 from prober.daemon.state_directory import StateDirectory
+from prober.edits.editor import ConfigEditor
+from prober.edits.kept import KeptEdits
 from prober.engine.reactor import Engine
 from prober.engine.resolver import Resolver
 from prober.engine.scheduler import GAP, Scheduler
@@ -249,6 +251,9 @@ class Prober:
         `stop` may be set meanwhile, if it cannot go on; then `exit_status` says so.
         """
         yield
+
+    def share_edits(self, kept: KeptEdits, editor: ConfigEditor) -> None:
+        """Make the edits over the API those of the cluster, if there is one."""
 
     def _log_event(self, event: Event) -> None:
         log_transition(event)

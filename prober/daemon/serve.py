@@ -106,6 +106,7 @@ class _Daemon:
         config = self._lists.begin(config)
         self._edits = KeptEdits(config, kept.saved.edits, journal=kept.journal, note=note)
         self._editor = self._new_editor(busy)
+        prober.share_edits(self._edits, self._editor)
         self._access = AccessControl(config, addresses, ended=lambda: end_streams(self._app))
         self._outputs = OutputService(
             prober.store,

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from uuid import uuid4
 
@@ -19,9 +19,12 @@ from prober.cluster.work import Assignment, NameTakenError
 from prober.config.changes import Changes
 from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
+from prober.daemon.edit_sharing import EditSharing
 from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of, shared_hash
 from prober.daemon.probing import Prober, log_transition
 from prober.daemon.state_directory import StateDirectory
+from prober.edits.editor import ConfigEditor
+from prober.edits.kept import KeptEdits
 from prober.engine.check_watch import Shift
 from prober.model.ballot import Ballot, Vote
 from prober.model.cluster_view import ClusterView, MemberView
@@ -80,6 +83,22 @@ class SharingProber(Prober):
             saved=kept.saved,
             history=kept.history,
         )
+
+    def share_edits(self, kept: KeptEdits, editor: ConfigEditor) -> None:
+        """Make the edits over the API those of the cluster."""
+        self._edits = EditSharing(
+            self.gateway,
+            self._section.name,
+            kept,
+            editor,
+            state_dir=self.config.server.state_dir,
+            agreed=self._has_one_configuration,
+            tell=self._tell,
+        )
+
+    def _has_one_configuration(self) -> bool:
+        view = self._view()
+        return view is not None and not view.degraded and view.configurations == 1
 
     def _log_event(self, event: Event) -> None:
         if self.store.speaks_for(event):
@@ -170,17 +189,18 @@ class SharingProber(Prober):
         self.store.may_speak = member.may_speak
         self.store.changed = self._changed
         self._share(self.config)
-        running = asyncio.create_task(self._run(member, stop))
-        judging = asyncio.create_task(self._judge())
+        working = (self._run(member, stop), self._judge(), self._edits.run())
+        tasks = [asyncio.create_task(each) for each in working]
         try:
             await _first(member.ready, stop)
+            if member.is_joined:
+                await _first(self._edits.ready, stop)
             yield
             await member.leave()
         finally:
-            judging.cancel()
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await member.resign()
             await self.gateway.close()
 
@@ -260,6 +280,8 @@ class SharingProber(Prober):
             self.vitals.cluster_trouble = trouble[event]
         if event in _NOTED:
             self.store.note(event, _NOTED[event])
+        elif event == "edits_taken_along":
+            self.store.note("edit", f"{facts['edits']} edits made here are now the cluster's")
         elif event == "member_joined":
             self.store.note(event, f"member {facts['member']} has joined the cluster")
         elif event == "member_left":

@@ -91,13 +91,13 @@ async def joined(
             store,
             cluster,
             member,
-            word=word,
             remember=member.remember,
             agreed=lambda: member.same_files,
             new_word=lambda: f"w{next(COUNT)}",
             tell=member.tell,
             **options,
         )
+        shared.word = word
         running = asyncio.create_task(shared.run())
         await shared.ready.wait()
         try:
@@ -204,7 +204,6 @@ async def test_an_edit_is_refused_until_etcd_was_read() -> None:
             store,
             "c",
             member,
-            word=None,
             remember=member.remember,
             agreed=lambda: True,
             new_word=lambda: "w",
