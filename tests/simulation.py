@@ -177,7 +177,7 @@ class Simulation:
 
     def times(self, state: CheckState) -> list[float]:
         """Return when the probes of a check started."""
-        return [when for when, target in self.engine.started if target == state.check.backend.key]
+        return [when for when, target in self.engine.started if target == str(state.check.target)]
 
 
 def model_of(

@@ -39,6 +39,8 @@ HELP = {
     "probe_http_status_code": "Response HTTP status code",
     "probe_http_uncompressed_body_length": "Length of uncompressed response body",
     "probe_http_version": "Returns the version of HTTP of the probe response",
+    "probe_icmp_duration_seconds": "Duration of icmp request by phase",
+    "probe_icmp_reply_hop_limit": "Replied packet hop limit (TTL for ipv4)",
     "probe_ip_addr_hash": (
         "Specifies the hash of IP address. It's useful to detect if the IP address changes."
     ),

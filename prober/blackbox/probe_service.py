@@ -11,6 +11,7 @@ import yaml
 from prober.blackbox.dns_module import probe_dns
 from prober.blackbox.findings import Findings
 from prober.blackbox.http_module import probe_http
+from prober.blackbox.icmp_module import probe_icmp
 from prober.blackbox.names import NotAHostError, check_hostname, check_target
 from prober.blackbox.other_modules import probe_grpc, probe_tcp
 from prober.blackbox.request import ProbeAnswer, ProbeRequest
@@ -146,6 +147,8 @@ async def _run(runner: ModuleRunner, module: Module, request: ProbeRequest) -> b
         return await probe_tcp(runner, module.tcp, request.target, hostname)
     if module.prober == "dns":
         return await probe_dns(runner, module.dns, request.target)
+    if module.prober == "icmp":
+        return await probe_icmp(runner, module.icmp, request.target)
     return await probe_grpc(runner, module.grpc, request.target)
 
 
@@ -153,7 +156,7 @@ def _wrong_host(module: Module, request: ProbeRequest) -> str | None:
     """Return what is wrong with the hosts in a request, or None."""
     named = "target"
     try:
-        check_target(request.target, is_url=module.prober not in ("tcp", "dns"))
+        check_target(request.target, is_url=module.prober in ("http", "grpc"))
         named = "hostname"
         if request.hostname:
             check_hostname(request.hostname)

@@ -12,7 +12,7 @@ from prober.engine.attempt import Job
 from prober.engine.reactor import Engine
 from prober.engine.resolver import PATIENCE, Addresses, Answer, Resolver, literal
 from prober.engine.target_policy import Objection
-from prober.model.probe import StartTls, Steps, Target, TlsSession, Trouble
+from prober.model.probe import EchoOptions, StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Reason, Verdict
 
 REPLY_LIMIT = BODY_LIMIT + 1024 * 1024
@@ -113,11 +113,18 @@ class ModuleRunner:
             self._resolver.forget(host, told.set_result)
 
     async def run(
-        self, target: Target, steps: Steps, *, datagram: bool = False, proxy: Target | None = None
+        self,
+        target: Target,
+        steps: Steps,
+        *,
+        datagram: bool = False,
+        echo: EchoOptions | None = None,
+        proxy: Target | None = None,
     ) -> Run:
         """Connect and run the steps, over UDP with `datagram`; raise `OwnTrouble`.
 
-        With a `proxy`, the connection is made to that, and the steps lead on to the target.
+        With `echo` they are ICMP echo requests. With a `proxy`, the connection is made to that, and
+        the steps lead on to the target.
         """
         sessions: list[TlsSession] = []
         finished: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -126,6 +133,7 @@ class ModuleRunner:
             lambda: _watched(steps, sessions),
             timeout=max(0.001, self.time_left),
             datagram=datagram,
+            echo=echo,
             reply_limit=REPLY_LIMIT,
             objection=self._objection,
             beyond=target if proxy else None,

@@ -56,11 +56,15 @@ def run(options: Namespace, environment: Environment) -> int:
 
 
 def _warnings(config: "Config") -> Iterator[Warned]:
-    from prober.config.advice import advice
+    from prober.config.advice import Advice, advice
     from prober.config.written_places import places
-    from prober.daemon.local_checks import NAMED, unverifiable
+    from prober.daemon.local_checks import NAMED, not_permitted, unverifiable
 
-    if advised := [*advice(config.model, in_cluster=config.cluster is not None)]:
+    lacking = (
+        Advice("monitor", monitor.name, f"results would be UNKNOWN (not_permitted): {why}")
+        for monitor, why in not_permitted(config)
+    )
+    if advised := [*advice(config.model, in_cluster=config.cluster is not None), *lacking]:
         where = places(config.files, lambda file: Path(file).read_text(encoding="utf-8"))
         for each in advised:
             yield Warned(where.get((each.kind, each.name), config.files[0]), str(each))

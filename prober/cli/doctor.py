@@ -82,8 +82,8 @@ def _resolver(host: Host) -> Finding:
 
 def _ping(host: Host) -> Finding:
     if host.ping:
-        return Finding(Grade.OK, "ping", "this user may open ping sockets")
-    text = "this user may not open ping sockets, which ICMP probes need"
+        return Finding(Grade.OK, "ping", "this user may send ICMP echo requests")
+    text = "this user may not send ICMP echo requests: ICMP probes are UNKNOWN (not_permitted)"
     remedy = 'sysctl net.ipv4.ping_group_range="0 2147483647", if you want ICMP probes'
     return Finding(Grade.WARNING, "ping", text, remedy)
 

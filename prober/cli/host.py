@@ -23,7 +23,7 @@ class Host(NamedTuple):
         trust_store: Whether there are root certificates.
         synchronised: Whether the clock is kept in time; None if the kernel does not say.
         nameservers: Addresses of the resolvers.
-        ping: Whether this user may open sockets for ICMP echo.
+        ping: Whether this user may send ICMP echo requests.
         ipv6: Whether there is IPv6, at least on loopback.
         listener: Why the address of the API cannot be listened on; None if it can.
         extras: Optional packages, and whether they are installed.
@@ -44,7 +44,9 @@ class Host(NamedTuple):
 def look(address: tuple[str, int]) -> Host:
     """Look at this host; `address` is where the API would listen."""
     from prober.engine.local_end import local_ports
+    from prober.engine.opening import opener, why_not_permitted
     from prober.engine.tls_contexts import lacks_trust_store
+    from prober.model.probe import EchoOptions
 
     return Host(
         python=f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
@@ -53,7 +55,7 @@ def look(address: tuple[str, int]) -> Host:
         trust_store=not lacks_trust_store(),
         synchronised=_synchronised(),
         nameservers=_nameservers(Path("/etc/resolv.conf")),
-        ping=_opens(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+        ping=why_not_permitted(opener(EchoOptions())) is None,
         ipv6=_why_not_listening(("::1", 0)) is None,
         listener=_why_not_listening(address),
         extras={
@@ -76,14 +78,6 @@ def _nameservers(path: Path) -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(words[1] for words in lines if words[:1] == ["nameserver"] and words[1:])
-
-
-def _opens(family: int, kind: int, protocol: int) -> bool:
-    try:
-        socket.socket(family, kind, protocol).close()
-    except OSError:
-        return False
-    return True
 
 
 def _why_not_listening(address: tuple[str, int]) -> str | None:

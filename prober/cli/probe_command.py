@@ -111,7 +111,7 @@ COMMAND = Command(
     (SET, MONITOR_TO_PROBE, CONFIG, PROBE_JSON, PROBE_QUIET),
     """\
 TYPE is {types}.
-TARGET is host:port, with an IPv6 address in brackets.
+TARGET is host:port, or host for ICMP, with an IPv6 address in brackets.
 The keys of --set are those of a monitor in the configuration.
 Exit status as for a Nagios plugin, judged by this one probe: 0 OK, 1 WARNING, 2 CRITICAL,
 3 UNKNOWN. Also 2 for wrong usage, and 3 for a configuration that cannot be used.

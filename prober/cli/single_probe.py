@@ -116,7 +116,7 @@ def named_checks(model: Model, name: str) -> list[Check]:
         raise Rejected(f"there is no monitor {name!r}{near}")
     checks = [check for check in model.checks() if check.monitor.name == name]
     if not checks:
-        raise Rejected(f"monitor {name!r} has no targets in its file; use TYPE HOST:PORT instead")
+        raise Rejected(f"monitor {name!r} has no targets in its file; use TYPE TARGET instead")
     return checks
 
 
@@ -151,7 +151,12 @@ async def run(checks: Sequence[Check], probe: ProbeOnce, shown: Shown) -> Status
             shown.write(f"{clean(check.monitor.name)} on {clean(check.backend.key)}")
         monitor, outcome = check.monitor, await probe(check, shown.step)
         expires_within = monitor.tls.expires_within if monitor.tls else None
-        outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
+        outcome = degrade(
+            outcome,
+            slow=monitor.slow,
+            expires_within=expires_within,
+            slow_by=monitor.probe.slow_by,
+        )
         statuses.append(status_of_one(outcome))
         shown.verdict(outcome, statuses[-1])
         documents.append(_document(check, outcome, statuses[-1]))

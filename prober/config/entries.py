@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from prober.config.configuration import FileDefinition
@@ -76,11 +77,12 @@ class Entries:
         return found
 
     def mistakes(self) -> Iterator[Mistake]:
-        """Yield what does not fit together: names given twice, and pools that do not exist."""
+        """Yield what does not fit together: names given twice, pools that do not exist, ..."""
         yield from _repeated(self.pools)
         yield from _repeated(self.monitors)
         yield from self._second_pools()
         yield from self._unknown_pools()
+        yield from self._misfits()
 
     def _second_pools(self) -> Iterator[Mistake]:
         """Yield the monitors whose own targets would create a pool that is configured already."""
@@ -110,6 +112,14 @@ class Entries:
         for i, (entry, name) in enumerate(unknown):
             near = did_you_mean(name, known) if i < _SUGGESTIONS else ""
             yield entry, Complaint(("pool",), f"unknown pool {in_words(name)}{near}")
+
+    def _misfits(self) -> Iterator[Mistake]:
+        """Yield the monitors that cannot probe a backend of their pool."""
+        pools = {entry.value.name: entry.value.backends for entry in self.pools if entry.value}
+        for entry in self.monitors:
+            if monitor := entry.value:
+                for _, why in islice(monitor.misfits(pools.get(monitor.pool, ())), 1):
+                    yield entry, Complaint(("pool",), f"backend {why}")
 
 
 def _repeated(entries: Iterable[Entry[Pool]] | Iterable[Entry[Monitor]]) -> Iterator[Mistake]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from itertools import islice
 from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -299,7 +300,7 @@ class _Reading:
             self.entries.monitors.append(Entry(document, path, value, monitor))
             if monitor and monitor.targets_from and monitor.targets_from.file:
                 asker = (*path, "targets_from", "file")
-                self._read_target_list(monitor.targets_from.file, outside, document, asker)
+                self._read_target_list(monitor, monitor.targets_from.file, outside, document, asker)
 
     def _listed_in(
         self, document: Document, given: dict[str, object], key: str, outside: ReadContext
@@ -314,20 +315,27 @@ class _Reading:
         return monitor
 
     def _read_target_list(
-        self, file: str, outside: ReadContext, asker: Document, path: Path
+        self, monitor: Monitor, file: str, outside: ReadContext, asker: Document, path: Path
     ) -> None:
-        if file in self._listed:
-            return
-        self._listed[file] = ()
-        before, digest = len(self.problems), self.digest.copy()
-        document = self._open(file, outside._replace(directory=""), asker, path)
-        self.digest = digest  # a list is followed by itself: it is not part of the configuration
-        if document:
-            backends = self._attempt(document, (), read_targets, document.value, outside)
-            self._listed[file] = backends or ()
+        before = len(self.problems)
+        if file not in self._listed:
+            self._listed[file] = self._backends_in(file, outside, asker, path)
+        for _, why in islice(monitor.misfits(self._listed[file]), 1):
+            self._complain(asker, path, [Complaint((), f"backend {why}")])
         if self.without_lists and len(self.problems) > before:
             del self.problems[before:]  # who follows the list tells of them
             self.unread_lists.add(file)
+            self._listed[file] = ()
+
+    def _backends_in(
+        self, file: str, outside: ReadContext, asker: Document, path: Path
+    ) -> tuple[Backend, ...]:
+        digest = self.digest.copy()
+        document = self._open(file, outside._replace(directory=""), asker, path)
+        self.digest = digest  # a list is followed by itself: it is not part of the configuration
+        if document is None:
+            return ()
+        return self._attempt(document, (), read_targets, document.value, outside) or ()
 
     def _read_outputs(
         self, document: Document, given: dict[str, object], outside: ReadContext

@@ -6,12 +6,12 @@ from prober.config.document import read_document
 from prober.config.problem import ConfigError
 from prober.model.kinds import LABELS, Frozen, list_of
 from prober.model.option import Kind, ReadContext, Rejected, mapping, option, section
-from prober.model.pool import Backend, parse_target
+from prober.model.pool import Backend, parse_place
 
 
 def _read_address(value: object, _: ReadContext) -> Backend:
-    target = parse_target(value)
-    return Backend(address=target.host, port=target.port)
+    target = parse_place(value)
+    return Backend(address=target.host, port=target.port or None)
 
 
 def _read_labels(value: object, outside: ReadContext) -> Frozen[str]:
@@ -24,7 +24,8 @@ class TargetGroup:
     """One entry of a file_sd list; labels that start with `__` are internal to Prometheus."""
 
     targets: tuple[Backend, ...] = option(
-        list_of(Kind(_read_address, {"type": "string"})), doc="host:port of each backend"
+        list_of(Kind(_read_address, {"type": "string"})),
+        doc="host:port of each backend, or host",
     )
     labels: Frozen[str] = option(
         Kind(_read_labels, LABELS.schema), default=Frozen(), doc="labels of these backends"

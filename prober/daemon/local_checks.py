@@ -9,11 +9,14 @@ from typing import NamedTuple
 from prober.config.configuration import Config
 from prober.config.reader import LocalCheck, ServerChecks
 from prober.config.settings import Server
+from prober.engine.opening import opener, why_not_permitted
 from prober.engine.tls_contexts import check_tls, lacks_trust_store
 from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
 from prober.model.file_kinds import ABSENT
+from prober.model.monitor import Monitor
 from prober.model.option import Complaint
+from prober.model.probe import EchoOptions
 from prober.model.secret import files_of
 from prober.web.server.serving_tls import make_context, unusable
 
@@ -75,6 +78,17 @@ def unverifiable(config: Config) -> list[str]:
     )
     found = [*monitors, *modules]
     return found if found and lacks_trust_store() else []
+
+
+def not_permitted(config: Config) -> Iterator[tuple[Monitor, str]]:
+    """Yield each monitor that cannot probe from here, and why: its results would be UNKNOWN."""
+    known: dict[EchoOptions | None, str | None] = {}
+    for monitor in config.model.monitors:
+        echo = monitor.probe.echo
+        if echo not in known:
+            known[echo] = why_not_permitted(opener(echo))
+        if why := known[echo]:
+            yield monitor, why
 
 
 class LocalChecks(NamedTuple):

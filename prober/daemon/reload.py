@@ -183,6 +183,8 @@ class Reloader:
             return await self._revise(offer, Ask(""))
 
     async def _revise(self, offer: Offer, ask: Ask) -> list[str]:
+        if problems := offer.misfits(self._file.model):
+            return problems
         with yielding():
             config = await asyncio.to_thread(offer.revision, self._file)
         return await self._take(config, ask, offer)

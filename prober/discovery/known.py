@@ -48,7 +48,10 @@ def lists_of(model: Model) -> dict[TargetList, list[str]]:
 
 
 def with_lists(config: Config, known: Known) -> Config:
-    """Return the configuration with the backends of these lists in the pools that follow them."""
+    """Return the configuration with the backends of these lists in the pools that follow them.
+
+    Those that a monitor cannot probe are left out.
+    """
     return _with_backends(
         config,
         {
@@ -96,8 +99,15 @@ def backends_of(model: Model, wanted: TargetList) -> tuple[Backend, ...]:
 def _with_backends(config: Config, backends: Mapping[str, tuple[Backend, ...]]) -> Config:
     if not backends:
         return config
+    monitors = {monitor.name: monitor for monitor in config.model.monitors}
+
+    def fitting(name: str) -> tuple[Backend, ...]:
+        found = backends[name]
+        wrong = {i for i, _ in monitors[name].misfits(found)}
+        return tuple(each for i, each in enumerate(found) if i not in wrong) if wrong else found
+
     pools = tuple(
-        replace(pool, backends=backends[pool.name]) if pool.name in backends else pool
+        replace(pool, backends=fitting(pool.name)) if pool.name in backends else pool
         for pool in config.model.pools
     )
     return replace(config, model=replace(config.model, pools=pools))

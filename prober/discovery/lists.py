@@ -65,6 +65,14 @@ class Offer(NamedTuple):
         """Return a configuration with this content of the list."""
         return with_lists(config, {self.wanted: self.listed})
 
+    def misfits(self, model: Model) -> list[str]:
+        """Return the first backend that one of the monitors cannot probe, and why."""
+        for monitor in model.monitors:
+            if monitor.name in self.monitors:
+                for _, why in monitor.misfits(self.listed.backends):
+                    return [f"backend {why}"]
+        return []
+
     def digest(self) -> str:
         """Return what identifies the content, however it was read."""
         targets = json.dumps(write_targets(self.listed.backends))

@@ -93,10 +93,10 @@ def overlay(file: Config, edits: Iterable[Edit], before: Edited | None = None) -
     while True:  # at most once for each edit
         laid_over = _Overlay(file, edits, before, blocked)
         edited = laid_over.result()
-        leaking = laid_over.leaking()
-        if not leaking:
+        wrong = laid_over.unfit() or laid_over.leaking()
+        if not wrong:
             return replace(edited, secrets=laid_over.secrets)
-        blocked |= leaking
+        blocked |= wrong
 
 
 class _Overlay:
@@ -143,6 +143,24 @@ class _Overlay:
             tuple(self._superseded),
             self._made,
         )
+
+    def unfit(self) -> dict[Named, tuple[Complaint, ...]]:
+        """Return the edits for which a monitor cannot probe a backend of its pool, and why not.
+
+        If both were edited, it is the later edit.
+        """
+        found: dict[Named, tuple[Complaint, ...]] = {}
+        for monitor in self._monitors.values():
+            pool = self._pools.get(monitor.pool)
+            if pool is None or not is_touched(monitor, pool):
+                continue
+            of_both = ((MONITOR, monitor.id), (POOL, pool.id))
+            made = [self._made[named].edit for named in of_both if named in self._made]
+            if made and (misfit := next(monitor.misfits(pool.backends), None)):
+                latest = max(made, key=lambda edit: edit.at)
+                path = ("pool",) if latest.kind == MONITOR else ("backends", misfit[0])
+                found[latest.named] = (Complaint(path, f"backend {misfit[1]}"),)
+        return found
 
     def leaking(self) -> dict[Named, tuple[Complaint, ...]]:
         """Return the edits that would send a secret of the file elsewhere, and why not."""

@@ -108,6 +108,7 @@ def job_of(whole: Job, endpoint: ResolvedTarget) -> Job:
             whole.begin,
             timeout=whole.timeout,
             datagram=whole.datagram,
+            echo=whole.echo,
             objection=whole.objection,
             reply_limit=whole.reply_limit,
         )

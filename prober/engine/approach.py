@@ -125,7 +125,10 @@ class Approach(ABC):
             return
         sockets = self._sockets
         try:
-            sock = sockets.datagram(family) if job.datagram else sockets.stream(family)
+            if job.opened is not None:
+                sock = job.opened(sockets, family)
+            else:
+                sock = sockets.datagram(family) if job.datagram else sockets.stream(family)
             attempt.sock = sock
             error = sock.connect_ex(address)
         except OSError as failed:
@@ -249,7 +252,10 @@ class Approach(ABC):
         if sock is None:
             return
         self._by_descriptor.pop(sock.fileno(), None)
-        if keep and not attempt.job.datagram:
-            self._sockets.give_back(sock)
-        else:
+        job = attempt.job
+        if not keep or not job.keeps_sockets:
             sock.close()
+        elif job.datagram:
+            self._sockets.give_back_datagram(sock)
+        else:
+            self._sockets.give_back(sock)

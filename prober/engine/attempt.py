@@ -5,13 +5,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
 
+from prober.engine.opening import opener
 from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
+from prober.engine.sockets import Sockets
 from prober.engine.target_policy import Objection
 from prober.engine.wire import REPLY_LIMIT, Wire
 from prober.model.address_rule import AddressRule
+from prober.model.monitor import Check
 from prober.model.probe import (
     Begin,
     DeadlineReached,
+    EchoOptions,
     Send,
     StartTls,
     Steps,
@@ -40,16 +44,19 @@ class Job:
     of a recent connection, determined again after `source_due`. `objection` judges each address
     before connecting; None: all addresses are allowed. `beyond` is the target if `target` is the
     proxy that leads to it. With a `rule` every address of a name is probed; `of_addresses` are the
-    jobs of those that were found last.
+    jobs of those that were found last. `echo` is how ICMP echo requests are
+    sent; `opened` opens the socket, if it is not a plain one over TCP or UDP.
     """
 
     __slots__ = (
         "begin",
         "beyond",
         "datagram",
+        "echo",
         "endpoints",
         "objection",
         "of_addresses",
+        "opened",
         "reply_limit",
         "rule",
         "source_due",
@@ -65,6 +72,7 @@ class Job:
         *,
         timeout: float,
         datagram: bool,
+        echo: EchoOptions | None = None,
         objection: Objection | None = None,
         reply_limit: int = REPLY_LIMIT,
         beyond: Target | None = None,
@@ -74,7 +82,9 @@ class Job:
         self.beyond = beyond
         self.begin = begin
         self.timeout = timeout
-        self.datagram = datagram
+        self.datagram = datagram or echo is not None
+        self.echo = echo
+        self.opened = opener(echo)
         self.objection = objection
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)
@@ -82,6 +92,27 @@ class Job:
         self.of_addresses: Mapping[ResolvedTarget, Job] = {}
         self.source_ip: str | None = None
         self.source_due = 0.0
+
+    @classmethod
+    def of(cls, check: Check, objection: Objection | None = None) -> "Job":
+        """Return the job of a check."""
+        monitor, target = check.monitor, check.target
+        proxy = monitor.probe.proxy
+        return cls(
+            proxy or target,
+            monitor.probe.bind(target),
+            timeout=monitor.timeout,
+            datagram=monitor.probe.datagram,
+            echo=monitor.probe.echo,
+            objection=objection,
+            beyond=target if proxy else None,
+            rule=monitor.address_rule,
+        )
+
+    @property
+    def keeps_sockets(self) -> bool:
+        """Whether its sockets may be used by other probes."""
+        return self.opened in (None, Sockets.echo)
 
     def objection_to(self, address: str) -> str | None:
         """Return why a connection to an address must not be made, or None."""
@@ -132,6 +163,7 @@ class Waiting:
     ROOM: Final = 4
     BYTES: Final = 5
     THREAD: Final = 6
+    MOMENT: Final = 7
 
 
 _WAITED_FOR = {
@@ -141,6 +173,7 @@ _WAITED_FOR = {
     Waiting.ROOM: "request not accepted",
     Waiting.BYTES: "no complete reply",
     Waiting.THREAD: "reply not judged",
+    Waiting.MOMENT: "no reply",
 }
 
 
@@ -170,6 +203,7 @@ class Attempt:
         "started_at",
         "steps",
         "task",
+        "until",
         "waiting",
         "wall",
         "wire",
@@ -181,6 +215,7 @@ class Attempt:
         self.wall = wall
         self.lost = lost  # the time that the process had lost to pauses when this started
         self.deadline = self.ends_by = now + job.timeout  # of the probe, and of the current address
+        self.until = self.ends_by  # when it would end if it did not wait for a moment
         self.endpoints = job.endpoints  # those that are left to try
         self.finished = False
         self.waiting: int = Waiting.CONNECTION

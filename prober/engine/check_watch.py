@@ -50,18 +50,10 @@ class CheckWatch(Generic[S]):
     )
 
     def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
-        monitor, proxy = check.monitor, check.monitor.probe.proxy
+        monitor = check.monitor
         self.check = check
         self.state = state
-        self.job = Job(
-            proxy or check.target,
-            monitor.probe.bind(check.target),
-            timeout=monitor.timeout,
-            datagram=monitor.probe.datagram,
-            objection=objection if check.guarded else None,
-            beyond=check.target if proxy else None,
-            rule=monitor.address_rule,
-        )
+        self.job = Job.of(check, objection if check.guarded else None)
         self.due = 0.0
         self.asked_due = NEVER  # when the last requested probe was due
         self.skipped = 0

@@ -12,13 +12,24 @@ from typing import Final
 from prober.engine.approach import Approach
 from prober.engine.attempt import Attempt, Waiting
 from prober.engine.certificate_cache import CertificateCache
+from prober.engine.echo_wire import Clocks, EchoWire, Tokens
 from prober.engine.handshake import TlsStream, begin, check_leaf
 from prober.engine.resolver import Resolver
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import Ticker
 from prober.engine.tls_contexts import TlsContexts
 from prober.engine.wire import Wire
-from prober.model.probe import ENDS, RECEIVE, InThread, Reconnect, Send, StartTls
+from prober.model.probe import (
+    ENDS,
+    RECEIVE,
+    InThread,
+    Ping,
+    ReceiveUntil,
+    Reconnect,
+    Send,
+    StartTls,
+    Trouble,
+)
 from prober.model.status import Verdict
 
 CONFIRM_AT_LEAST: Final = 0.1
@@ -35,6 +46,8 @@ class Conversation(Approach):
         resolver: Resolves host names.
         local_ports: Returns the ephemeral ports of the kernel.
         threads: Does work that would block the loop.
+        wall: Returns unix time.
+        seed: A random number of 64 bits, from which those in echo requests follow.
     """
 
     def __init__(
@@ -44,11 +57,16 @@ class Conversation(Approach):
         resolver: Resolver,
         local_ports: Callable[[], range],
         threads: Threads | AtOnce,
+        wall: Callable[[], float],
+        seed: int,
     ) -> None:
         super().__init__(ticker=ticker, resolver=resolver, local_ports=local_ports)
         self._threads = threads
         self._contexts = TlsContexts()
         self._certificates = CertificateCache()
+        self._wall = wall
+        self._clocks = Clocks(ticker.clock, wall)
+        self._tokens = Tokens(seed)
 
     @abstractmethod
     def _fail(self, attempt: Attempt, error: Exception) -> None:
@@ -65,13 +83,18 @@ class Conversation(Approach):
         if isinstance(job.begin, Verdict):
             self._finish(attempt, job.begin)
             return
-        attempt.wire = Wire(
-            sock,
-            self._read_again,
-            datagram=job.datagram,
-            events=events,
-            limit=job.reply_limit,
-        )
+        if job.echo is not None:
+            attempt.wire = EchoWire(
+                sock, self._read_again, tokens=self._tokens, clocks=self._clocks
+            )
+        else:
+            attempt.wire = Wire(
+                sock,
+                self._read_again,
+                datagram=job.datagram,
+                events=events,
+                limit=job.reply_limit,
+            )
         attempt.steps = job.begin()
         self._go_on(attempt, attempt.wire, None)
 
@@ -84,6 +107,10 @@ class Conversation(Approach):
                 self._go_on(attempt, wire, content)
             elif wire.received:
                 wire.acknowledge()
+        elif waiting == Waiting.MOMENT:
+            heard = self._take(attempt, wire)
+            if heard is not None:
+                self._moment_is_over(attempt, wire, heard)
         elif waiting == Waiting.HANDSHAKE:
             self._shake(attempt, wire)
         elif waiting == Waiting.CONFIRMATION:
@@ -127,8 +154,15 @@ class Conversation(Approach):
                 return
 
     def _go_elsewhere(self, attempt: Attempt, wire: Wire, step: object) -> None:
-        """Go on in a thread, or on another connection, or with the places of this one."""
-        if isinstance(step, InThread):
+        """Go on with an echo request, in a thread, or on another connection."""
+        if isinstance(step, Ping):
+            assert isinstance(wire, EchoWire)  # noqa: S101  (only a type with `echo` asks for it)
+            sent_at = wire.ping(step.size)
+            attempt.sent_at = attempt.sent_at or self._now
+            self._go_on(attempt, wire, sent_at)
+        elif isinstance(step, ReceiveUntil):
+            self._wait_until(attempt, wire, step.moment)
+        elif isinstance(step, InThread):
             attempt.waiting = Waiting.THREAD
             attempt.task = self._threads.run(step, partial(self._done, attempt, wire))
         elif step is ENDS:
@@ -146,9 +180,27 @@ class Conversation(Approach):
         else:
             self._safely(self._go_on, attempt, wire, result)
 
-    def _take(self, attempt: Attempt, wire: Wire) -> bytes | None:
-        content = wire.take()
+    def _wait_until(self, attempt: Attempt, wire: Wire, moment: float) -> None:
+        """Go on with what comes next, or at a moment, whichever is first."""
+        heard = self._take(attempt, wire)
+        if heard is not None:
+            self._go_on(attempt, wire, heard)
+            return
+        attempt.waiting = Waiting.MOMENT
+        attempt.until = attempt.ends_by
+        if moment < attempt.until:
+            self._end_by(attempt, moment)
+            self._ticker.wake_by(moment)
+
+    def _moment_is_over(self, attempt: Attempt, wire: Wire, heard: object) -> None:
+        self._end_by(attempt, attempt.until)
+        self._go_on(attempt, wire, heard)
+
+    def _take(self, attempt: Attempt, wire: Wire) -> object | None:
+        content: object | None = wire.take()
         if attempt.first_byte_at is None and content is not None:
+            if isinstance(content, Trouble) and attempt.may_go_elsewhere:
+                raise content
             attempt.first_byte_at = self._now
         return content
 

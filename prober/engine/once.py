@@ -45,17 +45,8 @@ async def probe_once(
 
     ticker.start(tick)
     loop.add_reader(engine.fileno(), engine.drain)
-    probe = check.monitor.probe
-    job = Job(
-        probe.proxy or check.target,
-        probe.bind(check.target),
-        timeout=check.monitor.timeout,
-        datagram=probe.datagram,
-        beyond=check.target if probe.proxy else None,
-        rule=check.monitor.address_rule,
-    )
     try:
-        attempt = engine.start(job, finished.set_result)
+        attempt = engine.start(Job.of(check), finished.set_result)
         outcome = await finished
     finally:
         loop.remove_reader(engine.fileno())

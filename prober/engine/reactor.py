@@ -8,6 +8,7 @@ stream. Everything found ready in one look has the time of that look.
 from collections.abc import Callable
 from functools import partial
 from math import inf
+from secrets import randbits
 from select import EPOLLERR, EPOLLHUP, EPOLLOUT
 from typing import Final
 
@@ -45,6 +46,7 @@ class Engine(Conversation):
         report: Called with exceptions that mean a bug.
         threads: Does work that would block the loop; by default it is done at once.
         local_ports: Returns the ports that the kernel may assign to a probe.
+        seed: What the numbers in echo requests follow from; by default it is random.
     """
 
     def __init__(
@@ -56,15 +58,17 @@ class Engine(Conversation):
         report: Callable[[Exception, Target], None],
         threads: Threads | AtOnce | None = None,
         local_ports: Callable[[], range] = local_ports,
+        seed: int | None = None,
     ) -> None:
         super().__init__(
             ticker=ticker,
             resolver=resolver,
             local_ports=local_ports,
             threads=threads or AtOnce(),
+            wall=wall,
+            seed=randbits(64) if seed is None else seed,
         )
         self.in_flight = 0
-        self._wall = wall
         self._report = report
         self._links = Links()
         self._unread: list[int] = []  # descriptors of which more can be read, after all others
@@ -247,6 +251,10 @@ class Engine(Conversation):
         if attempt.waiting == Waiting.CONFIRMATION:
             attempt.settled_at = attempt.secured_at  # the silence since then does not count
             self._confirmed(attempt)
+            return
+        if attempt.waiting == Waiting.MOMENT and attempt.ends_by < attempt.until:
+            assert attempt.wire is not None  # noqa: S101  (it listens)
+            self._moment_is_over(attempt, attempt.wire, None)
             return
         if attempt.ends_by < attempt.deadline:
             if attempt.waiting == Waiting.ADDRESS:

@@ -1,12 +1,12 @@
 """The bytes of one connected probe in both directions, with or without TLS."""
 
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
+from prober.engine.error_queue import take_error
 from prober.engine.handshake import TlsStream
 from prober.engine.os_errors import at_once, from_network
 from prober.model.probe import Ends, Trouble
@@ -23,7 +23,6 @@ _DATAGRAM_SIZE: Final = 65536
 _READS_AT_ONCE: Final = 2
 _FREE_TURNS: Final = 64  # in which a peer may send as little as it likes
 _DROP: Final = 1024  # bytes per turn, on average, below which a peer drips
-_ICMP_ORIGINS: Final = (2, 3)  # <linux/errqueue.h>: SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 
 
 class Wire:
@@ -78,9 +77,7 @@ class Wire:
         slow = turns > _FREE_TURNS and self._drips()
         self._reads_left = 0 if slow else _READS_AT_ONCE
         if events & EPOLLERR and self._datagram:
-            error = self._icmp_error()
-            if error is not None:
-                raise error
+            self._saw_error()
         if events & _NEWS:
             self._readable = True
             if events & _ENDED:
@@ -250,16 +247,12 @@ class Wire:
         except OSError:
             return False
 
-    def _icmp_error(self) -> Trouble | None:
-        """Return the content of the socket's error queue: an ICMP error, or a local one."""
-        try:
-            _, messages, _, _ = self._sock.recvmsg(1, 512, socket.MSG_ERRQUEUE)
-        except OSError:
-            return error_of(self._sock)
-        for _, _, content in messages:
-            error, origin = struct.unpack_from("=IB", content)
-            return from_network(error) if origin in _ICMP_ORIGINS else at_once(error)
-        return error_of(self._sock)
+    def _saw_error(self) -> None:
+        """Raise what the error queue of a datagram socket has: an ICMP error, or a local one."""
+        queued = take_error(self._sock)
+        error = queued.trouble(self._sock.getpeername()[0]) if queued else error_of(self._sock)
+        if error is not None:
+            raise error
 
 
 def error_of(sock: socket.SocketType) -> Trouble | None:

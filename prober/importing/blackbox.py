@@ -78,7 +78,7 @@ class _Reader:
         make: dict[str, Callable[[Mapping[str, Any]], Keys]]
         make = {"http": self._http, "tcp": self._tcp, "grpc": self._grpc, "dns": self._dns}
         if kind == "icmp" and self._knows("ICMP", "count"):
-            make["icmp"] = lambda _: {"type": "ICMP"}
+            make["icmp"] = self._icmp
         if kind not in make:
             why = f"module {self._job.module}: prober {kind} has no counterpart"
             self._draft.left_out(origin, why)
@@ -235,6 +235,14 @@ class _Reader:
         tls = self._tls(options) if options.get("tls") else None
         return {"type": "GRPC", "service": options.get("service"), "tls": tls}
 
+    def _icmp(self, options: Mapping[str, Any]) -> Keys:
+        return {
+            "type": "ICMP",
+            "size": options.get("payload_size") or None,
+            "ttl": options.get("ttl") or None,
+            "dont_fragment": options.get("dont_fragment"),
+        }
+
     def _dns(self, options: Mapping[str, Any]) -> Keys:
         transport = options.get("transport_protocol", "udp")
         answers = mapping(options.get("validate_answer_rrs"))
@@ -279,6 +287,7 @@ _TAKEN = {
     ),
     *("recursion_desired", "transport_protocol", "dns_over_tls", "validate_answer_rrs"),
     *("proxy_url", "skip_resolve_phase_with_proxy", "use_proxy_dns"),
+    *("payload_size", "ttl", "dont_fragment"),
     *_PATTERNS,
 }
 

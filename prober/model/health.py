@@ -70,13 +70,16 @@ def status_of_one(outcome: Outcome) -> Status:
     return Status.WARNING if outcome.reason in DEGRADED else Status.OK
 
 
-def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | None) -> Outcome:
+def degrade(
+    outcome: Outcome, *, slow: float | None, expires_within: float | None, slow_by: str = ""
+) -> Outcome:
     """Return the outcome, with the reservation that a plain good result deserves.
 
     Args:
         outcome: What the probe found; anything but a plain good result is returned as it is.
         slow: Seconds that a good probe may take, or None.
         expires_within: Seconds that all certificates shown must still be valid, or None.
+        slow_by: The fact that `slow` limits; if it is empty, that is the duration of the probe.
     """
     if outcome.reason is not Reason.OK:
         return outcome
@@ -88,8 +91,9 @@ def degrade(outcome: Outcome, *, slow: float | None, expires_within: float | Non
             which = "a certificate of its chain" if is_of_chain(outcome.facts) else "certificate"
             detail = f"{outcome.detail}; {which} {when}"
             return outcome._replace(reason=Reason.EXPIRES_SOON, detail=detail)
-    if slow is not None and outcome.seconds > slow:
-        detail = f"{outcome.detail}; took {outcome.seconds:.3f} s, {slow:g} s allowed"
+    took = float((outcome.facts or {}).get(slow_by, outcome.seconds))
+    if slow is not None and took > slow:
+        detail = f"{outcome.detail}; took {took:.3f} s, {slow:g} s allowed"
         return outcome._replace(reason=Reason.SLOW, detail=detail)
     return outcome
 

@@ -1,6 +1,7 @@
 """Monitors: how to probe the backends of a pool, and the check for each backend."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from prober.model.address_rule import ADDRESSES, FIRST, AddressRule
@@ -13,6 +14,7 @@ from prober.model.kinds import (
     Frozen,
     choice,
     duration,
+    in_units,
     integer,
     matching,
     text,
@@ -151,11 +153,27 @@ class Monitor:
         if self.address_rule and self.probe.proxy:
             what = "has no effect with a proxy, which looks up the names itself"
             raise Rejected(Complaint(("addresses",), what))
+        self._reject_misfits()
         fill(self, "tls", getattr(self.probe, "tls", None))
         longest = max(self.interval, self.fast_interval, self.down_interval)
         if self.probe.paced:
             longest = max(longest, UDP_PACE)
         fill(self, "stale_after", 3 * longest + self.timeout)
+
+    def _reject_misfits(self) -> None:
+        complaints = [Complaint(("targets", i), why) for i, why in self.misfits(self.targets)]
+        if self.timeout <= self.probe.least_seconds:
+            least = in_units(round(self.probe.least_seconds, 3))
+            message = f"expected more than {least}, which a good probe takes at least"
+            complaints.append(Complaint(("timeout",), message))
+        if complaints:
+            raise Rejected(*complaints)
+
+    def misfits(self, backends: Iterable[Backend]) -> Iterator[tuple[int, str]]:
+        """Yield the index of each backend that this monitor cannot probe, and why."""
+        for i, backend in enumerate(backends):
+            if not self.probe.portless and not backend.target(self.port).port:
+                yield i, f"{backend.key!r} has no port, which {self.type} monitors need"
 
     @property
     def worst_case_detection_seconds(self) -> float:
@@ -203,7 +221,8 @@ class Check:
     @property
     def target(self) -> Target:
         """The target of the probe."""
-        return self.backend.target(self.monitor.port)
+        target = self.backend.target(self.monitor.port)
+        return target._replace(port=0) if self.monitor.probe.portless else target
 
     @property
     def guarded(self) -> bool:

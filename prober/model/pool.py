@@ -40,6 +40,7 @@ NAME = Kind(_read_name, {**_LINE.schema, "pattern": r"^(?!\.\.?$)"})
 """A name; it must be usable as one segment of a URL path."""
 _NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
 _TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
+_HOST_ALONE = re.compile(r"\[([^\[\]]+)\]|([^:\[\]]+)")
 _WHAT = "host:port, with an IPv6 address in brackets"
 
 
@@ -60,14 +61,14 @@ _IPV6 = "|".join(  # RFC 3986, section 3.2.2
     )
 )
 _PORT = r"(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4})"
-TARGET_SCHEMA: Mapping[str, object] = {
+PLACE_SCHEMA: Mapping[str, object] = {
     "type": "string",
     "pattern": (
-        rf"^(?:(?![0-9.]+:)(?=[^:]{{1,253}}\.?:){HOST_LABELS}|{_IPV4}"
-        rf"|\[(?![Ff][Ee][89ABab][0-9A-Fa-f]:)(?:{_IPV6})\]):(?!0+$){_PORT}$"
+        rf"^(?:(?![0-9.]+(?::|$))(?=[^:]{{1,253}}\.?(?::|$)){HOST_LABELS}|{_IPV4}"
+        rf"|\[(?![Ff][Ee][89ABab][0-9A-Fa-f]:)(?:{_IPV6})\])(?::(?!0+$){_PORT})?$"
     ),
 }
-"""The JSON schema of what `parse_target` accepts."""
+"""The JSON schema of what `parse_place` accepts."""
 
 
 def derived_id(sort: str, name: str) -> str:
@@ -120,6 +121,16 @@ def parse_target(value: object) -> Target:
     return target
 
 
+def parse_place(value: object) -> Target:
+    """Read `host:port`, or `host` alone, whose port is 0; raise `Rejected` for anything else."""
+    if isinstance(value, str) and (found := _HOST_ALONE.fullmatch(value)):
+        host = normal_host(found[1] or found[2])
+        if host is not None and bool(found[1]) == (":" in host):
+            reject_link_local(host)
+            return Target(host, 0)
+    return parse_target(value)
+
+
 def parse_listener(value: object) -> Target:
     """Read an address to listen on, `HOST:PORT`; port 0 means any free port."""
     if isinstance(value, str):
@@ -143,7 +154,11 @@ def _target_of(found: re.Match[str], *, lowest_port: int) -> Target:
     return Target(host, port)
 
 
-LISTENER = Kind(lambda value, _: parse_listener(value), {"type": "string"}, str)
+def _show_listener(target: Target) -> str:
+    return str(target) if target.port else f"{target}:0"
+
+
+LISTENER = Kind(lambda value, _: parse_listener(value), {"type": "string"}, _show_listener)
 """An address to listen on."""
 
 
@@ -165,7 +180,9 @@ class Backend:
     """One address and port to probe."""
 
     address: str = option(HOST, doc="IP address or host name")
-    port: int = option(PORT, doc="port, 1 to 65535")
+    port: int | None = option(
+        PORT, default=None, doc="port, 1 to 65535; required unless only ICMP monitors probe it"
+    )
     name: str | None = option(NAME, default=None, doc="display name")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     enabled: bool = option(
@@ -188,15 +205,15 @@ class Backend:
     guarded: bool = False
     """Whether it was set over the API, so that not every address is allowed."""
     key: str = field(init=False, repr=False, compare=False)
-    """The name of the backend in API and metrics: `address:port`."""
+    """The name of the backend in API and metrics: `address:port`, or what it has of it."""
 
     def __post_init__(self) -> None:
         """Compute the key once, because it is looked up often."""
-        object.__setattr__(self, "key", str(Target(self.address, self.port)))
+        object.__setattr__(self, "key", str(Target(self.address, self.port or 0)))
 
     def target(self, port: int | None) -> Target:
         """Return the target of the probes of a monitor that has this `port`."""
-        return Target(self.probe_address or self.address, self.probe_port or port or self.port)
+        return Target(self.probe_address or self.address, self.probe_port or port or self.port or 0)
 
 
 _AS_MAPPING = section(Backend)
@@ -205,8 +222,8 @@ _AS_MAPPING = section(Backend)
 def _read_backend(value: object, outside: ReadContext) -> Backend:
     if isinstance(value, dict):
         return _AS_MAPPING.read(value, outside)
-    target = parse_target(value)
-    return Backend(address=target.host, port=target.port)
+    target = parse_place(value)
+    return Backend(address=target.host, port=target.port or None)
 
 
 BACKEND = Kind(_read_backend, {"oneOf": [{"type": "string"}, schema_of(Backend)]}, show_options)

@@ -11,7 +11,9 @@ engine with real sockets, a test with lists of bytes) sends back:
 - for `StartTls`: a `TlsSession`;
 - for `InThread`: what its work returned, or the TimeoutError that it raised;
 - for `ENDS`: the `Ends` of the connection;
-- for `Reconnect`: None, when the other connection is open.
+- for `Reconnect`: None, when the other connection is open;
+- for `Ping`: when it was sent, on the monotonic clock; for `RECEIVE` then a `Pong`, or a `Trouble`
+  if the network could not deliver one of the requests; for `ReceiveUntil` also None.
 
 What goes wrong is thrown into the generator as a `Trouble`, `DeadlineReached` when the
 time is up. A probe that can still judge catches it; otherwise the verdict it carries stands.
@@ -101,6 +103,32 @@ class Reconnect(NamedTuple):
     target: "Target | None" = None
     datagram: bool = False
     beyond: "Target | None" = None
+
+
+class Ping(NamedTuple):
+    """Send an ICMP echo request with this many bytes of payload."""
+
+    size: int
+
+
+class ReceiveUntil(NamedTuple):
+    """Give what comes next, but wait no longer than until a moment of the monotonic clock."""
+
+    moment: float
+
+
+class Pong(NamedTuple):
+    """A reply to an ICMP echo request: after how many seconds, and its TTL or hop limit."""
+
+    seconds: float
+    hop_limit: int | None
+
+
+class EchoOptions(NamedTuple):
+    """How ICMP echo requests are sent: their TTL or hop limit, and whether they stay whole."""
+
+    ttl: int | None = None
+    dont_fragment: bool = False
 
 
 class TlsSession(NamedTuple):
@@ -206,7 +234,8 @@ class DeadlineReached(Trouble):
     """The probe's time is up."""
 
 
-Steps = Generator[Send | Receive | StartTls | InThread | AskEnds | Reconnect, Any, Verdict]
+Step = Send | Receive | StartTls | InThread | AskEnds | Reconnect | Ping | ReceiveUntil
+Steps = Generator[Step, Any, Verdict]
 """A running probe."""
 
 Begin = Callable[[], Steps] | Verdict
@@ -214,14 +243,18 @@ Begin = Callable[[], Steps] | Verdict
 
 
 class Target(NamedTuple):
-    """What a probe is pointed at: the host as configured (a name or an address) and the port."""
+    """What a probe is pointed at: the host as configured (a name or an address) and the port.
+
+    The port is 0 if there is none.
+    """
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Write it as `host:port`, an IPv6 address in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        """Write it as `host:port`, or `host` without a port; an IPv6 address is in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if self.port else host
 
     @property
     def here(self) -> "Target":
@@ -254,6 +287,8 @@ class Probe(ABC):
     """Keys of a monitor that shows what the type is for; all that are required are among them."""
     default_port: ClassVar[int | None] = None
     """The port that its service usually has."""
+    portless: ClassVar[bool] = False
+    """Whether its targets have no port; the port that a backend has is ignored."""
     paced: ClassVar[bool] = False
     """Whether silence may be good, so that it must be told from a refusal that was held back.
 
@@ -265,6 +300,8 @@ class Probe(ABC):
     """What a cloud that has no word for the type calls it: `TCP`, `UDP` or `HTTP`."""
     phase_gauge: ClassVar[PhaseGauge | None] = None
     """The metric that shows the parts of the last probe's time, if there is one."""
+    slow_by: ClassVar[str] = ""
+    """The fact, in seconds, that `slow` limits instead of the duration of the probe."""
     tls_gauge: ClassVar[Gauge | None] = None
     """The metric that shows whether the last probe spoke TLS, if there is one."""
     aliases: ClassVar[tuple[str, ...]] = ()
@@ -282,6 +319,16 @@ class Probe(ABC):
     def proxy(self) -> Target | None:
         """The proxy through which targets are reached: connections go there."""
         return None
+
+    @property
+    def echo(self) -> EchoOptions | None:
+        """How it sends ICMP echo requests, if it does."""
+        return None
+
+    @property
+    def least_seconds(self) -> float:
+        """Seconds that a good probe takes at least; the timeout must be longer."""
+        return 0.0
 
     def advice(self) -> Iterable[str]:
         """Return what is valid in these options but probably not intended."""

@@ -49,7 +49,7 @@ def assignment(name: str, backends: Iterable[ServedBackend]) -> Json:
     """
     by_priority: dict[bool, list[Json]] = {}
     for each in backends:
-        if is_address(each.backend.address):
+        if is_address(each.backend.address) and each.backend.port:
             by_priority.setdefault(each.backend.backup, []).append(_endpoint(each))
     first, backups = by_priority.get(False, []), by_priority.get(True, [])
     localities: list[Json] = [{"lb_endpoints": first}] if first or not backups else []

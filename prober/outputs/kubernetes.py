@@ -62,10 +62,10 @@ def endpoint_json(backend: ServedBackend) -> Json:
 
 
 def slices_of(pool: str, namespace: str, backends: Iterable[ServedBackend]) -> dict[str, Json]:
-    """Return the slices of a pool by name; backends named by host are left out."""
+    """Return the slices of a pool by name; backends without an address or port are left out."""
     groups: dict[tuple[str, int], list[ServedBackend]] = {}
     for each in backends:
-        if is_address(each.backend.address):
+        if is_address(each.backend.address) and each.backend.port:
             family = f"IPv{ip_address(each.backend.address).version}"
             groups.setdefault((family, each.backend.port), []).append(each)
     found: dict[str, Json] = {}

@@ -9,6 +9,7 @@ from prober.probes.dns import DnsProbe
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.http2_ping import Http2PingProbe
+from prober.probes.icmp import IcmpProbe
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
@@ -22,6 +23,7 @@ PROBE_TYPES: Mapping[str, type[Probe]] = {
     "GRPC": GrpcProbe,
     "HTTP2_PING": Http2PingProbe,
     "DNS": DnsProbe,
+    "ICMP": IcmpProbe,
 }
 """All probe types, by name in the configuration."""
 

@@ -250,7 +250,12 @@ class Store:
         monitor = state.check.monitor
         if monitor.slow or monitor.tls:
             expires_within = monitor.tls.expires_within if monitor.tls else None
-            outcome = degrade(outcome, slow=monitor.slow, expires_within=expires_within)
+            outcome = degrade(
+                outcome,
+                slow=monitor.slow,
+                expires_within=expires_within,
+                slow_by=monitor.probe.slow_by,
+            )
         reason = outcome.reason
         state.last = outcome
         state.recent.add(outcome)

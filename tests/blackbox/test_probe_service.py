@@ -30,7 +30,7 @@ MODULES = {
     "post_file": {"prober": "http", "http": {"method": "POST", "body_file": "body"}},
     "basic": {"prober": "http", "http": {"basic_auth": {"username": "user", "password": "pass"}}},
     "waits": {"prober": "tcp", "tcp": {"query_response": [{"expect": "x"}]}},
-    "ping": {"prober": "icmp"},
+    "websocket": {"prober": "websocket"},
 }
 
 
@@ -75,11 +75,11 @@ def test_a_module_is_left_out_or_refused_with_its_reason(running: Daemon, web: s
     status, text = running.get(path(web))
     assert status == 200
     assert "\nprobe_success 1.0\n" in text
-    status, text = running.get(path(web, module="ping"))
+    status, text = running.get(path(web, module="websocket"))
     assert status == 400
     assert "modules.yml:" in text
-    assert "prober does not support icmp" in text
-    assert running.wait_for("module_refused")["module"] == "ping"
+    assert "prober does not support websocket" in text
+    assert running.wait_for("module_refused")["module"] == "websocket"
 
 
 def test_a_body_can_come_from_a_file(running: Daemon, web: str) -> None:

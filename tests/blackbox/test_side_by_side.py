@@ -29,7 +29,7 @@ IP4 = {"preferred_ip_protocol": "ip4"}
 QUICK = {"timeout": "1s"}
 """For what nobody answers."""
 NOT_COMPARED = re.compile(
-    r"probe_(?:duration|dns_lookup_time|http_duration|grpc_duration|dns_duration)_seconds|probe_tls_cipher_info"
+    r"probe_(?:duration|dns_lookup_time|http_duration|grpc_duration|dns_duration|icmp_duration)_seconds|probe_tls_cipher_info"
     r"|probe_timeout_seconds"
 )
 
@@ -46,6 +46,11 @@ def tcp(*talk: dict[str, object], **more: object) -> dict[str, object]:
 def dns(name: str, kind: str, **more: object) -> dict[str, object]:
     section = {**IP4, "query_name": name, "query_type": kind, **more}
     return {"prober": "dns", "timeout": "30s", "dns": section}
+
+
+def icmp(family: str = "ip4", **more: object) -> dict[str, object]:
+    section = {"preferred_ip_protocol": family, "ip_protocol_fallback": False, **more}
+    return {"prober": "icmp", "timeout": "30s", "icmp": section}
 
 
 def header(name: str, regexp: str, **more: object) -> dict[str, object]:
@@ -162,6 +167,11 @@ def modules(folder: str, proxy: int) -> dict[str, object]:
             validate_answer_rrs={"fail_if_not_matches_regexp": [".*"]},
             validate_additional_rrs={"fail_if_matches_regexp": [".*"]},
         ),
+        "icmp": icmp(),
+        "icmp6": icmp("ip6"),
+        "icmp_long": icmp(payload_size=3000, ttl=3),
+        "icmp_whole": icmp(payload_size=1472, dont_fragment=True),
+        "icmp_default": {"prober": "icmp"},
         "grpc": {"prober": "grpc", "timeout": "30s", "grpc": IP4},
         "grpc_down": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "down"}},
         "grpc_unknown": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "nix"}},
@@ -228,6 +238,9 @@ dns_not_matches_regexp_0 {dns}             dns_not_matches_regexp_1 {dns}
 dns_not_matches_regexp_2 {dns}             dns_none_matches_regexp_0 {dns}
 dns_none_matches_regexp_1 {dns}            dns_none_matches_regexp_2 {dns}
 dns_authority {dns}                        dns_nothing {dns}
+icmp 127.0.0.1      icmp 127.0.0.9         icmp localhost        icmp nix.invalid
+icmp6 ::1           icmp6 127.0.0.1        icmp ::1              icmp_long 127.0.0.1
+icmp_whole 127.0.0.1                       icmp_default ::1      icmp_default 127.0.0.1
 """
 PAIRS = re.findall(r"(\w+) (\S+)", CASES)
 

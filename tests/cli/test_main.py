@@ -463,6 +463,23 @@ def test_check_warns_of_a_host_without_root_certificates(
     assert " and 2 more: this host has no root certificates to verify by, " in warning
 
 
+def test_check_warns_of_what_this_user_may_not_do(
+    write: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("prober.daemon.local_checks.why_not_permitted", lambda _: "no right")
+    path = write("""\
+monitors:
+- {name: ping, type: ICMP, targets: [192.0.2.1]}
+""")
+    assert cli.main(["check", "--config", path], {}) == 0
+    warning, _ = capsys.readouterr().out.splitlines()
+    assert warning == (
+        f"{path}:2: warning: monitor 'ping': results would be UNKNOWN (not_permitted): no right"
+    )
+
+
 def test_without_a_configuration_it_says_where_one_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -528,7 +545,7 @@ def test_run_hands_its_flags_to_the_daemon(write: Callable[[str], str], daemon: 
     flags_given = ["--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--allow-shrink"]
     arguments = ["run", "--config", write(GOOD), "--state-dir", "/srv/state", *flags_given]
     assert cli.main(arguments, {}) == 7
-    assert [str(each) for each in daemon.options["listen"]] == ["127.0.0.1:0", "[::1]:0"]
+    assert list(daemon.options["listen"]) == [("127.0.0.1", 0), ("::1", 0)]
     assert daemon.options["allow_shrink"] is True
     assert daemon.config.server.state_dir == "/srv/state"
     assert daemon.options["source"].load() == daemon.config
@@ -560,7 +577,7 @@ def test_run_without_flags_leaves_it_to_the_file(
 
 def test_the_demonstration_needs_no_file(daemon: FakeDaemon) -> None:
     assert cli.main(["demo", "--listen", "127.0.0.1:0"], {"PROBER_CONFIG": "/nowhere"}) == 7
-    assert [str(each) for each in daemon.options["listen"]] == ["127.0.0.1:0"]
+    assert list(daemon.options["listen"]) == [("127.0.0.1", 0)]
     assert len(daemon.config.model.checks()) > 10
 
 
@@ -568,7 +585,7 @@ def test_the_demonstration_needs_no_file(daemon: FakeDaemon) -> None:
     ("arguments", "code", "words"),
     [
         (["TPC", "10.0.0.3:80"], 2, "TYPE: expected one of TCP"),
-        (["HTTP", "10.0.0.3"], 2, "TARGET: expected host:port"),
+        (["HTTP", "10.0.0.3"], 2, "TARGET: '10.0.0.3' has no port"),
         (
             ["TCP", "10.0.0.3:1", "--set", "expect.text=400"],
             2,

@@ -219,7 +219,7 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
     timing = "--timeout 2 --max-retries 2"
     results = openstack(
         prober,
-        f"healthmonitor create spare --type PING --delay 5 {timing}",
+        f"healthmonitor create spare --type SCTP --delay 5 {timing}",
         f"healthmonitor create spare --type TCP --delay 90000 {timing}",
         f"healthmonitor create spare --type TCP --delay 5 --url-path / {timing}",
         "healthmonitor set web-http --http-method CONNECT",
@@ -229,7 +229,7 @@ def test_the_command_says_what_is_wrong(prober: Prober) -> None:
     for (_, _, said), expected in zip(
         results,
         [
-            "type: 'PING' is not supported: prober does not send ICMP",
+            "type: 'SCTP' is not supported: prober does not support SCTP",
             "delay: expected a whole number from 1 to 86400, got 90000 (HTTP 400)",
             "url_path: does not apply to the type TCP",
             "http_method: CONNECT cannot be probed",

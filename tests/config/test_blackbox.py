@@ -104,7 +104,7 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "reason"),
     [
-        ({"prober": "icmp"}, "3: modules.m.prober: prober does not support icmp"),
+        ({"prober": "unix"}, "3: modules.m.prober: prober does not support unix"),
         (
             {"prober": "dns", "dns": {"query_name": "a", "query_type": "AXFR"}},
             "dns.query_type: prober does not know the record type AXFR",
@@ -113,7 +113,7 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
             {"prober": "dns", "dns": {"query_name": "a", "source_ip_address": "127.0.0.1"}},
             "dns.source_ip_address: prober cannot choose the source address",
         ),
-        ({"prober": "unix"}, "prober does not support unix"),
+        ({"prober": "websocket"}, "prober does not support websocket"),
         ({"prober": "http", "http": {"proxy_url": "socks5://p"}}, "proxies over socks5"),
         ({"prober": "http", "http": {"proxy_from_environment": True}}, "from its environment"),
         (
@@ -186,7 +186,12 @@ def test_modules_as_in_the_examples_of_that_exporter_can_be_used(tmp_path: Path)
         ),
         (
             {"m": {"prober": "htp"}},
-            ["3: modules.m.prober: expected one of http, tcp, grpc, dns, got 'htp'; did you mean"],
+            [
+                (
+                    "3: modules.m.prober: expected one of http, tcp, grpc, dns, icmp, got 'htp'; "
+                    "did you mean"
+                )
+            ],
         ),
         (
             {"m": {"http": {"metod": "GET"}, "prober": "http"}},

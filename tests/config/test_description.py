@@ -209,7 +209,7 @@ def test_an_outdated_table_is_replaced() -> None:
     assert with_tables(page) == (
         "a\n<!-- keys: target_group -->\n| key | values | default | meaning |\n"
         "| --- | --- | --- | --- |\n"
-        "| `targets` | list of text | required | host:port of each backend |\n"
+        "| `targets` | list of text | required | host:port of each backend, or host |\n"
         "| `labels` | mapping |  | labels of these backends |\n<!-- end -->\nb"
     )
 

@@ -37,7 +37,7 @@ monitors:
     pool: wbe
     intervall: 5s
   - type: TCP
-    targets: ["192.0.2.1"]
+    targets: ["192.0.2.1:"]
 pools:
   - {name: web, backends: ["192.0.2.1:99999"]}
 """
@@ -47,7 +47,7 @@ pools:
         "6: monitors[0].pool: unknown pool 'wbe'; did you mean 'web'?",
         "7: monitors[0].intervall: unknown key; did you mean 'interval'?",
         "8: monitors[1]: missing key 'name'",
-        f"9: monitors[1].targets[0]: expected {HOST_PORT}, got '192.0.2.1'; the port is missing",
+        f"9: monitors[1].targets[0]: expected {HOST_PORT}, got '192.0.2.1:'",
         "11: pools[0].backends[0]: expected a port from 1 to 65535, got 99999",
     ]
 
@@ -319,12 +319,49 @@ def test_an_empty_list_of_targets_leaves_a_monitor_without_checks(read: Read) ->
 
 
 def test_mistakes_in_a_list_name_its_own_file_once_for_all_that_use_it(problems: Said) -> None:
-    listed = '[\n{"targets": ["192.0.2.1:80", "x"]},\n{"targets": [],\n"labels": {"r": 1}},\n{}\n]'
+    listed = '[\n{"targets": ["192.0.2.1:80", "x:"]},\n{"targets": [],\n"labels": {"r": 1}},\n{}\n]'
     text = LISTED + "\n- name: b\n  type: TCP\n  targets_from: {file: t.json}"
     assert problems(text, files={"t.json": listed}) == [
-        f"t.json:2: [0].targets[1]: expected {HOST_PORT}, got 'x'; the port is missing",
+        f"t.json:2: [0].targets[1]: expected {HOST_PORT}, got 'x:'",
         "t.json:4: [1].labels.r: expected text, got 1",
         "t.json:5: [2]: missing key 'targets'",
+    ]
+
+
+def test_a_target_of_a_list_needs_a_port_unless_it_is_pinged(read: Read, problems: Said) -> None:
+    files = {"t.json": '[{"targets": ["192.0.2.1", "[2001:DB8::1]", "web.example:80"]}]'}
+    assert problems(LISTED, files=files) == [
+        "4: monitors[0].targets_from.file: backend '192.0.2.1' has no port, which TCP monitors need"
+    ]
+    pinged = read(LISTED.replace("TCP", "ICMP"), files=files).model.checks()
+    assert [check.key[1] for check in pinged] == ["192.0.2.1", "[2001:db8::1]", "web.example:80"]
+    assert [check.target.port for check in pinged] == [0, 0, 0]
+
+
+def test_a_pool_without_ports_can_only_be_pinged(read: Read, problems: Said) -> None:
+    text = """\
+pools: [{name: hosts, backends: [192.0.2.1, {address: h, probe_port: 81}]}]
+monitors:
+- {name: ping, type: ICMP, pool: hosts}
+- {name: web, type: HTTP, pool: hosts}
+"""
+    assert problems(text) == [
+        "4: monitors[1].pool: backend '192.0.2.1' has no port, which HTTP monitors need"
+    ]
+    checks = read(text.replace("name: web,", "name: web, port: 80,")).model.checks()
+    assert [(each.monitor.name, str(each.target)) for each in checks] == [
+        *(("ping", "192.0.2.1"), ("ping", "h")),
+        *(("web", "192.0.2.1:80"), ("web", "h:81")),
+    ]
+
+
+def test_a_probe_needs_a_timeout_that_is_longer_than_it_takes(problems: Said) -> None:
+    text = """\
+monitors:
+- {name: ping, type: ICMP, targets: [192.0.2.1], count: 11, timeout: 2s}
+"""
+    assert problems(text) == [
+        "2: monitors[0].timeout: expected more than 2s, which a good probe takes at least"
     ]
 
 

@@ -130,7 +130,7 @@ async def test_who_answers_over_https_must_be_known_to_an_authority(
         ({"headers": {"Content-Type": "text/html"}}, "expected application/json, got text/html"),
         ({"body": "[{]"}, ":1: "),
         ({"body": '{"targets": []}'}, "expected a list.*, got a mapping"),
-        ({"body": groups(*["nowhere"] * 5)}, "expected host:port.*; 2 more"),
+        ({"body": groups(*["nowhere:"] * 5)}, "expected host:port.*; 2 more"),
         ({"body": "[\xff]"}, "not UTF-8"),
         ({"body": " " * (LIST_LIMIT + 1)}, "longer than"),
     ],
@@ -312,6 +312,17 @@ async def test_a_list_that_cannot_be_read_is_kept_and_said_once() -> None:
         await running.refresh(URL)
     assert [line["event"] for line in logged] == ["target_list_works_again"]
     assert running.vitals.target_lists["m0"].ok
+
+
+async def test_a_list_without_the_ports_that_its_monitor_needs_is_kept() -> None:
+    running = Running(URL)
+    running.answers[URL] = groups("10.0.0.1:80")
+    await running.refresh(URL)
+    running.answers[URL] = groups("10.0.0.1:80", "10.0.0.2")
+    await running.refresh(URL)
+    assert running.checks == ["m0 10.0.0.1:80"]
+    why = "targets of m0 are kept: backend '10.0.0.2' has no port, which TCP monitors need"
+    assert running.events[-1] == ("reload_rejected", why)
 
 
 async def test_a_list_that_drops_most_checks_is_refused_until_somebody_asks_twice() -> None:

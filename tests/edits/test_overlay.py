@@ -502,3 +502,21 @@ def test_whatever_the_edits_the_model_holds_together_and_without_them_it_is_the_
     assert overlay(file, result.edits.values(), result).config.model == model
     assert overlay(file, result.edits.values()).config.model == model
     assert overlay(file, (), result).config is file
+
+
+# Monitors and pools that do not fit each other
+
+
+def test_an_edit_cannot_take_the_ports_of_a_pool_that_needs_them(file: Config) -> None:
+    portless = patch(file, "web", POOL, backends=["192.0.2.1:80", "192.0.2.9"])
+    result = overlay(file, [portless])
+    assert idle(result) == {"web": "backend '192.0.2.9' has no port, which TCP monitors need"}
+    assert pool_of(result.config, "web").backends == pool_of(file, "web").backends
+
+
+def test_of_two_edits_that_do_not_fit_the_later_is_idle(file: Config) -> None:
+    hosts = creation("hosts", POOL, backends=["192.0.2.9"])
+    for at, which in ((0.5, "hosts"), (1.5, "d")):
+        tcp = creation("d", type="TCP", pool="hosts")._replace(at=at)
+        assert which in idle(overlay(file, [hosts, tcp]))
+    assert not idle(overlay(file, [hosts, creation("d", type="ICMP", pool="hosts")]))

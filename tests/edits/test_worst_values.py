@@ -142,6 +142,10 @@ def agreeing(number: int, definition: dict[str, Any]) -> dict[str, Any]:
         ]
         without |= set().union(*ways) - ways[number % len(ways)]
         without |= {"tls"} & {*definition} if "send" in definition else set()
+    if definition.get("max_loss", 0) >= definition.get("count", 1):
+        without.add("max_loss")
+    if definition.get("count", 1) > 1:
+        without |= {"gap", "timeout"}
     return {key: value for key, value in definition.items() if key not in without}
 
 

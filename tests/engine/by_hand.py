@@ -80,6 +80,7 @@ class ByHand:
             probe.bind(target),
             timeout=timeout,
             datagram=probe.datagram,
+            echo=probe.echo,
             objection=objection,
             rule=rule,
         )

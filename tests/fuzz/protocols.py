@@ -39,6 +39,9 @@ from prober.protocols.http2 import (
     write_frame,
 )
 from prober.protocols.http2_call import REPLY_LIMIT, Call, PingCall, head_of
+from prober.protocols.icmp_echo import error_words, read_request, without_ip_header
+from prober.protocols.icmp_echo import read_reply as read_echo_reply
+from prober.protocols.icmp_echo import write_request as write_echo_request
 from tests.fuzz.subject import Feed, Subject
 from tests.probes.drive import pieces
 
@@ -252,6 +255,25 @@ def _replies() -> Iterator[Feed]:
     yield feed
 
 
+@contextmanager
+def _echoes() -> Iterator[Feed]:
+    """Yield what reads an ICMP message or a packet; what is read and written is the same."""
+
+    def feed(content: bytes) -> None:
+        message = without_ip_header(content) or content
+        assert content.endswith(message)
+        for version in (4, 6):
+            if (echo := read_request(message, version)) is not None:
+                written = write_echo_request(echo, version)
+                assert written[:2] + written[4:] == message[:2] + message[4:]
+                assert read_echo_reply(message, version) is None
+            if (echo := read_echo_reply(message, version)) is not None:
+                assert message.endswith(echo.payload)
+        assert len(error_words(4, len(content) % 256, sum(content) % 256, 0)) < 100
+
+    yield feed
+
+
 SUBJECTS = (
     Subject("dns", _replies),
     Subject("http1", _twice(_reply)),
@@ -262,4 +284,5 @@ SUBJECTS = (
     Subject("http2_frames", _twice(_frames)),
     Subject("der", _values),
     Subject("exposition", _labels),
+    Subject("icmp", _echoes),
 )

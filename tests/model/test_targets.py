@@ -11,11 +11,12 @@ from prober.model.kinds import Frozen
 from prober.model.option import ReadContext, Rejected, section, show_options
 from prober.model.pool import (
     BACKEND,
-    TARGET_SCHEMA,
+    PLACE_SCHEMA,
     Backend,
     Pool,
     derived_id,
     normal_host,
+    parse_place,
     parse_target,
 )
 from prober.model.probe import Target
@@ -114,24 +115,26 @@ def test_targets_that_are_rejected(written: object, message: str) -> None:
     assert str(rejected.value) == message
 
 
-def is_target(text: str) -> bool:
+def is_place(text: str) -> bool:
     try:
-        parse_target(text)
+        parse_place(text)
     except Rejected:
         return False
     return True
 
 
-PATTERN = str(TARGET_SCHEMA["pattern"])
+PATTERN = str(PLACE_SCHEMA["pattern"])
 
 
 @given(
     st.from_regex(PATTERN).filter(lambda text: not text.endswith("\n"))
     | st.from_regex(r"\A\[?[0-9a-fA-F:.]{1,30}\]?:[0-9]{1,5}\Z")
+    | st.from_regex(r"\A\[?[0-9a-fA-F:.]{1,30}\]?\Z")
+    | st.sampled_from(["host", "[::1]", "10.0.0.3", "[fe80::1]", "1.2.3", f"{NAME_253}a"])
     | st.sampled_from([f"{NAME_253}:1", f"{NAME_253}a:1", "[fe80::1]:1", "[fe8::1]:1", "1.2.3:4"])
 )
-def test_the_schema_of_a_target_describes_what_is_taken(text: str) -> None:
-    assert bool(re.search(PATTERN, text)) == is_target(text)
+def test_the_schema_of_a_place_describes_what_is_taken(text: str) -> None:
+    assert bool(re.search(PATTERN, text)) == is_place(text)
 
 
 ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6).filter(lambda a: not a.is_link_local)
@@ -182,9 +185,27 @@ def test_a_backend_is_called_by_address_and_port() -> None:
     assert Backend(address="::1", port=80).key == "[::1]:80"
 
 
-def test_a_backend_without_a_port_is_rejected() -> None:
-    with pytest.raises(Rejected, match="missing key 'port'"):
-        BACKEND.read({"address": "10.0.0.3"}, OUTSIDE)
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("10.0.0.3", "10.0.0.3"),
+        ("[2001:DB8::7]", "[2001:db8::7]"),
+        ("web-1.example", "web-1.example"),
+        ({"address": "2001:db8::7"}, "[2001:db8::7]"),
+    ],
+)
+def test_a_backend_may_have_no_port(written: object, key: str) -> None:
+    backend = BACKEND.read(written, OUTSIDE)
+    assert (backend.key, backend.port) == (key, None)
+    assert BACKEND.read(BACKEND.show(backend), OUTSIDE) == backend
+    assert str(parse_place(key)) == key
+    assert backend.target(8080).port == 8080
+
+
+@pytest.mark.parametrize("written", ["::1", "[10.0.0.3]", "[fe80::1]", "", "a b", "1.2.3"])
+def test_a_host_alone_is_one_that_can_be_reached(written: str) -> None:
+    with pytest.raises(Rejected):
+        parse_place(written)
 
 
 def test_a_pool_needs_only_a_name() -> None:

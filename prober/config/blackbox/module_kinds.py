@@ -21,7 +21,7 @@ _SIZE = re.compile(r"([0-9]+)\s*([KMGTPE]?i?B?)", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110, section 5.6.2)
 _FRAMING = ("content-length", "transfer-encoding", "trailer")
-_ELSEWHERE = ("icmp", "unix", "websocket")
+_ELSEWHERE = ("unix", "websocket")
 
 
 def _read_duration(value: object, _: ReadContext) -> float:
@@ -141,7 +141,7 @@ def _read_proxy_url(value: object, _: ReadContext) -> ProxyUrl:
 _OTHER_PROXIES = ("https", "socks5", "socks5h")
 _STRING = {"type": "string"}
 _METHOD = matching(_TOKEN, "a method", 32)
-_PROBER = choice("http", "tcp", "grpc", "dns")
+_PROBER = choice("http", "tcp", "grpc", "dns", "icmp")
 
 TEXT = Kind(_read_text, _STRING)
 TEXT_FILE = Kind(_read_text_file, _STRING)

@@ -34,9 +34,11 @@ from prober.config.blackbox.unsupported import Unsupported
 from prober.model.file_kinds import PEM_FILE, Secret
 from prober.model.kinds import BOOLEAN, Frozen, choice, integer, list_of, matching, text
 from prober.model.option import Complaint, Rejected, option, section
+from prober.model.probe import EchoOptions
 from prober.model.secret import names_a_secret
 from prober.model.tls_settings import HOST_NAME, TlsSettings
 from prober.probes.dns import QUERY_CLASS, QUERY_NAME, RCODE
+from prober.probes.icmp import ECHO_SIZE
 
 _VERSIONS = {"TLS10": "1.0", "TLS11": "1.1", "TLS12": "1.2", "TLS13": "1.3"}
 _CEL = "prober does not support CEL expressions"
@@ -341,16 +343,35 @@ class DnsModule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IcmpModule:
+    """The `icmp` section of a module."""
+
+    preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
+    ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
+    source_ip_address: None = option(
+        refusing("prober cannot choose the source address"), default=None, doc="refused"
+    )
+    payload_size: int = option(ECHO_SIZE, default=0, doc="the same; 0: 28 bytes")
+    dont_fragment: bool = option(BOOLEAN, default=False, doc="the same; for IPv6 as well")
+    ttl: int = option(integer(0, 255), default=0, doc="the same; 0: that of this host")
+
+    @property
+    def echo(self) -> EchoOptions:
+        """How the request is sent."""
+        return EchoOptions(self.ttl or None, self.dont_fragment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
     """How to probe a target on demand."""
 
-    prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`, `dns`; others are refused")
+    prober: str = option(PROBER, doc="`http`, `tcp`, `grpc`, `dns`, `icmp`; others are refused")
     timeout: float | None = option(DURATION, default=None, doc="the same")
     http: HttpModule = option(section(HttpModule), default=HttpModule(), doc="see below")
     tcp: TcpModule = option(section(TcpModule), default=TcpModule(), doc="see below")
     grpc: GrpcModule = option(section(GrpcModule), default=GrpcModule(), doc="see below")
     dns: DnsModule = option(section(DnsModule), default=DnsModule(), doc="see below")
-    icmp: object = option(IGNORED, default=None, doc="no effect on other probers")
+    icmp: IcmpModule = option(section(IcmpModule), default=IcmpModule(), doc="see below")
     unix: object = option(IGNORED, default=None, doc="no effect on other probers")
     websocket: object = option(IGNORED, default=None, doc="no effect on other probers")
 
@@ -362,13 +383,17 @@ class Module:
     @property
     def family(self) -> tuple[str, bool]:
         """The preferred IP protocol, and whether to fall back to the other."""
-        own: HttpModule | TcpModule | GrpcModule | DnsModule = getattr(self, self.prober)
+        own: HttpModule | TcpModule | GrpcModule | DnsModule | IcmpModule
+        own = getattr(self, self.prober)
         return own.preferred_ip_protocol, own.ip_protocol_fallback
 
     @property
     def tls_settings(self) -> TlsSettings | None:
         """How it speaks TLS, if it may."""
-        own: HttpModule | TcpModule | GrpcModule | DnsModule = getattr(self, self.prober)
+        own: HttpModule | TcpModule | GrpcModule | DnsModule | IcmpModule
+        own = getattr(self, self.prober)
+        if isinstance(own, IcmpModule):
+            return None
         if isinstance(own, DnsModule):
             return own.tls_config.settings() if own.dns_over_tls else None
         speaks = isinstance(own, HttpModule) or own.tls

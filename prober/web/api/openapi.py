@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
-from prober.model.pool import TARGET_SCHEMA, Pool
+from prober.model.pool import PLACE_SCHEMA, Pool
 from prober.probes import PROBE_TYPES
 from prober.web.api.pool_shapes import ORIGIN
 from prober.web.api.schemas import schemas
@@ -136,7 +136,7 @@ def is_strict(route: Route) -> bool:
 
 
 def _in_path(name: str) -> Json:
-    schema = TARGET_SCHEMA if name == "backend" else {"type": "string"}
+    schema = PLACE_SCHEMA if name == "backend" else {"type": "string"}
     doc = {"required": True, "description": _PATH_DOCS[name], "schema": schema}
     return {"name": name, "in": "path", **doc}
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from prober.model.kinds import duration, in_units
 from prober.model.option import ReadContext, Rejected, did_you_mean
-from prober.model.pool import TARGET_SCHEMA, parse_target
+from prober.model.pool import PLACE_SCHEMA, parse_place
 from prober.state.slots import WIDTH
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_text
@@ -85,7 +85,7 @@ def one_of(name: str, words: Iterable[str], doc: str) -> Parameter:
 
 def backend(name: str, doc: str) -> Parameter:
     """Declare a parameter for `address:port`; it can be repeated."""
-    return Parameter(name, lambda text: str(parse_target(text)), TARGET_SCHEMA, doc, many=True)
+    return Parameter(name, lambda text: str(parse_place(text)), PLACE_SCHEMA, doc, many=True)
 
 
 def whole_number(name: str, low: int, high: int, doc: str, default: int | None = None) -> Parameter:
@@ -105,7 +105,7 @@ def whole_number(name: str, low: int, high: int, doc: str, default: int | None =
 def normal_key(key: str) -> str:
     """Return the canonical `address:port`, however an IPv6 address is written."""
     try:
-        return str(parse_target(key))
+        return str(parse_place(key))
     except Rejected:
         return key
 

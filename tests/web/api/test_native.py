@@ -259,10 +259,10 @@ async def test_filters_mean_or_within_one_and_and_between_them(
         ("limit=1&limit=2", "parameter 'limit' is given 2 times"),
         ("statsu=OK", "unknown parameter 'statsu'; did you mean 'status'?"),
         (
-            "backend=10.0.0.1",
+            "backend=10.0.0.1:",
             (
                 "parameter 'backend': expected host:port, with an IPv6 address in brackets, "
-                "got '10.0.0.1'; the port is missing"
+                "got '10.0.0.1:'"
             ),
         ),
         (

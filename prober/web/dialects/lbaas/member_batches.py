@@ -32,7 +32,7 @@ from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json
 
 T = TypeVar("T")
-Place = tuple[str, int]
+Place = tuple[str, int | None]
 """The address and the port of a member."""
 LONGEST = 200
 """How many members Huawei's API takes at once."""
@@ -213,7 +213,7 @@ def _read_each(batch: Batch, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
 
 
 def _at(place: Json) -> Place:
-    return place["address"], place["port"]
+    return place["address"], place.get("port")
 
 
 def _placed(at: Place) -> Json:

@@ -289,7 +289,7 @@ def place_of(backend: Backend) -> Json:
 
 
 def _is_at(backend: Json, place: Json) -> bool:
-    return (backend["address"], backend["port"]) == (place["address"], place["port"])
+    return (backend["address"], backend.get("port")) == (place["address"], place["port"])
 
 
 def backend_at(pool: Pool, place: Json) -> Backend:

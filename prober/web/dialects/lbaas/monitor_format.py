@@ -17,7 +17,6 @@ TYPES = frozenset({"TCP", "UDP_CONNECT", "HTTP", "HTTPS", "TLS", "GRPC"})
 """Huawei's names of types, which are prober's own; OpenStack's other names are aliases."""
 _UDP = "UDP"
 NOT_PROBED = {
-    "PING": "prober does not send ICMP; probe a port with TCP or UDP_CONNECT",
     "SCTP": "prober does not support SCTP; probe a port with TCP or UDP_CONNECT",
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")

@@ -44,7 +44,7 @@ def common_of_member(
         "id": member_id(pool, backend),
         "name": backend.name or "",
         "address": backend.address,
-        "protocol_port": backend.port,
+        "protocol_port": backend.port or 0,
         "weight": weight_of(backend_state, known),
         "admin_state_up": is_up(backend_state),
         **shown_kept(known.fields if known else {}, kept),
@@ -96,7 +96,7 @@ def _member_node(pool: Pool, backend_state: BackendState, words: StatusNames) ->
     return {
         **_node(member_id(pool, backend), backend.name or "", member_status(backend_state, words)),
         "address": backend.address,
-        "protocol_port": backend.port,
+        "protocol_port": backend.port or 0,
     }
 
 

@@ -49,7 +49,7 @@ class BackendForm(NamedTuple):
         return {
             "name": backend.key,
             "ipAddress": backend.address,
-            "port": backend.port,
+            "port": backend.port or 0,
             "weight": backend.weight,
             self.backup: backend.backup,
             self.drain: flags.drain,

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected
-from prober.model.pool import Backend, Pool, parse_target
+from prober.model.pool import Backend, Pool, parse_place
 from prober.model.probe import Target
 from prober.state.cloud_objects import LOAD_BALANCER
 from prober.web.dialects.oracle.requests import NO_PROJECT, absent
@@ -73,7 +73,7 @@ def backend_of(request: web.Request, pool: Pool) -> Backend:
     name = request.match_info["backend"]
     target = target_of(name)
     for backend in pool.backends if target else ():
-        if (backend.address, backend.port) == target:
+        if (backend.address, backend.port or 0) == target:
             return backend
     raise absent(f"backend {name[:200]!r} in the backend set {pool.name!r}")
 
@@ -89,12 +89,12 @@ def monitor_of(request: web.Request, pool: Pool) -> Monitor:
 def target_of(name: str) -> Target | None:
     """Return the target for a backend name, or None if it cannot be one.
 
-    An IPv6 address may come without brackets: `::1:80` is port 80 of `::1`.
+    An IPv6 address with a port may come without brackets: `::1:80` is port 80 of `::1`.
     """
     host, _, port = name.rpartition(":")
     if ":" in host and not host.startswith("["):
         name = f"[{host}]:{port}"
     try:
-        return parse_target(name)
+        return parse_place(name)
     except Rejected:
         return None

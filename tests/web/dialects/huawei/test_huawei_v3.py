@@ -200,7 +200,7 @@ async def test_fields_without_a_meaning_for_the_type_have_no_effect(
         ("url_path", "/ä", "url_path: expected a path that starts with / and contains only "),
         ("url_path", "", "url_path: expected a path that starts with / and contains only "),
         ("domain_name", "", "domain_name: expected digits, letters, hyphens and periods, "),
-        ("type", "PING", "type: 'PING' is not supported: prober does not send ICMP; "),
+        ("type", "SCTP", "type: 'SCTP' is not supported: prober does not support SCTP; "),
         ("type", "UDP_CONNECT", "type: UDP_CONNECT does not fit a pool of protocol HTTP, "),
         ("http_version", "1.1", "http_version: unknown field; did you mean "),
         ("tags", [], "tags: unknown field"),

@@ -159,6 +159,12 @@ async def test_tags_are_any_text_and_some_are_labels(world: World, edited: Clien
     assert (await change(edited, path, tags=None))["tags"] == []
 
 
+async def test_a_ping_sends_icmp_echo_requests(world: World, edited: Client) -> None:
+    shown = await create(edited, world, type="PING", name="hm")
+    assert shown["type"] == "PING"
+    assert world.store.monitors["hm"].type == "ICMP"
+
+
 async def test_labels_that_are_set_elsewhere_are_tags_too(
     world: World, edited: Client, editor: FakeEditor
 ) -> None:
@@ -192,7 +198,6 @@ REQUIRED = "; ".join(
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [
-        ({"type": "PING"}, 501, "type: 'PING' is not supported: prober does not send ICMP; "),
         ({"type": "SCTP"}, 501, "type: 'SCTP' is not supported: prober does not support SCTP; "),
         ({"type": "http"}, 400, "type: expected one of TCP, UDP_CONNECT, HTTP, HTTPS, TLS, GRPC"),
         ({"type": 5}, 400, "type: expected one of TCP, "),
@@ -306,7 +311,7 @@ async def test_the_type_can_be_changed_and_takes_new_fields(world: World, edited
             "UDP_CONNECT",
             (
                 "type: UDP_CONNECT does not fit a pool of protocol HTTP, "
-                "which takes TCP, HTTP, HTTPS, TLS, GRPC"
+                "which takes TCP, HTTP, HTTPS, TLS, GRPC, ICMP"
             ),
         ),
         (
