@@ -122,14 +122,15 @@ def planned(model: Model) -> Picture:
 
 
 def keep_lists(now: Picture, then: Picture, config: Config) -> None:
-    """Add to the plan what the daemon knows of URLs, and of files that cannot be read.
+    """Add to the plan what the daemon knows of URLs and names, and of files that cannot be read.
 
     A reload keeps it until they can be read.
     """
     names = {
         each.name
         for each in config.model.monitors
-        if (listed := each.targets_from) and (listed.url or listed.file in config.unread_lists)
+        if (listed := each.targets_from)
+        and (listed.asked_every or listed.file in config.unread_lists)
     }
     for name, value in now.items():
         if name[0] in ("backend", "check") and name[1] in names:

@@ -45,7 +45,7 @@ def _votes_of_one(model: Model) -> Iterator[Advice]:
 
 def _idle_pools(model: Model) -> Iterator[Advice]:
     probed = {monitor.pool_name for monitor in model.monitors if monitor.enabled}
-    asked_for = {m.name for m in model.monitors if m.targets_from and m.targets_from.url}
+    asked_for = {m.name for m in model.monitors if m.targets_from and m.targets_from.asked_every}
     for pool in model.pools:
         if not pool.backends and pool.name not in asked_for:
             yield Advice("pool", pool.name, "no backends, so its status is UNKNOWN")

@@ -1,4 +1,4 @@
-"""Reads one target list, from a file or from an http_sd server."""
+"""Reads one target list, from a file, from an http_sd server or from DNS."""
 
 import asyncio
 import ssl
@@ -9,6 +9,7 @@ from prober import __version__
 from prober.config.disk import Disk
 from prober.config.problem import ConfigError
 from prober.config.yielding import yielding
+from prober.discovery.expansion import expand
 from prober.discovery.known import Listed, parse
 from prober.files.bounded import aside
 from prober.model.monitor import LIST_INTERVAL, TargetList
@@ -27,6 +28,11 @@ class ListUnusable(Exception):  # noqa: N818  (describes what happened to the li
 
 async def read_list(wanted: TargetList) -> Listed:
     """Return the current backends of a list, or raise `ListUnusable`."""
+    if wanted.expand:
+        try:
+            return await expand(wanted.expand)
+        except (OSError, ValueError) as error:
+            raise ListUnusable(f"cannot look up {wanted}: {error}") from None
     content = await _fetch(wanted) if wanted.url else await aside(_read, str(wanted))
     try:
         with yielding():

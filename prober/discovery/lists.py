@@ -131,7 +131,7 @@ class TargetLists:
         wanted = {
             each: names
             for each, names in lists_of(config.model).items()
-            if each.url or each.file in config.unread_lists
+            if each.asked_every or each.file in config.unread_lists
         }
         if wanted and self._state_dir:
             try:
@@ -163,7 +163,7 @@ class TargetLists:
             if each.file and each.file not in config.unread_lists
         }
         places = {str(each) for each in self._known}
-        new = [each for each in lists if each.url and str(each) not in places]
+        new = [each for each in lists if each.asked_every and str(each) not in places]
         found = await asyncio.gather(*map(self._try, new))
         fresh |= {each: listed for each, listed in zip(new, found, strict=True) if listed}
         config = await asyncio.to_thread(with_lists_in_force, config, running, fresh)
@@ -213,17 +213,17 @@ class TargetLists:
         self._tasks.clear()
 
     def _run_tasks(self) -> None:
-        urls = {each for each in self._followers if each.url}
+        asked = {each for each in self._followers if each.asked_every}
         files = [each for each in self._followers if each.file]
-        for each in self._tasks.keys() - urls:
+        for each in self._tasks.keys() - asked:
             self._tasks.pop(each).cancel()
-        for each in urls - self._tasks.keys():
+        for each in asked - self._tasks.keys():
             self._tasks[each] = asyncio.create_task(self._ask(each))
         if files:
             self._tasks[None] = asyncio.create_task(self._watch(files))
 
     async def _ask(self, wanted: TargetList) -> None:
-        interval = wanted.interval or LIST_INTERVAL
+        interval = wanted.asked_every or LIST_INTERVAL
         while True:
             await self._refresh(wanted)
             known = self._known.get(wanted)

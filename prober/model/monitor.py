@@ -16,14 +16,24 @@ from prober.model.kinds import (
     duration,
     in_units,
     integer,
+    list_of,
     matching,
     text,
 )
-from prober.model.option import Complaint, Rejected, option, section
-from prober.model.pool import NAME, PORT, TARGETS, Backend, Pool, derived_id, reject_duplicates
+from prober.model.option import Complaint, Kind, ReadContext, Rejected, option, section
+from prober.model.pool import (
+    NAME,
+    PORT,
+    TARGETS,
+    Backend,
+    Pool,
+    derived_id,
+    parse_target,
+    reject_duplicates,
+)
 from prober.model.probe import Probe, Target
 from prober.model.schedule import spread, worst_case_detection
-from prober.model.tls_settings import TlsSettings
+from prober.model.tls_settings import HOST_LABELS, TlsSettings
 
 INTERVAL = duration(0.1, 86400)
 UDP_PACE = 1.1
@@ -32,11 +42,38 @@ UDP_PACE = 1.1
 
 LIST_INTERVAL = 60.0
 """Seconds between two fetches of a target list, by default."""
+EXPAND_INTERVAL = 10.0
+"""Seconds between two lookups of names that are expanded, by default."""
+_LONGEST_NAME = 253
 
 _LIST_URL = matching(
     r"https?://[^/?#@\x00-\x20\x7f]+(?:[/?#][^\x00-\x20\x7f]*)?",
     "a URL that starts with http:// or https://, without a user name",
 )
+
+
+_SERVICE = re.compile(rf"_[A-Za-z0-9-]{{1,62}}\._(?:tcp|udp)\.{HOST_LABELS}", re.IGNORECASE)
+
+
+def is_service(name: str) -> bool:
+    """Return whether a name is that of a service with SRV records (RFC 2782)."""
+    return len(name) <= _LONGEST_NAME and _SERVICE.fullmatch(name) is not None
+
+
+def _read_expandable(value: object, _: ReadContext) -> str:
+    if isinstance(value, str) and is_service(value):
+        return value
+    try:
+        target = parse_target(value)
+    except Rejected as rejected:
+        more = "; or the name of a service such as _ldap._tcp.example.org"
+        raise Rejected(f"{rejected}{more}") from None
+    if ":" in target.host or target.host.replace(".", "").isdigit():
+        raise Rejected(f"{target.host} is an address, which has nothing to expand: use targets")
+    return str(target)
+
+
+_EXPANDABLE = list_of(Kind(_read_expandable, {"type": "string"}), shortest=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +82,15 @@ class TargetList:
 
     file: str | None = option(FILE, default=None, doc="path of a Prometheus file_sd list")
     url: str | None = option(_LIST_URL, default=None, doc="URL of a Prometheus http_sd list")
+    expand: tuple[str, ...] = option(
+        _EXPANDABLE,
+        default=(),
+        doc="names in DNS: `host:port` with all its addresses, or services with SRV records",
+    )
     interval: float | None = option(
-        duration(1, 86400), default=None, doc="how often to fetch the `url`; default: 60s"
+        duration(1, 86400),
+        default=None,
+        doc="how often to fetch the `url` (default: 60s) or to look up the names (10s)",
     )
     token: Secret | None = option(
         SECRET,
@@ -57,21 +101,28 @@ class TargetList:
 
     def __post_init__(self) -> None:
         """Reject settings that make no sense together."""
-        if bool(self.file) == bool(self.url):
-            raise Rejected("expected exactly one of file, url")
-        complaints = [
-            Complaint((key,), "has no effect without url")
-            for key in ("interval", "token")
-            if self.file and getattr(self, key) is not None
-        ]
+        if [bool(self.file), bool(self.url), bool(self.expand)].count(True) != 1:
+            raise Rejected("expected exactly one of file, url, expand")
+        complaints = []
+        if self.file and self.interval is not None:
+            complaints.append(Complaint(("interval",), "has no effect without url or expand"))
+        if not self.url and self.token is not None:
+            complaints.append(Complaint(("token",), "has no effect without url"))
         if self.token and re.search(r"[^!-~]", self.token.content):
             complaints.append(Complaint(("token",), "a token has no spaces or control characters"))
         if complaints:
             raise Rejected(*complaints)
 
     def __str__(self) -> str:
-        """Return the path or URL of the list."""
-        return str(self.file or self.url)
+        """Return the path or URL of the list, or its names."""
+        return str(self.file or self.url or ", ".join(self.expand))
+
+    @property
+    def asked_every(self) -> float | None:
+        """Seconds between two times that it is asked for; None for a file, which is watched."""
+        if self.file:
+            return None
+        return self.interval or (EXPAND_INTERVAL if self.expand else LIST_INTERVAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +139,7 @@ class Monitor:
     targets_from: TargetList | None = option(
         section(TargetList),
         default=None,
-        doc="like `targets`, from a Prometheus file_sd or http_sd list",
+        doc="like `targets`, from a Prometheus file_sd or http_sd list or from DNS",
     )
     enabled: bool = option(BOOLEAN, default=True, doc="false: not probed, status UNKNOWN")
     interval: float = option(INTERVAL, default=5.0, doc="start to start, on a fixed grid")

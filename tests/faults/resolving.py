@@ -8,10 +8,13 @@ from contextlib import contextmanager, suppress
 
 SERVFAIL = 2
 NXDOMAIN = 3
-Says = Callable[[str], str | tuple[str, ...] | int | None]
-"""What is said of a name: IPv4 addresses, an error code, or None for silence."""
+Service = tuple[int, str]
+"""The port and the host of a server."""
+Said = str | tuple[str, ...] | list[Service] | int | None
+Says = Callable[[str], Said]
+"""What is said of a name: IPv4 addresses, servers, an error code, or None for silence."""
 
-_A = 1
+_A, _SRV = 1, 33
 
 
 def reply(query: bytes, says: Says) -> bytes | None:
@@ -26,14 +29,25 @@ def reply(query: bytes, says: Says) -> bytes | None:
     if said is None:
         return None
     code = said if isinstance(said, int) else 0
-    addresses = (said,) if isinstance(said, str) else () if isinstance(said, int) else said
     records = [
-        struct.pack(">HHHLH", 0xC00C, _A, 1, 0, 4) + socket.inet_aton(each)
-        for each in addresses
-        if kind == _A
+        struct.pack(">HHHLH", 0xC00C, kind, 1, 0, len(each)) + each for each in rdata(said, kind)
     ]
     head = struct.pack(">HHHHH", 0x8180 | code, 1, len(records), 0, 0)
     return query[:2] + head + question + b"".join(records)
+
+
+def rdata(said: Said, kind: int) -> list[bytes]:
+    """Return the contents of the records of a kind."""
+    if isinstance(said, list) and kind == _SRV:
+        return [
+            struct.pack(">HHH", 0, 0, port)
+            + b"".join(bytes([len(each)]) + each.encode() for each in host.split("."))
+            + b"\0"
+            for port, host in said
+        ]
+    if kind != _A or isinstance(said, int | list | None):
+        return []
+    return [socket.inet_aton(each) for each in ((said,) if isinstance(said, str) else said)]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.targets import listening
 from tests.faults.namespaces import Host, host
-from tests.faults.resolving import NXDOMAIN, SERVFAIL, name_server
+from tests.faults.resolving import NXDOMAIN, SERVFAIL, Said, name_server
 from tests.faults.watching import EVERY_RESULT, blamed, changes, monitor, probes
 from tests.running import Daemon, daemon, until
 
@@ -22,15 +22,16 @@ class Names:
 
     def __init__(self, here: Host) -> None:
         self.here = here
-        self.said: str | tuple[str, ...] | int | None = "127.0.0.1"
+        self.said: Said = "127.0.0.1"
+        self.said_of: dict[str, Said] = {}
         self.asked: set[str] = set()
         self.patience = "timeout:30"
 
-    def __call__(self, name: str) -> str | tuple[str, ...] | int | None:
+    def __call__(self, name: str) -> Said:
         self.asked.add(name)
         if name.startswith("hangs"):
             return None
-        return self.said
+        return self.said_of.get(name, self.said)
 
 
 @pytest.fixture
@@ -52,9 +53,12 @@ def start(names: Names, tmp_path: Path) -> Iterator[Start]:
         def begin(*hosts: str, **keys: object) -> Daemon:
             resolv_conf.write_text(f"nameserver 127.0.0.1\noptions {names.patience}\n")
             port = stack.enter_context(listening(lambda _: None))
-            monitors = [
+            monitors: list[dict[str, object]] = [
                 {**monitor(name, "TCP", f"{name}:{port}", timeout="5m"), **keys} for name in hosts
             ]
+            for each in monitors:
+                if "targets_from" in each:
+                    del each["targets"]
             running: AbstractContextManager[Daemon] = daemon(
                 {"monitors": monitors},
                 tmp_path,
@@ -149,3 +153,31 @@ def test_every_address_of_a_name_is_judged_while_the_addresses_change(
     running.wait_for("status_changed", to="OK")
     names.said = ("127.0.0.2", "127.0.0.3")
     running.wait_for("status_changed", to="CRITICAL", reason="refused")
+
+
+def backends(running: Daemon) -> dict[str, str]:
+    """Return the status of each backend."""
+    checks = json.loads(running.get("/api/v1/checks")[1])["checks"]
+    return {each["backend"]: each["status"] for each in checks}
+
+
+def test_names_are_expanded_into_backends_that_come_and_go(names: Names, start: Start) -> None:
+    names.said_of = {
+        "db.example": ("127.0.0.1", "127.0.0.2"),
+        "_db._tcp.example": [(7, "one.example"), (7, "two.example")],
+    }
+    source = {"expand": ["db.example:7", "_db._tcp.example"], "interval": "1s"}
+    running = start("all", targets_from=source)
+    running.wait_for("config_revised", added=4)
+    assert backends(running).keys() == {
+        *("127.0.0.1:7", "127.0.0.2:7", "one.example:7", "two.example:7"),
+    }
+    names.said_of["db.example"] = ("127.0.0.2", "127.0.0.3")
+    running.wait_for("config_revised", added=1, removed=1)
+    names.said_of["one.example"] = "127.0.0.9"  # its address is another, it is the same backend
+    names.said_of["_db._tcp.example"] = [(7, "one.example")]
+    running.wait_for("config_revised", added=0, removed=1)
+    assert backends(running).keys() == {"127.0.0.2:7", "127.0.0.3:7", "one.example:7"}
+    names.said_of["db.example"] = NXDOMAIN
+    running.wait_for("target_list_kept", monitors=["all"])
+    assert backends(running).keys() == {"127.0.0.2:7", "127.0.0.3:7", "one.example:7"}
