@@ -4,6 +4,7 @@ A flag takes precedence over its variable, and the variable over the default. An
 counts as not set.
 """
 
+import socket
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from prober.model.probe import Target
+    from prober.model.shard import Shard
 
 _YES_OR_NO = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -103,6 +105,26 @@ def listen_address(text: str) -> "Target":
         return parse_listener(text)
     except Rejected as rejected:
         raise ArgumentTypeError(str(rejected)) from None
+
+
+def shard(text: str) -> "Shard":
+    """Read I/N, where I may be `hostname`: the number at the end of this host's name."""
+    from prober.model.shard import Shard
+
+    index, slash, count = text.partition("/")
+    if index == "hostname":
+        name = socket.gethostname()
+        index = name[len(name.rstrip("0123456789")) :]
+        if not index:
+            raise ArgumentTypeError(f"the host's name, {name!r}, does not end with a number")
+    digits = all(part.isascii() and part.isdigit() for part in (index, count))
+    if not (slash and digits and len(index + count) < 10 and int(count)):
+        raise ArgumentTypeError(f"expected I/N such as 0/3, or hostname/3, got {text!r}")
+    if int(index) >= int(count):
+        raise ArgumentTypeError(
+            f"of {count} shards, the last one is {int(count) - 1}, got {text!r}"
+        )
+    return Shard(int(index), int(count))
 
 
 def daemon_url(text: str) -> str:

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 
 from prober.cli.command import CONFIG, USAGE, Command, Environment
-from prober.cli.flags import Flag, listen_address, one_of, yes_or_no
+from prober.cli.flags import Flag, listen_address, one_of, shard, yes_or_no
 
 LISTEN = Flag(
     "listen",
@@ -35,6 +35,13 @@ LOG_LEVEL = Flag(
 )
 ALLOW_SHRINK = Flag(
     "allow-shrink", "allow a reload to drop more than half of the checks", yes_or_no, default=False
+)
+SHARD = Flag(
+    "shard",
+    "probe and show only share I of N, counted from 0; I may be `hostname`: the number at the end "
+    "of the host's name, such as that of a StatefulSet's pod",
+    shard,
+    "I/N",
 )
 
 
@@ -71,12 +78,19 @@ def run(options: Namespace, environment: Environment) -> int:
         for problem in error.problems:
             structlog.get_logger().error("config_rejected", problem=str(problem))
         return USAGE
+    if options.shard and config.cluster:
+        structlog.get_logger().error(
+            "config_rejected",
+            problem=f"--shard {options.shard}: the section `cluster` shares the checks already",
+        )
+        return USAGE
     served = serve.run(
         config,
         source=source,
         traces=disk.traces,
         listen=options.listen or (),
         allow_shrink=options.allow_shrink,
+        shard=options.shard,
     )
     return launch.serve(served)
 
@@ -85,12 +99,13 @@ COMMAND = Command(
     "run",
     "run the daemon in the foreground",
     run,
-    (CONFIG, LISTEN, STATE_DIR, LOG_FORMAT, LOG_LEVEL, ALLOW_SHRINK),
+    (CONFIG, LISTEN, STATE_DIR, LOG_FORMAT, LOG_LEVEL, ALLOW_SHRINK, SHARD),
     """\
 SIGTERM and SIGINT stop the daemon, SIGHUP reloads the configuration.
 Exit status: 0 after a clean stop, 2 for a bad configuration or wrong usage, 1 otherwise.
 
 examples:
   prober run --config /etc/prober/prober.yaml
-  prober run --listen 127.0.0.1:0 --log-format console""",
+  prober run --listen 127.0.0.1:0 --log-format console
+  prober run --shard 0/3""",
 )

@@ -26,6 +26,7 @@ from prober.edits.editor import ConfigEditor
 from prober.edits.kept import KeptEdits
 from prober.engine.tls_contexts import check_tls
 from prober.model.probe import Target
+from prober.model.shard import Shard
 from prober.state.database_schema import StateUnusableError
 from prober.state.notices import Notices
 from prober.systemd.service import SystemdService
@@ -49,6 +50,7 @@ async def run(
     traces: FileHashes | None = None,
     listen: Iterable[Target] = (),
     allow_shrink: bool = False,
+    shard: Shard | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status.
 
@@ -58,9 +60,12 @@ async def run(
         traces: The hashes of its files, to notice changes.
         listen: Addresses to serve on, instead of the configured ones.
         allow_shrink: Whether a reload may drop more than half of the checks at once.
+        shard: Which share of the checks to probe; None: all.
     """
     path = source.find() if source else None
-    log.info("starting", version=__version__, config=path or "demo", config_hash=config.digest)
+    share = {"shard": str(shard)} if shard else {}
+    started = {"config": path or "demo", "config_hash": config.digest, **share}
+    log.info("starting", version=__version__, **started)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,7 +76,8 @@ async def run(
         log.error("state_unusable", reason=str(error))  # noqa: TRY400  (the reason is enough)
         return 1
     addresses = tuple(listen) or config.server.listen
-    daemon = _Daemon(prober, config, addresses, source=source, allow_shrink=allow_shrink)
+    guard = ShrinkGuard(allow=allow_shrink)
+    daemon = _Daemon(prober, config, addresses, source=source, guard=guard, shard=shard)
     loop.add_signal_handler(signal.SIGHUP, daemon.reloader.ask)
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)  # SIGHUPs in a storm
     return await daemon.serve(traces, stop)
@@ -95,16 +101,20 @@ class _Daemon:
         addresses: tuple[Target, ...],
         *,
         source: Source | None,
-        allow_shrink: bool,
+        guard: ShrinkGuard,
+        shard: Shard | None,
     ) -> None:
         self._prober = prober
+        self._shard = shard
         self._addresses = addresses
         busy, note, kept = asyncio.Lock(), prober.store.note, prober.kept
         self._lists = TargetLists(
             vitals=prober.vitals, note=note, state_dir=config.server.state_dir
         )
         config = self._lists.begin(config)
-        self._edits = KeptEdits(config, kept.saved.edits, journal=kept.journal, note=note)
+        self._edits = KeptEdits(
+            config, kept.saved.edits, journal=kept.journal, note=note, shard=shard
+        )
         self._editor = self._new_editor(busy)
         prober.share_edits(self._edits, self._editor)
         self._access = AccessControl(config, addresses, ended=lambda: end_streams(self._app))
@@ -119,7 +129,7 @@ class _Daemon:
         )
         self._notices = Notices(note=note, saved=kept.saved.notices, journal=kept.journal)
         self._service = SystemdService.of(os.environ, prober.store, prober.vitals)
-        self.reloader = self._new_reloader(source, busy, ShrinkGuard(allow=allow_shrink))
+        self.reloader = self._new_reloader(source, busy, guard)
         kept.on_loss(self._edits.save_all)
         kept.on_loss(self._outputs.save_all)
         kept.on_loss(self._notices.save_all)
@@ -133,8 +143,16 @@ class _Daemon:
             check_monitor=check_tls,
             objection=self._prober.target_policy.objection,
             wall=time.time,
-            also_locked=lambda: why_locked(self._prober.config, self._addresses),
+            also_locked=self._why_locked,
         )
+
+    def _why_locked(self) -> str | None:
+        if self._shard:
+            return (
+                f"edits are refused: this prober has only shard {self._shard} of the checks; "
+                "edit the configuration file of all shards"
+            )
+        return why_locked(self._prober.config, self._addresses)
 
     def _new_reloader(
         self, source: Source | None, busy: asyncio.Lock, guard: ShrinkGuard

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from prober.edits.patches import hidden
 from prober.model.definition import Named
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected, show_options
+from prober.model.shard import Shard, share_of
 
 log = structlog.get_logger()
 
@@ -55,14 +57,22 @@ class KeptEdits:
         saved: The edits of an earlier process.
         journal: Stores edits; None: they end with the process.
         note: Receives events.
+        shard: The share of what results that is put in force; None: all of it.
 
     `edited` is what is in force; `superseded` are the edits over which the file has won.
     """
 
     def __init__(
-        self, file: Config, saved: Iterable[Edit], *, journal: EditJournal | None, note: Note
+        self,
+        file: Config,
+        saved: Iterable[Edit],
+        *,
+        journal: EditJournal | None,
+        note: Note,
+        shard: Shard | None = None,
     ) -> None:
-        self.edited = overlay(file, saved)
+        self._shard = shard
+        self.edited = self._laid_over(file, saved)
         self._journal = journal
         self._note = note
         self.superseded: dict[Named, Edit] = {}
@@ -108,7 +118,7 @@ class KeptEdits:
 
     def over(self, config: Config) -> Edited:
         """Apply the edits to a configuration, without putting it in force."""
-        return overlay(config, self.edited.edits.values(), self.edited)
+        return self._laid_over(config, self.edited.edits.values(), self.edited)
 
     def with_edits(self, edits: Iterable[Edit]) -> Edited:
         """Return what other edits make of the file, without putting it in force.
@@ -116,7 +126,16 @@ class KeptEdits:
         Those over which the file has won stay out.
         """
         standing = (edit for edit in edits if self.superseded.get(edit.named) != edit)
-        return overlay(self.file, standing, self.edited)
+        return self._laid_over(self.file, standing, self.edited)
+
+    def _laid_over(
+        self, file: Config, edits: Iterable[Edit], before: Edited | None = None
+    ) -> Edited:
+        edited = overlay(file, edits, before)
+        if self._shard is None:
+            return edited
+        model = share_of(edited.config.model, self._shard)
+        return replace(edited, config=replace(edited.config, model=model))
 
     def take_over(self, edited: Edited) -> None:
         """Note that the edits of a cluster are in force; report and store what is new of them."""

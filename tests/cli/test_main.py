@@ -75,6 +75,7 @@ def test_a_switch_on_the_command_line_beats_one_in_the_environment() -> None:
         (["run"], "PROBER_LOG_FORMAT", "xml"),
         (["run"], "PROBER_LOG_LEVEL", "loud"),
         (["run"], "PROBER_ALLOW_SHRINK", "maybe"),
+        (["run"], "PROBER_SHARD", "3/3"),
         (["status"], "PROBER_INTERVAL", "nan"),
         (["health"], "PROBER_URL", "ftp://a"),
     ],
@@ -119,6 +120,10 @@ def test_a_file_without_its_flag_is_told_the_flag(capsys: pytest.CaptureFixture[
         ["run", "--listen", "::1:7762"],
         ["run", "--listen", "a:65536"],
         ["run", "--log", "json"],
+        ["run", "--shard", "3/3"],
+        ["run", "--shard", "1"],
+        ["run", "--shard", "0/0"],
+        ["run", "--shard", "-1/3"],
         ["status", "--interval", "0"],
         ["status", "--url", "http://a b"],
         ["probe"],
@@ -160,7 +165,7 @@ def test_the_monitor_of_the_environment_gives_way_to_a_target() -> None:
 
 
 COMMANDS = {
-    "run": "--config --listen --state-dir --log-format --log-level --allow-shrink",
+    "run": "--config --listen --state-dir --log-format --log-level --allow-shrink --shard",
     "demo": "--listen --log-format --log-level",
     "check": "--config --without-secrets --json --quiet",
     "plan": "--config --url --json --quiet",
