@@ -32,7 +32,7 @@ from prober.model.status import Outcome
 from prober.model.wording import took
 from prober.state.archive import Retention
 from prober.state.check_state import CheckState, Key
-from prober.state.events import STOOD_STILL, TRANSITION, Event
+from prober.state.events import CERTIFICATE_CHANGED, STOOD_STILL, TRANSITION, Event
 from prober.state.last_known import LastKnown
 from prober.state.load import Load
 from prober.state.own_troubles import OwnTroubles
@@ -296,7 +296,10 @@ class Prober:
 
 
 def log_transition(event: Event) -> None:
-    """Log a change of a check's status."""
+    """Log a change of a check's status, or of the certificate of its target."""
+    if event.kind == CERTIFICATE_CHANGED:
+        about = {"monitor": event.monitor, "pool": event.pool, "backend": event.backend}
+        log.info("certificate_changed", **about, cause=event.cause)
     if event.kind != TRANSITION:
         return
     log.info(

@@ -1,22 +1,39 @@
 """What was read of certificates that targets showed before: most show the same for months."""
 
+from base64 import b64encode
+from hashlib import sha256
+from typing import NamedTuple
+
 from prober.model.wording import clean
-from prober.protocols.der import issuer_of, not_after
+from prober.protocols.der import issuer_of, not_after, public_key_of
 
 REMEMBERED = 4096
 """Certificates that are remembered."""
 _LARGEST = 8192  # bytes; OpenSSL takes 100 KB of a server, which may vary them each time
 
 
-class CertificateCache:
-    """Reads when certificates end and who issued them, and remembers it unless they are large.
+class Leaf(NamedTuple):
+    """What is known of a target's own certificate; None is what cannot be read.
 
-    Only the issuer of a target's own certificate is asked for, so a long chain costs no more.
+    `end` is in unix seconds. `fingerprint` is the SHA-256 of the certificate in hexadecimal digits,
+    `key` that of its public key as `pin` has it: `sha256/BASE64`.
+    """
+
+    end: float | None
+    issuer: str | None
+    fingerprint: str
+    key: str | None
+
+
+class CertificateCache:
+    """Reads certificates, and remembers what it has read unless they are large.
+
+    Only when they end is asked of all certificates of a chain, so a long chain costs no more.
     """
 
     def __init__(self) -> None:
         self._ends: dict[bytes, float | None] = {}
-        self._issuers: dict[bytes, str | None] = {}
+        self._leaves: dict[bytes, Leaf] = {}
 
     def end_of(self, certificate: bytes) -> float | None:
         """Return when a certificate expires, in unix seconds, None if it is unreadable."""
@@ -29,14 +46,19 @@ class CertificateCache:
             self._ends[certificate] = end
         return end
 
-    def issuer_of(self, certificate: bytes) -> str | None:
-        """Return who issued a certificate, None if that is unreadable."""
-        if certificate in self._issuers:
-            return self._issuers[certificate]
-        found = issuer_of(certificate)
-        issuer = clean(found) if found else None
+    def leaf_of(self, certificate: bytes) -> Leaf:
+        """Return what is known of a target's own certificate."""
+        if certificate in self._leaves:
+            return self._leaves[certificate]
+        issuer, key = issuer_of(certificate), public_key_of(certificate)
+        leaf = Leaf(
+            not_after(certificate),
+            clean(issuer) if issuer else None,
+            sha256(certificate).hexdigest(),
+            f"sha256/{b64encode(sha256(key).digest()).decode()}" if key else None,
+        )
         if len(certificate) <= _LARGEST:
-            if len(self._issuers) >= REMEMBERED:
-                self._issuers.clear()
-            self._issuers[certificate] = issuer
-        return issuer
+            if len(self._leaves) >= REMEMBERED:
+                self._leaves.clear()
+            self._leaves[certificate] = leaf
+        return leaf

@@ -1,9 +1,7 @@
 """TLS over the engine's sockets: handshakes in memory."""
 
 import ssl
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import Any
 
 from prober.engine.certificate_cache import CertificateCache
@@ -13,7 +11,6 @@ from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
 from prober.probes.pattern import SHORT, searcher
-from prober.protocols.der import public_key_of
 from prober.protocols.tls_hello import takes_long
 
 READ_SIZE = 16384
@@ -206,20 +203,21 @@ class TlsStream:
     def session(self, cache: CertificateCache, *, chain: bool = False) -> TlsSession:
         """Return the result of the handshake; `cache` reads its certificates."""
         sent = _sent(self._object)
-        leaf = earliest = issuer = None
-        for number, certificate in enumerate(sent):
+        leaf = cache.leaf_of(sent[0]) if sent else None
+        earliest = leaf.end if leaf else None
+        for certificate in sent[1:]:
             end = cache.end_of(certificate)
-            if number == 0:
-                leaf, issuer = end, cache.issuer_of(certificate)
             if end is not None and (earliest is None or end < earliest):
                 earliest = end
         session = TlsSession(
             self._object.version() or "TLS",
             self._object.selected_alpn_protocol(),
-            leaf,
+            leaf.end if leaf else None,
             earliest,
             sent,
-            issuer=issuer,
+            issuer=leaf.issuer if leaf else None,
+            fingerprint=leaf.fingerprint if leaf else None,
+            key=leaf.key if leaf else None,
         )
         if not chain or self._object.context.verify_mode is ssl.CERT_NONE:
             return session
@@ -229,8 +227,7 @@ class TlsStream:
 def check_leaf(settings: TlsSettings, session: TlsSession) -> None:
     """Raise `Trouble` unless the target's own certificate has a pinned key and the right issuer."""
     if settings.pin:
-        key = public_key_of(session.sent[0]) if session.sent else None
-        found = f"sha256/{b64encode(sha256(key).digest()).decode()}" if key else "unreadable"
+        found = session.key or "unreadable"
         if found not in settings.pin:
             raise Trouble(Reason.TLS_PIN, f"certificate: its key, {found}, is not pinned")
     if settings.expect_issuer:

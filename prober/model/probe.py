@@ -137,7 +137,8 @@ class TlsSession(NamedTuple):
     `not_after` is the end of the leaf in unix seconds, `chain_not_after` the earliest end of all
     certificates that the server showed, None if it cannot be read. These are `sent`, in DER, the
     leaf first. `trusted` are those up to an authority, if they were verified and asked for.
-    `issuer` is who issued the leaf, None if it cannot be read.
+    `issuer` is who issued the leaf, None if it cannot be read. `fingerprint` is the SHA-256 of the
+    leaf in hexadecimal digits, `key` that of its public key as `pin` has it.
     """
 
     version: str
@@ -147,6 +148,8 @@ class TlsSession(NamedTuple):
     sent: tuple[bytes, ...] = ()
     trusted: tuple[bytes, ...] = ()
     issuer: str | None = None
+    fingerprint: str | None = None
+    key: str | None = None
 
     def facts(self) -> dict[str, FactValue]:
         """Return the facts of a verdict that speak of TLS: those of TLS_FACTS."""
@@ -157,6 +160,10 @@ class TlsSession(NamedTuple):
             facts["tls_chain_not_after"] = self.chain_not_after
         if self.issuer:
             facts["tls_issuer"] = self.issuer
+        if self.fingerprint:
+            facts["tls_fingerprint"] = self.fingerprint
+        if self.key:
+            facts["tls_key"] = self.key
         return facts
 
 
@@ -201,7 +208,20 @@ TLS_ISSUER = Fact(
     kind=TEXT,
     doc="who issued the target's own certificate: organization and common name",
 )
-TLS_FACTS = (TLS_VERSION, TLS_NOT_AFTER, TLS_CHAIN_NOT_AFTER, TLS_ISSUER)
+TLS_FINGERPRINT = Fact(
+    name="tls_fingerprint",
+    kind=TEXT,
+    doc="SHA-256 of the target's own certificate, in hexadecimal digits",
+)
+TLS_KEY = Fact(
+    name="tls_key",
+    kind=TEXT,
+    doc="SHA-256 of the public key of that certificate, as `tls.pin` has it",
+)
+TLS_FACTS = (
+    *(TLS_VERSION, TLS_NOT_AFTER, TLS_CHAIN_NOT_AFTER, TLS_ISSUER),
+    *(TLS_FINGERPRINT, TLS_KEY),
+)
 """What every probe that speaks TLS learns: the engine adds it to the verdict."""
 
 _NOT_AFTER: Final = TLS_NOT_AFTER.name

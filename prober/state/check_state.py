@@ -10,6 +10,7 @@ from prober.model.health import PENDING, Health
 from prober.model.monitor import Check
 from prober.model.pool import Backend
 from prober.model.status import PHASES, Outcome, Reason, Status
+from prober.state.certificates import Certificates
 from prober.state.histogram import LATENCY, Histogram
 from prober.state.recent import Recent
 from prober.state.running_slot import Running
@@ -57,10 +58,11 @@ class CheckState:
     which the UDP pace delays it. The scheduler maintains both.
     `running` is the running slot of the history, or None without a history.
     `label_text` is cached for the metrics, which write it at each scrape: the labels of `check`, or
-    None until it is first needed.
+    None until it is first needed. `certificates` are those that the target showed.
     """
 
     __slots__ = (
+        "certificates",
         "check",
         "conclusive_at",
         "counters",
@@ -92,6 +94,7 @@ class CheckState:
         self.label_text: str | None = None
         self.recent = Recent(remembered(check.monitor.probe.facts))
         self.running: Running | None = None
+        self.certificates: Certificates = ()
 
     @property
     def stale_after(self) -> float:

@@ -90,6 +90,9 @@ MIGRATIONS = (
     """
     ALTER TABLE life ADD COLUMN credible_at REAL NOT NULL DEFAULT 0;
     """,
+    """
+    ALTER TABLE checks ADD COLUMN certificates TEXT;
+    """,
 )
 """The steps from each version of the schema to the next; never changed, only appended to."""
 

@@ -13,6 +13,7 @@ CAPACITY = 10_000
 
 TRANSITION = "transition"
 POOL_STATUS = "pool_status"
+CERTIFICATE_CHANGED = "certificate_changed"
 STOOD_STILL = "stood_still"
 LOCAL_TROUBLE = "local_trouble"
 LOCAL_TROUBLE_OVER = "local_trouble_over"
@@ -24,6 +25,7 @@ OVERLOAD_OVER = "overload_over"
 EVENT_KINDS = (
     TRANSITION,
     POOL_STATUS,
+    CERTIFICATE_CHANGED,
     "started",
     "reload",
     "reload_rejected",
@@ -53,8 +55,9 @@ EVENT_KINDS = (
 class Event(NamedTuple):
     """An event and its cause in words; `at` is in unix seconds.
 
-    The kind TRANSITION is a status change of a check. Events of other kinds, such as a reload, are
-    not about a check, and leave the fields about checks None. An edit is about a monitor or a pool.
+    The kind TRANSITION is a status change of a check. CERTIFICATE_CHANGED is about a check as well,
+    but no status changes. Events of other kinds, such as a reload, leave the fields about checks
+    None. An edit is about a monitor or a pool.
     """
 
     id: int

@@ -13,6 +13,7 @@ from prober.model.known_status import KnownStatus
 from prober.model.notice import SEVERITIES, Notice
 from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
+from prober.state.certificates import Certificates
 from prober.state.cloud_objects import KINDS, CloudObject
 from prober.state.database import Database, table
 from prober.state.events import CAPACITY, Event
@@ -26,7 +27,7 @@ LIFE = table("life", ("one",), ("alive_at", "credible_at"))
 CHECKS = table(
     "checks",
     ("monitor", "backend"),
-    ("online", "streak", "status", "since", "reserved", "last"),
+    ("online", "streak", "status", "since", "reserved", "last", "certificates"),
 )
 EVENTS = table("events", ("id",), Event._fields[1:])
 EVENT_COLUMNS = ", ".join(Event._fields)
@@ -40,13 +41,14 @@ TOLD = table("told", ("output", "subject"), ("content",))
 
 
 class SavedCheck(NamedTuple):
-    """A stored check; times are unix seconds."""
+    """A stored check; times are unix seconds. `certificates` are those that its target showed."""
 
     health: Health
     status: Status
     since: float
     degraded: bool
     last: Outcome | None
+    certificates: Certificates = ()
 
 
 class Saved(NamedTuple):
@@ -77,6 +79,7 @@ class SavableState(Protocol):
     since: float
     degraded: bool
     last: Outcome | None
+    certificates: Certificates
 
 
 class Journal:
@@ -168,7 +171,8 @@ def _notice_row(stored: StoredNotice) -> tuple[object, ...]:
 def _check_row(state: SavableState) -> tuple[object, ...]:
     last = json.dumps(state.last) if state.last else None
     online, streak = state.health
-    return online, streak, state.status, state.since, state.degraded, last
+    shown = json.dumps(state.certificates) if state.certificates else None
+    return online, streak, state.status, state.since, state.degraded, last, shown
 
 
 def read_saved(database: Database) -> Saved:
@@ -178,7 +182,8 @@ def read_saved(database: Database) -> Saved:
     def question(connection: Any) -> Saved:
         alive = connection.execute("SELECT alive_at, credible_at FROM life")
         checks = connection.execute(
-            "SELECT monitor, backend, online, streak, status, since, reserved, last FROM checks"
+            "SELECT monitor, backend, online, streak, status, since, reserved, last, certificates "
+            "FROM checks"
         )
         events = connection.execute(
             f"SELECT {EVENT_COLUMNS} FROM events ORDER BY id DESC LIMIT ?",  # noqa: S608  (ours)
@@ -221,11 +226,25 @@ def read_saved(database: Database) -> Saved:
 
 
 def _saved_check(row: tuple[Any, ...]) -> tuple[tuple[str, str], SavedCheck]:
-    monitor, backend, online, streak, status, since, degraded, last = row
+    monitor, backend, online, streak, status, since, degraded, last, shown = row
     health = Health(None if online is None else bool(online), whole(streak))
     outcome = or_none(_outcome, last)
-    saved = SavedCheck(health, Status(status), moment(since), bool(degraded), outcome)
+    saved = SavedCheck(
+        health,
+        Status(status),
+        moment(since),
+        bool(degraded),
+        outcome,
+        or_none(_certificates, shown) or (),
+    )
     return (text(monitor), text(backend)), saved
+
+
+def _certificates(content: object) -> Certificates:
+    shown = json_value(content)
+    if not isinstance(shown, list):
+        raise ValueError("not certificates")  # noqa: TRY004  (one error for the reader)
+    return tuple(map(text, shown))
 
 
 def _edit_of(row: tuple[Any, ...]) -> Edit:

@@ -14,7 +14,7 @@ from prober.model.known_status import (
 )
 from prober.model.pool import Backend, Pool
 from prober.model.status import Status
-from prober.state.events import TRANSITION, Event
+from prober.state.events import CERTIFICATE_CHANGED, TRANSITION, Event
 from prober.state.store import Store
 
 Key = tuple[str, str]
@@ -140,6 +140,8 @@ class LastKnown:
                 yield CheckStatus(state.status, state.health, reason, detail)
 
     def _saw(self, event: Event) -> None:
+        if event.kind == CERTIFICATE_CHANGED and event.pool is not None:
+            self._tell(event.pool)
         if event.kind != TRANSITION or event.pool is None or event.monitor is None:
             return
         state = self._store.get((event.monitor, event.backend or ""))

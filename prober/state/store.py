@@ -1,7 +1,7 @@
 """The states of all checks, found by (monitor, backend), and their counters."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,12 @@ from prober.model.health import DEGRADED, PENDING, Health, advance, degrade, sta
 from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.pool import Backend, Pool
-from prober.model.status import Outcome, Reason, Status
+from prober.model.status import FactValue, Outcome, Reason, Status
 from prober.state.admin_states import AdminStates
+from prober.state.certificates import change, seen
 from prober.state.check_state import BackendState, CheckState, Key, MonitorCounters
 from prober.state.cloud_objects import CloudObjects
-from prober.state.events import TRANSITION, Event, EventLog
+from prober.state.events import CERTIFICATE_CHANGED, TRANSITION, Event, EventLog
 from prober.state.history import History
 from prober.state.journal import REFRESH_SECONDS, Journal, Saved
 
@@ -153,6 +154,7 @@ class Store:
         saved = self._saved.checks.pop(key, None)
         if saved is None:
             return
+        state.certificates = saved.certificates
         now, stale_after = self._wall(), state.check.monitor.stale_after
         age = now - self._saved.alive_at
         if saved.last is None or saved.last.at <= now + stale_after:
@@ -274,9 +276,36 @@ class Store:
             self.local_errors[reason] += 1
             self._saw_local_error(reason)
         changed = self._settle(state, outcome, now)
+        if monitor.tls and reason.is_good and outcome.facts:
+            self._see_certificate(state, outcome.facts)
         if self._journal is not None and (changed or self._is_worth_saving(state, outcome.at)):
             self._journal.saw(state.check.key, state)
         return state.health
+
+    def _see_certificate(self, state: CheckState, facts: Mapping[str, FactValue]) -> None:
+        """Note it if the target shows a certificate that is not known yet."""
+        known, now = state.certificates, seen(state.certificates, facts)
+        if now is known:
+            return
+        state.certificates = now
+        if self._journal is not None:
+            self._journal.saw(state.check.key, state)
+        if known:
+            monitor, backend = state.check.key
+            event = Event(
+                id=self.events.last_id + 1,
+                at=self._wall(),
+                kind=CERTIFICATE_CHANGED,
+                monitor=monitor,
+                pool=state.check.pool.name,
+                backend=backend,
+                before=None,
+                after=None,
+                reason=None,
+                streak=None,
+                cause=change(known, facts),
+            )
+            self.events.add(event)
 
     def review(self, state: CheckState) -> None:
         """Check whether a check that waits for its turn has become stale."""

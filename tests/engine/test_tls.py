@@ -149,7 +149,7 @@ def test_a_certificate_of_abnormal_size_is_read_but_not_remembered(
     assert len(session.sent[0]) > 8192
     assert session.not_after is not None
     assert not known._ends
-    assert not known._issuers
+    assert not known._leaves
 
 
 @pytest.mark.parametrize("openly", [True, False])

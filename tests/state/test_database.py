@@ -67,7 +67,7 @@ def opened(tmp_path: Path, reports: Reports, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def check_row(streak: int) -> tuple[object, ...]:
-    return 1, streak, "OK", 1.0, 0, None
+    return 1, streak, "OK", 1.0, 0, None, None
 
 
 def streaks(where: Database) -> dict[str, int]:

@@ -15,6 +15,7 @@ from prober.state.journal import read_saved
 from prober.state.rows import json_value
 from prober.state.slots import HOUR
 
+COLUMNS = "monitor, backend, online, streak, status, since, reserved, last"
 GOOD = ("web", "10.0.0.1:80", 1, 5, "OK", 1.0, 0, None)
 LAST = '["ok", "", %s, 1.0, 0.1, [null, null, null, null, null, null], null, 0]'
 
@@ -63,6 +64,8 @@ def saved_keys(state: Path, said: list[str]) -> set[str]:
         ("last", LAST % '{"grpc_serving_status": 1}'),
         ("last", b"\xff"),
         ("monitor", b"web"),
+        ("certificates", "{}"),
+        ("certificates", "[1]"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_left_out_and_said(
@@ -70,7 +73,7 @@ def test_a_row_that_makes_no_sense_is_left_out_and_said(
 ) -> None:
     for number in (1, 2):
         row = ("web", f"10.0.0.{number}:80", *GOOD[2:])
-        change(state, "INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
+        change(state, f"INSERT INTO checks ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
     change(state, f"UPDATE checks SET {column} = ? WHERE backend = '10.0.0.2:80'", value)
     wrong = column != "streak" or value != "5"  # which SQLite makes a number again
     assert saved_keys(state, said) == {"10.0.0.1:80"} | (set() if wrong else {"10.0.0.2:80"})
@@ -79,7 +82,9 @@ def test_a_row_that_makes_no_sense_is_left_out_and_said(
 
 def test_facts_of_another_version_are_left_out_alone(state: Path, said: list[str]) -> None:
     last = LAST % '{"http_status_code": 200, "of_another_version": [1]}'
-    change(state, "INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *GOOD[:-1], last)
+    change(
+        state, f"INSERT INTO checks ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *GOOD[:-1], last
+    )
     database = Database(str(state), report=lambda what, _: said.append(what))
     (saved,) = read_saved(database).checks.values()
     database.close()
@@ -89,7 +94,7 @@ def test_facts_of_another_version_are_left_out_alone(state: Path, said: list[str
 
 
 def test_text_with_a_wrong_byte_hides_nothing_else(state: Path, said: list[str]) -> None:
-    change(state, "INSERT INTO checks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *GOOD)
+    change(state, f"INSERT INTO checks ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *GOOD)
     change(
         state,
         "INSERT INTO events (id, at, kind, cause) VALUES (1, 1.0, 'reload', CAST(? AS TEXT))",

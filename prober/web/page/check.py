@@ -9,7 +9,7 @@ from prober.model.ballot import Ballot
 from prober.model.kinds import in_units
 from prober.model.shown import monitor_json
 from prober.state.check_state import CheckState
-from prober.state.events import TRANSITION, Event, EventFilter
+from prober.state.events import CERTIFICATE_CHANGED, TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
 from prober.web.api.check_shapes import explanation
 from prober.web.api.probe_now import probe_now
@@ -37,7 +37,7 @@ from prober.web.server.lookup import check_of
 from prober.web.server.services import services_of
 
 TRANSITIONS = 50
-"""Maximum number of status changes shown."""
+"""Maximum number of status changes and new certificates shown."""
 _NEARLY_ALL = 0.99
 
 
@@ -51,7 +51,8 @@ async def get_check_page(request: web.Request) -> web.Response:
     )
     what = f"history of {monitor} at {backend}"
     past = await past_section(request, scene, Subject(state.check.key, changes, what))
-    transitions = await recent_events(request, changes, limit=TRANSITIONS)
+    shown = changes._replace(kind=frozenset({TRANSITION, CERTIFICATE_CHANGED}))
+    transitions = await recent_events(request, shown, limit=TRANSITIONS)
     can_probe = services_of(request).probe_now is not None and state.check.enabled
     word, votes = word_of(state), services_of(request).store.votes(state.check.key)
     return answer(
@@ -175,12 +176,18 @@ def _changes(events: Sequence[Event], scene: Scene) -> Html:
         tag(
             "li",
             tag("span", time_cell(event.at, scene.now.wall), class_="quiet"),
-            tag("span", mark(event.before or "UNKNOWN"), " → ", mark(event.after or "UNKNOWN")),
+            _change(event),
             tag("span", event.cause),
         )
         for event in events
     ]
     return tag("section", tag("h2", "Status changes"), tag("ol", items, class_="changes"))
+
+
+def _change(event: Event) -> Html:
+    if event.kind == CERTIFICATE_CHANGED:
+        return tag("span", "certificate changed", class_="own")
+    return tag("span", mark(event.before or "UNKNOWN"), " → ", mark(event.after or "UNKNOWN"))
 
 
 def _configuration(state: CheckState) -> Html:

@@ -11,12 +11,18 @@ from aiohttp import web
 
 from prober.model.status import Status
 from prober.state.archive import DAY
-from prober.state.events import EVENT_KINDS, POOL_STATUS, TRANSITION, EventFilter
+from prober.state.events import (
+    CERTIFICATE_CHANGED,
+    EVENT_KINDS,
+    POOL_STATUS,
+    TRANSITION,
+    EventFilter,
+)
 from prober.web.server.query import Parameter
 
-_OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS}
+_OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS, CERTIFICATE_CHANGED}
 SUBJECTS: Mapping[str, frozenset[str]] = {
-    "checks": frozenset({TRANSITION}),
+    "checks": frozenset({TRANSITION, CERTIFICATE_CHANGED}),
     "pools": frozenset({POOL_STATUS}),
     "prober": _OWN,
 }

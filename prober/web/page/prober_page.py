@@ -6,7 +6,14 @@ from aiohttp import web
 
 from prober.model.status import Status
 from prober.model.wording import span
-from prober.state.events import EVENT_KINDS, POOL_STATUS, TRANSITION, Event, EventFilter
+from prober.state.events import (
+    CERTIFICATE_CHANGED,
+    EVENT_KINDS,
+    POOL_STATUS,
+    TRANSITION,
+    Event,
+    EventFilter,
+)
 from prober.state.histogram import Histogram
 from prober.state.vitals import ListHealth, Vitals
 from prober.web.page.check_words import NONE, ago, time_cell
@@ -20,7 +27,7 @@ from prober.web.server.services import services_of
 
 LISTED = 30
 """Maximum number of events listed."""
-_OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS}
+_OWN = frozenset(EVENT_KINDS) - {TRANSITION, POOL_STATUS, CERTIFICATE_CHANGED}
 _SKIPS = {
     "overrun": "the previous probe was still running",
     "gap": "prober was paused",

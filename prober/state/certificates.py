@@ -1,0 +1,42 @@
+"""When the certificate of a target counts as changed.
+
+A name may have several addresses, and an address several servers, each with a certificate of its
+own. So the last few certificates of a check are known, and one that is known is no change, however
+often they alternate.
+"""
+
+from collections.abc import Mapping
+
+from prober.model.probe import TLS_FINGERPRINT, TLS_ISSUER, TLS_KEY, TLS_NOT_AFTER
+from prober.model.status import FactValue
+from prober.model.wording import time_text
+
+KNOWN = 8
+"""Certificates of one check that are known."""
+
+Certificates = tuple[str, ...]
+"""The known certificates of a check, the newest last: each `FINGERPRINT KEY`."""
+
+
+def seen(known: Certificates, facts: Mapping[str, FactValue]) -> Certificates:
+    """Return the known certificates after a good result; the same object if nothing is new."""
+    fingerprint = facts.get(TLS_FINGERPRINT.name)
+    if fingerprint is None:
+        return known
+    now = f"{fingerprint} {facts.get(TLS_KEY.name, '')}"
+    return known if now in known else (*known[1 - KNOWN :], now)
+
+
+def change(known: Certificates, facts: Mapping[str, FactValue]) -> str:
+    """Return in words that a certificate is new beside those that were known."""
+    key = facts.get(TLS_KEY.name, "")
+    end, issuer = facts.get(TLS_NOT_AFTER.name), facts.get(TLS_ISSUER.name)
+    details = [
+        f"SHA-256 {str(facts[TLS_FINGERPRINT.name])[:16]}",
+        "the same key" if any(each.endswith(f" {key}") for each in known) else "another key",
+    ]
+    if issuer:
+        details.append(f"issued by {issuer}")
+    if isinstance(end, int | float):
+        details.append(f"expires {time_text(end)[:10]}")
+    return f"the target shows another certificate: {', '.join(details)}"
