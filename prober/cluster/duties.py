@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from prober.cluster.knowledge import Knowledge
 from prober.cluster.records import MemberRecord, hash_of
-from prober.cluster.sharing import Peer, Sharing, may_let_go, shard_of
+from prober.cluster.sharing import Peer, Sharing, bucket_of, may_let_go
 from prober.model.ballot import Vote
 
 SET_PATIENCE = 5.0
@@ -23,7 +23,7 @@ class Outline(NamedTuple):
 class Duties:
     """What a member probes, decided by what it knows.
 
-    `checks` are those of its configuration by number; `by_shard` are their numbers. `probing` are
+    `checks` are those of its configuration by number; `by_bucket` are their numbers. `probing` are
     those that it probes; `leaving` those among them that others are to take over, with the time
     at which it lost them. `present` is whether it counts itself as a member, `alone` whether it
     counts nobody else because it has never reached etcd. `awaited` are members that have vanished
@@ -34,7 +34,7 @@ class Duties:
         self._me = me
         self._known = known
         self.checks: Mapping[int, Outline] = {}
-        self.by_shard: dict[int, list[int]] = {}
+        self.by_bucket: dict[int, list[int]] = {}
         self.checks_hash = hash_of(())
         self.probing: set[int] = set()
         self.leaving: dict[int, float] = {}
@@ -48,9 +48,9 @@ class Duties:
     def adopt(self, checks: Iterable[Outline]) -> None:
         """Take in the checks of a configuration."""
         self.checks = {check.number: check for check in checks}
-        self.by_shard = {}
+        self.by_bucket = {}
         for number in self.checks:
-            self.by_shard.setdefault(shard_of(number), []).append(number)
+            self.by_bucket.setdefault(bucket_of(number), []).append(number)
         self.checks_hash = hash_of(self.checks)
         self.probing &= self.checks.keys()
         self.leaving = {n: at for n, at in self.leaving.items() if n in self.checks}
@@ -149,7 +149,7 @@ class Duties:
 
     def has_begun(self, number: int) -> bool:
         """Return whether every owner of a check has begun to probe it, as far as is known."""
-        votes = self._known.votes.get(shard_of(number), {})
+        votes = self._known.votes.get(bucket_of(number), {})
         owners = self.owners(number)
         return bool(owners) and all(number in votes.get(owner, {}) for owner in owners)
 
@@ -158,7 +158,7 @@ class Duties:
 
         As long as an owner has not begun, that of a member from which it takes over counts.
         """
-        votes = self._known.votes.get(shard_of(number), {})
+        votes = self._known.votes.get(bucket_of(number), {})
         owners = self.owners(number)
         others = [name for name in owners if name != self._me]
         found = [(name, votes[name][number]) for name in others if number in votes.get(name, {})]
@@ -175,17 +175,17 @@ class Duties:
         This member's own, unless somebody took over from it; or that of a member which has lost
         the check; or that of another vantage.
         """
-        votes = self._known.votes.get(shard_of(number), {})
+        votes = self._known.votes.get(bucket_of(number), {})
         owners = self.owners(number) if number in self.checks else ()
         order: Sequence[str] = (self._me, *sorted(votes.keys() - {self._me, *owners}), *owners)
         return next((votes[name][number] for name in order if number in votes.get(name, {})), None)
 
-    def is_covered(self, shard: int, name: str, mine: Collection[int]) -> bool:
+    def is_covered(self, bucket: int, name: str, mine: Collection[int]) -> bool:
         """Return whether a record of a member that is gone is needed no more.
 
-        `mine` are the checks in that shard on which this member votes.
+        `mine` are the checks in that bucket on which this member votes.
         """
-        votes = self._known.votes.get(shard, {})
+        votes = self._known.votes.get(bucket, {})
         alike = not self.wants_sets()
 
         def has_vote(owner: str, number: int) -> bool:
@@ -201,9 +201,9 @@ class Duties:
                 return False
         return True
 
-    def strays(self, shard: int) -> list[str]:
-        """Return the members that are gone but have left votes in a shard."""
-        votes = self._known.votes.get(shard)
+    def strays(self, bucket: int) -> list[str]:
+        """Return the members that are gone but have left votes in a bucket."""
+        votes = self._known.votes.get(bucket)
         if not votes:
             return []
         return [name for name in votes.keys() - {self._me} if name not in self.members()]

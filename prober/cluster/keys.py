@@ -11,9 +11,9 @@ class MemberKey(NamedTuple):
 
 
 class VotesKey(NamedTuple):
-    """The key of a member's votes in one shard."""
+    """The key of a member's votes in one bucket."""
 
-    shard: int
+    bucket: int
     name: str
 
 
@@ -35,9 +35,9 @@ class Keys:
         """Return the key of a member."""
         return f"{self.prefix}members/{quote(name, safe='')}"
 
-    def votes(self, shard: int, name: str) -> str:
-        """Return the key of a member's votes in one shard."""
-        return f"{self.prefix}votes/{shard}/{quote(name, safe='')}"
+    def votes(self, bucket: int, name: str) -> str:
+        """Return the key of a member's votes in one bucket."""
+        return f"{self.prefix}votes/{bucket}/{quote(name, safe='')}"
 
     def part(self, digest: str, part: int, parts: int) -> str:
         """Return the key of one part of a set of checks."""
@@ -48,8 +48,8 @@ class Keys:
         match key.removeprefix(self.prefix).split("/"):
             case ["members", name]:
                 return MemberKey(unquote(name))
-            case ["votes", shard, name] if shard.isdecimal():
-                return VotesKey(int(shard), unquote(name))
+            case ["votes", bucket, name] if bucket.isdecimal():
+                return VotesKey(int(bucket), unquote(name))
             case ["sets", digest, part, parts] if part.isdecimal() and parts.isdecimal():
                 return SetKey(digest, int(part), int(parts))
         return None

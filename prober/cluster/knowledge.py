@@ -1,6 +1,7 @@
 """What one member knows of its cluster: what it has read of etcd, kept up to date."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from prober.cluster.key_store import Item, KeyChanges, Snapshot
@@ -8,19 +9,26 @@ from prober.cluster.keys import Keys, MemberKey, SetKey, VotesKey
 from prober.cluster.records import BadRecordError, MemberRecord, unpack_checks, unpack_votes
 from prober.model.ballot import Vote
 
+TOGETHER = 8
+"""Buckets of votes that are taken in at once."""
+
 
 class Touched(NamedTuple):
-    """What has changed in a member's knowledge: the shards with other votes, and what else."""
+    """What has changed in a member's knowledge.
+
+    Members, sets of checks, the buckets with other votes, and the checks that these are about.
+    """
 
     members: bool
     sets: bool
-    shards: set[int]
+    buckets: set[int]
+    numbers: set[int]
 
 
 class Knowledge:
     """Members, votes and sets of checks, as of a revision.
 
-    `members` are by name; `votes` by shard, member and number of the check. `sets` has the sets of
+    `members` are by name; `votes` by bucket, member and number of the check. `sets` has the sets of
     checks that are complete, by hash. `revision` is 0 until something was read.
     A value that is no record counts as absent; `saw_nonsense` is told of it.
     """
@@ -57,8 +65,8 @@ class Knowledge:
 
     def update(self, changes: KeyChanges) -> Touched:
         """Take in what has changed, unless something newer was read meanwhile."""
-        if changes.revision <= self.revision:
-            return Touched(members=False, sets=False, shards=set())
+        if changes.revision < self.revision:
+            return Touched(members=False, sets=False, buckets=set(), numbers=set())
         self.revision = changes.revision
         fresh = {
             key: item
@@ -68,7 +76,7 @@ class Knowledge:
         return self._take(fresh, changes.deletes)
 
     def _take(self, puts: Mapping[str, Item], deletes: list[str]) -> Touched:
-        touched = Touched(members=False, sets=False, shards=set())
+        touched = Touched(members=False, sets=False, buckets=set(), numbers=set())
         for key in deletes:
             self._revisions.pop(key, None)
             touched = self._forget(self._keys.read(key), touched)
@@ -89,8 +97,7 @@ class Knowledge:
             self.members[place.name] = MemberRecord.from_bytes(value, place.name)
             return touched._replace(members=True)
         if isinstance(place, VotesKey):
-            self.votes.setdefault(place.shard, {})[place.name] = unpack_votes(value)
-            touched.shards.add(place.shard)
+            self._vote(place, unpack_votes(value), touched)
         if isinstance(place, SetKey):
             parts = self._parts.setdefault(place.hash, {})
             parts[place] = value
@@ -99,15 +106,40 @@ class Knowledge:
             return touched._replace(sets=True)
         return touched
 
+    def _vote(self, place: VotesKey, votes: Mapping[int, Vote], touched: Touched) -> None:
+        """Take in the votes of a member in a bucket, none if there are no more."""
+        by_member = self.votes.setdefault(place.bucket, {})
+        before = by_member.pop(place.name, {})
+        if votes:
+            by_member[place.name] = votes
+        touched.buckets.add(place.bucket)
+        touched.numbers.update(
+            number
+            for number in before.keys() | votes.keys()
+            if before.get(number) != votes.get(number)
+        )
+
     def _forget(self, place: MemberKey | VotesKey | SetKey | None, touched: Touched) -> Touched:
         if isinstance(place, MemberKey):
             self.members.pop(place.name, None)
             return touched._replace(members=True)
         if isinstance(place, VotesKey):
-            self.votes.get(place.shard, {}).pop(place.name, None)
-            touched.shards.add(place.shard)
+            self._vote(place, {}, touched)
         if isinstance(place, SetKey):
             self._parts.get(place.hash, {}).pop(place, None)
             self.sets.pop(place.hash, None)
             return touched._replace(sets=True)
         return touched
+
+
+def slices(changes: KeyChanges, keys: Keys) -> Iterator[KeyChanges]:
+    """Yield changes in parts that each take little time to take in, members and what is gone first.
+
+    They have the same revision: a key that is newer by then is left as it is.
+    """
+    votes = {key for key in changes.puts if isinstance(keys.read(key), VotesKey)}
+    others = {key: item for key, item in changes.puts.items() if key not in votes}
+    yield changes._replace(puts=others)
+    left = iter(votes)
+    while part := list(islice(left, TOGETHER)):
+        yield KeyChanges(changes.revision, {key: changes.puts[key] for key in part}, [])

@@ -9,7 +9,7 @@ from prober.cluster.duties import Outline, Tell
 from prober.cluster.key_store import Item, KeyStore, LeaseLost, Snapshot, StoreTrouble
 from prober.cluster.key_store import StoreUnavailable as Unavailable
 from prober.cluster.keys import Keys
-from prober.cluster.knowledge import Knowledge, Touched
+from prober.cluster.knowledge import Knowledge, Touched, slices
 from prober.cluster.records import BadRecordError, MemberRecord
 from prober.cluster.rota import Rota
 from prober.cluster.standing import Standing
@@ -21,8 +21,10 @@ RETRY = 1.0
 """Seconds until etcd is tried again after an error."""
 GATHER = 0.05
 """Seconds in which votes are gathered before they are written."""
-BETWEEN = 0.1
+BETWEEN = 0.02
 """Seconds between two writes of votes."""
+REST = 0.4
+"""Seconds between the end of the writes and the next ones, so that many changes are few writes."""
 GIVE_UP = 5.0
 """Seconds after which a member that has never reached etcd works without it."""
 NAME_PATIENCE = 5.0
@@ -248,6 +250,7 @@ class ClusterMember:
                 if self._is_in(snapshot):
                     members = dict(self.known.members)
                     self._absorb(self.known.replace(snapshot), told=members)
+                    self._let_go()
                     await self._watch(snapshot.revision)
             except Unavailable as error:
                 self._count(error)
@@ -258,8 +261,11 @@ class ClusterMember:
         async for changes in self._store.watch(self._keys.prefix, after):
             if not self._joined.is_set():
                 return
-            members = dict(self.known.members)
-            self._absorb(self.known.update(changes), told=members)
+            for part in slices(changes, self._keys):
+                members = dict(self.known.members)
+                self._absorb(self.known.update(part), told=members)
+                await asyncio.sleep(0)  # many votes at once must not delay probes
+            self._let_go()
             if self._key in changes.deletes and changes.revision > self._revision:
                 self._lose()
                 return
@@ -278,6 +284,11 @@ class ClusterMember:
         if self._has_to_write():
             self._poke.set()
 
+    def _let_go(self) -> None:
+        self.rota.let_go()
+        if self._has_to_write():
+            self._poke.set()
+
     # Writing
 
     def _has_to_write(self) -> bool:
@@ -286,21 +297,19 @@ class ClusterMember:
 
     async def _publish(self) -> None:
         """Write this member's votes when they change, and its record."""
+        publisher = self.rota.publisher
         while True:
             await self._poke.wait()
             self._poke.clear()
             await asyncio.sleep(GATHER)
             await self._joined.wait()
             try:
-                self._writing = True
                 while self._joined.is_set() and await self._write():  # noqa: ASYNC110  (a pause)
-                    await asyncio.sleep(BETWEEN)
+                    await asyncio.sleep(BETWEEN if publisher.dirty else REST)
             except Unavailable as error:
                 self._count(error)
                 self._poke.set()
                 await asyncio.sleep(RETRY)
-            finally:
-                self._writing = False
 
     async def _write(self) -> bool:
         """Write one batch; return whether there was something to write."""
@@ -317,9 +326,11 @@ class ClusterMember:
         if batch is None:
             return False
         done = None
+        self._writing = True
         try:
             done = await self._store.change({self._key: self._revision}, batch.puts, batch.deletes)
         finally:
+            self._writing = False
             if done is None:
                 publisher.failed(batch)
         if done is None:

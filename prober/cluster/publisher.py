@@ -1,4 +1,4 @@
-"""What a member has yet to write: its votes, shard by shard, and the set of its checks."""
+"""What a member has yet to write: its votes, bucket by bucket, and the set of its checks."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,27 +7,27 @@ from prober.cluster.duties import Duties
 from prober.cluster.keys import Keys
 from prober.cluster.knowledge import Knowledge
 from prober.cluster.records import MemberRecord, pack_checks, pack_votes
-from prober.cluster.sharing import shard_of
+from prober.cluster.sharing import bucket_of
 from prober.cluster.work import Workplace
 
-MOST_KEYS = 100
+MOST_KEYS = 120
 """Keys in one write; etcd takes 128 operations."""
 MOST_BYTES = 700_000
-"""Bytes after which a write takes no further shard; etcd takes 1.5 MiB."""
+"""Bytes after which a write takes no further bucket; etcd takes 1.5 MiB."""
 
 
 class WriteBatch(NamedTuple):
-    """One write: keys to put and to delete, and the shards that they are about."""
+    """One write: keys to put and to delete, and the buckets that they are about."""
 
     puts: dict[str, bytes]
     deletes: list[str]
-    shards: set[int]
+    buckets: set[int]
 
 
 class Publisher:
     """Gathers what is to be written.
 
-    `dirty` are the shards whose votes have changed; `written` is this member's record in etcd.
+    `dirty` are the buckets whose votes have changed; `written` is this member's record in etcd.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Publisher:
 
     def touch(self, numbers: Iterable[int]) -> None:
         """Note that the votes on these checks are to be written."""
-        self.dirty.update(map(shard_of, numbers))
+        self.dirty.update(map(bucket_of, numbers))
 
-    def sweep(self, shards: Iterable[int]) -> None:
-        """Look in these shards for what members that are gone have left there."""
-        for shard in shards:
-            if self._droppable(shard):
-                self.dirty.add(shard)
+    def sweep(self, buckets: Iterable[int]) -> None:
+        """Look in these buckets for what members that are gone have left there."""
+        for bucket in buckets:
+            if self._droppable(bucket):
+                self.dirty.add(bucket)
 
     def has_work(self) -> bool:
         """Return whether something is to be written."""
@@ -63,38 +63,38 @@ class Publisher:
         while self.dirty and size < MOST_BYTES:
             if len(batch.puts) + len(batch.deletes) >= MOST_KEYS:
                 break
-            shard = self.dirty.pop()
-            batch.shards.add(shard)
-            size += self._add_votes(batch, shard)
+            bucket = self.dirty.pop()
+            batch.buckets.add(bucket)
+            size += self._add_votes(batch, bucket)
         return batch if batch.puts or batch.deletes else None
 
     def failed(self, batch: WriteBatch) -> None:
         """Take in that a batch may not have been written."""
-        self.dirty |= batch.shards
+        self.dirty |= batch.buckets
 
-    def _numbers(self, shard: int) -> list[int]:
+    def _numbers(self, bucket: int) -> list[int]:
         probing = self._duties.probing
-        return [n for n in self._duties.by_shard.get(shard, ()) if n in probing]
+        return [n for n in self._duties.by_bucket.get(bucket, ()) if n in probing]
 
-    def _add_votes(self, batch: WriteBatch, shard: int) -> int:
-        numbers, key = self._numbers(shard), self._keys.votes(shard, self._me)
-        batch.deletes.extend(self._keys.votes(shard, name) for name in self._droppable(shard))
+    def _add_votes(self, batch: WriteBatch, bucket: int) -> int:
+        numbers, key = self._numbers(bucket), self._keys.votes(bucket, self._me)
+        batch.deletes.extend(self._keys.votes(bucket, name) for name in self._droppable(bucket))
         if numbers:
-            self._has_written.add(shard)
+            self._has_written.add(bucket)
             batch.puts[key] = pack_votes({n: self._work.vote(n) for n in numbers})
             return len(batch.puts[key])
-        if shard in self._has_written or self._me in self._known.votes.get(shard, {}):
-            self._has_written.discard(shard)
+        if bucket in self._has_written or self._me in self._known.votes.get(bucket, {}):
+            self._has_written.discard(bucket)
             batch.deletes.append(key)
         return 0
 
-    def _droppable(self, shard: int) -> list[str]:
-        """Return the members that are gone and whose votes in this shard are needed no more."""
-        strays = self._duties.strays(shard)
+    def _droppable(self, bucket: int) -> list[str]:
+        """Return the members that are gone and whose votes in this bucket are needed no more."""
+        strays = self._duties.strays(bucket)
         if not strays:
             return []
-        mine = set(self._numbers(shard))
-        return [name for name in strays if self._duties.is_covered(shard, name, mine)]
+        mine = set(self._numbers(bucket))
+        return [name for name in strays if self._duties.is_covered(bucket, name, mine)]
 
     def _sets(self) -> tuple[dict[str, bytes], list[str]]:
         """Return a part of the set of this member's checks to write, and what nobody needs.

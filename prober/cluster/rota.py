@@ -8,7 +8,7 @@ from prober.cluster.keys import Keys
 from prober.cluster.knowledge import Knowledge, Touched
 from prober.cluster.publisher import Publisher
 from prober.cluster.records import MemberRecord
-from prober.cluster.sharing import shard_of
+from prober.cluster.sharing import bucket_of, shard_of
 from prober.cluster.standing import Standing
 from prober.cluster.work import Assignment, Workplace
 
@@ -95,16 +95,16 @@ class Rota:
         self.review(fresh=True)
 
     def absorb(self, touched: Touched, *, told: Mapping[str, MemberRecord] | None = None) -> None:
-        """Act on what has changed in etcd; `told` are the members that were known before."""
+        """Act on what has changed in etcd, except for letting go of checks.
+
+        `told` are the members that were known before.
+        """
         if told is not None and touched.members:
             self._tell_of_members(told)
         if touched.members or touched.sets:
             self.review()
-        numbers = [n for shard in touched.shards for n in self.duties.by_shard.get(shard, ())]
-        self.show(numbers)
-        self.let_go()
-        strays = (shard for shard in touched.shards if self.duties.strays(shard))
-        self.publisher.sweep(strays)
+        self.show(touched.numbers & self.duties.checks.keys())
+        self.publisher.sweep(each for each in touched.buckets if self.duties.strays(each))
 
     def _tell_of_members(self, before: Mapping[str, MemberRecord]) -> None:
         known, me = self.known.members, self.record.name
@@ -127,7 +127,7 @@ class Rota:
         """
         live = self.duties.members()
         for number in self.duties.probing:
-            votes = self.known.votes.get(shard_of(number), {})
+            votes = self.known.votes.get(bucket_of(number), {})
             others = [name for name in votes if name in live and number in votes[name]]
             mine = number in votes.get(self.record.name, {})
             decided = self._work.vote(number).health.online is not None
@@ -156,7 +156,7 @@ class Rota:
         self._take(duties.reassign(now))
         self.show(duties.checks)
         self.let_go()
-        self.publisher.sweep(s for s in self.known.votes if duties.strays(s))
+        self.publisher.sweep(each for each in self.known.votes if duties.strays(each))
 
     def _begin_what_only_this_member_may_know(self) -> None:
         """Probe checks that are new while etcd is away, because no other member may have them."""

@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 SHARDS = 1024
 """The number of shards; it is the same for every member of every cluster."""
+BUCKETS = 128
+"""The number of parts that a member's votes are written in: enough that a change of one check does
+not write too many, and few enough that a change of all of them takes few writes."""
 _SCALE = 2.0**64
 
 
@@ -33,6 +36,11 @@ def shard_of(number: int) -> int:
     It uses other bits than phases and first probes do, so that a shard's checks are spread in time.
     """
     return (number >> 24) % SHARDS
+
+
+def bucket_of(number: int) -> int:
+    """Return the part of a member's votes that a check belongs to, from its `spread` number."""
+    return shard_of(number) * BUCKETS // SHARDS
 
 
 @lru_cache(maxsize=256)
