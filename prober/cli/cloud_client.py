@@ -3,6 +3,7 @@
 import configparser
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from prober.importing.cloud_signing import OracleSigningKey, SigningError, sign_
 _SECONDS = 30.0
 _LIMIT = 1 << 26  # bytes of an answer
 _REASON_LIMIT = 2000
+_SAID = ("faultstring", "error_msg", "message")
+"""Where OpenStack, Huawei and Oracle say what is wrong."""
 
 Sign = Callable[[str, str], Mapping[str, str]]
 """Returns the headers that authenticate a GET: of a host, and of a path with its query."""
@@ -112,10 +115,15 @@ def _said(error: HTTPError, credentials: Credentials) -> str:
         text = error.read(_REASON_LIMIT).decode(errors="replace")
     except (OSError, HTTPException):
         text = ""
+    with suppress(ValueError):
+        answer = json.loads(text)
+        said = [answer[name] for name in _SAID if isinstance(answer, dict) and name in answer]
+        text = str(said[0]) if said else text
     hint = f"; credentials: {credentials.source}" if error.code in (401, 403) else ""
     return f"{error.reason}: {' '.join(text.split())}{hint}"
 
 
 def _why(error: OSError | HTTPException) -> str:
     reason = error.reason if isinstance(error, URLError) else error
-    return str(reason) or type(reason).__name__
+    said = reason.strerror if isinstance(reason, OSError) else None
+    return (said or str(reason) or type(reason).__name__).lower()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from prober.importing.codes import ranges
+from prober.importing.codes import CODES, ranges, span
 from prober.importing.draft import Keys, SourcePlace
 from prober.importing.fields import Fields
 
@@ -102,7 +102,7 @@ def _content_type(body: str) -> dict[str, str]:
 def _http_validators(made: Counterpart, validators: list[Fields]) -> Keys:
     """Return the keys of the validators; without one, every reply is good."""
     keys: Keys = {}
-    codes = set(range(100, 600))
+    codes = set(CODES)
     for validator in validators:
         given = validator.message("http_validator")
         if (good := given.one("success_status_codes")) is not None:
@@ -136,9 +136,8 @@ def _leave_validators(made: Counterpart, validator: Fields, known: set[str]) -> 
 def _codes(written: object) -> set[int]:
     found: set[int] = set()
     for each in str(written).split(","):
-        low, _, high = each.strip().partition("-")
-        if low:
-            found |= set(range(int(low), int(high or low) + 1))
+        if each.strip():
+            found |= set(span(each))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prober.importing import urls
-from prober.importing.codes import ranges
+from prober.importing.codes import CODES, ranges
 from prober.importing.dialogues import without_variables
 from prober.importing.draft import Draft, DraftEntry, Keys, SourcePlace
 from prober.importing.durations import shown
@@ -127,7 +127,7 @@ class _Endpoint:
     def _conditions(self, keys: Keys) -> Keys:
         """Return the keys that the conditions ask for."""
         found: Keys = {}
-        codes = set(range(100, 600))
+        codes = set(CODES)
         for number, written in enumerate(items(self._given.get("conditions"))):
             parts = _CONDITION.fullmatch(str(written))
             subject, sign, value = parts.groups() if parts else ("", "", "")
@@ -181,8 +181,8 @@ def _codes(sign: str, value: str) -> set[int]:
     wanted = _CALL.fullmatch(value)
     limits = [each.strip() for each in (wanted[2] if wanted else value).split(",")]
     if not all(map(str.isdecimal, limits)):
-        return set(range(100, 600))
-    return {code for code in range(100, 600) if any(_TESTS[sign](code, int(n)) for n in limits)}
+        return set(CODES)
+    return {code for code in CODES if any(_TESTS[sign](code, int(n)) for n in limits)}
 
 
 def _pattern(value: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from prober.importing.codes import ranges
+from prober.importing.codes import CODES, ranges, span
 from prober.importing.dialogues import without_variables
 from prober.importing.draft import Draft, DraftEntry, Keys, SourcePlace
 from prober.importing.haproxy_file import Line, Proxy, seconds
@@ -13,7 +13,6 @@ _CHECKS = (
     *("httpchk", "tcp-check", "ssl-hello-chk", "mysql-check", "pgsql-check", "redis-check"),
     *("smtpchk", "ldap-check", "spop-check", "external-check"),
 )
-_CODES = range(100, 600)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH")
 PRESETS = {
     "mysql-check": "mysql",
@@ -200,14 +199,9 @@ def _codes(how: str, pattern: str, *, negated: bool) -> str:
     """Return the codes that HAProxy accepts, as ranges."""
     if how == "rstatus":
         expression = re.compile(pattern)
-        accepted = {code for code in _CODES if expression.search(str(code))}
+        accepted = {code for code in CODES if expression.search(str(code))}
     else:
-        accepted = {code for part in pattern.split(",") for code in _range(part)}
+        accepted = {code for part in pattern.split(",") for code in span(part)}
     if negated:
-        accepted = set(_CODES) - accepted
+        accepted = set(CODES) - accepted
     return ranges(sorted(accepted))
-
-
-def _range(part: str) -> range:
-    low, _, high = part.strip().partition("-")
-    return range(int(low), int(high or low) + 1)

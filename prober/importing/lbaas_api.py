@@ -16,6 +16,7 @@ from prober.importing.cloud_answers import (
     object_place,
 )
 from prober.importing.draft import Draft, DraftEntry, Keys
+from prober.importing.durations import shown
 from prober.model.kinds import LABELS
 from prober.model.option import ReadContext, Rejected
 from prober.probes import PROBE_TYPES
@@ -131,8 +132,8 @@ def _monitor(url: str, monitor: Found, pools: Mapping[object, DraftEntry], draft
         "id": monitor.get("id"),
         "type": type_name,
         "pool": pool.keys["name"],
-        "interval": monitor.get("delay"),
-        "timeout": monitor.get("timeout"),
+        "interval": shown(monitor.get("delay")),
+        "timeout": shown(monitor.get("timeout")),
         "rise": monitor.get("max_retries"),
         "fall": monitor.get("max_retries_down", 3),
         "port": monitor.get("monitor_port"),

@@ -31,6 +31,8 @@ class SourceText:
             self.value, self._place, _ = read_json(text) if _is_json(text) else read_yaml(text)
         except (UnreadableError, NotJsonError) as error:
             raise UnreadableSource(f"{file}:{first + error.line}: {error}") from None
+        except RecursionError:
+            raise UnreadableSource(f"{file}: it is nested too deeply") from None
 
     def origin(self, *steps: str | int) -> SourcePlace:
         """Return the place of the value at a path."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from prober.importing import urls
-from prober.importing.codes import ranges
+from prober.importing.codes import ranges, span
 from prober.importing.draft import Draft, Keys, SourcePlace
 from prober.importing.source import SourceText, items, mapping
 
@@ -81,7 +81,7 @@ def _http(given: Mapping[str, Any], knows: Knows) -> Keys:
         "http_method": given.get("method"),
         "body": given.get("body") or None,
         "headers": _headers(given.get("headers")),
-        "expected_codes": ranges(sorted({code for each in accepted for code in _span(each)})),
+        "expected_codes": ranges(sorted({code for each in accepted for code in span(each)})),
     }
     if keyword := given.get("keyword"):
         inverted = given.get("invertKeyword")
@@ -99,8 +99,3 @@ def _headers(written: object) -> Keys | None:
     except ValueError:
         return None
     return {str(key): str(value) for key, value in mapping(found).items()} or None
-
-
-def _span(written: str) -> range:
-    low, _, high = written.partition("-")
-    return range(int(low), int(high or low) + 1) if low.isdecimal() else range(0)

@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import yaml
 
 from prober.config.advice import advice
 from prober.config.configuration import Config
 from prober.config.problem import ConfigError
 from prober.config.reader import parse
 from prober.config.targets import parse_targets, write_targets
+from prober.importing.formats import FORMATS, import_from
+from prober.importing.source import UnreadableSource
+from prober.importing.writer import written
 from prober.model.option import ReadContext, show_options
 from tests.fuzz.subject import Feed, Subject
 
@@ -116,10 +121,25 @@ def _target_lists() -> Iterator[Feed]:
     yield feed
 
 
+@contextmanager
+def _imports() -> Iterator[Feed]:
+    """Yield what imports a text as the configuration of each tool: it is read, or refused."""
+
+    def feed(content: bytes) -> None:
+        text = content.decode(errors="replace")
+        for tool in FORMATS:
+            with suppress(UnreadableSource):
+                draft = import_from(tool, [("source", text)])
+                yaml.safe_load(written(draft, version="1", sources=[]))
+
+    yield feed
+
+
 SUBJECTS = (
     Subject("configuration", _reader(MAIN)),
     Subject("included", _reader("more.yaml", NAMING)),
     Subject("modules", _reader("modules.yaml", NAMING)),
     Subject("web_config", _reader("web.yaml", NAMING)),
     Subject("target_list", _target_lists),
+    Subject("imported", _imports),
 )

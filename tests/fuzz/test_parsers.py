@@ -21,6 +21,7 @@ TIMES = {
     "rows": 40,
     "database": 10,
     "edit": 16,
+    "imported": 200,
 }
 """Inputs of one run; the others are cheaper."""
 MOST_TIMES = 600

@@ -262,7 +262,7 @@ async def test_an_answer_of_something_else_is_named(
         url = str(server.make_url("")).rstrip("/")
         given = ["import", "octavia", "--from-url", url]
         for more, said in (
-            ((), '401 Unauthorized: {"faultstring": "who are you?"}; credentials: none\n'),
+            ((), "HTTP 401 Unauthorized: who are you?; credentials: none\n"),
             (
                 ("--cloud-token-file", str(tmp_path / "token")),
                 "expected a list named 'loadbalancers'; is this the right API?\n",

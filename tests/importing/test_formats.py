@@ -78,6 +78,7 @@ def test_every_format_is_a_word_of_the_command(capsys: pytest.CaptureFixture[str
         ("cloudprober", "probe {\n  name: 'x'\n", "a:2: the file ends inside of a message"),
         ("cloudprober", "probe {\n  name: 'x\n}\n", "a:2: not valid textproto: \"'x"),
         ("cloudprober", "probe {\n  name: '{{env 'X'}}'\n}\n", "a:2: a template; import what "),
+        ("gatus", "endpoints: " + "[" * 2000, "a: it is nested too deeply"),
         ("cloudprober", "probe {\n" * 60, "a:52: fields are nested too deeply"),
     ],
 )
