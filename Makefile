@@ -32,7 +32,7 @@ export COMPILED
 BUILD_LOCK := requirements-$(if $(COMPILED),compile,build).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer test test-compiled coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
+.PHONY: help run run-balancer run-cluster test test-compiled coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,9 @@ run: $(VENV)/run ## probe the embedded demo targets until Ctrl-C
 
 run-balancer: $(VENV)/run ## run demo servers, prober and HAProxy side by side until Ctrl-C
 	deploy/haproxy/run $(BIN)/python
+
+run-cluster: $(VENV)/run ## run etcd, demo targets and three probers that share them until Ctrl-C
+	deploy/cluster/run $(BIN)/python
 
 # COVERAGE=1 measures which branches the tests reach, in subprocesses as well, and asks for the floor
 # in pyproject.toml.
