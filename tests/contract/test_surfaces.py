@@ -33,7 +33,7 @@ from tests.web.api.test_openapi import ROUTES, validator
 from tests.web.conftest import Client
 from tests.web.dialects.editing import FakeEditor
 from tests.web.reading import Reading
-from tests.web.world import World
+from tests.web.world import CLUSTER, World
 
 GOOD, BAD, SILENT = "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"
 SAMPLES: Mapping[FactKind, FactValue] = {
@@ -83,6 +83,7 @@ async def case(
     monitor = {"name": NAME, "type": request.param, "pool": "p", **cls.example}
     pool = {"name": "p", "load_balancer": "lb", "backends": [GOOD, BAD, SILENT]}
     editor = FakeEditor(kept_world, {"monitors": [monitor], "pools": [pool]})
+    kept_world.vitals.cluster = lambda: CLUSTER
     async with TestClient(TestServer(kept_world.app(editor=editor))) as client:
         case = Case(request.param, cls, kept_world, editor, client)
         phases = tuple(0.001 for _ in PHASES)

@@ -8,7 +8,7 @@ from prober.web.metrics.check_metrics import Metrics
 from prober.web.routes import ROUTES
 from prober.web.server.services import HEARTBEAT
 from tests import ROOT
-from tests.web.world import World
+from tests.web.world import CLUSTER, World
 
 DOCS = ROOT / "docs"
 
@@ -42,6 +42,8 @@ def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
 
 def test_every_metric_stands_in_the_table_with_its_type_and_nothing_more() -> None:
     world = World()
+    world.vitals.cluster = lambda: CLUSTER
+    world.store.mine = frozenset()
     text = "".join(Metrics(world.store, world.vitals).pieces(as_openmetrics=False))
     shown = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     tables = rows("metrics.md", "metric") + rows("metrics.md", "metric", number=2)

@@ -8,7 +8,7 @@ from prober.config.problem import ConfigError
 from prober.config.reader import parse
 from prober.edits.contract import Conflict, Definition
 from prober.model.monitor import Model, Monitor
-from prober.model.option import Complaint, ReadContext, Rejected, options_of
+from prober.model.option import Complaint, ReadContext, Rejected, have_in_common, options_of
 from prober.model.pool import Pool
 from prober.probes import PROBE_TYPES
 from tests.web.world import World
@@ -44,8 +44,12 @@ class FakeEditor:
         index = self._index(monitor)
         merged = {**self._document["monitors"][index], **patch}
         if "type" in patch:
-            known = (*options_of(Monitor), *options_of(PROBE_TYPES[str(patch["type"])]))
-            merged = {key: value for key, value in merged.items() if key in known}
+            cls = PROBE_TYPES[str(patch["type"])]
+            stays = {
+                key for key in options_of(cls) if have_in_common(type(monitor.probe), cls, key)
+            }
+            stays |= {*options_of(Monitor), *(patch.keys() & options_of(cls).keys())}
+            merged = {key: value for key, value in merged.items() if key in stays}
         changed = {key: value for key, value in merged.items() if value is not None}
         before = self._document["monitors"]
         self._try([*before[:index], changed, *before[index + 1 :]])
