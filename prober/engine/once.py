@@ -64,7 +64,7 @@ def _tell(outcome: Outcome, attempt: Attempt, trace: Trace) -> None:
     source = f" from {outcome.source_ip}" if outcome.source_ip else ""
     details = {
         "resolve": address,
-        "connect": f"{address}{source}",
+        "connect": f"{address}{source}".strip(),
         "tls": attempt.session.version if attempt.session else "",
     }
     steps = [pair for pair in zip(PHASES, outcome.phases, strict=True) if pair[1] is not None]

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from prober.model.kinds import integer
-from prober.model.option import Kind, ReadContext, Rejected, expected, mapping, unknown_keys
+from prober.model.option import (
+    Kind,
+    ReadContext,
+    Rejected,
+    expected,
+    gather,
+    mapping,
+    unknown_keys,
+)
 from prober.model.probe import certificate_end
 from prober.model.status import Outcome, Reason
 
@@ -41,7 +49,8 @@ def _read(value: object, outside: ReadContext) -> AddressRule:
             raise Rejected(*complaints)
         if "quorum" not in given:
             raise Rejected("missing key 'quorum'")
-        return AddressRule("quorum", _QUORUM.read(given["quorum"], outside))
+        (quorum,) = gather([(("quorum",), lambda: _QUORUM.read(given["quorum"], outside))])
+        return AddressRule("quorum", quorum)
     if value not in _WORDS:
         raise expected(f"one of {', '.join(_WORDS)}, or {{quorum: NUMBER}}", value)
     return AddressRule(str(value))

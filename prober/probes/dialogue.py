@@ -32,7 +32,7 @@ from prober.probes.dialogue_steps import (
 from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, bytes_searcher, in_thread
 
 HEARD_LIMIT: Final = 65536
-"""Bytes in which an expectation must be found; some more if they come in one piece."""
+"""Bytes in which an expectation must be found."""
 SEARCHES_LIMIT: Final = 1000
 """How often the patterns of a dialogue are searched for: once for each piece of a reply."""
 
@@ -143,7 +143,7 @@ class _Heard:
         self._searches += 1
         if self._searches > SEARCHES_LIMIT:
             raise Trouble(Reason.BAD_RESPONSE, f"a reply in more than {SEARCHES_LIMIT} pieces")
-        content = bytes(self.content)
+        content = bytes(self.content[:HEARD_LIMIT])
         if self._searches <= _SEARCHES_AT_ONCE and len(content) <= SHORT:
             try:
                 return pattern.at_once(content)
@@ -179,7 +179,7 @@ def _say(content: bytes, answered: bool, varies: bool, heard: _Heard) -> Turn:  
 
 def _await_bytes(wanted: bytes, heard: _Heard) -> Turn:
     searched = 0
-    while (at := heard.content.find(wanted, searched)) < 0:
+    while (at := heard.content.find(wanted, searched, HEARD_LIMIT)) < 0:
         searched = max(0, len(heard.content) - len(wanted) + 1)
         if not (yield from heard.more()):
             return False

@@ -43,7 +43,7 @@ class DialogueStep(NamedTuple):
 
 def excerpt(content: bytes) -> str:
     """Return the beginning of some bytes, quoted, for a message."""
-    shown = repr(content[:_SHOWN].decode(errors="backslashreplace"))
+    shown = repr(content[:_SHOWN])[1:]
     return f"{shown}..." if len(content) > _SHOWN else shown
 
 
