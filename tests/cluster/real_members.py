@@ -97,13 +97,13 @@ def targets(count: int) -> Iterator[Targets]:
 
 
 def configuration(
-    etcd: Sequence[str], name: str, ports: Sequence[int], **more: Any
+    endpoints: Sequence[str], name: str, ports: Sequence[int], **more: Any
 ) -> dict[str, Any]:
     """Return the configuration of a member; `more` is added to its cluster section."""
     return {
         "cluster": {
             "name": "test",
-            "etcd": {"endpoints": list(etcd)},
+            "etcd": {"endpoints": list(endpoints)},
             "member": name,
             "ttl": f"{TTL:g}s",
             **more,
@@ -174,11 +174,13 @@ class Group:
 
 
 @contextmanager
-def group(folder: Path, etcd: Sequence[str], *names: str, count: int = 12) -> Iterator[Group]:
+def group(
+    folder: Path, etcd: Sequence[str], *names: str, count: int = 12, **more: Any
+) -> Iterator[Group]:
     """Run members on this host until every check has a status on all of them."""
     with targets(count) as found, ExitStack() as stack:
         running = Group(stack, folder, etcd, found)
         for name in names:
-            running.start(name)
+            running.start(name, **more)
         running.all_show("OK")
         yield running

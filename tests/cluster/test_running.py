@@ -1,5 +1,6 @@
 """Real members, a real etcd, real faults: judged at the targets, by every API and log."""
 
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ import pytest
 
 from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, three_of_etcd
 from tests.cluster.real_members import Group, group
-from tests.running import Daemon, prober, until
+from tests.faults import namespaces
+from tests.running import Daemon, free_port, prober, until
 
 pytestmark = [needs_etcd, pytest.mark.xdist_group("members")]
 
@@ -226,3 +228,71 @@ def test_three_servers_of_etcd_may_lose_one_and_then_their_quorum(tmp_path: Path
         running.targets.wait_for_probes(4)
         assert_undisturbed(running, before)
         assert running.targets.longest_gap(start) < time.monotonic() - start
+
+
+def test_two_vantages_vote_and_go_on_when_one_is_gone(tmp_path: Path, server: Etcd) -> None:
+    server.wipe()
+    with group(tmp_path, [server.url], "a", "b", "c", vantages=2) as running:
+        count = len(running.targets.ports)
+        until(lambda: sum(running.probed_by(name) for name in "abc") == 2 * count)
+        until(lambda: all(len(check["votes"]) == 2 for check in running.checks("a").values()))
+        before = all_changes(running)
+        running.members.pop("c").process.kill()
+        running.members["a"].wait_for("member_left", member="c")
+        until(lambda: all(running.probed_by(name) == count for name in "ab"))
+        running.targets.wait_for_probes(4)
+        assert_undisturbed(running, before)
+        (port, *_) = running.targets.ports
+        running.targets.shut(port)
+        running.all_show("CRITICAL", port)
+        key = f"127.0.0.1:{port}"
+        for name in "ab":
+            votes = running.checks(name)[key]["votes"]
+            assert sorted((vote["member"], vote["status"]) for vote in votes) == [
+                ("a", "CRITICAL"),
+                ("b", "CRITICAL"),
+            ]
+            assert [to for at, _, to in running.changes(name) if at == key][-1] == "CRITICAL"
+        running.targets.open(port)
+        running.all_show("OK")
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="nftables is not installed")
+@pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing())
+def test_a_member_that_is_cut_off_from_etcd_goes_on_and_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "members"
+    folder.mkdir()
+    with namespaces.host() as machine, machine.entered():
+        port = free_port()
+        everywhere = ("--listen-client-urls", f"http://0.0.0.0:{port}")
+        alone = Etcd("alone", tmp_path / "etcd", port, free_port(), everywhere)
+        try:
+            alone.start()
+            alone.wait()
+            with group(folder, [alone.url], "a", "b") as running:
+                cut_off = running.start("c", etcd={"endpoints": [f"http://127.0.0.2:{port}"]})
+                running.all_show("OK")
+                until(lambda: all(0 < running.probed_by(name) < 12 for name in "abc"))
+                until(lambda: sum(running.probed_by(name) for name in "abc") == 12)
+                mine = running.keys_probed_by("c", through="a")
+                before = all_changes(running)
+                machine.run("nft", "add", "table", "inet", "cut")
+                hook = "{ type filter hook output priority 0; }"
+                machine.run("nft", "add", "chain", "inet", "cut", "out", hook)
+                machine.run(
+                    "nft",
+                    *["add", "rule", "inet", "cut", "out", "ip", "daddr", "127.0.0.2", "drop"],
+                )
+                cut_off.wait_for("cluster_degraded")
+                running.members["a"].wait_for("member_left", member="c", cause="lost")
+                running.targets.wait_for_probes(4)
+                assert running.probed_by("c") == len(mine)
+                assert_undisturbed(running, before)
+                machine.run("nft", "delete", "table", "inet", "cut")
+                cut_off.wait_for("cluster_restored")
+                until(lambda: running.keys_probed_by("c", through="a") == mine)
+                until(lambda: sum(running.probed_by(name) for name in "abc") == 12)
+                running.targets.wait_for_probes(2)
+                assert_undisturbed(running, before)
+        finally:
+            alone.kill()
