@@ -122,6 +122,8 @@ class SharingProber(Prober):
             return
         outlines = outlines_of(config, self._section)
         self._keys = {outline.number: key for key, outline in outlines.items()}
+        for key in self.store.mine - outlines.keys():
+            self.store.cease(key)
         self.member.adopt(outlines.values(), shared_hash(config.model))
 
     # What the member asks for: a `Workplace`
@@ -131,9 +133,9 @@ class SharingProber(Prober):
         taken = []
         for task in tasks:
             key = self._keys[task.number]
-            self.store.begin(key, task.vantages)
             state = self.store.get(key)
-            if state is not None:
+            if state is not None:  # a reload may be about to remove it
+                self.store.begin(key, task.vantages)
                 taken.append((state.check, state, state.health, self._shift(task)))
         self._scheduler.take_over(taken)
 

@@ -1,11 +1,13 @@
 """Real members of a cluster: daemons that share a real etcd, and the targets that they probe."""
 
+import json
 import selectors
+import signal
 import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -128,15 +130,26 @@ class Group:
         self._etcd = etcd
         self.targets = found
         self.members: dict[str, Daemon] = {}
+        self._folders: dict[str, Path] = {}
 
     def start(self, name: str, *, under: Sequence[str] = (), **more: Any) -> Daemon:
         """Start a member."""
         folder = self._folder / f"{name}-{len(list(self._folder.iterdir()))}"
         folder.mkdir()
+        self._folders[name] = folder
         config = configuration(self._etcd, name, self.targets.ports, **more)
         started = self._stack.enter_context(daemon(config, folder, under=under))
         self.members[name] = started
         return started
+
+    def reconfigure(self, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Let a member reload its configuration with a change of its only monitor."""
+        path = self._folders[name] / "prober.json"
+        config = json.loads(path.read_text())
+        change(config["monitors"][0])
+        path.write_text(json.dumps(config))
+        self.members[name].process.send_signal(signal.SIGHUP)
+        self.members[name].wait_for("config_reloaded")
 
     def checks(self, name: str) -> Mapping[str, dict[str, Any]]:
         """Return what a member shows of all checks, by backend."""

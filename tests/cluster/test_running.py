@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,6 +187,33 @@ def test_a_rolling_restart_disturbs_nothing(three: Group) -> None:
         three.targets.wait_for_probes()
         before[name] = []
         assert_undisturbed(three, before)
+
+
+def test_a_configuration_is_changed_on_one_member_after_the_other(three: Group) -> None:
+    gone, *kept = three.targets.ports
+
+    def drop_one(monitor: dict[str, Any]) -> None:
+        monitor["targets"].remove(f"127.0.0.1:{gone}")
+
+    def differ() -> bool:
+        return bool(three.members["c"].json("/api/v1/cluster")["configurations_differ"])
+
+    three.reconfigure("a", drop_one)
+    until(differ)
+    three.targets.wait_for_probes()
+    assert f"127.0.0.1:{gone}" not in three.checks("a")
+    for name in "bc":
+        three.reconfigure(name, drop_one)
+    until(lambda: not differ())
+    until(lambda: sum(three.probed_by(name) for name in "abc") == len(kept))
+    for name in "abc":
+        three.reconfigure(name, lambda monitor: monitor.update(enabled=False))
+    until(lambda: sum(three.probed_by(name) for name in "abc") == 0)
+    three.all_show("UNKNOWN", *kept)
+    for name in "abc":
+        three.reconfigure(name, lambda monitor: monitor.update(enabled=True))
+    three.all_show("OK", *kept)
+    until(lambda: sum(three.probed_by(name) for name in "abc") == len(kept))
 
 
 def test_a_start_without_etcd_probes_everything_and_joins_later(
