@@ -73,7 +73,9 @@ async def probe_dns(runner: ModuleRunner, module: DnsModule, target: str) -> boo
     findings.log("Making DNS query", query=module.query_name, type=module.query_type)
     datagram = module.transport_protocol == "udp"
     place = Target(address, to.port)
-    run = await runner.run(place, _ask(module, place, start, found), datagram=datagram)
+    run = await runner.run(
+        place, _ask(module, place, start, found), datagram=datagram, source=module.source_ip_address
+    )
     _note(findings, module, found, run.outcome)
     if run.outcome.result is not Result.OK:
         findings.log("Error while sending a DNS query", "error", err=run.outcome.detail)

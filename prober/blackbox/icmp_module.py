@@ -29,7 +29,8 @@ async def probe_icmp(runner: ModuleRunner, module: IcmpModule, target: str) -> b
     findings.set(ICMP_PHASES.name, started - runner.time_left, phase="resolve")
     findings.log("Creating socket")
     to, probe = Target(address, 0), IcmpProbe(size=module.payload_size or USUAL_SIZE)
-    outcome = (await runner.run(to, probe.bind(to)(), echo=module.echo)).outcome
+    run = await runner.run(to, probe.bind(to)(), echo=module.echo, source=module.source_ip_address)
+    outcome = run.outcome
     if outcome.reason is Reason.NOT_PERMITTED:
         raise OwnTrouble(outcome.detail)
     facts, times = outcome.facts or {}, dict(zip(PHASES, outcome.phases, strict=True))

@@ -32,7 +32,9 @@ async def probe_tcp(
     start = handshake(module.tls_config.settings(), hostname or host)
     course = Course()
     findings.log(f"Dialing TCP {'with' if module.tls else 'without'} TLS")
-    run = await runner.run(Target(address, port), dialogue(module, start, course))
+    run = await runner.run(
+        Target(address, port), dialogue(module, start, course), source=module.source_ip_address
+    )
     if run.session is not None:
         findings.saw_tls(run.session)
     findings.set("probe_failed_due_to_regex", course.by_pattern)

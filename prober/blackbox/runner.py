@@ -12,6 +12,7 @@ from prober.engine.attempt import Job
 from prober.engine.reactor import Engine
 from prober.engine.resolver import PATIENCE, Addresses, Answer, Resolver, literal
 from prober.engine.target_policy import Objection
+from prober.model.egress import Egress
 from prober.model.probe import EchoOptions, StartTls, Steps, Target, TlsSession, Trouble
 from prober.model.status import Outcome, Reason, Verdict
 
@@ -119,12 +120,13 @@ class ModuleRunner:
         *,
         datagram: bool = False,
         echo: EchoOptions | None = None,
+        source: str | None = None,
         proxy: Target | None = None,
     ) -> Run:
         """Connect and run the steps, over UDP with `datagram`; raise `OwnTrouble`.
 
-        With `echo` they are ICMP echo requests. With a `proxy`, the connection is made to that, and
-        the steps lead on to the target.
+        With `echo` they are ICMP echo requests. Connections start at the `source`, if one is given.
+        With a `proxy`, the connection is made to that, and the steps lead on to the target.
         """
         sessions: list[TlsSession] = []
         finished: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -134,6 +136,7 @@ class ModuleRunner:
             timeout=max(0.001, self.time_left),
             datagram=datagram,
             echo=echo,
+            egress=Egress(source) if source else None,
             reply_limit=REPLY_LIMIT,
             objection=self._objection,
             beyond=target if proxy else None,

@@ -58,11 +58,11 @@ def run(options: Namespace, environment: Environment) -> int:
 def _warnings(config: "Config") -> Iterator[Warned]:
     from prober.config.advice import Advice, advice
     from prober.config.written_places import places
-    from prober.daemon.local_checks import NAMED, not_permitted, unverifiable
+    from prober.daemon.local_checks import NAMED, stuck, unverifiable
 
     lacking = (
-        Advice("monitor", monitor.name, f"results would be UNKNOWN (not_permitted): {why}")
-        for monitor, why in not_permitted(config)
+        Advice("monitor", each.name, f"results would be UNKNOWN ({why.reason}): {why.detail}")
+        for each, why in stuck(config)
     )
     if advised := [*advice(config.model, in_cluster=config.cluster is not None), *lacking]:
         where = places(config.files, lambda file: Path(file).read_text(encoding="utf-8"))

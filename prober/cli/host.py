@@ -44,7 +44,7 @@ class Host(NamedTuple):
 def look(address: tuple[str, int]) -> Host:
     """Look at this host; `address` is where the API would listen."""
     from prober.engine.local_end import local_ports
-    from prober.engine.opening import opener, why_not_permitted
+    from prober.engine.opening import opener, why_not_opened
     from prober.engine.tls_contexts import lacks_trust_store
     from prober.model.probe import EchoOptions
 
@@ -55,7 +55,7 @@ def look(address: tuple[str, int]) -> Host:
         trust_store=not lacks_trust_store(),
         synchronised=_synchronised(),
         nameservers=_nameservers(Path("/etc/resolv.conf")),
-        ping=why_not_permitted(opener(EchoOptions())) is None,
+        ping=why_not_opened(opener(EchoOptions())) is None,
         ipv6=_why_not_listening(("::1", 0)) is None,
         listener=_why_not_listening(address),
         extras={

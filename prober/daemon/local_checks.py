@@ -9,15 +9,15 @@ from typing import NamedTuple
 from prober.config.configuration import Config
 from prober.config.reader import LocalCheck, ServerChecks
 from prober.config.settings import Server
-from prober.engine.opening import opener, why_not_permitted
+from prober.engine.opening import opener, why_not_opened
 from prober.engine.tls_contexts import check_tls, lacks_trust_store
 from prober.model.auth_settings import OracleKey
 from prober.model.endpoint import Endpoint
 from prober.model.file_kinds import ABSENT
 from prober.model.monitor import Monitor
 from prober.model.option import Complaint
-from prober.model.probe import EchoOptions
 from prober.model.secret import files_of
+from prober.model.status import Verdict
 from prober.web.server.serving_tls import make_context, unusable
 
 NAMED = 10
@@ -80,15 +80,17 @@ def unverifiable(config: Config) -> list[str]:
     return found if found and lacks_trust_store() else []
 
 
-def not_permitted(config: Config) -> Iterator[tuple[Monitor, str]]:
-    """Yield each monitor that cannot probe from here, and why: its results would be UNKNOWN."""
-    known: dict[EchoOptions | None, str | None] = {}
+def stuck(config: Config) -> Iterator[tuple[Monitor, Verdict]]:
+    """Yield each monitor that cannot probe from here, and what its results would be."""
+    known: dict[object, Verdict | None] = {}
     for monitor in config.model.monitors:
-        echo = monitor.probe.echo
-        if echo not in known:
-            known[echo] = why_not_permitted(opener(echo))
-        if why := known[echo]:
-            yield monitor, why
+        echo, egress, order = monitor.probe.echo, monitor.egress, monitor.ip_order
+        version = order[0] if order else 4
+        way = (echo, egress, version)
+        if way not in known:
+            known[way] = why_not_opened(opener(echo, egress), version)
+        if verdict := known[way]:
+            yield monitor, verdict
 
 
 class LocalChecks(NamedTuple):

@@ -66,7 +66,12 @@ class Offer(NamedTuple):
         return with_lists(config, {self.wanted: self.listed})
 
     def misfits(self, model: Model) -> list[str]:
-        """Return the first backend that one of the monitors cannot probe, and why."""
+        """Return the first backend that one of the monitors cannot probe, and why.
+
+        Of an expanded name, such addresses are left out instead.
+        """
+        if self.wanted.expand:
+            return []
         for monitor in model.monitors:
             if monitor.name in self.monitors:
                 for _, why in monitor.misfits(self.listed.backends):

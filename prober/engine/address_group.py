@@ -109,6 +109,7 @@ def job_of(whole: Job, endpoint: ResolvedTarget) -> Job:
             timeout=whole.timeout,
             datagram=whole.datagram,
             echo=whole.echo,
+            egress=whole.egress,
             objection=whole.objection,
             reply_limit=whole.reply_limit,
         )

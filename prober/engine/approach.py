@@ -10,7 +10,7 @@ from typing import Final
 from prober.engine.attempt import Attempt, Job, Waiting
 from prober.engine.local_end import has_route, is_own
 from prober.engine.os_errors import at_once
-from prober.engine.resolver import PATIENCE, Answer, Resolver, endpoints
+from prober.engine.resolver import PATIENCE, Answer, Resolver, endpoints, of_versions
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import STALL, Ticker
 from prober.engine.wheel import Wheel
@@ -104,6 +104,8 @@ class Approach(ABC):
         attempt.on_answer = None
         if attempt.ends_by != attempt.deadline:
             self._end_by(attempt, attempt.deadline)
+        if not isinstance(answer, Trouble) and attempt.job.ip_order is not None:
+            answer = of_versions(attempt.job.target.host, answer, attempt.job.ip_order)
         if isinstance(answer, Trouble):
             self._finish(attempt, answer.verdict)
             return
@@ -161,6 +163,8 @@ class Approach(ABC):
             lambda: steps,
             timeout=job.timeout,
             datagram=step.datagram,
+            egress=job.egress,
+            ip_order=job.ip_order,
             objection=job.objection,
             reply_limit=job.reply_limit,
             beyond=step.beyond,

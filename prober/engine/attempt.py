@@ -11,6 +11,7 @@ from prober.engine.sockets import Sockets
 from prober.engine.target_policy import Objection
 from prober.engine.wire import REPLY_LIMIT, Wire
 from prober.model.address_rule import AddressRule
+from prober.model.egress import Egress
 from prober.model.monitor import Check
 from prober.model.probe import (
     Begin,
@@ -45,7 +46,8 @@ class Job:
     before connecting; None: all addresses are allowed. `beyond` is the target if `target` is the
     proxy that leads to it. With a `rule` every address of a name is probed; `of_addresses` are the
     jobs of those that were found last. `echo` is how ICMP echo requests are
-    sent; `opened` opens the socket, if it is not a plain one over TCP or UDP.
+    sent; `egress` is where connections start; of a name, the addresses of the first IP version in
+    `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one.
     """
 
     __slots__ = (
@@ -53,7 +55,9 @@ class Job:
         "beyond",
         "datagram",
         "echo",
+        "egress",
         "endpoints",
+        "ip_order",
         "objection",
         "of_addresses",
         "opened",
@@ -73,6 +77,8 @@ class Job:
         timeout: float,
         datagram: bool,
         echo: EchoOptions | None = None,
+        egress: Egress | None = None,
+        ip_order: tuple[int, ...] | None = None,
         objection: Objection | None = None,
         reply_limit: int = REPLY_LIMIT,
         beyond: Target | None = None,
@@ -84,7 +90,9 @@ class Job:
         self.timeout = timeout
         self.datagram = datagram or echo is not None
         self.echo = echo
-        self.opened = opener(echo)
+        self.egress = egress
+        self.ip_order = ip_order
+        self.opened = opener(echo, egress, datagram=datagram)
         self.objection = objection
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)
@@ -104,6 +112,8 @@ class Job:
             timeout=monitor.timeout,
             datagram=monitor.probe.datagram,
             echo=monitor.probe.echo,
+            egress=monitor.egress,
+            ip_order=monitor.ip_order,
             objection=objection,
             beyond=target if proxy else None,
             rule=monitor.address_rule,

@@ -1,13 +1,16 @@
 """Opens the sockets of probes that need more than a plain one over TCP or UDP."""
 
 import socket
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from errno import EADDRNOTAVAIL, ENODEV
 from functools import partial
 from typing import Final
 
 from prober.engine.sockets import SocketOption, Sockets
+from prober.model.egress import Egress
 from prober.model.probe import EchoOptions, Trouble
-from prober.model.status import Reason
+from prober.model.status import Reason, Verdict
 
 _PROBE: Final = 3  # IP_PMTUDISC_PROBE: never fragment, whatever is known of the path
 _TTL: Final = {
@@ -19,23 +22,31 @@ _WHOLE: Final[dict[int, tuple[SocketOption, ...]]] = {  # <linux/in.h>, <linux/i
     socket.AF_INET6: ((socket.IPPROTO_IPV6, 23, _PROBE), (socket.IPPROTO_IPV6, 62, 1)),
 }
 
-_REPEATABLE: Final = frozenset({Reason.NOT_PERMITTED})
+_TOS: Final = {
+    socket.AF_INET: (socket.IPPROTO_IP, socket.IP_TOS),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+}
+_BIND_ADDRESS_NO_PORT: Final = 24  # <linux/in.h>; for IPv6 as well
 
 Opened = Callable[[Sockets, int], socket.SocketType]
 """Opens a socket of an address family."""
 
 
-def opener(echo: EchoOptions | None) -> Opened | None:
+def opener(
+    echo: EchoOptions | None, egress: Egress | None = None, *, datagram: bool = False
+) -> Opened | None:
     """Return what opens the sockets of a job; None if they are plain."""
-    if echo is None:
+    if egress is None and echo is None:
         return None
-    if echo == EchoOptions():
+    if egress is None and echo == EchoOptions():
         return Sockets.echo
-    return partial(_open_echo, echo)
+    plain = Sockets.new_datagram if datagram else Sockets.new_stream
+    new = plain if echo is None else Sockets.new_echo
+    return partial(_open, new, echo or EchoOptions(), egress or Egress())
 
 
-def why_not_permitted(opened: Opened | None) -> str | None:
-    """Return why this process cannot open such sockets, or None if it can.
+def why_not_opened(opened: Opened | None, version: int = 4) -> Verdict | None:
+    """Return why this process cannot open such sockets for IPv4 or IPv6, or None if it can.
 
     This says nothing about what it lacks for a moment, such as file descriptors.
     """
@@ -43,9 +54,9 @@ def why_not_permitted(opened: Opened | None) -> str | None:
         return None
     sockets = Sockets()
     try:
-        opened(sockets, socket.AF_INET).close()
+        opened(sockets, socket.AF_INET if version == 4 else socket.AF_INET6).close()
     except Trouble as trouble:
-        return trouble.verdict.detail if trouble.verdict.reason in _REPEATABLE else None
+        return trouble.verdict
     except OSError:
         return None
     finally:
@@ -53,10 +64,56 @@ def why_not_permitted(opened: Opened | None) -> str | None:
     return None
 
 
-def _open_echo(echo: EchoOptions, sockets: Sockets, family: int) -> socket.SocketType:
-    sock = sockets.new_echo(family)
-    if echo.ttl is not None:
-        sock.setsockopt(*_TTL[socket.AddressFamily(family)], echo.ttl)
-    for option in _WHOLE[family] if echo.dont_fragment else ():
-        sock.setsockopt(*option)
+def _open(
+    new: Opened, echo: EchoOptions, egress: Egress, sockets: Sockets, family: int
+) -> socket.SocketType:
+    sock = new(sockets, family)
+    try:
+        for option, what in _options(echo, egress, family):
+            _set(sock, option, what)
+        if egress.source is not None:
+            _bind(sock, egress.source)
+    except BaseException:
+        sock.close()
+        raise
     return sock
+
+
+def _options(echo: EchoOptions, egress: Egress, family: int) -> Iterator[tuple[SocketOption, str]]:
+    """Yield the options of a socket, each with the key that asks for it."""
+    if echo.ttl is not None:
+        yield (*_TTL[socket.AddressFamily(family)], echo.ttl), "ttl"
+    for option in _WHOLE[family] if echo.dont_fragment else ():
+        yield option, "dont_fragment"
+    if egress.interface is not None:
+        device = egress.interface.encode()
+        yield (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device), f"interface {egress.interface}"
+    if egress.fwmark is not None:
+        mark = struct.pack("=I", egress.fwmark)
+        yield (socket.SOL_SOCKET, socket.SO_MARK, mark), "fwmark"
+    if egress.tos is not None:
+        yield (*_TOS[socket.AddressFamily(family)], egress.tos), "tos"
+
+
+def _set(sock: socket.SocketType, option: SocketOption, what: str) -> None:
+    try:
+        sock.setsockopt(*option)
+    except PermissionError:
+        right = "CAP_NET_RAW" if what.startswith("interface") else "CAP_NET_ADMIN"
+        raise Trouble(Reason.NOT_PERMITTED, f"this user may not set {what}: {right}") from None
+    except OSError as error:
+        if error.errno != ENODEV:
+            raise
+        raise Trouble(Reason.NO_ROUTE, f"this host has no {what}") from None
+
+
+def _bind(sock: socket.SocketType, source: str) -> None:
+    """Bind the address; the port is chosen when it connects, so that there are enough of them."""
+    try:
+        if sock.type == socket.SOCK_STREAM:
+            sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((source, 0))
+    except OSError as error:
+        absent = error.errno == EADDRNOTAVAIL
+        why = "is no address of this host" if absent else f"cannot be bound: {error.strerror}"
+        raise Trouble(Reason.NO_ROUTE, f"source {source} {why}") from None

@@ -345,7 +345,8 @@ class Engine(Conversation):
         if attempt.endpoint is None:
             return False
         family, address = attempt.endpoint
-        return self._links.was_down(Address(family, str(address[0])), self._clock())
+        where = Address(family, str(address[0]))
+        return self._links.was_down(where, self._clock(), attempt.job.egress)
 
     def _leave(self, attempt: Attempt, *, keep: bool = False) -> None:
         attempt.finished = True

@@ -61,6 +61,18 @@ def endpoints(addresses: Addresses, port: int) -> tuple[ResolvedTarget, ...]:
 
 
 Answer = Addresses | Trouble
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def of_versions(name: str, addresses: Addresses, order: tuple[int, ...]) -> Answer:
+    """Return the addresses of the first IP version in this order that a name has."""
+    for version in order:
+        if found := tuple(each for each in addresses if each.family == _FAMILIES[version]):
+            return found
+    versions = " or ".join(f"IPv{version}" for version in order)
+    return Trouble(Reason.DNS_NOT_FOUND, f"{name}: no {versions} address")
+
+
 Lookup = Callable[[str], Addresses]
 
 

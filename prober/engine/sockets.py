@@ -102,15 +102,21 @@ class Sockets:
         spare = self._spare[family]
         if spare and not self._is_reporting:
             return spare.pop()
+        return self.new_stream(family)
+
+    def new_stream(self, family: int) -> socket.SocketType:
+        """Return a new socket to connect over TCP, as `stream` does."""
         return self.opened(
             socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER, _SEND_NOW
         )
 
     def datagram(self, family: int) -> socket.SocketType:
         """Return a UDP socket that reports ICMP errors."""
-        return self._used_again(family, 0) or self.opened(
-            socket.SocketType(family, _DATAGRAM), _RECVERR[family]
-        )
+        return self._used_again(family, 0) or self.new_datagram(family)
+
+    def new_datagram(self, family: int) -> socket.SocketType:
+        """Return a new UDP socket, as `datagram` does."""
+        return self.opened(socket.SocketType(family, _DATAGRAM), _RECVERR[family])
 
     def echo(self, family: int) -> socket.SocketType:
         """Return a socket for ICMP echo requests, raw only if ping sockets are not permitted.

@@ -128,6 +128,7 @@ class _Reader:
             "interval": shown(self._job.interval),
             "timeout": _shorter(timeout, self._job.timeout),
         }
+        keys |= {"ip_family": _family(options), "source": options.get("source_ip_address")}
         if keys["type"] == "HTTPS":
             keys["tls"] = self._tls(options)
         entry = self._draft.monitor({"name": name, **keys, **listed, **given}, origin)
@@ -270,7 +271,7 @@ _PATTERNS = {
     "fail_if_body_matches_regexp": "reject_body_regex",
 }
 _SILENT = {
-    *("preferred_ip_protocol", "ip_protocol_fallback", "enable_http2"),
+    "enable_http2",
     *("no_follow_redirects", "fail_if_ssl", "proxy_from_environment", "compression"),
 }
 _TAKEN = {
@@ -287,9 +288,18 @@ _TAKEN = {
     ),
     *("recursion_desired", "transport_protocol", "dns_over_tls", "validate_answer_rrs"),
     *("proxy_url", "skip_resolve_phase_with_proxy", "use_proxy_dns"),
+    *("preferred_ip_protocol", "ip_protocol_fallback", "source_ip_address"),
     *("payload_size", "ttl", "dont_fragment"),
     *_PATTERNS,
 }
+
+
+def _family(options: Mapping[str, Any]) -> str | None:
+    """Return the IP versions that a module asks for, if it does."""
+    preferred = {"ip4": "4", "ip6": "6"}.get(str(options.get("preferred_ip_protocol")))
+    if preferred is None or not options.get("ip_protocol_fallback", True):
+        return preferred
+    return f"{preferred}-then-{'6' if preferred == '4' else '4'}"
 
 
 class UrlShape(NamedTuple):

@@ -7,7 +7,9 @@ from typing import NamedTuple
 from prober.importing.draft import Draft, Keys, SourcePlace
 from prober.importing.haproxy_check import BackendCheck
 from prober.importing.haproxy_file import Proxy, proxies, seconds
+from prober.model.egress import version_of
 from prober.model.kinds import in_units
+from prober.model.pool import normal_host
 
 _FLAGS = {
     *("check", "no-check", "ssl", "no-ssl", "check-ssl", "no-check-ssl", "backup", "no-backup"),
@@ -108,6 +110,8 @@ def _settings(check: BackendCheck, server: CheckedServer) -> Keys:
     keys |= {name: int(given[name]) for name in ("rise", "fall") if name in given}
     keys["port"] = int(given["port"]) if "port" in given else None
     keys["send_proxy"] = _proxy_header(given)
+    keys["source"] = _source(given.get("source", ""))
+    keys["interface"] = given.get("interface")
     keys["verify"] = given.get("verify", "required") == "required"
     keys["ca_file"] = given.get("ca-file")
     keys["server_name"] = given.get("check-sni") or _constant(given.get("sni", ""))
@@ -115,6 +119,15 @@ def _settings(check: BackendCheck, server: CheckedServer) -> Keys:
     if given.get("check-proto", given.get("proto")) == "h2" or keys["alpn"] == "h2":
         keys["http_version"] = "2"
     return keys
+
+
+def _source(written: str) -> str | None:
+    """Return the address in the `source` of a server, if it is one: `10.0.0.2` or `10.0.0.2:0`."""
+    for host in (written, written.rpartition(":")[0]):
+        found = normal_host(host.removeprefix("[").removesuffix("]"))
+        if found and version_of(found) and found not in ("0.0.0.0", "::"):  # noqa: S104  (compared)
+            return found
+    return None
 
 
 def _proxy_header(given: dict[str, str]) -> str | None:

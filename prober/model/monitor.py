@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from prober.model.address_rule import ADDRESSES, FIRST, AddressRule
 from prober.model.definition import Origin
+from prober.model.egress import ANY, IP_FAMILY, IP_ORDERS, SOURCE, Egress, version_of
 from prober.model.file_kinds import FILE, SECRET, Secret
 from prober.model.kinds import (
     BOOLEAN,
@@ -52,6 +53,7 @@ _LIST_URL = matching(
 )
 
 
+_INTERFACE = matching(r"[^\s/\x00-\x1f]{1,15}", "the name of an interface", 15)
 _SERVICE = re.compile(rf"_[A-Za-z0-9-]{{1,62}}\._(?:tcp|udp)\.{HOST_LABELS}", re.IGNORECASE)
 
 
@@ -162,6 +164,26 @@ class Monitor:
         default=FIRST,
         doc="which addresses of a target's name are probed, and how many must be good: see below",
     )
+    ip_family: str = option(
+        IP_FAMILY,
+        default=ANY,
+        doc="`4` or `6`: only such addresses of a target's name; `4-then-6`, `6-then-4`: those of "
+        "the first version that the name has",
+    )
+    source: str | None = option(
+        SOURCE, default=None, doc="address of this host from which probes start"
+    )
+    interface: str | None = option(
+        _INTERFACE, default=None, doc="interface of this host through which probes go"
+    )
+    fwmark: int | None = option(
+        integer(1, 2**32 - 1),
+        default=None,
+        doc="mark of the packets, for policy routing and firewalls; needs CAP_NET_ADMIN",
+    )
+    tos: int | None = option(
+        integer(0, 255), default=None, doc="TOS (IPv4) or traffic class (IPv6) of the packets"
+    )
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
     slow: float | None = option(
         duration(0.001, 3600), default=None, doc="WARNING when a good probe takes longer than this"
@@ -217,6 +239,9 @@ class Monitor:
             least = in_units(round(self.probe.least_seconds, 3))
             message = f"expected more than {least}, which a good probe takes at least"
             complaints.append(Complaint(("timeout",), message))
+        if self.ip_order == ():
+            message = f"is an IPv{version_of(self.source or '')} address, ip_family says otherwise"
+            complaints.append(Complaint(("source",), message))
         if complaints:
             raise Rejected(*complaints)
 
@@ -225,6 +250,27 @@ class Monitor:
         for i, backend in enumerate(backends):
             if not self.probe.portless and not backend.target(self.port).port:
                 yield i, f"{backend.key!r} has no port, which {self.type} monitors need"
+            elif self.ip_order is not None and not self.probe.proxy:
+                version = version_of(backend.probe_address or backend.address)
+                if version is not None and version not in self.ip_order:
+                    key = "ip_family" if self.source is None else "source"
+                    why = f"{key} is {getattr(self, key)}"
+                    yield i, f"{backend.key!r} is an IPv{version} address, but {why}"
+
+    @property
+    def ip_order(self) -> tuple[int, ...] | None:
+        """The IP versions of which addresses may be used, in this order; None: all at once."""
+        order = IP_ORDERS.get(self.ip_family)
+        version = version_of(self.source) if self.source else None
+        if version is None:
+            return order
+        return tuple(each for each in order or (version,) if each == version)
+
+    @property
+    def egress(self) -> Egress | None:
+        """How the sockets of its probes are bound and marked; None: in no special way."""
+        found = Egress(self.source, self.interface, self.fwmark, self.tos)
+        return None if found == Egress() else found
 
     @property
     def worst_case_detection_seconds(self) -> float:

@@ -172,6 +172,10 @@ def modules(folder: str, proxy: int) -> dict[str, object]:
         "icmp_long": icmp(payload_size=3000, ttl=3),
         "icmp_whole": icmp(payload_size=1472, dont_fragment=True),
         "icmp_default": {"prober": "icmp"},
+        "icmp_from": icmp(source_ip_address="127.0.0.9"),
+        "icmp_from_elsewhere": icmp(source_ip_address="203.0.113.9"),
+        "tcp_from": tcp(source_ip_address="127.0.0.9"),
+        "dns_from": dns("www.example.test", "A", source_ip_address="127.0.0.9"),
         "grpc": {"prober": "grpc", "timeout": "30s", "grpc": IP4},
         "grpc_down": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "down"}},
         "grpc_unknown": {"prober": "grpc", "timeout": "30s", "grpc": {**IP4, "service": "nix"}},
@@ -240,6 +244,7 @@ dns_none_matches_regexp_1 {dns}            dns_none_matches_regexp_2 {dns}
 dns_authority {dns}                        dns_nothing {dns}
 icmp 127.0.0.1      icmp 127.0.0.9         icmp localhost        icmp nix.invalid
 icmp6 ::1           icmp6 127.0.0.1        icmp ::1              icmp_long 127.0.0.1
+icmp_from 127.0.0.1  icmp_from_elsewhere 127.0.0.1  tcp_from {http}  dns_from {dns}
 icmp_whole 127.0.0.1                       icmp_default ::1      icmp_default 127.0.0.1
 """
 PAIRS = re.findall(r"(\w+) (\S+)", CASES)

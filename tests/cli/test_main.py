@@ -24,6 +24,7 @@ from prober.cli.probe_command import SET
 from prober.cli.run_command import LISTEN, LOG_LEVEL
 from prober.cli.status_command import WATCH
 from prober.model.build import BUILD
+from prober.model.status import Reason, Verdict
 from tests.running import prober
 
 # Flags and variables
@@ -473,7 +474,8 @@ def test_check_warns_of_what_this_user_may_not_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("prober.daemon.local_checks.why_not_permitted", lambda _: "no right")
+    verdict = Verdict(Reason.NOT_PERMITTED, "no right")
+    monkeypatch.setattr("prober.daemon.local_checks.why_not_opened", lambda *_: verdict)
     path = write("""\
 monitors:
 - {name: ping, type: ICMP, targets: [192.0.2.1]}

@@ -56,6 +56,7 @@ VALUES: list[Any] = [
     {f"l{number}": "v" * 1024 for number in range(64)},
     {f"X-Header-{number}": "v" * 200 for number in range(100)},
     *("http://[2001:db8::1]:3128", "1.1", "2"),
+    *("127.0.0.9", "eth0", "lo", "4-then-6"),
     *("v1", "v2", "IN", "CH", "A", "TYPE65535", "udp", "tcp", "tls", "<secret>", False),
     ["NOERROR", "REFUSED"],
     *("unanimous", "majority"),

@@ -14,6 +14,7 @@ from prober.engine.target_policy import Objection
 from prober.engine.threads import Threads
 from prober.engine.ticker import Ticker
 from prober.model.address_rule import AddressRule
+from prober.model.egress import Egress
 from prober.model.probe import Probe, Steps, Target
 from prober.model.status import Outcome
 from prober.probes.tcp import TcpProbe
@@ -71,6 +72,8 @@ class ByHand:
         timeout: float = 2.0,
         done: Callable[[Outcome], None] | None = None,
         objection: Objection | None = None,
+        egress: Egress | None = None,
+        ip_order: tuple[int, ...] | None = None,
         rule: AddressRule | None = None,
     ) -> Attempt:
         probe = probe or TcpProbe()
@@ -81,6 +84,8 @@ class ByHand:
             timeout=timeout,
             datagram=probe.datagram,
             echo=probe.echo,
+            egress=egress,
+            ip_order=ip_order,
             objection=objection,
             rule=rule,
         )

@@ -36,7 +36,7 @@ def test_where_the_kernel_may_not_be_asked_every_link_is_up(
 
 def test_what_failed_then_is_still_told_for_a_moment() -> None:
     down = True
-    links = Links(lambda _: down)
+    links = Links(lambda *_: down)
     assert links.was_down(HERE, 10.0)
     down = False
     assert links.was_down(HERE, 10.0 + GRACE - 0.1)

@@ -1,5 +1,6 @@
 """Importing what other tools are told: whole files of theirs, and what becomes of each."""
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -167,3 +168,38 @@ def test_notes_and_names_cannot_break_the_file() -> None:
     content = written(draft, version="1", sources=["a\nb"])
     assert [each["type"] for each in yaml.safe_load(content)["monitors"]] == ["HTTP"]
     assert [each.fate for each in draft.notes] == [Fate.LEFT_OUT, Fate.TAKEN]
+
+
+def test_where_checks_of_haproxy_start_is_taken_over() -> None:
+    written_server = "  server s 127.0.0.1:80 check source 127.0.0.2:0 interface lo"
+    draft = import_from("haproxy", [("a", f"backend b\n{written_server}\n")])
+    (monitor,) = draft.monitors
+    assert (monitor.keys["source"], monitor.keys["interface"]) == ("127.0.0.2", "lo")
+
+
+@pytest.mark.parametrize(
+    ("options", "family"),
+    [
+        ({"preferred_ip_protocol": "ip4", "ip_protocol_fallback": False}, "4"),
+        ({"preferred_ip_protocol": "ip4"}, "4-then-6"),
+        ({"preferred_ip_protocol": "ip6"}, "6-then-4"),
+        ({}, None),
+    ],
+)
+def test_the_ip_version_of_a_module_is_taken_over(
+    options: dict[str, Any], family: str | None
+) -> None:
+    section = {**options, "source_ip_address": "127.0.0.2", "payload_size": 100}
+    modules = {"modules": {"m": {"prober": "icmp", "icmp": section}}}
+    job = {
+        "metrics_path": "/probe",
+        "params": {"module": ["m"]},
+        "static_configs": [{"targets": ["localhost"]}],
+        "relabel_configs": [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+        ],
+    }
+    sources = [("m.yml", json.dumps(modules)), ("p.yml", json.dumps({"scrape_configs": [job]}))]
+    (monitor,) = import_from("blackbox", sources).monitors
+    assert monitor.keys.get("ip_family") == family
+    assert (monitor.keys["source"], monitor.keys["size"]) == ("127.0.0.2", 100)

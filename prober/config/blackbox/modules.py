@@ -31,6 +31,7 @@ from prober.config.blackbox.module_kinds import (
 )
 from prober.config.blackbox.re2 import RE2, Pattern
 from prober.config.blackbox.unsupported import Unsupported
+from prober.model.egress import SOURCE
 from prober.model.file_kinds import PEM_FILE, Secret
 from prober.model.kinds import BOOLEAN, Frozen, choice, integer, list_of, matching, text
 from prober.model.option import Complaint, Rejected, option, section
@@ -284,9 +285,7 @@ class TcpModule:
 
     preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
     ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
-    source_ip_address: None = option(
-        refusing("prober cannot choose the source address"), default=None, doc="refused"
-    )
+    source_ip_address: str | None = option(SOURCE, default=None, doc="the same")
     query_response: tuple[QueryResponse, ...] = option(
         list_of(section(QueryResponse)), default=(), doc="the same; see below"
     )
@@ -333,9 +332,7 @@ class DnsModule:
     tls_config: TlsConfig = option(section(TlsConfig), default=TlsConfig(), doc="see below")
     preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
     ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
-    source_ip_address: None = option(
-        refusing("prober cannot choose the source address"), default=None, doc="refused"
-    )
+    source_ip_address: str | None = option(SOURCE, default=None, doc="the same")
     valid_rcodes: tuple[str, ...] = option(list_of(RCODE), default=("NOERROR",), doc="the same")
     validate_answer_rrs: RecordRules = option(RULES, default=RecordRules(), doc="see below")
     validate_authority_rrs: RecordRules = option(RULES, default=RecordRules(), doc="see below")
@@ -348,9 +345,7 @@ class IcmpModule:
 
     preferred_ip_protocol: str = option(FAMILY, default="ip6", doc="the same")
     ip_protocol_fallback: bool = option(BOOLEAN, default=True, doc="the same")
-    source_ip_address: None = option(
-        refusing("prober cannot choose the source address"), default=None, doc="refused"
-    )
+    source_ip_address: str | None = option(SOURCE, default=None, doc="the same")
     payload_size: int = option(ECHO_SIZE, default=0, doc="the same; 0: 28 bytes")
     dont_fragment: bool = option(BOOLEAN, default=False, doc="the same; for IPv6 as well")
     ttl: int = option(integer(0, 255), default=0, doc="the same; 0: that of this host")
