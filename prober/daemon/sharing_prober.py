@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -21,6 +22,7 @@ from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
 from prober.daemon.edit_sharing import EditSharing
 from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of, shared_hash
+from prober.daemon.owners import Owners
 from prober.daemon.probing import Prober, log_transition
 from prober.daemon.state_directory import StateDirectory
 from prober.edits.editor import ConfigEditor
@@ -72,6 +74,8 @@ class SharingProber(Prober):
         self._keys: dict[int, Key] = {}
         self.gateway: EtcdGateway = etcd_of(self._section)
         self.member: ClusterMember | None = None
+        self._owners = Owners(self._name, self._section.token)
+        self.ask_owner = self._ask_owner
 
     def _store(self, kept: StateDirectory, wall: Callable[[], float]) -> Store:
         return SharedStore(
@@ -174,6 +178,12 @@ class SharingProber(Prober):
             ballots = [Ballot(name, self._zone_of(name), vote) for name, vote in votes]
             self.store.show(key, ballots, vantages)
 
+    async def _ask_owner(self, key: Key) -> Mapping[str, Any] | None:
+        """Return what the member that probes a check answers about it; None: nothing."""
+        name = self.store.prober_of(key)
+        record = self.member.known.members.get(name) if self.member and name else None
+        return await self._owners.check(record.url, key) if record and record.url else None
+
     def _zone_of(self, name: str) -> str:
         record = self.member.known.members.get(name) if self.member else None
         return record.zone if record else ""
@@ -205,6 +215,7 @@ class SharingProber(Prober):
             await asyncio.gather(*tasks, return_exceptions=True)
             await member.resign()
             await self.gateway.close()
+            await self._owners.close()
 
     def _new_member(self) -> ClusterMember:
         section = self._section

@@ -179,6 +179,16 @@ class Group:
             check["backend"] for check in checks if name in [v["member"] for v in check["votes"]]
         }
 
+    def agrees_on_its_probers(self) -> bool:
+        """Return whether all members name the same one member for each check."""
+        seen = [
+            {key: [vote["member"] for vote in check["votes"]] for key, check in checks.items()}
+            for checks in map(self.checks, self.members)
+        ]
+        found = set(map(len, seen[0].values()))
+        probing = sum(map(self.probed_by, self.members))
+        return found == {1} and probing == len(seen[0]) and all(one == seen[0] for one in seen)
+
     def probed_by(self, name: str) -> int:
         """Return how many checks a member probes, as it says itself."""
         text = self.members[name].get("/metrics")[1]

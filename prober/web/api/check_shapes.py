@@ -42,7 +42,8 @@ _SPENT: JsonType[float] = JsonType(SECONDS.schema, lambda seconds: round(seconds
 class CheckAt(NamedTuple):
     """A check at a moment: what an operator decided, and its uptime by window, if known.
 
-    `votes` are those of its vantages in a cluster; None without a cluster.
+    `votes` are those of its vantages in a cluster; None without a cluster. `as_of` is how old all
+    this is, where the member that probes it cannot be asked.
     """
 
     state: CheckState
@@ -50,6 +51,7 @@ class CheckAt(NamedTuple):
     admin: AdminEntry | None = None
     uptime: Mapping[str, Uptime] | None = None
     votes: Sequence[Ballot] | None = None
+    as_of: float | None = None
 
 
 class SlotAt(NamedTuple):
@@ -175,11 +177,16 @@ _VOTES = listed(VOTE.type)
 
 def _votes_schema() -> Json:
     doc = "one for each member that probes the check; absent without a cluster"
-    return {"votes": {**_VOTES.schema, "description": doc}}
+    old = "when this was true: the member that probes the check cannot be reached"
+    return {
+        "votes": {**_VOTES.schema, "description": doc},
+        "as_of": {**TIME.schema, "description": old},
+    }
 
 
 def _votes_json(at: CheckAt) -> Json:
-    return {} if at.votes is None else {"votes": _VOTES.show(at.votes)}
+    shown: Json = {} if at.votes is None else {"votes": _VOTES.show(at.votes)}
+    return shown if at.as_of is None else {**shown, "as_of": TIME.show(at.as_of)}
 
 
 _OF_A_CLUSTER: FurtherMembers[CheckAt] = FurtherMembers(_votes_schema, _votes_json)

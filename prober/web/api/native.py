@@ -51,7 +51,7 @@ from prober.web.server.query import (
     since,
     whole_number,
 )
-from prober.web.server.services import services_of
+from prober.web.server.services import FROM_MEMBER, services_of
 
 PAGE = 1000
 """Checks per page: the default and the maximum."""
@@ -137,13 +137,23 @@ def _passes(state: CheckState, query: dict[str, Any]) -> bool:
 async def get_check(request: web.Request) -> web.Response:
     """One check with its last results, and what would change its status."""
     read_query(request)
-    state = check_of(request)
+    state, services = check_of(request), services_of(request)
+    store, as_of = services.store, None
+    if services.ask_owner is not None and not _is_known_here(request, store, state):
+        answer = await services.ask_owner(state.check.key)
+        if answer is not None:
+            return json_response(dict(answer))
+        as_of = state.last.at if state.last else state.since
     uptime = await uptime_of(request, state.check.key)
-    admin = services_of(request).store.admin.of_check(state.check)
-    votes = services_of(request).store.votes(state.check.key)
-    return json_response(
-        CHECK_IN_FULL.render(CheckAt(state, services_of(request).now(), admin, uptime, votes))
-    )
+    admin, votes = store.admin.of_check(state.check), store.votes(state.check.key)
+    shown = CheckAt(state, services.now(), admin, uptime, votes, as_of)
+    return json_response(CHECK_IN_FULL.render(shown))
+
+
+def _is_known_here(request: web.Request, store: Store, state: CheckState) -> bool:
+    """Return whether to answer by what is known here: another member that asks is not sent on."""
+    is_mine = store.mine is None or state.check.key in store.mine
+    return is_mine or FROM_MEMBER in request.headers
 
 
 async def get_monitors(request: web.Request) -> web.Response:

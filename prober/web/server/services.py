@@ -1,8 +1,8 @@
 """The services that the daemon gives to the application, for its handlers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
@@ -22,6 +22,10 @@ from prober.web.server.callers import Access
 if TYPE_CHECKING:
     from prober.outputs.envoy_eds import EndpointDiscovery
 
+FROM_MEMBER = "X-Prober-Member"
+"""The header with which a member of a cluster asks another: it is not asked in turn."""
+AskOwner = Callable[[Key], Awaitable[Mapping[str, Any] | None]]
+"""Asks the owner of a check in a cluster for its answer about it; None: it cannot be reached."""
 HEARTBEAT = 15.0
 """Seconds after which a silent event stream sends a comment."""
 
@@ -73,6 +77,7 @@ class Services:
         allows_reload: Returns whether reloading over HTTP is currently enabled.
         probe_now: Probes a check now, as `Scheduler.probe_now`.
         on_demand: Returns what answers `GET /probe` at the moment.
+        ask_owner: Asks the owner of a check that another member of a cluster probes.
         discovery: Returns the current source of answers for Envoy.
         heartbeat: Seconds after which a silent event stream sends a comment.
     """
@@ -92,6 +97,7 @@ class Services:
     reload: Callable[[], Awaitable[list[str]]] | None = None
     allows_reload: Callable[[], bool] = lambda: True
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None
+    ask_owner: AskOwner | None = None
     on_demand: Callable[[], ProbeOnDemand | None] = lambda: None
     discovery: "Callable[[], EndpointDiscovery | None]" = lambda: None
     heartbeat: float = HEARTBEAT
