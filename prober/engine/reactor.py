@@ -18,6 +18,7 @@ from prober.engine.conversation import Conversation
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
+from prober.engine.tcp_state import in_words, tcp_state
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import BEAT, Ticker
 from prober.engine.wire import error_of
@@ -33,6 +34,7 @@ _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready, to see the end of a connection as well
 _DRIP_PAUSE: Final = 0.01  # seconds between reads of a peer that sends a few bytes at a time
 _OK: Final = Reason.OK
+_PLAIN_WAITS: Final = (Waiting.CONNECTION, Waiting.BYTES)
 _UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
 
 
@@ -273,7 +275,17 @@ class Engine(Conversation):
         detail = f"{attempt.waited_for} within {attempt.job.timeout:g} s"
         if attempt.waiting == Waiting.ADDRESS:
             raise Trouble(Reason.DNS_UNAVAILABLE, detail)
+        if known := self._known_to_the_kernel(attempt):
+            detail = f"{detail}: {known}"
         raise DeadlineReached(Reason.TIMEOUT, detail)
+
+    def _known_to_the_kernel(self, attempt: Attempt) -> str:
+        """Say what the kernel knows of a connection whose time is up; empty if that is nothing."""
+        if attempt.sock is None or attempt.job.datagram or attempt.waiting not in _PLAIN_WAITS:
+            return ""
+        state = tcp_state(attempt.sock)
+        waits_for_reply = attempt.sent_at is not None and attempt.first_byte_at is None
+        return in_words(state, waits_for_reply=waits_for_reply) if state else ""
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and pass on its outcome."""

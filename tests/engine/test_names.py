@@ -534,7 +534,8 @@ def test_an_address_without_a_route_takes_no_time_from_the_others(
     assert not by_hand.outcomes
     by_hand.clock.advance(0.2)
     (found,) = by_hand.outcomes
-    assert (found.reason, found.detail) == (Reason.TIMEOUT, "no connection within 2 s")
+    assert found.reason is Reason.TIMEOUT
+    assert found.detail.startswith("no connection within 2 s: no answer to ")
 
 
 def test_an_address_whose_time_the_prober_lost_has_not_failed(
