@@ -78,7 +78,7 @@ def load(checks: int, seconds: float) -> None:
             time.sleep(seconds)
             cost = (_cpu(members) - cost) / seconds
             rest = (_revision(server) - writes) / seconds
-            sizes = ", ".join(f"{resident(each.process.pid) / 2**20:.0f}" for each in members)
+            sizes = ", ".join(f"{resident(each.process.pid):.0f}" for each in members)
             print(f"{checks} checks at {LOAD_INTERVAL:g} s; {seconds:g} s measured")
             print(f"one prober alone: {alone:.3f} cores")
             print(
@@ -112,8 +112,8 @@ def _member(folder: Path, name: str, server: Etcd, checks: int) -> AbstractConte
 
 
 def _known(running: Daemon) -> int:
-    summary = running.json("/api/v1/status")["summary"]
-    return int(sum(count for status, count in summary.items() if status == "CRITICAL"))
+    [pool] = running.json("/api/v1/status")["pools"]
+    return int(pool["counts"]["CRITICAL"])
 
 
 def _cpu(running: Sequence[Daemon]) -> float:

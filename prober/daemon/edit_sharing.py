@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 WORD_FILE = "cluster-edits"
 """The file in the state directory with the word by which a member knows the edits of a cluster."""
+AGAIN = 5.0
+"""Seconds after which the edits are read again if following them failed by a bug."""
 _LONGEST = 1000  # characters of that file
 
 
@@ -80,7 +82,12 @@ class EditSharing:
     async def run(self) -> None:
         """Follow the edits of the other members until cancelled."""
         self._edits.word = await self._recall()
-        await self._edits.run()
+        while True:
+            try:
+                await self._edits.run()
+            except Exception:
+                log.exception("internal_error")
+                await asyncio.sleep(AGAIN)
 
     async def _recall(self) -> str | None:
         """Return the word that this cluster's edits had when the last process knew them."""

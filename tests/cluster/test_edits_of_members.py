@@ -1,5 +1,6 @@
 """Edits through any member's API: real members, a real etcd, the native API and the dialects."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,12 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from email.message import Message
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from structlog.testing import capture_logs
 
+from prober.daemon import edit_sharing
+from prober.daemon.edit_sharing import EditSharing
 from tests.cluster.etcd_server import Etcd, etcd, needs_etcd
 from tests.running import PATIENCE, Daemon, daemon, until
 
@@ -197,3 +202,52 @@ print([name for name in sys.modules if name.startswith("prober.cluster")])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+async def test_a_bug_in_following_is_logged_and_edits_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit_sharing, "AGAIN", 0.0)
+    tried: list[str | None] = []
+
+    class Broken:
+        word: str | None = None
+
+        def __init__(self, *_: object, **_named: object) -> None:
+            pass
+
+        async def run(self) -> None:
+            tried.append(self.word)
+            if len(tried) == 3:
+                raise asyncio.CancelledError
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(edit_sharing, "EtcdEdits", Broken)
+    (tmp_path / edit_sharing.WORD_FILE).write_text("test w1\n")
+    with capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await sharing(tmp_path, "test").run()
+    assert tried == ["w1"] * 3
+    assert [line["event"] for line in lines] == ["internal_error"] * 2
+
+
+async def test_the_word_of_another_cluster_is_not_that_of_this_one(tmp_path: Path) -> None:
+    assert await sharing(tmp_path, "test")._recall() is None
+    await sharing(tmp_path, "test")._remember("w1")
+    assert await sharing(tmp_path, "test")._recall() == "w1"
+    assert await sharing(tmp_path, "other")._recall() is None
+    with capture_logs() as lines:
+        await sharing(tmp_path / "absent", "test")._remember("w1")
+    assert [line["event"] for line in lines] == ["state_error"]
+
+
+def sharing(folder: Path, cluster: str) -> EditSharing:
+    unused: Any = SimpleNamespace(follow=None)
+    return EditSharing(
+        unused,
+        cluster,
+        unused,
+        unused,
+        state_dir=str(folder),
+        agreed=lambda: True,
+        tell=lambda _event, **_facts: None,
+    )

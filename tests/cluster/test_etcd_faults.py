@@ -1,6 +1,7 @@
 """The client against a real etcd in trouble: it says what is wrong, and never that nothing is."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -12,6 +13,10 @@ import trustme
 from prober.cluster import etcd_gateway
 from prober.cluster.etcd_gateway import EtcdGateway
 from prober.cluster.key_store import StoreTrouble, StoreUnavailable, WatchLost
+from prober.config.cluster_section import ClusterSection
+from prober.config.reader import parse
+from prober.daemon.membership import etcd_of
+from prober.model.option import ReadContext
 from tests.cluster.etcd_server import (
     Etcd,
     answering,
@@ -208,6 +213,25 @@ async def test_a_full_etcd_says_so_and_can_be_read(tmp_path: Path) -> None:
             assert await reason(store.change({}, {"/prober/b": b""})) is StoreTrouble.NO_SPACE
 
 
+def section(url: str, folder: Path) -> ClusterSection:
+    """Return a section of a configuration file, with the files of the test over TLS."""
+    tls = {"ca_file": "ca.pem", "cert_file": "both.pem", "key_file": "key.pem"}
+    text = json.dumps({"cluster": {"name": "a", "etcd": {"endpoints": [url], "tls": tls}}})
+    outside = ReadContext(str(folder), lambda name: Path(name).read_text(), {})
+    found = parse(text, source="test", outside=outside).cluster
+    assert found is not None
+    return found
+
+
+@asynccontextmanager
+async def configured(found: ClusterSection) -> AsyncIterator[EtcdGateway]:
+    store = etcd_of(found)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 async def test_etcd_over_tls_wants_the_right_certificates(tmp_path: Path) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -235,6 +259,8 @@ async def test_etcd_over_tls_wants_the_right_certificates(tmp_path: Path) -> Non
             assert await reason(store.read("/prober/")) is StoreTrouble.TLS
         async with client(server.url, tls=trusting(stranger, True)) as store:
             assert await reason(store.read("/prober/")) is StoreTrouble.TLS
+        async with configured(section(server.url, tmp_path)) as store:
+            assert "/prober/a" in (await store.read("/prober/")).items
         plain = server.url.replace("https", "http")
         async with client(plain) as store:
             assert await reason(store.read("/prober/")) is not StoreTrouble.TIMEOUT
