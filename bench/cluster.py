@@ -30,8 +30,8 @@ from tests.cluster.etcd_server import Etcd, etcd
 from tests.cluster.real_members import INTERVAL, Group, group
 from tests.running import Daemon, daemon, until
 
+Config = dict[str, object]
 NAMES = ("a", "b", "c")
-LOAD_INTERVAL = 10.0
 
 
 def kills(ttl: int, count: int) -> None:
@@ -66,20 +66,21 @@ def _probe_all(running: Group, names: Sequence[str], checks: int) -> bool:
     return sum(map(running.probed_by, names)) == checks
 
 
-def load(checks: int, seconds: float) -> None:
+def load(checks: int, interval: float, seconds: float) -> None:
     """Print what members and etcd do with many checks, and what one prober does alone."""
     with tempfile.TemporaryDirectory() as name, etcd(Path(name)) as server:
         folder = Path(name)
-        alone = _alone(folder, checks, seconds)
+        config = _configuration(checks, interval)
+        alone = _alone(folder, config, seconds)
         with ExitStack() as stack:
-            members = [stack.enter_context(_member(folder, each, server, checks)) for each in NAMES]
-            until(lambda: all(_known(each) == checks for each in members))
+            members = [stack.enter_context(_member(folder, each, server, config)) for each in NAMES]
+            until(lambda: all(map(_is_known, members)))
             writes, cost = _revision(server), _cpu(members)
             time.sleep(seconds)
             cost = (_cpu(members) - cost) / seconds
             rest = (_revision(server) - writes) / seconds
             sizes = ", ".join(f"{resident(each.process.pid):.0f}" for each in members)
-            print(f"{checks} checks at {LOAD_INTERVAL:g} s; {seconds:g} s measured")
+            print(f"{checks} checks at {interval:g} s; {seconds:g} s measured")
             print(f"one prober alone: {alone:.3f} cores")
             print(
                 f"three members together: {cost:.3f} cores, {cost / alone:.2f} times; {sizes} MiB"
@@ -87,33 +88,36 @@ def load(checks: int, seconds: float) -> None:
             print(f"etcd at rest: {rest:.1f} writes a second")
 
 
-def _configuration(checks: int) -> dict[str, object]:
+def _configuration(checks: int, interval: float) -> Config:
     """Return checks that are refused, so that no target takes processor time."""
-    monitor = {"name": "web", "type": "TCP", "interval": f"{LOAD_INTERVAL:g}s"}
-    rest = {"fast_interval": f"{LOAD_INTERVAL:g}s", "fall": 1, "rise": 1}
+    monitor = {"name": "web", "type": "TCP", "interval": f"{interval:g}s"}
+    rest = {"fast_interval": f"{interval:g}s", "fall": 1, "rise": 1}
     return {"monitors": [{**monitor, **rest, "targets": [f"{a}:1" for a in addresses(checks)]}]}
 
 
-def _alone(folder: Path, checks: int, seconds: float) -> float:
+def _alone(folder: Path, config: Config, seconds: float) -> float:
     place = folder / "alone"
     place.mkdir()
-    with daemon(_configuration(checks), place) as running:
-        until(lambda: _known(running) == checks)
+    with daemon(config, place) as running:
+        until(lambda: _is_known(running))
         before = _cpu([running])
         time.sleep(seconds)
         return (_cpu([running]) - before) / seconds
 
 
-def _member(folder: Path, name: str, server: Etcd, checks: int) -> AbstractContextManager[Daemon]:
+def _member(
+    folder: Path, name: str, server: Etcd, config: Config
+) -> AbstractContextManager[Daemon]:
     place = folder / name
     place.mkdir()
     section = {"name": "bench", "etcd": {"endpoints": [server.url]}, "member": name}
-    return daemon({**_configuration(checks), "cluster": section}, place)
+    return daemon({**config, "cluster": section}, place)
 
 
-def _known(running: Daemon) -> int:
+def _is_known(running: Daemon) -> bool:
+    """Return whether every check has a status."""
     [pool] = running.json("/api/v1/status")["pools"]
-    return int(pool["counts"]["CRITICAL"])
+    return bool(pool["counts"]["UNKNOWN"] == 0 < pool["counts"]["CRITICAL"])
 
 
 def _cpu(running: Sequence[Daemon]) -> float:
@@ -160,13 +164,14 @@ def main() -> None:
     parser.add_argument("--ttl", type=int, default=5)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--checks", type=int, default=10_000)
+    parser.add_argument("--interval", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--members", type=int, default=100)
     options = parser.parse_args()
     if options.mode == "kills":
         kills(options.ttl, options.kills)
     elif options.mode == "load":
-        load(options.checks, options.seconds)
+        load(options.checks, options.interval, options.seconds)
     else:
         share(options.members, options.checks)
 
