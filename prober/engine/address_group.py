@@ -1,6 +1,7 @@
 """The probes of all addresses of a name, which are one probe of a check."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 
 from prober.engine.attempt import Attempt, Job
@@ -91,7 +92,9 @@ class AddressGroup:
         if reason.is_good:
             took = resolve + max(told.seconds, self._seconds_until_good(outcomes))
         phases = (resolve, *told.phases[1:])
-        return Outcome(reason, detail, told.facts, whole.wall, took, phases, told.source_ip)
+        return told._replace(
+            reason=reason, detail=detail, at=whole.wall, seconds=took, phases=phases
+        )
 
     def _seconds_until_good(self, outcomes: Sequence[Outcome]) -> float:
         """Return after how many seconds enough addresses were good."""
@@ -103,15 +106,8 @@ def job_of(whole: Job, endpoint: ResolvedTarget) -> Job:
     """Return the job of one address; it keeps what it learns from one probe to the next."""
     known = whole.of_addresses.get(endpoint)
     if known is None:
-        known = Job(
-            whole.target,
-            whole.begin,
-            timeout=whole.timeout,
-            datagram=whole.datagram,
-            echo=whole.echo,
-            egress=whole.egress,
-            objection=whole.objection,
-            reply_limit=whole.reply_limit,
-        )
+        known = copy(whole)
         known.endpoints = (endpoint,)
+        known.rule, known.of_addresses = None, {}
+        known.source_ip, known.source_due = None, 0.0
     return known

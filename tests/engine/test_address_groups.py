@@ -6,8 +6,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from prober.engine.resolver import FRESH, Address
+from prober.engine.address_group import job_of
+from prober.engine.attempt import Job
+from prober.engine.resolver import FRESH, Address, endpoints
 from prober.model.address_rule import MOST_ADDRESSES, AddressRule
+from prober.model.probe import Target
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe
@@ -122,6 +125,18 @@ def test_places_are_kept_for_addresses_that_are_not_known_yet(
     assert engine.engine.in_flight == 0
     engine.take_answer()
     assert not engine.outcomes
+
+
+def test_the_job_of_an_address_is_that_of_the_name_and_is_used_again() -> None:
+    target = Target(HOST, 7)
+    whole = Job(target, TcpProbe().bind(target), timeout=3.0, datagram=False, rule=ALL)
+    (endpoint,) = endpoints((ONE,), 7)
+    one = job_of(whole, endpoint)
+    assert (one.target, one.endpoints, one.rule) == (target, (endpoint,), None)
+    own = {"endpoints", "rule", "of_addresses"}
+    assert all(getattr(one, name) == getattr(whole, name) for name in {*Job.__slots__} - own)
+    whole.of_addresses = {endpoint: one}
+    assert job_of(whole, endpoint) is one
 
 
 def test_a_probe_that_is_cancelled_leaves_nothing(engine: ByHand, listen: Listen) -> None:
