@@ -9,8 +9,15 @@ from typing import Final
 
 from prober.engine.attempt import Attempt, Job, Waiting
 from prober.engine.local_end import has_route, is_own
-from prober.engine.os_errors import at_once
-from prober.engine.resolver import PATIENCE, Answer, Resolver, endpoints, of_versions
+from prober.engine.os_errors import at_a_path, at_once
+from prober.engine.resolver import (
+    PATIENCE,
+    Answer,
+    ResolvedTarget,
+    Resolver,
+    endpoints,
+    of_versions,
+)
 from prober.engine.sockets import Sockets
 from prober.engine.ticker import STALL, Ticker
 from prober.engine.wheel import Wheel
@@ -138,6 +145,9 @@ class Approach(ABC):
                 raise
             error = failed.errno
         if error not in (0, EINPROGRESS):
+            if job.target.path:
+                self._connect_failed(attempt, at_a_path(error))
+                return
             lacks_address = error == EADDRNOTAVAIL and not has_route(attempt.endpoint)
             self._connect_failed(attempt, at_once(error, lacks_address=lacks_address))
             return
@@ -159,7 +169,7 @@ class Approach(ABC):
         assert endpoint is not None and steps is not None  # noqa: S101, PT018  (it is connected)
         self._release(attempt)
         following = Job(
-            step.target or Target(str(endpoint.address[0]), job.target.port),
+            step.target or _again(job.target, endpoint),
             lambda: steps,
             timeout=job.timeout,
             datagram=step.datagram,
@@ -263,3 +273,8 @@ class Approach(ABC):
             self._sockets.give_back_datagram(sock)
         else:
             self._sockets.give_back(sock)
+
+
+def _again(target: Target, endpoint: ResolvedTarget) -> Target:
+    """Return the target at the same endpoint."""
+    return target if target.path else Target(str(endpoint.address[0]), target.port)

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import inf
 from typing import Final, Protocol
 
 from prober.engine.opening import opener
@@ -93,13 +94,15 @@ class Job:
         self.egress = egress
         self.ip_order = ip_order
         self.opened = opener(echo, egress, datagram=datagram)
+        if target.path:
+            self.opened = Sockets.local
         self.objection = objection
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)
         self.rule = rule
         self.of_addresses: Mapping[ResolvedTarget, Job] = {}
         self.source_ip: str | None = None
-        self.source_due = 0.0
+        self.source_due = inf if target.path else 0.0
 
     @classmethod
     def of(cls, check: Check, objection: Objection | None = None) -> "Job":
@@ -128,6 +131,8 @@ class Job:
         """Return why a connection to an address must not be made, or None."""
         if self.objection is None:
             return None
+        if self.target.path:
+            return self.objection(*self.target)
         found = self.objection(address, self.target.port)
         if found or self.beyond is None:
             return found
@@ -156,7 +161,9 @@ class Job:
 
 
 def _endpoints(target: Target) -> tuple[ResolvedTarget, ...]:
-    """Return the endpoints for an address; none yet for a name."""
+    """Return the endpoints for an address or a path; none yet for a name."""
+    if path := target.path:
+        return (ResolvedTarget(socket.AF_UNIX, path),)  # type: ignore[arg-type]  # as connect() has it
     found = endpoints(literal(target.host), target.port)
     if len(found) == 1 and found[0].address == target:
         return (found[0]._replace(address=target),)  # share the object instead of an equal one

@@ -60,7 +60,7 @@ async def probe_once(
 
 
 def _tell(outcome: Outcome, attempt: Attempt, trace: Trace) -> None:
-    address = attempt.endpoint.address[0] if attempt.endpoint else ""
+    address = attempt.job.target.path or (attempt.endpoint.address[0] if attempt.endpoint else "")
     source = f" from {outcome.source_ip}" if outcome.source_ip else ""
     details = {
         "resolve": address,

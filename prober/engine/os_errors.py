@@ -14,19 +14,23 @@ from errno import (
     EHOSTDOWN,
     EHOSTUNREACH,
     EINVAL,
+    ELOOP,
     EMFILE,
     EMSGSIZE,
     ENETDOWN,
     ENETUNREACH,
     ENFILE,
     ENOBUFS,
+    ENOENT,
     ENOMEM,
     ENONET,
     ENOPROTOOPT,
+    ENOTDIR,
     EOPNOTSUPP,
     EPERM,
     EPIPE,
     EPROTO,
+    EPROTOTYPE,
     ETIMEDOUT,
 )
 
@@ -53,6 +57,7 @@ _AT_ONCE = _LOCAL | {
     EINVAL: Reason.NO_ROUTE,
     ECONNREFUSED: Reason.REFUSED,
 }
+_AT_A_PATH = dict.fromkeys((ENOENT, ENOTDIR, ELOOP, EPROTOTYPE, ECONNREFUSED), Reason.REFUSED)
 _FROM_THE_NETWORK = _LOCAL | {
     ECONNREFUSED: Reason.REFUSED,
     ECONNRESET: Reason.RESET,
@@ -80,6 +85,13 @@ def at_once(number: int, *, lacks_address: bool = False) -> Trouble:
     if number == EADDRNOTAVAIL and lacks_address:
         return Trouble(Reason.NO_ROUTE, f"no local address for this target: {_words(number)}")
     return Trouble(_AT_ONCE.get(number, Reason.INTERNAL), _words(number))
+
+
+def at_a_path(number: int) -> Trouble:
+    """Return the trouble when connect() to a Unix socket fails: unix(7)."""
+    if number == EAGAIN:
+        return Trouble(Reason.REFUSED, "its queue of connections is full")
+    return Trouble(_AT_A_PATH.get(number, _AT_ONCE.get(number, Reason.INTERNAL)), _words(number))
 
 
 def from_network(number: int) -> Trouble:

@@ -354,7 +354,7 @@ class Engine(Conversation):
         attempt.done(outcome)
 
     def _has_lost_its_link(self, attempt: Attempt) -> bool:
-        if attempt.endpoint is None:
+        if attempt.endpoint is None or attempt.job.target.path:
             return False
         family, address = attempt.endpoint
         where = Address(family, str(address[0]))

@@ -44,7 +44,7 @@ Addresses = tuple[Address, ...]
 
 
 class ResolvedTarget(NamedTuple):
-    """An endpoint to connect to, in the form for connect()."""
+    """An endpoint to connect to, in the form for connect(); for a Unix socket, a path."""
 
     family: int
     address: tuple[str, int] | tuple[str, int, int, int]

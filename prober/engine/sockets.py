@@ -110,6 +110,10 @@ class Sockets:
             socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER, _SEND_NOW
         )
 
+    def local(self, family: int) -> socket.SocketType:
+        """Return a Unix socket to connect."""
+        return self.opened(socket.SocketType(family, _STREAM))
+
     def datagram(self, family: int) -> socket.SocketType:
         """Return a UDP socket that reports ICMP errors."""
         return self._used_again(family, 0) or self.new_datagram(family)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 
-from prober.model.probe import Target
+from prober.model.probe import UNIX, Target
 from prober.model.reach import Address, TargetRules, forms, objection_to
 
 Objection = Callable[[str, int], str | None]
@@ -29,12 +29,21 @@ class TargetPolicy:
 
     def objection(self, address: str, port: int) -> str | None:
         """Return why an address and port may not be probed, or None; a name is not judged here."""
+        if address.startswith(UNIX):
+            return self._objection_to_path(address.removeprefix(UNIX))
         found = objection_to(address, self._rules)
         if found:
             return f"not allowed over the API: {found}"
         if any(port == each.port and _reaches(address, each.host) for each in self.listeners):
             return f"not allowed over the API: prober's own port {port}"
         return None
+
+    def _objection_to_path(self, path: str) -> str | None:
+        """Return why a Unix socket may not be probed: its path is neither listed nor below one."""
+        for allowed in self._rules.unix_sockets:
+            if path == allowed or (allowed.endswith("/") and path.startswith(allowed)):
+                return None
+        return f"not allowed over the API: {path} is not in server.api_targets.unix_sockets"
 
 
 def _reaches(address: str, listener: str) -> bool:

@@ -180,7 +180,10 @@ class Wire:
     def acknowledge(self) -> None:
         """Acknowledge at once what has arrived: otherwise a peer may wait before sending more."""
         if not self._datagram:
-            self._sock.setsockopt(*_ACK_NOW)
+            try:  # noqa: SIM105  (this costs nothing if all is well)
+                self._sock.setsockopt(*_ACK_NOW)
+            except OSError:
+                pass  # a Unix socket acknowledges nothing
 
     def _read(self) -> bytes | None:
         """Read from the socket: `b""` at the end of a stream, None if there is nothing now."""

@@ -248,7 +248,11 @@ class Monitor:
     def misfits(self, backends: Iterable[Backend]) -> Iterator[tuple[int, str]]:
         """Yield the index of each backend that this monitor cannot probe, and why."""
         for i, backend in enumerate(backends):
-            if not self.probe.portless and not backend.target(self.port).port:
+            target = backend.target(self.port)
+            if target.path:
+                if why := self._why_not_over_unix():
+                    yield i, f"{backend.key!r} is a Unix socket, {why}"
+            elif not self.probe.portless and not target.port:
                 yield i, f"{backend.key!r} has no port, which {self.type} monitors need"
             elif self.ip_order is not None and not self.probe.proxy:
                 version = version_of(backend.probe_address or backend.address)
@@ -271,6 +275,13 @@ class Monitor:
         """How the sockets of its probes are bound and marked; None: in no special way."""
         found = Egress(self.source, self.interface, self.fwmark, self.tos)
         return None if found == Egress() else found
+
+    def _why_not_over_unix(self) -> str:
+        if not self.probe.over_unix:
+            return f"which {self.type} monitors cannot probe"
+        used = [key for key in ("send_proxy", "proxy") if getattr(self.probe, key, None)]
+        used += [key for key in ("source", "interface", "fwmark", "tos") if getattr(self, key)]
+        return f"where {used[0]} has no meaning" if used else ""
 
     @property
     def worst_case_detection_seconds(self) -> float:

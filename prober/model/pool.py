@@ -7,19 +7,28 @@ from ipaddress import ip_address
 from uuid import UUID, uuid5
 
 from prober.model.definition import Origin
-from prober.model.kinds import BOOLEAN, IDENTIFIER, LABELS, Frozen, integer, list_of, text
+from prober.model.kinds import (
+    BOOLEAN,
+    IDENTIFIER,
+    LABELS,
+    Frozen,
+    integer,
+    list_of,
+    text,
+)
 from prober.model.option import (
     Complaint,
     Kind,
     ReadContext,
     Rejected,
     expected,
+    in_words,
     option,
     schema_of,
     section,
     show_options,
 )
-from prober.model.probe import Target
+from prober.model.probe import UNIX, Target
 from prober.model.tls_settings import HOST_LABELS, HOST_NAME
 
 PORT = integer(1, 65535)
@@ -41,6 +50,7 @@ NAME = Kind(_read_name, {**_LINE.schema, "pattern": r"^(?!\.\.?$)"})
 _NAMESPACE = UUID("6f1f3c8a-5d0b-4c53-9f0e-2f6f0c9b7a11")
 _TARGET = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 _HOST_ALONE = re.compile(r"\[([^\[\]]+)\]|([^:\[\]]+)")
+_PATH = r"(?!.*/\.{0,2}(?:/|$))/[\x20-\x7e]{1,106}"  # its length: unix(7)
 _WHAT = "host:port, with an IPv6 address in brackets"
 
 
@@ -64,6 +74,7 @@ _PORT = r"(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{
 PLACE_SCHEMA: Mapping[str, object] = {
     "type": "string",
     "pattern": (
+        rf"^unix:{_PATH}$|"
         rf"^(?:(?![0-9.]+(?::|$))(?=[^:]{{1,253}}\.?(?::|$)){HOST_LABELS}|{_IPV4}"
         rf"|\[(?![Ff][Ee][89ABab][0-9A-Fa-f]:)(?:{_IPV6})\])(?::(?!0+$){_PORT})?$"
     ),
@@ -121,8 +132,19 @@ def parse_target(value: object) -> Target:
     return target
 
 
+def parse_path(value: str) -> str:
+    """Read `unix:/path`, and return it; raise `Rejected`."""
+    path = value.removeprefix(UNIX)
+    if not re.fullmatch(_PATH, path):
+        what = "unix: and a whole path of at most 107 ASCII characters, without . and .."
+        raise Rejected(f"expected {what}, got {in_words(value)}")
+    return value
+
+
 def parse_place(value: object) -> Target:
-    """Read `host:port`, or `host` alone, whose port is 0; raise `Rejected` for anything else."""
+    """Read `host:port`, or `host` alone or `unix:/path`, whose port is 0; raise `Rejected`."""
+    if isinstance(value, str) and value.startswith(UNIX):
+        return Target(parse_path(value), 0)
     if isinstance(value, str) and (found := _HOST_ALONE.fullmatch(value)):
         host = normal_host(found[1] or found[2])
         if host is not None and bool(found[1]) == (":" in host):
@@ -175,13 +197,24 @@ def _read_host(value: object, _: ReadContext) -> str:
 HOST = Kind(_read_host, {"type": "string"})
 
 
+def _read_host_or_path(value: object, outside: ReadContext) -> str:
+    if isinstance(value, str) and value.startswith(UNIX):
+        return parse_path(value)
+    return _read_host(value, outside)
+
+
+HOST_OR_PATH = Kind(_read_host_or_path, HOST.schema)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """One address and port to probe."""
 
-    address: str = option(HOST, doc="IP address or host name")
+    address: str = option(HOST_OR_PATH, doc="IP address, host name, or `unix:/path`")
     port: int | None = option(
-        PORT, default=None, doc="port, 1 to 65535; required unless only ICMP monitors probe it"
+        PORT,
+        default=None,
+        doc="port, 1 to 65535; required unless only ICMP monitors probe it, or for a path",
     )
     name: str | None = option(NAME, default=None, doc="display name")
     labels: Frozen[str] = option(LABELS, default=Frozen(), doc="added to metrics and API")
@@ -209,10 +242,16 @@ class Backend:
 
     def __post_init__(self) -> None:
         """Compute the key once, because it is looked up often."""
+        if self.address.startswith(UNIX):
+            wrong = [key for key in ("port", "probe_port") if getattr(self, key)]
+            if wrong:
+                raise Rejected(*(Complaint((key,), "a Unix socket has no port") for key in wrong))
         object.__setattr__(self, "key", str(Target(self.address, self.port or 0)))
 
     def target(self, port: int | None) -> Target:
         """Return the target of the probes of a monitor that has this `port`."""
+        if self.address.startswith(UNIX) and not self.probe_address:
+            return Target(self.address, 0)
         return Target(self.probe_address or self.address, self.probe_port or port or self.port or 0)
 
 

@@ -262,17 +262,28 @@ Begin = Callable[[], Steps] | Verdict
 """What starts a probe once it is connected, or what it says then."""
 
 
+UNIX: Final = "unix:"
+"""What the name of a Unix socket begins with; its path follows."""
+
+
 class Target(NamedTuple):
     """What a probe is pointed at: the host as configured (a name or an address) and the port.
 
-    The port is 0 if there is none.
+    The port is 0 if there is none. A Unix socket has `unix:/path` as its host.
     """
 
     host: str
     port: int
 
+    @property
+    def path(self) -> str:
+        """The path of a Unix socket; empty for everything else."""
+        return self.host.removeprefix(UNIX) if self.host.startswith(UNIX) else ""
+
     def __str__(self) -> str:
         """Write it as `host:port`, or `host` without a port; an IPv6 address is in brackets."""
+        if self.path:
+            return self.host
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
 
@@ -307,6 +318,8 @@ class Probe(ABC):
     """Keys of a monitor that shows what the type is for; all that are required are among them."""
     default_port: ClassVar[int | None] = None
     """The port that its service usually has."""
+    over_unix: ClassVar[bool] = False
+    """Whether it can probe Unix sockets."""
     portless: ClassVar[bool] = False
     """Whether its targets have no port; the port that a backend has is ignored."""
     paced: ClassVar[bool] = False

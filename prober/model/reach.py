@@ -17,7 +17,7 @@ from ipaddress import (
     ip_network,
 )
 
-from prober.model.kinds import list_of, text
+from prober.model.kinds import list_of, matching, text
 from prober.model.option import Kind, ReadContext, expected, option
 
 Address = IPv4Address | IPv6Address
@@ -94,6 +94,11 @@ class TargetRules:
     )
     deny: tuple[Network, ...] = option(
         NETWORKS, default=(), doc="additional networks that may not be probed"
+    )
+    unix_sockets: tuple[str, ...] = option(
+        list_of(matching(r"/[^\x00-\x1f\x7f]*", "a whole path")),
+        default=(),
+        doc="Unix sockets that may be probed, or directories of them, which end with `/`",
     )
     move_secrets: tuple[str, ...] = option(
         list_of(text(1, 255)),

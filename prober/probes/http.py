@@ -80,6 +80,7 @@ class HttpProbe(Probe):
     example: ClassVar[Mapping[str, object]] = {"url_path": "/healthz"}
     default_port: ClassVar[int | None] = 80
     nearest: ClassVar[str] = "HTTP"
+    over_unix: ClassVar[bool] = True
 
     http_method: str = option(METHOD, default="GET", doc="request method")
     url_path: str = option(
@@ -268,7 +269,8 @@ class HttpProbe(Probe):
         for name, value in self.headers.items():
             if name.lower() == "host":
                 return value.content
-        return self.domain_name or str(target).removesuffix(f":{self.default_port}")
+        own = "localhost" if target.path else str(target)
+        return self.domain_name or own.removesuffix(f":{self.default_port}")
 
     def _hop(self, target: Target) -> Hop:
         """Return the first request."""
@@ -330,6 +332,7 @@ class HttpsProbe(HttpProbe):
     """HTTP over TLS."""
 
     default_port: ClassVar[int | None] = 443
+    over_unix: ClassVar[bool] = False
     _scheme: ClassVar[str] = "https"
 
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")

@@ -43,6 +43,7 @@ class TcpProbe(Probe):
         "`steps` or `preset` goes as expected"
     )
     facts: ClassVar[tuple[Fact, ...]] = TLS_FACTS
+    over_unix: ClassVar[bool] = True
     example: ClassVar[Mapping[str, object]] = {
         "send": {"text": "PING\r\n"},
         "expect": {"text": "+PONG"},

@@ -202,7 +202,10 @@ LABELS: JsonType[Mapping[str, str]] = JsonType(
     {"type": "object", "additionalProperties": {"type": "string"}}
 )
 ADDRESS: JsonType[str] = JsonType(
-    {"type": "string", "description": "`address:port`, with an IPv6 address in brackets"}
+    {
+        "type": "string",
+        "description": "`address:port`, with an IPv6 address in brackets, or `unix:/path`",
+    }
 )
 STATUS: JsonType[Status] = JsonType(ref("Status"))
 MARKER: JsonType[str | None] = JsonType(
