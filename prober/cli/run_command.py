@@ -45,6 +45,12 @@ SHARD = Flag(
 )
 
 
+_IN_A_CLONE = (
+    "in a clone, that is the example with placeholder addresses; write ./prober.yaml, or name a "
+    "file with --config"
+)
+
+
 def log_format_by_default() -> str:
     """Return the log format for people if stderr is a terminal, otherwise JSON."""
     return "console" if sys.stderr.isatty() else "json"
@@ -61,6 +67,7 @@ def run(options: Namespace, environment: Environment) -> int:
     launch.import_aiohttp()
     from prober.config.disk import Disk
     from prober.config.problem import ConfigError
+    from prober.config.search import PLACES
     from prober.daemon import serve
     from prober.daemon.loading import Source
     from prober.logs import setup
@@ -84,6 +91,10 @@ def run(options: Namespace, environment: Environment) -> int:
             problem=f"--shard {options.shard}: the section `cluster` shares the checks already",
         )
         return USAGE
+    if not options.config and source.find() == PLACES[1]:
+        structlog.get_logger().warning(
+            "no_config_here", looked_for=PLACES[0], instead=PLACES[1], hint=_IN_A_CLONE
+        )
     served = serve.run(
         config,
         source=source,

@@ -53,6 +53,7 @@ KEYS = (
 INCLUDED_KEYS = ("pools", "monitors")
 """The sections that an included file may have."""
 
+_WHO = "the user that runs prober"
 T = TypeVar("T")
 Read = Callable[[object, ReadContext], T]
 LocalCheck = Callable[[Monitor], Iterable[Complaint]]
@@ -103,7 +104,8 @@ def load(
     try:
         content = disk.read_text(path)
     except OSError as error:
-        message = f"cannot read the file: {error.strerror or error}"
+        hint = f"; let {_WHO} read it: mode 0644" if isinstance(error, PermissionError) else ""
+        message = f"cannot read the file: {error.strerror or error}{hint}"
         raise ConfigError(Problem(path, 0, (), message)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1

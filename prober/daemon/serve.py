@@ -263,7 +263,8 @@ async def _listen(listener: Listener, addresses: Iterable[Target]) -> bool:
             await listener.open(address)
         except OSError as error:
             reason = error.strerror or str(error)
-            log.error("cannot_listen", address=str(address), reason=reason)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
+            hint = "--listen or server.listen sets another address"
+            log.error("cannot_listen", address=str(address), reason=reason, hint=hint)  # noqa: TRY400  (an operator wants the reason, not where it was noticed)
             return False
     return True
 

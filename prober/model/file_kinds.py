@@ -47,13 +47,19 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
     return Secret(content, masked=True)
 
 
+def _hint(name: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError) and name.startswith("/run/credentials/"):
+        return "; systemd puts it there when the service starts: start it, or --without-secrets"
+    return ""
+
+
 def read_file(name: str, outside: ReadContext, path: tuple[str | int, ...] = ()) -> str:
     """Return the text of a file at a configured path, or raise `Rejected`."""
     reject_surrogates(name)
     try:
         return outside.read_file(outside.locate(name))
     except OSError as error:
-        message = f"cannot read {name!r}: {error.strerror or error}"
+        message = f"cannot read {name!r}: {error.strerror or error}{_hint(name, error)}"
     except UnicodeDecodeError:
         message = f"cannot read {name!r}: it is not UTF-8 text"
     except ValueError as error:  # the path contains what no path can

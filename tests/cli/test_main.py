@@ -25,6 +25,7 @@ from prober.cli.run_command import LISTEN, LOG_LEVEL
 from prober.cli.status_command import WATCH
 from prober.model.build import BUILD
 from prober.model.status import Reason, Verdict
+from tests.commands import run
 from tests.running import prober
 
 # Flags and variables
@@ -497,6 +498,29 @@ def test_without_a_configuration_it_says_where_one_is_looked_for(
     assert "config/prober.yaml" in shown
     assert "/etc/prober/prober.yaml" in shown
     assert "--config" in shown
+
+
+def test_a_configuration_that_was_not_written_here_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/prober.yaml").write_text("monitors: []\n")
+    monkeypatch.chdir(tmp_path)
+    done = run("prober run", {"HOME": str(tmp_path)})
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert lines[0]["event"] == "no_config_here"
+    assert lines[1]["config"] == "config/prober.yaml"
+    (tmp_path / "prober.yaml").write_text("monitors: []\n")
+    assert "no_config_here" not in run("prober run", {"HOME": str(tmp_path)}).out
+
+
+def test_a_credential_that_is_not_there_yet_is_explained(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    headers = {"A": {"file": "/run/credentials/prober.service/none"}}
+    monitor = {"name": "m", "type": "HTTP", "targets": ["127.0.0.1:80"], "headers": headers}
+    assert cli.main(["check", "--config", write(json.dumps({"monitors": [monitor]}))], {}) == 2
+    assert "when the service starts: start it, or --without-secrets" in capsys.readouterr().out
 
 
 def test_run_logs_each_problem_and_exits_with_2(write: Callable[[str], str]) -> None:
