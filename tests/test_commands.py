@@ -45,6 +45,7 @@ SUBSTITUTIONS = {
 MAY_END_WITH = {
     r"prober status|prober explain": {0, 1, 2},  # as the targets are
     r"prober plan": {0, 3},
+    r"prober members": {0, 3},  # the daemon is no member of a cluster, and says so
     r"prober doctor": {0, 1},  # as this host is
 }
 """The exit statuses of commands that say something by them; others end with 0."""
