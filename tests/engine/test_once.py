@@ -33,7 +33,7 @@ async def test_a_step_that_the_target_cuts_off_says_what_happened() -> None:
     with listening(close) as port:
         step, detail = await last_step(TlsProbe(), port)
     assert step == "tls"
-    assert "connection" in detail  # closed or reset, as the kernel has it
+    assert "closed" in detail or "reset" in detail  # before or during the handshake
 
 
 async def test_a_step_that_ends_with_the_timeout_has_not_finished() -> None:

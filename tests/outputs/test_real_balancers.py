@@ -180,7 +180,7 @@ def test_what_was_known_holds_over_a_restart_during_which_nothing_can_be_known(
     given = config(backends, state_dir=str(tmp_path / "state"))
     with daemon(given, tmp_path) as running:
         for key in backends.keys:
-            running.wait_for("status_changed", backend=key, to="OK")
+            running.wait_for_any("status_changed", backend=key, to="OK")
         assert running.stop() == 0
     given["monitors"][0]["enabled"] = False
     with daemon(given, tmp_path) as running:
