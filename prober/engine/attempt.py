@@ -183,7 +183,7 @@ class Waiting:
     MOMENT: Final = 7
 
 
-_WAITED_FOR = {
+_WAITED_FOR: Final = {
     Waiting.ADDRESS: "no answer from the resolver",
     Waiting.CONNECTION: "no connection",
     Waiting.HANDSHAKE: "TLS handshake not completed",

@@ -2,14 +2,14 @@
 
 from base64 import b64encode
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prober.model.wording import clean
 from prober.protocols.der import issuer_of, not_after, public_key_of
 
-REMEMBERED = 4096
+REMEMBERED: Final = 4096
 """Certificates that are remembered."""
-_LARGEST = 8192  # bytes; OpenSSL takes 100 KB of a server, which may vary them each time
+_LARGEST: Final = 8192  # bytes; OpenSSL takes 100 KB of a server, which may vary them each time
 
 
 class Leaf(NamedTuple):

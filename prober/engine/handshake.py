@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from prober.engine.certificate_cache import CertificateCache
 from prober.engine.os_errors import from_tls
@@ -13,16 +13,16 @@ from prober.model.tls_settings import TlsSettings
 from prober.probes.pattern import SHORT, searcher
 from prober.protocols.tls_hello import takes_long
 
-READ_SIZE = 16384
-_HEAD_SIZE = 5  # of a record: type, version, length in two bytes
-_LONGEST_ALERT = 2 + 1 + 16  # bytes: level and description, type, authentication tag
-_LONGEST_CHAIN = 32  # certificates to read; each takes 15 us
-_IS_SHOWN = hasattr(ssl.SSLObject, "get_unverified_chain")
-_DER = 2  # ssl._ssl.ENCODING_DER
-_SHORT_RECORD = 512  # bytes of content
-_SHORT_RECORDS = 4096  # limit of such records in a reply
-_OVERHEAD = 64  # bytes of a record beside its content, at most
-_BARREN = 16384 + 24576  # bytes of an incomplete record, and of session tickets
+READ_SIZE: Final = 16384
+_HEAD_SIZE: Final = 5  # of a record: type, version, length in two bytes
+_LONGEST_ALERT: Final = 2 + 1 + 16  # bytes: level and description, type, authentication tag
+_LONGEST_CHAIN: Final = 32  # certificates to read; each takes 15 us
+_IS_SHOWN: Final = hasattr(ssl.SSLObject, "get_unverified_chain")
+_DER: Final = 2  # ssl._ssl.ENCODING_DER
+_SHORT_RECORD: Final = 512  # bytes of content
+_SHORT_RECORDS: Final = 4096  # limit of such records in a reply
+_OVERHEAD: Final = 64  # bytes of a record beside its content, at most
+_BARREN: Final = 16384 + 24576  # bytes of an incomplete record, and of session tickets
 
 
 def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Final
 
 from prober.engine.attempt import Attempt, Job
 from prober.engine.reactor import Engine
@@ -12,7 +13,7 @@ from prober.model.monitor import Check
 from prober.model.status import PHASES, Outcome, Reason, Result
 
 Trace = Callable[[str, float, str], None]
-_SILENCE = frozenset({Reason.TIMEOUT, Reason.SILENT, Reason.WEAK_SILENCE})
+_SILENCE: Final = frozenset({Reason.TIMEOUT, Reason.SILENT, Reason.WEAK_SILENCE})
 
 
 async def probe_once(

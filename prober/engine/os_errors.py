@@ -33,11 +33,12 @@ from errno import (
     EPROTOTYPE,
     ETIMEDOUT,
 )
+from typing import Final
 
 from prober.model.probe import Trouble
 from prober.model.status import Reason
 
-_LOCAL = {
+_LOCAL: Final = {
     EMFILE: Reason.NO_DESCRIPTORS,
     ENFILE: Reason.NO_DESCRIPTORS,
     ENOBUFS: Reason.NO_MEMORY,
@@ -50,15 +51,17 @@ _LOCAL = {
     EACCES: Reason.NOT_PERMITTED,
     EMSGSIZE: Reason.NOT_PERMITTED,
 }
-_AT_ONCE = _LOCAL | {
+_AT_ONCE: Final = _LOCAL | {
     ENETUNREACH: Reason.NO_ROUTE,
     EHOSTUNREACH: Reason.NO_ROUTE,
     EHOSTDOWN: Reason.NO_ROUTE,
     EINVAL: Reason.NO_ROUTE,
     ECONNREFUSED: Reason.REFUSED,
 }
-_AT_A_PATH = dict.fromkeys((ENOENT, ENOTDIR, ELOOP, EPROTOTYPE, ECONNREFUSED), Reason.REFUSED)
-_FROM_THE_NETWORK = _LOCAL | {
+_AT_A_PATH: Final = dict.fromkeys(
+    (ENOENT, ENOTDIR, ELOOP, EPROTOTYPE, ECONNREFUSED), Reason.REFUSED
+)
+_FROM_THE_NETWORK: Final = _LOCAL | {
     ECONNREFUSED: Reason.REFUSED,
     ECONNRESET: Reason.RESET,
     ECONNABORTED: Reason.RESET,
@@ -104,18 +107,22 @@ def _words(number: int) -> str:
     return words[:1].lower() + words[1:]
 
 
-_CERTIFICATE = {
+_CERTIFICATE: Final = {
     9: Reason.TLS_EXPIRED,  # X509_V_ERR_CERT_NOT_YET_VALID
     10: Reason.TLS_EXPIRED,  # X509_V_ERR_CERT_HAS_EXPIRED
     62: Reason.TLS_HOSTNAME,  # X509_V_ERR_HOSTNAME_MISMATCH
     64: Reason.TLS_HOSTNAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
 # OpenSSL's names for received alerts; its own errors may mention alerts too.
-_ALERT = re.compile(r"(?:ssl/tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
-_SAID = re.compile(r"(?:\[[^]]*\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
-_UNNAMED = "unknown error"  # only alerts that OpenSSL has no words for
-_NOT_A_RECORD = "wrong version number"  # what OpenSSL reads where a record's version would be
-_ALERT_RECORD = re.compile(rb"\x15\x03.\x00\x02..", re.DOTALL)  # unencrypted: RFC 8446, section 6
+_ALERT: Final = re.compile(r"(?:ssl/tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
+_SAID: Final = re.compile(r"(?:\[[^]]*\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
+_UNNAMED: Final = "unknown error"  # only alerts that OpenSSL has no words for
+_NOT_A_RECORD: Final = (
+    "wrong version number"  # what OpenSSL reads where a record's version would be
+)
+_ALERT_RECORD: Final = re.compile(
+    rb"\x15\x03.\x00\x02..", re.DOTALL
+)  # unencrypted: RFC 8446, section 6
 
 
 def from_tls(error: ssl.SSLError, received: bytes = b"") -> Trouble:

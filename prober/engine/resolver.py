@@ -12,24 +12,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prober.model.address_rule import MOST_ADDRESSES
 from prober.model.probe import Trouble
 from prober.model.status import Reason
 
-FRESH = 5.0
+FRESH: Final = 5.0
 """Seconds for which an answer is used without asking again."""
-USABLE = 600.0
+USABLE: Final = 600.0
 """Seconds for which an old answer is used while the resolver fails or does not answer."""
-PATIENCE = 0.25
+PATIENCE: Final = 0.25
 """The share of its timeout that a probe waits for a new answer before it uses the old one."""
-THREADS = 64
+THREADS: Final = 64
 """Maximum number of lookups at once."""
-FEW = 100
+FEW: Final = 100
 """The number of names that are kept without checking whether they are still used."""
 
-_NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
+_NOT_FOUND: Final = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 
 
 class Address(NamedTuple):

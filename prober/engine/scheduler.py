@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Generic, Protocol
+from typing import Final, Generic, Protocol
 
 from prober.engine.attempt import Attempt, Done, Job
 from prober.engine.check_watch import NEVER, CheckWatch, S, Shift
@@ -22,18 +22,18 @@ from prober.model.schedule import (
 )
 from prober.model.status import Outcome, Reason
 
-GAP = 1.0
+GAP: Final = 1.0
 """Seconds. After a longer pause, nothing overdue is started at once: all checks continue on their
 grid, which spreads them over their intervals."""
-REFUSAL_HOLD = 2 * UDP_PACE
+REFUSAL_HOLD: Final = 2 * UDP_PACE
 """Seconds after a refusal in which silence of a UDP port may be the kernel's rate limit."""
 
-ASKED_GAP = 1.0
+ASKED_GAP: Final = 1.0
 """Minimum seconds between two requested probes of one check."""
 
-_TOGETHER = 32
-_REVIEW_EVERY = 1.0
-_PACED_HOSTS = 10_000  # beyond this number, hosts that are free again are forgotten
+_TOGETHER: Final = 32
+_REVIEW_EVERY: Final = 1.0
+_PACED_HOSTS: Final = 10_000  # beyond this number, hosts that are free again are forgotten
 
 
 class ProbeRunner(Protocol):

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from prober.model.probe import InThread
 
-MOST_THREADS = 4
+MOST_THREADS: Final = 4
 """Threads; fewer where there are fewer processors."""
-TRIES = 4
+TRIES: Final = 4
 """Times that work is done over because others have used up the time that it was given."""
 
 Done = Callable[[Any], None]

@@ -1,11 +1,11 @@
 """Wakes the engine and the scheduler when something is due, and only then."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-BEAT = 0.1
+BEAT: Final = 0.1
 """Seconds. While probes are in flight, it ticks at least this often, to notice a pause."""
-STALL = 0.05
+STALL: Final = 0.05
 """Seconds. A tick later than this means that the process was paused."""
 
 

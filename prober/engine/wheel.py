@@ -1,15 +1,15 @@
 """A timing wheel: items that are due, in buckets of one tick."""
 
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from prober.model.schedule import SLOT
 
 T = TypeVar("T")
 
-TICK = SLOT / 2
+TICK: Final = SLOT / 2
 """Seconds between two looks at the schedule, if something is due in each."""
-_CLOSE = 1e-6
+_CLOSE: Final = 1e-6
 """Seconds by which an item may come out early: rounding of floats must not make an item miss the
 tick at which it is due."""
 

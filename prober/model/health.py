@@ -1,12 +1,12 @@
 """Rise and fall: everything that decides the status of a check."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prober.model.probe import certificate_end, is_of_chain
 from prober.model.status import Outcome, Reason, Result, Status
 
-DEGRADED = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
+DEGRADED: Final = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
 """Good results that leave a reservation: an online check that has one is WARNING."""
 
 
@@ -21,10 +21,11 @@ class Health(NamedTuple):
     streak: int = 0
 
 
-PENDING = Health()
+PENDING: Final = Health()
 
-_GOOD, _INCONCLUSIVE = Result.OK, Result.UNKNOWN  # Python 3.11 looks a member up in 0.1 us
-_OK = Status.OK
+_GOOD: Final = Result.OK  # Python 3.11 looks a member up in 0.1 us
+_INCONCLUSIVE: Final = Result.UNKNOWN
+_OK: Final = Status.OK
 
 
 def advance(health: Health, result: Result, *, rise: int, fall: int) -> Health:

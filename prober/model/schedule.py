@@ -7,16 +7,17 @@ depends only on the check's key and the interval, so restarts and reloads cause 
 from functools import lru_cache
 from hashlib import blake2b
 from math import floor
+from typing import Final
 
 from prober.model.health import Health
 
-SLOT = 0.05
+SLOT: Final = 0.05
 """Seconds. Phases are multiples of this if the interval is, so that checks are probed in batches
 and prober sleeps in between: a wake-up finds cold caches and costs as much as 20 probes."""
 
-_MICROSECONDS = 1_000_000
-_SLOT = round(SLOT * _MICROSECONDS)
-_CLOSE = 1e-6
+_MICROSECONDS: Final = 1_000_000
+_SLOT: Final = round(SLOT * _MICROSECONDS)
+_CLOSE: Final = 1e-6
 """Seconds before a point of the grid that still count as the point: rounding must not split a
 point that two grids share (every 1 s, every 5 s)."""
 

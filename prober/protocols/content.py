@@ -8,32 +8,39 @@ import codecs
 import re
 import zlib
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-CODINGS_LIMIT = 4
+CODINGS_LIMIT: Final = 4
 """Codings that are undone one after the other."""
-PIECE = 65536
+PIECE: Final = 65536
 """Bytes that are decoded at once: the lock of the interpreter is held meanwhile."""
 
 _ZLIB, _GZIP, _RAW = 15, 31, -15  # window bits
-_WINDOWS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW)}
-_FIELDS = re.compile(  # of these, only what asks for more than to decode UTF-8
+_WINDOWS: Final = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW)}
+_FIELDS: Final = re.compile(  # of these, only what asks for more than to decode UTF-8
     rb"\n(?=[CcTt])(?i:(content-encoding|content-type(?=:[^\r\n]*(?:charset|html))"
     rb"|transfer-encoding(?!:[ \t]*+chunked[ \t]*+[\r\n]))):([^\r\n]*)"
 )
-_NO_CODING = frozenset({"", "identity", "chunked"})
-_BOMS = {
+_NO_CODING: Final = frozenset({"", "identity", "chunked"})
+_BOMS: Final = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-_MARKS = tuple(_BOMS)
-_CHARSET = re.compile(r"charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
-_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252"}
+_MARKS: Final = tuple(_BOMS)
+_CHARSET: Final = re.compile(
+    r"charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE
+)
+_SUPERSETS = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+}
 _SUPERSETS |= {"utf-16": "utf-16-le", "euc_kr": "cp949", "shift_jis": "cp932", "big5": "big5hkscs"}
 _SUPERSETS |= {"iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874"}
-_NOT_LIKE_ASCII = frozenset({"utf-16-le", "utf-16-be", "iso2022_jp"})
-_DECODERS = frozenset(
+_NOT_LIKE_ASCII: Final = frozenset({"utf-16-le", "utf-16-be", "iso2022_jp"})
+_DECODERS: Final = frozenset(
     {"utf-8", "utf-16-le", "utf-16-be", "gb18030", "big5hkscs", "euc_jp", "iso2022_jp", "cp932"}
     | {"cp949", "cp866", "cp874", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic"}
     | {f"cp{number}" for number in range(1250, 1259)}
@@ -57,7 +64,7 @@ class Text(NamedTuple):
     flaw: str = ""
 
 
-PLAIN = Content()
+PLAIN: Final = Content()
 
 
 def content_of(head: bytes) -> Content:

@@ -7,18 +7,21 @@ Sources: X.690, sections 8.1 and 8.19; RFC 5280, sections 4.1, 4.1.2.4 and 4.1.2
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
-VALUES_LIMIT = 256
+VALUES_LIMIT: Final = 256
 """Values in a row that are read, unless more are allowed."""
-OBJECT_ID_LIMIT = 64
+OBJECT_ID_LIMIT: Final = 64
 """Bytes of an object identifier; those in use have fewer than 20."""
 
-STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
+STRINGS: Final = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 """The encodings of the types of text, by their tags."""
-_NAME_LIMIT = 1024  # bytes of an issuer that are read
-_WORD_LIMIT = 64  # characters of an attribute of a name (RFC 5280, appendix A.1)
+_NAME_LIMIT: Final = 1024  # bytes of an issuer that are read
+_WORD_LIMIT: Final = 64  # characters of an attribute of a name (RFC 5280, appendix A.1)
 _ORGANIZATION, _COMMON_NAME = bytes.fromhex("55040a"), bytes.fromhex("550403")
-_LARGEST_ARC = 2**31 - 1  # as Go's x509 has it: longer numbers take time with the square of it
+_LARGEST_ARC: Final = (
+    2**31 - 1
+)  # as Go's x509 has it: longer numbers take time with the square of it
 _INTEGER, _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x30, 0x17, 0x18, 0xA0
 
 

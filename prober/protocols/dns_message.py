@@ -71,15 +71,15 @@ RCODES: Final = {
 RECORDS_LIMIT: Final = 1000
 """Records of a reply that are read."""
 
-_NAMES = {number: name for name, number in RCODES.items()}
-_HEADER = struct.Struct(">6H")
-_FIXED = struct.Struct(">HHIH")  # of a record, after its name: type, class, TTL, length
+_NAMES: Final = {number: name for name, number in RCODES.items()}
+_HEADER: Final = struct.Struct(">6H")
+_FIXED: Final = struct.Struct(">HHIH")  # of a record, after its name: type, class, TTL, length
 _A, _SOA, _AAAA, _OPT = 1, 6, 28, 41
 _REPLY, _AUTHORITATIVE, _TRUNCATED, _RECURSION, _AUTHENTIC = 0x8000, 0x400, 0x200, 0x100, 0x20
-_OPCODE = 0x7800
-_DNSSEC_OK = 0x8000
-_UDP_SIZE = 1232  # bytes of a reply that no network fragments
-_WITHOUT_QUESTION = (1, 2, 4, 5)  # rcodes whose replies may leave the question out
+_OPCODE: Final = 0x7800
+_DNSSEC_OK: Final = 0x8000
+_UDP_SIZE: Final = 1232  # bytes of a reply that no network fragments
+_WITHOUT_QUESTION: Final = (1, 2, 4, 5)  # rcodes whose replies may leave the question out
 _LONGEST_NAME, _LONGEST_LABEL = 255, 63
 
 

@@ -8,46 +8,48 @@ Sources: RFC 9110, RFC 9112.
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
-HEAD_LIMIT = 32768
+HEAD_LIMIT: Final = 32768
 """Maximum bytes of the heads of a reply together, including interim ones."""
-HEADERS_LIMIT = 256
+HEADERS_LIMIT: Final = 256
 """Maximum number of header lines in a head."""
-INTERIM_LIMIT = 100
+INTERIM_LIMIT: Final = 100
 """Maximum number of interim heads (100 to 199) before the final one."""
-CHUNKS_LIMIT = 2048
+CHUNKS_LIMIT: Final = 2048
 """Chunks of a body to read, whatever their size; consecutive one-byte chunks count as one."""
-CHUNK_SIZE = 256
+CHUNK_SIZE: Final = 256
 """Minimum average bytes per chunk, if there are more chunks than that."""
-METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+METHODS_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 """Methods whose requests announce a body even if it is empty: RFC 9110, section 8.6."""
-NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 """A header name: RFC 9110, section 5.6.2."""
 
-_START = b"HTTP/"
-_HEAD_END = re.compile(rb"\n\r?\n")
-_STATUS_LINE = rb"HTTP/(?:1\.[01]|2\.0) ++([1-9]\d\d)(?: [^\r\n\x00]*+)?\r?\n"
-_FIELD = NAME.encode() + rb"+:[^\r\n\x00]*+\r?\n"
-_FOLD = rb"[ \t][^\r\n\x00]*+\r?\n"  # continues the previous line: RFC 9112, section 5.2
-_HEAD = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r?\n")
-_FOLDED_HEAD = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb"(?:" + _FOLD + rb")*+)*+)\r?\n")
-_FOLDING = re.compile(rb"\r?\n[ \t]+")
-_FRAMING = re.compile(  # the look-ahead saves a case-insensitive comparison for most lines
+_START: Final = b"HTTP/"
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_STATUS_LINE: Final = rb"HTTP/(?:1\.[01]|2\.0) ++([1-9]\d\d)(?: [^\r\n\x00]*+)?\r?\n"
+_FIELD: Final = NAME.encode() + rb"+:[^\r\n\x00]*+\r?\n"
+_FOLD: Final = rb"[ \t][^\r\n\x00]*+\r?\n"  # continues the previous line: RFC 9112, section 5.2
+_HEAD: Final = re.compile(_STATUS_LINE + rb"((?:" + _FIELD + rb")*+)\r?\n")
+_FOLDED_HEAD: Final = re.compile(
+    _STATUS_LINE + rb"((?:" + _FIELD + rb"(?:" + _FOLD + rb")*+)*+)\r?\n"
+)
+_FOLDING: Final = re.compile(rb"\r?\n[ \t]+")
+_FRAMING: Final = re.compile(  # the look-ahead saves a case-insensitive comparison for most lines
     rb"\n(?=[CcTt])((?i:content-length|transfer-encoding)):([^\r\n]*)"
 )
-_LENGTH = re.compile(rb"[ \t]*\d{1,18}[ \t]*")
-_LENGTHS_LIMIT = 16  # ways to write the same one
-_LINE_END = re.compile(rb"\r?\n")
-_CHUNK_SIZE = rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\r\n]{,999}+)?\r?\n"
-_FIRST_CHUNK = re.compile(_CHUNK_SIZE)
-_NEXT_CHUNK = re.compile(rb"\r?\n" + _CHUNK_SIZE)
-_BYTES = re.compile(rb"(?:1\r\n[\s\S]\r\n){2,}+")  # chunks of one byte
-_SIZE_LINE_LIMIT = 1024
+_LENGTH: Final = re.compile(rb"[ \t]*\d{1,18}[ \t]*")
+_LENGTHS_LIMIT: Final = 16  # ways to write the same one
+_LINE_END: Final = re.compile(rb"\r?\n")
+_CHUNK_SIZE: Final = rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\r\n]{,999}+)?\r?\n"
+_FIRST_CHUNK: Final = re.compile(_CHUNK_SIZE)
+_NEXT_CHUNK: Final = re.compile(rb"\r?\n" + _CHUNK_SIZE)
+_BYTES: Final = re.compile(rb"(?:1\r\n[\s\S]\r\n){2,}+")  # chunks of one byte
+_SIZE_LINE_LIMIT: Final = 1024
 
 
-_NOT_IN_A_TARGET = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")
+_NOT_IN_A_TARGET: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/?%-]")
 
 
 class Http1Error(Exception):

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 from prober.protocols.http1 import Head
 from prober.protocols.http2 import (
@@ -37,32 +37,38 @@ from prober.protocols.http2 import (
     write_frame,
 )
 
-FRAMES_LIMIT = 1024
+FRAMES_LIMIT: Final = 1024
 """Maximum number of frames in the answer to one call, unless a long body is wanted."""
-REPLY_LIMIT = 65536
+REPLY_LIMIT: Final = 65536
 """Maximum bytes of the body of an answer that is wanted as a whole."""
-HEADERS_LIMIT = 16384
+HEADERS_LIMIT: Final = 16384
 """Bytes of all header blocks of the answer to one call, compressed."""
-FIELDS_LIMIT = 512
+FIELDS_LIMIT: Final = 512
 """Headers of the answer to one call."""
-OF_A_CONNECTION = frozenset(
+OF_A_CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 )
 """Headers of HTTP/1 that HTTP/2 does not have: section 8.2.2."""
 
-_LIST_LIMIT = 24576  # bytes of the headers of one block, as RFC 7541, section 4.1, counts them
-_RESIZED = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*+[\x00-\x7f]){3}")  # RFC 7541, section 4.2
-_CALL = 1  # the stream of a client's first call
-_OF_A_CALL = (DATA, HEADERS, RST_STREAM, CONTINUATION)
-_PUSH_OFF = b"\x00\x02\x00\x00\x00\x00"  # ENABLE_PUSH 0: section 6.5.2
-_INITIAL_WINDOW_SIZE = 4  # a setting: section 6.5.2
-_WINDOW = 65535  # bytes that may be sent before the receiver has given more room: section 6.9.2
-_WIDEST = 0x7FFFFFFF
-_EIGHT = b"prober/1"  # the payload of a PING
-_FRAMES_OF_A_PING = 64  # beside the answer, a server sends settings
-_FRAME_SIZE = 1024  # bytes, the least on average in a long body
-_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
-_NOT_IN_A_VALUE = re.compile(rb"[\r\n\x00]")
+_LIST_LIMIT: Final = (
+    24576  # bytes of the headers of one block, as RFC 7541, section 4.1, counts them
+)
+_RESIZED: Final = re.compile(
+    rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*+[\x00-\x7f]){3}"
+)  # RFC 7541, section 4.2
+_CALL: Final = 1  # the stream of a client's first call
+_OF_A_CALL: Final = (DATA, HEADERS, RST_STREAM, CONTINUATION)
+_PUSH_OFF: Final = b"\x00\x02\x00\x00\x00\x00"  # ENABLE_PUSH 0: section 6.5.2
+_INITIAL_WINDOW_SIZE: Final = 4  # a setting: section 6.5.2
+_WINDOW: Final = (
+    65535  # bytes that may be sent before the receiver has given more room: section 6.9.2
+)
+_WIDEST: Final = 0x7FFFFFFF
+_EIGHT: Final = b"prober/1"  # the payload of a PING
+_FRAMES_OF_A_PING: Final = 64  # beside the answer, a server sends settings
+_FRAME_SIZE: Final = 1024  # bytes, the least on average in a long body
+_FIELD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_NOT_IN_A_VALUE: Final = re.compile(rb"[\r\n\x00]")
 
 Field = tuple[str | bytes, str | bytes] | tuple[str | bytes, str | bytes, bool]
 """A header to send: its name in lower case, its value, and whether no table may keep it."""

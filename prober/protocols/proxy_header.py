@@ -10,7 +10,7 @@ from typing import Final
 FORMS: Final = ("v1", "v2", "v2_proxy")
 """The forms of the header; `v2` says LOCAL: the connection is the proxy's own."""
 
-_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+_SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _LOCAL, _PROXY = 0x20, 0x21  # version 2, and the command
 _UNSPECIFIED, _OVER_IPV4, _OVER_IPV6 = 0x00, 0x11, 0x21  # family, and a stream
 

@@ -5,12 +5,14 @@ Over finite fields it takes a client 6 ms for 2,048 bits and 260 ms for 8,192; o
 Sources: RFC 5246, section 7.4; RFC 8446, section 4.1; RFC 7919.
 """
 
+from typing import Final
+
 _HANDSHAKE, _SERVER_HELLO = 22, 2
 _RANDOM_AT, _SESSION_ID_AT = 11, 43  # in the first record, whose head has 5 bytes
-_RETRY = bytes.fromhex(  # the random of a HelloRetryRequest: RFC 8446, section 4.1.3
+_RETRY: Final = bytes.fromhex(  # the random of a HelloRetryRequest: RFC 8446, section 4.1.3
     "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"
 )
-_DHE = frozenset(  # cipher suites up to TLS 1.2 that begin with TLS_DH, and a few neighbours
+_DHE: Final = frozenset(  # cipher suites up to TLS 1.2 that begin with TLS_DH, and a few neighbours
     number
     for first, last in (
         *((0x0B, 0x1B), (0x30, 0x34), (0x36, 0x3A), (0x3E, 0x40), (0x42, 0x46), (0x67, 0x6D)),

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from math import ceil
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from prober.model.status import Reason, Status
 from prober.state.archive import (
@@ -39,20 +39,20 @@ from prober.state.slots import FINE, HOUR, NAMES, PARTS, STATUSES, WIDTH, Slot
 
 T = TypeVar("T")
 
-READERS = 4
+READERS: Final = 4
 """Threads of their own for reading, so that a dead disk delays nothing else."""
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS: Final = 30.0
 """Seconds for the disk to answer a question."""
-ROUND = 50
+ROUND: Final = 50
 """The number of beats in which every running slot is written once: a little less than a minute."""
-SETTLED = 2 * 60.0
+SETTLED: Final = 2 * 60.0
 """Seconds after which all rows of a finished slot are written."""
-REMOVED_LOOKED_FOR = 1000
+REMOVED_LOOKED_FOR: Final = 1000
 """The number of checks that are no longer configured whose history one upkeep looks for."""
-CLOCK_SET = 0.5
+CLOCK_SET: Final = 0.5
 """Seconds by which the clocks must differ between two beats to count as a jump."""
 
-_INDEX = {status: index for index, status in enumerate(STATUSES)}
+_INDEX: Final = {status: index for index, status in enumerate(STATUSES)}
 
 
 def pool_key(name: str) -> Key:

@@ -2,15 +2,15 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prober.model.delay import Delay
 
-WINDOW = 10
+WINDOW: Final = 10
 """The number of seconds to look back."""
-BAD_SHARE = 0.1
+BAD_SHARE: Final = 0.1
 """A second is bad if at least this share of the probes due in it was late."""
-BAD_SECONDS = 3
+BAD_SECONDS: Final = 3
 """The number of bad seconds that is an overload, if they are at least half of those in which
 anything was due: a single pause is not. The overload ends when fewer than two are left."""
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from prober.model.fact import VALUES
 from prober.model.status import PHASES, FactValue, Outcome, Phases, Reason
 
-CAPACITY = 100
+CAPACITY: Final = 100
 
 _REASONS: Final = tuple(Reason)
 _NUMBER: Final = {reason: number for number, reason in enumerate(_REASONS)}

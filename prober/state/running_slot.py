@@ -2,12 +2,13 @@
 
 from array import array
 from collections.abc import Iterator
+from typing import Final
 
 from prober.state.slots import BUCKETS, MAINTENANCE, SPENT_IN, pack_counts
 
 Key = tuple[str, str]
 
-_MAINTENANCE = SPENT_IN.index(MAINTENANCE)
+_MAINTENANCE: Final = SPENT_IN.index(MAINTENANCE)
 
 
 class Span:

@@ -2,24 +2,24 @@
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prober.model.status import Status
 from prober.state.database import table
 from prober.state.histogram import LATENCY
 from prober.state.rows import number, whole
 
-WIDTH = 300
+WIDTH: Final = 300
 """Seconds of a fine slot."""
-HOUR = 3600
+HOUR: Final = 3600
 """Seconds of a coarse slot."""
 
-STATUSES = tuple(Status)
-MAINTENANCE = "MAINTENANCE"
+STATUSES: Final = tuple(Status)
+MAINTENANCE: Final = "MAINTENANCE"
 """Time in which an admin state left something out of aggregates: in maintenance or drained."""
-SPENT_IN = (*STATUSES, MAINTENANCE)
+SPENT_IN: Final = (*STATUSES, MAINTENANCE)
 """What the time of a slot is spent in, each second in one of them."""
-COLUMNS = (
+COLUMNS: Final = (
     "probes",
     "good",
     "bad",
@@ -29,16 +29,16 @@ COLUMNS = (
     "most",
     "counts",
 )
-NAMES = table("names", ("id",), ("monitor", "backend"))
-PARTS = table("parts", ("one",), ("last",))
-FINE = table("slots", ("start", "check_id", "part"), COLUMNS)
+NAMES: Final = table("names", ("id",), ("monitor", "backend"))
+PARTS: Final = table("parts", ("one",), ("last",))
+FINE: Final = table("slots", ("start", "check_id", "part"), COLUMNS)
 
-_KNOWN = [STATUSES.index(each) for each in STATUSES if each is not Status.UNKNOWN]
-_IN_SERVICE = [STATUSES.index(each) for each in STATUSES if each.in_service]
+_KNOWN: Final = [STATUSES.index(each) for each in STATUSES if each is not Status.UNKNOWN]
+_IN_SERVICE: Final = [STATUSES.index(each) for each in STATUSES if each.in_service]
 
-_SLACK = 2.0  # seconds of one slot that may be counted in the next
-BUCKETS = len(LATENCY) + 1
-_COUNT = struct.Struct("<BI")  # the index and the count of a bucket that is not empty
+_SLACK: Final = 2.0  # seconds of one slot that may be counted in the next
+BUCKETS: Final = len(LATENCY) + 1
+_COUNT: Final = struct.Struct("<BI")  # the index and the count of a bucket that is not empty
 
 
 class Slot(NamedTuple):
