@@ -32,7 +32,7 @@ export COMPILED
 BUILD_LOCK := requirements-$(if $(COMPILED),compile,build).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer run-cluster test test-compiled coverage fuzz acceptance lint format types bench bench-quick bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
+.PHONY: help run run-balancer run-cluster test test-compiled coverage fuzz acceptance lint format types bench bench-quick instructions bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -91,6 +91,11 @@ bench: $(VENV)/run ## compare with HAProxy, blackbox_exporter and a C program, a
 
 bench-quick: $(VENV)/run ## compare CPU per probe with bare sockets; use it before and after a change
 	$(BIN)/python -m bench.quick
+
+instructions: $(VENV)/dev $(VENV)/compile ## count the instructions of a probe, in both builds, and compare with the stored (needs valgrind)
+	$(BIN)/python -m bench.instructions --check
+	test -d $(VENV)/compiled || packaging/compiled_tree $(VENV)/compile/bin/python $(VENV)/compiled
+	cd $(VENV)/compiled && PYTHONPATH=$$PWD $(abspath $(BIN))/python -m bench.instructions --check
 
 # A service or an image includes the extras for everything that a configuration can ask for.
 EXPORT := uv export --quiet --frozen --no-emit-project --no-header --no-annotate \
