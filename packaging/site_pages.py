@@ -22,7 +22,7 @@ LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)#\s]+)")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the documents outside of docs/, and what the documents link to."""
     added = {"index.md": "README.md"} | {name: name for name in DOCUMENTS}
-    for path in (ROOT / "deploy").rglob("*"):
+    for path in (*(ROOT / "deploy").rglob("*"), *(ROOT / "systemd").iterdir()):
         name = str(path.relative_to(ROOT))
         added[f"{name}/index.md" if path.is_dir() else name] = name
     for path in (ROOT / "bench/results").iterdir():
