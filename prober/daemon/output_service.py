@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from prober import __version__
-from prober.model.known_status import JudgedCheck, ServedPool
+from prober.model.known_status import JudgedCheck, NewCertificate, ServedPool
 from prober.state.journal import Journal
 from prober.state.last_known import LastKnown
 from prober.state.store import Store
@@ -146,6 +146,9 @@ class _JudgedPools:
 
     def checks(self, name: str) -> Iterable[JudgedCheck]:
         return self._known.checks(name)
+
+    def certificates(self, name: str) -> Iterable[NewCertificate]:
+        return self._known.certificates(name)
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         return self._known.follow(follower)

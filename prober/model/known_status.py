@@ -108,6 +108,19 @@ class JudgedCheck(NamedTuple):
     since: float
 
 
+class NewCertificate(NamedTuple):
+    """The certificate that a check's target shows since it was changed last.
+
+    `certificate` identifies it; it is empty as long as the target shows the first one. `cause` says
+    the change in words.
+    """
+
+    monitor: str
+    backend: str
+    certificate: str
+    cause: str
+
+
 class ServedPool(NamedTuple):
     """A pool as others are told of it."""
 

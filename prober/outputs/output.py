@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol
 
 from prober.model.kinds import list_of, text
-from prober.model.known_status import JudgedCheck, ServedPool
+from prober.model.known_status import JudgedCheck, NewCertificate, ServedPool
 from prober.model.option import Kind, ReadContext, Rejected, expected, option
 from prober.model.pool import NAME
 from prober.model.probe import Target
@@ -81,6 +81,9 @@ class JudgedPools(Protocol):
 
     def checks(self, name: str) -> Iterable[JudgedCheck]:
         """Return the checks of a pool with several monitors that have a conclusive status."""
+
+    def certificates(self, name: str) -> Iterable[NewCertificate]:
+        """Return what certificate each check with TLS of a pool saw changed last, if any."""
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         """Call `follower` with each pool that may have changed; return what ends this."""
@@ -177,6 +180,10 @@ class Desk:
     def checks(self, name: str) -> Iterable[JudgedCheck]:
         """Return the checks of a reported pool, if it has several monitors."""
         return self.source.checks(name) if self.output.selects(name) else ()
+
+    def certificates(self, name: str) -> Iterable[NewCertificate]:
+        """Return what certificate each check with TLS of a reported pool saw changed last."""
+        return self.source.certificates(name) if self.output.selects(name) else ()
 
     def follow(self, feed: Feed) -> Callable[[], None]:
         """Fill a feed with all reported pools, then with changed ones; return what ends this."""

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from prober.model.file_kinds import SECRET, Secret
 from prober.model.kinds import Frozen, choice, duration, mapping_of
-from prober.model.known_status import JudgedCheck, ServedPool
+from prober.model.known_status import JudgedCheck, NewCertificate, ServedPool
 from prober.model.option import Kind, option
 from prober.model.status import Status
 from prober.outputs.alertmanager import HTTP_URL
@@ -42,21 +42,30 @@ HEADERS = mapping_of(SECRET, _wrong_header)
 ALWAYS_SECRET = Kind(SECRET.read, SECRET.schema, lambda _: "<secret>")
 
 
-class StatusChange(NamedTuple):
-    """One change to report: of a backend, of a check, or of the pool itself."""
+class PostedChange(NamedTuple):
+    """One change to report: of a backend, of a check, of a certificate, or of the pool itself.
+
+    A certificate has no `before` and no `after`; `certificate` identifies it.
+    """
 
     subject: str
     kind: str
-    after: Status
-    before: str = Status.UNKNOWN
+    after: Status | None
+    before: str | None = Status.UNKNOWN
     backend: str | None = None
     monitor: str | None = None
     reason: str | None = None
     cause: str = ""
     since: float | None = None
+    certificate: str = ""
+
+    @property
+    def now(self) -> str:
+        """What is remembered of the subject once this is reported."""
+        return self.certificate if self.after is None else str(self.after)
 
 
-def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[StatusChange]:
+def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[PostedChange]:
     """Yield the statuses of a pool, its backends and their checks, as changes from UNKNOWN.
 
     Backends with an admin state are left out.
@@ -64,7 +73,7 @@ def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[Sta
     only = pool.monitors[0] if len(pool.monitors) == 1 else None
     for each in pool.backends:
         if (known := each.known) is not None and not each.is_decided:
-            yield StatusChange(
+            yield PostedChange(
                 subject=f"backend {pool.name}/{each.key}",
                 kind="backend",
                 backend=each.key,
@@ -75,7 +84,7 @@ def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[Sta
                 since=known.since,
             )
     for check in checks:
-        yield StatusChange(
+        yield PostedChange(
             subject=f"check {check.monitor}/{check.backend}",
             kind="check",
             backend=check.backend,
@@ -86,12 +95,12 @@ def statuses_of(pool: ServedPool, checks: Iterable[JudgedCheck]) -> Iterator[Sta
             since=check.since,
         )
     if (status := pool.known_status) is not None and status is not Status.UNKNOWN:
-        yield StatusChange(subject=f"pool {pool.name}", kind="pool", after=status)
+        yield PostedChange(subject=f"pool {pool.name}", kind="pool", after=status)
 
 
 def changes_of(
     pool: ServedPool, checks: Iterable[JudgedCheck], told: Mapping[str, str]
-) -> Iterator[StatusChange]:
+) -> Iterator[PostedChange]:
     """Yield the differences to the statuses last reported, `told`, by subject.
 
     A subject that was never reported and is OK is no change.
@@ -100,6 +109,38 @@ def changes_of(
         before = told.get(each.subject)
         if each.after != before and (before or each.after is not Status.OK):
             yield each._replace(before=before or each.before)
+
+
+def certificate_changes(
+    certificates: Iterable[NewCertificate], told: Mapping[str, str]
+) -> Iterator[PostedChange]:
+    """Yield the certificates that are others than those last reported, `told`, by subject."""
+    for each in certificates:
+        subject = certificate_of(each)
+        if each.certificate and each.certificate != told.get(subject, each.certificate):
+            yield PostedChange(
+                subject,
+                kind="certificate",
+                backend=each.backend,
+                monitor=each.monitor,
+                before=None,
+                after=None,
+                cause=each.cause,
+                certificate=each.certificate,
+            )
+
+
+def certificate_of(check: NewCertificate) -> str:
+    """Return the subject under which the certificate of a check is remembered."""
+    return f"certificate {check.monitor}/{check.backend}"
+
+
+def first_certificates(
+    certificates: Iterable[NewCertificate], told: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what each new check shows, or that it shows none: it counts as reported."""
+    subjects = {certificate_of(each): each.certificate for each in certificates}
+    return {subject: shown for subject, shown in subjects.items() if subject not in told}
 
 
 def first_statuses(
@@ -113,7 +154,7 @@ def first_statuses(
     }
 
 
-def sentence(pool: ServedPool, changes: list[StatusChange]) -> str:
+def sentence(pool: ServedPool, changes: list[PostedChange]) -> str:
     """Return the changes as text, for chat tools."""
     lines = [f"{pool.name}: {pool.known_status or pool.status}"]
     lines += [
@@ -121,6 +162,7 @@ def sentence(pool: ServedPool, changes: list[StatusChange]) -> str:
         for each in changes
         if each.kind == "backend"
     ]
+    lines += [f"{each.backend}: {each.cause}" for each in changes if each.kind == "certificate"]
     return "\n".join(lines)
 
 
@@ -192,6 +234,7 @@ class Webhook:
                 if pool is None or name in self._sending:
                     continue
                 self._learn(first_statuses(pool, self._desk.checks(name), self._told))
+                self._learn(first_certificates(self._desk.certificates(name), self._told))
                 if any(self._changes(pool)):
                     self._sending[name] = asyncio.create_task(self._send_soon(name))
 
@@ -240,11 +283,12 @@ class Webhook:
                 self._desk.count_dropped()
             else:
                 self._desk.succeeded()
-        self._learn({each.subject: str(each.after) for each in changes})
+        self._learn({each.subject: each.now for each in changes})
         return not any(self._changes(self._desk.served(name) or pool))
 
-    def _changes(self, pool: ServedPool) -> Iterator[StatusChange]:
-        return changes_of(pool, self._desk.checks(pool.name), self._told)
+    def _changes(self, pool: ServedPool) -> Iterator[PostedChange]:
+        yield from changes_of(pool, self._desk.checks(pool.name), self._told)
+        yield from certificate_changes(self._desk.certificates(pool.name), self._told)
 
     def _headers(self, content: bytes) -> dict[str, str]:
         headers = {name: value.content for name, value in self._settings.headers.items()}
@@ -253,7 +297,7 @@ class Webhook:
             headers["X-Prober-Signature"] = f"sha256={hmac.new(key, content, sha256).hexdigest()}"
         return headers
 
-    def _body(self, pool: ServedPool, changes: list[StatusChange]) -> Json:
+    def _body(self, pool: ServedPool, changes: list[PostedChange]) -> Json:
         chat = FORMATS[self._settings.format]
         if chat is not None:
             return chat(sentence(pool, changes))
@@ -274,7 +318,7 @@ class Webhook:
         }
 
 
-def _change_json(pool: ServedPool, change: StatusChange, now: float) -> Json:
+def _change_json(pool: ServedPool, change: PostedChange, now: float) -> Json:
     return {
         "kind": change.kind,
         "pool": pool.name,

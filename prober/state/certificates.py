@@ -27,6 +27,19 @@ def seen(known: Certificates, facts: Mapping[str, FactValue]) -> Certificates:
     return known if now in known else (*known[1 - KNOWN :], now)
 
 
+def last_change(known: Certificates, facts: Mapping[str, FactValue]) -> tuple[str, str]:
+    """Return the newest certificate and in words that it is new; nothing if it is the first.
+
+    `facts` are those of the last result, which need not be about that certificate.
+    """
+    if len(known) < 2:
+        return "", ""
+    fingerprint, _, key = known[-1].partition(" ")
+    if facts.get(TLS_FINGERPRINT.name) != fingerprint:
+        facts = {TLS_FINGERPRINT.name: fingerprint, TLS_KEY.name: key}
+    return known[-1], change(known[:-1], facts)
+
+
 def change(known: Certificates, facts: Mapping[str, FactValue]) -> str:
     """Return in words that a certificate is new beside those that were known."""
     key = facts.get(TLS_KEY.name, "")

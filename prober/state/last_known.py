@@ -8,12 +8,15 @@ from prober.model.known_status import (
     CheckStatus,
     JudgedCheck,
     KnownStatus,
+    NewCertificate,
     ServedBackend,
     ServedPool,
     known_status,
 )
 from prober.model.pool import Backend, Pool
 from prober.model.status import Status
+from prober.state.certificates import last_change
+from prober.state.check_state import CheckState
 from prober.state.events import CERTIFICATE_CHANGED, TRANSITION, Event
 from prober.state.store import Store
 
@@ -96,8 +99,7 @@ class LastKnown:
             return
         for backend in pool.backends:
             for state in self._store.checks_of(pool, backend):
-                decided = not state.check.enabled or self._store.admin.of_check(state.check)
-                if decided or state.status is Status.UNKNOWN:
+                if self._is_decided(state) or state.status is Status.UNKNOWN:
                     continue
                 last, is_good = state.last, state.status is Status.OK
                 yield JudgedCheck(
@@ -108,6 +110,21 @@ class LastKnown:
                     last.detail if last and not is_good else "",
                     state.since,
                 )
+
+    def certificates(self, name: str) -> Iterator[NewCertificate]:
+        """Yield what certificate each check with TLS of a pool saw changed last, if any.
+
+        What an operator decided about is left out.
+        """
+        pool = self._store.pools.get(name)
+        if pool is None:
+            return
+        for backend in pool.backends:
+            for state in self._store.checks_of(pool, backend):
+                if state.check.monitor.tls and not self._is_decided(state):
+                    facts = state.last.facts if state.last else None
+                    changed = last_change(state.certificates, facts or {})
+                    yield NewCertificate(*state.check.key, *changed)
 
     def renew(self) -> Iterator[None]:
         """Look at every backend, one per step, and forget those that are no longer configured.
@@ -131,6 +148,10 @@ class LastKnown:
         if self._journal is not None:
             for key, known in self._known.items():
                 self._journal.knew(key, known)
+
+    def _is_decided(self, state: CheckState) -> bool:
+        """Return whether an operator decided about a check, or disabled it."""
+        return not state.check.enabled or self._store.admin.of_check(state.check) is not None
 
     def _checks(self, pool: Pool, backend: Backend) -> Iterator[CheckStatus]:
         for state in self._store.checks_of(pool, backend):

@@ -9,7 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prober.model.admin import AdminState
-from prober.model.known_status import JudgedCheck, KnownStatus, ServedBackend, ServedPool
+from prober.model.known_status import (
+    JudgedCheck,
+    KnownStatus,
+    NewCertificate,
+    ServedBackend,
+    ServedPool,
+)
 from prober.model.pool import Backend
 from prober.model.status import Reason, Status
 from prober.outputs.counters import OutputCounters
@@ -96,6 +102,7 @@ class Pools:
     def __init__(self, *pools: ServedPool) -> None:
         self.pools = {each.name: each for each in pools}
         self.judged: dict[str, tuple[JudgedCheck, ...]] = {}
+        self.shown: dict[str, tuple[NewCertificate, ...]] = {}
         self.followers: list[Callable[[str], None]] = []
 
     def pool_names(self) -> Iterable[str]:
@@ -106,6 +113,9 @@ class Pools:
 
     def checks(self, name: str) -> Iterable[JudgedCheck]:
         return self.judged.get(name, ())
+
+    def certificates(self, name: str) -> Iterable[NewCertificate]:
+        return self.shown.get(name, ())
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
         self.followers.append(follower)

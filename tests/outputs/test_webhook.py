@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
 from prober.model.file_kinds import Secret
-from prober.model.known_status import JudgedCheck
+from prober.model.known_status import JudgedCheck, NewCertificate
 from prober.model.status import Reason, Status
 from prober.outputs.output import Feed
 from prober.outputs.posting import Poster, PostFailed
@@ -112,6 +112,56 @@ async def test_a_single_check_is_told_of_where_several_monitors_probe() -> None:
     world.source.judged["web"] = (both[0],)  # UNKNOWN is not told of
     assert await hook._send("web", final=False)
     assert len(posts.bodies) == 1
+
+
+async def test_another_certificate_is_told_of_once_also_after_a_restart() -> None:
+    world, posts = World(SETTINGS, pool("ok")), Posts()
+    feed = Feed()
+    none = NewCertificate("m", "10.0.0.0:80", "", "")
+    world.source.shown["web"] = (none,)
+    hook = Webhook(SETTINGS, world.desk(), posts)
+    following = asyncio.create_task(hook.follow(feed))
+    feed.add("web")
+    await until(lambda: "certificate m/10.0.0.0:80" in world.memory.content)
+    world.source.shown["web"] = (none._replace(certificate="ab k", cause="it shows another"),)
+    feed.add("web")
+    await until(lambda: bool(posts.bodies))
+    following.cancel()
+    await hook.close()
+    await send(world, posts)
+    (body,) = posts.bodies
+    (change,) = body["changes"]
+    assert change == {
+        "kind": "certificate",
+        "pool": "web",
+        "backend": "10.0.0.0:80",
+        "monitor": "m",
+        "from": None,
+        "to": None,
+        "reason": None,
+        "cause": "it shows another",
+        "at": change["at"],
+        "since": change["at"],
+    }
+
+
+async def test_what_changed_before_the_output_existed_is_not_told_of() -> None:
+    world, posts = World(SETTINGS, pool("ok")), Posts()
+    shown = NewCertificate("m", "10.0.0.0:80", "ab k", "it shows another")
+    world.source.shown["web"] = (shown,)
+    await send(world, posts)
+    assert not posts.bodies
+
+
+async def test_chat_tools_are_told_of_another_certificate() -> None:
+    settings = WebhookOutput(url=SETTINGS.url, format="slack")
+    world, posts = World(settings, pool("ok")), Posts()
+    shown = NewCertificate("m", "10.0.0.0:80", "ab k", "it shows another")
+    world.source.shown["web"] = (shown,)
+    world.memory.content = {"certificate m/10.0.0.0:80": "", "backend web/10.0.0.0:80": "OK"}
+    world.memory.content["pool web"] = "OK"
+    await send(world, posts, settings)
+    assert posts.bodies == [{"text": "web: OK\n10.0.0.0:80: it shows another"}]
 
 
 async def test_unknown_changes_nothing() -> None:

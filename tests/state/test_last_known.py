@@ -1,6 +1,7 @@
 """What outputs are told of single checks."""
 
 from prober.model.admin import AdminEntry, AdminState
+from prober.model.known_status import NewCertificate
 from prober.model.pool import Pool
 from prober.model.status import Reason, Status
 from prober.state.last_known import LastKnown
@@ -44,3 +45,26 @@ def test_what_is_decided_or_proves_nothing_is_not_told_of() -> None:
     assert {each.monitor for each in known.checks("p")} == {"b"}
     world.store.admin.put(("backends", f"p/{ONE}"), entry)
     assert [each.backend for each in known.checks("p")] == [TWO]
+
+
+def test_the_certificate_that_changed_last_is_told_of() -> None:
+    world = World()
+    world.configure(monitor("m", ONE, type="HTTPS"))
+    known = LastKnown(world.store, wall=lambda: world.wall)
+    woken: list[str] = []
+    known.follow(woken.append)
+    none = NewCertificate("m", ONE, "", "")
+    assert list(known.certificates("m")) == [none]
+    for fingerprint in ("a" * 64, "b" * 64):
+        assert list(known.certificates("m")) == [none]
+        world.record("m", ONE, times=2, facts={"tls_fingerprint": fingerprint, "tls_issuer": "CA"})
+    cause = "the target shows another certificate: SHA-256 bbbbbbbbbbbbbbbb, the same key"
+    shown = NewCertificate("m", ONE, f"{'b' * 64} ", f"{cause}, issued by CA")
+    assert list(known.certificates("m")) == [shown]
+    assert woken == ["m", "m"]  # it is online; another certificate
+    world.record("m", ONE, Reason.REFUSED)
+    assert list(known.certificates("m")) == [shown._replace(cause=cause)]
+    assert list(known.certificates("absent")) == []
+    entry = AdminEntry(AdminState.MAINTENANCE, None, "", "a test", WALL)
+    world.store.admin.put(("monitors", "m"), entry)
+    assert list(known.certificates("m")) == []

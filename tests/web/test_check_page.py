@@ -210,3 +210,14 @@ async def test_no_cell_is_taken_for_a_formula(world: World, client: Client, name
     world.configure(monitor(name, pool="p"), pools=(Pool(name="p", backends=(named,)),))
     [row] = await rows(client)
     assert row["monitor"] == row["name"] == f"'{name}"
+
+
+async def test_another_certificate_is_among_the_changes(world: World, client: Client) -> None:
+    world.configure(monitor("m", "10.0.0.1:443", type="HTTPS"))
+    for fingerprint in ("a" * 64, "b" * 64):
+        world.record("m", "10.0.0.1:443", times=2, facts={"tls_fingerprint": fingerprint})
+    page = await read(client, "/checks/m/10.0.0.1:443")
+    (changes,) = page.all("ol", "changes")
+    assert changes.text.startswith(
+        "08:00:00certificate changedthe target shows another certificate: SHA-256 bbbbbbbbbbbbbbbb"
+    )
