@@ -9,7 +9,8 @@ from prober.importing.haproxy_check import BackendCheck
 from prober.importing.haproxy_file import Proxy, proxies, seconds
 from prober.model.egress import version_of
 from prober.model.kinds import in_units
-from prober.model.pool import normal_host
+from prober.model.pool import normal_host, parse_path
+from prober.model.probe import UNIX
 
 _FLAGS = {
     *("check", "no-check", "ssl", "no-ssl", "check-ssl", "no-check-ssl", "backup", "no-backup"),
@@ -82,10 +83,18 @@ def _options(words: list[str]) -> dict[str, str]:
 def _is_checked(server: CheckedServer, draft: Draft) -> bool:
     if not server.options.get("check"):
         return False
-    if "$" in server.address or _ADDRESS.fullmatch(server.address)[1] in ("unix", "abns"):  # type: ignore[index]
+    family, address = _ADDRESS.fullmatch(_checked_address(server)).groups()  # type: ignore[union-attr]
+    is_relative = family == "unix" and not address.startswith("/")
+    if "$" in server.address or family == "abns" or is_relative:
         draft.left_out(server.origin, f"server {server.name}: the address {server.address}")
         return False
     return True
+
+
+def _checked_address(server: CheckedServer) -> str:
+    """Return the address that is checked; that of a Unix socket has the prefix `unix@`."""
+    address = server.options.get("addr") or server.address
+    return f"unix@{address}" if address.startswith("/") else address
 
 
 def _groups(check: BackendCheck, servers: list[CheckedServer]) -> list[list[CheckedServer]]:
@@ -176,13 +185,18 @@ def _add(draft: Draft, proxy: Proxy, check: BackendCheck, servers: list[CheckedS
 
 
 def _backend(server: CheckedServer) -> str | Keys:
-    address = _ADDRESS.fullmatch(server.options.get("addr") or server.address)
+    address = _ADDRESS.fullmatch(_checked_address(server))
     assert address is not None  # noqa: S101  (it matches everything)
     host, _, port = address[2].rpartition(":")
-    if not port.isdecimal():
-        host, port = address[2], server.options.get("port", "")
-    host = host.strip("[]")
-    keys: Keys = {"address": host, "port": int(port or server.options.get("port", 0))}
+    keys: Keys
+    if address[1] == "unix":
+        host = parse_path(f"{UNIX}{address[2]}")
+        keys = {"address": host}
+    else:
+        if not port.isdecimal():
+            host, port = address[2], server.options.get("port", "")
+        host = host.strip("[]")
+        keys = {"address": host, "port": int(port or server.options.get("port", 0))}
     if server.name != host:
         keys["name"] = server.name
     if (weight := server.options.get("weight", "1")) not in ("0", "1"):
@@ -191,6 +205,8 @@ def _backend(server: CheckedServer) -> str | Keys:
         keys["backup"] = True
     if server.options.get("disabled"):
         keys["enabled"] = False
+    if keys.keys() == {"address"}:
+        return host
     if keys.keys() == {"address", "port"}:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return keys

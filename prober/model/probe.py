@@ -320,6 +320,8 @@ class Probe(ABC):
     """The port that its service usually has."""
     over_unix: ClassVar[bool] = False
     """Whether it can probe Unix sockets."""
+    lacks_over_unix: ClassVar[str] = ""
+    """The key without which it cannot probe Unix sockets; a property, as it depends on others."""
     portless: ClassVar[bool] = False
     """Whether its targets have no port; the port that a backend has is ignored."""
     paced: ClassVar[bool] = False

@@ -1,5 +1,6 @@
 """Probes of Unix sockets: of servers that listen there, and of paths where nobody does."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from prober.model.pool import Backend, Pool, parse_place
 from prober.model.probe import Probe, Target
 from prober.model.reach import TargetRules
 from prober.model.status import Outcome, Reason, Result
+from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tcp import TcpProbe
@@ -41,6 +43,17 @@ def answers(*replies: bytes, heard: list[bytes] | None = None) -> Script:
             hold(connection)
 
     return script
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be a user to whom permissions of files apply."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 @contextmanager
@@ -179,6 +192,11 @@ def test_paths_that_cannot_be_probed_are_rejected(given: str, message: str) -> N
         (UdpProbe(), "UDP_CONNECT", "is a Unix socket, which UDP_CONNECT monitors cannot probe"),
         (HttpsProbe(), "HTTPS", "is a Unix socket, which HTTPS monitors cannot probe"),
         (TcpProbe(send_proxy="v1"), "TCP", "is a Unix socket, where send_proxy has no meaning"),
+        (
+            TcpProbe(preset="smtp_starttls"),
+            "TCP",
+            "is a Unix socket, which needs tls.server_name, which starttls sends and verifies",
+        ),
     ],
 )
 def test_monitors_that_cannot_probe_a_path_are_rejected(
@@ -186,6 +204,24 @@ def test_monitors_that_cannot_probe_a_path_are_rejected(
 ) -> None:
     with pytest.raises(Rejected, match=message):
         monitor(probe, "/a", kind)
+
+
+def test_starttls_at_a_path_needs_a_name() -> None:
+    named = TlsSettings(server_name="mail.example")
+    assert monitor(TcpProbe(preset="smtp_starttls", tls=named), "/a", "TCP").targets
+
+
+def test_a_path_that_may_not_be_opened_is_not_permitted(by_hand: ByHand, tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    with listening_at(path, hold):
+        path.chmod(0)
+        target = Target(f"unix:{path}", 0)
+        job = Job(target, TcpProbe().bind(target), timeout=PATIENCE, datagram=False)
+        with unprivileged():
+            by_hand.engine.start(job, by_hand.outcomes.append)
+        found = by_hand.outcome()
+    assert (found.result, found.reason) == (Result.UNKNOWN, Reason.NOT_PERMITTED)
+    assert found.detail == "permission denied"
 
 
 def test_nothing_is_bound_for_a_path() -> None:

@@ -177,13 +177,34 @@ def test_servers_become_backends() -> None:
         "  server c.example c.example:82 check\n"
         "  server d 127.0.0.1:83\n"
         "  server e unix@/run/e check\n"
+        "  server /run/f.sock /run/f.sock check backup\n"
+        "  server g unix@run/g check\n"
+        "  server h abns@h check\n"
+        "  server unix:/run/i unix@/run/i check\n"
     )
     assert config["pools"][0]["backends"] == [
         {"address": "127.0.0.1", "port": 80, "name": "a", "weight": 10, "backup": True},
         {"address": "::1", "port": 81, "name": "b", "enabled": False},
         "c.example:82",
+        {"address": "unix:/run/e", "name": "e"},
+        {"address": "unix:/run/f.sock", "name": "/run/f.sock", "backup": True},
+        "unix:/run/i",
     ]
-    assert left_out(draft) == ["6: server e: the address unix@/run/e"]
+    assert left_out(draft) == [
+        "8: server g: the address unix@run/g",
+        "9: server h: the address abns@h",
+    ]
+
+
+def test_a_socket_that_cannot_be_probed_so_is_left_out() -> None:
+    config, draft = imported(
+        "backend web\n  server a unix@/run/a check\n  server b unix@/run/b check send-proxy\n"
+    )
+    assert [each["backends"] for each in config["pools"]] == [
+        [{"address": "unix:/run/a", "name": "a"}]
+    ]
+    (said,) = left_out(draft)
+    assert "'unix:/run/b' is a Unix socket, where send_proxy has no meaning" in said
 
 
 def test_servers_that_are_checked_in_other_ways_get_a_pool_of_their_own() -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 from prober.model.monitor import Monitor
 from prober.model.option import Rejected
 from prober.model.pool import Backend, Pool, parse_place
-from prober.model.probe import Target
+from prober.model.probe import UNIX, Target
 from prober.state.cloud_objects import LOAD_BALANCER
 from prober.web.dialects.oracle.requests import NO_PROJECT, absent
 from prober.web.server.services import services_of
@@ -92,7 +92,7 @@ def target_of(name: str) -> Target | None:
     An IPv6 address with a port may come without brackets: `::1:80` is port 80 of `::1`.
     """
     host, _, port = name.rpartition(":")
-    if ":" in host and not host.startswith("["):
+    if ":" in host and not host.startswith(("[", UNIX)):
         name = f"[{host}]:{port}"
     try:
         return parse_place(name)
