@@ -26,6 +26,8 @@ class StoreTrouble(StrEnum):
     """A lease has expired or was revoked."""
     WATCH_LOST = "watch_lost"
     """A watch was cancelled, or what it missed was compacted."""
+    INTERNAL = "internal"
+    """Not etcd, but a bug in prober; the log has it as `internal_error`."""
 
 
 class StoreUnavailable(Exception):  # noqa: N818  (a state of etcd, not a bug)

@@ -44,8 +44,8 @@ class ClusterMember:
         clock: Seconds that never go back and that go on while the machine is suspended.
         tell: Told of everything that operators hear of: a word, and facts.
 
-    `errors` counts what etcd did not do, by reason. `ready` is set once it is known who probes
-    what, or that etcd is away.
+    `errors` counts what etcd did not do, and bugs, by reason. `ready` is set once it is known who
+    probes what, or that etcd is away.
     """
 
     def __init__(
@@ -96,7 +96,23 @@ class ClusterMember:
         return self.standing.may_speak()
 
     async def run(self) -> None:
-        """Be a member until cancelled; raise `NameTakenError` if another one has the name."""
+        """Be a member until cancelled; raise `NameTakenError` if another one has the name.
+
+        After a bug, it joins again with the lease that it has.
+        """
+        while True:
+            try:
+                await self._work()
+            except NameTakenError:
+                raise
+            except Exception as error:  # noqa: BLE001  (or it would end, and nobody would know)
+                self.errors[StoreTrouble.INTERNAL] += 1
+                self._tell("internal_error", exc_info=error)
+                self._joined.clear()
+                self.ready.set()
+                await asyncio.sleep(RETRY)
+
+    async def _work(self) -> None:
         loops = (self._keep(), self._follow(), self._publish(), self._tick())
         tasks = [asyncio.create_task(each) for each in loops]
         try:

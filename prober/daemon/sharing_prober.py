@@ -235,12 +235,14 @@ class SharingProber(Prober):
         """Look every second whether this vantage is the one in trouble."""
         while True:
             await asyncio.sleep(_JUDGE_EVERY)
-            if not self.store.judge_this_vantage():
+            try:
+                changed = self.store.judge_this_vantage()
+            except Exception:
+                log.exception("internal_error")
                 continue
-            if self.store.quarantined:
-                self._tell("quarantined", member=self._name)
-            else:
-                self._tell("quarantine_over", member=self._name)
+            if changed:
+                word = "quarantined" if self.store.quarantined else "quarantine_over"
+                self._tell(word, member=self._name)
 
     async def _run(self, member: ClusterMember, stop: asyncio.Event) -> None:
         try:
@@ -286,6 +288,9 @@ class SharingProber(Prober):
             self.member.changed(state.check.spread)
 
     def _tell(self, event: str, **facts: object) -> None:
+        if event == "internal_error":
+            log.error(event, **facts)
+            return
         say = log.warning if event in _LOUD else log.info
         say(event, **facts)
         trouble = {"cluster_degraded": "etcd is away", "cluster_restored": None}

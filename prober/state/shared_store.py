@@ -116,9 +116,9 @@ class SharedStore(Store):
 
     def judge_this_vantage(self) -> bool:
         """Decide whether this vantage is in quarantine; return whether that has changed."""
-        several = [key for key in self.mine if key in self._vantages]
-        if not self.quarantined and len(self._bad_since) < SHARE * max(1, len(several)):
+        if not self.quarantined and len(self._bad_since) < SHARE * max(1, len(self._own)):
             return False
+        several = [key for key in self.mine if key in self._vantages]
         seen = [self._seen_here(key) for key in several]
         quarantined = is_still_in_trouble(seen) if self.quarantined else is_in_trouble(seen)
         if quarantined is self.quarantined:

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from prober.cluster.duties import Outline
+from prober.cluster.key_store import StoreTrouble
 from prober.cluster.member import NAME_PATIENCE
 from prober.model.status import Status
 from tests.cluster.simulated import FALL, Machine, World, outlines
@@ -52,6 +53,31 @@ def test_members_share_the_checks_and_show_all(world: World) -> None:
     assert_settled(world)
     assert all(owned(world, name) for name in "abc")
     assert shown(world, CHECKS[0].number) == {Status.OK}
+
+
+@pytest.mark.parametrize("place", ["absorb", "let_go", "enter"])
+def test_a_bug_is_told_and_counted_and_the_member_joins_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    start(world, "a", "b")
+    buggy = world.machines["a"]
+    rota, works = buggy.member.rota, getattr(buggy.member.rota, place)
+
+    def fails(*_: object, **__: object) -> None:
+        monkeypatch.setattr(rota, place, works)
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(rota, place, fails)
+    if place == "enter":
+        world.etcd.wipe()
+    world.truth[min(owned(world, "b"))] = False
+    world.run(4 * INTERVAL)
+    (said,) = buggy.events("internal_error")
+    assert isinstance(said["exc_info"], LookupError)
+    assert buggy.member.errors[StoreTrouble.INTERNAL] == 1
+    assert buggy.member.is_joined
+    assert world.longest_gap() == 0.0
+    assert_settled(world)
 
 
 def test_nothing_is_written_while_nothing_changes(world: World) -> None:
