@@ -184,5 +184,6 @@ def _document(check: Check, outcome: Outcome, status: Status) -> dict[str, Any]:
         "duration_seconds": round(outcome.seconds, 6),
         "phases": {name: round(spent, 6) for name, spent in phases if spent is not None},
         "source_ip": outcome.source_ip,
+        **({"kernel": outcome.kernel.known()} if outcome.kernel else {}),
         **facts,
     }

@@ -178,6 +178,7 @@ class Approach(ABC):
             objection=job.objection,
             reply_limit=job.reply_limit,
             beyond=step.beyond,
+            slow=job.slow - (self._now - attempt.started_at),
         )
         if step.target is None:
             following.endpoints = (endpoint,)
@@ -240,6 +241,8 @@ class Approach(ABC):
         """Try the next address; after the last one, keep the verdict on the target, if any."""
         if attempt.failure is None or trouble.verdict.reason.is_conclusive:
             attempt.failure = trouble
+            if trouble.kernel is None:
+                trouble.kernel = attempt.kernel_view()
         self._release(attempt)
         if attempt.endpoints:
             attempt.start_over()

@@ -10,9 +10,11 @@ from prober.engine.opening import opener
 from prober.engine.resolver import Answer, ResolvedTarget, endpoints, literal
 from prober.engine.sockets import Sockets
 from prober.engine.target_policy import Objection
+from prober.engine.tcp_state import kernel_view
 from prober.engine.wire import REPLY_LIMIT, Wire
 from prober.model.address_rule import AddressRule
 from prober.model.egress import Egress
+from prober.model.kernel_view import KernelView
 from prober.model.monitor import Check
 from prober.model.probe import (
     Begin,
@@ -48,7 +50,8 @@ class Job:
     proxy that leads to it. With a `rule` every address of a name is probed; `of_addresses` are the
     jobs of those that were found last. `echo` is how ICMP echo requests are
     sent; `egress` is where connections start; of a name, the addresses of the first IP version in
-    `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one.
+    `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one. `slow` is
+    the number of seconds after which even of a good probe the kernel is asked what it knows.
     """
 
     __slots__ = (
@@ -64,6 +67,7 @@ class Job:
         "opened",
         "reply_limit",
         "rule",
+        "slow",
         "source_due",
         "source_ip",
         "target",
@@ -84,6 +88,7 @@ class Job:
         reply_limit: int = REPLY_LIMIT,
         beyond: Target | None = None,
         rule: AddressRule | None = None,
+        slow: float = inf,
     ) -> None:
         self.target = target
         self.beyond = beyond
@@ -100,6 +105,7 @@ class Job:
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)
         self.rule = rule
+        self.slow = slow
         self.of_addresses: Mapping[ResolvedTarget, Job] = {}
         self.source_ip: str | None = None
         self.source_due = inf if target.path else 0.0
@@ -120,6 +126,7 @@ class Job:
             objection=objection,
             beyond=target if proxy else None,
             rule=monitor.address_rule,
+            slow=monitor.slow or inf,
         )
 
     @property
@@ -279,6 +286,14 @@ class Attempt:
         A host sends refusals only about once a second, so silence of another port means little.
         """
         return self.failure is not None and self.failure.verdict.reason is Reason.REFUSED
+
+    def kernel_view(self) -> KernelView | None:
+        """Return what the kernel knows of its connection, or of the last one that was not made."""
+        if self.job.datagram:
+            return None
+        if self.sock is not None:
+            return kernel_view(self.sock)
+        return None if self.failure is None else self.failure.kernel
 
     def start_over(self) -> None:
         """Forget what was sent to an address that did not answer, so the next one gets it too."""

@@ -18,10 +18,9 @@ from prober.engine.conversation import Conversation
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
-from prober.engine.tcp_state import in_words, tcp_state
+from prober.engine.tcp_state import connection_error, in_words, tcp_state
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import BEAT, Ticker
-from prober.engine.wire import error_of
 from prober.model.address_rule import MOST_ADDRESSES
 from prober.model.probe import (
     DeadlineReached,
@@ -209,7 +208,10 @@ class Engine(Conversation):
             return
         sock = attempt.sock
         assert sock is not None  # noqa: S101  (it is watched)
-        error = error_of(sock) if events & (EPOLLERR | EPOLLHUP) else None
+        error = None
+        if events & (EPOLLERR | EPOLLHUP):
+            assert attempt.endpoint is not None  # noqa: S101  (it connects to it)
+            error = connection_error(sock, str(attempt.endpoint.address[0]))
         if error is not None:
             self._connect_failed(attempt, error)
         elif events & EPOLLOUT:
@@ -289,11 +291,12 @@ class Engine(Conversation):
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:
         """End an attempt and pass on its outcome."""
-        if verdict.reason is not _OK:
-            verdict = self._seen_from_here(attempt, verdict)
-        reason, detail, facts = verdict  # first, so that a bug in a probe shows before any change
         end = attempt.settled_at or self._now
         took = end - attempt.started_at
+        kernel = None
+        if verdict.reason is not _OK or took > attempt.job.slow:
+            verdict, kernel = self._seen_from_here(attempt, verdict), attempt.kernel_view()
+        reason, detail, facts = verdict  # first, so that a bug in a probe shows before any change
         self._leave(attempt, keep=reason.is_good)
         if attempt.session is not None:
             facts = {**attempt.session.facts(), **(facts or {})}
@@ -306,6 +309,8 @@ class Engine(Conversation):
                 took,
                 attempt.phases(end, took),
                 attempt.job.source_ip,
+                0,
+                kernel,
             )
         )
 

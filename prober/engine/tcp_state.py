@@ -1,39 +1,89 @@
-"""What the kernel knows of a TCP connection that has come to nothing (tcp(7), TCP_INFO)."""
+"""What the kernel knows of a TCP connection that failed or was slow (tcp(7), TCP_INFO)."""
 
+import fcntl
 import socket
 import struct
+import termios
 from typing import Final, NamedTuple
 
-_INFO: Final = struct.Struct("=BxB21xI")  # struct tcp_info, as far as it is used
+from prober.engine.error_queue import take_error
+from prober.engine.wire import error_of
+from prober.model.kernel_view import KernelView
+from prober.model.probe import Trouble
+
+_INFO: Final = struct.Struct("=B67xI28xI32xI68xQ")  # struct tcp_info, as far as it is used
 _SYN_SENT: Final = 2  # enum in <net/tcp_states.h>
+_CLOSED: Final = 7
+_BYTES: Final = struct.Struct("=i")
 
 
 class TcpState(NamedTuple):
     """The state of a connection.
 
-    `syns` is the number of SYNs that nobody has answered, 0 once it is established; `unacked` the
-    number of segments that the peer has not acknowledged.
+    `is_connecting` is whether no SYN is answered yet. `syns` is the number of SYNs sent, None where
+    they cannot be told from data that was sent again. `retransmits` counts segments, `rtt` is in
+    seconds. `unacked` is the number of bytes that the peer has not acknowledged, None unless the
+    connection is open.
     """
 
-    syns: int
-    unacked: int
+    is_connecting: bool
+    syns: int | None
+    retransmits: int
+    rtt: float | None
+    unacked: int | None
 
 
 def tcp_state(sock: socket.SocketType) -> TcpState | None:
-    """Return the state of a connection, or None if the kernel does not tell."""
+    """Return the state of a connection, or None if nothing was sent or the kernel does not tell."""
     try:
         content = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
-        state, retransmits, unacked = _INFO.unpack(content)
-    except (OSError, struct.error):
+        known = content.ljust(_INFO.size, b"\0")  # Linux before 4.19 does not count bytes
+        state, rtt, retransmits, segments, resent = _INFO.unpack(known)
+        unacked = None if state in (_SYN_SENT, _CLOSED) else _unacked(sock)
+    except OSError:
         return None
-    return TcpState(retransmits + 1 if state == _SYN_SENT else 0, unacked)
+    if not segments:
+        return None
+    syns = None if resent else retransmits + 1  # a SYN has no bytes
+    took = rtt / 1e6 if rtt else None
+    return TcpState(state == _SYN_SENT, syns, retransmits, took, unacked)
+
+
+def _unacked(sock: socket.SocketType) -> int:
+    answer: bytes = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_BYTES.size))  # SIOCOUTQ
+    return int(_BYTES.unpack(answer)[0])
+
+
+def kernel_view(sock: socket.SocketType, reported_by: str | None = None) -> KernelView | None:
+    """Return what is told of a connection; None if that is nothing, as of a Unix socket."""
+    state = tcp_state(sock)
+    if state is None:
+        return None
+    return KernelView(state.syns, state.retransmits, state.rtt, state.unacked, reported_by)
+
+
+def connection_error(sock: socket.SocketType, target: str) -> Trouble | None:
+    """Return why a connection to an address has failed, or None if it has not.
+
+    An ICMP error that ends a connection over IPv4 is in the error queue also without IP_RECVERR.
+    Over IPv6 it is not; with IPV6_RECVERR, such errors would end open connections, too.
+    """
+    trouble = error_of(sock)
+    if trouble is None:
+        return None
+    queued = take_error(sock)
+    reporter = queued.reporter if queued else None
+    if queued is not None and queued.version:
+        trouble = queued.trouble(target)
+    trouble.kernel = kernel_view(sock, reporter)
+    return trouble
 
 
 def in_words(state: TcpState, *, waits_for_reply: bool) -> str:
     """Say what the kernel knows of a connection on which nothing came in time; empty: nothing."""
-    if state.syns:
-        return f"no answer to {state.syns} SYN{'s' * (state.syns > 1)}"
-    if not waits_for_reply:
+    if state.is_connecting:
+        return f"no answer to {state.syns} SYN{'s' * (state.syns != 1)}"
+    if not waits_for_reply or state.unacked is None:
         return ""
     if state.unacked:
         return "the target has not acknowledged the request"

@@ -25,6 +25,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from prober.model.fact import TEXT, TIME, Fact, Gauge, Info
+from prober.model.kernel_view import KernelView
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
 
@@ -243,11 +244,15 @@ def is_of_chain(facts: Mapping[str, FactValue] | None) -> bool:
 
 
 class Trouble(Exception):  # noqa: N818  (not an error of ours: what happened to the target)
-    """Something that ends a probe unless the probe knows better; `verdict` is what it means."""
+    """Something that ends a probe unless the probe knows better; `verdict` is what it means.
+
+    `kernel` is what the kernel knew of a connection that was not made.
+    """
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.verdict = Verdict(reason, detail)
+        self.kernel: KernelView | None = None
 
 
 class DeadlineReached(Trouble):

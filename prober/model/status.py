@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, Self
 
+from prober.model.kernel_view import KernelView
+
 FactValue = int | float | str
 
 
@@ -155,7 +157,8 @@ class Outcome(NamedTuple):
     """One finished probe: its verdict and what was measured around it.
 
     `at` is the start in unix seconds, `seconds` the whole duration, `skipped` the number of slots
-    of the schedule that this check missed before this probe.
+    of the schedule that this check missed before this probe. `kernel` is what the kernel knows of
+    the connection of a probe over TCP that failed or was slow.
     """
 
     reason: Reason
@@ -166,6 +169,7 @@ class Outcome(NamedTuple):
     phases: Phases = NO_PHASES
     source_ip: str | None = None
     skipped: int = 0
+    kernel: KernelView | None = None
 
     @property
     def result(self) -> Result:

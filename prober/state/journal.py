@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from prober.edits.edit import Edit
 from prober.model.admin import AdminEntry, AdminKey, AdminState
 from prober.model.health import Health
+from prober.model.kernel_view import KernelView
 from prober.model.known_status import KnownStatus
 from prober.model.notice import SEVERITIES, Notice
 from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
@@ -312,7 +313,7 @@ def _definition(content: object) -> Mapping[str, object]:
 
 
 def _outcome(content: object) -> Outcome:
-    reason, detail, facts, at, seconds, phases, source_ip, skipped = json_value(content)
+    reason, detail, facts, at, seconds, phases, source_ip, skipped, *more = json_value(content)
     if len(phases) != len(PHASES):
         raise ValueError("wrong number of phases")
     return Outcome(
@@ -324,6 +325,18 @@ def _outcome(content: object) -> Outcome:
         tuple(or_none(number, phase) for phase in phases),
         or_none(text, source_ip),
         whole(skipped),
+        or_none(_kernel, more[0]) if more else None,  # 0.1.0 knew nothing of it
+    )
+
+
+def _kernel(content: Any) -> KernelView:
+    syns, retransmits, rtt, unacked, reporter = content
+    return KernelView(
+        or_none(whole, syns),
+        or_none(whole, retransmits),
+        or_none(number, rtt),
+        or_none(whole, unacked),
+        or_none(text, reporter),
     )
 
 

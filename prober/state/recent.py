@@ -128,7 +128,7 @@ class Recent:
 
     def add(self, outcome: Outcome) -> None:
         """Add one result, dropping the oldest when full."""
-        reason, _, facts, at, seconds, phases, _, _ = outcome
+        reason, _, facts, at, seconds, phases, _, _, _ = outcome
         whole = None if seconds == phases[_CONNECT] else seconds
         shape = self._shape
         values = (*phases, whole, shape.number(facts) if facts else None)

@@ -14,11 +14,11 @@ _NEW_NETWORK = 0x40000000  # <linux/sched.h>: CLONE_NEWNET
 _NUMBERS = count()
 
 
-def missing() -> str:
-    """Return why there can be no namespaces here; nothing if there can."""
+def missing(*programs: str) -> str:
+    """Return why there can be no namespaces here, with these programs; nothing if there can."""
     if os.geteuid() != 0:
         return "needs root, to make network namespaces"
-    absent = [name for name in ("ip", "nsenter", "unshare") if not shutil.which(name)]
+    absent = [name for name in ("ip", "nsenter", "unshare", *programs) if not shutil.which(name)]
     if absent:
         return f"{', '.join(absent)} not installed"
     if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:

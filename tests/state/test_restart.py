@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from prober.edits.edit import Edit
+from prober.model.kernel_view import KernelView
 from prober.model.status import Reason, Status
 from prober.state.check_state import CheckState
 from prober.state.database import Database
@@ -80,6 +81,22 @@ def test_a_short_absence_changes_nothing(life: Life, cleanly: bool) -> None:
     assert status(again) is Status.WARNING
     assert (again.health, again.since, again.last) == before
     assert again.conclusive_at < sim.ticker.awake()
+
+
+@pytest.mark.parametrize(
+    "kernel", [KernelView(3, 2), KernelView(None, 1, 0.01, 5), KernelView(1, 0, None, None, "::1")]
+)
+def test_what_the_kernel_knew_of_a_failure_comes_back(life: Life, kernel: KernelView) -> None:
+    sim = life.begin()
+    (state,) = sim.watch(model_of("192.0.2.1", interval=5))
+    sim.clock.advance(60)
+    assert state.last is not None
+    outcome = state.last._replace(reason=Reason.TIMEOUT, kernel=kernel)
+    sim.store.record(state, outcome)
+    life.end()
+    sim = life.begin()
+    (again,) = sim.watch(model_of("192.0.2.1", interval=5))
+    assert again.last == outcome
 
 
 def test_a_streak_goes_on_over_a_restart(life: Life) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from prober.model.file_kinds import Secret
+from prober.model.kernel_view import KernelView
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
 from prober.model.status import Reason
@@ -58,6 +59,20 @@ async def test_the_results_are_shown_with_their_phases(world: World, client: Cli
     assert {"connect", "send", "first_byte", "transfer", "other"} <= {
         each.attributes.get("class") for each in page.all("path")
     }
+
+
+async def test_what_the_kernel_knows_of_a_failure_is_shown(world: World, client: Client) -> None:
+    world.configure(monitor("web", ONE))
+    world.record("web", ONE, Reason.TIMEOUT, kernel=KernelView(3, 2))
+    facts = (await read(client)).all("dl", "facts")[0].text
+    assert "SYNs sent3Segments sent again2" in facts
+    assert "Round trip" not in facts
+    kernel = KernelView(1, 0, 0.012, 0, "192.0.2.254")
+    world.record("web", ONE, Reason.TIMEOUT, kernel=kernel)
+    facts = (await read(client)).all("dl", "facts")[0].text
+    assert "SYNs sent1Round trip12 msNot acknowledged0 bytesReported by192.0.2.254" in facts
+    world.record("web", ONE)
+    assert "SYNs" not in (await read(client)).all("dl", "facts")[0].text
 
 
 async def test_transitions_are_shown_with_their_causes(world: World, client: Client) -> None:

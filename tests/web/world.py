@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from prober.model.cluster_view import ClusterView, MemberView
+from prober.model.kernel_view import KernelView
 from prober.model.monitor import Model, Monitor
 from prober.model.option import ReadContext, section
 from prober.model.pool import Backend, Pool
@@ -126,11 +127,14 @@ class World:
         facts: dict[str, FactValue] | None = None,
         phases: Phases = NO_PHASES,
         detail: str = "",
+        kernel: KernelView | None = None,
     ) -> None:
         """Let a check have this result, some times in a row."""
         state = self.store.get((name, key))
         assert state is not None
-        outcome = Outcome(reason, detail or reason.sentence, facts, self.wall, 0.125, phases)
+        outcome = Outcome(
+            reason, detail or reason.sentence, facts, self.wall, 0.125, phases, kernel=kernel
+        )
         for _ in range(times):
             self.store.record(state, outcome)
 

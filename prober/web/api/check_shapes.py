@@ -92,6 +92,29 @@ def _fact_schemas() -> Json:
 
 
 _FACTS: FurtherMembers[Outcome] = FurtherMembers(_fact_schemas, _facts_json)
+_KERNEL_SCHEMA = {
+    "type": "object",
+    "description": "what the kernel knows of the connection of a probe over TCP that failed or was "
+    "slow; absent otherwise",
+    "properties": {
+        "syn_sent": {**COUNT.schema, "description": "SYNs sent"},
+        "retransmits": {**COUNT.schema, "description": "segments sent again, SYNs among them"},
+        "rtt_seconds": {**SECONDS.schema, "description": "smoothed round-trip time"},
+        "unacked": {**COUNT.schema, "description": "bytes that the target has not acknowledged"},
+        "reported_by": {**TEXT.schema, "description": "who sent the ICMP error, such as a router"},
+    },
+    "additionalProperties": False,
+}
+
+
+def _further_schemas() -> Json:
+    return {**_fact_schemas(), "kernel": _KERNEL_SCHEMA}
+
+
+def _further_json(outcome: Outcome) -> Json:
+    facts = _facts_json(outcome)
+    return facts if outcome.kernel is None else {**facts, "kernel": outcome.kernel.known()}
+
 
 IN_SHORT: Shape[Outcome] = Shape(
     "Result",
@@ -110,7 +133,7 @@ RESULT: Shape[Outcome] = Shape(
     member("source_ip", nullable(TEXT), lambda outcome: outcome.source_ip, optional=True),
     member("attempts_skipped", COUNT, lambda outcome: outcome.skipped, optional=True),
     doc="the result of one probe; a disabled check has only `result` and `reason`",
-    further=_FACTS,
+    further=FurtherMembers(_further_schemas, _further_json),
 )
 _DISABLED = {"result": Result.UNKNOWN, "reason": Reason.DISABLED}
 

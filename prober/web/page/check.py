@@ -18,6 +18,7 @@ from prober.web.page.check_words import (
     NONE,
     ago,
     certificate_words,
+    fine_took,
     interval_words,
     last_words,
     latency_words,
@@ -137,6 +138,7 @@ def _facts(state: CheckState, scene: Scene) -> Html:
         ("Certificate left", certificate_words(state, now.wall)),
         ("From", last.source_ip if last else None),
         *_learned(state),
+        *_kernel(state),
         ("Labels", ", ".join(f"{name}={value}" for name, value in state.check.labels.items())),
     ]
     pairs = [
@@ -166,6 +168,21 @@ def _learned(state: CheckState) -> list[tuple[str, Content]]:
         (fact.name.replace("_", " "), fact.kind.show(last.facts[fact.name]))
         for fact in state.check.monitor.probe.facts
         if fact.name in last.facts
+    ]
+
+
+def _kernel(state: CheckState) -> list[tuple[str, Content]]:
+    """Return what the kernel knows of the connection of the last result."""
+    kernel = state.last.kernel if state.last else None
+    if kernel is None:
+        return []
+    syns, retransmits, rtt, unacked, reporter = kernel
+    return [
+        ("SYNs sent", None if syns is None else str(syns)),
+        ("Segments sent again", str(retransmits) if retransmits else None),
+        ("Round trip", None if rtt is None else fine_took(rtt)),
+        ("Not acknowledged", None if unacked is None else f"{unacked} bytes"),
+        ("Reported by", reporter),
     ]
 
 

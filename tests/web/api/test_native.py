@@ -8,6 +8,7 @@ import pytest
 
 from prober.model.delay import Delay
 from prober.model.file_kinds import Secret
+from prober.model.kernel_view import KernelView
 from prober.model.kinds import Frozen
 from prober.model.pool import Backend, Pool
 from prober.model.status import FactValue, Reason
@@ -85,6 +86,31 @@ async def test_a_result_shows_its_phases_and_what_its_type_found(
         "tls_not_after": "2030-03-17T17:46:40.000Z",
         "tls_version": "TLSv1.3",
     }
+
+
+async def test_a_failure_shows_what_the_kernel_knows_and_nothing_else(
+    world: World, client: Client
+) -> None:
+    world.configure(monitor("web", ONE))
+    for kernel, shown in (
+        (KernelView(3, 2), {"syn_sent": 3, "retransmits": 2}),
+        (
+            KernelView(1, 0, 0.0123, 0, "192.0.2.254"),
+            {
+                "syn_sent": 1,
+                "retransmits": 0,
+                "rtt_seconds": 0.0123,
+                "unacked": 0,
+                "reported_by": "192.0.2.254",
+            },
+        ),
+    ):
+        world.record("web", ONE, Reason.TIMEOUT, kernel=kernel)
+        [check] = (await get(client, "/api/v1/checks"))["checks"]
+        assert check["last"]["kernel"] == shown
+    world.record("web", ONE)
+    [check] = (await get(client, "/api/v1/checks"))["checks"]
+    assert "kernel" not in check["last"]
 
 
 @pytest.mark.parametrize(
