@@ -62,6 +62,8 @@ def test_huaweis_sdk_walks_the_whole_api(tmp_path: Path, go_cache: Path, *, sign
     changed = found["change monitor"]["healthmonitor"]
     assert (changed["delay"], changed["name"]) == (7, "from go")
     assert found["show load balancer"]["loadbalancer"]["name"] == "lb-1"
+    assert found["show tags"]["tags"] == [{"key": "env", "value": "go"}]
+    assert [each["id"] for each in found["list versions"]["versions"]] == ["v3", "v2", "v2.0"]
     assert found["create pool"]["pool"]["protocol"] == "TCP"
     assert found["create member"]["member"]["weight"] == 0
     assert found["change member"]["member"]["weight"] == 3

@@ -144,6 +144,45 @@ def test_version_3_edits_many_members_at_once(v3: Sdk, prober: Prober) -> None:
     assert [each.ret_status for each in answer.pools] == ["not found"]
 
 
+def test_both_versions_tag_a_load_balancer(v2: Sdk, v3: Sdk, prober: Prober) -> None:
+    client, models = v3.connect(prober, "p1"), v3.models
+    tag = models.Tag(key="env", value="blue")
+    option: Any = models.CreateLoadBalancerOption(
+        name="tagged", availability_zone_list=["a"], tags=[tag]
+    )
+    body: Any = models.CreateLoadBalancerRequestBody(loadbalancer=option)
+    made = client.create_load_balancer(models.CreateLoadBalancerRequest(body=body)).loadbalancer
+    assert [(each.key, each.value) for each in made.tags] == [("env", "blue")]
+    name = {"loadbalancer_id": made.id}
+    option = models.ChangeResourceTagOption(key="env", value="red")
+    body = models.ChangeLoadbalancerTagsRequestBody(action="create", tags=[option])
+    client.change_loadbalancer_tags(models.ChangeLoadbalancerTagsRequest(**name, body=body))
+    found = client.show_loadbalancer_tags(models.ShowLoadbalancerTagsRequest(**name)).tags
+    assert [(each.key, each.value) for each in found] == [("env", "red")]
+    listed = client.list_loadbalancer_tags(models.ListLoadbalancerTagsRequest()).tags
+    assert [(each.key, each.values) for each in listed] == [("env", ["red"])]
+    versions = client.list_api_versions(models.ListApiVersionsRequest()).versions
+    assert [each.id for each in versions] == ["v3", "v2", "v2.0"]
+
+    client, models = v2.connect(prober, "p1"), v2.models
+    tag = models.ResourceTag(key="team", value="a")
+    body = models.CreateLoadbalancerTagsRequestBody(tag=tag)
+    client.create_loadbalancer_tags(models.CreateLoadbalancerTagsRequest(**name, body=body))
+    shown = client.show_loadbalancer(models.ShowLoadbalancerRequest(**name)).loadbalancer
+    assert shown.tags == ["env=red", "team=a"]
+    wanted = models.ActionTag(key="team", values=["a", "b"])
+    body = models.ListLoadbalancersByTagsRequestBody(action="filter", tags=[wanted])
+    answer = client.list_loadbalancers_by_tags(models.ListLoadbalancersByTagsRequest(body=body))
+    assert [each.resource_name for each in answer.resources] == ["tagged"]
+    body = models.BatchDeleteLoadbalancerTagsRequestBody(action="delete", tags=[tag])
+    request: Any = models.BatchDeleteLoadbalancerTagsRequest(**name, body=body)
+    client.batch_delete_loadbalancer_tags(request)
+    request = models.DeleteLoadbalancerTagsRequest(**name, key="env")
+    client.delete_loadbalancer_tags(request)
+    assert client.show_loadbalancer_tags(models.ShowLoadbalancerTagsRequest(**name)).tags == []
+    assert client.list_listener_tags(models.ListListenerTagsRequest()).tags == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

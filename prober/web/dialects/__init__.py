@@ -44,7 +44,9 @@ def _wants_discovery(request: web.Request) -> bool:
 
 
 DIALECTS = (
-    DialectEntry(re.compile(r"/v3/(?!auth(?:/|$)|discovery:)."), ("/v3",), _huawei_v3),
+    DialectEntry(
+        re.compile(r"/v3/(?!auth(?:/|$)|discovery:).|/versions$"), ("/v3", "/versions"), _huawei_v3
+    ),
     DialectEntry(re.compile(r"/v2(?:\.0)?/."), ("/v2.0", "/v2"), _octavia),
     DialectEntry(
         re.compile(r"/v2(?:\.0)?/?$|/v3(?:/?$|/auth(?:/|$))"),

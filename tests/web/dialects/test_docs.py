@@ -16,6 +16,7 @@ from prober.web.dialects.lbaas.status_names import (
     TIMEOUT_CODES,
     StatusNames,
 )
+from prober.web.dialects.lbaas.tag_routes import V2_TAG_ROUTES, V3_TAG_ROUTES
 from prober.web.dialects.openstack import octavia
 from tests.web.test_docs import DOCS, rows
 
@@ -61,8 +62,17 @@ ROUTES: Mapping[str, set[tuple[str, str]]] = {
     "huawei": {
         (route.method, route.path.removeprefix("/v3/{project_id}/elb"))
         for route in huawei_v3.DIALECT.routes
+        if route.path.startswith("/v3/{project_id}/elb/")
     },
 }
+
+
+def routes_in(text: str) -> set[tuple[str, str]]:
+    """Return the methods and paths in a text."""
+    found: set[tuple[str, str]] = set()
+    for methods, path in re.findall(r"((?:[A-Z]+(?:, )?)+) (/[^ ,\n]+)", text):
+        found |= {(method, path) for method in methods.split(", ")}
+    return found
 
 
 @pytest.mark.parametrize(
@@ -70,9 +80,7 @@ ROUTES: Mapping[str, set[tuple[str, str]]] = {
 )
 def test_every_route_stands_in_the_table(name: str, prefix: str) -> None:
     text = "\n".join(second for _, second in table(name, f"operation | at `{prefix}`"))
-    documented: set[tuple[str, str]] = set()
-    for methods, path in re.findall(r"((?:[A-Z]+(?:, )?)+) (/[^ ,\n]+)", text):
-        documented |= {(method, path) for method in methods.split(", ")}
+    documented = routes_in(text)
     if name == "octavia":
         assert "also …/statuses" in text
         documented.add(("GET", "/loadbalancers/{id}/statuses"))
@@ -80,6 +88,18 @@ def test_every_route_stands_in_the_table(name: str, prefix: str) -> None:
     assert documented == {route for route in ROUTES[name] if not route[1].startswith(none)}
     text = (DOCS / f"clouds/{name}.md").read_text()
     assert not [path for path in none if f"`{path}`" not in text]
+
+
+def test_every_route_of_tags_stands_in_the_table() -> None:
+    heading = "operation | at `/v2.0/{project_id}` | at `/v3/{project_id}`"
+    listed = [(v2.replace("`", ""), v3) for _, v2, v3 in rows("clouds/huawei.md", heading)]
+    for routes, versions in (
+        (V2_TAG_ROUTES, listed),
+        (V3_TAG_ROUTES, [row for row in listed if row[1] == "the same"]),
+    ):
+        documented = routes_in("\n".join(v2 for v2, _ in versions))
+        documented |= {(m, path.replace("loadbalancers", "listeners")) for m, path in documented}
+        assert documented == {(route.method, route.path) for route in routes}
 
 
 def test_every_filter_is_named() -> None:

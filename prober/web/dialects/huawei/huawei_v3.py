@@ -1,6 +1,6 @@
 """Huawei Cloud's dedicated load balancers, version 3: `/v3/{project_id}/elb/…`.
 
-Only objects of the project in the path are visible.
+Tags are at `/v3/{project_id}/…`. Only objects of the project in the path are visible.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,11 +35,12 @@ from prober.web.dialects.lbaas.kinds_of_objects import (
 )
 from prober.web.dialects.lbaas.listing import Filter, read_page
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3
-from prober.web.dialects.lbaas.not_offered import QUOTA, routes_of_empty
+from prober.web.dialects.lbaas.not_offered import QUOTA, route_refused, routes_of_empty
 from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
 from prober.web.dialects.lbaas.status_names import HUAWEI
+from prober.web.dialects.lbaas.tag_routes import V3_TAG_ROUTES
 from prober.web.server.dialect import Dialect, DialectRoute
 from prober.web.server.json_answer import Json, document, json_response
 
@@ -81,6 +82,13 @@ async def get_quota_details(request: web.Request) -> web.Response:
     return json_response(answer)
 
 
+async def get_versions(_: web.Request) -> web.Response:
+    """List the versions of the API, the newest first."""
+    found = [{"id": "v3", "status": "CURRENT"}]
+    found += [{"id": each, "status": "STABLE"} for each in ("v2", "v2.0")]
+    return json_response({"versions": found})
+
+
 HUAWEI_QUOTA = (
     *("loadbalancer", "pool", "member", "healthmonitor"),
     *("listener", "l7policy", "certificate"),
@@ -102,6 +110,19 @@ EMPTY = (
     ("config", "configs", "/feature/configs"),
 )
 """What prober has none of."""
+REFUSED = (
+    ("/loadbalancers/batch-create", "jobs"),
+    ("/loadbalancers/batch-delete", "jobs"),
+    ("/loadbalancers/change-charge-mode", "charges"),
+    ("/loadbalancers/{id}/clone", "jobs"),
+    ("/loadbalancers/{id}/upgrade", "flavors"),
+    ("/loadbalancers/{id}/availability-zone/batch-add", "availability zones"),
+    ("/loadbalancers/{id}/availability-zone/batch-remove", "availability zones"),
+)
+"""What only a real load balancer does, and what prober does not have for it.
+
+The answers to batches of load balancers and to clones are jobs, which clients wait for.
+"""
 
 
 class _Answers:
@@ -161,6 +182,7 @@ _ROUTES = (
     ),
     *chain.from_iterable(routes_of_empty(*each, ANSWERS) for each in EMPTY),
     *BATCHES,
+    *(route_refused("POST", *each) for each in REFUSED),
     ResourceRoute("GET", "/quotas", get_quotas),
     ResourceRoute("GET", "/quotas/details", get_quota_details),
     ResourceRoute("GET", "/loadbalancers/{id}/statuses", get_statuses),
@@ -168,9 +190,16 @@ _ROUTES = (
 
 DIALECT = Dialect(
     name="huawei_v3",
-    routes=tuple(
-        DialectRoute(method, f"/v3/{{project_id}}/elb{path}", handler)
-        for method, path, handler in _ROUTES
+    routes=(
+        *(
+            DialectRoute(method, f"/v3/{{project_id}}/elb{path}", handler)
+            for method, path, handler in _ROUTES
+        ),
+        *(
+            DialectRoute(method, f"/v3/{{project_id}}{path}", handler)
+            for method, path, handler in V3_TAG_ROUTES
+        ),
+        DialectRoute("GET", "/versions", get_versions, open=True),
     ),
     error=error,
     prepare=prepare,

@@ -4,6 +4,7 @@ from prober.model.kinds import BOOLEAN, choice, integer, list_of, text
 from prober.web.dialects.lbaas.edit_requests import ANYTHING, SESSION_PERSISTENCE, KeptField
 from prober.web.dialects.lbaas.load_balancer_edits import LoadBalancerForm
 from prober.web.dialects.lbaas.pool_edits import COMMON_POOL, PoolForm
+from prober.web.dialects.lbaas.tag_pairs import KEPT_PAIRS
 
 _ID = KeptField(text(0, 64))
 _OBJECT = KeptField(ANYTHING)
@@ -82,6 +83,6 @@ LOAD_BALANCER_FORM = LoadBalancerForm(
         "prepaid_options": _OBJECT,
         "publicip": _OBJECT,
         "publicip_ids": _OBJECT,
-        "tags": KeptField(ANYTHING, []),
+        "tags": KeptField(KEPT_PAIRS, []),
     }
 )

@@ -15,6 +15,7 @@ from prober.web.dialects.huawei.huawei_v3_fields import (
     POOL_FORM,
     WEIGHT,
 )
+from prober.web.dialects.lbaas.load_balancer_edits import tags_of_load_balancer
 from prober.web.dialects.lbaas.member_edits import MemberForm
 from prober.web.dialects.lbaas.monitor_format import HUAWEI_V3, fields_of
 from prober.web.dialects.lbaas.objects import (
@@ -24,6 +25,7 @@ from prober.web.dialects.lbaas.objects import (
 )
 from prober.web.dialects.lbaas.project_view import LoadBalancer, ProjectView
 from prober.web.dialects.lbaas.status_names import HUAWEI, failure_json, member_status
+from prober.web.dialects.lbaas.tag_pairs import shown_pairs
 from prober.web.dialects.lbaas.times import (
     HUAWEI_TIME,
     known_of_load_balancer,
@@ -85,6 +87,7 @@ async def load_balancer_json(visible: ProjectView, found: LoadBalancer) -> Json:
     known = known_of_load_balancer(visible, found)
     return {
         **common_of_load_balancer(found, LOAD_BALANCER_FORM.kept),
+        "tags": shown_pairs(tags_of_load_balancer(found)),
         **times(known, HUAWEI_TIME, always_updated=True),
         "project_id": found.project_id,
         "operating_status": HUAWEI.by_status[await visible.load_balancer_status(found)],

@@ -1,6 +1,6 @@
 """The bodies of edits, and how an edit is refused: with everything that is wrong, by field."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -35,6 +35,7 @@ class KeptField(NamedTuple):
 
 
 KeptFields = Mapping[str, KeptField]
+Kinds = Mapping[str, Kind[Any]]
 
 
 def _read_persistence(value: object, _: ReadContext) -> dict[str, Any]:
@@ -51,15 +52,19 @@ ANYTHING: Kind[Any] = Kind(lambda value, _: value, {})
 
 async def read_body(request: web.Request, noun: str) -> object:
     """Return the only member of the body, which must have this name, or raise `Refused`."""
-    try:
-        document = await read_json(request)
-    except ValueError:
-        raise Refused(400, "the body is not valid JSON") from None
+    document = await _read_document(request)
     if not isinstance(document, dict) or list(document) != [noun]:
         found = f"{', '.join(map(repr, document))[:200]}" if isinstance(document, dict) else ""
         got = f"the members {found}" if found else in_words(document)
         raise Refused(400, f"expected an object with one member, {noun!r}, got {got}")
     return document[noun]
+
+
+async def _read_document(request: web.Request) -> object:
+    try:
+        return await read_json(request)
+    except ValueError:
+        raise Refused(400, "the body is not valid JSON") from None
 
 
 async def read_object(request: web.Request, noun: str) -> dict[str, object]:
@@ -69,6 +74,34 @@ async def read_object(request: web.Request, noun: str) -> dict[str, object]:
         return mapping(found)
     except Rejected as rejected:
         raise Refused(400, f"{noun}: {rejected}") from None
+
+
+async def read_members(
+    request: web.Request, kinds: Kinds, *, required: Sequence[str]
+) -> dict[str, Any]:
+    """Return the members of the body that are given, or raise `Refused` with what is wrong."""
+    document = await _read_document(request)
+    try:
+        return read_mapping(document, kinds, required=required)
+    except Rejected as rejected:
+        raise refused(*rejected.complaints) from None
+
+
+def read_mapping(value: object, kinds: Kinds, *, required: Sequence[str]) -> dict[str, Any]:
+    """Return the members of a mapping that are given, or raise `Rejected`."""
+    given = {name: each for name, each in mapping(value).items() if each is not None}
+    wrong, found = missing(given, required), {}
+    for name, each in given.items():
+        if name not in kinds:
+            wrong.append(Complaint((name,), f"unknown field{did_you_mean(name, kinds)}"))
+            continue
+        try:
+            found[name] = kinds[name].read(each, NO_CONTEXT)
+        except Rejected as rejected:
+            wrong += [Complaint((name, *c.path), c.message) for c in rejected.complaints]
+    if wrong:
+        raise Rejected(*wrong)
+    return found
 
 
 def refused(*complaints: Complaint) -> Refused:

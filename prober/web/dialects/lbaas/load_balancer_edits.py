@@ -4,7 +4,7 @@ prober balances nothing: a load balancer is a name that pools share. One that wa
 API exists without pools, too.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
@@ -69,11 +69,18 @@ async def update_load_balancer(
     if wrong:
         raise refused(*wrong)
     if changed:
-        fields = {"name": found.shown_name, "project_id": found.project_id, **changed}
-        known = known_of_load_balancer(visible, found)
-        since = known.created_at if known else None
-        visible.store.cloud_objects.write(LOAD_BALANCER, found.name, fields, since=since)
+        keep_load_balancer(visible, found, changed)
     return _again(visible, found.name)
+
+
+def keep_load_balancer(
+    visible: ProjectView, found: LoadBalancer, changed: Mapping[str, object]
+) -> None:
+    """Keep changed fields of a load balancer."""
+    fields = {"name": found.shown_name, "project_id": found.project_id, **changed}
+    known = known_of_load_balancer(visible, found)
+    since = known.created_at if known else None
+    visible.store.cloud_objects.write(LOAD_BALANCER, found.name, fields, since=since)
 
 
 async def delete_load_balancer(request: web.Request) -> None:
@@ -102,6 +109,11 @@ def fields_of_load_balancer(found: LoadBalancer, kept: KeptFields) -> dict[str, 
     known = found.known.fields if found.known else {}
     shown = {name: known.get(name, field.default) for name, field in kept.items()}
     return {**shown, "name": found.shown_name}
+
+
+def tags_of_load_balancer(found: LoadBalancer) -> list[str]:
+    """Return the tags of a load balancer, as OpenStack writes them."""
+    return list(found.known.fields.get("tags", ())) if found.known else []
 
 
 def _again(visible: ProjectView, name: str) -> LoadBalancer:

@@ -38,6 +38,15 @@ def routes_of_empty(noun: str, plural: str, path: str, form: AnswerForm) -> Iter
         yield ResourceRoute(method, f"{path}/{{id}}", get_one)
 
 
+def route_refused(method: str, path: str, what: str) -> ResourceRoute:
+    """Return the route of an operation that is not supported, for want of something."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        raise not_supported(what)
+
+    return ResourceRoute(method, path, refuse)
+
+
 def not_supported(what: str) -> Refused:
     """Return the refusal of what only a real load balancer can do."""
     message = f"Provider 'prober' does not support a requested action: it has no {what}"

@@ -8,7 +8,7 @@ from aiohttp import web
 from prober.edits.contract import Conflict
 from prober.model.admin import POOLS, AdminState
 from prober.model.definition import POOL
-from prober.model.kinds import BOOLEAN, list_of, text
+from prober.model.kinds import BOOLEAN, text
 from prober.model.option import Complaint, Rejected, in_words
 from prober.model.pool import NAME, Pool
 from prober.web.dialects.lbaas.admin_edits import set_state
@@ -41,7 +41,6 @@ COMMON_POOL: KeptFields = {
     "name": KeptField(text(0, 255), ""),
     "description": KeptField(text(0, 255), ""),
     "admin_state_up": KeptField(BOOLEAN, default=True),
-    "tags": KeptField(list_of(text(longest=255)), []),
 }
 """What both clouds have, beside the fields in a `PoolForm`."""
 

@@ -1,7 +1,8 @@
 """OpenStack Octavia and Huawei v2: `/v2.0/lbaas/…`, `/v2/lbaas/…` and `/v2/{project_id}/elb/…`.
 
 The last path is that of Huawei's SDK; it shows only the objects of the project, with Huawei's names
-of statuses. Errors have the members that the clients of both clouds read.
+of statuses. Huawei's tags are at `/v2.0/{project_id}/…`. Errors have the members that the clients
+of both clouds read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ from prober.web.dialects.lbaas.not_offered import QUOTA, not_supported, routes_o
 from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
+from prober.web.dialects.lbaas.tag_routes import V2_TAG_ROUTES
 from prober.web.dialects.openstack.octavia_fields import (
     LOAD_BALANCER_FORM,
     MEMBER_KEPT,
@@ -320,6 +322,10 @@ DIALECT = Dialect(
         *(
             DialectRoute("GET", f"{each}/quotas/{{project}}", get_quota)
             for each in ("/v2.0", "/v2")
+        ),
+        *(
+            DialectRoute(method, f"/v2.0/{{project_id}}{path}", handler)
+            for method, path, handler in V2_TAG_ROUTES
         ),
     ),
     error=error,

@@ -7,6 +7,7 @@ from prober.web.dialects.lbaas.pool_edits import COMMON_POOL, PoolForm
 
 _REF = KeptField(text(0, 255))
 _NAMES = KeptField(list_of(text(1, 255)))
+_TAGS = KeptField(list_of(text(longest=255)), [])
 
 POOL_FORM = PoolForm(
     {
@@ -31,6 +32,7 @@ POOL_FORM = PoolForm(
         "tls_ciphers": KeptField(text(0, 2048)),
         "tls_versions": _NAMES,
         "alpn_protocols": _NAMES,
+        "tags": _TAGS,
     }
 )
 WEIGHT = integer(0, 256)
@@ -51,6 +53,6 @@ LOAD_BALANCER_FORM = LoadBalancerForm(
         "vip_sg_ids": KeptField(list_of(text(1, 64)), []),
         "vip_vnic_type": KeptField(text(0, 64), "normal", fixed=True),
         "additional_vips": KeptField(ANYTHING, [], fixed=True),
-        "tags": KeptField(list_of(text(longest=255)), []),
+        "tags": _TAGS,
     }
 )

@@ -56,6 +56,20 @@ func main() {
 		LoadbalancerId: *spare.Loadbalancers[0].Id,
 	})
 	tell("show load balancer", balancer, err)
+	_, err = client.ChangeLoadbalancerTags(&model.ChangeLoadbalancerTagsRequest{
+		LoadbalancerId: balancer.Loadbalancer.Id,
+		Body: &model.ChangeLoadbalancerTagsRequestBody{
+			Action: model.GetChangeLoadbalancerTagsRequestBodyActionEnum().CREATE,
+			Tags:   []model.ChangeResourceTagOption{{Key: "env", Value: "go"}},
+		},
+	})
+	tell("change tags", true, err)
+	tags, err := client.ShowLoadbalancerTags(&model.ShowLoadbalancerTagsRequest{
+		LoadbalancerId: balancer.Loadbalancer.Id,
+	})
+	tell("show tags", tags, err)
+	versions, err := client.ListApiVersions(&model.ListApiVersionsRequest{})
+	tell("list versions", versions, err)
 
 	pool, err := client.CreatePool(&model.CreatePoolRequest{
 		Body: &model.CreatePoolRequestBody{Pool: &model.CreatePoolOption{
