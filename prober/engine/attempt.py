@@ -51,7 +51,8 @@ class Job:
     jobs of those that were found last. `echo` is how ICMP echo requests are
     sent; `egress` is where connections start; of a name, the addresses of the first IP version in
     `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one. `slow` is
-    the number of seconds after which even of a good probe the kernel is asked what it knows.
+    the number of seconds after which even of a good probe the kernel is asked what it knows. With
+    `keeps_sockets` its sockets may be used by other probes.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Job:
         "egress",
         "endpoints",
         "ip_order",
+        "keeps_sockets",
         "objection",
         "of_addresses",
         "opened",
@@ -101,6 +103,7 @@ class Job:
         self.opened = opener(echo, egress, datagram=datagram)
         if target.path:
             self.opened = Sockets.local
+        self.keeps_sockets = self.opened in (None, Sockets.echo)
         self.objection = objection
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)
@@ -128,11 +131,6 @@ class Job:
             rule=monitor.address_rule,
             slow=monitor.slow or inf,
         )
-
-    @property
-    def keeps_sockets(self) -> bool:
-        """Whether its sockets may be used by other probes."""
-        return self.opened in (None, Sockets.echo)
 
     def objection_to(self, address: str) -> str | None:
         """Return why a connection to an address must not be made, or None."""

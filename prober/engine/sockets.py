@@ -14,7 +14,8 @@ import ctypes
 import select
 import socket
 import struct
-from errno import EACCES, EAGAIN, EPERM
+from collections import defaultdict
+from errno import EACCES, EPERM
 from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
@@ -29,6 +30,7 @@ _STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _PING: Final = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
 _RAW: Final = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_IS_RAW: Final = int(socket.SOCK_RAW)
 SocketOption = tuple[int, int, int | bytes]
 
 _RESET_ON_CLOSE: Final[SocketOption] = (
@@ -62,12 +64,9 @@ _MAY_NOT_PING: Final = (
 _NOWHERE: Final = ctypes.create_string_buffer(struct.pack("=H14x", socket.AF_UNSPEC), 16)
 _connect = ctypes.PyDLL(None).connect  # it never blocks, so it need not release the GIL
 _connect.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint)
-_receive = ctypes.PyDLL(None, use_errno=True).recv  # not to make an exception of EAGAIN
-_receive.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-_receive.restype = ctypes.c_ssize_t
-_LOOK: Final = socket.MSG_DONTWAIT | socket.MSG_PEEK
-_BYTE: Final = ctypes.create_string_buffer(1)
-_QUEUES: Final = (socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE, _LOOK)
+_poll = ctypes.PyDLL(None).poll
+_poll.argtypes = (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int)
+(_WHAT,) = struct.unpack("=i", struct.pack("=hh", select.POLLIN, 0))  # what to look for, and found
 _TO_NOWHERE: Final = (ctypes.c_void_p(ctypes.addressof(_NOWHERE)), ctypes.c_uint(len(_NOWHERE)))
 
 
@@ -78,9 +77,12 @@ class Sockets:
         self.epoll = select.epoll()
         self._spare: dict[int, list[socket.SocketType]] = {socket.AF_INET: [], socket.AF_INET6: []}
         self._ended: list[socket.SocketType] = []
-        self._spare_datagrams: dict[tuple[int, int], list[socket.SocketType]] = {}
+        self._spare_datagrams: dict[tuple[int, int], list[socket.SocketType]] = defaultdict(list)
         self._ended_datagrams: list[socket.SocketType] = []
         self._is_reporting = False
+        self._polled = (ctypes.c_int * 2)(-1, _WHAT)  # a struct pollfd
+        where = ctypes.c_void_p(ctypes.addressof(self._polled))
+        self._at_once = (where, ctypes.c_ulong(1), ctypes.c_int(0))
 
     def poll(self, most: int) -> list[tuple[int, int]]:
         """Return up to `most` descriptors with events, as reported by epoll.
@@ -149,7 +151,8 @@ class Sockets:
         spare = self._spare_datagrams.get((family, protocol))
         while spare and not self._is_reporting:
             sock = spare.pop()
-            if _is_empty(sock.fileno()):
+            self._polled[0] = sock.fileno()
+            if not _poll(*self._at_once):  # neither an error nor anything else is in its queues
                 return sock
             sock.close()
         return None
@@ -199,8 +202,8 @@ class Sockets:
 
     def _dissolve_datagrams(self) -> None:
         for sock in self._ended_datagrams:
-            spare = self._spare_datagrams.setdefault((sock.family, sock.proto), [])
-            is_raw = sock.type == socket.SOCK_RAW  # the kernel would deliver nothing to it again
+            spare = self._spare_datagrams[sock.family, sock.proto]
+            is_raw = sock.type == _IS_RAW  # the kernel would deliver nothing to it again
             if len(spare) < KEPT and not is_raw and not _connect(sock.fileno(), *_TO_NOWHERE):
                 spare.append(sock)
             else:
@@ -214,14 +217,3 @@ class Sockets:
             while kept:
                 kept.pop().close()
         self.epoll.close()
-
-
-def _is_empty(descriptor: int) -> bool:
-    """Return whether a socket has neither an error nor anything else in its queues.
-
-    An error that is only noted is taken away by this, and makes it return False as well.
-    """
-    for queue in _QUEUES:
-        if _receive(descriptor, _BYTE, 1, queue) != -1 or ctypes.get_errno() != EAGAIN:
-            return False
-    return True
