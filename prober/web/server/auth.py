@@ -98,8 +98,11 @@ def may_write(request: web.Request) -> bool:
 def _looks(request: web.Request) -> bool:
     """Return whether a request only reads."""
     resource = request.match_info.route.resource
-    path = resource.canonical if resource else ""
-    return request.method in SAFE or (request.method, path) in request.app[LOOKING_ROUTES]
+    path, method = resource.canonical if resource else "", request.method
+    if method in SAFE or (method, path) in request.app[LOOKING_ROUTES]:
+        return True
+    dialect = dialect_of(request)
+    return dialect is not None and dialect.looks(method, path)
 
 
 def _is_open(request: web.Request) -> bool:

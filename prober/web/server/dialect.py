@@ -12,12 +12,16 @@ from aiohttp.typedefs import Handler
 
 
 class DialectRoute(NamedTuple):
-    """One route of a cloud API; `open` routes need no authentication."""
+    """One route of a cloud API; `open` routes need no authentication.
+
+    A route that `looks` changes nothing, although its method suggests otherwise.
+    """
 
     method: str
     path: str
     handler: Handler
     open: bool = False
+    looks: bool = False
 
 
 class Dialect(NamedTuple):
@@ -37,6 +41,12 @@ class Dialect(NamedTuple):
     def opens(self, method: str, path: str) -> bool:
         """Return whether a route needs no authentication."""
         return any(each.open and (each.method, each.path) == (method, path) for each in self.routes)
+
+    def looks(self, method: str, path: str) -> bool:
+        """Return whether a route changes nothing, although its method suggests otherwise."""
+        return any(
+            each.looks and (each.method, each.path) == (method, path) for each in self.routes
+        )
 
 
 class DialectEntry(NamedTuple):

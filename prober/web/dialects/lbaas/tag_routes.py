@@ -125,6 +125,8 @@ def _routes(noun: str, handlers: Iterable[tuple[str, str, Handler]]) -> Iterator
 
 
 _ONE = "/{id}/tags"
+SEARCHES = "/resource_instances/action"
+"""The end of the paths that are searched, which changes nothing."""
 V3_TAG_ROUTES = (
     *_routes(
         "loadbalancers",
@@ -151,7 +153,7 @@ V2_TAG_ROUTES = (
         (
             ("POST", _ONE, post_tag),
             ("DELETE", f"{_ONE}/{{key}}", delete_tag),
-            ("POST", "/resource_instances/action", post_search),
+            ("POST", SEARCHES, post_search),
         ),
     ),
     *_routes(
@@ -159,7 +161,7 @@ V2_TAG_ROUTES = (
         (
             ("POST", _ONE, refuse_listener),
             ("DELETE", f"{_ONE}/{{key}}", refuse_listener),
-            ("POST", "/resource_instances/action", post_listener_search),
+            ("POST", SEARCHES, post_listener_search),
         ),
     ),
 )

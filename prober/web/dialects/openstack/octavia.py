@@ -37,7 +37,7 @@ from prober.web.dialects.lbaas.not_offered import QUOTA, not_supported, routes_o
 from prober.web.dialects.lbaas.objects import status_tree
 from prober.web.dialects.lbaas.project_view import project_view_of
 from prober.web.dialects.lbaas.resource import ResourceRoute, routes_of
-from prober.web.dialects.lbaas.tag_routes import V2_TAG_ROUTES
+from prober.web.dialects.lbaas.tag_routes import SEARCHES, V2_TAG_ROUTES
 from prober.web.dialects.openstack.octavia_fields import (
     LOAD_BALANCER_FORM,
     MEMBER_KEPT,
@@ -324,7 +324,9 @@ DIALECT = Dialect(
             for each in ("/v2.0", "/v2")
         ),
         *(
-            DialectRoute(method, f"/v2.0/{{project_id}}{path}", handler)
+            DialectRoute(
+                method, f"/v2.0/{{project_id}}{path}", handler, looks=path.endswith(SEARCHES)
+            )
             for method, path, handler in V2_TAG_ROUTES
         ),
     ),
