@@ -91,10 +91,6 @@ class ClusterMember:
         self.rota.publisher.touch((number,))
         self._poke.set()
 
-    def may_speak(self) -> bool:
-        """Return whether results count: not while others may have taken over unnoticed."""
-        return self.standing.may_speak()
-
     async def run(self) -> None:
         """Be a member until cancelled; raise `NameTakenError` if another one has the name.
 

@@ -36,12 +36,12 @@ class Standing:
         After a pause, others may have, until etcd was asked.
         """
         now = self._clock()
+        if self.lease and not self.degraded and now < self.until:
+            return True  # asked for each result, and nearly always so
         was_paused = self._in_doubt or now - self._ticked_at > PAUSE
         if self.degraded:
             return not was_paused
-        if not self.lease:
-            return False
-        return now < self.until or (self._failing and not was_paused)
+        return bool(self.lease and self._failing and not was_paused)
 
     def ticked(self) -> bool:
         """Take in that the process runs; return whether it was paused before."""

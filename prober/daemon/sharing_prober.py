@@ -198,7 +198,7 @@ class SharingProber(Prober):
         """
         member = self.member = self._new_member()
         self.vitals.cluster = self._view
-        self.store.may_speak = member.may_speak
+        self.store.may_speak = member.standing.may_speak
         self.store.changed = self._changed
         self._share(self.config)
         working = (self._run(member, stop), self._judge(), self._edits.run())
@@ -229,7 +229,9 @@ class SharingProber(Prober):
             ttl=section.ttl,
         )
         keys = Keys(section.name)
-        return ClusterMember(self.gateway, keys, self, record, clock=_boot_time, tell=self._tell)
+        # on Linux, this clock goes on while the machine is suspended, as etcd's leases do
+        clock = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+        return ClusterMember(self.gateway, keys, self, record, clock=clock, tell=self._tell)
 
     async def _judge(self) -> None:
         """Look every second whether this vantage is the one in trouble."""
@@ -310,11 +312,6 @@ class SharingProber(Prober):
 def _shifted(apart: float, ahead: float, interval: float) -> float:
     """Return the shift of a grid for a vantage that is `apart` of an interval behind the first."""
     return apart * interval - ahead % interval
-
-
-def _boot_time() -> float:
-    """Return seconds that go on while the machine is suspended, as etcd's leases do."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -335,7 +335,7 @@ class Work:
         assert self.member is not None
         wall = WALL + self.world.now + self.wall_offset
         for number in list(self.probing):
-            if not self.member.may_speak():
+            if not self.member.standing.may_speak():
                 return
             before = self.vote(number)
             result = Result.OK if self.world.truth.get(number, True) else Result.TIMED_OUT

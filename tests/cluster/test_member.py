@@ -159,7 +159,7 @@ def test_a_paused_member_that_goes_on_says_nothing_and_soon_shows_the_truth(
     writes = world.etcd.writes
     paused.paused = False
     paused.work.probe()
-    assert not paused.member.may_speak()
+    assert not paused.member.standing.may_speak()
     world.run(0.01)
     assert world.etcd.writes <= writes + 1  # it joins
     world.run(3.0)
@@ -199,7 +199,7 @@ def test_without_etcd_everybody_goes_on_and_nothing_changes_when_it_is_back(worl
     world.run(TTL + 5.0)
     for machine in world.machines.values():
         assert machine.member.standing.degraded
-        assert machine.member.may_speak()
+        assert machine.member.standing.may_speak()
     world.run(600.0)
     assert {name: owned(world, name) for name in "abc"} == before
     world.etcd.come_back()
