@@ -2,8 +2,10 @@
 
 `kills` kills one of three members again and again, and measures at the targets how long the
 longest check was not probed. `load` runs checks on one prober alone and on three members, and
-measures processor time, memory, and what is written into etcd at rest. `share` computes, without a
-network, who probes what in a large cluster. Needs etcd; everything runs on loopback.
+measures processor time, memory, and what is written into etcd at rest. `flips` lets every second
+check of three members fail at once, and measures when all members show it and what etcd took.
+`share` computes, without a network, who probes what in a large cluster. Needs etcd; everything runs
+on loopback.
 """
 
 import argparse
@@ -12,14 +14,18 @@ import random
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from socket import SHUT_RDWR, create_server
 from statistics import quantiles
+from threading import Thread
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from bench.measure import cpu_seconds, resident
-from bench.targets import addresses
+from bench.targets import addresses, free_port
 from prober.cluster.records import pack_votes
 from prober.cluster.sharing import SHARDS, Peer, Sharing
 from prober.model.ballot import Vote
@@ -88,11 +94,15 @@ def load(checks: int, interval: float, seconds: float) -> None:
             print(f"etcd at rest: {rest:.1f} writes a second")
 
 
-def _configuration(checks: int, interval: float) -> Config:
-    """Return checks that are refused, so that no target takes processor time."""
+def _configuration(checks: int, interval: float, port: int = 1) -> Config:
+    """Return checks that are refused, so that no target takes processor time.
+
+    Every second one is of another port, which may be open for a while.
+    """
     monitor = {"name": "web", "type": "TCP", "interval": f"{interval:g}s"}
     rest = {"fast_interval": f"{interval:g}s", "fall": 1, "rise": 1}
-    return {"monitors": [{**monitor, **rest, "targets": [f"{a}:1" for a in addresses(checks)]}]}
+    targets = [f"{a}:{(1, port)[n % 2]}" for n, a in enumerate(addresses(checks))]
+    return {"monitors": [{**monitor, **rest, "targets": targets}]}
 
 
 def _alone(folder: Path, config: Config, seconds: float) -> float:
@@ -116,8 +126,14 @@ def _member(
 
 def _is_known(running: Daemon) -> bool:
     """Return whether every check has a status."""
+    counts = _counts(running)
+    return counts["UNKNOWN"] == 0 < counts["CRITICAL"]
+
+
+def _counts(running: Daemon) -> dict[str, int]:
     [pool] = running.json("/api/v1/status")["pools"]
-    return bool(pool["counts"]["UNKNOWN"] == 0 < pool["counts"]["CRITICAL"])
+    counts: dict[str, int] = pool["counts"]
+    return counts
 
 
 def _cpu(running: Sequence[Daemon]) -> float:
@@ -128,6 +144,79 @@ def _revision(server: Etcd) -> int:
     request = Request(f"{server.url}/v3/kv/range", data=b'{"key": "AA=="}')
     with urlopen(request, timeout=10) as answer:
         return int(json.load(answer)["header"]["revision"])
+
+
+def flips(checks: int, interval: float, count: int) -> None:
+    """Print how long after the last change at its owner all members show every change."""
+    with tempfile.TemporaryDirectory() as name, etcd(Path(name)) as server, ExitStack() as stack:
+        port = free_port()
+        config = _configuration(checks, interval, port)
+        members = [stack.enter_context(_member(Path(name), each, server, config)) for each in NAMES]
+        until(lambda: all(map(_is_known, members)))
+        for number in range(count):
+            with closing(_Door(port)):
+                _time_of_flip(f"{number + 1}: to OK", members, server, checks // 2)
+            _time_of_flip(f"{number + 1}: to CRITICAL", members, server, 0)
+
+
+class _Door:
+    """Accepts connections on a port of every loopback address until it is closed."""
+
+    def __init__(self, port: int) -> None:
+        self._server = create_server(("0.0.0.0", port), backlog=4096)
+        self._thread = Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._server.accept()[0].close()
+
+    def close(self) -> None:
+        self._server.shutdown(SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+
+def _time_of_flip(name: str, members: Sequence[Daemon], server: Etcd, good: int) -> None:
+    """Print when each member shows so many checks as OK, after they were by their owners."""
+    writes, sent, cost = _revision(server), _received(server), _cpu(members)
+    shown: dict[int, float] = {}
+    while len(shown) < len(members):
+        for number, member in enumerate(members):
+            if number not in shown and _counts(member)["OK"] == good:
+                shown[number] = time.time()
+        time.sleep(0.5)  # each look costs a member processor time
+    seconds = max(shown.values()) - _last_change(members[0])
+    print(
+        f"{name}: all members show it {seconds:.1f} s after the last change; "
+        f"{_revision(server) - writes} writes, {(_received(server) - sent) / 2**20:.1f} MiB, "
+        f"{_cpu(members) - cost:.1f} s of processor time",
+        flush=True,
+    )
+
+
+def _last_change(member: Daemon) -> float:
+    """Return when the last check changed its status, in unix seconds."""
+    last, marker = 0.0, ""
+    while marker is not None:
+        found = member.json(
+            f"/api/v1/checks?limit=1000&marker={quote(marker)}".removesuffix("&marker=")
+        )
+        last = max(
+            last, *(datetime.fromisoformat(each["since"]).timestamp() for each in found["checks"])
+        )
+        marker = found["next_marker"]
+    return last
+
+
+def _received(server: Etcd) -> float:
+    """Return the bytes that etcd has received from its clients."""
+    with urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith("etcd_network_client_grpc_received_bytes_total "):
+                return float(line.split()[1])
+    return 0.0
 
 
 def share(members: int, checks: int) -> None:
@@ -160,18 +249,21 @@ def _vote() -> Vote:
 def main() -> None:
     """Measure what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("mode", choices=["kills", "load", "share"])
+    parser.add_argument("mode", choices=["kills", "load", "flips", "share"])
     parser.add_argument("--ttl", type=int, default=5)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--checks", type=int, default=10_000)
     parser.add_argument("--interval", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--flips", type=int, default=3)
     parser.add_argument("--members", type=int, default=100)
     options = parser.parse_args()
     if options.mode == "kills":
         kills(options.ttl, options.kills)
     elif options.mode == "load":
         load(options.checks, options.interval, options.seconds)
+    elif options.mode == "flips":
+        flips(options.checks, options.interval, options.flips)
     else:
         share(options.members, options.checks)
 
