@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from prober.engine.sockets import Sockets
 from prober.model.status import Reason, Result
 from prober.probes.udp import DEFAULT_PAYLOAD, UdpProbe
 from tests.engine.by_hand import ByHand
@@ -109,3 +110,25 @@ def test_a_flood_of_datagrams_is_read_in_small_shares(by_hand: ByHand, peer: soc
         passes += 1
     assert passes > 20
     assert by_hand.outcomes[0].detail == "reply of 3 bytes"
+
+
+@pytest.mark.parametrize("left", [None, b"late", b"", "error"])
+def test_a_socket_is_used_again_unless_something_is_left_in_it(
+    peer: socket.socket, left: bytes | str | None
+) -> None:
+    sockets = Sockets()
+    first = sockets.datagram(socket.AF_INET)
+    if isinstance(left, bytes):
+        first.connect(peer.getsockname())
+        first.send(b"?")
+        peer.sendto(left, peer.recvfrom(100)[1])
+    elif left:
+        first.connect(("127.0.0.1", closed_port(socket.SOCK_DGRAM)))
+        first.send(b"?")
+    sockets.give_back_datagram(first)
+    sockets.dissolve()
+    again = sockets.datagram(socket.AF_INET)
+    assert (again is first) == (left is None)
+    assert (first.fileno() == -1) == (left is not None)
+    again.close()
+    sockets.close()
