@@ -14,7 +14,7 @@ from prober import __version__
 from prober.config.changes import Changes
 from prober.config.configuration import Config
 from prober.config.garbage import Tidier
-from prober.daemon.local_checks import NAMED, unverifiable
+from prober.daemon.local_checks import NAMED, stuck, unverifiable
 from prober.daemon.overload import OverloadAlarm
 from prober.daemon.state_directory import StateDirectory
 from prober.edits.editor import ConfigEditor
@@ -28,7 +28,7 @@ from prober.engine.ticker import Ticker
 from prober.model.health import Health
 from prober.model.monitor import Check
 from prober.model.probe import Target
-from prober.model.status import Outcome
+from prober.model.status import Outcome, Verdict
 from prober.model.wording import took
 from prober.state.archive import Retention
 from prober.state.check_state import CheckState, Key
@@ -80,6 +80,7 @@ class Prober:
         self._loop = loop
         self._limit = limit
         self._unverifiable: list[str] = []
+        self._stuck: frozenset[tuple[str, Verdict]] = frozenset()
         self._on_demand: ProbeService | None = None
         self._ticker = Ticker(clock=clock, call_later=loop.call_later, saw_lag=self._saw_tick)
         self.vitals = self._vitals(config, wall)
@@ -167,6 +168,7 @@ class Prober:
             self.store.adopt(config.model, config.maintenance)
             self._schedule(config.model.checks())
             self._tell_unverifiable()
+            self._tell_stuck()
             self._tell_refused_modules()
             self.store.forget_the_absent()
             for _ in self.known.renew():
@@ -228,6 +230,7 @@ class Prober:
         if reread:
             self._engine.reread()
         self._tell_unverifiable()
+        self._tell_stuck()
         if config.modules != before.modules:
             self._tell_refused_modules()
         fresh = [*difference.added, *(new for _, new in difference.changed)]
@@ -271,6 +274,14 @@ class Prober:
             hint = "install this host's root certificates (ca-certificates), or set ca_file"
             log.warning("no_trust_store", needed_by=found[:NAMED], count=len(found), hint=hint)
         self._unverifiable = found
+
+    def _tell_stuck(self) -> None:
+        """Log each monitor that cannot probe from here, if that is news."""
+        found = [(monitor.name, why) for monitor, why in stuck(self.config)]
+        for name, why in found:
+            if (name, why) not in self._stuck:
+                log.warning("cannot_probe", monitor=name, reason=why.reason, detail=why.detail)
+        self._stuck = frozenset(found)
 
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
         states = [self.store.add(check) for check in checks]
