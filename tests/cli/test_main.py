@@ -256,7 +256,7 @@ print(sorted(strange), sorted(own), file=sys.stderr)
     allowed = {"", ".cli", ".cli.main", ".cli.command", ".cli.client", ".cli.flags"}
     allowed |= {".model", ".model.build"}
     allowed |= {f".cli.{command.name}_command" for command in cli.COMMANDS}
-    allowed |= {".model", ".model.status", ".model.wording"}
+    allowed |= {".model", ".model.kernel_view", ".model.status", ".model.wording"}
     assert {f"prober{name}" for name in allowed} >= set(own.strip("]").replace("'", "").split(", "))
 
 
