@@ -179,6 +179,7 @@ class Approach(ABC):
             reply_limit=job.reply_limit,
             beyond=step.beyond,
             slow=job.slow - (self._now - attempt.started_at),
+            probe=job.probe,
         )
         if step.target is None:
             following.endpoints = (endpoint,)

@@ -20,6 +20,7 @@ from prober.model.probe import (
     Begin,
     DeadlineReached,
     EchoOptions,
+    Probe,
     Send,
     StartTls,
     Steps,
@@ -52,7 +53,7 @@ class Job:
     sent; `egress` is where connections start; of a name, the addresses of the first IP version in
     `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one. `slow` is
     the number of seconds after which even of a good probe the kernel is asked what it knows. With
-    `keeps_sockets` its sockets may be used by other probes.
+    `keeps_sockets` its sockets may be used by other probes. `probe` has the secrets to send.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Job:
         "objection",
         "of_addresses",
         "opened",
+        "probe",
         "reply_limit",
         "rule",
         "slow",
@@ -91,10 +93,12 @@ class Job:
         beyond: Target | None = None,
         rule: AddressRule | None = None,
         slow: float = inf,
+        probe: Probe | None = None,
     ) -> None:
         self.target = target
         self.beyond = beyond
         self.begin = begin
+        self.probe = probe
         self.timeout = timeout
         self.datagram = datagram or echo is not None
         self.echo = echo
@@ -130,6 +134,7 @@ class Job:
             beyond=target if proxy else None,
             rule=monitor.address_rule,
             slow=monitor.slow or inf,
+            probe=monitor.probe,
         )
 
     def objection_to(self, address: str) -> str | None:
@@ -214,6 +219,7 @@ class Attempt:
         "first_byte_at",
         "handshake",
         "job",
+        "judged",
         "lost",
         "on_answer",
         "resolved_at",
@@ -257,6 +263,7 @@ class Attempt:
         self.sent_at: float | None = None
         self.first_byte_at: float | None = None
         self.settled_at: float | None = None  # when it was decided, if earlier than its end
+        self.judged: Verdict | None = None  # while files are compared with the secrets it sent
 
     @property
     def waited_for(self) -> str:

@@ -171,6 +171,11 @@ class TlsStream:
             raise from_tls(error) from None
 
     @property
+    def context(self) -> ssl.SSLContext:
+        """What the handshake offers and trusts."""
+        return self._object.context
+
+    @property
     def is_welcome(self) -> bool:
         """Whether the server's first record after the handshake is too long to be an alert.
 

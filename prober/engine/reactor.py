@@ -18,12 +18,14 @@ from prober.engine.conversation import Conversation
 from prober.engine.link import Links
 from prober.engine.local_end import local_ports
 from prober.engine.resolver import Address, Resolver
+from prober.engine.sent_secrets import is_renewed, sent_secrets
 from prober.engine.tcp_state import connection_error, in_words, tcp_state
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import BEAT, Ticker
 from prober.model.address_rule import MOST_ADDRESSES
 from prober.model.probe import (
     DeadlineReached,
+    InThread,
     Target,
     Trouble,
 )
@@ -32,6 +34,7 @@ from prober.model.status import Outcome, Reason, Verdict
 _BATCH: Final = 512
 _LOOKS: Final = 4  # at what is ready, to see the end of a connection as well
 _DRIP_PAUSE: Final = 0.01  # seconds between reads of a peer that sends a few bytes at a time
+_LOOK_SECONDS: Final = 1.0  # of processor time, to read a few small files
 _OK: Final = Reason.OK
 _PLAIN_WAITS: Final = (Waiting.CONNECTION, Waiting.BYTES)
 _UNHEARD: Final = frozenset({Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SILENT})
@@ -252,6 +255,9 @@ class Engine(Conversation):
 
     def _expired(self, attempt: Attempt) -> None:
         """Judge an attempt whose time is up: late, or out of time because prober was paused."""
+        if attempt.judged is not None:
+            self._finish(attempt, attempt.judged)
+            return
         if attempt.waiting == Waiting.CONFIRMATION:
             attempt.settled_at = attempt.secured_at  # the silence since then does not count
             self._confirmed(attempt)
@@ -296,6 +302,8 @@ class Engine(Conversation):
         kernel = None
         if verdict.reason is not _OK or took > attempt.job.slow:
             verdict, kernel = self._seen_from_here(attempt, verdict), attempt.kernel_view()
+            if attempt.judged is None and self._is_doubted(attempt, verdict):
+                return
         reason, detail, facts = verdict  # first, so that a bug in a probe shows before any change
         self._leave(attempt, keep=reason.is_good)
         if attempt.session is not None:
@@ -322,6 +330,35 @@ class Engine(Conversation):
         if job.beyond is not None and attempt.connected_at is None and reason.is_conclusive:
             return Verdict(Reason.PROXY_FAILED, f"the proxy {job.target}: {verdict.detail}")
         return verdict
+
+    def _is_doubted(self, attempt: Attempt, verdict: Verdict) -> bool:
+        """Look for renewed secrets if the target may have denied old ones; return whether it does.
+
+        Then the look ends the attempt, or its deadline does.
+        """
+        probe, wire = attempt.job.probe, attempt.wire
+        if probe is None or wire is None or self._now >= attempt.deadline:
+            return False
+        if not probe.is_denial(verdict):
+            return False
+        sent = sent_secrets(probe)
+        loaded = self._contexts.loaded(wire.tls.context) if wire.tls is not None else {}
+        if not (sent or loaded):
+            return False
+        attempt.judged, attempt.settled_at = verdict, attempt.settled_at or self._now
+        attempt.waiting = Waiting.THREAD
+        work = InThread(lambda _: is_renewed(sent, loaded), _LOOK_SECONDS)
+        attempt.task = self._threads.run(work, partial(self._looked, attempt, verdict))
+        return True
+
+    def _looked(self, attempt: Attempt, verdict: Verdict, is_renewed: object) -> None:
+        """End an attempt whose target may have denied the secrets that were sent."""
+        attempt.task = None
+        self._now = self._clock()
+        if is_renewed is True:
+            detail = f"{verdict.detail}; a secret has been renewed since"
+            verdict = Verdict(Reason.STALE_SECRET, detail, verdict.facts)
+        self._safely(self._finish, attempt, verdict)
 
     # Every address of a name
 

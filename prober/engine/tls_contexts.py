@@ -8,10 +8,12 @@ import os
 import re
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
+from prober.engine.sent_secrets import hash_of
 from prober.files.bounded import ON_LOOP
 from prober.files.regular import read_in_time
 from prober.model.monitor import Monitor
@@ -209,15 +211,15 @@ class TlsContexts:
 
     def __init__(self) -> None:
         self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
+        self._loaded: WeakKeyDictionary[ssl.SSLContext, Mapping[str, bytes]] = WeakKeyDictionary()
 
     def get(self, start: StartTls, *, match_name: bool = True) -> ssl.SSLContext:
         """Return the context for a handshake. Raise `Trouble`."""
         settings = start.settings
+        files = settings.ca_file, settings.cert_file, settings.key_file
         key = (
             settings.verify,
-            settings.ca_file,
-            settings.cert_file,
-            settings.key_file,
+            files,
             settings.ciphers,
             settings.min_version,
             settings.max_version,
@@ -227,13 +229,20 @@ class TlsContexts:
         context = self._contexts.get(key)
         if context is None:
             try:
+                hashes = {path: hash_of(path, ON_LOOP) for path in filter(None, files)}
                 context = make_context(settings, start.alpn, match_name=match_name)
             except Rejected as rejected:
                 raise Trouble(Reason.INTERNAL, str(rejected)) from None
             except (OSError, ValueError) as error:  # they were valid when configured
                 raise Trouble(Reason.INTERNAL, _unusable(error)) from None
             self._contexts[key] = context
+            if hashes:
+                self._loaded[context] = hashes
         return context
+
+    def loaded(self, context: ssl.SSLContext) -> Mapping[str, bytes]:
+        """Return the hashes of the files that a context was made from, by path."""
+        return self._loaded.get(context, {})
 
     def clear(self) -> None:
         """Forget all contexts, so that changed files are read again."""

@@ -8,10 +8,14 @@ from prober.model.option import HIDDEN, Complaint, Kind, ReadContext, Rejected, 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Text that may come from a file or the environment, and is then never shown."""
+    """Text that may come from a file or the environment, and is then never shown.
+
+    `file` is the path of the file that it was read from.
+    """
 
     content: str = field(repr=False)
     masked: bool
+    file: str | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         """Return the text, or `<secret>`."""
@@ -36,7 +40,9 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
     how, name = one_text(value, ("file", "env"))
     if how == "file":
         content = read_secret_file(name, outside, (how,))
-        return _absent(name) if content is None else Secret(content.rstrip("\r\n"), masked=True)
+        if content is None:
+            return _absent(name)
+        return Secret(secret_in(content), masked=True, file=outside.locate(name))
     if name not in outside.environment:
         if outside.without_secrets:
             return _absent(name)
@@ -45,6 +51,11 @@ def _read_secret(value: object, outside: ReadContext) -> Secret:
     if has_surrogates(content):
         raise Rejected(Complaint((how,), f"environment variable {name!r} is not UTF-8 text"))
     return Secret(content, masked=True)
+
+
+def secret_in(content: str) -> str:
+    """Return the secret in the text of a file: all but the ends of the last lines."""
+    return content.rstrip("\r\n")
 
 
 def _hint(name: str, error: OSError) -> str:

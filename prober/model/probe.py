@@ -306,6 +306,17 @@ class PhaseGauge(NamedTuple):
     phases: tuple[tuple[str, tuple[str, ...]], ...]
 
 
+_DENIALS: Final = frozenset(
+    {
+        Reason.PAYLOAD_MISMATCH,
+        Reason.CLOSED,
+        Reason.RESET,
+        Reason.TLS_ALERT,
+        Reason.TLS_UNTRUSTED,
+    }
+)
+
+
 class Probe(ABC):
     """The options of one probe type, and everything else that is known of the type.
 
@@ -369,6 +380,10 @@ class Probe(ABC):
     def least_seconds(self) -> float:
         """Seconds that a good probe takes at least; the timeout must be longer."""
         return 0.0
+
+    def is_denial(self, verdict: Verdict) -> bool:
+        """Return whether a bad verdict may mean that the target does not accept our secrets."""
+        return verdict.reason in _DENIALS
 
     def advice(self) -> Iterable[str]:
         """Return what is valid in these options but probably not intended."""

@@ -117,6 +117,11 @@ class Reason(StrEnum):
     NO_PORTS = "no_ports", Result.UNKNOWN, "this host has no local port left"
     NO_MEMORY = "no_memory", Result.UNKNOWN, "this host has no socket memory left"
     PROXY_FAILED = "proxy_failed", Result.UNKNOWN, "the proxy fails, not the target"
+    STALE_SECRET = (
+        "stale_secret",
+        Result.UNKNOWN,
+        "not accepted, with a secret that its file no longer has",
+    )
     NO_ROUTE = "no_route", Result.UNKNOWN, "this host has no route to the target"
     NO_TRUST_STORE = "no_trust_store", Result.UNKNOWN, "this host has no root certificates"
     NOT_PERMITTED = (

@@ -81,6 +81,7 @@ def code_of_client(outcome: Outcome) -> int:
     return _UNAVAILABLE if status is None else _OF_HTTP.get(int(status), _UNKNOWN)
 
 
+_DENYING = frozenset({7, 16})  # PERMISSION_DENIED, UNAUTHENTICATED
 GRPC_STATUS_CODE = Fact(
     name="grpc_status_code",
     kind=INTEGER,
@@ -147,6 +148,13 @@ class GrpcProbe(Probe):
     )
     tls: TlsSettings | None = option(TLS, default=None, doc="TLS settings; without them, no TLS")
     send_proxy: str | None = send_proxy_option()
+
+    def is_denial(self, verdict: Verdict) -> bool:
+        """Return whether the target may not accept our secrets or our certificate."""
+        if verdict.reason is Reason.UNEXPECTED_STATUS and verdict.facts:
+            code = verdict.facts.get(GRPC_STATUS_CODE.name)
+            return code in _DENYING or verdict.facts.get(HTTP_STATUS_CODE.name) in (401, 403)
+        return Probe.is_denial(self, verdict)
 
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""

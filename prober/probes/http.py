@@ -59,6 +59,7 @@ from prober.probes.tls import DOMAIN_NAME, TLS, handshake
 from prober.protocols.http1 import request_target, write_request
 
 _BODY_LIMIT, _JSON_LIMIT = 65536, 1048576  # bytes
+_DENYING = frozenset({400, 401, 403})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +181,15 @@ class HttpProbe(Probe):
             ]
         if complaints:
             raise Rejected(*complaints)
+
+    def is_denial(self, verdict: Verdict) -> bool:
+        """Return whether the target may not accept our secrets or our certificate.
+
+        Some servers answer with 400 to a client certificate that they do not accept.
+        """
+        if verdict.reason is Reason.UNEXPECTED_STATUS and verdict.facts:
+            return verdict.facts.get(HTTP_STATUS_CODE.name) in _DENYING
+        return Probe.is_denial(self, verdict)
 
     def advice(self) -> Iterator[str]:
         """Warn of a path that is not sent as written."""

@@ -20,6 +20,8 @@ from tests.running import PATIENCE, Daemon, daemon
 class Heard(queue.SimpleQueue[tuple[str, Any]]):
     """What callers showed: the header Authorization, and the certificate."""
 
+    accepted: str | None = None  # the only header that is accepted
+
     def wait_for(self, wanted: object) -> None:
         while wanted not in self.get(timeout=PATIENCE):
             pass
@@ -37,7 +39,8 @@ def hearing(context: ssl.SSLContext | None = None) -> Iterator[tuple[int, Heard]
                 shown = (self.connection.getpeercert() or {}).get("serialNumber")
             heard.put((self.headers.get("Authorization", ""), shown))
             content = b"[]" if self.path == "/list" else b"ok"
-            self.send_response(200)
+            known = heard.accepted in (None, self.headers.get("Authorization"))
+            self.send_response(200 if known else 401)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -129,6 +132,26 @@ def test_certificates_of_probes_are_renewed(tmp_path: Path) -> None:
         with daemon({"monitors": [{**monitor, **OFTEN}]}, tmp_path):
             heard.wait_for(first)
             heard.wait_for(renew())
+
+
+def test_a_target_that_knows_only_the_new_token_is_not_bad_meanwhile(tmp_path: Path) -> None:
+    """The daemon reads the new one within seconds; until then, every probe sends the old one."""
+    (tmp_path / "token").write_text("old")
+    with hearing() as (port, heard):
+        monitor = {"name": "web", "type": "HTTP", "targets": [f"127.0.0.1:{port}"], "fall": 1}
+        monitor |= {"bearer": {"file": "token"}, **OFTEN}
+        with daemon({"monitors": [monitor]}, tmp_path) as running:
+            assert running.wait_for("status_changed", monitor="web")["to"] == "OK"
+            (tmp_path / "new").write_text("new")
+            (tmp_path / "new").rename(tmp_path / "token")
+            heard.accepted = "Bearer new"
+            running.wait_for("config_reloaded")
+            heard.wait_for("Bearer new")
+            changes = [line for line in running.lines if line["event"] == "status_changed"]
+            assert [change["to"] for change in changes] == ["OK"]
+            with urlopen(f"{running.url}/metrics", timeout=PATIENCE) as answer:
+                counted = answer.read().decode()
+    assert 'reason="stale_secret"' in counted
 
 
 def test_a_secret_waits_while_the_configuration_has_changed_too(tmp_path: Path) -> None:

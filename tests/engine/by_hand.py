@@ -88,6 +88,7 @@ class ByHand:
             ip_order=ip_order,
             objection=objection,
             rule=rule,
+            probe=probe,
         )
         return self.engine.start(job, done or self.outcomes.append)
 
