@@ -1,6 +1,7 @@
 """Real servers of etcd, one or three, to be stopped, killed, wiped and filled."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -91,6 +93,22 @@ class Etcd:
             capture_output=True,
             check=True,
         )
+
+    def enable_authentication(self) -> None:
+        """Let only `prober`, whose password is `sesame`, read and write below `/prober/`."""
+        for words in (
+            *("user add root:root", "user grant-role root root", "user add prober:sesame"),
+            *("role add prober", "role grant-permission prober readwrite --prefix=true /prober/"),
+            *("user grant-role prober prober", "auth enable"),
+        ):
+            self.control(*words.split())
+
+    def leads(self) -> bool:
+        """Return whether it is the leader; etcd leaves the field out while there is none."""
+        request = Request(f"{self.url}/v3/maintenance/status", data=b"{}")
+        with urlopen(request, timeout=PATIENCE) as answer:
+            status = json.load(answer)
+        return bool(status.get("leader") == status["header"]["member_id"])
 
 
 @contextmanager

@@ -169,7 +169,7 @@ async def test_who_may_not_is_unauthorized_and_who_logged_in_long_ago_logs_in_ag
     with etcd(tmp_path) as server:
         async with client(server.url, username="prober", password=lambda: "sesame") as early:
             await early.put("/prober/a", b"without authentication, a user is not needed")
-        enable_authentication(server)
+        server.enable_authentication()
         async with client(server.url) as nobody:
             assert await reason(nobody.read("/prober/")) is StoreTrouble.UNAUTHORIZED
         async with client(server.url, username="prober", password=lambda: "wrong") as wrong:
@@ -188,15 +188,6 @@ async def test_who_may_not_is_unauthorized_and_who_logged_in_long_ago_logs_in_ag
             assert await store.put("/prober/b", b"") > known
             async with aclosing(store.watch("/prober/", known)) as changes:
                 assert (await anext(changes)).puts.keys() == {"/prober/b"}
-
-
-def enable_authentication(server: Etcd) -> None:
-    for words in (
-        *("user add root:root", "user grant-role root root", "user add prober:sesame"),
-        *("role add prober", "role grant-permission prober readwrite --prefix=true /prober/"),
-        *("user grant-role prober prober", "auth enable"),
-    ):
-        server.control(*words.split())
 
 
 async def fill(store: EtcdGateway) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, three_of_etcd
+from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, needs_etcdctl, three_of_etcd
 from tests.cluster.real_members import Group, group
 from tests.faults import namespaces
 from tests.running import Daemon, free_port, prober, until
@@ -260,6 +260,46 @@ def test_three_servers_of_etcd_may_lose_one_and_then_their_quorum(tmp_path: Path
         running.targets.wait_for_probes(4)
         assert_undisturbed(running, before)
         assert running.targets.longest_gap(start) < time.monotonic() - start
+
+
+def test_a_leader_of_etcd_that_is_stopped_disturbs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "members"
+    folder.mkdir()
+    with (
+        three_of_etcd(tmp_path) as servers,
+        group(folder, [each.url for each in servers], "a", "b", ttl="10s") as running,
+    ):
+        until(running.agrees_on_its_probers)
+        before = all_changes(running)
+        leader = next(each for each in servers if each.leads())
+        others = [each for each in servers if each is not leader]
+        leader.pause()
+        until(lambda: any(each.leads() for each in others))
+        (port, *_) = running.targets.ports
+        running.targets.shut(port)
+        running.all_show("CRITICAL", port)  # what one has found reaches the other
+        key = f"127.0.0.1:{port}"
+        for name in "ab":
+            fresh = running.changes(name)[len(before[name]) :]
+            assert fresh == [(key, "OK", "WARNING"), (key, "WARNING", "CRITICAL")]
+
+
+@needs_etcdctl
+def test_with_a_wrong_password_a_member_probes_everything_and_says_why(tmp_path: Path) -> None:
+    folder, password = tmp_path / "members", tmp_path / "password"
+    folder.mkdir()
+    password.write_text("wrong")
+    with etcd(tmp_path) as server:
+        server.enable_authentication()
+        user = {"username": "prober", "password": {"file": str(password)}}
+        shared = {"endpoints": [server.url], **user}
+        with group(folder, [server.url]) as running:
+            running.start("a", etcd=shared)
+            running.all_show("OK")
+            degraded = running.members["a"].wait_for_any("cluster_degraded")
+            assert degraded["reason"] == "unauthorized"
+            assert running.probed_by("a") == len(running.targets.ports)
+            assert is_alone(running.members["a"])
 
 
 def test_two_vantages_vote_and_go_on_when_one_is_gone(tmp_path: Path, server: Etcd) -> None:
