@@ -242,9 +242,10 @@ class SharingProber(Prober):
             except Exception:
                 log.exception("internal_error")
                 continue
-            if changed:
-                word = "quarantined" if self.store.quarantined else "quarantine_over"
-                self._tell(word, member=self._name)
+            if changed and self.store.quarantined:
+                self._tell("quarantined", member=self._name)
+            elif changed:
+                self._tell("quarantine_over", member=self._name)
 
     async def _run(self, member: ClusterMember, stop: asyncio.Event) -> None:
         try:
