@@ -12,18 +12,14 @@ FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/prober && python3 -m venv /opt/build
-# The compiler of the base's Debian; it stays in this stage.
-# hadolint ignore=DL3008
-RUN command -v gcc || { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev \
-    && rm -rf /var/lib/apt/lists/*; }
-COPY requirements.lock requirements-compile.lock requirements-sbom.lock ./
+COPY requirements.lock requirements-build.lock requirements-sbom.lock ./
 RUN /opt/prober/bin/pip install --require-hashes --requirement requirements.lock \
-    && /opt/build/bin/pip install --require-hashes --requirement requirements-compile.lock \
+    && /opt/build/bin/pip install --require-hashes --requirement requirements-build.lock \
     && /opt/build/bin/pip install --require-hashes --requirement requirements-sbom.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY prober prober
 COPY packaging packaging
-RUN COMPILED=1 PYTHON=/opt/build/bin/python packaging/wheel /opt/build/bin/python /opt/build \
+RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /opt/build . \
     && /opt/prober/bin/pip install --no-deps --no-index /opt/build/*.whl \
     && /opt/prober/bin/pip uninstall --yes pip setuptools \
     && packaging/sbom /opt/build/bin/python /opt/prober/bin/python /opt/prober/sbom.cdx.json \

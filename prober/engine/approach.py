@@ -198,7 +198,10 @@ class Approach(ABC):
         address is local or may change between probes.
         """
         assert attempt.endpoint is not None  # noqa: S101  (it is connected to)
-        job, (host, port, *_) = attempt.job, attempt.endpoint.address
+        job, address = attempt.job, attempt.endpoint.address
+        if isinstance(address, str):
+            return False
+        host, port, *_ = address
         own, own_port, *_ = sock.getsockname()
         job.source_ip = intern(own)
         if port in self._local_ports and (not job.endpoints or is_own(own, host)):

@@ -173,7 +173,7 @@ class Job:
 def _endpoints(target: Target) -> tuple[ResolvedTarget, ...]:
     """Return the endpoints for an address or a path; none yet for a name."""
     if path := target.path:
-        return (ResolvedTarget(socket.AF_UNIX, path),)  # type: ignore[arg-type]  # as connect() has it
+        return (ResolvedTarget(socket.AF_UNIX, path),)
     found = endpoints(literal(target.host), target.port)
     if len(found) == 1 and found[0].address == target:
         return (found[0]._replace(address=target),)  # share the object instead of an equal one

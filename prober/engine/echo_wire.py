@@ -115,7 +115,7 @@ class EchoWire(Wire):
             return error.errno or 0
         return 0
 
-    def take(self) -> Pong | Trouble | None:  # type: ignore[override]  # no bytes
+    def take(self) -> Pong | Trouble | None:
         """Return what came for one of the requests, or None if it must wait."""
         while not self._heard:
             if not self._readable:

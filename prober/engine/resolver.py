@@ -47,7 +47,7 @@ class ResolvedTarget(NamedTuple):
     """An endpoint to connect to, in the form for connect(); for a Unix socket, a path."""
 
     family: int
-    address: tuple[str, int] | tuple[str, int, int, int]
+    address: tuple[str, int] | tuple[str, int, int, int] | str
 
 
 def endpoints(addresses: Addresses, port: int) -> tuple[ResolvedTarget, ...]:

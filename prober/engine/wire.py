@@ -89,8 +89,11 @@ class Wire:
         """Let it read although its peer sends in drops."""
         self._reads_left = _READS_AT_ONCE
 
-    def take(self) -> bytes | None:
-        """Return the next bytes for the probe, `b""` at the end, None if it must wait."""
+    def take(self) -> object | None:
+        """Return the next bytes for the probe, `b""` at the end, None if it must wait.
+
+        What is derived from this may take something else than bytes.
+        """
         tls = self.tls
         if tls is None:
             return self._read()

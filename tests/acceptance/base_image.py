@@ -7,18 +7,8 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
-PACKAGES = (
-    "bash",
-    "coreutils",
-    "dash",
-    "gcc",
-    "libc6-dev",
-    "python3-dev",
-    "python3-venv",
-    "tzdata",
-)
-"""What the Dockerfile asks of its base: a shell, `install`, and a Python that can make venvs; and
-the compiler, which the Dockerfile installs where the base has none."""
+PACKAGES = ("bash", "coreutils", "dash", "python3-venv", "tzdata")
+"""What the Dockerfile asks of its base: a shell, `install`, and a Python that can make venvs."""
 _ALSO = (
     *("/bin", "/lib", "/lib64", "/sbin", "/tmp"),
     *("/etc/ld.so.cache", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"),

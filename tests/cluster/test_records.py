@@ -35,6 +35,7 @@ OUTCOMES = st.builds(
     st.just(NO_PHASES),
     st.none() | TEXT,
     st.just(0),
+    st.none(),  # a vote does without what the kernel knows
 )
 CHANGES = st.builds(
     PastChange,

@@ -224,6 +224,15 @@ def test_a_path_that_may_not_be_opened_is_not_permitted(by_hand: ByHand, tmp_pat
     assert found.detail == "permission denied"
 
 
+def test_a_path_is_probed_after_a_reload_as_before(by_hand: ByHand, tmp_path: Path) -> None:
+    target = Target(f"unix:{tmp_path}/a.sock", 0)
+    job = Job(target, TcpProbe().bind(target), timeout=PATIENCE, datagram=False)
+    job.source_due = 0.0  # as the scheduler sets it, since local ports may have changed
+    with listening_at(tmp_path / "a.sock", hold):
+        by_hand.engine.start(job, by_hand.outcomes.append)
+        assert by_hand.outcome().reason is Reason.OK
+
+
 def test_nothing_is_bound_for_a_path() -> None:
     with pytest.raises(Rejected, match="where source has no meaning"):
         monitor(TcpProbe(), "/a", source="127.0.0.1")
