@@ -25,6 +25,7 @@ T = TypeVar("T")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # from bytes that are not UTF-8; cannot be sent
 _DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)(ms|s|m|h|d)")
+_DURATIONS = re.compile(f"(?:{_DURATION.pattern})+")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -112,6 +113,14 @@ def choice(*words: str) -> Kind[str]:
     return Kind(read, {"enum": [*words, *numbers]})
 
 
+def _in_one_unit(value: object) -> str:
+    """Return a hint for a duration of several units, such as 1m30s."""
+    if not isinstance(value, str) or not _DURATIONS.fullmatch(value):
+        return ""
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(value))
+    return f"; write {seconds:.10g}s"
+
+
 def duration(low: float, high: float) -> Kind[float]:
     """Return the kind for durations: seconds as a number, or text such as `500ms`, `5s`, `2m`."""
     limits = f"a duration from {in_units(low)} to {in_units(high)}"
@@ -122,7 +131,8 @@ def duration(low: float, high: float) -> Kind[float]:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             seconds = value
         else:
-            raise expected("a duration such as 5, 0.5, 500ms, 5s, 2m, 1h or 7d", value)
+            wrong = expected("a duration such as 5, 0.5, 500ms, 5s, 2m, 1h or 7d", value)
+            raise Rejected(f"{wrong}{_in_one_unit(value)}")
         if not low <= seconds <= high:  # also false for NaN
             raise expected(limits, value)
         return float(seconds)

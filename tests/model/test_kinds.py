@@ -163,7 +163,7 @@ EXPECTED_PORT = "expected a whole number from 1 to 65535"
         (SPAN, ".5s", f"{EXPECTED_SPAN}, got '.5s'"),
         (SPAN, "1e3s", f"{EXPECTED_SPAN}, got '1e3s'"),
         (SPAN, "\u0665s", f"{EXPECTED_SPAN}, got '\u0665s'"),
-        (SPAN, "1m30s", f"{EXPECTED_SPAN}, got '1m30s'"),
+        (SPAN, "1m30s", f"{EXPECTED_SPAN}, got '1m30s'; write 90s"),
         (SPAN, 0, f"{EXPECTED_LIMITS}, got 0"),
         (SPAN, -1.5, f"{EXPECTED_LIMITS}, got -1.5"),
         (SPAN, "99ms", f"{EXPECTED_LIMITS}, got '99ms'"),
