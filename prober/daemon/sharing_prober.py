@@ -113,7 +113,7 @@ class SharingProber(Prober):
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
         """Keep the states of checks; those that this member probes already are rescheduled."""
         states = [self.store.add(check) for check in checks]
-        mine = [state for state in states if state.check.key in self.store.mine]
+        mine = [state for state in states if state.check.key in self.store.probed_here]
         self._scheduler.add(((state.check, state, state.health) for state in mine), among=among)
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
@@ -126,7 +126,7 @@ class SharingProber(Prober):
             return
         outlines = outlines_of(config, self._section)
         self._keys = {outline.number: key for key, outline in outlines.items()}
-        for key in self.store.mine - outlines.keys():
+        for key in self.store.probed_here - outlines.keys():
             self.store.cease(key)
         self.member.adopt(outlines.values(), shared_hash(config.model))
 
@@ -280,7 +280,7 @@ class SharingProber(Prober):
                 for each, checks in member.rota.census()
             ),
             SHARDS,
-            len(self.store.mine),
+            len(self.store.probed_here),
             member.rota.takeovers,
             {str(reason): count for reason, count in member.errors.items()},
         )

@@ -34,6 +34,7 @@ class SharedStore(Store):
         zone: Where it stands.
         may_speak: Returns whether results count; others may have taken over unnoticed.
         changed: Called with the key of a check of which this vantage says something new.
+        probed_here: The checks that are probed here: `mine`, which is never None.
         quarantined: Whether this vantage casts no votes, where a check has several.
     """
 
@@ -44,7 +45,7 @@ class SharedStore(Store):
         self.may_speak: Callable[[], bool] = lambda: True
         self.changed: Callable[[Key], None] = lambda _: None
         self.quarantined = False
-        self.mine: set[Key] = set()
+        self.mine = self.probed_here = set[Key]()
         self._ballots: dict[Key, tuple[Ballot, ...]] = {}
         self._vantages: dict[Key, int] = {}  # where they are several
         self._own: dict[Key, OwnVote] = {}  # of these
@@ -59,7 +60,7 @@ class SharedStore(Store):
     def begin(self, key: Key, vantages: int) -> None:
         """Take in that a check is probed here from now on, as one of so many vantages."""
         state = self._states[key]
-        self.mine.add(key)
+        self.probed_here.add(key)
         self._seen.add(key)
         if not state.is_stale:
             state.conclusive_at = self._awake()
@@ -67,7 +68,7 @@ class SharedStore(Store):
 
     def cease(self, key: Key) -> None:
         """Take in that a check is not probed here any more."""
-        self.mine.discard(key)
+        self.probed_here.discard(key)
         self._weights.pop(key, None)
         self._changes.pop(key, None)
         self._own.pop(key, None)
@@ -118,7 +119,7 @@ class SharedStore(Store):
         """Decide whether this vantage is in quarantine; return whether that has changed."""
         if not self.quarantined and len(self._bad_since) < SHARE * max(1, len(self._own)):
             return False
-        several = [key for key in self.mine if key in self._vantages]
+        several = [key for key in self.probed_here if key in self._vantages]
         seen = [self._seen_here(key) for key in several]
         quarantined = is_still_in_trouble(seen) if self.quarantined else is_in_trouble(seen)
         if quarantined is self.quarantined:
@@ -179,13 +180,13 @@ class SharedStore(Store):
     def votes(self, key: Key) -> list[Ballot]:
         """Return all votes on a check, that of this vantage first if it has one."""
         state, others = self._states[key], self._ballots.get(key, ())
-        mine = [Ballot(self.me, self.zone, self.vote(state))] if key in self.mine else []
+        mine = [Ballot(self.me, self.zone, self.vote(state))] if key in self.probed_here else []
         return [*mine, *others]
 
     def prober_of(self, key: Key) -> str | None:
         """Return another member that probes a check which this one does not; None: nobody."""
         ballots = self._ballots.get(key)
-        return ballots[0].member if ballots and key not in self.mine else None
+        return ballots[0].member if ballots and key not in self.probed_here else None
 
     # What others say
 
@@ -213,7 +214,7 @@ class SharedStore(Store):
         self._seen.add(key)
         self._ballots[key] = tuple(ballots)
         self._count_vantages(key, vantages)
-        if key in self.mine:
+        if key in self.probed_here:
             if vantages > 1:
                 self._settle_votes(state, "")
             return
@@ -279,7 +280,7 @@ class SharedStore(Store):
 
     def _count_vantages(self, key: Key, vantages: int) -> None:
         if vantages > 1:
-            if key in self.mine and key not in self._own:
+            if key in self.probed_here and key not in self._own:
                 state = self._states[key]
                 self._own[key] = OwnVote(state.status, state.since)
             self._vantages[key] = vantages
@@ -290,7 +291,7 @@ class SharedStore(Store):
         self, state: CheckState, outcome: Outcome | None, now: float, cause: str = ""
     ) -> bool:
         key = state.check.key
-        if key not in self.mine:
+        if key not in self.probed_here:
             if state.check.enabled and key in self._ballots:
                 return False
             return super()._settle(state, outcome, now, cause)
@@ -330,7 +331,7 @@ class SharedStore(Store):
     def _tell(self, state: CheckState, before: Status, cause: str) -> None:
         super()._tell(state, before, cause)
         key = state.check.key
-        if key in self.mine and key not in self._vantages:
+        if key in self.probed_here and key not in self._vantages:
             change = PastChange(
                 state.since,
                 before,
@@ -343,7 +344,7 @@ class SharedStore(Store):
 
     def is_first(self, key: Key) -> bool:
         """Return whether this is the first vantage of a check, which speaks for all of them."""
-        if key not in self.mine:
+        if key not in self.probed_here:
             return False
         others = self._ballots.get(key, ()) if key in self._vantages else ()
         return all(self.me < each.member for each in others)
@@ -351,4 +352,4 @@ class SharedStore(Store):
     def speaks_for(self, event: Event) -> bool:
         """Return whether this member is to log a change of a check."""
         key = (event.monitor or "", event.backend or "")
-        return self.is_first(key) or (key not in self.mine and key not in self._ballots)
+        return self.is_first(key) or (key not in self.probed_here and key not in self._ballots)
