@@ -1,7 +1,6 @@
 """The probes of all addresses of a name, which are one probe of a check."""
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from functools import partial
 
 from prober.engine.attempt import Attempt, Job
@@ -106,8 +105,19 @@ def job_of(whole: Job, endpoint: ResolvedTarget) -> Job:
     """Return the job of one address; it keeps what it learns from one probe to the next."""
     known = whole.of_addresses.get(endpoint)
     if known is None:
-        known = copy(whole)
+        known = Job(
+            whole.target,
+            whole.begin,
+            timeout=whole.timeout,
+            datagram=whole.datagram,
+            echo=whole.echo,
+            egress=whole.egress,
+            ip_order=whole.ip_order,
+            objection=whole.objection,
+            reply_limit=whole.reply_limit,
+            beyond=whole.beyond,
+            slow=whole.slow,
+            probe=whole.probe,
+        )
         known.endpoints = (endpoint,)
-        known.rule, known.of_addresses = None, {}
-        known.source_ip, known.source_due = None, 0.0
     return known

@@ -1,7 +1,7 @@
 """The states of all checks where a cluster shares them: some are probed here, all are shown."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from prober.model.ballot import Ballot, PastChange, Vote, Weight, weigh
 from prober.model.health import Health, status_of
@@ -10,6 +10,8 @@ from prober.model.status import NO_PHASES, Outcome, Status
 from prober.model.voting import VoteRule, voted
 from prober.state.check_state import CheckState, Key
 from prober.state.events import TRANSITION, Event
+from prober.state.history import History
+from prober.state.journal import Journal, Saved
 from prober.state.store import Store
 
 LAST_CHANGES = 8
@@ -38,8 +40,18 @@ class SharedStore(Store):
         quarantined: Whether this vantage casts no votes, where a check has several.
     """
 
-    def __init__(self, me: str, zone: str, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(
+        self,
+        me: str,
+        zone: str,
+        *,
+        wall: Callable[[], float],
+        awake: Callable[[], float],
+        journal: Journal | None = None,
+        saved: Saved | None = None,
+        history: History | None = None,
+    ) -> None:
+        super().__init__(wall=wall, awake=awake, journal=journal, saved=saved, history=history)
         self.me = me
         self.zone = zone
         self.may_speak: Callable[[], bool] = lambda: True
