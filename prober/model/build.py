@@ -3,4 +3,4 @@
 from typing import Final
 
 BUILD: Final = "pure" if __file__.endswith(".py") else "compiled"
-"""The same product either way; compiled, a probe costs less CPU time."""
+"""Compiled, a probe costs less CPU time; everything else is meant to be the same."""
