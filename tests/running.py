@@ -25,13 +25,6 @@ PATIENCE = 120.0
 Line = dict[str, Any]
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def connects(port: int) -> bool:
     """Return whether somebody listens on a port of 127.0.0.1."""
     with socket.socket() as sock:

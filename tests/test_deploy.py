@@ -21,7 +21,8 @@ from prober.model.option import ReadContext
 from prober.state.heartbeat import HUNG
 from prober.web.routes import ROUTES
 from tests import ROOT
-from tests.running import daemon, free_port
+from tests.ports import free_port
+from tests.running import daemon
 
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"

@@ -21,7 +21,8 @@ import yaml
 
 from tests import ROOT
 from tests.blackbox.targets import site
-from tests.running import PATIENCE, Daemon, daemon, free_port, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, program
 from tests.shipping import under_the_unit
 
 SHIPPED = ROOT / "deploy/prometheus"

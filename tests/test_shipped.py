@@ -18,7 +18,8 @@ import yaml
 
 from tests import ROOT, forking
 from tests.blackbox.targets import site
-from tests.running import Daemon, daemon, free_port, prober
+from tests.ports import free_port
+from tests.running import Daemon, daemon, prober
 from tests.shipping import (
     DOCKERFILE,
     Document,

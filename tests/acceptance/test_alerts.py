@@ -17,7 +17,8 @@ import yaml
 from tests import ROOT
 from tests.outputs.serving import Receiver, receiving
 from tests.outputs.test_real_balancers import eventually
-from tests.running import PATIENCE, daemon, free_port, listener, program
+from tests.ports import free_port
+from tests.running import PATIENCE, daemon, listener, program
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 

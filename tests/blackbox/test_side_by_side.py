@@ -22,7 +22,8 @@ import yaml
 from tests.blackbox.targets import mail, ping, silent, site
 from tests.engine.test_name_servers import BIND, ZONE
 from tests.engine.test_real_servers import SEARCHED
-from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, listener, program
 
 EXPORTER = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
 IP4 = {"preferred_ip_protocol": "ip4"}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import forking
-from tests.running import Daemon, free_port, prober
+from tests.ports import free_port
+from tests.running import Daemon, prober
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import pytest
 
 from prober.cli.progress import tell, working
 from tests import forking
-from tests.running import PATIENCE, Daemon, daemon, free_port, prober
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, prober
 
 SGR = re.compile(r"\x1b\[[\d;]*m")
 COLOURED = {"status", "explain", "probe", "doctor"}

@@ -9,7 +9,8 @@ import pytest
 from prober.cli import plan
 from prober.cli.client import Unanswered
 from prober.daemon.loading import Source
-from tests.running import daemon, free_port, prober
+from tests.ports import free_port
+from tests.running import daemon, prober
 
 BEFORE = """\
 pools:

@@ -17,7 +17,8 @@ import pytest
 
 from prober.cluster.etcd_gateway import EtcdGateway
 from prober.cluster.key_store import Snapshot, StoreUnavailable
-from tests.running import PATIENCE, connects, free_port, until
+from tests.ports import free_port
+from tests.running import PATIENCE, connects, until
 
 needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 needs_etcdctl = pytest.mark.skipif(shutil.which("etcdctl") is None, reason="etcdctl is missing")

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.running import PATIENCE, Daemon, daemon, until
 
 INTERVAL = 0.5
@@ -28,7 +29,7 @@ class Targets:
         self._selector = selectors.DefaultSelector()
         self._sockets: dict[int, socket.socket] = {}
         for _ in range(count):
-            self.open(0)
+            self.open(free_port())
         self.ports = list(self._sockets)
         self._ended = False
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -38,7 +39,7 @@ class Targets:
         """Listen on a port."""
         listening = socket.create_server(("127.0.0.1", port), backlog=128)
         listening.setblocking(False)
-        self._sockets[listening.getsockname()[1]] = listening
+        self._sockets[port] = listening
         self._selector.register(listening, selectors.EVENT_READ)
 
     def shut(self, port: int) -> None:

@@ -10,7 +10,7 @@ from prober.cluster import etcd_gateway
 from prober.cluster.etcd_gateway import REST, Endpoints, EtcdGateway
 from prober.cluster.key_store import Item, LeaseLost, WatchLost
 from tests.cluster.etcd_server import Etcd, client, etcd, needs_etcd
-from tests.running import free_port
+from tests.ports import free_port
 
 pytestmark = [needs_etcd, pytest.mark.xdist_group("etcd")]
 

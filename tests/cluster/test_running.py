@@ -12,7 +12,8 @@ import pytest
 from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, needs_etcdctl, three_of_etcd
 from tests.cluster.real_members import Group, group
 from tests.faults import namespaces
-from tests.running import Daemon, free_port, prober, until
+from tests.ports import free_port
+from tests.running import Daemon, prober, until
 
 pytestmark = [needs_etcd, pytest.mark.xdist_group("members")]
 

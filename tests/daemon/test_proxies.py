@@ -13,7 +13,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 import pytest
 
 from tests import ROOT
-from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, listener, program
 from tests.web.reading import Reading
 
 DOCS = (ROOT / "docs" / "page.md").read_text()

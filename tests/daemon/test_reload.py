@@ -34,7 +34,8 @@ from prober.model.reach import TargetRules
 from prober.model.status import Outcome, Reason, Status
 from prober.state.check_state import CheckState
 from prober.state.vitals import Vitals
-from tests.running import daemon, free_port
+from tests.ports import free_port
+from tests.running import daemon
 from tests.simulation import Simulation, model_of
 
 NOW = 1000.0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Daemon, daemon, free_port, listener, until
+from tests.ports import free_port
+from tests.running import Daemon, daemon, listener, until
 
 PARTS = "SELECT count(DISTINCT part) FROM slots WHERE good > 0"
 

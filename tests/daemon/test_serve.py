@@ -18,7 +18,8 @@ import pytest
 import trustme
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, prober, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, connects, daemon, listener, prober, program
 
 FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "30s"}
 

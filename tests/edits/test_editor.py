@@ -35,7 +35,8 @@ from prober.state.check_state import CheckState
 from prober.web.app import make_app
 from prober.web.server.request_body import BODY_LIMIT
 from prober.web.server.services import Services
-from tests.running import PATIENCE, Daemon, daemon, free_port, listener, prober
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, listener, prober
 from tests.web.conftest import Client
 
 FILE: dict[str, Any] = {

@@ -112,15 +112,6 @@ def listening(script: Script, host: str = "127.0.0.1") -> Iterator[int]:
     assert not bugs, bugs
 
 
-def closed_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
-    """Return a port on which nothing listens."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def check_of(
     probe: Probe, port: int, *, host: str = "127.0.0.1", timeout: float = PATIENCE
 ) -> Check:

@@ -11,17 +11,8 @@ from prober.model.status import Reason, Result
 from prober.probes.http import HttpProbe
 from tests.engine.by_hand import ByHand, accept
 from tests.engine.conftest import Serve
-from tests.engine.targets import (
-    PATIENCE,
-    Script,
-    answers,
-    close,
-    closed_port,
-    find,
-    hold,
-    phases,
-    reset,
-)
+from tests.engine.targets import PATIENCE, Script, answers, close, find, hold, phases, reset
+from tests.ports import free_port
 
 OK = b"HTTP/1.1 200 OK\r\n"
 TEN = OK + b"Content-Length: 10\r\n\r\n"
@@ -168,8 +159,8 @@ async def test_the_default_request_names_the_target(serve: Serve) -> None:
     assert lines[-2:] == ["", ""]
 
 
-async def test_a_closed_port_is_refused() -> None:
-    found = await find(HttpProbe(), closed_port())
+async def test_a_free_port_is_refused() -> None:
+    found = await find(HttpProbe(), free_port())
     assert found.reason is Reason.REFUSED
     assert phases(found) == {"connect"}
 

@@ -18,8 +18,9 @@ from prober.probes.http import HttpProbe, HttpsProbe
 from prober.probes.tls import TlsProbe
 from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Certificates, Serve
-from tests.engine.targets import PATIENCE, answers, close, closed_port, find, hold, over_tls, says
+from tests.engine.targets import PATIENCE, answers, close, find, hold, over_tls, says
 from tests.engine.test_real_servers import heard, program, running
+from tests.ports import free_port
 
 OUTSIDE = ReadContext("/", str, {"WORD": "s3cret"})
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready"
@@ -43,7 +44,7 @@ DisableViaHeader Yes
 @pytest.fixture
 def tinyproxy(tmp_path: Path) -> Iterator[int]:
     """Return the port of a tinyproxy that wants a password."""
-    path, port = program("tinyproxy"), closed_port()
+    path, port = program("tinyproxy"), free_port()
     config = tmp_path / "tinyproxy.conf"
     config.write_text(TINYPROXY.format(port=port))
     command = (path, "-d", "-c", str(config))
@@ -73,7 +74,7 @@ async def test_tinyproxy(tinyproxy: int, serve: Serve, certificates: Certificate
 
 async def test_tinyproxy_cannot_reach_a_target(tinyproxy: int) -> None:
     for kind in (HttpsProbe, TlsProbe):
-        found = await find(through(tinyproxy, kind, **AUTH), closed_port())
+        found = await find(through(tinyproxy, kind, **AUTH), free_port())
         assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.UNREACHABLE), found
 
 
@@ -82,7 +83,7 @@ async def test_tinyproxy_cannot_reach_a_target(tinyproxy: int) -> None:
 
 @pytest.mark.parametrize("kind", [HttpProbe, HttpsProbe, TlsProbe])
 async def test_a_proxy_that_cannot_be_reached(kind: type[Probe]) -> None:
-    port = closed_port()
+    port = free_port()
     found = await find(through(port, kind), 80)
     assert (found.result, found.reason) == (Result.UNKNOWN, Reason.PROXY_FAILED)
     assert found.detail == f"the proxy 127.0.0.1:{port}: connection refused"

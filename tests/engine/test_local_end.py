@@ -21,7 +21,7 @@ from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
 from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Serve
-from tests.engine.targets import closed_port, hold
+from tests.engine.targets import hold
 
 PROBES = [
     TcpProbe(),
@@ -61,6 +61,14 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     return lambda host, port: monkeypatch.setattr(Given, "source", (host, port))
 
 
+def local_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> int:
+    """Return a free port that the kernel could give to a connection as its own."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
 @pytest.mark.parametrize(
     ("target", "own"),
     [
@@ -76,7 +84,7 @@ def test_whoever_meets_itself_is_refused_and_sends_nothing(
     by_hand: ByHand, given: Callable[[str, int], None], probe: Probe, target: str, own: str
 ) -> None:
     kind = socket.SOCK_DGRAM if probe.datagram else socket.SOCK_STREAM
-    port = closed_port(kind, own)
+    port = local_port(kind, own)
     given(own, port)
     by_hand.start(port, probe, host=target)
     (found,) = by_hand.outcomes
@@ -90,7 +98,7 @@ def test_a_socket_that_is_used_again_can_meet_itself_as_well(
 ) -> None:
     by_hand.start(serve(hold))
     assert by_hand.outcome().reason is Reason.OK
-    port = closed_port()
+    port = local_port()
     given("127.0.0.1", port)
     by_hand.start(port)
     assert by_hand.outcomes[1].reason is Reason.REFUSED
@@ -167,7 +175,7 @@ def test_an_address_that_is_not_our_own_is_not_looked_at_either(
 
 
 def test_the_range_is_the_kernels(tmp_path: Path) -> None:
-    assert closed_port() in local_ports()
+    assert local_port() in local_ports()
     path = tmp_path / "range"
     path.write_text("32768\t60999\n")
     assert local_ports(path) == range(32768, 61000)

@@ -16,7 +16,8 @@ from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Certificates
 from tests.engine.targets import PATIENCE, find, phases
 from tests.engine.test_real_servers import SEARCHED
-from tests.running import free_port, program
+from tests.ports import free_port
+from tests.running import program
 
 LONG = "\n".join(f'long TXT "{"x" * 200}{number}"' for number in range(10))
 ZONE = f"""

@@ -32,7 +32,8 @@ from prober.probes.tcp import TcpProbe
 from prober.probes.udp import UdpProbe
 from tests.engine.by_hand import ByHand, accept
 from tests.engine.conftest import Serve
-from tests.engine.targets import PATIENCE, close, closed_port, find, hold, phases
+from tests.engine.targets import PATIENCE, close, find, hold, phases
+from tests.ports import free_port
 from tests.simulation import Clock
 
 PATIENT = 0.5  # seconds
@@ -360,7 +361,7 @@ async def test_a_probe_that_fails_after_it_is_connected_does_not_try_the_next_ad
 async def test_of_many_failures_the_targets_stands() -> None:
     unreachable = Address(socket.AF_INET6, "fe80::1")  # without a scope: there is no way there
     for addresses in ((unreachable, HERE), (HERE, unreachable)):
-        found = await find(TcpProbe(), closed_port(), host="a.example", look_up=Book(*addresses))
+        found = await find(TcpProbe(), free_port(), host="a.example", look_up=Book(*addresses))
         assert found.reason is Reason.REFUSED
 
 
@@ -375,7 +376,7 @@ async def test_a_name_with_very_many_addresses_ends_like_any_other() -> None:
 
 
 async def test_a_name_serves_udp_probes_as_well() -> None:
-    port = closed_port(socket.SOCK_DGRAM)
+    port = free_port(socket.SOCK_DGRAM)
     found = await find(UdpProbe(), port, host="a.example", look_up=Book(HERE))
     assert found.reason is Reason.REFUSED
     assert phases(found) == {"resolve", "send", "first_byte"}
@@ -389,7 +390,7 @@ def test_a_resolver_that_does_not_answer_is_our_trouble_at_the_deadline() -> Non
         return (HERE,)
 
     with probing(hang) as by_hand:
-        by_hand.start(closed_port(), host="a.example", timeout=0.5)
+        by_hand.start(free_port(), host="a.example", timeout=0.5)
         by_hand.clock.advance(0.6)
         (found,) = by_hand.outcomes
         answer.set()
@@ -649,7 +650,7 @@ def test_over_udp_silence_after_the_refusal_of_another_address_proves_nothing(
 
 def test_over_udp_the_refusal_of_all_addresses_is_a_refusal(by_hand_at: AtAddresses) -> None:
     by_hand = by_hand_at(ELSEWHERE, HERE)
-    by_hand.start(closed_port(socket.SOCK_DGRAM), UdpProbe(), host="a.example")
+    by_hand.start(free_port(socket.SOCK_DGRAM), UdpProbe(), host="a.example")
     by_hand.take_answer()
     found = by_hand.outcome()
     assert (found.reason, found.detail) == (Reason.REFUSED, "connection refused")
@@ -668,6 +669,6 @@ def test_over_udp_trouble_of_ours_with_one_address_does_not_hide_the_refusal_of_
 
     monkeypatch.setattr(socket, "SocketType", HeldBack)
     by_hand = by_hand_at(*addresses)
-    by_hand.start(closed_port(socket.SOCK_DGRAM), UdpProbe(), host="a.example")
+    by_hand.start(free_port(socket.SOCK_DGRAM), UdpProbe(), host="a.example")
     by_hand.take_answer()
     assert by_hand.outcome().reason is Reason.REFUSED

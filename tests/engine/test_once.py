@@ -7,7 +7,8 @@ from prober.model.probe import Probe
 from prober.model.status import Reason
 from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
-from tests.engine.targets import PATIENCE, check_of, close, closed_port, hold, listening
+from tests.engine.targets import PATIENCE, check_of, close, hold, listening
+from tests.ports import free_port
 
 
 async def last_step(probe: Probe, port: int, patience: float = PATIENCE) -> tuple[str, str]:
@@ -26,7 +27,7 @@ async def last_step(probe: Probe, port: int, patience: float = PATIENCE) -> tupl
 
 @pytest.mark.parametrize("probe", [TcpProbe(), TlsProbe()], ids=["TCP", "TLS"])
 async def test_a_step_that_fails_says_why(probe: Probe) -> None:
-    assert await last_step(probe, closed_port()) == ("connect", "connection refused")
+    assert await last_step(probe, free_port()) == ("connect", "connection refused")
 
 
 async def test_a_step_that_the_target_cuts_off_says_what_happened() -> None:

@@ -23,7 +23,8 @@ from prober.probes.tls import TlsProbe
 from tests.engine.conftest import Certificates, Serve
 from tests.engine.targets import PATIENCE, answers, close, find, says
 from tests.engine.test_real_servers import SEARCHED, program
-from tests.running import connects, free_port
+from tests.ports import free_port
+from tests.running import connects
 
 ROOT = os.geteuid() == 0
 OTHER = pwd.getpwnam("nobody") if ROOT else pwd.getpwuid(os.geteuid())

@@ -15,17 +15,8 @@ from prober.model.status import Reason, Result
 from prober.probes.tcp import TcpProbe
 from tests.engine.by_hand import ByHand, accept
 from tests.engine.conftest import Serve
-from tests.engine.targets import (
-    PATIENCE,
-    Script,
-    close,
-    closed_port,
-    find,
-    hold,
-    phases,
-    reset,
-    says,
-)
+from tests.engine.targets import PATIENCE, Script, close, find, hold, phases, reset, says
+from tests.ports import free_port
 
 GREETED = TcpProbe(send=b"PING\r\n", expect=b"+PONG")
 
@@ -45,8 +36,8 @@ async def test_an_open_port_is_good_over_ipv6(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_a_closed_port_is_refused(host: str) -> None:
-    found = await find(TcpProbe(), closed_port(host=host), host=host)
+async def test_a_free_port_is_refused(host: str) -> None:
+    found = await find(TcpProbe(), free_port(host=host), host=host)
     assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.REFUSED)
     assert found.detail == "connection refused"
     assert phases(found) == {"connect"}

@@ -34,7 +34,8 @@ from tests import ROOT
 from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Certificates, Serve
 from tests.engine.targets import answers, close, find, over_tls
-from tests.running import free_port, program
+from tests.ports import free_port
+from tests.running import program
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 OLD = TlsSettings(min_version="1.0")

@@ -9,7 +9,8 @@ from prober.engine.sockets import Sockets
 from prober.model.status import Reason, Result
 from prober.probes.udp import DEFAULT_PAYLOAD, UdpProbe
 from tests.engine.by_hand import ByHand
-from tests.engine.targets import PATIENCE, closed_port, find, phases
+from tests.engine.targets import PATIENCE, find, phases
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ async def test_silence_times_out_if_something_is_expected(peer: socket.socket) -
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("probe", [UdpProbe(), UdpProbe(expect=b"x")])
-async def test_a_closed_port_is_refused(host: str, probe: UdpProbe) -> None:
-    port = closed_port(socket.SOCK_DGRAM, host)
+async def test_a_free_port_is_refused(host: str, probe: UdpProbe) -> None:
+    port = free_port(socket.SOCK_DGRAM, host)
     found = await find(probe, port, host=host)
     assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.REFUSED)
     assert found.detail == "connection refused"
@@ -123,7 +124,7 @@ def test_a_socket_is_used_again_unless_something_is_left_in_it(
         first.send(b"?")
         peer.sendto(left, peer.recvfrom(100)[1])
     elif left:
-        first.connect(("127.0.0.1", closed_port(socket.SOCK_DGRAM)))
+        first.connect(("127.0.0.1", free_port(socket.SOCK_DGRAM)))
         first.send(b"?")
     sockets.give_back_datagram(first)
     sockets.dissolve()

@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from tests.faults.watching import metric, monitor
-from tests.running import Daemon, daemon, free_port
+from tests.ports import free_port
+from tests.running import Daemon, daemon
 
 DEAD_DISK = """
 import os, threading

@@ -37,7 +37,8 @@ from tests.faults.watching import (
     open_descriptors,
     probes,
 )
-from tests.running import Daemon, connects, daemon, free_port, until
+from tests.ports import free_port
+from tests.running import Daemon, connects, daemon, until
 
 HEALTHY = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 NAMES = ("tcp", "http", "tls", "greeting")

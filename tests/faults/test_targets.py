@@ -21,7 +21,6 @@ from tests.engine.targets import (
     Script,
     answers,
     close,
-    closed_port,
     endless,
     hold,
     listening,
@@ -40,6 +39,7 @@ from tests.faults.watching import (
     probes,
     resident_bytes,
 )
+from tests.ports import free_port
 from tests.running import Daemon, daemon
 
 MEBIBYTE = 1 << 20
@@ -288,11 +288,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
             monitors.append(monitor(name, "TLS", port, **({"tls": tls} if tls else {})))
         for number, (name, (reply, options, *_)) in enumerate(DATAGRAMS.items()):
             host = f"127.0.1.{number}"
-            port = datagrams(stack, host, reply) if reply else closed_port(socket.SOCK_DGRAM, host)
+            port = datagrams(stack, host, reply) if reply else free_port(socket.SOCK_DGRAM, host)
             monitors.append(monitor(name, "UDP_CONNECT", f"{host}:{port}", **{**UDP, **options}))
         good = stack.enter_context(listening(answers(OK + b"Content-Length: 0\r\n\r\n")))
         monitors += [
-            monitor("refused", "TCP", closed_port()),
+            monitor("refused", "TCP", free_port()),
             monitor("syn_unanswered", "TCP", full_backlog(stack), **SILENT),
             monitor("neighbour_tcp", "TCP", good),
             monitor("neighbour_http", "HTTP", good),

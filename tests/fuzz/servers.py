@@ -7,6 +7,7 @@ from contextlib import suppress
 from enum import StrEnum
 
 from prober.model.status import Result
+from tests.ports import free_port
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n+PONG"
 _RESET = struct.pack("ii", 1, 0)
@@ -171,9 +172,7 @@ def _take(connection: socket.socket) -> bool:
 def servers(hosts: list[str]) -> list[Server]:
     """Return a server on each host, all on one port that is free on all of them."""
     while True:
-        with socket.socket() as sock:
-            sock.bind((hosts[0], 0))
-            port = sock.getsockname()[1]
+        port = free_port(host=hosts[0])
         found: list[Server] = []
         try:
             for host in hosts:

@@ -18,7 +18,8 @@ from prober.importing.draft import Fate
 from prober.importing.formats import import_from
 from prober.importing.writer import keep_the_valid, written
 from tests.blackbox.targets import silent, site
-from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, listener, program
 
 EXPORTER = shutil.which("prometheus-blackbox-exporter") or shutil.which("blackbox_exporter")
 EXAMPLES = Path("/etc/prometheus/blackbox.yml")

@@ -17,7 +17,8 @@ from prober.importing.draft import Draft, Fate
 from prober.importing.formats import import_from
 from prober.importing.haproxy_file import proxies
 from prober.importing.writer import keep_the_valid, written
-from tests.running import daemon, free_port, program
+from tests.ports import free_port
+from tests.running import daemon, program
 
 SNI = {"verify": False, "server_name": "a.b"}
 NO_AGENT = "agent-check: prober asks no agent; it can be one (the output haproxy_agent)"

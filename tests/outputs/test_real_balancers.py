@@ -15,7 +15,8 @@ import pytest
 
 from tests import ROOT
 from tests.outputs.serving import Receiver, receiving
-from tests.running import PATIENCE, Daemon, connects, daemon, free_port, listener, prober, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, connects, daemon, listener, prober, program
 
 MONITOR = {
     "type": "TCP",

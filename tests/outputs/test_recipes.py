@@ -21,7 +21,8 @@ import yaml
 
 from tests import ROOT
 from tests.outputs.test_real_balancers import MONITOR, eventually, servers_of
-from tests.running import PATIENCE, Daemon, daemon, free_port, listener, program
+from tests.ports import free_port
+from tests.running import PATIENCE, Daemon, daemon, listener, program
 
 TEXT = (ROOT / "docs/outputs.md").read_text()
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

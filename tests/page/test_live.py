@@ -16,7 +16,8 @@ from prober.web.server.services import PageSettings
 from tests.page.conftest import Open, Serve
 from tests.page.looking import failing, link, without_loading
 from tests.page.serving import Served
-from tests.running import PATIENCE, daemon, free_port, listener, program
+from tests.ports import free_port
+from tests.running import PATIENCE, daemon, listener, program
 from tests.web.world import World, monitor
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from prober.model.status import Reason, Status
 from prober.systemd.notify import Notifier
 from prober.systemd.service import SystemdService, status_line
-from tests.running import PATIENCE, daemon, free_port, listener
+from tests.ports import free_port
+from tests.running import PATIENCE, daemon, listener
 from tests.web.world import World, monitor
 
 FAST = {"interval": "200ms", "fast_interval": "100ms", "timeout": "30s"}
