@@ -1,7 +1,8 @@
-"""Asks the owner of a check for what only it has: the last results of the check."""
+"""Asks the other members of a cluster for what only they have: the last results and the history."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -9,12 +10,18 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from prober.model.file_kinds import Secret
 from prober.state.check_state import Key
+from prober.state.shared_past import SharedPast, read_past
+from prober.state.shared_store import SharedStore
+from prober.state.slots import Slot
 from prober.web.server.services import FROM_MEMBER
 
 LIMIT = 2.0
 """Seconds for an answer of another member."""
-MOST_BYTES = 1 << 20
+MOST_BYTES = 8 << 20
 """Bytes of an answer that are read at most."""
+FRESH = 1.0
+"""Seconds in which the last results of a check are not asked for again."""
+_MANY = 1000  # checks whose time of asking is kept
 
 
 class Owners:
@@ -23,29 +30,88 @@ class Owners:
     Args:
         me: The name of this member.
         token: What to show them; None: nothing.
+        store: The checks, and who probes them.
+        urls: Returns where each other live member is reached.
+        clock: A monotonic clock.
     """
 
-    def __init__(self, me: str, token: Secret | None) -> None:
+    def __init__(
+        self,
+        me: str,
+        token: Secret | None,
+        store: SharedStore,
+        *,
+        urls: Callable[[], Mapping[str, str]],
+        clock: Callable[[], float],
+    ) -> None:
         self._headers = {FROM_MEMBER: me}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token.content}"
+        self._store = store
+        self._urls = urls
+        self._clock = clock
         self._session: ClientSession | None = None
+        self._asked: dict[Key, float] = {}
 
-    async def check(self, url: str, key: Key) -> Mapping[str, Any] | None:
-        """Return what the member at this URL answers about a check; None: no good answer."""
+    async def answer(self, key: Key) -> Mapping[str, Any] | None:
+        """Return what the API of a check's owner says of it; None: it cannot be reached."""
+        url = self._urls().get(self._store.prober_of(key) or "")
+        if url is None:
+            return None
+        monitor, backend = (quote(part, safe="") for part in key)
+        found = await self._ask("GET", f"{url}/api/v1/checks/{monitor}/{backend}")
+        return found if isinstance(found, dict) and "recent" in found else None
+
+    async def refresh(self, keys: Iterable[Key]) -> None:
+        """Let the store show the last results of those of these checks that others probe."""
+        now, urls = self._clock(), self._urls()
+        if len(self._asked) > _MANY:
+            self._asked = {key: at for key, at in self._asked.items() if now - at < FRESH}
+        wanted: dict[str, list[Key]] = {}
+        for key in keys:
+            url = urls.get(self._store.prober_of(key) or "")
+            if url is not None and now - self._asked.get(key, now - FRESH) >= FRESH:
+                wanted.setdefault(url, []).append(key)
+                self._asked[key] = now
+        await asyncio.gather(*(self._refresh(url, found) for url, found in wanted.items()))
+
+    async def _refresh(self, url: str, keys: Sequence[Key]) -> None:
+        for key, past in zip(keys, await self._pasts(url, keys), strict=False):
+            if past is not None:
+                self._store.show_past(key, past)
+                await asyncio.sleep(0)
+
+    async def slots(self, key: Key, times: range) -> list[Sequence[Slot]]:
+        """Return what each other member has recorded of a check or a pool."""
+        asked = (self._pasts(url, [key], times) for url in self._urls().values())
+        found = [past for pasts in await asyncio.gather(*asked) for past in pasts]
+        return [past.slots for past in found if past is not None]
+
+    async def _pasts(
+        self, url: str, keys: Sequence[Key], times: range | None = None
+    ) -> list[SharedPast | None]:
+        """Return what a member has recorded; None for a check that it does not know."""
+        body: dict[str, Any] = {"checks": keys}
+        if times is not None:
+            body["slots"] = [times.start, times.stop, times.step]
+        found = await self._ask("POST", f"{url}/api/v1/cluster/past", body)
+        try:
+            return [None if each is None else read_past(each) for each in found["pasts"]]
+        except (ValueError, TypeError, KeyError):
+            return []
+
+    async def _ask(self, method: str, url: str, body: object = None) -> Any:
+        """Return the JSON of a good answer, or None."""
         if self._session is None:
             self._session = ClientSession(timeout=ClientTimeout(total=LIMIT))
-        monitor, backend = (quote(part, safe="") for part in key)
-        path = f"{url}/api/v1/checks/{monitor}/{backend}"
         try:
-            async with self._session.get(
-                path, headers=self._headers, allow_redirects=False
+            async with self._session.request(
+                method, url, json=body, headers=self._headers, allow_redirects=False
             ) as answer:
-                body = await answer.content.read(MOST_BYTES)
-                found = json.loads(body) if answer.status == 200 else None
-        except (TimeoutError, ClientError, OSError, ValueError):
+                content = await answer.content.read(MOST_BYTES)
+                return json.loads(content) if answer.status == 200 else None
+        except (TimeoutError, ClientError, OSError, ValueError, RecursionError):
             return None
-        return found if isinstance(found, dict) and "recent" in found else None
 
     async def close(self) -> None:
         """Close all connections."""

@@ -40,7 +40,7 @@ from prober.state.pace import Pace
 from prober.state.pool_watch import PoolWatch
 from prober.state.store import Store
 from prober.state.vitals import Vitals
-from prober.web.server.services import AskOwner, PageSettings, ProbeOnDemand
+from prober.web.server.services import OtherMembers, PageSettings, ProbeOnDemand
 
 if TYPE_CHECKING:
     from prober.blackbox.probe_service import ProbeService
@@ -65,7 +65,7 @@ class Prober:
     """
 
     exit_status = 0
-    ask_owner: AskOwner | None = None
+    others: OtherMembers | None = None
 
     def __init__(
         self,

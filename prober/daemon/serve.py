@@ -201,7 +201,7 @@ class _Daemon:
             reload=self.reloader.reload,
             allows_reload=lambda: allows_reload(prober.config, self._addresses),
             probe_now=prober.probe_now,
-            ask_owner=prober.ask_owner,
+            others=prober.others,
             on_demand=prober.on_demand,
             discovery=lambda: self._outputs.discovery,
         )

@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -74,8 +73,9 @@ class SharingProber(Prober):
         self._keys: dict[int, Key] = {}
         self.gateway: EtcdGateway = etcd_of(self._section)
         self.member: ClusterMember | None = None
-        self._owners = Owners(self._name, self._section.token)
-        self.ask_owner = self._ask_owner
+        self.others = self._owners = Owners(
+            self._name, self._section.token, self.store, urls=self._urls, clock=clock
+        )
 
     def _store(self, kept: StateDirectory, wall: Callable[[], float]) -> Store:
         return SharedStore(
@@ -178,11 +178,10 @@ class SharingProber(Prober):
             ballots = [Ballot(name, self._zone_of(name), vote) for name, vote in votes]
             self.store.show(key, ballots, vantages)
 
-    async def _ask_owner(self, key: Key) -> Mapping[str, Any] | None:
-        """Return what the member that probes a check answers about it; None: nothing."""
-        name = self.store.prober_of(key)
-        record = self.member.known.members.get(name) if self.member and name else None
-        return await self._owners.check(record.url, key) if record and record.url else None
+    def _urls(self) -> dict[str, str]:
+        """Return where the API of each other live member is reached."""
+        members = self.member.rota.duties.members() if self.member else {}
+        return {name: each.url for name, each in members.items() if each.url}
 
     def _zone_of(self, name: str) -> str:
         record = self.member.known.members.get(name) if self.member else None

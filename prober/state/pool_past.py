@@ -1,20 +1,33 @@
 """The past of pools: from the history or, without one, since the process started."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from prober.state.archive import NO_SECONDS, StatusSeconds, add_seconds
 from prober.state.history import History, pool_key
 from prober.state.pool_watch import PoolWatch, Turn
+from prober.state.running_slot import Key
+from prober.state.shared_past import joined_slots
 from prober.state.slots import MAINTENANCE, SPENT_IN, Slot
+
+AskOthers = Callable[[Key, range], Awaitable[Sequence[Sequence[Slot]]]]
 
 
 class PoolPast:
-    """The known past of pools; `history` is None without a state directory."""
+    """The known past of pools.
 
-    def __init__(self, watch: PoolWatch, history: History | None) -> None:
+    Args:
+        watch: The summaries of all pools.
+        history: The stored history; None without a state directory.
+        others: Returns what each other member of a cluster has recorded of a pool.
+    """
+
+    def __init__(
+        self, watch: PoolWatch, history: History | None, others: AskOthers | None = None
+    ) -> None:
         self._watch = watch
         self._history = history
+        self._others = others
 
     async def statuses(self, names: Sequence[str], times: range) -> list[dict[int, StatusSeconds]]:
         """Return the seconds in each status for each pool, by slots that begin at these times.
@@ -35,7 +48,9 @@ class PoolPast:
         if self._history is None:
             return []
         try:
-            return await self._history.slots(pool_key(name), times, merged=True)
+            slots = await self._history.slots(pool_key(name), times, merged=True)
+            others = await self._others(pool_key(name), times) if self._others else []
+            return joined_slots(slots, others)
         except sqlite3.Error:
             return []
 

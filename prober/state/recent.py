@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from operator import itemgetter
@@ -178,6 +178,15 @@ class Recent:
             for index, value in zip(held, row[2:], strict=True):
                 values[index] = value
             yield row[:2], tuple(values)
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], newest_first: Sequence[PastResult]) -> "Recent":
+        """Return the last results that another prober has stored."""
+        recent = cls(names)
+        for at, reason, fact, seconds, phases in reversed(newest_first[:CAPACITY]):
+            facts = dict([fact]) if fact else None
+            recent.add(Outcome(reason, "", facts, at, seconds, phases))
+        return recent
 
     def good_seconds(self) -> list[float]:
         """Return the durations of good results in no order; ten times as fast as reading all."""

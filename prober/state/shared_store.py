@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from prober.model.ballot import Ballot, PastChange, Vote, Weight, weigh
+from prober.model.fact import remembered
 from prober.model.health import Health, status_of
 from prober.model.quarantine import SHARE, SeenHere, is_in_trouble, is_still_in_trouble
 from prober.model.status import NO_PHASES, Outcome, Status
@@ -12,6 +13,8 @@ from prober.state.check_state import CheckState, Key
 from prober.state.events import TRANSITION, Event
 from prober.state.history import History
 from prober.state.journal import Journal, Saved
+from prober.state.recent import Recent
+from prober.state.shared_past import SharedPast
 from prober.state.store import Store
 
 LAST_CHANGES = 8
@@ -199,6 +202,17 @@ class SharedStore(Store):
         """Return another member that probes a check which this one does not; None: nobody."""
         ballots = self._ballots.get(key)
         return ballots[0].member if ballots and key not in self.probed_here else None
+
+    def show_past(self, key: Key, past: SharedPast) -> None:
+        """Show the last results of a check that another member probes."""
+        state = self._states.get(key)
+        if state is None or key in self.probed_here:
+            return
+        state.recent = Recent.of(remembered(state.check.monitor.probe.facts), past.recent)
+        if past.last is not None and (state.last is None or state.last.at <= past.last.at):
+            state.last = past.last
+            if past.streak * state.health.streak > 0:
+                state.health = state.health._replace(streak=past.streak)
 
     # What others say
 

@@ -49,7 +49,8 @@ def make_app(services: Services) -> web.Application:
     middlewares = [guarded, errors_as_json, authorize]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app[SERVICES] = services
-    past = PoolPast(services.pools, services.history)
+    others = services.others.slots if services.others else None
+    past = PoolPast(services.pools, services.history, others)
     clocks = {"wall": services.wall, "clock": services.clock}
     app[PAST_CACHE] = PastCache(past, read_recent_past, **clocks)
     app[LONG_PAST] = PastCache(past, read_long_past, **clocks)

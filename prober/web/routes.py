@@ -5,6 +5,7 @@ from aiohttp.typedefs import Handler
 from prober.web.api import edit_routes as edits
 from prober.web.api import native
 from prober.web.api.admin_routes import delete_admin, get_admin, put_admin
+from prober.web.api.cluster_routes import get_cluster, get_past
 from prober.web.api.envoy_discovery import discover_endpoints
 from prober.web.api.event_stream import STREAM_QUERY, get_stream
 from prober.web.api.notice_routes import delete_notice, get_notices, post_notice
@@ -91,7 +92,15 @@ ROUTES = (
         body="AdminDefinition",
     ),
     Route("DELETE", "/api/v1/admin/{kind}/{name}", delete_admin, _DELETE),
-    Route("GET", "/api/v1/cluster", native.get_cluster, {200: "Cluster", 404: "Error"}),
+    Route("GET", "/api/v1/cluster", get_cluster, {200: "Cluster", 404: "Error"}),
+    Route(
+        "POST",
+        "/api/v1/cluster/past",
+        get_past,
+        {200: "Pasts", 400: "Error"},
+        body="PastQuestion",
+        looks=True,
+    ),
     Route("GET", "/api/v1/notices", get_notices, {200: "Notices"}),
     Route(
         "POST", "/api/v1/notices", post_notice, {201: "Notice", **_EDIT}, body="NoticeDefinition"

@@ -17,7 +17,6 @@ from prober.state.heartbeat import examine
 from prober.state.pace import Pace
 from prober.state.store import Statuses, Store
 from prober.web.api.check_shapes import CHECK_IN_FULL, CHECKS, CheckAt
-from prober.web.api.cluster_shapes import CLUSTER
 from prober.web.api.event_shapes import EVENTS
 from prober.web.api.past import older_events, uptime_of
 from prober.web.api.pool_shapes import (
@@ -139,8 +138,8 @@ async def get_check(request: web.Request) -> web.Response:
     read_query(request)
     state, services = check_of(request), services_of(request)
     store, as_of = services.store, None
-    if services.ask_owner is not None and not _is_known_here(request, store, state):
-        answer = await services.ask_owner(state.check.key)
+    if services.others is not None and not _is_known_here(request, store, state):
+        answer = await services.others.answer(state.check.key)
         if answer is not None:
             return json_response(dict(answer))
         as_of = state.last.at if state.last else state.since
@@ -320,15 +319,6 @@ async def get_ready(request: web.Request) -> web.Response:
         return web.Response(text="Not ready\n", status=503)
     degraded = "; ".join(vitals.degradations())
     return web.Response(text=f"Ready, but {degraded}\n" if degraded else "Ready\n")
-
-
-async def get_cluster(request: web.Request) -> web.Response:
-    """The members of the cluster, and whether etcd is there; 404 without a cluster."""
-    read_query(request)
-    view = services_of(request).vitals.cluster()
-    if view is None:
-        raise Refused(404, "this prober is not a member of a cluster")
-    return json_response(CLUSTER.render(view))
 
 
 async def reload(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from prober.model.kinds import in_units
 from prober.model.wording import time_text
 from prober.state.archive import DAY, Retention, Uptime
 from prober.state.events import Event, EventFilter
+from prober.state.shared_past import joined_slots
 from prober.state.slots import HOUR, WIDTH
 from prober.web.api.check_shapes import HISTORY, Extent, SlotAt
 from prober.web.server.errors import Refused
@@ -55,6 +56,8 @@ async def get_history(request: web.Request) -> web.Response:
         slots = await history.slots(key, range(start, end, step))
     except sqlite3.Error as error:
         raise Refused(503, f"the history cannot be read: {error}") from None
+    if others := services_of(request).others:
+        slots = joined_slots(slots, await others.slots(key, range(start, end, step)))
     return await HISTORY.document(
         Extent(start, min(end, now), step), slots=(SlotAt(slot, step, now) for slot in slots)
     )

@@ -68,9 +68,30 @@ def schemas() -> dict[str, Mapping[str, Any]]:
             "additionalProperties": False,
         },
         "NoticeDefinition": NOTICE_OF_CONFIGURATION.schema,
+        "PastQuestion": {
+            "type": "object",
+            "description": "pairs of monitor and backend; start, end and step of slots in seconds",
+            "properties": {
+                "checks": {"type": "array", "items": _several(2, TEXT.schema)},
+                "slots": _several(3, COUNT.schema),
+            },
+            "required": ["checks"],
+            "additionalProperties": False,
+        },
+        "Pasts": {
+            "type": "object",
+            "description": "in a form that only members of one version agree on",
+            "properties": {"pasts": {"type": "array", "items": {"type": ["object", "null"]}}},
+            "required": ["pasts"],
+            "additionalProperties": False,
+        },
         "DiscoveryRequest": _envoy("DiscoveryRequest"),
         "DiscoveryResponse": _envoy("DiscoveryResponse"),
     }
+
+
+def _several(count: int, items: Mapping[str, Any]) -> Json:
+    return {"type": "array", "items": items, "minItems": count, "maxItems": count}
 
 
 def _error(more: Mapping[str, Any] = _NO_MORE, required: Sequence[str] = ()) -> Json:

@@ -30,6 +30,7 @@ from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, tag
 from prober.web.page.last_results import last_results
 from prober.web.page.member_section import vote_section
+from prober.web.page.others import see_others
 from prober.web.page.past_section import Subject, past_section
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import Scene, private_scene
@@ -47,6 +48,7 @@ async def get_check_page(request: web.Request) -> web.Response:
     scene, pace = private_scene(request), Pace()
     state = check_of(request)
     monitor, backend = state.check.key
+    await see_others(request, [state])
     changes = EventFilter(
         kind=frozenset({TRANSITION}), monitor=frozenset({monitor}), backend=frozenset({backend})
     )

@@ -5,6 +5,7 @@ from aiohttp import web
 from prober.state.pace import Pace
 from prober.web.page.frame import alarms, answer, document
 from prober.web.page.html import Html, tag
+from prober.web.page.others import see_others
 from prober.web.page.scene import Scene
 from prober.web.page.survey import ROWS, Survey, last_page, sections, survey, worst_of
 from prober.web.page.table import body, head, row
@@ -18,8 +19,10 @@ async def check_list(request: web.Request, scene: Scene, view: PageView) -> web.
     store, pace = services_of(request).store, Pace()
     found = await survey(store, view, pace)
     view = view._replace(page=min(view.page, last_page(len(found.found))))
+    shown = await sections(store, found.found, view, pace)
+    await see_others(request, (state for section in shown for state in section.checks))
     bodies = []
-    for section in await sections(store, found.found, view, pace):
+    for section in shown:
         rows = []
         for state in section.checks:
             rows.append(row(state, scene, with_pool=not view.is_grouped))

@@ -1,7 +1,7 @@
 """The overview: pools, problems first, or the selected checks."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from prober.state.store import Store
 from prober.web.page.check_list import check_list
 from prober.web.page.frame import alarms, answer, document, icon
 from prober.web.page.html import NOTHING, Content, Html, tag
+from prober.web.page.others import see_others
 from prober.web.page.past_cache import PAST_CACHE
 from prober.web.page.pool_table import fold_row, pool_band, pool_head, problem_row
 from prober.web.page.pool_words import problems_of, trouble_words, word_of_pool
@@ -58,12 +59,13 @@ async def get_page(request: web.Request) -> web.Response:
     view = view._replace(page=min(view.page, len(parts)))
     shown = parts[view.page - 1] if parts else []
     pasts = await request.app[PAST_CACHE].of(each.summary.pool.name for each in shown)
-    bodies = []
-    for each in shown:
+    bodies, store = [], services_of(request).store
+    found = [await problems_of(store, each.summary, pace) for each in shown]
+    await see_others(request, _seen(store, shown, found))
+    for each, problems in zip(shown, found, strict=True):
         name = each.summary.pool.name
-        problems = await problems_of(services_of(request).store, each.summary, pace)
         trouble = await trouble_words(each.summary, problems, pace)
-        latency = latency_of_all(_sample(services_of(request).store, each.summary))
+        latency = latency_of_all(_sample(store, each.summary))
         band = pool_band(each.summary, trouble, scene, pasts.get(name), latency)
         rows = list[Html]()
         for state in problems[: each.most]:
@@ -91,6 +93,15 @@ async def get_page(request: web.Request) -> web.Response:
             refresh=reload_tag(view),
         )
     )
+
+
+def _seen(
+    store: Store, shown: Iterable[_Shown], found: Iterable[list[CheckState]]
+) -> Iterator[CheckState]:
+    """Yield the checks whose last results the page shows."""
+    for each, problems in zip(shown, found, strict=True):
+        yield from problems[: each.most]
+        yield from _sample(store, each.summary)
 
 
 def headline(counts: Counter[str]) -> str:

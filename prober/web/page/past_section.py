@@ -14,6 +14,7 @@ from prober.state.slots import Slot, empty_slot
 from prober.web.page.check_words import NONE, share_words, time_cell
 from prober.web.page.history_chart import Picture, history_chart
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
+from prober.web.page.others import slots_of_all
 from prober.web.page.outages import Outage, failures_of, outages_of
 from prober.web.page.recent_events import recent_events
 from prober.web.page.scene import Scene
@@ -49,6 +50,7 @@ async def past_section(request: web.Request, scene: Scene, subject: Subject) -> 
     if history is not None:
         try:
             slots = await history.slots(subject.key, times, merged=True)
+            slots = await slots_of_all(request, subject.key, times, slots)
             uptime = await history.uptime(subject.key)
         except sqlite3.Error:
             uptime = None

@@ -18,6 +18,7 @@ from prober.web.page.check_words import ago
 from prober.web.page.frame import answer, document, mark
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
 from prober.web.page.matrix import matrix
+from prober.web.page.others import see_others
 from prober.web.page.output_table import outputs_of_pool
 from prober.web.page.past_section import Subject, past_section
 from prober.web.page.pool_words import (
@@ -47,6 +48,10 @@ async def get_pool_page(request: web.Request) -> web.Response:
         backends.append(backend)
         await pace.pause()
     monitors = store.monitors_of(pool)
+    backends.sort(key=lambda backend: RANK[backend.status])
+    page = min(read_view(request).page, max(1, -(-len(backends) // ROWS)))
+    shown = backends[(page - 1) * ROWS : page * ROWS]
+    await see_others(request, (state for each in shown for state in each.checks))
     changes = EventFilter(kind=frozenset({POOL_STATUS}), pool=frozenset({name}))
     past = await past_section(
         request, scene, Subject(pool_key(name), changes, f"history of pool {name}")
@@ -57,7 +62,7 @@ async def get_pool_page(request: web.Request) -> web.Response:
         document(
             scene,
             _headline(summary, scene, trouble),
-            _backends(backends, monitors, scene, read_view(request).page),
+            _backends(shown, len(backends), monitors, scene, page),
             past,
             admin_section(request, FormTarget(pool, scene.to("pools", pool.name, "admin")), scene),
             outputs_of_pool(scene.vitals, name, scene),
@@ -96,22 +101,23 @@ def _headline(summary: PoolSummary, scene: Scene, trouble: str) -> Html:
 
 
 def _backends(
-    backends: list[BackendState], monitors: Sequence[Monitor], scene: Scene, page: int
+    shown: Sequence[BackendState],
+    total: int,
+    monitors: Sequence[Monitor],
+    scene: Scene,
+    page: int,
 ) -> Html:
-    if not backends:
+    """Return a page of the backends of a pool, which has `total` of them."""
+    if not shown:
         words = "This pool has no backends. Add some to its configuration."
         return tag("section", tag("p", words, class_="empty"))
     if not monitors:
         words = "No monitor probes this pool. Add a monitor for it."
         return tag("section", tag("p", words, class_="empty"))
-    backends = sorted(backends, key=lambda backend: RANK[backend.status])
-    last = -(-len(backends) // ROWS)
-    page = min(page, last)
-    first = (page - 1) * ROWS
-    shown = backends[first : first + ROWS]
+    last, first = -(-total // ROWS), (page - 1) * ROWS
     caption = tag("caption", "Backends by monitors, problems first", class_="unseen")
     table = tag("table", caption, matrix(shown, monitors, scene), class_="matrix")
-    where = f"{first + 1:,}–{first + len(shown):,} of {len(backends):,}"
+    where = f"{first + 1:,}–{first + len(shown):,} of {total:,}"
     links = [
         tag("a", text, href=f"?page={number}", rel=rel)
         for text, number, rel in (("Previous", page - 1, "prev"), ("Next", page + 1, "next"))

@@ -1,8 +1,8 @@
 """The services that the daemon gives to the application, for its handlers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ from prober.state.history import History
 from prober.state.last_known import LastKnown
 from prober.state.notices import Notices
 from prober.state.pool_watch import PoolWatch
+from prober.state.slots import Slot
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.server.callers import Access
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 FROM_MEMBER = "X-Prober-Member"
 """The header with which a member of a cluster asks another: it is not asked in turn."""
-AskOwner = Callable[[Key], Awaitable[Mapping[str, Any] | None]]
-"""Asks the owner of a check in a cluster for its answer about it; None: it cannot be reached."""
 HEARTBEAT = 15.0
 """Seconds after which a silent event stream sends a comment."""
 
@@ -35,6 +34,19 @@ class Moment(NamedTuple):
 
     wall: float
     clock: float
+
+
+class OtherMembers(Protocol):
+    """The other members of a cluster."""
+
+    async def answer(self, key: Key) -> Mapping[str, Any] | None:
+        """Return what the API of a check's owner says of it; None: it cannot be reached."""
+
+    async def refresh(self, keys: Iterable[Key]) -> None:
+        """Let the store show the last results of those of these checks that others probe."""
+
+    async def slots(self, key: Key, times: range) -> list[Sequence[Slot]]:
+        """Return what each other member has recorded of a check or a pool."""
 
 
 class PageSettings(NamedTuple):
@@ -77,7 +89,7 @@ class Services:
         allows_reload: Returns whether reloading over HTTP is currently enabled.
         probe_now: Probes a check now, as `Scheduler.probe_now`.
         on_demand: Returns what answers `GET /probe` at the moment.
-        ask_owner: Asks the owner of a check that another member of a cluster probes.
+        others: The other members of the cluster; None: there is no cluster.
         discovery: Returns the current source of answers for Envoy.
         heartbeat: Seconds after which a silent event stream sends a comment.
     """
@@ -97,7 +109,7 @@ class Services:
     reload: Callable[[], Awaitable[list[str]]] | None = None
     allows_reload: Callable[[], bool] = lambda: True
     probe_now: Callable[[Key, Callable[[], None]], float | None] | None = None
-    ask_owner: AskOwner | None = None
+    others: OtherMembers | None = None
     on_demand: Callable[[], ProbeOnDemand | None] = lambda: None
     discovery: "Callable[[], EndpointDiscovery | None]" = lambda: None
     heartbeat: float = HEARTBEAT
