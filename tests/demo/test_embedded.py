@@ -150,7 +150,7 @@ async def test_udp_sends_back_what_it_gets(stack: AsyncExitStack) -> None:
         assert await loop.sock_recv(client, 100) == b"hello"
 
 
-def test_free_ports_refuse() -> None:
+def test_closed_ports_refuse() -> None:
     with ExitStack() as stack:
         tcp = demo_targets.refuse_tcp(stack)
         with socket.socket() as client, pytest.raises(ConnectionRefusedError):

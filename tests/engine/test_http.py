@@ -159,7 +159,7 @@ async def test_the_default_request_names_the_target(serve: Serve) -> None:
     assert lines[-2:] == ["", ""]
 
 
-async def test_a_free_port_is_refused() -> None:
+async def test_a_closed_port_is_refused() -> None:
     found = await find(HttpProbe(), free_port())
     assert found.reason is Reason.REFUSED
     assert phases(found) == {"connect"}

@@ -36,7 +36,7 @@ async def test_an_open_port_is_good_over_ipv6(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_a_free_port_is_refused(host: str) -> None:
+async def test_a_closed_port_is_refused(host: str) -> None:
     found = await find(TcpProbe(), free_port(host=host), host=host)
     assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.REFUSED)
     assert found.detail == "connection refused"

@@ -52,7 +52,7 @@ async def test_silence_times_out_if_something_is_expected(peer: socket.socket) -
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("probe", [UdpProbe(), UdpProbe(expect=b"x")])
-async def test_a_free_port_is_refused(host: str, probe: UdpProbe) -> None:
+async def test_a_closed_port_is_refused(host: str, probe: UdpProbe) -> None:
     port = free_port(socket.SOCK_DGRAM, host)
     found = await find(probe, port, host=host)
     assert (found.result, found.reason) == (Result.CONNECT_FAILED, Reason.REFUSED)
