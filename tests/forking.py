@@ -14,6 +14,7 @@ its status.
 
 import atexit
 import ctypes
+import gc
 import json
 import os
 import random
@@ -278,6 +279,8 @@ def _main() -> None:
     import prober.daemon.serve  # noqa: PLC0415
     import prober.logs.setup  # noqa: F401, PLC0415
 
+    gc.collect()
+    gc.freeze()  # or each new process looks through all modules when it ends, on pages of its own
     _live(_next_life(socket.socket(fileno=int(sys.argv[1]))))
 
 
