@@ -17,6 +17,7 @@ from tests import ROOT
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
+pytestmark = pytest.mark.xdist_group("release")  # they share what is built
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 IMAGE = re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
 

@@ -151,7 +151,7 @@ class Cluster(RuleBasedStateMachine):
 TestCluster = Cluster.TestCase
 
 
-def test_an_hour_of_ten_members_with_a_fault_a_minute_leaves_every_check_probed() -> None:
+def test_ten_members_with_a_fault_a_minute_leave_no_check_unprobed() -> None:
     random = Random(18)
     checks = outlines(100)
     with closing(World()) as world:
@@ -160,7 +160,7 @@ def test_an_hour_of_ten_members_with_a_fault_a_minute_leaves_every_check_probed(
             Machine(world, name, checks, zone=f"z{len(name) % 3}")
         world.run(60.0)
         world.forget_gaps()
-        for _ in range(59):
+        for _ in range(20):
             name = random.choice(names)
             machine = world.machines[name]
             match random.choice(["kill", "pause", "cut", "terminate", "turn"]):

@@ -155,7 +155,7 @@ class Actions(RuleBasedStateMachine):
 
 TestActions = Actions.TestCase
 TestActions.settings = settings(
-    max_examples=20, stateful_step_count=40, phases=[Phase.explicit, Phase.generate]
+    max_examples=12, stateful_step_count=40, phases=[Phase.explicit, Phase.generate]
 )
 
 
