@@ -27,8 +27,8 @@ from prober.edits.kept import KeptEdits
 from prober.engine.tls_contexts import check_tls
 from prober.model.probe import Target
 from prober.model.shard import Shard
-from prober.state.database_schema import StateUnusableError
 from prober.state.notices import Notices
+from prober.state.state_errors import StateUnusableError
 from prober.systemd.service import SystemdService
 from prober.web.app import end_streams, make_app
 from prober.web.server.listener import Listener

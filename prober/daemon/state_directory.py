@@ -10,10 +10,10 @@ import structlog
 from prober.files.bounded import BOUNDED, BoundedCalls
 from prober.state.archive import Retention
 from prober.state.credible_clock import DAY, CredibleClock
-from prober.state.database import FLUSH_SECONDS, Database, InUseError
-from prober.state.database_schema import StateUnusableError
+from prober.state.database import FLUSH_SECONDS, Database
 from prober.state.history import History
 from prober.state.journal import Journal, Saved, read_saved
+from prober.state.state_errors import InUseError, StateUnusableError
 from prober.state.vitals import Vitals
 
 log = structlog.get_logger()

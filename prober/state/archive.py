@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from prober.state.database import Database, Row
+from prober.state.database import Database
+from prober.state.database_table import Row
 from prober.state.events import Event, EventFilter
 from prober.state.journal import EVENT_COLUMNS, event_of
 from prober.state.rows import number as _number

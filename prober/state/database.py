@@ -9,25 +9,25 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 from prober.state.database_schema import (
     FILE,
-    StateUnusableError,
     check_schema,
     empty,
     join_numbers,
     left_behind,
     migrate,
 )
+from prober.state.database_table import Row, Table
 from prober.state.directory import check_own, claim_directory, open_own
 from prober.state.edit_copy import COPIED, COPY, holds_copied, restore_copy, write_copy
+from prober.state.state_errors import InUseError, StateUnusableError
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
 Chore = Callable[[sqlite3.Connection], Iterator[None]]
 """Work for the writer's thread, in steps, each in a transaction."""
 
@@ -43,32 +43,6 @@ CLOSE_SECONDS = 3.0
 """Seconds to wait for the disk at the end."""
 CHECKED_SIZE = 64 * 1024 * 1024
 """Maximum bytes of a database that is checked as a whole when it is opened."""
-
-
-class Table(NamedTuple):
-    """How rows of a table are written: `upsert` takes a row, `delete` a key."""
-
-    name: str
-    upsert: str
-    delete: str
-
-
-def table(name: str, key: Sequence[str], columns: Sequence[str]) -> Table:
-    """Return how to write a table with this primary key and these other columns."""
-    every = (*key, *columns)
-    places = ", ".join("?" * len(every))
-    updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    match = " AND ".join(f"{column} = ?" for column in key)
-    return Table(
-        name,
-        f"INSERT INTO {name} ({', '.join(every)}) VALUES ({places}) "  # noqa: S608  (our own names)
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}",
-        f"DELETE FROM {name} WHERE {match}",  # noqa: S608  (our own names)
-    )
-
-
-class InUseError(StateUnusableError):
-    """Another prober uses the state directory."""
 
 
 class Database:

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from prober.state.directory import check_own
+from prober.state.state_errors import StateUnusableError
 
 FILE = "prober.db"
 
@@ -98,10 +99,6 @@ MIGRATIONS = (
 
 
 _SCHEMA = "SELECT type, name, sql FROM sqlite_master"
-
-
-class StateUnusableError(Exception):
-    """The state directory cannot be used."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,7 +16,8 @@ from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
 from prober.state.certificates import Certificates
 from prober.state.cloud_objects import KINDS, CloudObject
-from prober.state.database import Database, table
+from prober.state.database import Database
+from prober.state.database_table import table
 from prober.state.events import CAPACITY, Event
 from prober.state.notices import StoredNotice
 from prober.state.rows import json_value, moment, number, or_none, readable, text, whole

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from prober.model.status import Status
-from prober.state.database import table
+from prober.state.database_table import table
 from prober.state.histogram import LATENCY
 from prober.state.rows import number, whole
 

@@ -16,9 +16,10 @@ from structlog.testing import capture_logs
 from prober.model.status import Outcome, Reason
 from prober.state.archive import Due, Retention, read_events, read_slots, read_uptime, upkeep
 from prober.state.database import Database
-from prober.state.database_schema import FILE, StateUnusableError
+from prober.state.database_schema import FILE
 from prober.state.events import EventFilter
 from prober.state.slots import HOUR
+from prober.state.state_errors import StateUnusableError
 from prober.web.api.check_shapes import CHECK_IN_FULL, SLOT, CheckAt, SlotAt
 from prober.web.api.event_shapes import EDIT, EVENT
 from prober.web.server.services import Moment

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from prober.model.status import Reason, Status
 from prober.state.archive import DAY
-from prober.state.database import Database, table
+from prober.state.database import Database
+from prober.state.database_table import table
 from prober.state.events import OVERLOAD_OVER, OVERLOADED, POOL_STATUS, TRANSITION, Event
 from prober.state.histogram import LATENCY
 from prober.state.history import pool_key

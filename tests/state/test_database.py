@@ -14,10 +14,11 @@ import pytest
 from prober.state import database
 from prober.state.archive import Due, Retention, upkeep
 from prober.state.database import Database
-from prober.state.database_schema import FILE, MIGRATIONS, StateUnusableError
+from prober.state.database_schema import FILE, MIGRATIONS
 from prober.state.edit_copy import COPY
 from prober.state.journal import CHECKS, EDITS, LIFE
 from prober.state.slots import FINE, HOUR, NAMES, WIDTH
+from prober.state.state_errors import StateUnusableError
 from tests.running import PATIENCE
 
 

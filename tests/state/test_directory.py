@@ -10,7 +10,8 @@ import pytest
 from prober.discovery.known import SAVED, restore, save
 from prober.model.monitor import TargetList
 from prober.state.database import Database
-from prober.state.database_schema import FILE, StateUnusableError
+from prober.state.database_schema import FILE
+from prober.state.state_errors import StateUnusableError
 from tests.running import daemon
 
 NOBODY = 65534

@@ -15,7 +15,8 @@ from prober.model.status import Outcome, Reason, Result, Status
 from prober.state.archive import DAY, Retention, read_slots, read_uptime, upkeep
 from prober.state.check_state import CheckState
 from prober.state.credible_clock import CredibleClock
-from prober.state.database import Database, Table
+from prober.state.database import Database
+from prober.state.database_table import Table
 from prober.state.history import ROUND, History, _Opening
 from prober.state.journal import Journal, read_saved
 from prober.state.slots import FINE, HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
