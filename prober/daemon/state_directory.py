@@ -1,20 +1,25 @@
-"""What survives the process: the database in the state directory, written every second."""
+"""What survives the process: the database in the state directory, written every second.
+
+SQLite is imported only if there is a state directory.
+"""
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from prober.files.bounded import BOUNDED, BoundedCalls
 from prober.state.archive import Retention
 from prober.state.credible_clock import DAY, CredibleClock
-from prober.state.database import FLUSH_SECONDS, Database
 from prober.state.history import History
 from prober.state.journal import Journal, Saved, read_saved
 from prober.state.state_errors import InUseError, StateUnusableError
 from prober.state.vitals import Vitals
+
+if TYPE_CHECKING:
+    from prober.state.database import Database
 
 log = structlog.get_logger()
 
@@ -98,7 +103,11 @@ class StateDirectory:
         else:
             log.info("clock_believed")
 
-    def _open(self, path: str) -> Database:
+    def _open(self, path: str) -> "Database":
+        import sqlite3
+
+        from prober.state.database import Database
+
         given_up = threading.Event()
 
         def opened() -> Database:
@@ -124,6 +133,8 @@ class StateDirectory:
     def begin(self) -> None:
         """Write changes every second from now on."""
         if self._database is not None:
+            from prober.state.database import FLUSH_SECONDS
+
             self._saving = self._loop.call_later(FLUSH_SECONDS, self._save)
 
     def close(self) -> None:

@@ -1,11 +1,9 @@
 """The stored history: reading it, combining slots to hours, and deleting what is too old."""
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from prober.state.database import Database
 from prober.state.database_table import Row
 from prober.state.events import Event, EventFilter
 from prober.state.journal import EVENT_COLUMNS, event_of
@@ -26,6 +24,11 @@ from prober.state.slots import (
     slot_of_row,
     unpack_counts,
 )
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from prober.state.database import Database
 
 DAY = 86400
 BATCH = 500
@@ -80,7 +83,7 @@ def hour_of(at: float) -> int:
 
 
 def read_slots(
-    database: Database, number: int, times: range, *, merged: bool = False
+    database: "Database", number: int, times: range, *, merged: bool = False
 ) -> list[Slot]:
     """Return all slots of a check that begin at these times, including slots without data.
 
@@ -95,7 +98,7 @@ def read_slots(
     return [capped(found[at], step) if at in found else empty_slot(at) for at in times]
 
 
-def read_uptime(database: Database, number: int, now: float) -> dict[str, Uptime]:
+def read_uptime(database: "Database", number: int, now: float) -> dict[str, Uptime]:
     """Return the uptime over each of WINDOWS; the longer windows start at a full hour."""
     oldest = hour_of(now - max(WINDOWS.values()))
     pieces = list(_pieces(database, number, range(oldest, int(now) + 1, HOUR)))
@@ -125,7 +128,7 @@ class _Wanted(NamedTuple):
 
 
 def read_statuses(
-    database: Database, numbers: Sequence[int], times: range
+    database: "Database", numbers: Sequence[int], times: range
 ) -> list[dict[int, StatusSeconds]]:
     """Return the seconds in each status for some checks or pools, by slots.
 
@@ -136,7 +139,7 @@ def read_statuses(
     coarse = times.step % HOUR == 0
     wanted = _Wanted(waiting, times.start, times.stop, coarse, _STATUS_COLUMNS, merged=True)
 
-    def question(connection: sqlite3.Connection) -> list[dict[int, StatusSeconds]]:
+    def question(connection: "sqlite3.Connection") -> list[dict[int, StatusSeconds]]:
         return [_add_up(_raw(connection, number, wanted), times.step) for number in numbers]
 
     return database.read(question)
@@ -156,7 +159,7 @@ def add_seconds(one: StatusSeconds, other: StatusSeconds) -> StatusSeconds:
 
 
 def _pieces(
-    database: Database, number: int, times: range, *, merged: bool = False
+    database: "Database", number: int, times: range, *, merged: bool = False
 ) -> Iterator[Slot]:
     """Yield what is known, with hourly rows where there is nothing finer."""
     waiting = database.waiting(FINE, lambda key: key[1] == number)
@@ -166,7 +169,7 @@ def _pieces(
     yield from readable(rows, lambda row: slot_of_row(row[0], row[1:]))
 
 
-def _raw(connection: sqlite3.Connection, number: int, wanted: _Wanted) -> list[Row]:
+def _raw(connection: "sqlite3.Connection", number: int, wanted: _Wanted) -> list[Row]:
     """Return start and columns of all rows of a check."""
     start, end = wanted.start, wanted.end
     first, low = _first(connection, "slots"), wanted.start
@@ -191,7 +194,7 @@ def _raw(connection: sqlite3.Connection, number: int, wanted: _Wanted) -> list[R
 
 
 def _rows(
-    connection: sqlite3.Connection, table: str, number: int, times: range, columns: slice
+    connection: "sqlite3.Connection", table: str, number: int, times: range, columns: slice
 ) -> list[Row]:
     """Return start, part and columns of a check's rows, with one index lookup per slot."""
     part = "part" if table == "slots" else "0"
@@ -206,7 +209,7 @@ def _rows(
 
 
 def read_events(
-    database: Database,
+    database: "Database",
     *,
     before: int,
     after: int = 0,
@@ -224,7 +227,7 @@ def read_events(
 
     sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE {conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608  (our own names)
 
-    def question(connection: sqlite3.Connection) -> list[Event]:
+    def question(connection: "sqlite3.Connection") -> list[Event]:
         rows = connection.execute(sql, (*values, limit))
         return list(readable(rows, event_of))
 
@@ -263,7 +266,7 @@ class Due(NamedTuple):
     unused: Callable[[int], None] = lambda _: None
 
 
-def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> Iterator[None]:
+def upkeep(connection: "sqlite3.Connection", retention: Retention, due: Due) -> Iterator[None]:
     """Combine settled slots to hours, and delete what is too old, in small steps."""
     now, settled, touched, removed, unused = due
     until = hour_of(settled)
@@ -282,7 +285,7 @@ def upkeep(connection: sqlite3.Connection, retention: Retention, due: Due) -> It
         yield
 
 
-def _has_history(connection: sqlite3.Connection, number: int) -> bool:
+def _has_history(connection: "sqlite3.Connection", number: int) -> bool:
     """Return whether a check has any slot left, with one index lookup per existing start."""
     question = """
         WITH RECURSIVE at (start) AS
@@ -297,7 +300,7 @@ def _has_history(connection: sqlite3.Connection, number: int) -> bool:
     )
 
 
-def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator[None]:
+def _merge(connection: "sqlite3.Connection", until: int, touched: int) -> Iterator[None]:
     """Combine the slots of hours that have any; hours without, which may be many, cost nothing."""
     connection.create_aggregate("add_counts", 1, _Adder)
     done = _first(connection, "hours", "start < ? ORDER BY start DESC", until)
@@ -314,7 +317,7 @@ def _merge(connection: sqlite3.Connection, until: int, touched: int) -> Iterator
 
 
 def _first(
-    connection: sqlite3.Connection, table: str, which: str = "1 ORDER BY start", *values: int
+    connection: "sqlite3.Connection", table: str, which: str = "1 ORDER BY start", *values: int
 ) -> int | None:
     """Return the first start in a table, or None if it has no valid one."""
     row = connection.execute(
@@ -324,7 +327,7 @@ def _first(
     return row and int(row[0])
 
 
-def _batches(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
+def _batches(connection: "sqlite3.Connection") -> Iterator[tuple[int, int]]:
     """Yield the first and the last number of each batch of BATCH checks."""
     last = -1
     while True:
@@ -337,7 +340,7 @@ def _batches(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def _delete(connection: sqlite3.Connection, table: str, before: int) -> Iterator[None]:
+def _delete(connection: "sqlite3.Connection", table: str, before: int) -> Iterator[None]:
     """Delete old rows, those with the same start at a time."""
     while connection.execute(
         f"DELETE FROM {table} WHERE start = "  # noqa: S608  (our own names)

@@ -25,7 +25,7 @@ from prober.state.database_schema import (
 from prober.state.database_table import Row, Table
 from prober.state.directory import check_own, claim_directory, open_own
 from prober.state.edit_copy import COPIED, COPY, holds_copied, restore_copy, write_copy
-from prober.state.state_errors import InUseError, StateUnusableError
+from prober.state.state_errors import InUseError, StateUnreadableError, StateUnusableError
 
 T = TypeVar("T")
 Chore = Callable[[sqlite3.Connection], Iterator[None]]
@@ -126,10 +126,13 @@ class Database:
             self._wanted.notify()
 
     def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Query the database, in the caller's thread; raise sqlite3.Error if that fails."""
-        with closing(self._reader()) as connection:
-            connection.text_factory = _text
-            return question(connection)
+        """Query the database in the caller's thread, or raise `StateUnreadableError`."""
+        try:
+            with closing(self._reader()) as connection:
+                connection.text_factory = _text
+                return question(connection)
+        except sqlite3.Error as error:
+            raise StateUnreadableError(str(error)) from error
 
     def _reader(self) -> sqlite3.Connection:
         if self._is_open:

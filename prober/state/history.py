@@ -9,14 +9,13 @@ to which slot they belong.
 """
 
 import asyncio
-import sqlite3
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from math import ceil
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from prober.model.status import Reason, Status
 from prober.state.archive import (
@@ -30,12 +29,15 @@ from prober.state.archive import (
     read_uptime,
     upkeep,
 )
-from prober.state.database import Database
 from prober.state.events import Event, EventFilter
 from prober.state.histogram import LATENCY
 from prober.state.rows import readable, text, whole
 from prober.state.running_slot import Key, PoolSlots, Running, Span
 from prober.state.slots import FINE, HOUR, NAMES, PARTS, STATUSES, WIDTH, Slot
+from prober.state.state_errors import StateUnreadableError
+
+if TYPE_CHECKING:
+    from prober.state.database import Database
 
 T = TypeVar("T")
 
@@ -74,7 +76,7 @@ class History:
 
     def __init__(
         self,
-        database: Database,
+        database: "Database",
         *,
         wall: Callable[[], float],
         awake: Callable[[], float],
@@ -204,10 +206,13 @@ class History:
         )
 
     async def _ask(self, read: Callable[..., T], *args: object, **options: object) -> T:
-        """Read in a thread; raise TimeoutError if the disk does not answer."""
+        """Read in a thread; raise `StateUnreadableError` if the disk does not answer."""
         work = partial(read, *args, **options)
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        except TimeoutError:
+            raise StateUnreadableError("the disk does not answer") from None
 
     def close(self) -> None:
         """Let the threads end that read, without waiting for one that a dead disk blocks."""
@@ -331,7 +336,7 @@ class _Opening(NamedTuple):
     part: int
 
 
-def _opening(database: Database) -> _Opening:
+def _opening(database: "Database") -> _Opening:
     """Return what an earlier process has written, as far as it is readable."""
 
     def question(connection: Any) -> _Opening:
@@ -342,6 +347,6 @@ def _opening(database: Database) -> _Opening:
 
     try:
         return database.read(question)
-    except sqlite3.Error as error:
+    except StateUnreadableError as error:
         database.complain("unreadable", f"{error}; starting a new history")
         return _Opening({}, 0)

@@ -1,10 +1,9 @@
 """What is stored of the state, and how it is restored after a restart."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from prober.edits.edit import Edit
 from prober.model.admin import AdminEntry, AdminKey, AdminState
@@ -16,11 +15,14 @@ from prober.model.status import PHASES, REASONS, FactValue, Outcome, Status
 from prober.probes import declared_facts
 from prober.state.certificates import Certificates
 from prober.state.cloud_objects import KINDS, CloudObject
-from prober.state.database import Database
 from prober.state.database_table import table
 from prober.state.events import CAPACITY, Event
 from prober.state.notices import StoredNotice
 from prober.state.rows import json_value, moment, number, or_none, readable, text, whole
+from prober.state.state_errors import StateUnreadableError
+
+if TYPE_CHECKING:
+    from prober.state.database import Database
 
 REFRESH_SECONDS = 60.0
 """Maximum age in seconds of a stored streak that no longer decides anything."""
@@ -95,7 +97,7 @@ class Journal:
 
     def __init__(
         self,
-        database: Database,
+        database: "Database",
         *,
         wall: Callable[[], float],
         credible: Callable[[], float] | None = None,
@@ -177,7 +179,7 @@ def _check_row(state: SavableState) -> tuple[object, ...]:
     return online, streak, state.status, state.since, state.degraded, last, shown
 
 
-def read_saved(database: Database) -> Saved:
+def read_saved(database: "Database") -> Saved:
     """Return what an earlier process has written; unreadable rows are skipped and reported."""
     spoilt: list[object] = []
 
@@ -219,7 +221,7 @@ def read_saved(database: Database) -> Saved:
 
     try:
         saved = database.read(question)
-    except sqlite3.Error as error:
+    except StateUnreadableError as error:
         database.complain("unreadable", f"{error}; starting empty")
         return Saved(0.0, {}, [])
     if spoilt:

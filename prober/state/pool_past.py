@@ -1,6 +1,5 @@
 """The past of pools: from the history or, without one, since the process started."""
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from prober.state.archive import NO_SECONDS, StatusSeconds, add_seconds
@@ -9,6 +8,7 @@ from prober.state.pool_watch import PoolWatch, Turn
 from prober.state.running_slot import Key
 from prober.state.shared_past import joined_slots
 from prober.state.slots import MAINTENANCE, SPENT_IN, Slot
+from prober.state.state_errors import StateUnreadableError
 
 AskOthers = Callable[[Key, range], Awaitable[Sequence[Sequence[Slot]]]]
 
@@ -38,7 +38,7 @@ class PoolPast:
             try:
                 keys = [pool_key(name) for name in names]
                 return await self._history.statuses(keys, times)
-            except sqlite3.Error:
+            except StateUnreadableError:
                 return [{} for _ in names]
         now = self._watch.now()
         return [spent(self._watch.turns(name), now, times) for name in names]
@@ -51,7 +51,7 @@ class PoolPast:
             slots = await self._history.slots(pool_key(name), times, merged=True)
             others = await self._others(pool_key(name), times) if self._others else []
             return joined_slots(slots, others)
-        except sqlite3.Error:
+        except StateUnreadableError:
             return []
 
 

@@ -7,3 +7,7 @@ class StateUnusableError(Exception):
 
 class InUseError(StateUnusableError):
     """Another prober uses the state directory."""
+
+
+class StateUnreadableError(Exception):
+    """What is stored cannot be read, or the disk does not answer; the message says why."""

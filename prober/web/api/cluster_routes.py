@@ -1,6 +1,5 @@
 """What members of a cluster ask each other, and what everybody may ask about the members."""
 
-import sqlite3
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +9,7 @@ from prober.state.pace import Pace
 from prober.state.rows import text
 from prober.state.shared_past import SharedPast, past_json
 from prober.state.slots import WIDTH
+from prober.state.state_errors import StateUnreadableError
 from prober.web.api.cluster_shapes import CLUSTER
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json, document, json_response
@@ -82,7 +82,7 @@ async def _past_of(services: Services, key: Key, times: range | None) -> Json | 
     if times is not None and history is not None and history.knows(key):
         try:
             slots = await history.slots(key, times, merged=True)
-        except sqlite3.Error:
+        except StateUnreadableError:
             return None
     if state is None and not slots:
         return None

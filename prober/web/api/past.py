@@ -1,6 +1,5 @@
 """The history of checks and older events, queried from the database in a thread."""
 
-import sqlite3
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -11,6 +10,7 @@ from prober.state.archive import DAY, Retention, Uptime
 from prober.state.events import Event, EventFilter
 from prober.state.shared_past import joined_slots
 from prober.state.slots import HOUR, WIDTH
+from prober.state.state_errors import StateUnreadableError
 from prober.web.api.check_shapes import HISTORY, Extent, SlotAt
 from prober.web.server.errors import Refused
 from prober.web.server.query import Since, moment, normal_key, read_query, span
@@ -54,7 +54,7 @@ async def get_history(request: web.Request) -> web.Response:
     start, end, step = range_of(query, now, history.retention)
     try:
         slots = await history.slots(key, range(start, end, step))
-    except sqlite3.Error as error:
+    except StateUnreadableError as error:
         raise Refused(503, f"the history cannot be read: {error}") from None
     if others := services_of(request).others:
         slots = joined_slots(slots, await others.slots(key, range(start, end, step)))
@@ -100,7 +100,7 @@ async def uptime_of(request: web.Request, key: tuple[str, str]) -> dict[str, Upt
         return None
     try:
         return await history.uptime(key)
-    except sqlite3.Error:
+    except StateUnreadableError:
         return None
 
 
@@ -122,5 +122,5 @@ async def older_events(
         return await history.events(
             before=before, after=after, since=since, wanted=wanted, limit=limit
         )
-    except sqlite3.Error:
+    except StateUnreadableError:
         return []

@@ -1,6 +1,5 @@
 """The history of a check or a pool on its page: uptime, a chart, a table of outages."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from prober.state.archive import WINDOWS, Uptime
 from prober.state.events import EventFilter
 from prober.state.running_slot import Key
 from prober.state.slots import Slot, empty_slot
+from prober.state.state_errors import StateUnreadableError
 from prober.web.page.check_words import NONE, share_words, time_cell
 from prober.web.page.history_chart import Picture, history_chart
 from prober.web.page.html import NOTHING, Content, Html, scrolled, tag
@@ -52,7 +52,7 @@ async def past_section(request: web.Request, scene: Scene, subject: Subject) -> 
             slots = await history.slots(subject.key, times, merged=True)
             slots = await slots_of_all(request, subject.key, times, slots)
             uptime = await history.uptime(subject.key)
-        except sqlite3.Error:
+        except StateUnreadableError:
             uptime = None
     picture = Picture(chosen, times, slots, outages, failures_of(changes), now)
     drawing = history_chart(picture, what=subject.what) if uptime is not None else NOTHING

@@ -222,16 +222,23 @@ async def test_without_a_state_directory_there_is_no_history(
     assert (await get(client, PATH))["uptime"] is None
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),
+        (TimeoutError(), "the disk does not answer"),
+    ],
+)
 async def test_a_disk_that_cannot_be_read_is_said(
-    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
-    def read(_: object) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
+    def connect() -> None:
+        raise error
 
     assert world.history is not None
-    monkeypatch.setattr(world.history._database, "read", read)
+    monkeypatch.setattr(world.history._database, "_reader", connect)
     answer = await get(client, f"{PATH}/history", 503)
-    assert answer["message"] == "the history cannot be read: disk I/O error"
+    assert answer["message"] == f"the history cannot be read: {why}"
     assert (await get(client, PATH))["uptime"] is None
     assert (await get(client, "/api/v1/events"))["events"] == []
 
