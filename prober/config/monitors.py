@@ -92,12 +92,13 @@ def read_defaults(value: object, outside: ReadContext) -> tuple[Defaults, list[C
         for key in given
         if key in NO_DEFAULT
     ]
-    complaints += unknown_keys(given, all_keys())
+    is_common = all(key in _MONITOR_KEYS for key in given)
+    types = {} if is_common else types_by_key()
+    complaints += unknown_keys(given, (*_MONITOR_KEYS, *types))
     given = {key: content for key, content in given.items() if key not in NO_DEFAULT}
     common, wrong = read_options(Monitor, given, outside)
     complaints += [each for each in wrong if each.path]
     of_type: dict[str, dict[str, Any]] = {name: {} for name in PROBE_TYPES}
-    types = types_by_key()
     for key in filter(types.__contains__, given):
         wrong = []
         for name in types[key]:
@@ -146,7 +147,10 @@ def _wrong_type(given: Mapping[str, object], outside: ReadContext) -> list[Compl
 
 
 def _strange_keys(given: Mapping[str, object], type_name: str) -> list[Complaint]:
-    known, types = keys_of(type_name), types_by_key()
+    known = keys_of(type_name)
+    if all(key in known for key in given):
+        return []
+    types = types_by_key()
     foreign = [key for key in given if key in types and key not in known]
     return unknown_keys((key for key in given if key not in foreign), known) + [
         Complaint((key,), f"belongs to {_listed(types[key])} monitors, not to {type_name}")

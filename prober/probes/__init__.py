@@ -1,31 +1,53 @@
 """The probe types, one file each: sans-IO generators whose fields are their options."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from functools import cache
+from importlib import import_module
 
 from prober.model.fact import Fact
 from prober.model.probe import Probe
-from prober.probes.dns import DnsProbe
-from prober.probes.grpc import GrpcProbe
-from prober.probes.http import HttpProbe, HttpsProbe
-from prober.probes.http2_ping import Http2PingProbe
-from prober.probes.icmp import IcmpProbe
-from prober.probes.tcp import TcpProbe
-from prober.probes.tls import TlsProbe
-from prober.probes.udp import UdpProbe
 
-PROBE_TYPES: Mapping[str, type[Probe]] = {
-    "TCP": TcpProbe,
-    "UDP_CONNECT": UdpProbe,
-    "HTTP": HttpProbe,
-    "HTTPS": HttpsProbe,
-    "TLS": TlsProbe,
-    "GRPC": GrpcProbe,
-    "HTTP2_PING": Http2PingProbe,
-    "DNS": DnsProbe,
-    "ICMP": IcmpProbe,
-}
-"""All probe types, by name in the configuration."""
+
+class _ProbeTypes(MutableMapping[str, type[Probe]]):
+    """A table whose rows say where each class is; its module is imported when it is looked up."""
+
+    def __init__(self, rows: Mapping[str, tuple[str, str]]) -> None:
+        self._rows: dict[str, tuple[str, str] | type[Probe]] = {**rows}
+
+    def __getitem__(self, name: str) -> type[Probe]:
+        row = self._rows[name]
+        if isinstance(row, tuple):
+            module, cls = row
+            row = self._rows[name] = getattr(import_module(f"{__name__}.{module}"), cls)
+        return row
+
+    def __setitem__(self, name: str, cls: type[Probe]) -> None:
+        self._rows[name] = cls
+
+    def __delitem__(self, name: str) -> None:
+        del self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+PROBE_TYPES: Mapping[str, type[Probe]] = _ProbeTypes(
+    {
+        "TCP": ("tcp", "TcpProbe"),
+        "UDP_CONNECT": ("udp", "UdpProbe"),
+        "HTTP": ("http", "HttpProbe"),
+        "HTTPS": ("http", "HttpsProbe"),
+        "TLS": ("tls", "TlsProbe"),
+        "GRPC": ("grpc", "GrpcProbe"),
+        "HTTP2_PING": ("http2_ping", "Http2PingProbe"),
+        "DNS": ("dns", "DnsProbe"),
+        "ICMP": ("icmp", "IcmpProbe"),
+    }
+)
+"""All probe types, by name in the configuration: the module and the class of each."""
 
 
 def declared_facts() -> Mapping[str, Fact]:
