@@ -7,8 +7,6 @@ from prober.state.pool_past import PoolPast
 from prober.web.api.event_stream import STREAMS, Streams
 from prober.web.api.openapi import OPENAPI, Description
 from prober.web.dialects import DIALECTS
-from prober.web.metrics.check_metrics import Metrics
-from prober.web.metrics.scrape import METRICS
 from prober.web.page.past_cache import (
     LONG_PAST,
     PAST_CACHE,
@@ -54,7 +52,6 @@ def make_app(services: Services) -> web.Application:
     clocks = {"wall": services.wall, "clock": services.clock}
     app[PAST_CACHE] = PastCache(past, read_recent_past, **clocks)
     app[LONG_PAST] = PastCache(past, read_long_past, **clocks)
-    app[METRICS] = Metrics(services.store, services.vitals)
     app[STREAMS] = Streams(services.store.events, heartbeat=services.heartbeat)
     app[PULSES] = Pulses(services.store.events)
     app[OPENAPI] = Description(ROUTES, services.vitals.version)

@@ -14,7 +14,6 @@ from prober.web.api.openapi import Route, get_openapi
 from prober.web.api.past import HISTORY_QUERY, get_history
 from prober.web.api.probe_now import probe
 from prober.web.api.service_discovery import SD_QUERY, get_sd
-from prober.web.metrics.scrape import get_metrics
 from prober.web.page.event_view import EVENT_PAGE_QUERY
 from prober.web.page.pulse import get_pulse
 from prober.web.page.time_range import RANGE_QUERY
@@ -142,7 +141,7 @@ ROUTES = (
     Route("GET", "/-/ready", native.get_ready, {200: "text/plain", 503: "text/plain"}),
     Route("POST", "/-/reload", native.reload, _RELOAD),
     Route("PUT", "/-/reload", native.reload, _RELOAD),
-    Route("GET", "/metrics", get_metrics, {200: "text/plain"}),
+    Route("GET", "/metrics", late("prober.web.metrics.scrape", "get_metrics"), {200: "text/plain"}),
     Route("GET", "/", _page("overview", "get_page"), {200: "text/html"}, VIEW_QUERY, public=True),
     Route(
         "GET",

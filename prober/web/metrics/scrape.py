@@ -32,9 +32,6 @@ class Squeeze(Protocol):
         """Return the rest."""
 
 
-METRICS = web.AppKey("METRICS", Metrics)
-
-
 async def get_metrics(request: web.Request) -> web.StreamResponse:
     """All metrics, in Prometheus' text format or, if the client prefers it, in OpenMetrics."""
     as_openmetrics = prefers_openmetrics(_header(request, hdrs.ACCEPT))
@@ -45,7 +42,8 @@ async def get_metrics(request: web.Request) -> web.StreamResponse:
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     await response.prepare(request)
     if request.method != hdrs.METH_HEAD:
-        pieces = request.app[METRICS].pieces(as_openmetrics=as_openmetrics)
+        services = services_of(request)
+        pieces = Metrics(services.store, services.vitals).pieces(as_openmetrics=as_openmetrics)
         with suppress(ClientConnectionError):
             await _send(response, pieces, squeeze)
     return response
