@@ -266,10 +266,13 @@ import sys
 import prober.cli.main, prober.daemon.serve, prober.demo.embedded
 from prober.config.reader import parse
 from prober.model.option import ReadContext
+from prober.web.app import make_app
 content = "monitors: [{name: m, type: TCP, targets: ['127.0.0.1:1']}]"
 parse(content, source="prober.yaml", outside=ReadContext("", str, {}))
 optional = ("prober.outputs", "prober.config.blackbox", "zoneinfo", "cryptography", "uvloop")
 optional += ("prober.web.dialects.", "prober.web.page.frame", "prober.web.page.overview")
+optional += ("sqlite3", "prometheus_client", "prober.probes.dns", "prober.probes.icmp")
+optional += ("prober.probes.http_chain", "prober.probes.grpc", "prober.probes.udp")
 print([name for name in sys.modules if name.startswith(optional)])
 """)
     assert done.stdout == "[]\n", done.stderr
