@@ -63,7 +63,16 @@ class Etcd:
 
     def wait(self) -> None:
         """Wait until it serves, which it does when it has found the others."""
-        until(lambda: connects(self.port))
+
+        def serves() -> bool:
+            assert self.is_running, f"etcd {self.name} has ended: is port {self.port} taken?"
+            return connects(self.port)
+
+        until(serves)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
         if self.process is not None:
@@ -81,9 +90,20 @@ class Etcd:
     def wipe(self) -> None:
         """Kill it and start it again without its data."""
         self.kill()
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)  # one that has failed to start has none
         self.start()
         self.wait()
+
+    def clean(self) -> None:
+        """Delete all keys; if a test has left it dead, start another one on other ports."""
+        if not self.is_running:
+            self.port, self.peer = free_port(), free_port()
+            self.wipe()
+        self.go_on()
+        everything = b'{"key": "AA==", "range_end": "AA=="}'
+        request = Request(f"{self.url}/v3/kv/deleterange", data=everything)
+        with urlopen(request, timeout=PATIENCE):
+            pass
 
     def control(self, *words: str, user: str | None = None) -> None:
         """Run a command of etcdctl."""

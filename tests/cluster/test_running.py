@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Etcd]:
 @pytest.fixture
 def three(tmp_path: Path, server: Etcd) -> Iterator[Group]:
     """Three members that share the checks; each test has a clean etcd."""
-    server.wipe()
+    server.clean()
     with group(tmp_path, [server.url], "a", "b", "c") as running:
         until(running.agrees_on_its_probers)
         running.all_show("OK")
@@ -225,6 +225,7 @@ def test_a_configuration_is_changed_on_one_member_after_the_other(three: Group) 
 def test_a_start_without_etcd_probes_everything_and_joins_later(
     tmp_path: Path, server: Etcd
 ) -> None:
+    server.clean()
     server.kill()
     try:
         with group(tmp_path, [server.url], "a") as running:
@@ -237,8 +238,6 @@ def test_a_start_without_etcd_probes_everything_and_joins_later(
             until(lambda: 0 < running.probed_by("b") < len(running.targets.ports))
     finally:
         server.kill()
-        server.start()
-        server.wait()
 
 
 def test_three_servers_of_etcd_may_lose_one_and_then_their_quorum(tmp_path: Path) -> None:
@@ -305,7 +304,7 @@ def test_with_a_wrong_password_a_member_probes_everything_and_says_why(tmp_path:
 
 
 def test_two_vantages_vote_and_go_on_when_one_is_gone(tmp_path: Path, server: Etcd) -> None:
-    server.wipe()
+    server.clean()
     with group(tmp_path, [server.url], "a", "b", "c", vantages=2) as running:
         count = len(running.targets.ports)
         until(lambda: sum(running.probed_by(name) for name in "abc") == 2 * count)
