@@ -220,5 +220,5 @@ class Rota:
         duties = self.duties
         for number in numbers:
             found = duties.ballots(number)
-            if found:
+            if found or number in duties.probing:
                 self._work.show(number, found, max(1, len(duties.owners(number))))

@@ -30,7 +30,10 @@ class Workplace(Protocol):
         """Go on from another vantage's rise and fall."""
 
     def show(self, number: int, votes: Sequence[tuple[str, Vote]], vantages: int) -> None:
-        """Show what others say of a check: their names and votes; `vantages` are all of it."""
+        """Show what others say of a check: their names and votes; `vantages` are all of it.
+
+        There are none if this vantage is the only one.
+        """
 
 
 class NameTakenError(Exception):

@@ -229,13 +229,19 @@ class SharedStore(Store):
         self._take_over(state, vote)
         self._changes[key] = vote.turns
         self._weights.pop(key, None)
+        if key in self.probed_here and key in self._vantages:
+            self._settle_votes(state, "")
         state.conclusive_at = self._awake()
         if state.is_stale:
             state.conclusive_at -= state.stale_after + 1
 
     def show(self, key: Key, ballots: Sequence[Ballot], vantages: int) -> None:
-        """Show what others say of a check; they are its owners, best first."""
+        """Show what others say of a check; they are its owners, best first.
+
+        None if it is probed here only.
+        """
         state = self._states[key]
+        was_several = key in self._vantages
         is_new = key not in self._seen
         self._seen.add(key)
         self._ballots[key] = tuple(ballots)
@@ -243,6 +249,8 @@ class SharedStore(Store):
         if key in self.probed_here:
             if vantages > 1:
                 self._settle_votes(state, "")
+            elif was_several:
+                super()._settle(state, None, self._awake(), "this is the only vantage that is left")
             return
         self._take_over(state, ballots[0].vote)
         if vantages > 1:

@@ -430,6 +430,17 @@ def test_vantages_are_probed_by_as_many_members_and_survive_a_crash(world: World
     assert_settled(world, 2)
 
 
+def test_the_vote_of_a_vantage_that_is_gone_counts_no_more(world: World) -> None:
+    checks = outlines(60, vantages=2)
+    start(world, "a", "b", checks=checks)
+    world.machines["a"].kill()
+    world.run(TTL + 3 * INTERVAL)
+    for check in checks:
+        world.truth[check.number] = False
+    world.run(4 * INTERVAL)
+    assert all(shown(world, check.number) == {Status.CRITICAL} for check in checks)
+
+
 def test_a_value_that_no_member_wrote_is_refused_and_harms_nobody(world: World) -> None:
     start(world, "a", "b")
     for key in ("members/evil", "votes/3/evil", "sets/00/0/1", "votes/3/a", "other", "members/b/c"):

@@ -162,6 +162,16 @@ def test_the_status_of_a_check_of_several_vantages_is_that_of_the_vote(
     assert here.status() is Status.CRITICAL
 
 
+def test_the_only_vantage_that_is_left_decides_alone(here: Here) -> None:
+    here.show(vote(Status.OK), vantages=2)
+    here.store.begin(here.key, 2)
+    here.record(BAD, times=3)
+    assert here.status() is Status.WARNING
+    here.show(vantages=1)
+    assert here.status() is Status.CRITICAL
+    assert [ballot.member for ballot in here.store.votes(here.key)] == ["m"]
+
+
 class Vantages:
     """Members `m` and `o`, both of which probe the same checks in three pools."""
 
