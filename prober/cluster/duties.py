@@ -1,12 +1,13 @@
 """What one member has to do: which checks it probes, takes and lets go; it reads no clock."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from prober.cluster.knowledge import Knowledge
 from prober.cluster.records import MemberRecord, hash_of
 from prober.cluster.sharing import Peer, Sharing, bucket_of, may_let_go
 from prober.model.ballot import Vote
+from prober.model.status import Status
 
 SET_PATIENCE = 5.0
 """Seconds to wait for another member's set of checks; until then it counts as having all."""
@@ -20,14 +21,22 @@ class Outline(NamedTuple):
     interval: float = 5.0
 
 
+class Inheritance(NamedTuple):
+    """From which member a check was taken over, and the last vote of it that was adopted."""
+
+    name: str
+    vote: Vote
+
+
 class Duties:
     """What a member probes, decided by what it knows.
 
     `checks` are those of its configuration by number; `by_bucket` are their numbers. `probing` are
     those that it probes; `leaving` those among them that others are to take over, with the time
-    at which it lost them. `present` is whether it counts itself as a member, `alone` whether it
-    counts nobody else because it has never reached etcd. `awaited` are members that have vanished
-    from etcd together with its data, and until when they may come back.
+    at which it lost them. `inherited` are those that were taken from a member which may have found
+    more by the time at which it hears of that. `present` is whether it counts itself as a member,
+    `alone` whether it counts nobody else because it has never reached etcd. `awaited` are members
+    that have vanished from etcd together with its data, and until when they may come back.
     """
 
     def __init__(self, me: str, known: Knowledge) -> None:
@@ -38,6 +47,7 @@ class Duties:
         self.checks_hash = hash_of(())
         self.probing: set[int] = set()
         self.leaving: dict[int, float] = {}
+        self.inherited: dict[int, Inheritance] = {}
         self.present = False
         self.alone = False
         self.awaited: dict[str, tuple[MemberRecord, float]] = {}
@@ -54,6 +64,7 @@ class Duties:
         self.checks_hash = hash_of(self.checks)
         self.probing &= self.checks.keys()
         self.leaving = {n: at for n, at in self.leaving.items() if n in self.checks}
+        self.inherited = {n: each for n, each in self.inherited.items() if n in self.checks}
         self._made_from = None
 
     def members(self) -> dict[str, MemberRecord]:
@@ -134,51 +145,116 @@ class Duties:
             self.leaving.setdefault(number, now)
         return sorted(mine - self.probing)
 
-    def let_go(self, now: float) -> list[int]:
-        """Return the checks that this member may cease to probe by now."""
+    def let_go(self, now: float, vote: Callable[[int], Vote]) -> list[int]:
+        """Return the checks that this member may cease to probe by now.
+
+        `vote` returns what this vantage says of a check.
+        """
         return [
             number
             for number, lost_at in self.leaving.items()
             if may_let_go(
-                owners_began=self.has_begun(number),
+                owners_began=self.has_begun(number, vote),
                 lost_at=lost_at,
                 interval=self.checks[number].interval,
                 now=now,
             )
         ]
 
-    def has_begun(self, number: int) -> bool:
-        """Return whether every owner of a check has begun to probe it, as far as is known."""
-        votes = self._known.votes.get(bucket_of(number), {})
+    def has_begun(self, number: int, vote: Callable[[int], Vote]) -> bool:
+        """Return whether every owner of a check has begun to probe it, as far as is known.
+
+        An owner that goes on from what this member says has to know the status that it says now.
+        """
+        votes = self._votes(number)
         owners = self.owners(number)
-        return bool(owners) and all(number in votes.get(owner, {}) for owner in owners)
+        if not owners or not all(owner in votes for owner in owners):
+            return False
+        heirs = [votes[owner] for owner in owners if votes[owner].follows == self._me]
+        return not heirs or all(_status_of(vote(number)) == _status_of(heir) for heir in heirs)
+
+    def _votes(self, number: int) -> dict[str, Vote]:
+        """Return all votes on a check that are known, by member."""
+        by_member = self._known.votes.get(bucket_of(number), {})
+        return {name: votes[number] for name, votes in by_member.items() if number in votes}
 
     def ballots(self, number: int) -> list[tuple[str, Vote]]:
         """Return the votes of others on a check, of its owners first, as many as there are owners.
 
-        As long as an owner has not begun, that of a member from which it takes over counts.
+        As long as an owner has not begun, or may not know all that was found before, that of the
+        member from which it takes over counts.
         """
-        votes = self._known.votes.get(bucket_of(number), {})
-        owners = self.owners(number)
+        votes, owners = self._votes(number), self.owners(number)
+        if number not in self.probing:
+            votes.pop(self._me, None)
         others = [name for name in owners if name != self._me]
-        found = [(name, votes[name][number]) for name in others if number in votes.get(name, {})]
-        lacking = len(owners) - len(found) - (self._me in owners)
+        begun = [self._speaker(name, votes, owners) for name in others if name in votes]
+        found = {name: votes[name] for name in begun if name != self._me}
+        lacking = len(others) - len(begun)
         if lacking > 0 or not owners:
-            former = sorted(votes.keys() - {*owners, self._me})
-            more = [(name, votes[name][number]) for name in former if number in votes[name]]
-            found += more[: max(lacking, 1)]
-        return found
+            former = [name for name in _former(votes, owners) if name not in {*found, self._me}]
+            found.update((name, votes[name]) for name in former[: max(lacking, 1)])
+        return list(found.items())
 
-    def source(self, number: int) -> Vote | None:
-        """Return the vote to go on from when taking over a check; None if there is none.
+    def _speaker(self, owner: str, votes: Mapping[str, Vote], owners: Collection[str]) -> str:
+        """Return whose vote counts for an owner: its own, or that of a member that it follows.
+
+        The latter while that member probes the check without being an owner any more.
+        """
+        former = votes[owner].follows
+        if not former or former in owners or former not in votes:
+            return owner
+        return former if former == self._me or former in self.members() else owner
+
+    def source(self, number: int) -> tuple[str, Vote] | None:
+        """Return whose vote to go on from when taking over a check; None if there is none.
 
         This member's own, unless somebody took over from it; or that of a member which has lost
         the check; or that of another vantage.
         """
-        votes = self._known.votes.get(bucket_of(number), {})
+        votes = self._votes(number)
         owners = self.owners(number) if number in self.checks else ()
-        order: Sequence[str] = (self._me, *sorted(votes.keys() - {self._me, *owners}), *owners)
-        return next((votes[name][number] for name in order if number in votes.get(name, {})), None)
+        order = (self._me, *_former(votes, owners), *owners)
+        return next(((name, votes[name]) for name in order if name in votes), None)
+
+    def take(self, number: int, name: str, vote: Vote) -> None:
+        """Note that a check is taken over from a member with this vote."""
+        if name != self._me:
+            self.inherited[number] = Inheritance(name, vote)
+
+    def catch_up(self, number: int, mine: Vote) -> Vote | None:
+        """Return what has to be adopted of what a former owner has found meanwhile, if anything.
+
+        `mine` is what this vantage says. The inheritance is over when the other member has ceased
+        to vote.
+        """
+        now = self._votes(number).get(self.inherited[number].name)
+        if now is None or not self._goes_on(number, mine):
+            del self.inherited[number]
+            return None
+        inherited = self.inherited[number]
+        is_new = _status_of(now) != _status_of(inherited.vote)
+        if not is_new and (mine.health != inherited.vote.health or now.health == mine.health):
+            return None
+        self.inherited[number] = Inheritance(inherited.name, now)
+        return now
+
+    def signed(self, number: int, mine: Vote) -> Vote:
+        """Return this vantage's vote as it is published: it says whom it follows."""
+        if number not in self.inherited or not self._goes_on(number, mine):
+            return mine
+        return mine._replace(follows=self.inherited[number].name)
+
+    def _goes_on(self, number: int, mine: Vote) -> bool:
+        """Return whether this vantage has found no other status than what it has inherited.
+
+        Beside a vantage that remains one, the first result makes it independent.
+        """
+        name, vote = self.inherited[number]
+        if _status_of(mine) != _status_of(vote):
+            return False
+        is_new = mine.health == vote.health or mine.status is Status.UNKNOWN
+        return is_new or name not in self.owners(number)
 
     def is_covered(self, bucket: int, name: str, mine: Collection[int]) -> bool:
         """Return whether a record of a member that is gone is needed no more.
@@ -207,6 +283,16 @@ class Duties:
         if not votes:
             return []
         return [name for name in votes.keys() - {self._me} if name not in self.members()]
+
+
+def _former(votes: Mapping[str, Vote], owners: Collection[str]) -> list[str]:
+    """Return who votes without being an owner; those who follow another one of them come last."""
+    return sorted(votes.keys() - set(owners), key=lambda name: (votes[name].follows in votes, name))
+
+
+def _status_of(vote: Vote) -> tuple[Status, float]:
+    """Return what tells two changes of a check's status apart, without comparing clocks."""
+    return vote.status, vote.since
 
 
 _NOTHING: frozenset[int] = frozenset()

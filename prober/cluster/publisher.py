@@ -81,7 +81,8 @@ class Publisher:
         batch.deletes.extend(self._keys.votes(bucket, name) for name in self._droppable(bucket))
         if numbers:
             self._has_written.add(bucket)
-            batch.puts[key] = pack_votes({n: self._work.vote(n) for n in numbers})
+            signed = self._duties.signed
+            batch.puts[key] = pack_votes({n: signed(n, self._work.vote(n)) for n in numbers})
             return len(batch.puts[key])
         if bucket in self._has_written or self._me in self._known.votes.get(bucket, {}):
             self._has_written.discard(bucket)

@@ -98,8 +98,8 @@ def _row(number: int, vote: Vote) -> list[Any]:
     ]
     turns = [[*turn[:-1], turn.cause[:_TEXT]] for turn in vote.turns]
     online, streak = vote.health
-    refutes = list(vote.refutes)
-    return [number, vote.status, online, streak, vote.since, vote.degraded, last, turns, refutes]
+    row = [number, vote.status, online, streak, vote.since, vote.degraded, last, turns]
+    return [*row, list(vote.refutes), vote.follows]
 
 
 def _vote(  # noqa: PLR0917  (one parameter for each column)
@@ -112,6 +112,7 @@ def _vote(  # noqa: PLR0917  (one parameter for each column)
     last: list[Any] | None,
     turns: list[list[Any]],
     refutes: list[str],
+    follows: str,
 ) -> tuple[int, Vote]:
     if online not in (True, False, None):
         raise ValueError(f"online is {online!r}")
@@ -123,6 +124,7 @@ def _vote(  # noqa: PLR0917  (one parameter for each column)
         _outcome(*last) if last else None,
         tuple(_turn(*turn) for turn in turns),
         tuple(map(str, refutes)),
+        str(follows),
     )
     return int(number), vote
 

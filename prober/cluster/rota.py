@@ -103,8 +103,17 @@ class Rota:
             self._tell_of_members(told)
         if touched.members or touched.sets:
             self.review()
+        self._catch_up(touched.numbers)
         self.show(touched.numbers & self.duties.checks.keys())
         self.publisher.sweep(each for each in touched.buckets if self.duties.strays(each))
+
+    def _catch_up(self, numbers: set[int]) -> None:
+        """Go on from what members have found of checks until they let go of them."""
+        for number in numbers & self.duties.inherited.keys():
+            newer = self.duties.catch_up(number, self._work.vote(number))
+            if newer is not None:
+                self._work.adopt(number, newer)
+                self.publisher.touch((number,))
 
     def _tell_of_members(self, before: Mapping[str, MemberRecord]) -> None:
         known, me = self.known.members, self.record.name
@@ -137,7 +146,7 @@ class Rota:
                 found = self.duties.source(number)
                 if found is None:
                     continue
-                source = found
+                _, source = found
             else:
                 continue
             self._work.adopt(number, source)
@@ -179,7 +188,8 @@ class Rota:
             owners = duties.owners(number)
             source = duties.source(number)
             if source is not None:
-                self._work.adopt(number, source)
+                self._work.adopt(number, source[1])
+                duties.take(number, *source)
             place = owners.index(self.record.name) if self.record.name in owners else 0
             tasks.append(Assignment(number, place, max(1, len(owners))))
         duties.probing.update(numbers)
@@ -193,11 +203,12 @@ class Rota:
         """Cease to probe what others have taken over."""
         if not self.duties.leaving or self._standing.degraded:
             return
-        numbers = self.duties.let_go(self._clock())
+        numbers = self.duties.let_go(self._clock(), self._work.vote)
         if not numbers:
             return
         for number in numbers:
             del self.duties.leaving[number]
+            self.duties.inherited.pop(number, None)
         self.duties.probing.difference_update(numbers)
         self._work.cease(numbers)
         self.publisher.touch(numbers)

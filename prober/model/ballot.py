@@ -24,7 +24,9 @@ class Vote(NamedTuple):
     `status` is what its rise and fall say, `since` the unix time of that. `degraded` is a
     reservation about the last good result. `last` is the last result when this was written, without
     its phases. `turns` are the last changes of the status, oldest first. `refutes` are the
-    members at which the check failed before this vantage found it good.
+    members at which the check failed before this vantage found it good. `follows` is the member
+    from which this vantage takes the check over, until it has found another status by itself: if
+    that member still votes without being an owner, its vote is the newer one.
     """
 
     status: Status
@@ -34,6 +36,7 @@ class Vote(NamedTuple):
     last: Outcome | None
     turns: tuple[PastChange, ...] = ()
     refutes: tuple[str, ...] = ()
+    follows: str = ""
 
 
 class Ballot(NamedTuple):

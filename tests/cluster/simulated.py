@@ -6,6 +6,7 @@ and etcd go on. Nothing here waits: `World.run` moves the time from one event to
 
 import asyncio
 from asyncio import events
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
@@ -29,6 +30,7 @@ from prober.model.ballot import PastChange, Vote, Weight, weigh
 from prober.model.health import PENDING, advance, status_of
 from prober.model.schedule import spread
 from prober.model.status import Result, Status
+from prober.model.voting import VoteRule, voted
 
 KEYS = Keys("test")
 LIMIT = 2.0
@@ -293,7 +295,10 @@ class Shown(NamedTuple):
 
 
 class Work:
-    """The checks of one simulated prober: it probes them all once in an interval."""
+    """The checks of one simulated prober: it probes them all once in an interval.
+
+    `shown` is what it shows of each check; `turns` are the statuses that it has shown so far.
+    """
 
     def __init__(self, world: "World", checks: Sequence[Outline]) -> None:
         self.world = world
@@ -301,10 +306,12 @@ class Work:
         self.votes: dict[int, Vote] = {}
         self.probing: set[int] = set()
         self.shown: dict[int, Shown] = {}
+        self.turns: dict[int, list[Status]] = defaultdict(list)
         self.member: ClusterMember | None = None
         self.wall_offset = 0.0
         self.spoken: list[tuple[float, int, Status]] = []
         self._weights: dict[int, Weight] = {}
+        self._ballots: dict[int, tuple[Sequence[tuple[str, Vote]], int]] = {}
 
     def begin(self, tasks: Collection[Assignment]) -> None:
         assert all(task.number in self.checks for task in tasks)
@@ -318,17 +325,31 @@ class Work:
 
     def adopt(self, number: int, vote: Vote) -> None:
         self.votes[number] = vote
-        self.shown[number] = Shown(vote.status, vote.since)
         self._weights.pop(number, None)
+        self._show(number)
 
     def show(self, number: int, votes: Sequence[tuple[str, Vote]], vantages: int) -> None:
-        if number in self.probing:
-            return
-        vote = votes[0][1]
-        before = self.shown.get(number)
-        if self.world.histories_agree and before is not None:
-            assert vote.since >= before.since, "a status has gone back in time"
-        self.adopt(number, vote)
+        self._ballots[number] = (votes, vantages)
+        if number not in self.probing:
+            vote, before = votes[0][1], self.shown.get(number)
+            if self.world.histories_agree and before is not None and vantages == 1:
+                assert vote.since >= before.since, "a status has gone back in time"
+            self.votes[number] = vote
+            self._weights.pop(number, None)
+        self._show(number)
+
+    def _show(self, number: int) -> None:
+        """Show a check in the status that its votes give it."""
+        vote = self.vote(number)
+        others, vantages = self._ballots.get(number, ((), 1))
+        status = vote.status
+        if vantages > 1:
+            mine = [vote.status] if number in self.probing else []
+            said = [*mine, *(other.status for _, other in others)]
+            status = voted(said, VoteRule.UNANIMOUS, vantages)
+        self.shown[number] = Shown(status, vote.since)
+        if self.turns[number][-1:] != [status]:
+            self.turns[number].append(status)
 
     def probe(self) -> None:
         """Probe everything, as the truth is."""
@@ -350,7 +371,7 @@ class Work:
                 )[-8:]
                 self.spoken.append((self.world.now, number, status))
             self.votes[number] = Vote(status, health, since, degraded=False, last=None, turns=turns)
-            self.shown[number] = Shown(status, since)
+            self._show(number)
             weight = weigh(status, health, None, degraded=False, rise=RISE, fall=FALL)
             if self._weights.get(number) != weight:
                 self._weights[number] = weight
@@ -391,7 +412,7 @@ class Machine:
             self.work,
             record,
             clock=lambda: world.now,
-            tell=lambda event, **facts: self.said.append((world.now, event, facts)),
+            tell=self._tell,
         )
         self.work.member = self.member
         self.member.adopt(checks, "config")
@@ -399,6 +420,11 @@ class Machine:
             self.task = self.loop.create_task(self.member.run())
             self.probing = self.loop.create_task(self._probe())
         world.machines[name] = self
+
+    def _tell(self, event: str, **facts: object) -> None:
+        self.said.append((self.world.now, event, facts))
+        if isinstance(facts.get("exc_info"), AssertionError):  # which the member survives
+            self.loop.failures.append(facts)
 
     async def _probe(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from prober.cluster.duties import Outline
 from prober.cluster.key_store import StoreTrouble
 from prober.cluster.member import NAME_PATIENCE
 from prober.model.status import Status
-from tests.cluster.simulated import FALL, Machine, World, outlines
+from tests.cluster.simulated import FALL, RISE, Machine, World, outlines
 
 CHECKS = outlines(60)
 INTERVAL = CHECKS[0].interval
@@ -303,6 +303,42 @@ def test_a_member_that_joins_takes_its_share_without_a_change_of_status(world: W
     assert_settled(world)
     assert joined.work.spoken == []
     assert world.longest_gap() == 0.0
+
+
+@pytest.mark.parametrize("vantages", [1, 2])
+@pytest.mark.parametrize("before", [step / 10 for step in range(6, 31, 8)])
+def test_what_is_found_while_others_join_is_lost_on_none_of_them(
+    world: World, vantages: int, before: float
+) -> None:
+    """The others join so long before the result that decides it."""
+    checks = outlines(60, vantages=vantages)
+    first = Machine(world, "a", checks)
+    world.run(RISE * INTERVAL - before)
+    for name in "bc":
+        Machine(world, name, checks).line.delay = 0.9
+    world.run(4 * INTERVAL)
+    for check in checks:
+        assert first.work.turns[check.number] == [Status.UNKNOWN, Status.OK]
+        for name in "bc":
+            assert world.machines[name].work.turns[check.number][-1] is Status.OK
+    assert world.longest_gap() == 0.0
+
+
+@pytest.mark.parametrize("before", [step / 10 for step in range(6, 31, 8)])
+def test_a_change_of_status_while_another_member_joins_is_not_taken_back(
+    world: World, before: float
+) -> None:
+    start(world, "a")
+    for check in CHECKS:
+        world.truth[check.number] = False
+    world.run(FALL * INTERVAL - before)
+    assert shown(world, CHECKS[0].number) == {Status.WARNING}
+    Machine(world, "b", CHECKS).line.delay = 0.9
+    world.run(4 * INTERVAL)
+    for check in CHECKS:
+        said = world.machines["a"].work.turns[check.number]
+        assert said == [Status.UNKNOWN, Status.OK, Status.WARNING, Status.CRITICAL]
+        assert shown(world, check.number) == {Status.CRITICAL}
 
 
 def test_all_members_restart_one_after_the_other(world: World) -> None:
