@@ -17,7 +17,6 @@ READ_SIZE: Final = 16384
 _HEAD_SIZE: Final = 5  # of a record: type, version, length in two bytes
 _LONGEST_ALERT: Final = 2 + 1 + 16  # bytes: level and description, type, authentication tag
 _LONGEST_CHAIN: Final = 32  # certificates to read; each takes 15 us
-_IS_SHOWN: Final = hasattr(ssl.SSLObject, "get_unverified_chain")
 _DER: Final = 2  # ssl._ssl.ENCODING_DER
 _SHORT_RECORD: Final = 512  # bytes of content
 _SHORT_RECORDS: Final = 4096  # limit of such records in a reply
@@ -257,8 +256,9 @@ def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:
 
 def _certificates(connection: ssl.SSLObject, method: str) -> tuple[bytes, ...]:
     """Return a chain of certificates, which Python exposes publicly only since 3.13."""
-    if _IS_SHOWN:
-        return tuple(getattr(connection, method)()[:_LONGEST_CHAIN])
+    shown = getattr(connection, method, None)
+    if shown is not None:
+        return tuple(shown()[:_LONGEST_CHAIN])
     hidden = getattr(getattr(connection, "_sslobj", None), method, None)
     found = hidden() if hidden else None
     return tuple([each.public_bytes(_DER) for each in found[:_LONGEST_CHAIN]] if found else ())

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_pem_x509_certificate
 
-from prober.engine import handshake as handshakes
 from prober.engine.certificate_cache import CertificateCache
 from prober.engine.handshake import TlsStream
 from prober.engine.tls_contexts import TlsContexts, check_tls, make_context
@@ -166,17 +165,17 @@ def test_a_python_that_shows_no_chain_tells_the_leaf_alone(
             assert binary_form
             return leaf
 
-        def get_unverified_chain(self) -> list[bytes]:
-            return [leaf] * 99
-
         def version(self) -> str:
             return "TLSv1.3"
 
         def selected_alpn_protocol(self) -> None:
             return None
 
-    monkeypatch.setattr(handshakes, "_IS_SHOWN", openly)
-    monkeypatch.setattr(stream, "_object", Connection())
+    class Open(Connection):
+        def get_unverified_chain(self) -> list[bytes]:
+            return [leaf] * 99
+
+    monkeypatch.setattr(stream, "_object", Open() if openly else Connection())
     session = stream.session(CertificateCache())
     assert set(session.sent) == {leaf}
     assert len(session.sent) == (32 if openly else 1)

@@ -79,22 +79,15 @@ def go_on(running: Daemon) -> None:
 def test_without_descriptors_nothing_is_blamed_and_the_api_answers(
     tmp_path: Path, monitors: list[dict[str, object]]
 ) -> None:
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
-        ExitStack() as stack,
-    ):
-        silent.bind(("127.0.0.1", 0))
-        port = silent.getsockname()[1]  # each of its probes needs a new descriptor
-        udp = monitor("udp", "UDP_CONNECT", port, timeout="100ms")
-        config = {"monitors": [*monitors, udp]}
-        running = stack.enter_context(daemon(config, tmp_path, *EVERY_RESULT))
+    new = {**monitors[0], "name": "new", "source": "127.0.0.1"}  # a socket for each of its probes
+    with daemon({"monitors": [*monitors, new]}, tmp_path, *EVERY_RESULT) as running:
         seen = all_ok(running)
         limits = resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE)
         with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as open_:
             open_.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n")
             assert b"200" in open_.recv(4096).split(b"\r\n")[0]
             resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
-            probes(running, 2, monitor="udp", reason="no_descriptors")
+            probes(running, 2, monitor="new", reason="no_descriptors")
             for name in NAMES:  # these may have kept sockets from before
                 probes(running, 2, monitor=name)
             open_.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n")

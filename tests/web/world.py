@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from prober.state.journal import Journal
 from prober.state.last_known import LastKnown
 from prober.state.notices import Notices
 from prober.state.pool_watch import PoolWatch
+from prober.state.shared_store import SharedStore
 from prober.state.store import Store
 from prober.state.vitals import Vitals
 from prober.web.app import make_app
@@ -81,9 +83,9 @@ CLUSTER = ClusterView(
 
 
 class World:
-    """The state, the clocks and what the tests do to them."""
+    """The state, the clocks and what the tests do to them; of a `member`, if it is a cluster's."""
 
-    def __init__(self, database: Database | None = None) -> None:
+    def __init__(self, database: Database | None = None, *, member: str | None = None) -> None:
         self.wall = WALL
         self.clock = 1000.0
         self.history, self._journal = None, None
@@ -91,7 +93,8 @@ class World:
         if database is not None:
             self.history = History(database, wall=lambda: self.wall, awake=lambda: self.clock)
             self._journal = Journal(database, wall=lambda: self.wall)
-        self.store = Store(
+        make = Store if member is None else partial(SharedStore, member, "")
+        self.store: Store = make(
             wall=lambda: self.wall,
             awake=lambda: self.clock,
             journal=self._journal,

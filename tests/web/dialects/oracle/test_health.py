@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from prober.model.ballot import Ballot, Vote
-from prober.model.health import PENDING
-from prober.model.status import Reason, Status
+from prober.model.health import PENDING, Health
+from prober.model.status import NO_PHASES, Outcome, Reason, Status
+from prober.state.shared_store import SharedStore
 from prober.web.dialects.oracle.places import target_of
 from prober.web.dialects.oracle.requests import CODES
 from tests.web.conftest import Client
 from tests.web.dialects.editing import FakeEditor
+from tests.web.dialects.oracle.conftest import oracle_world
 from tests.web.world import NOW, WALL, World, monitor
 
 LB = "/20170115/loadBalancers/lb"
@@ -387,20 +389,19 @@ async def test_a_backend_of_the_network_service_is_active_or_stands_by(
     assert await status() == "STANDBY"
 
 
-async def test_each_vantage_of_a_cluster_has_its_result_and_one_unknown_makes_unknown(
-    world: World, client: Client
-) -> None:
-    record(world, HEALTHY)
-    state = world.store.get(("web-tcp", "10.0.0.1:80"))
-    assert state is not None
-    assert state.last is not None
-    here = state.last._replace(source_ip="10.0.0.8")
-    votes = [
-        Ballot("a", "", Vote(Status.OK, state.health, WALL, degraded=False, last=here)),
+async def test_each_vantage_of_a_cluster_has_its_result_and_one_unknown_makes_unknown() -> None:
+    world = World(member="here")
+    app = world.app(editor=oracle_world(world))
+    good = Outcome(Reason.OK, "", None, WALL, 0.125, NO_PHASES, source_ip="10.0.0.8")
+    ballots = [
+        Ballot("a", "", Vote(Status.OK, Health(True, 5), WALL, degraded=False, last=good)),
         Ballot("b", "", Vote(Status.UNKNOWN, PENDING, WALL, degraded=False, last=None)),
     ]
-    world.store.votes = lambda key: votes  # type: ignore[method-assign]
-    health = await get(client, f"{LB}/backendSets/web/backends/10.0.0.1:80/health")
+    assert isinstance(world.store, SharedStore)
+    for name in ("web-http", "web-tcp"):
+        world.store.show((name, "10.0.0.1:80"), ballots, vantages=2)
+    async with TestClient(TestServer(app)) as client:
+        health = await get(client, f"{LB}/backendSets/web/backends/10.0.0.1:80/health")
     assert health["status"] == "UNKNOWN"
     found = [
         (result["subnetId"], result["sourceIpAddress"], result["healthCheckStatus"])
