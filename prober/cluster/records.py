@@ -28,7 +28,7 @@ class MemberRecord(NamedTuple):
 
     `instance` differs for each start of a process. `checks_hash` is that of the set of its checks;
     `config_hash` that of its configuration. `ttl` is that of its lease, in seconds; `started_at` is
-    in unix seconds.
+    in unix seconds. `outputs` has the name of an output in each line.
     """
 
     name: str
@@ -42,6 +42,7 @@ class MemberRecord(NamedTuple):
     ttl: float = 10.0
     weight: float = 1.0
     draining: bool = False
+    outputs: str = ""
 
     def to_bytes(self) -> bytes:
         """Return it as it is written."""

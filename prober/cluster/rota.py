@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
 
 from prober.cluster.duties import Duties, Outline, Tell
 from prober.cluster.keys import Keys
@@ -225,6 +226,15 @@ class Rota:
         counts[self.record.name] = len(self.duties.probing)
         members = {**self.duties.members(), self.record.name: self.record}
         return [(record, counts[name]) for name, record in sorted(members.items())]
+
+    def speaker(self, output: str) -> str | None:
+        """Return the member that tells people what an output has to say, of those that have it."""
+        members = [self.record, *self.duties.members().values()]
+        having = [each for each in members if output in each.outputs.split("\n")]
+        able = [each.name for each in having if not each.draining] or [each.name for each in having]
+        return max(
+            able, key=lambda name: blake2b(f"{output}\0{name}".encode()).digest(), default=None
+        )
 
     def show(self, numbers: Iterable[int]) -> None:
         """Show what others say of these checks."""

@@ -16,7 +16,7 @@ from prober.state.vitals import Vitals
 if TYPE_CHECKING:
     from prober.outputs.counters import OutputCounters
     from prober.outputs.envoy_eds import EndpointDiscovery
-    from prober.outputs.output import Desk, Output
+    from prober.outputs.output import Desk, Output, Speaker
 
 log = structlog.get_logger()
 
@@ -35,6 +35,7 @@ class OutputService:
         journal: Where they remember it; None: until the process ends.
         wall: Unix time.
         base_url: Where people find the page.
+        speaker: Returns who tells people what outputs have to say.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class OutputService:
         journal: Journal | None,
         wall: Callable[[], float],
         base_url: Callable[[], str],
+        speaker: "Callable[[], Speaker | None]" = lambda: None,
     ) -> None:
         self._store = store
         self._known = known
@@ -55,6 +57,7 @@ class OutputService:
         self._journal = journal
         self._wall = wall
         self._base_url = base_url
+        self._speaker = speaker
         self._running: dict[str, tuple[Output, asyncio.Task[None]]] = {}
         self.discovery: EndpointDiscovery | None = None
 
@@ -112,6 +115,7 @@ class OutputService:
             base_url=self._base_url(),
             prober_name=self._vitals.name,
             version=__version__,
+            speaker=self._speaker(),
         )
 
     def _set_discovery(self, discovery: "EndpointDiscovery | None") -> None:

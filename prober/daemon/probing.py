@@ -35,6 +35,7 @@ from prober.state.check_state import CheckState, Key
 from prober.state.events import CERTIFICATE_CHANGED, STOOD_STILL, TRANSITION, Event
 from prober.state.last_known import LastKnown
 from prober.state.load import Load
+from prober.state.notices import Notices
 from prober.state.own_troubles import OwnTroubles
 from prober.state.pace import Pace
 from prober.state.pool_watch import PoolWatch
@@ -44,6 +45,7 @@ from prober.web.server.services import OtherMembers, PageSettings, ProbeOnDemand
 
 if TYPE_CHECKING:
     from prober.blackbox.probe_service import ProbeService
+    from prober.outputs.output import Speaker
 
 log = structlog.get_logger()
 
@@ -66,6 +68,7 @@ class Prober:
 
     exit_status = 0
     others: OtherMembers | None = None
+    speaker: "Speaker | None" = None
 
     def __init__(
         self,
@@ -258,6 +261,9 @@ class Prober:
 
     def share_edits(self, kept: KeptEdits, editor: ConfigEditor) -> None:
         """Make the edits over the API those of the cluster, if there is one."""
+
+    def share_notices(self, notices: Notices) -> None:
+        """Let notices and admin states hold on all members of the cluster, if there is one."""
 
     def _log_event(self, event: Event) -> None:
         log_transition(event)

@@ -126,8 +126,10 @@ class _Daemon:
             journal=kept.journal,
             wall=time.time,
             base_url=self._base_url,
+            speaker=lambda: prober.speaker,
         )
         self._notices = Notices(note=note, saved=kept.saved.notices, journal=kept.journal)
+        prober.share_notices(self._notices)
         self._service = SystemdService.of(os.environ, prober.store, prober.vitals)
         self.reloader = self._new_reloader(source, busy, guard)
         kept.on_loss(self._edits.save_all)

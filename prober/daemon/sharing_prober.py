@@ -19,6 +19,7 @@ from prober.cluster.work import Assignment, NameTakenError
 from prober.config.changes import Changes
 from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
+from prober.daemon.common_states import CommonStates
 from prober.daemon.edit_sharing import EditSharing
 from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of, shared_hash
 from prober.daemon.owners import Owners
@@ -34,6 +35,7 @@ from prober.model.monitor import Check
 from prober.model.status import Status
 from prober.state.check_state import Key
 from prober.state.events import Event
+from prober.state.notices import Notices
 from prober.state.shared_store import SharedStore
 from prober.state.store import Store
 
@@ -46,8 +48,8 @@ _NOTED = {
     "quarantined": "nearly all checks fail here that others find good: this vantage casts no votes",
     "quarantine_over": "this vantage votes again",
 }
-_JUDGE_EVERY = 1.0
-"""Seconds between two looks at whether this vantage is in trouble."""
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at what nothing else tells of."""
 _LOUD = {"cluster_degraded", "name_in_use", "record_refused", "quarantined"}
 
 
@@ -100,6 +102,26 @@ class SharingProber(Prober):
             tell=self._tell,
         )
 
+    def share_notices(self, notices: Notices) -> None:
+        """Let notices and admin states hold on all members of the cluster."""
+        self._common = self.speaker = CommonStates(
+            self.gateway,
+            self._section.name,
+            admin=self.store.admin,
+            notices=notices,
+            pools=lambda: self.store.pools,
+            speaks=self._speaks,
+            wall=self._wall,
+            tell=self._tell,
+        )
+
+    def _speaks(self, output: str) -> bool:
+        """Return whether it is this member that tells people what an output has to say."""
+        member = self.member
+        if member is None or not (self._common.is_ready or member.standing.degraded):
+            return False
+        return member.rota.speaker(output) == self._name
+
     def _has_one_configuration(self) -> bool:
         view = self._view()
         return view is not None and not view.degraded and view.configurations == 1
@@ -120,6 +142,7 @@ class SharingProber(Prober):
         """Apply a new configuration, and share its checks."""
         await super().apply(config, difference, reread=reread)
         self._share(config)
+        self._common.offer_again()
 
     def _share(self, config: Config) -> None:
         if self.member is None:
@@ -128,6 +151,8 @@ class SharingProber(Prober):
         self._keys = {outline.number: key for key, outline in outlines.items()}
         for key in self.store.probed_here - outlines.keys():
             self.store.cease(key)
+        outputs = "\n".join(output.name for output in config.outputs)
+        self.member.rota.record = self.member.rota.record._replace(outputs=outputs)
         self.member.adopt(outlines.values(), shared_hash(config.model))
 
     # What the member asks for: a `Workplace`
@@ -200,7 +225,7 @@ class SharingProber(Prober):
         self.store.may_speak = member.standing.may_speak
         self.store.changed = self._changed
         self._share(self.config)
-        working = (self._run(member, stop), self._judge(), self._edits.run())
+        working = (self._run(member, stop), self._look(), self._edits.run(), self._follow_common())
         tasks = [asyncio.create_task(each) for each in working]
         try:
             await _first(member.ready, stop)
@@ -232,19 +257,35 @@ class SharingProber(Prober):
         clock = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
         return ClusterMember(self.gateway, keys, self, record, clock=clock, tell=self._tell)
 
-    async def _judge(self) -> None:
-        """Look every second whether this vantage is the one in trouble."""
+    async def _look(self) -> None:
+        """Look every second whether this vantage is in trouble, and what it has to tell people."""
+        spoke: list[bool] = []
         while True:
-            await asyncio.sleep(_JUDGE_EVERY)
+            await asyncio.sleep(_LOOK_EVERY)
             try:
-                changed = self.store.judge_this_vantage()
+                self._judge()
+                speaks = [self._speaks(output.name) for output in self.config.outputs]
+                if speaks != spoke:
+                    spoke = speaks
+                    self._common.speaker_changed()
             except Exception:
                 log.exception("internal_error")
-                continue
-            if changed and self.store.quarantined:
-                self._tell("quarantined", member=self._name)
-            elif changed:
-                self._tell("quarantine_over", member=self._name)
+
+    def _judge(self) -> None:
+        changed = self.store.judge_this_vantage()
+        if changed and self.store.quarantined:
+            self._tell("quarantined", member=self._name)
+        elif changed:
+            self._tell("quarantine_over", member=self._name)
+
+    async def _follow_common(self) -> None:
+        """Follow what all members have in common; after a bug, begin again."""
+        while True:
+            try:
+                await self._common.run()
+            except Exception:
+                log.exception("internal_error")
+                await asyncio.sleep(_LOOK_EVERY)
 
     async def _run(self, member: ClusterMember, stop: asyncio.Event) -> None:
         try:

@@ -99,6 +99,47 @@ class Memory(Protocol):
         """Remember content for a subject; None deletes it."""
 
 
+class Speaker(Protocol):
+    """Who tells people what an output has to say: once for a cluster, by one of its members."""
+
+    @property
+    def cluster(self) -> str | None:
+        """The name of the cluster; None: there is none."""
+
+    def speaks(self, output: str) -> bool:
+        """Return whether it is this prober that tells people what an output has to say."""
+
+    def told(self, output: str, pool: str) -> Mapping[str, str]:
+        """Return what people were told of a pool by any member, by subject."""
+
+    def tell(self, output: str, pool: str, told: Mapping[str, str]) -> None:
+        """Let all members know what people were told of a pool."""
+
+    def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
+        """Call `follower` with each pool of which there may be something to say; return the end."""
+
+
+class Alone:
+    """The `Speaker` of a prober without a cluster."""
+
+    cluster = None
+
+    def speaks(self, _: str) -> bool:
+        """Return True: there is nobody else."""
+        return True
+
+    def told(self, _output: str, _pool: str) -> Mapping[str, str]:
+        """Return nothing: this prober knows what it has told."""
+        return {}
+
+    def tell(self, output: str, pool: str, told: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+    def follow(self, _: Callable[[str], None]) -> Callable[[], None]:
+        """Never call it."""
+        return lambda: None
+
+
 class Feed:
     """The names of changed pools that were not processed yet, each once."""
 
@@ -137,6 +178,7 @@ class Desk:
         base_url: The URL of the status page.
         prober_name: What this instance is called.
         version: What runs.
+        speaker: Who tells people what the output has to say.
     """
 
     def __init__(
@@ -153,6 +195,7 @@ class Desk:
         base_url: str = "",
         prober_name: str = "",
         version: str = "",
+        speaker: Speaker | None = None,
     ) -> None:
         self.output = output
         self.source = source
@@ -164,6 +207,7 @@ class Desk:
         self.base_url = base_url
         self.prober_name = prober_name
         self.version = version
+        self._speaker = speaker or Alone()
         self._say = say
         self._note = note
         self.answers_discovery = answers_discovery
@@ -194,7 +238,13 @@ class Desk:
             if self.output.selects(pool):
                 feed.add(pool)
 
-        return self.source.follow(changed)
+        ends = (self.source.follow(changed), self._speaker.follow(changed))
+
+        def end() -> None:
+            for each in ends:
+                each()
+
+        return end
 
     @asynccontextmanager
     async def following(
@@ -215,6 +265,23 @@ class Desk:
             for task in tasks:
                 with suppress(asyncio.CancelledError):
                     await task
+
+    @property
+    def cluster(self) -> str | None:
+        """The name of the cluster, if there is one."""
+        return self._speaker.cluster
+
+    def speaks(self) -> bool:
+        """Return whether it is this prober that tells people what the output has to say."""
+        return self._speaker.speaks(self.output.name)
+
+    def told(self, pool: str) -> Mapping[str, str]:
+        """Return what people were told of a pool by any member of the cluster, by subject."""
+        return self._speaker.told(self.output.name, pool)
+
+    def tell(self, pool: str, told: Mapping[str, str]) -> None:
+        """Let all members of the cluster know what people were told of a pool."""
+        self._speaker.tell(self.output.name, pool, told)
 
     def tell_held(self, pool: str, told: Told) -> None:
         """Report when backends of a pool are held in service, or no longer."""

@@ -1,4 +1,8 @@
-"""Webhooks: changes of a pool as signed JSON, retried until they are accepted."""
+"""Webhooks: changes of a pool as signed JSON, retried until they are accepted.
+
+In a cluster, one member sends for all of them. What it has sent is known to all, so another one
+goes on where it ends.
+"""
 
 import asyncio
 import hmac
@@ -233,9 +237,10 @@ class Webhook:
                 pool = self._desk.served(name)
                 if pool is None or name in self._sending:
                     continue
+                self._learn(self._desk.told(name))
                 self._learn(first_statuses(pool, self._desk.checks(name), self._told))
                 self._learn(first_certificates(self._desk.certificates(name), self._told))
-                if any(self._changes(pool)):
+                if self._desk.speaks() and any(self._changes(pool)):
                     self._sending[name] = asyncio.create_task(self._send_soon(name))
 
     async def close(self) -> None:
@@ -247,8 +252,9 @@ class Webhook:
 
     def _learn(self, told: Mapping[str, str]) -> None:
         for subject, status in told.items():
-            self._told[subject] = status
-            self._desk.memory.remember(subject, status)
+            if self._told.get(subject) != status:
+                self._told[subject] = status
+                self._desk.memory.remember(subject, status)
 
     async def _send_soon(self, name: str) -> None:
         """Send the changes of a pool after `group_wait`, and retry until they are accepted."""
@@ -264,7 +270,8 @@ class Webhook:
     async def _send(self, name: str, *, final: bool) -> bool:
         """Send the changes of a pool; return whether nothing is left to send."""
         pool = self._desk.served(name)
-        changes = list(self._changes(pool)) if pool else []
+        self._learn(self._desk.told(name))
+        changes = list(self._changes(pool)) if pool and self._desk.speaks() else []
         if pool is None or not changes:
             return True
         content = json.dumps(self._body(pool, changes)).encode()
@@ -284,7 +291,14 @@ class Webhook:
             else:
                 self._desk.succeeded()
         self._learn({each.subject: each.now for each in changes})
+        self._desk.tell(name, self._told_of(pool))
         return not any(self._changes(self._desk.served(name) or pool))
+
+    def _told_of(self, pool: ServedPool) -> dict[str, str]:
+        """Return all that was reported of a pool, by subject."""
+        subjects = {each.subject for each in statuses_of(pool, self._desk.checks(pool.name))}
+        subjects |= {certificate_of(each) for each in self._desk.certificates(pool.name)}
+        return {each: self._told[each] for each in sorted(subjects) if each in self._told}
 
     def _changes(self, pool: ServedPool) -> Iterator[PostedChange]:
         yield from changes_of(pool, self._desk.checks(pool.name), self._told)
@@ -308,7 +322,7 @@ class Webhook:
             "prober": {
                 "name": self._desk.prober_name,
                 "version": self._desk.version,
-                "cluster": None,
+                "cluster": self._desk.cluster,
             },
             "group": {"pool": pool.name, "load_balancer": pool.load_balancer},
             "status": pool.known_status or pool.status,

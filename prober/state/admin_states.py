@@ -57,12 +57,22 @@ class AdminStates:
         self._windows: tuple[MaintenanceWindow, ...] = ()
         self._model = Model()
         self._followers: list[Callable[[], None]] = []
+        self._tell_others: Callable[[AdminKey, AdminEntry | None], None] = lambda *_: None
         self._entries: dict[AdminKey, AdminEntry] = dict(self._set)
 
     @property
     def entries(self) -> Mapping[AdminKey, AdminEntry]:
         """All states that apply now."""
         return self._entries
+
+    @property
+    def put_here(self) -> Mapping[AdminKey, AdminEntry]:
+        """The states that were set, without those of the configuration."""
+        return self._set
+
+    def share(self, tell_others: Callable[[AdminKey, AdminEntry | None], None]) -> None:
+        """Call `tell_others` with each state that is set here, and None for one that is ended."""
+        self._tell_others = tell_others
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Call `follower` whenever a state starts or ends."""
@@ -80,6 +90,10 @@ class AdminStates:
 
     def put(self, key: AdminKey, entry: AdminEntry) -> None:
         """Set a state, replacing any other."""
+        self._tell_others(key, entry)
+        self._put(key, entry)
+
+    def _put(self, key: AdminKey, entry: AdminEntry) -> None:
         self._set[key] = entry
         if self._journal is not None:
             self._journal.keep_admin(key, entry)
@@ -93,13 +107,29 @@ class AdminStates:
 
     def clear(self, key: AdminKey, *, by: str) -> bool:
         """End a state that was set; return whether there was one."""
-        entry = self._set.get(key)
-        if entry is None:
+        if key not in self._set:
             return False
-        self._drop(key)
-        self._tell(ENDED, key, f"{_words(key)}: {entry.state} ended by {by}")
-        self._renew()
+        self._tell_others(key, None)
+        self._clear(key, f"ended by {by}")
         return True
+
+    def _clear(self, key: AdminKey, how: str) -> None:
+        entry = self._set[key]
+        self._drop(key)
+        self._tell(ENDED, key, f"{_words(key)}: {entry.state} {how}")
+        self._renew()
+
+    def learn(self, key: AdminKey, entry: AdminEntry | None) -> None:
+        """Take in a state that was set through another member, or that it was ended (None).
+
+        A state of what is not configured here has no effect.
+        """
+        before, now = self._set.get(key), self._wall()
+        if entry is None:
+            if before is not None:
+                self._clear(key, "ended through another member")
+        elif entry != before and (entry.until is None or entry.until > now) and self.has(key):
+            self._put(key, entry)
 
     def adopt(self, model: Model, windows: Iterable[MaintenanceWindow]) -> None:
         """Switch to another configuration; forget states of what is no longer in it."""

@@ -1,6 +1,6 @@
 """Notices that were published over the API, until they end or are withdrawn."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -60,6 +60,11 @@ class Notices:
         self._note = note
         self._stored = dict(saved)
         self._journal = journal
+        self._tell_others: Callable[[str, StoredNotice | None], None] = lambda *_: None
+
+    def share(self, tell_others: Callable[[str, StoredNotice | None], None]) -> None:
+        """Call `tell_others` with each notice that is published here, and None once withdrawn."""
+        self._tell_others = tell_others
 
     def current(self, now: float) -> dict[str, StoredNotice]:
         """Return the notices that have not ended at a unix time, in the order of publishing."""
@@ -72,19 +77,36 @@ class Notices:
         """Store a notice; raise `TooManyNoticesError` if there are MOST."""
         if len(self.current(at)) >= MOST:
             raise TooManyNoticesError
-        stored = self._stored[identity] = StoredNotice(notice, by, at)
-        self._keep(identity, stored)
-        self._tell(PUBLISHED, f"notice published by {by}: {notice.text[:_TITLE]}")
+        stored = StoredNotice(notice, by, at)
+        self._tell_others(identity, stored)
+        self._put(identity, stored)
         return stored
+
+    def _put(self, identity: str, stored: StoredNotice) -> None:
+        self._stored[identity] = stored
+        self._keep(identity, stored)
+        words = stored.notice.text[:_TITLE]
+        self._tell(PUBLISHED, f"notice published by {stored.by}: {words}")
 
     def withdraw(self, identity: str, *, by: str) -> bool:
         """Forget a notice; return whether there was one."""
         stored = self._stored.get(identity)
         if stored is None:
             return False
+        self._tell_others(identity, None)
         self._drop(identity)
         self._tell(WITHDRAWN, f"notice withdrawn by {by}: {stored.notice.text[:_TITLE]}")
         return True
+
+    def learn(self, identity: str, stored: StoredNotice | None) -> None:
+        """Take in a notice that was published through another member, or withdrawn (None)."""
+        before = self._stored.get(identity)
+        if stored is not None and stored != before:
+            self._put(identity, stored)
+        elif stored is None and before is not None:
+            self._drop(identity)
+            words = before.notice.text[:_TITLE]
+            self._tell(WITHDRAWN, f"notice withdrawn through another member: {words}")
 
     def save_all(self) -> None:
         """Store every notice again."""

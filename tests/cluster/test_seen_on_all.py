@@ -1,25 +1,35 @@
 """What every member shows of what others do: results, history, pages."""
 
+import json
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.cluster.etcd_server import etcd, needs_etcd
+from prober.cluster.common_values import read_value
+from tests.cluster.etcd_server import Etcd, etcd, needs_etcd
 from tests.cluster.real_members import Targets, configuration, targets
-from tests.running import Daemon, daemon, until
+from tests.cluster.test_edits_of_members import ask
+from tests.outputs.serving import Receiver, receiving
+from tests.running import PATIENCE, Daemon, daemon, until
 
 pytestmark = [needs_etcd, pytest.mark.xdist_group("members")]
 
 
 class Pair:
-    """Two members with a state directory each, and what they probe."""
+    """Two members with a state directory each, what they probe, and who is told of it."""
 
-    def __init__(self, members: dict[str, Daemon], found: Targets) -> None:
+    def __init__(
+        self, server: Etcd, members: dict[str, Daemon], found: Targets, hook: Receiver
+    ) -> None:
+        self._server = server
         self.members = members
+        self.hook = hook
         self.targets = found
 
     def owner_of(self, port: int) -> str:
@@ -36,6 +46,17 @@ class Pair:
         (owner,) = owners
         return owner
 
+    def told_of(self, backend: str) -> str | None:
+        """Return what people were told of a backend, as it lies in etcd."""
+        key = b64encode(b"/prober/test/common/told/hook/web").decode()
+        url = f"{self._server.url}/v3/kv/range"
+        with urlopen(Request(url, json.dumps({"key": key}).encode()), timeout=PATIENCE) as answer:
+            found = json.load(answer).get("kvs", [])
+        if not found:
+            return None
+        told = read_value(b64decode(found[0]["value"])).content.get(f"backend web/{backend}")
+        return None if told is None else str(told)
+
     def check(self, name: str, port: int) -> dict[str, Any]:
         path = f"/api/v1/checks/web/127.0.0.1:{port}"
         found: dict[str, Any] = self.members[name].json(path)
@@ -44,14 +65,22 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with etcd(tmp_path_factory.mktemp("etcd")) as server, targets(4) as found, ExitStack() as stack:
+    with (
+        etcd(tmp_path_factory.mktemp("etcd")) as server,
+        targets(4) as found,
+        receiving() as hook,
+        ExitStack() as stack,
+    ):
         members = {}
         for name in "ab":
             folder = tmp_path_factory.mktemp(name)
             config = configuration([server.url], name, found.ports)
             config["server"] = {"state_dir": str(folder / "state"), "writable": True}
+            config["outputs"] = [
+                {"name": "hook", "type": "webhook", "url": hook.url, "group_wait": "0s"}
+            ]
             members[name] = stack.enter_context(daemon(config, folder))
-        yield Pair(members, found)
+        yield Pair(server, members, found, hook)
 
 
 def test_results_and_history_of_a_check_are_the_same_on_the_member_that_does_not_probe_it(
@@ -78,3 +107,59 @@ def test_results_and_history_of_a_check_are_the_same_on_the_member_that_does_not
         text = pair.members[other].get(where)[1]
         assert text.count('class="bar"') == 4
         assert "last 0 results" not in text
+
+
+def test_admin_states_and_notices_hold_on_every_member(pair: Pair) -> None:
+    one, other = pair.members["a"], pair.members["b"]
+    state = {"state": "drain", "until": "2h", "reason": "disk", "by": "anna"}
+    assert ask(one, "PUT", "/api/v1/admin/pools/web", state).status == 200
+
+    def entries(member: Daemon) -> list[tuple[str, str, str]]:
+        found = member.json("/api/v1/admin")["admin"]
+        return [(each["name"], each["state"], each["reason"]) for each in found]
+
+    until(lambda: entries(other) == [("web", "drain", "disk")])
+    assert ask(other, "DELETE", "/api/v1/admin/pools/web").status == 204
+    until(lambda: entries(one) == [])
+    published = ask(other, "POST", "/api/v1/notices", {"text": "we move"})
+    assert published.status == 201
+
+    def notices() -> list[str]:
+        return [each["text"] for each in one.json("/api/v1/notices")["notices"]]
+
+    until(lambda: notices() == ["we move"])
+    identity = json.loads(published.body)["id"]
+    assert ask(one, "DELETE", f"/api/v1/notices/{identity}").status == 204
+    until(lambda: other.json("/api/v1/notices")["notices"] == [])
+
+
+def test_people_are_told_once_also_when_the_member_that_tells_them_dies(pair: Pair) -> None:
+    port = pair.targets.ports[-1]
+    key = f"127.0.0.1:{port}"
+
+    def told() -> list[tuple[str, str, str]]:
+        """Return what was said of the backend: by whom, from and to what."""
+        return [
+            (body["prober"]["cluster"], change["from"], change["to"])
+            for body in list(pair.hook.taken)
+            for change in body["changes"]
+            if change["kind"] == "backend" and change["backend"] == key
+        ]
+
+    pair.targets.shut(port)
+    until(lambda: "CRITICAL" in [to for _, _, to in told()])
+    until(lambda: all(pair.check(n, port)["status"] == "CRITICAL" for n in pair.members))
+    seen = told()
+    assert {cluster for cluster, _, _ in seen} == {"test"}
+    assert [to for _, _, to in seen].count("CRITICAL") == 1
+    until(lambda: pair.told_of(key) == "CRITICAL")
+    dead = pair.members.pop(pair.owner_of(port))
+    dead.process.kill()
+    (left,) = pair.members.values()
+    left.wait_for("member_left", cause="lost")
+    pair.targets.open(port)
+    until(lambda: [to for _, _, to in told()][-1] == "OK")
+    fresh = told()[len(seen) :]
+    assert fresh[0][1] == "CRITICAL"
+    assert [to for _, _, to in fresh].count("OK") == 1
+    assert "CRITICAL" not in [to for _, _, to in fresh]

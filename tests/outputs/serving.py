@@ -19,7 +19,7 @@ from prober.model.known_status import (
 from prober.model.pool import Backend
 from prober.model.status import Reason, Status
 from prober.outputs.counters import OutputCounters
-from prober.outputs.output import Desk, Output, OutputType
+from prober.outputs.output import Alone, Desk, Output, OutputType, Speaker
 
 WORDS = {
     "ok": KnownStatus(Status.OK, False, None, "", 0.0),
@@ -153,6 +153,7 @@ class World:
         self.said: list[tuple[str, str, dict[str, Any]]] = []
         self.noted: list[tuple[str, str, str]] = []
         self.settings = settings
+        self.speaker: Speaker = Alone()
 
     def desk(self) -> Desk:
         """Return a desk; one after another is a restart."""
@@ -167,4 +168,5 @@ class World:
             base_url="http://prober",
             prober_name="here",
             version="1",
+            speaker=self.speaker,
         )

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import re
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -217,3 +218,69 @@ async def test_chat_tools_get_the_least_that_they_take(name: str, key: str) -> N
     await send(world, posts, settings)
     said = "web: WARNING\n10.0.0.0:80 UNKNOWN -> CRITICAL: connection refused"
     assert posts.bodies == [{key: said}]
+
+
+class Members:
+    """Members of a cluster, of which one speaks."""
+
+    cluster = "prod"
+
+    def __init__(self) -> None:
+        self.is_speaker = True
+        self.content: dict[str, dict[str, str]] = {}
+        self.followers: list[Callable[[str], None]] = []
+
+    def speaks(self, _: str) -> bool:
+        return self.is_speaker
+
+    def told(self, _: str, pool: str) -> dict[str, str]:
+        return self.content.get(pool, {})
+
+    def tell(self, _: str, pool: str, told: Mapping[str, str]) -> None:
+        self.content[pool] = dict(told)
+
+    def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
+        self.followers.append(follower)
+        return lambda: self.followers.remove(follower)
+
+
+async def test_in_a_cluster_one_member_sends_and_another_one_goes_on_where_it_ended() -> None:
+    world, other, members, silent = (
+        World(SETTINGS, pool("critical", "ok")),
+        World(SETTINGS, pool("critical", "ok")),
+        Members(),
+        Members(),
+    )
+    silent.is_speaker, silent.content = False, members.content
+    world.speaker, other.speaker = members, silent
+    posts, others = Posts(), Posts()
+    await send(world, posts)
+    await send(other, others)
+    (body,) = posts.bodies
+    assert body["prober"]["cluster"] == "prod"
+    assert not others.bodies
+    silent.is_speaker = True
+    await send(other, others)
+    assert not others.bodies  # it was told already
+    other.source.put(pool("ok", "ok"))
+    await send(other, others)
+    (body,) = others.bodies
+    assert [(c["kind"], c["from"], c["to"]) for c in body["changes"]] == [
+        ("backend", "CRITICAL", "OK"),
+        ("pool", "WARNING", "OK"),
+    ]
+
+
+async def test_a_member_that_is_to_speak_from_now_on_looks_at_every_pool_again() -> None:
+    world, members, posts = World(SETTINGS, pool("critical")), Members(), Posts()
+    members.is_speaker, world.speaker = False, members
+    desk = world.desk()
+    hook = Webhook(SETTINGS, desk, posts)
+    async with desk.following(hook.follow):
+        await until(lambda: not desk.speaks() and bool(members.followers))
+        members.is_speaker = True
+        for follower in members.followers:
+            follower("web")
+        await until(lambda: bool(posts.bodies))
+        await hook.close()
+    assert not members.followers

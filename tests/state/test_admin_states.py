@@ -110,3 +110,35 @@ def test_states_come_back_and_go_with_what_they_are_of() -> None:
     assert world.of() is AdminState.DRAIN
     assert world.states.entries.keys() == {(BACKENDS, ONE)}
     assert world.kept == {(POOLS, "gone"): None}
+
+
+def test_a_state_is_told_to_others_and_what_they_tell_is_not_told_again(world: World) -> None:
+    told: list[tuple[AdminKey, AdminEntry | None]] = []
+    world.states.share(lambda key, entry: told.append((key, entry)))
+    drain = world.entry(AdminState.DRAIN, 60.0)
+    world.states.put((POOLS, "web"), drain)
+    world.states.clear((POOLS, "web"), by="anna")
+    assert told == [((POOLS, "web"), drain), ((POOLS, "web"), None)]
+    world.states.learn((POOLS, "web"), drain)
+    assert world.of() is AdminState.DRAIN
+    assert world.kept == {(POOLS, "web"): drain}
+    world.states.learn((POOLS, "web"), None)
+    world.states.learn((POOLS, "web"), None)
+    assert world.of() is None
+    assert len(told) == 2
+    assert world.told[-2:] == [
+        "admin_state_set: pool web is set to drain by anna: kernel",
+        "admin_state_ended: pool web: drain ended through another member",
+    ]
+
+
+def test_a_state_that_has_run_out_or_is_of_something_else_is_not_learned(world: World) -> None:
+    world.states.learn((POOLS, "web"), world.entry(AdminState.DRAIN, -1.0))
+    world.states.learn((POOLS, "elsewhere"), world.entry(AdminState.DRAIN))
+    assert world.states.entries == {}
+    assert world.told == []
+    world.states.put((POOLS, "web"), world.entry(AdminState.DRAIN, 60.0))
+    world.states.share(lambda *_: pytest.fail("that it ran out here is nobody else's business"))
+    world.now += 61
+    world.states.tick()
+    assert world.of() is None

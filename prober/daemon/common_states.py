@@ -1,0 +1,149 @@
+"""What members of a cluster have in common: admin states, notices, and what people were told."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from prober.cluster.common_values import CommonValue, CommonValues
+from prober.cluster.duties import Tell
+from prober.cluster.key_store import KeyStore
+from prober.model.admin import AdminEntry, AdminKey, AdminState
+from prober.model.notice import SEVERITIES, Notice
+from prober.state.admin_states import AdminStates
+from prober.state.notices import Notices, StoredNotice
+from prober.state.rows import moment, or_none, text
+
+_ADMIN, _NOTICE, _TOLD = "admin", "notice", "told"
+_NONSENSE = (ValueError, TypeError, KeyError)
+
+
+class CommonStates:
+    """Keeps admin states and notices equal on all members; a `Speaker` of their outputs.
+
+    Args:
+        store: The etcd.
+        cluster: The name of the cluster.
+        admin: The admin states of this member.
+        notices: Its notices.
+        pools: Returns the names of all pools.
+        speaks: Returns whether this member is the one that tells people what an output has to say.
+        wall: Unix time.
+        tell: Told of what operators hear of.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        cluster: str,
+        *,
+        admin: AdminStates,
+        notices: Notices,
+        pools: Callable[[], Iterable[str]],
+        speaks: Callable[[str], bool],
+        wall: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self.cluster = cluster
+        self._admin = admin
+        self._notices = notices
+        self._pools = pools
+        self._speaks = speaks
+        self._tell = tell
+        self._followers: list[Callable[[str], None]] = []
+        self._values = CommonValues(store, cluster, wall=wall, heard=self._heard, tell=tell)
+        for key, entry in admin.put_here.items():
+            self._values.recall(_name(_ADMIN, *key), CommonValue([*entry], entry.at, entry.until))
+        for identity, stored in notices.current(wall()).items():
+            value = CommonValue(_written(stored), stored.at, stored.notice.ends)
+            self._values.recall(_name(_NOTICE, identity), value)
+        admin.share(self._put_admin)
+        notices.share(self._put_notice)
+        self.run = self._values.run
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is known what the others know."""
+        return self._values.ready.is_set()
+
+    def offer_again(self) -> None:
+        """Let admin states hold that are of something which has been configured only now."""
+        for key, content in self._values.items():
+            if key.startswith(f"{_ADMIN}/"):
+                self._heard(key, content)
+
+    def _put_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
+        content, until = ([*entry], entry.until) if entry else (None, None)
+        self._values.put(_name(_ADMIN, *key), content, until=until)
+
+    def _put_notice(self, identity: str, stored: StoredNotice | None) -> None:
+        content, until = (_written(stored), stored.notice.ends) if stored else (None, None)
+        self._values.put(_name(_NOTICE, identity), content, until=until)
+
+    def _heard(self, key: str, content: Any) -> None:
+        kind, *names = map(unquote, key.split("/"))
+        try:
+            if kind == _ADMIN:
+                sort, name = names
+                self._admin.learn((sort, name), or_none(_entry, content))
+            elif kind == _NOTICE:
+                (identity,) = names
+                self._notices.learn(identity, or_none(_stored, content))
+            elif kind == _TOLD:
+                _, pool = names
+                self._touch(pool)
+        except _NONSENSE as error:
+            self._tell("record_refused", key=key, reason=str(error))
+
+    # A `Speaker`
+
+    def speaks(self, output: str) -> bool:
+        """Return whether this member is the one that tells people what an output has to say."""
+        return self._speaks(output)
+
+    def told(self, output: str, pool: str) -> Mapping[str, str]:
+        """Return what people were told of a pool by any member, by subject."""
+        content = self._values.get(_name(_TOLD, output, pool))
+        if not isinstance(content, dict):
+            return {}
+        return {subject: each for subject, each in content.items() if isinstance(each, str)}
+
+    def tell(self, output: str, pool: str, told: Mapping[str, str]) -> None:
+        """Let all members know what people were told of a pool."""
+        self._values.put(_name(_TOLD, output, pool), dict(told))
+
+    def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
+        """Call `follower` with each pool of which there may be something to say; return the end."""
+        self._followers.append(follower)
+        return lambda: self._followers.remove(follower)
+
+    def speaker_changed(self) -> None:
+        """Let outputs look at everything again: another member may speak now."""
+        for pool in list(self._pools()):
+            self._touch(pool)
+
+    def _touch(self, pool: str) -> None:
+        for follower in tuple(self._followers):
+            follower(pool)
+
+
+def _name(*parts: str) -> str:
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+def _entry(content: Any) -> AdminEntry:
+    state, until, reason, by, at = content
+    return AdminEntry(AdminState(state), or_none(moment, until), text(reason), text(by), moment(at))
+
+
+def _written(stored: StoredNotice) -> list[Any]:
+    notice = stored.notice
+    return [notice.text, notice.begins, notice.ends, notice.severity, stored.by, stored.at]
+
+
+def _stored(content: Any) -> StoredNotice:
+    words, begins, ends, severity, by, at = content
+    if severity not in SEVERITIES:
+        raise ValueError("another severity")
+    times = {"begins": or_none(moment, begins), "ends": or_none(moment, ends)}
+    notice = Notice(text=text(words), severity=severity, **times)
+    return StoredNotice(notice, text(by), moment(at))
