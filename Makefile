@@ -32,7 +32,7 @@ export COMPILED
 BUILD_LOCK := requirements-$(if $(COMPILED),compile,build).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer run-cluster test test-compiled coverage fuzz acceptance lint format types bench bench-quick instructions bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
+.PHONY: help run run-balancer run-cluster test test-compiled coverage fuzz acceptance lint format types bench bench-quick ratios instructions bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -91,6 +91,9 @@ bench: $(VENV)/run ## compare with HAProxy, blackbox_exporter and a C program, a
 
 bench-quick: $(VENV)/run ## compare CPU per probe with bare sockets; use it before and after a change
 	$(BIN)/python -m bench.quick
+
+ratios: $(VENV)/dev ## compare CPU per probe of UDP, DNS and ICMP with that of other types
+	bench/alone $(BIN)/python -m bench.ratios
 
 instructions: $(VENV)/dev $(VENV)/compile ## count the instructions of a probe, in both builds, and compare with the stored (needs valgrind)
 	$(BIN)/python -m bench.instructions --check

@@ -1,12 +1,10 @@
-"""Detects regressions: CPU per probe relative to a bare loop of system calls, or to another type.
+"""Detects regressions: CPU per probe relative to a bare loop of system calls.
 
     python -m bench.quick [--rounds 8]
 
 The reference does in blocking Python what no probe can do without: open a socket, connect, send
 and receive if it is HTTP, reset. It and the whole of engine, scheduler and state take turns in this
 process, against one listener in another, so that the ratio moves less than the machine does.
-Then UDP_CONNECT takes turns with TCP, and DNS with UDP_CONNECT, in pairs of one interval: that is
-longer than the pace of UDP, by which every probe would be put off otherwise.
 Compare the ratio before a change with that after it.
 """
 
@@ -36,14 +34,6 @@ INTERVAL = 0.1
 SECONDS = 1.0
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
-PONG = b"pong"
-PACED_CHECKS = 800
-PACED_INTERVAL = 1.3
-"""Longer than the pace of UDP, so that no probe is put off."""
-OPTIONS = {
-    "UDP_CONNECT": ", expect: {text: pong}",
-    "DNS": ", query_name: example.test, query_type: A",
-}
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -68,23 +58,6 @@ def serve(listener: socket.socket) -> None:
                 connection.close()
 
 
-def serve_datagrams(sock: socket.socket) -> None:
-    """Answer a DNS query with one record, and everything else with PONG, from where it came to."""
-    sock.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
-    while True:
-        content, control, _, peer = sock.recvmsg(4096, 256)
-        reply = _answered(content) if b"example" in content else PONG
-        sock.sendmsg([reply], control, 0, peer)
-
-
-def _answered(query: bytes) -> bytes:
-    """Return the reply to a query with one question: its name is at 127.0.0.1."""
-    end = query.index(b"\0", 12) + 5
-    head = query[:2] + struct.pack(">5H", 0x8400, 1, 1, 0, 0)
-    record = struct.pack(">3HIH4s", 0xC00C, 1, 1, 60, 4, bytes((127, 0, 0, 1)))
-    return head + query[12:end] + record
-
-
 def bare(kind: str, port: int, count: int) -> float:
     """Return the CPU microseconds of the system calls of one probe."""
     hosts = addresses(CHECKS)
@@ -99,12 +72,10 @@ def bare(kind: str, port: int, count: int) -> float:
     return (time.process_time() - begun) / count * 1e6
 
 
-def configuration(
-    kind: str, port: int, *, checks: int = CHECKS, interval: float = INTERVAL
-) -> Config:
+def configuration(kind: str, port: int) -> Config:
     """Return a configuration of checks of one kind."""
-    backends = ", ".join(f"'{address}:{port}'" for address in addresses(checks))
-    options = f"pool: bench, interval: {interval}, fast_interval: {interval}{OPTIONS.get(kind, '')}"
+    backends = ", ".join(f"'{address}:{port}'" for address in addresses(CHECKS))
+    options = f"pool: bench, interval: {INTERVAL}, fast_interval: {INTERVAL}"
     text = f"""
       pools: [{{name: bench, backends: [{backends}]}}]
       monitors: [{{name: bench, type: {kind}, {options}}}]
@@ -113,16 +84,15 @@ def configuration(
     return parse(text, source="bench", outside=outside)
 
 
-async def whole(config: Config, seconds: float = SECONDS) -> tuple[float, int]:
+async def whole(config: Config) -> tuple[float, int]:
     """Return the CPU microseconds of one probe of the engine, and how many there were."""
-    interval, checks = config.model.monitors[0].interval, len(list(config.model.checks()))
     loop = asyncio.get_running_loop()
     prober = Prober(config, loop=loop, limit=CHECKS)
     with prober.probing(config):
-        await asyncio.sleep(3 * interval + checks / 1000)
+        await asyncio.sleep(3 * INTERVAL + CHECKS / 1000)
         failed = sum(each.failures.total() for each in prober.store.counters.values())
         begun, before = time.process_time(), _probes(prober)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(SECONDS)
         cpu, probes = time.process_time() - begun, _probes(prober) - before
         failures = sum(each.failures.total() for each in prober.store.counters.values()) - failed
     assert failures < probes / 100, f"{failures} of {probes} probes failed"
@@ -139,14 +109,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     rounds = parser.parse_args().rounds
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with (
-        socket.create_server(("0.0.0.0", PORT), backlog=4096) as listener,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
-    ):
-        datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        datagrams.bind(("0.0.0.0", PORT))
-        answering = multiprocessing.Process(target=serve_datagrams, args=(datagrams,), daemon=True)
-        answering.start()
+    with socket.create_server(("0.0.0.0", PORT), backlog=4096) as listener:
         server = multiprocessing.Process(target=serve, args=(listener,), daemon=True)
         server.start()
         port = listener.getsockname()[1]
@@ -157,23 +120,7 @@ def main() -> None:
                 cpu, probes = asyncio.run(whole(config))
                 pairs.append((cpu, bare(kind, port, probes)))
             show(kind, "bare sockets", pairs)
-        for kind, reference in (("UDP_CONNECT", "TCP"), ("DNS", "UDP_CONNECT")):
-            show(kind, reference, compared(kind, reference, port, rounds))
         server.kill()
-        answering.kill()
-
-
-def compared(kind: str, reference: str, port: int, rounds: int) -> list[tuple[float, float]]:
-    """Return the CPU microseconds of one probe of two types, which take turns."""
-    both = [
-        configuration(each, port, checks=PACED_CHECKS, interval=PACED_INTERVAL)
-        for each in (kind, reference)
-    ]
-    found = []
-    for _ in range(rounds):
-        ours, theirs = (asyncio.run(whole(each, 2 * PACED_INTERVAL))[0] for each in both)
-        found.append((ours, theirs))
-    return found
 
 
 def show(kind: str, reference: str, pairs: list[tuple[float, float]]) -> None:
