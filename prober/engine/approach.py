@@ -8,7 +8,7 @@ from sys import intern
 from typing import Final
 
 from prober.engine.attempt import Attempt, Job, Waiting
-from prober.engine.local_end import has_route, is_own
+from prober.engine.local_end import has_route, is_own, source_of
 from prober.engine.os_errors import at_a_path, at_once
 from prober.engine.resolver import (
     PATIENCE,
@@ -18,7 +18,7 @@ from prober.engine.resolver import (
     endpoints,
     of_versions,
 )
-from prober.engine.sockets import Sockets
+from prober.engine.sockets import IS_RAW, Sockets
 from prober.engine.ticker import STALL, Ticker
 from prober.engine.wheel import Wheel
 from prober.model.probe import Reconnect, Target, Trouble
@@ -139,7 +139,8 @@ class Approach(ABC):
             else:
                 sock = sockets.datagram(family) if job.datagram else sockets.stream(family)
             attempt.sock = sock
-            error = sock.connect_ex(address)
+            is_open = job.unconnected and sock.type != IS_RAW
+            error = 0 if is_open else sock.connect_ex(address)
         except OSError as failed:
             if failed.errno is None:
                 raise
@@ -202,6 +203,11 @@ class Approach(ABC):
         if isinstance(address, str):
             return False
         host, port, *_ = address
+        if job.unconnected:
+            source = source_of(attempt.endpoint)
+            job.source_ip = source and intern(source)
+            job.source_due = attempt.started_at + _SOURCE_FRESH
+            return False
         own, own_port, *_ = sock.getsockname()
         job.source_ip = intern(own)
         if port in self._local_ports and (not job.endpoints or is_own(own, host)):
@@ -276,6 +282,8 @@ class Approach(ABC):
         job = attempt.job
         if not keep or not job.keeps_sockets:
             sock.close()
+        elif job.unconnected:
+            self._sockets.give_back_echo(sock)
         elif job.datagram:
             self._sockets.give_back_datagram(sock)
         else:

@@ -53,7 +53,8 @@ class Job:
     sent; `egress` is where connections start; of a name, the addresses of the first IP version in
     `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one. `slow` is
     the number of seconds after which even of a good probe the kernel is asked what it knows. With
-    `keeps_sockets` its sockets may be used by other probes. `probe` has the secrets to send.
+    `keeps_sockets` its sockets may be used by other probes; `unconnected` are those, if they are
+    ping sockets, that can send to every target. `probe` has the secrets to send.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Job:
         "source_ip",
         "target",
         "timeout",
+        "unconnected",
     )
 
     def __init__(
@@ -107,7 +109,8 @@ class Job:
         self.opened = opener(echo, egress, datagram=datagram)
         if target.path:
             self.opened = Sockets.local
-        self.keeps_sockets = self.opened in (None, Sockets.echo)
+        self.unconnected = self.opened == Sockets.echo
+        self.keeps_sockets = self.opened is None or self.unconnected
         self.objection = objection
         self.reply_limit = reply_limit
         self.endpoints = _endpoints(target)

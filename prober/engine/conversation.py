@@ -12,6 +12,7 @@ from typing import Final
 from prober.engine.approach import Approach
 from prober.engine.attempt import Attempt, Waiting
 from prober.engine.certificate_cache import CertificateCache
+from prober.engine.datagram_wire import DatagramWire
 from prober.engine.echo_wire import Clocks, EchoWire, Tokens
 from prober.engine.handshake import TlsStream, begin, check_leaf
 from prober.engine.resolver import Resolver
@@ -84,17 +85,12 @@ class Conversation(Approach):
             self._finish(attempt, job.begin)
             return
         if job.echo is not None:
-            attempt.wire = EchoWire(
-                sock, self._read_again, tokens=self._tokens, clocks=self._clocks
-            )
+            to = attempt.endpoint.address if attempt.endpoint and job.unconnected else None
+            attempt.wire = EchoWire(sock, self._read_again, self._tokens, self._clocks, to)
+        elif job.datagram:
+            attempt.wire = DatagramWire(sock, self._read_again, limit=job.reply_limit)
         else:
-            attempt.wire = Wire(
-                sock,
-                self._read_again,
-                datagram=job.datagram,
-                events=events,
-                limit=job.reply_limit,
-            )
+            attempt.wire = Wire(sock, self._read_again, events=events, limit=job.reply_limit)
         attempt.steps = job.begin()
         self._go_on(attempt, attempt.wire, None)
 
@@ -102,8 +98,10 @@ class Conversation(Approach):
         """Continue if what the attempt was waiting for has arrived."""
         waiting = attempt.waiting
         if waiting == Waiting.BYTES:
-            content = self._take(attempt, wire)
+            content = wire.take()
             if content is not None:
+                if attempt.first_byte_at is None:
+                    self._heard(attempt, content)
                 self._go_on(attempt, wire, content)
             elif wire.received:
                 wire.acknowledge()
@@ -134,32 +132,31 @@ class Conversation(Approach):
                 raise
             if step is RECEIVE:
                 attempt.waiting = Waiting.BYTES
-                value = self._take(attempt, wire)
+                is_quiet = not wire.readable and wire.tls is None
+                value = None if is_quiet else self._take(attempt, wire)
                 if value is None:
                     if wire.received or attempt.sent_at is None:
                         wire.acknowledge()
                     return
             elif isinstance(step, Send):
                 attempt.waiting = Waiting.ROOM
-                wire.send(step.content, until_answered=step.until_answered)
+                wire.send(step)
                 if wire.unsent and not wire.is_sent:
                     return
                 attempt.sent_at = attempt.sent_at or self._now
                 value = None
-            elif isinstance(step, StartTls):
-                self._start_tls(attempt, wire, step)
-                return
+            elif isinstance(step, Ping):
+                assert isinstance(wire, EchoWire)  # noqa: S101  (only a type with `echo` asks)
+                value = wire.ping(step.size)
+                attempt.sent_at = attempt.sent_at or self._now
             else:
                 self._go_elsewhere(attempt, wire, step)
                 return
 
     def _go_elsewhere(self, attempt: Attempt, wire: Wire, step: object) -> None:
-        """Go on with an echo request, in a thread, or on another connection."""
-        if isinstance(step, Ping):
-            assert isinstance(wire, EchoWire)  # noqa: S101  (only a type with `echo` asks for it)
-            sent_at = wire.ping(step.size)
-            attempt.sent_at = attempt.sent_at or self._now
-            self._go_on(attempt, wire, sent_at)
+        """Go on with TLS, at a moment, in a thread, or on another connection."""
+        if isinstance(step, StartTls):
+            self._start_tls(attempt, wire, step)
         elif isinstance(step, ReceiveUntil):
             self._wait_until(attempt, wire, step.moment)
         elif isinstance(step, InThread):
@@ -199,10 +196,14 @@ class Conversation(Approach):
     def _take(self, attempt: Attempt, wire: Wire) -> object | None:
         content: object | None = wire.take()
         if attempt.first_byte_at is None and content is not None:
-            if isinstance(content, Trouble) and attempt.may_go_elsewhere:
-                raise content
-            attempt.first_byte_at = self._now
+            self._heard(attempt, content)
         return content
+
+    def _heard(self, attempt: Attempt, content: object) -> None:
+        """Note that the target has answered, unless another address may still do so."""
+        if isinstance(content, Trouble) and attempt.may_go_elsewhere:
+            raise content
+        attempt.first_byte_at = self._now
 
     # TLS
 

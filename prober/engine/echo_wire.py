@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 
 from prober.engine.error_queue import QueuedError, take_error
 from prober.engine.os_errors import at_once, from_network
+from prober.engine.resolver import SocketAddress
+from prober.engine.sockets import IS_RAW
 from prober.engine.wire import Wire, error_of
 from prober.model.probe import Pong, Trouble
 from prober.model.status import Reason
 from prober.protocols.icmp_echo import (
-    EchoMessage,
     read_reply,
     read_request,
     without_ip_header,
@@ -24,8 +25,9 @@ from prober.protocols.icmp_echo import (
 _ANCILLARY: Final = 256
 _SCM_TIMESTAMPNS: Final = 35
 _TIME: Final = struct.Struct("@qq")
-_HOP_LIMITS: Final = ((socket.IPPROTO_IP, 2), (socket.IPPROTO_IPV6, 52))  # IP_TTL, IPV6_HOPLIMIT
-_LONGEST: Final = 65536
+_HOP_LIMITS: Final = (2, 52)  # IP_TTL, IPV6_HOPLIMIT
+_AF_INET: Final = int(socket.AF_INET)
+_IP_HEADER: Final = 60  # bytes at most; raw sockets receive it
 _TOKEN: Final = struct.Struct("=Q")
 _NUMBERS: Final = 1 << 64
 
@@ -51,10 +53,7 @@ class Clocks(NamedTuple):
     wall: Callable[[], float]
 
 
-class _Sent(NamedTuple):
-    payload: bytes
-    at: float
-    wall: float
+_Sent = tuple[bytes, float, float]  # its payload, when by the steady clock, and by the wall
 
 
 class EchoWire(Wire):
@@ -62,7 +61,8 @@ class EchoWire(Wire):
 
     A reply counts if it has the sequence number and the whole payload of a request that waits for
     one. The payload begins with a number that is never used again, so that a reply to another
-    request is not taken for it, and cannot be guessed.
+    request is not taken for it, and cannot be guessed. A ping socket sends `to` an address, without
+    being connected; a raw one is connected.
     """
 
     __slots__ = (
@@ -70,7 +70,9 @@ class EchoWire(Wire):
         "_heard",
         "_identifier",
         "_is_raw",
+        "_longest",
         "_outstanding",
+        "_to",
         "_tokens",
         "_version",
     )
@@ -79,17 +81,19 @@ class EchoWire(Wire):
         self,
         sock: socket.SocketType,
         again: Callable[[int, bool], None],
-        *,
         tokens: Tokens,
         clocks: Clocks,
+        to: SocketAddress | None = None,
     ) -> None:
-        super().__init__(sock, again, datagram=True, events=0)
+        super().__init__(sock, again)
         self._tokens = tokens
         self._clocks = clocks
-        self._version = 4 if sock.family == socket.AF_INET else 6
-        self._is_raw = sock.type == socket.SOCK_RAW
+        self._version = 4 if sock.family == _AF_INET else 6
+        self._is_raw = is_raw = sock.type == IS_RAW
+        self._to = None if is_raw else to
         # The kernel fills in that of a ping socket.
         self._identifier = tokens.take() >> 16 & 0xFFFF if self._is_raw else 0
+        self._longest = _IP_HEADER
         self._outstanding: dict[int, _Sent] = {}
         self._heard: deque[Pong | Trouble] = deque()
 
@@ -97,28 +101,40 @@ class EchoWire(Wire):
         """Send a request with this many bytes of payload; return when, on the steady clock."""
         number = self._tokens.take()
         sequence = number & 0xFFFF
-        payload = _TOKEN.pack(number)[:size] + _padding(max(0, size - _TOKEN.size))
-        request = write_request(EchoMessage(self._identifier, sequence, payload), self._version)
-        sent = _Sent(payload, self._clocks.steady(), self._clocks.wall())
-        self._outstanding[sequence] = sent
-        if (error := self._send(request)) and self._take_errors():
-            error = self._send(request)  # that was the error of an earlier request
-        if error:
-            raise at_once(error, lacks_address=True)
-        return sent.at
-
-    def _send(self, request: bytes) -> int:
-        """Send a request, and return the number of the error, 0 if there is none."""
+        payload = _TOKEN.pack(number)
+        payload = payload[:size] if size <= _TOKEN.size else payload + _padding(size - _TOKEN.size)
+        echo = self._identifier, sequence, payload
+        request = write_request(echo, self._version, sums=self._is_raw)  # or the kernel does it
+        self._longest = len(request) + _IP_HEADER
+        steady, wall = self._clocks
+        self._outstanding[sequence] = _, sent_at, _ = payload, steady(), wall()
         try:
-            self._sock.send(request)
+            self._send(request)
         except OSError as error:
-            return error.errno or 0
-        return 0
+            self._send_again(request, error.errno or 0)
+        return sent_at
+
+    def _send(self, request: bytes) -> None:
+        if self._to is None:
+            self._sock.send(request)
+        else:
+            self._sock.sendto(request, self._to)
+
+    def _send_again(self, request: bytes, number: int) -> None:
+        """Send a request that failed, if the error was that of an earlier one."""
+        if self._take_errors():
+            try:
+                self._send(request)
+            except OSError as error:
+                number = error.errno or 0
+            else:
+                return
+        raise at_once(number, lacks_address=True)
 
     def take(self) -> Pong | Trouble | None:
         """Return what came for one of the requests, or None if it must wait."""
         while not self._heard:
-            if not self._readable:
+            if not self.readable:
                 return None
             if not self._reads_left:
                 self._again(self._sock.fileno(), self._drips())
@@ -139,18 +155,19 @@ class EchoWire(Wire):
             if not error.version:
                 raise error.trouble()
             quoted = read_request(error.quoted, self._version)
-            if quoted is None or (self._is_raw and quoted.identifier != self._identifier):
+            if quoted is None or (self._is_raw and quoted[0] != self._identifier):
                 continue
-            if self._outstanding.pop(quoted.sequence, None) is not None:
+            if self._outstanding.pop(quoted[1], None) is not None:
                 self._heard.append(_refusal(error))
+                self.readable = True
         return found
 
     def _hear(self) -> None:
         """Read one message."""
         try:
-            message, extra, _, _ = self._sock.recvmsg(_LONGEST, _ANCILLARY)
+            message, extra, _, _ = self._sock.recvmsg(self._longest, _ANCILLARY)
         except BlockingIOError:
-            self._readable = False
+            self.readable = False
             return
         except OSError as error:
             if not self._take_errors():
@@ -160,24 +177,28 @@ class EchoWire(Wire):
         if self._is_raw and self._version == 4:
             message = without_ip_header(message)
         reply = read_reply(message, self._version)
-        sent = self._outstanding.get(reply.sequence) if reply else None
-        if reply is None or sent is None or reply.payload != sent.payload:
+        if reply is None:
             return
-        del self._outstanding[reply.sequence]
-        hop_limit, stamp = None, None
-        for level, kind, content in extra:
-            if kind == _SCM_TIMESTAMPNS and level == socket.SOL_SOCKET:
-                seconds, nanoseconds = _TIME.unpack(content)
-                stamp = seconds + nanoseconds / 1e9
-            elif (level, kind) in _HOP_LIMITS:
-                hop_limit = int.from_bytes(content, byteorder)
-        self._heard.append(Pong(self._took(sent, stamp), hop_limit))
+        _, sequence, payload = reply
+        sent = self._outstanding.get(sequence)
+        if sent is None or payload != sent[0]:
+            return
+        del self._outstanding[sequence]
+        self._heard.append(self._pong(sent, extra))
 
-    def _took(self, sent: _Sent, stamp: float | None) -> float:
-        """Return the seconds until a reply: by the kernel, unless somebody has set the clock."""
-        most = self._clocks.steady() - sent.at
-        by_kernel = -1.0 if stamp is None else stamp - sent.wall
-        return by_kernel if 0.0 < by_kernel <= most else most
+    def _pong(self, sent: _Sent, extra: list[tuple[int, int, bytes]]) -> Pong:
+        """Return what the kernel tells of a reply; its time, unless somebody has set the clock."""
+        _, at, wall = sent
+        hop_limit, took = None, self._clocks.steady() - at
+        for _, kind, content in extra:
+            if kind == _SCM_TIMESTAMPNS:
+                seconds, nanoseconds = _TIME.unpack(content)
+                by_kernel = seconds + nanoseconds / 1e9 - wall
+                if 0.0 < by_kernel <= took:
+                    took = by_kernel
+            elif kind in _HOP_LIMITS:  # nothing else is asked for
+                hop_limit = int.from_bytes(content, byteorder)
+        return took, hop_limit
 
 
 def _refusal(error: QueuedError) -> Trouble:

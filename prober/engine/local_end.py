@@ -37,6 +37,18 @@ def is_own(own: str, host: str) -> bool:
     return ip_address(own.partition("%")[0]) == address
 
 
+def source_of(endpoint: ResolvedTarget) -> str | None:
+    """Return the address of this host that datagrams to an address come from; None: no route."""
+    family, address = endpoint
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect(address)
+            own: str = sock.getsockname()[0]
+    except OSError:
+        return None
+    return own
+
+
 def has_route(endpoint: ResolvedTarget) -> bool:
     """Return whether this host has a route to an address, and an address of its own to start from.
 

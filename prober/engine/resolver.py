@@ -41,13 +41,15 @@ class Address(NamedTuple):
 
 
 Addresses = tuple[Address, ...]
+SocketAddress = tuple[str, int] | tuple[str, int, int, int] | str
+"""An address and port in the form for connect(); for a Unix socket, a path."""
 
 
 class ResolvedTarget(NamedTuple):
-    """An endpoint to connect to, in the form for connect(); for a Unix socket, a path."""
+    """An endpoint to connect to."""
 
     family: int
-    address: tuple[str, int] | tuple[str, int, int, int] | str
+    address: SocketAddress
 
 
 def endpoints(addresses: Addresses, port: int) -> tuple[ResolvedTarget, ...]:

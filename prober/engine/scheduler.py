@@ -31,7 +31,9 @@ REFUSAL_HOLD: Final = 2 * UDP_PACE
 ASKED_GAP: Final = 1.0
 """Minimum seconds between two requested probes of one check."""
 
+_OK: Final = Reason.OK
 _TOGETHER: Final = 32
+_PACE: Final = UDP_PACE + TICK  # a start may come a tick late
 _REVIEW_EVERY: Final = 1.0
 _PACED_HOSTS: Final = 10_000  # beyond this number, hosts that are free again are forgotten
 
@@ -261,7 +263,7 @@ class Scheduler(Generic[S]):
         if watch.removed:
             return
         now = self._clock()
-        if watch.job.datagram:
+        if watch.job.datagram and (outcome.reason is not _OK or self._refused_at):
             outcome = self._weigh_silence(watch, outcome, now)
         if watch.skipped:
             outcome = outcome._replace(skipped=watch.skipped)
@@ -318,7 +320,7 @@ class Scheduler(Generic[S]):
         if len(self._free_at) > _PACED_HOSTS:
             self._free_at = {host: at for host, at in self._free_at.items() if at > now}
         start = max(now, self._free_at.get(host, 0.0))
-        self._free_at[host] = start + UDP_PACE + TICK  # a start may come a tick late
+        self._free_at[host] = start + _PACE
         watch.held_up = start - now
         watch.state.held_up = watch.held_up
         if start <= now:

@@ -5,16 +5,19 @@ frees the port, as close() does with a linger time of zero, but the socket stays
 probe, still registered. This saves the kernel a third of its work per probe. Python's socket module
 cannot express such an address, so libc is called.
 
-A UDP socket or a ping socket (icmp(7)) is dissolved in the same way. It loses its port or
-identifier and gets another one with the next probe, so that what comes late does not find it. What
-was queued before is of another probe: such a socket is closed instead of being used again.
+A UDP socket is dissolved in the same way. It loses its port and gets another one with the next
+probe, so that what comes late does not find it. What was queued before is of another probe: such a
+socket is closed instead of being used again. A second epoll, which is level-triggered, tells which
+of those that were dissolved these are.
+
+A ping socket (icmp(7)) is never connected, and keeps its identifier: no two requests are alike, so
+that what comes late is not taken for the reply to another one.
 """
 
 import ctypes
 import select
 import socket
 import struct
-from collections import defaultdict
 from errno import EACCES, EPERM
 from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
@@ -22,15 +25,23 @@ from typing import Final
 from prober.model.probe import Trouble
 from prober.model.status import Reason
 
+IS_RAW: Final = int(socket.SOCK_RAW)
+"""The type of a raw socket, which is slow to compare as a member of an Enum."""
+
 KEPT: Final = 256
 """Maximum number of sockets to keep for later probes; never more than were in use at once."""
 
 _EVENTS: Final = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+_DATAGRAM_EVENTS: Final = EPOLLIN | EPOLLET  # EPOLLOUT would report each datagram that has left
+_MOST_REPORTED: Final = 1024  # if there are more, some may be missing
 _STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _DATAGRAM: Final = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_PING: Final = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
+_PING: Final[dict[int, int]] = {
+    socket.AF_INET: socket.IPPROTO_ICMP,
+    socket.AF_INET6: socket.IPPROTO_ICMPV6,
+}
 _RAW: Final = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_IS_RAW: Final = int(socket.SOCK_RAW)
+_Spare = dict[int, list[socket.SocketType]]  # by address family
 SocketOption = tuple[int, int, int | bytes]
 
 _RESET_ON_CLOSE: Final[SocketOption] = (
@@ -64,9 +75,6 @@ _MAY_NOT_PING: Final = (
 _NOWHERE: Final = ctypes.create_string_buffer(struct.pack("=H14x", socket.AF_UNSPEC), 16)
 _connect = ctypes.PyDLL(None).connect  # it never blocks, so it need not release the GIL
 _connect.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint)
-_poll = ctypes.PyDLL(None).poll
-_poll.argtypes = (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int)
-(_WHAT,) = struct.unpack("=i", struct.pack("=hh", select.POLLIN, 0))  # what to look for, and found
 _TO_NOWHERE: Final = (ctypes.c_void_p(ctypes.addressof(_NOWHERE)), ctypes.c_uint(len(_NOWHERE)))
 
 
@@ -75,14 +83,14 @@ class Sockets:
 
     def __init__(self) -> None:
         self.epoll = select.epoll()
-        self._spare: dict[int, list[socket.SocketType]] = {socket.AF_INET: [], socket.AF_INET6: []}
+        self._spare: _Spare = {socket.AF_INET: [], socket.AF_INET6: []}
+        self._spare_datagrams: _Spare = {socket.AF_INET: [], socket.AF_INET6: []}
+        self._spare_echo: _Spare = {socket.AF_INET: [], socket.AF_INET6: []}
         self._ended: list[socket.SocketType] = []
-        self._spare_datagrams: dict[tuple[int, int], list[socket.SocketType]] = defaultdict(list)
         self._ended_datagrams: list[socket.SocketType] = []
+        self._resting: list[socket.SocketType] = []  # dissolved, perhaps with something unread
+        self._unread = select.epoll()
         self._is_reporting = False
-        self._polled = (ctypes.c_int * 2)(-1, _WHAT)  # a struct pollfd
-        where = ctypes.c_void_p(ctypes.addressof(self._polled))
-        self._at_once = (where, ctypes.c_ulong(1), ctypes.c_int(0))
 
     def poll(self, most: int) -> list[tuple[int, int]]:
         """Return up to `most` descriptors with events, as reported by epoll.
@@ -118,25 +126,34 @@ class Sockets:
 
     def datagram(self, family: int) -> socket.SocketType:
         """Return a UDP socket that reports ICMP errors."""
-        return self._used_again(family, 0) or self.new_datagram(family)
+        spare = self._spare_datagrams[family]
+        if not spare and self._resting:
+            self._look_into_resting()
+        if spare and not self._is_reporting:
+            return spare.pop()
+        sock = self.new_datagram(family)
+        self._unread.register(sock, EPOLLIN)
+        return sock
 
     def new_datagram(self, family: int) -> socket.SocketType:
         """Return a new UDP socket, as `datagram` does."""
-        return self.opened(socket.SocketType(family, _DATAGRAM), _RECVERR[family])
+        sock = socket.SocketType(family, _DATAGRAM)
+        return self.opened(sock, _RECVERR[family], events=_DATAGRAM_EVENTS)
 
     def echo(self, family: int) -> socket.SocketType:
         """Return a socket for ICMP echo requests, raw only if ping sockets are not permitted.
 
         Raise Trouble if neither is.
         """
-        protocol = _PING[socket.AddressFamily(family)]
-        return self._used_again(family, protocol) or self.new_echo(family)
+        spare = self._spare_echo[family]
+        return spare.pop() if spare else self.new_echo(family)
 
     def new_echo(self, family: int) -> socket.SocketType:
         """Return a new socket for ICMP echo requests, as `echo` does."""
-        protocol, options = _PING[socket.AddressFamily(family)], _ECHO[family]
+        protocol, options = _PING[family], _ECHO[family]
         try:
-            return self.opened(socket.SocketType(family, _DATAGRAM, protocol), *options)
+            sock = socket.SocketType(family, _DATAGRAM, protocol)
+            return self.opened(sock, *options, events=_DATAGRAM_EVENTS)
         except OSError as error:
             if error.errno not in (EACCES, EPERM):
                 raise
@@ -144,32 +161,23 @@ class Sockets:
             sock = socket.SocketType(family, _RAW, protocol)
         except PermissionError:
             raise Trouble(Reason.NOT_PERMITTED, _MAY_NOT_PING) from None
-        return self.opened(sock, _ONLY_REPLIES[family], *options)
+        return self.opened(sock, _ONLY_REPLIES[family], *options, events=_DATAGRAM_EVENTS)
 
-    def _used_again(self, family: int, protocol: int) -> socket.SocketType | None:
-        """Return a datagram socket of an earlier probe that nothing has reached since."""
-        spare = self._spare_datagrams.get((family, protocol))
-        while spare and not self._is_reporting:
-            sock = spare.pop()
-            self._polled[0] = sock.fileno()
-            if not _poll(*self._at_once):  # neither an error nor anything else is in its queues
-                return sock
-            sock.close()
-        return None
-
-    def opened(self, sock: socket.SocketType, *options: SocketOption) -> socket.SocketType:
-        """Return a new socket with these options, watched."""
+    def opened(
+        self, sock: socket.SocketType, *options: SocketOption, events: int = _EVENTS
+    ) -> socket.SocketType:
+        """Return a new socket with these options, watched for these events."""
         try:
             for option in options:
                 sock.setsockopt(*option)
-            self.epoll.register(sock, _EVENTS)
+            self.epoll.register(sock, events)
         except OSError:
             sock.close()
             raise
         return sock
 
     def watch_again(self, descriptor: int) -> None:
-        """Report a socket again if there is more to read."""
+        """Report a socket again: if there is more to read, and when there is room to send."""
         self.epoll.modify(descriptor, _EVENTS)
 
     def give_back(self, sock: socket.SocketType) -> None:
@@ -177,8 +185,16 @@ class Sockets:
         self._ended.append(sock)
 
     def give_back_datagram(self, sock: socket.SocketType) -> None:
-        """Take back a socket of `datagram` or `echo`, to be dissolved together with others."""
+        """Take back a socket of `datagram`, to be dissolved together with others."""
         self._ended_datagrams.append(sock)
+
+    def give_back_echo(self, sock: socket.SocketType) -> None:
+        """Take back a socket of `echo`; a raw one would receive every reply on this host."""
+        spare = self._spare_echo[sock.family]
+        if sock.type != IS_RAW and len(spare) < KEPT:
+            spare.append(sock)
+        else:
+            sock.close()
 
     def dissolve(self) -> bool:
         """Reset the connections of the sockets given back; return whether there were streams.
@@ -201,19 +217,33 @@ class Sockets:
         return True
 
     def _dissolve_datagrams(self) -> None:
+        resting = self._resting
         for sock in self._ended_datagrams:
-            spare = self._spare_datagrams[sock.family, sock.proto]
-            is_raw = sock.type == _IS_RAW  # the kernel would deliver nothing to it again
-            if len(spare) < KEPT and not is_raw and not _connect(sock.fileno(), *_TO_NOWHERE):
-                spare.append(sock)
+            if len(resting) < KEPT and not _connect(sock.fileno(), *_TO_NOWHERE):
+                resting.append(sock)
             else:
                 sock.close()
         self._ended_datagrams.clear()
 
+    def _look_into_resting(self) -> None:
+        """Keep the dissolved sockets that have nothing in their queues; nothing reaches them."""
+        found = self._unread.poll(0, _MOST_REPORTED)
+        unread = {descriptor for descriptor, _ in found}
+        is_complete = len(found) < _MOST_REPORTED
+        for sock in self._resting:
+            spare = self._spare_datagrams[sock.family]
+            if is_complete and len(spare) < KEPT and sock.fileno() not in unread:
+                spare.append(sock)
+            else:
+                sock.close()
+        self._resting.clear()
+
     def close(self) -> None:
         """Close everything."""
-        spare = (*self._spare.values(), *self._spare_datagrams.values())
-        for kept in (*spare, self._ended, self._ended_datagrams):
+        spare = (self._spare, self._spare_datagrams, self._spare_echo)
+        lists = (kept for each in spare for kept in each.values())
+        for kept in (*lists, self._ended, self._ended_datagrams, self._resting):
             while kept:
                 kept.pop().close()
         self.epoll.close()
+        self._unread.close()

@@ -1,4 +1,4 @@
-"""The bytes of one connected probe in both directions, with or without TLS."""
+"""The bytes of one connection in both directions, with or without TLS."""
 
 import socket
 from collections.abc import Callable
@@ -6,10 +6,9 @@ from contextlib import suppress
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
-from prober.engine.error_queue import take_error
 from prober.engine.handshake import TlsStream
-from prober.engine.os_errors import at_once, from_network
-from prober.model.probe import Ends, Trouble
+from prober.engine.os_errors import from_network
+from prober.model.probe import Ends, Send, Trouble
 from prober.model.status import Reason
 
 REPLY_LIMIT: Final = 2 * 1024 * 1024
@@ -19,7 +18,6 @@ _ENDED: Final = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 _NEWS: Final = EPOLLIN | _ENDED
 _ACK_NOW: Final = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 _READ_SIZE: Final = 16384
-_DATAGRAM_SIZE: Final = 65536
 _READS_AT_ONCE: Final = 2
 _FREE_TURNS: Final = 64  # in which a peer may send as little as it likes
 _DROP: Final = 1024  # bytes per turn, on average, below which a peer drips
@@ -29,20 +27,20 @@ class Wire:
     """A connected socket.
 
     `again` requests another report of the socket's descriptor, after all others; with True, after a
-    pause, because the peer sends a few bytes at a time. Problems are raised as `Trouble`.
+    pause, because the peer sends a few bytes at a time. Problems are raised as `Trouble`. Unless
+    `readable`, there is nothing to take but what TLS may still have.
     """
 
     __slots__ = (
         "_again",
-        "_datagram",
         "_ended",
         "_failure",
         "_limit",
-        "_readable",
         "_reads_left",
         "_sock",
         "_turns",
         "_until_answered",
+        "readable",
         "received",
         "tls",
         "unsent",
@@ -53,8 +51,7 @@ class Wire:
         sock: socket.SocketType,
         again: Callable[[int, bool], None],
         *,
-        datagram: bool,
-        events: int,
+        events: int = 0,
         limit: int = REPLY_LIMIT,
     ) -> None:
         self.received = 0
@@ -62,13 +59,12 @@ class Wire:
         self.tls: TlsStream | None = None
         self._sock = sock
         self._again = again
-        self._datagram = datagram
         self._limit = limit
         self._reads_left = _READS_AT_ONCE
         self._turns = 0
         self._until_answered = False
         self._failure = 0  # the error of a send that was no trouble because the peer had answered
-        self._readable = events & _NEWS != 0
+        self.readable = events & _NEWS != 0
         self._ended = events & _ENDED != 0  # the peer sends nothing beyond what has arrived
 
     def see(self, events: int) -> None:
@@ -76,10 +72,10 @@ class Wire:
         self._turns = turns = self._turns + 1
         slow = turns > _FREE_TURNS and self._drips()
         self._reads_left = 0 if slow else _READS_AT_ONCE
-        if events & EPOLLERR and self._datagram:
+        if events & EPOLLERR:
             self._saw_error()
         if events & _NEWS:
-            self._readable = True
+            self.readable = True
             if events & _ENDED:
                 self._ended = True
         if self.unsent and events & EPOLLOUT:
@@ -117,18 +113,22 @@ class Wire:
     @property
     def is_sent(self) -> bool:
         """Whether nothing is left to send, or nothing that matters: the peer has answered."""
-        return not self.unsent or (self._until_answered and self._readable)
+        return not self.unsent or (self._until_answered and self.readable)
 
-    def send(self, content: bytes, *, until_answered: bool = False) -> None:
+    def send(self, step: Send) -> None:
         """Send bytes; what the socket does not take now is `unsent`.
 
         With `until_answered` a failure to send them is none if the peer has sent something before.
         """
-        self._until_answered = until_answered
+        content, self._until_answered = step
         if self.tls is not None:
             self.tls.write(content)
             content = self.tls.outgoing.read()
-        self._write(content)
+        if self.unsent:
+            self._write(content)
+        elif content:
+            self.unsent = content
+            self._flush()
 
     def shake(self, tls: TlsStream) -> bool | None:
         """Continue a TLS handshake; return whether it is complete.
@@ -182,24 +182,23 @@ class Wire:
 
     def acknowledge(self) -> None:
         """Acknowledge at once what has arrived: otherwise a peer may wait before sending more."""
-        if not self._datagram:
-            try:  # noqa: SIM105  (this costs nothing if all is well)
-                self._sock.setsockopt(*_ACK_NOW)
-            except OSError:
-                pass  # a Unix socket acknowledges nothing
+        try:  # noqa: SIM105  (this costs nothing if all is well)
+            self._sock.setsockopt(*_ACK_NOW)
+        except OSError:
+            pass  # a Unix socket acknowledges nothing
 
     def _read(self) -> bytes | None:
         """Read from the socket: `b""` at the end of a stream, None if there is nothing now."""
-        if not self._readable:
+        if not self.readable:
             return None
         if not self._reads_left:
             self._again(self._sock.fileno(), self._drips())
             return None
         self._reads_left -= 1
         try:
-            content = self._sock.recv(_DATAGRAM_SIZE if self._datagram else _READ_SIZE)
+            content = self._sock.recv(_READ_SIZE)
         except BlockingIOError:
-            self._readable = False
+            self.readable = False
             return None
         except OSError as error:
             raise from_network(error.errno or 0) from None
@@ -208,8 +207,8 @@ class Wire:
         self.received += len(content)
         if self.received > self._limit:
             raise Trouble(Reason.BAD_RESPONSE, f"reply longer than {self._limit} bytes")
-        if len(content) < _READ_SIZE and not self._ended and not self._datagram:
-            self._readable = False  # epoll(7): a short read means that the buffer is empty
+        if len(content) < _READ_SIZE and not self._ended:
+            self.readable = False  # epoll(7): a short read means that the buffer is empty
         return content
 
     def _drips(self) -> bool:
@@ -227,6 +226,7 @@ class Wire:
         try:
             sent = self._sock.send(unsent)
         except BlockingIOError:
+            self._has_no_room()
             return
         except OSError as error:
             self._not_sent(error.errno or 0)
@@ -235,14 +235,12 @@ class Wire:
 
     def _not_sent(self, number: int) -> None:
         """Raise what it means that sending failed, unless the peer has sent why."""
-        if self._datagram:  # it has its port
-            raise at_once(number, lacks_address=True)
         if self._until_answered and self._has_more():
             self.unsent, self._failure = b"", number
-            self._readable = True
+            self.readable = True
             return
         if self.tls is not None and self.tls.is_secured:
-            self._readable = True
+            self.readable = True
             self.take()  # raises the alert that says why, if that is here already
         raise from_network(number)
 
@@ -253,12 +251,11 @@ class Wire:
         except OSError:
             return False
 
+    def _has_no_room(self) -> None:
+        """Wait: epoll reports when there is room."""
+
     def _saw_error(self) -> None:
-        """Raise what the error queue of a datagram socket has: an ICMP error, or a local one."""
-        queued = take_error(self._sock)
-        error = queued.trouble(self._sock.getpeername()[0]) if queued else error_of(self._sock)
-        if error is not None:
-            raise error
+        """Leave an error to the next read, which raises it."""
 
 
 def error_of(sock: socket.SocketType) -> Trouble | None:

@@ -118,11 +118,8 @@ class ReceiveUntil(NamedTuple):
     moment: float
 
 
-class Pong(NamedTuple):
-    """A reply to an ICMP echo request: after how many seconds, and its TTL or hop limit."""
-
-    seconds: float
-    hop_limit: int | None
+Pong = tuple[float, int | None]
+"""A reply to an ICMP echo request: after how many seconds, and its TTL or hop limit."""
 
 
 class EchoOptions(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from prober.model.fact import INTEGER, NUMBER, Fact, Gauge
 from prober.model.kinds import BOOLEAN, duration, integer
@@ -46,6 +46,8 @@ REPLY_TTL = Fact(
         "Replied packet hop limit (TTL for ipv4)",
     ),
 )
+_LOSS, _RTT, _TTL = LOSS_RATIO.name, RTT.name, REPLY_TTL.name
+_OK: Final = Reason.OK
 ICMP_PHASES = PhaseGauge(
     "probe_icmp_duration_seconds",
     "Duration of icmp request by phase",
@@ -107,10 +109,12 @@ class IcmpProbe(Probe):
 
     def bind(self, _: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe."""
-        return self._ping
+        ping = Ping(self.size)
+        return lambda: self._ping(ping)
 
-    def _ping(self) -> Steps:
-        ping, replies, refusals = Ping(self.size), list[Pong](), list[Trouble]()
+    def _ping(self, ping: Ping) -> Steps:
+        replies: list[Pong] = []
+        refusals: list[Trouble] = []
         heard: Pong | Trouble | None
         silence = ""
         try:
@@ -119,27 +123,33 @@ class IcmpProbe(Probe):
                 while (heard := (yield ReceiveUntil(sent_at + self.gap))) is not None:
                     _note(heard, replies, refusals)
                 sent_at = yield ping
-            while len(replies) + len(refusals) < self.count:
-                _note((yield RECEIVE), replies, refusals)
+            for _ in range(self.count - len(replies) - len(refusals)):
+                heard = yield RECEIVE
+                if isinstance(heard, Trouble):
+                    refusals.append(heard)
+                else:
+                    replies.append(heard)
         except DeadlineReached as deadline:
             silence = deadline.verdict.detail
         return self._judge(replies, refusals, silence)
 
     def _judge(self, replies: list[Pong], refusals: list[Trouble], silence: str) -> Verdict:
         lost = self.count - len(replies)
-        facts: dict[str, FactValue] = {LOSS_RATIO.name: lost / self.count}
+        facts: dict[str, FactValue] = {_LOSS: lost / self.count}
         average = ""
         if replies:
-            seconds = sum(reply.seconds for reply in replies) / len(replies)
+            seconds, hop_limit = replies[-1]
+            if len(replies) > 1:
+                seconds = sum([reply[0] for reply in replies]) / len(replies)
             average = f" in {1000 * seconds:.3g} ms"
-            facts[RTT.name] = seconds
-            if replies[-1].hop_limit is not None:
-                facts[REPLY_TTL.name] = replies[-1].hop_limit
-        said = f"{len(replies)} of {self.count} answered, on average{average}"
-        if self.count == 1:
-            said = f"reply{average}"
+            facts[_RTT] = seconds
+            if hop_limit is not None:
+                facts[_TTL] = hop_limit
+        said = f"reply{average}"
+        if self.count > 1:
+            said = f"{len(replies)} of {self.count} answered, on average{average}"
         if lost <= self.max_loss:
-            return Verdict(Reason.OK, said, facts)
+            return Verdict(_OK, said, facts)
         reason, why = Reason.TIMEOUT, silence
         if len(refusals) == lost:
             reason, why = refusals[-1].verdict[:2]
@@ -149,7 +159,7 @@ class IcmpProbe(Probe):
 
 
 def _note(heard: Pong | Trouble, replies: list[Pong], refusals: list[Trouble]) -> None:
-    if isinstance(heard, Pong):
-        replies.append(heard)
-    else:
+    if isinstance(heard, Trouble):
         refusals.append(heard)
+    else:
+        replies.append(heard)

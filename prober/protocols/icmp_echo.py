@@ -1,34 +1,35 @@
 """ICMP echo and ICMP errors: RFC 792 for IPv4, RFC 4443 for IPv6. Sans-IO."""
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 LONGEST: Final = 65507
 """Maximum bytes that an echo request can carry: those of an IPv4 packet without its headers."""
 
 _HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
+_HEADER_SIZE: Final = _HEADER.size
 _REQUEST: Final = {4: 8, 6: 128}
 _REPLY: Final = {4: 0, 6: 129}
 _SHORTEST_IP_HEADER: Final = 20
 
 
-class EchoMessage(NamedTuple):
-    """An echo request or reply: what tells it from others, and what it carries."""
-
-    identifier: int
-    sequence: int
-    payload: bytes
+EchoMessage = tuple[int, int, bytes]
+"""An echo request or reply: its identifier and sequence number, which tell it from others, and its
+payload."""
 
 
-def write_request(echo: EchoMessage, version: int) -> bytes:
+def write_request(echo: EchoMessage, version: int, *, sums: bool = True) -> bytes:
     """Return the message of an echo request for IP version 4 or 6.
 
-    Its checksum is that of IPv4; the kernel computes the one of IPv6, which covers the addresses.
+    Its checksum is that of IPv4, or 0 without `sums`; the kernel computes the one of IPv6, which
+    covers the addresses.
     """
+    identifier, sequence, payload = echo
     kind = _REQUEST[version]
-    blank = _HEADER.pack(kind, 0, 0, echo.identifier, echo.sequence) + echo.payload
-    total = checksum(blank) if version == 4 else 0
-    return _HEADER.pack(kind, 0, total, echo.identifier, echo.sequence) + echo.payload
+    blank = _HEADER.pack(kind, 0, 0, identifier, sequence) + payload
+    if version == 6 or not sums:
+        return blank
+    return _HEADER.pack(kind, 0, checksum(blank), identifier, sequence) + payload
 
 
 def read_reply(message: bytes, version: int) -> EchoMessage | None:
@@ -42,12 +43,12 @@ def read_request(message: bytes, version: int) -> EchoMessage | None:
 
 
 def _read(message: bytes, kind: int) -> EchoMessage | None:
-    if len(message) < _HEADER.size:
+    if len(message) < _HEADER_SIZE:
         return None
     found, code, _, identifier, sequence = _HEADER.unpack_from(message)
     if found != kind or code:
         return None
-    return EchoMessage(identifier, sequence, message[_HEADER.size :])
+    return identifier, sequence, message[_HEADER_SIZE:]
 
 
 def without_ip_header(packet: bytes) -> bytes:
@@ -60,11 +61,9 @@ def without_ip_header(packet: bytes) -> bytes:
 
 def checksum(message: bytes) -> int:
     """Return the Internet checksum of a message (RFC 1071)."""
-    padded = message + b"\0" if len(message) % 2 else message
-    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    number = int.from_bytes(message) << 8 * (len(message) % 2)
+    total = number % 0xFFFF  # the sum of the digits to base 65536, with what was carried added
+    return 0 if number and not total else ~total & 0xFFFF
 
 
 _UNREACHABLE_4: Final = {

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prober.model.admin import AdminEntry
 from prober.model.fact import remembered
@@ -14,6 +14,8 @@ from prober.state.certificates import Certificates
 from prober.state.histogram import LATENCY, Histogram
 from prober.state.recent import Recent
 from prober.state.running_slot import Running
+
+_LOWEST: Final = LATENCY[0]
 
 Key = tuple[str, str]
 """What names a check: its monitor, and the address and port of its backend."""
@@ -46,7 +48,8 @@ class MonitorCounters:
                 histogram = latency[index]
                 if histogram is None:
                     histogram = latency[index] = Histogram(LATENCY)
-                histogram.counts[bisect_left(LATENCY, seconds)] += 1  # observe(), but cheaper
+                bucket = bisect_left(LATENCY, seconds) if seconds > _LOWEST else 0
+                histogram.counts[bucket] += 1  # observe(), but cheaper: many phases take no time
                 histogram.total += seconds
 
 

@@ -21,6 +21,6 @@ def test_the_phases_follow_one_another(
     attempt.resolved_at = resolved_at
     attempt.connected_at, attempt.sent_at, attempt.first_byte_at = 10.125, 10.375, 10.75
     with socket.socket() as sock:
-        attempt.wire = Wire(sock, lambda *_: None, datagram=False, events=0)
+        attempt.wire = Wire(sock, lambda *_: None)
         found = attempt.phases(11.5, 1.5)
     assert found == (resolve, 0.125 - (resolve or 0.0), None, 0.25, 0.375, 0.75)

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import pytest
 
@@ -16,7 +17,7 @@ from prober.model.probe import Probe
 from prober.model.status import Outcome, Reason, Result
 from prober.probes.icmp import IcmpProbe
 from prober.probes.udp import UdpProbe
-from prober.protocols.icmp_echo import EchoMessage, checksum, read_request, without_ip_header
+from prober.protocols.icmp_echo import checksum, read_request, without_ip_header
 from tests.engine.by_hand import ByHand
 from tests.engine.targets import PATIENCE, phases
 from tests.faults import namespaces
@@ -114,19 +115,24 @@ def test_a_user_whose_group_may_ping_needs_no_capability(by_hand: ByHand, alone:
     assert by_hand.outcome().reason is Reason.OK
 
 
-def test_a_socket_is_used_again_with_another_identifier(alone: Host) -> None:
+def test_a_ping_socket_is_used_for_one_target_after_another(by_hand: ByHand, alone: Host) -> None:
     alone.set(ping_group_range=EVERYONE)
+    with alone.entered():
+        for target in ("127.0.0.1", "127.0.0.2", "127.0.0.1", "::1"):
+            outcome = found(by_hand, IcmpProbe(), target)
+            assert outcome.reason is Reason.OK
+            assert outcome.source_ip == ("::1" if ":" in target else "127.0.0.1")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_socket_is_used_again_unless_it_is_raw(alone: Host, raw: bool) -> None:
+    alone.set(ping_group_range=NO_ONE if raw else EVERYONE)
     with alone.entered():
         sockets = Sockets()
         first = sockets.echo(socket.AF_INET)
-        first.connect(("127.0.0.1", 0))
-        identifier = first.getsockname()[1]
-        sockets.give_back_datagram(first)
-        sockets.dissolve()
+        sockets.give_back_echo(first)
         again = sockets.echo(socket.AF_INET)
-        again.connect(("127.0.0.1", 0))
-    assert again is first
-    assert again.getsockname()[1] != identifier
+    assert (again is first) == (not raw)
     again.close()
     sockets.close()
 
@@ -148,12 +154,20 @@ def answering(where: Host) -> Iterator[socket.socket]:
         where.set(icmp_echo_ignore_all="0")
 
 
+class EchoMessage(NamedTuple):
+    """An echo request."""
+
+    identifier: int
+    sequence: int
+    payload: bytes
+
+
 def asked(by: socket.socket) -> EchoMessage:
     """Return the next echo request."""
     while True:
         request = read_request(without_ip_header(by.recv(2000)), 4)
         if request is not None:
-            return request
+            return EchoMessage(*request)
 
 
 def reply(by: socket.socket, echo: EchoMessage, *, to: str = "10.9.0.1") -> None:

@@ -51,7 +51,8 @@ def test_what_is_unanswered_after_a_standstill_is_inconclusive(
         port = listener.getsockname()[1]
         silent.bind(("127.0.0.1", port))
         by_hand.start(port, probe, timeout=2.0)
-        by_hand.drain()
+        if not probe.datagram:
+            by_hand.drain()
         by_hand.clock.stand_still(5)
         by_hand.clock.advance(0)
     (found,) = by_hand.outcomes

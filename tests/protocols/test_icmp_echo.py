@@ -3,7 +3,6 @@
 import pytest
 
 from prober.protocols.icmp_echo import (
-    EchoMessage,
     checksum,
     error_words,
     read_reply,
@@ -12,7 +11,7 @@ from prober.protocols.icmp_echo import (
     write_request,
 )
 
-ECHO = EchoMessage(0x1234, 7, b"abc")
+ECHO = (0x1234, 7, b"abc")
 REQUEST_4 = bytes.fromhex("0800 2162 1234 0007 616263")
 REQUEST_6 = bytes.fromhex("8000 0000 1234 0007 616263")
 REPLY_4 = bytes.fromhex("0000 2962 1234 0007 616263")
