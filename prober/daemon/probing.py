@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -80,6 +80,7 @@ class Prober:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
+        self._clock, self._wall = clock, wall
         self._loop = loop
         self._limit = limit
         self._unverifiable: list[str] = []
@@ -97,7 +98,13 @@ class Prober:
             retention=Retention(config.server.keep_history, config.server.keep_fine_history),
             vitals=self.vitals,
         )
-        self.store = self._store(self.kept, wall)
+        self.store = self._new_store(
+            wall=wall,
+            awake=self._ticker.awake,
+            journal=self.kept.journal,
+            saved=self.kept.saved,
+            history=self.kept.history,
+        )
         self.known = LastKnown(
             self.store, wall=wall, saved=self.kept.saved.known, journal=self.kept.journal
         )
@@ -136,14 +143,8 @@ class Prober:
     def _load_changed(self) -> None:
         self._overload.changed()
 
-    def _store(self, kept: StateDirectory, wall: Callable[[], float]) -> Store:
-        return Store(
-            wall=wall,
-            awake=self._ticker.awake,
-            journal=kept.journal,
-            saved=kept.saved,
-            history=kept.history,
-        )
+    def _new_store(self, **arguments: Any) -> Store:
+        return Store(**arguments)
 
     def _schedule_of(self, engine: Engine, limit: int) -> Scheduler[CheckState]:
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
@@ -290,8 +291,10 @@ class Prober:
         self._stuck = frozenset(found)
 
     def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
-        states = [self.store.add(check) for check in checks]
-        self._scheduler.add(((state.check, state, state.health) for state in states), among=among)
+        """Keep the states of checks, and schedule those that are probed here."""
+        states, mine = [self.store.add(check) for check in checks], self.store.mine
+        here = (state for state in states if mine is None or state.check.key in mine)
+        self._scheduler.add(((state.check, state, state.health) for state in here), among=among)
 
     def _record_aloud(self, state: CheckState, outcome: Outcome) -> Health:
         log.debug(

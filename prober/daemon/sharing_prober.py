@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -24,14 +25,12 @@ from prober.daemon.edit_sharing import EditSharing
 from prober.daemon.membership import etcd_of, member_name, member_url, outlines_of, shared_hash
 from prober.daemon.owners import Owners
 from prober.daemon.probing import Prober, log_transition
-from prober.daemon.state_directory import StateDirectory
 from prober.edits.editor import ConfigEditor
 from prober.edits.kept import KeptEdits
 from prober.engine.check_watch import Shift
 from prober.model.ballot import Ballot, Vote
 from prober.model.cluster_view import ClusterView, MemberView
 from prober.model.health import PENDING
-from prober.model.monitor import Check
 from prober.model.status import Status
 from prober.state.check_state import Key
 from prober.state.events import Event
@@ -71,7 +70,6 @@ class SharingProber(Prober):
         self._section: ClusterSection = config.cluster
         self._name = member_name(self._section)
         super().__init__(config, loop=loop, limit=limit, clock=clock, wall=wall)
-        self._clock, self._wall = clock, wall
         self._keys: dict[int, Key] = {}
         self.gateway: EtcdGateway = etcd_of(self._section)
         self.member: ClusterMember | None = None
@@ -79,16 +77,8 @@ class SharingProber(Prober):
             self._name, self._section.token, self.store, urls=self._urls, clock=clock
         )
 
-    def _store(self, kept: StateDirectory, wall: Callable[[], float]) -> Store:
-        return SharedStore(
-            self._name,
-            self._section.zone,
-            wall=wall,
-            awake=self._ticker.awake,
-            journal=kept.journal,
-            saved=kept.saved,
-            history=kept.history,
-        )
+    def _new_store(self, **arguments: Any) -> Store:
+        return SharedStore(self._name, self._section.zone, **arguments)
 
     def share_edits(self, kept: KeptEdits, editor: ConfigEditor) -> None:
         """Make the edits over the API those of the cluster."""
@@ -131,12 +121,6 @@ class SharingProber(Prober):
             log_transition(event)
 
     # The checks
-
-    def _schedule(self, checks: Iterable[Check], *, among: int = 0) -> None:
-        """Keep the states of checks; those that this member probes already are rescheduled."""
-        states = [self.store.add(check) for check in checks]
-        mine = [state for state in states if state.check.key in self.store.probed_here]
-        self._scheduler.add(((state.check, state, state.health) for state in mine), among=among)
 
     async def apply(self, config: Config, difference: Changes, *, reread: bool = True) -> None:
         """Apply a new configuration, and share its checks."""

@@ -292,23 +292,9 @@ class SharedStore(Store):
 
     def _tell_change(self, state: CheckState, change: PastChange) -> None:
         """Add the event about a change that another member has seen."""
-        before = state.status
+        told = change._replace(before=state.status)
         self._set(state, change.after, change.at)
-        monitor, backend = state.check.key
-        event = Event(
-            id=self.events.last_id + 1,
-            at=change.at,
-            kind=TRANSITION,
-            monitor=monitor,
-            pool=state.check.pool.name,
-            backend=backend,
-            before=before,
-            after=change.after,
-            reason=change.reason,
-            streak=change.streak,
-            cause=change.cause,
-        )
-        self.events.add(event)
+        self._add_event(state, TRANSITION, change.at, change.cause, told)
 
     # The status of a check
 
@@ -362,19 +348,12 @@ class SharedStore(Store):
         self._tell(state, before, cause or f"votes of {vantages} vantages: {said}")
         return True
 
-    def _tell(self, state: CheckState, before: Status, cause: str) -> None:
-        super()._tell(state, before, cause)
+    def _tell(self, state: CheckState, before: Status, cause: str) -> PastChange:
+        told = super()._tell(state, before, cause)
         key = state.check.key
         if key in self.probed_here and key not in self._vantages:
-            change = PastChange(
-                state.since,
-                before,
-                state.status,
-                state.last.reason if state.last else None,
-                state.health.streak,
-                cause,
-            )
-            self._changes[key] = (*self._changes.get(key, ()), change)[-LAST_CHANGES:]
+            self._changes[key] = (*self._changes.get(key, ()), told)[-LAST_CHANGES:]
+        return told
 
     def is_first(self, key: Key) -> bool:
         """Return whether this is the first vantage of a check, which speaks for all of them."""

@@ -6,6 +6,7 @@ from sys import intern
 from typing import TYPE_CHECKING
 
 from prober.model.aggregate import backend_status, load_balancer_status, pool_status
+from prober.model.ballot import PastChange
 from prober.model.fact import remembered
 from prober.model.health import DEGRADED, PENDING, Health, advance, degrade, status_of
 from prober.model.maintenance import MaintenanceWindow
@@ -291,21 +292,7 @@ class Store:
         if self._journal is not None:
             self._journal.saw(state.check.key, state)
         if known:
-            monitor, backend = state.check.key
-            event = Event(
-                id=self.events.last_id + 1,
-                at=self._wall(),
-                kind=CERTIFICATE_CHANGED,
-                monitor=monitor,
-                pool=state.check.pool.name,
-                backend=backend,
-                before=None,
-                after=None,
-                reason=None,
-                streak=None,
-                cause=change(known, facts),
-            )
-            self.events.add(event)
+            self._add_event(state, CERTIFICATE_CHANGED, self._wall(), change(known, facts))
 
     def review(self, state: CheckState) -> None:
         """Check whether a check that waits for its turn has become stale."""
@@ -331,28 +318,43 @@ class Store:
         self._tell(state, before, cause or _cause(state, outcome))
         return True
 
-    def _tell(self, state: CheckState, before: Status, cause: str) -> None:
-        monitor, backend = state.check.key
+    def _tell(self, state: CheckState, before: Status, cause: str) -> PastChange:
+        """Add the event about the change of a status that was made here, and return the change."""
         reason = state.last.reason if state.last else None
         if not state.check.enabled:
             reason = Reason.DISABLED
+        streak = state.health.streak
+        told = PastChange(state.since, before, state.status, reason, streak, cause)
+        self._touch(state.check.pool.name)
+        self._add_event(state, TRANSITION, told.at, cause, told)
+        if self._journal is not None:
+            self._journal.saw(state.check.key, state)
+        return told
+
+    def _add_event(
+        self,
+        state: CheckState,
+        kind: str,
+        at: float,
+        cause: str,
+        told: PastChange | None = None,
+    ) -> None:
+        """Add an event about a check; `told` is the change of its status, if it is one."""
+        monitor, backend = state.check.key
         event = Event(
             id=self.events.last_id + 1,
-            at=state.since,
-            kind=TRANSITION,
+            at=at,
+            kind=kind,
             monitor=monitor,
             pool=state.check.pool.name,
             backend=backend,
-            before=before,
-            after=state.status,
-            reason=reason,
-            streak=state.health.streak,
+            before=told.before if told else None,
+            after=told.after if told else None,
+            reason=told.reason if told else None,
+            streak=told.streak if told else None,
             cause=cause,
         )
-        self._touch(state.check.pool.name)
         self.events.add(event)
-        if self._journal is not None:
-            self._journal.saw((monitor, backend), state)
 
     def monitors_of(self, pool: Pool) -> list[Monitor]:
         """Return the monitors of a pool, in the order of the configuration."""
