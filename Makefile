@@ -103,7 +103,7 @@ instructions: $(VENV)/dev $(VENV)/compile ## count the instructions of a probe, 
 # A service or an image includes the extras for everything that a configuration can ask for.
 EXPORT := uv export --quiet --frozen --no-emit-project --no-header --no-annotate \
     --format requirements-txt
-EXTRAS := --extra web --extra oci --extra json
+EXTRAS := --extra web --extra oci --extra json --extra ocsp
 
 lock: ## resolve the dependencies again and pin them with their hashes (needs uv)
 	uv lock

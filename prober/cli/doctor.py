@@ -105,8 +105,9 @@ def _listener(host: Host, address: str) -> Finding:
 
 _NEEDED_BY = {
     "bcrypt": "basic_auth_users",
-    "cryptography": "oracle_keys",
+    "cryptography": "oracle_keys or tls.ocsp",
     "jsonpath": "expect_json",
+    "pyOpenSSL": "tls.ocsp",
 }
 
 

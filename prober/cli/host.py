@@ -12,6 +12,14 @@ from typing import NamedTuple
 _UNSYNCHRONISED = 5  # TIME_ERROR of ntp_adjtime(3)
 _TIMEX_BYTES = 512  # more than struct timex has
 
+EXTRAS = {
+    "bcrypt": "bcrypt",
+    "cryptography": "cryptography",
+    "jsonpath": "jsonpath",
+    "pyOpenSSL": "OpenSSL",
+}
+"""Optional packages, and the module of each that is imported."""
+
 
 class Host(NamedTuple):
     """What was found.
@@ -58,9 +66,7 @@ def look(address: tuple[str, int]) -> Host:
         ping=why_not_opened(opener(EchoOptions())) is None,
         ipv6=_why_not_listening(("::1", 0)) is None,
         listener=_why_not_listening(address),
-        extras={
-            name: find_spec(name) is not None for name in ("bcrypt", "cryptography", "jsonpath")
-        },
+        extras={name: find_spec(module) is not None for name, module in EXTRAS.items()},
     )
 
 

@@ -150,12 +150,8 @@ async def run(checks: Sequence[Check], probe: ProbeOnce, shown: Shown) -> Status
         if len(checks) > 1 and not shown.as_json:
             shown.write(f"{clean(check.monitor.name)} on {clean(check.backend.key)}")
         monitor, outcome = check.monitor, await probe(check, shown.step)
-        expires_within = monitor.tls.expires_within if monitor.tls else None
         outcome = degrade(
-            outcome,
-            slow=monitor.slow,
-            expires_within=expires_within,
-            slow_by=monitor.probe.slow_by,
+            outcome, slow=monitor.slow, tls=monitor.tls, slow_by=monitor.probe.slow_by
         )
         statuses.append(status_of_one(outcome))
         shown.verdict(outcome, statuses[-1])

@@ -14,7 +14,7 @@ from prober.engine.attempt import Attempt, Waiting
 from prober.engine.certificate_cache import CertificateCache
 from prober.engine.datagram_wire import DatagramWire
 from prober.engine.echo_wire import Clocks, EchoWire, Tokens
-from prober.engine.handshake import TlsStream, begin, check_leaf
+from prober.engine.handshake import TlsStream, begin, check_leaf, check_staple
 from prober.engine.resolver import Resolver
 from prober.engine.threads import AtOnce, Threads
 from prober.engine.ticker import Ticker
@@ -228,9 +228,16 @@ class Conversation(Approach):
             if wire.received:
                 wire.acknowledge()
             return
-        self._now = attempt.secured_at = self._clock()  # our own computation takes time
-        attempt.session = tls.session(self._certificates, chain=step.chain)
         settings = step.settings
+        self._now = attempt.secured_at = self._clock()  # our own computation takes time
+        attempt.session = tls.session(
+            self._certificates, chain=step.chain or settings.ocsp is not None
+        )
+        if settings.ocsp:
+            found = check_staple(settings, attempt.session, tls.staple, self._wall())
+            attempt.session, trouble = found
+            if trouble is not None:
+                raise trouble
         if settings.pin or settings.expect_issuer:
             check_leaf(settings, attempt.session)
         if not step.confirm or attempt.session.version != "TLSv1.3":

@@ -1,16 +1,19 @@
 """TLS over the engine's sockets: handshakes in memory."""
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from prober.engine.certificate_cache import CertificateCache
 from prober.engine.os_errors import from_tls
-from prober.engine.tls_contexts import TlsContexts
+from prober.engine.stapling import StaplingObject
+from prober.engine.tls_contexts import TlsContext, TlsContexts
 from prober.model.probe import StartTls, TlsSession, Trouble
 from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
 from prober.probes.pattern import SHORT, searcher
+from prober.protocols.certificate_name import is_for
+from prober.protocols.ocsp import GOOD, REVOKED, read_stapled
 from prober.protocols.tls_hello import takes_long
 
 READ_SIZE: Final = 16384
@@ -35,22 +38,6 @@ def begin(contexts: TlsContexts, start: StartTls) -> "TlsStream":
     return TlsStream(context, start.server_name, match=start.server_name if matched_here else "")
 
 
-def is_for(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether one of a certificate's DNS names matches a host (RFC 9525, section 6.3).
-
-    A wildcard stands for the whole first label, and at least two other labels must follow.
-    """
-    name = name.lower().rstrip(".")
-    _, _, parent = name.partition(".")
-    for pattern in patterns:
-        pattern = pattern.lower().rstrip(".")  # noqa: PLW2901  (the same name in one form)
-        if pattern == name:
-            return True
-        if pattern[:2] == "*." and pattern[2:] == parent and "." in parent:
-            return True
-    return False
-
-
 class TlsStream:
     """One TLS connection in memory: takes and returns ciphertext; the engine owns the socket."""
 
@@ -70,7 +57,7 @@ class TlsStream:
         "takes_long",
     )
 
-    def __init__(self, context: ssl.SSLContext, server_name: str, *, match: str = "") -> None:
+    def __init__(self, context: TlsContext, server_name: str, *, match: str = "") -> None:
         self.is_secured = False
         self.pending = False  # whether `read` may return something
         self.takes_long: bool | None = None  # whether to shake hands in a thread
@@ -170,7 +157,7 @@ class TlsStream:
             raise from_tls(error) from None
 
     @property
-    def context(self) -> ssl.SSLContext:
+    def context(self) -> TlsContext:
         """What the handshake offers and trusts."""
         return self._object.context
 
@@ -227,6 +214,11 @@ class TlsStream:
             return session
         return session._replace(trusted=_certificates(self._object, "get_verified_chain"))
 
+    @property
+    def staple(self) -> bytes:
+        """The OCSP response that the server has stapled, empty if it has not."""
+        return getattr(self._object, "staple", b"")
+
 
 def check_leaf(settings: TlsSettings, session: TlsSession) -> None:
     """Raise `Trouble` unless the target's own certificate has a pinned key and the right issuer."""
@@ -245,7 +237,26 @@ def check_leaf(settings: TlsSettings, session: TlsSession) -> None:
             raise Trouble(Reason.TLS_ISSUER, f"certificate: {words}")
 
 
-def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:
+def check_staple(
+    settings: TlsSettings, session: TlsSession, staple: bytes, now: float
+) -> tuple[TlsSession, Trouble | None]:
+    """Return the session with what a stapled OCSP response says, and why that is bad, if it is.
+
+    `now` is in unix seconds.
+    """
+    status, detail, next_update = read_stapled(
+        staple, b"".join(session.sent[:1]), (*session.trusted[1:], *session.sent[1:]), now
+    )
+    session = session._replace(ocsp_status=status, ocsp_next_update=next_update)
+    words = f"certificate: stapled OCSP response: {detail}"
+    if status == REVOKED:
+        return session, Trouble(Reason.TLS_REVOKED, words)
+    if status != GOOD and settings.ocsp == "require":
+        return session, Trouble(Reason.TLS_OCSP, words)
+    return session, None
+
+
+def _sent(connection: ssl.SSLObject | StaplingObject) -> tuple[bytes, ...]:
     """Return the certificates that the server sent, leaf first; a very long chain is truncated."""
     sent = _certificates(connection, "get_unverified_chain")
     if not sent:  # this Python does not expose them
@@ -254,7 +265,7 @@ def _sent(connection: ssl.SSLObject) -> tuple[bytes, ...]:
     return sent
 
 
-def _certificates(connection: ssl.SSLObject, method: str) -> tuple[bytes, ...]:
+def _certificates(connection: ssl.SSLObject | StaplingObject, method: str) -> tuple[bytes, ...]:
     """Return a chain of certificates, which Python exposes publicly only since 3.13."""
     shown = getattr(connection, method, None)
     if shown is not None:

@@ -114,7 +114,9 @@ _CERTIFICATE: Final = {
     64: Reason.TLS_HOSTNAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
 # OpenSSL's names for received alerts; its own errors may mention alerts too.
-_ALERT: Final = re.compile(r"(?:ssl/tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)")
+_ALERT: Final = re.compile(
+    r"(?:ssl/tls alert|tls alert|sslv3 alert|tlsv13 alert|tlsv1 alert|tlsv1) (.+)"
+)
 _SAID: Final = re.compile(r"(?:\[[^]]*\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
 _UNNAMED: Final = "unknown error"  # only alerts that OpenSSL has no words for
 _NOT_A_RECORD: Final = (

@@ -14,6 +14,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from prober.engine.sent_secrets import hash_of
+from prober.engine.stapling import StaplingContext
 from prober.files.bounded import ON_LOOP
 from prober.files.regular import read_in_time
 from prober.model.monitor import Monitor
@@ -77,6 +78,50 @@ _CERTIFICATE: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE---
 _HASHED_NAME: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # SSL_CTX_load_verify_locations(3)
 
 
+TlsContext = ssl.SSLContext | StaplingContext
+"""What a handshake offers and trusts; the second asks for an OCSP response."""
+
+
+def context_for(
+    settings: TlsSettings,
+    alpn: tuple[str, ...] = (),
+    *,
+    match_name: bool = True,
+    trust_system: bool = True,
+) -> TlsContext:
+    """Return a context for these settings, as `make_context` does; with `ocsp` of the second kind.
+
+    Raise also Rejected if the extra for it is not installed.
+    """
+    if not settings.ocsp:
+        return make_context(settings, alpn, match_name=match_name, trust_system=trust_system)
+    try:
+        context = StaplingContext(
+            settings,
+            ciphers=_ciphers(settings),
+            options=_LEGACY_SERVER if _is_lenient(settings) else 0,
+            match_name=match_name,
+        )
+    except ImportError:
+        message = "needs prober's extra 'ocsp', which is not installed"
+        raise Rejected(Complaint(("ocsp",), message)) from None
+    if settings.verify:
+        if settings.ca_file:
+            _reject_unreadable(settings.ca_file)
+            context.trust(settings.ca_file)
+        elif trust_system:
+            if lacks_trust_store():
+                raise _no_trust_store()
+            paths = ssl.get_default_verify_paths()
+            context.trust(paths.cafile, paths.capath)
+    if settings.cert_file:
+        _reject_unreadable(settings.cert_file, settings.key_file)
+        context.present(settings.cert_file, settings.key_file)
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
+
+
 def make_context(
     settings: TlsSettings,
     alpn: tuple[str, ...] = (),
@@ -135,25 +180,38 @@ def _offer(context: ssl.SSLContext, settings: TlsSettings) -> None:
         context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED  # at least the minimum
         context.minimum_version = _VERSIONS[settings.min_version]
         context.maximum_version = _VERSIONS[settings.max_version]
-    is_lenient = not settings.verify or settings.min_version in ("1.0", "1.1")
-    context.options = ssl.Options(_OPTIONS | (_LEGACY_SERVER if is_lenient else 0))
-    ciphers = settings.ciphers or ":".join(CIPHERS + (OLD_CIPHERS if is_lenient else ()))
-    if "@SECLEVEL" not in ciphers:
-        ciphers = f"{ciphers}:@SECLEVEL={_LENIENT if is_lenient else _STRICT}"
+    legacy = _LEGACY_SERVER if _is_lenient(settings) else 0
+    context.options = ssl.Options(_OPTIONS | legacy)
     try:
-        context.set_ciphers(ciphers)
+        context.set_ciphers(_ciphers(settings))
     except ssl.SSLError:
         message = "OpenSSL supports none of these for TLS 1.2; TLS 1.3 ciphers are always offered"
         raise Rejected(Complaint(("ciphers",), message)) from None
+
+
+def _is_lenient(settings: TlsSettings) -> bool:
+    return not settings.verify or settings.min_version in ("1.0", "1.1")
+
+
+def _ciphers(settings: TlsSettings) -> str:
+    """Return the cipher suites to offer with the security level, in OpenSSL's format."""
+    is_lenient = _is_lenient(settings)
+    ciphers = settings.ciphers or ":".join(CIPHERS + (OLD_CIPHERS if is_lenient else ()))
+    if "@SECLEVEL" in ciphers:
+        return ciphers
+    return f"{ciphers}:@SECLEVEL={_LENIENT if is_lenient else _STRICT}"
 
 
 def _trust_system(context: ssl.SSLContext) -> None:
     """Load this host's root certificates; raise `Trouble` if there are none."""
     context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if not context.cert_store_stats()["x509"] and not any(map(_has_authorities, _directories())):
-        raise Trouble(
-            Reason.NO_TRUST_STORE, "prober's host has no root certificates to verify against"
-        )
+        raise _no_trust_store()
+
+
+def _no_trust_store() -> Trouble:
+    what = "prober's host has no root certificates to verify against"
+    return Trouble(Reason.NO_TRUST_STORE, what)
 
 
 def lacks_trust_store() -> bool:
@@ -193,7 +251,7 @@ def check_tls(monitor: Monitor) -> Iterator[Complaint]:
     if monitor.tls is None:
         return
     try:
-        make_context(monitor.tls, monitor.tls.alpn or (), trust_system=False)
+        context_for(monitor.tls, monitor.tls.alpn or (), trust_system=False)
     except Rejected as rejected:
         for path, message in rejected.complaints:
             yield Complaint(("tls", *path), message)
@@ -210,10 +268,10 @@ class TlsContexts:
     """The contexts in use, created when first needed."""
 
     def __init__(self) -> None:
-        self._contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
-        self._loaded: WeakKeyDictionary[ssl.SSLContext, Mapping[str, bytes]] = WeakKeyDictionary()
+        self._contexts: dict[tuple[object, ...], TlsContext] = {}
+        self._loaded: WeakKeyDictionary[TlsContext, Mapping[str, bytes]] = WeakKeyDictionary()
 
-    def get(self, start: StartTls, *, match_name: bool = True) -> ssl.SSLContext:
+    def get(self, start: StartTls, *, match_name: bool = True) -> TlsContext:
         """Return the context for a handshake. Raise `Trouble`."""
         settings = start.settings
         files = settings.ca_file, settings.cert_file, settings.key_file
@@ -225,12 +283,13 @@ class TlsContexts:
             settings.max_version,
             start.alpn,
             match_name,
+            settings.ocsp is None,
         )
         context = self._contexts.get(key)
         if context is None:
             try:
                 hashes = {path: hash_of(path, ON_LOOP) for path in filter(None, files)}
-                context = make_context(settings, start.alpn, match_name=match_name)
+                context = context_for(settings, start.alpn, match_name=match_name)
             except Rejected as rejected:
                 raise Trouble(Reason.INTERNAL, str(rejected)) from None
             except (OSError, ValueError) as error:  # they were valid when configured
@@ -240,7 +299,7 @@ class TlsContexts:
                 self._loaded[context] = hashes
         return context
 
-    def loaded(self, context: ssl.SSLContext) -> Mapping[str, bytes]:
+    def loaded(self, context: TlsContext) -> Mapping[str, bytes]:
         """Return the hashes of the files that a context was made from, by path."""
         return self._loaded.get(context, {})
 

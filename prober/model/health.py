@@ -3,8 +3,9 @@
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from prober.model.probe import certificate_end, is_of_chain
+from prober.model.probe import certificate_end, is_of_chain, ocsp_end
 from prober.model.status import Outcome, Reason, Result, Status
+from prober.model.tls_settings import TlsSettings
 
 DEGRADED: Final = frozenset({Reason.SLOW, Reason.EXPIRES_SOON})
 """Good results that leave a reservation: an online check that has one is WARNING."""
@@ -72,31 +73,47 @@ def status_of_one(outcome: Outcome) -> Status:
 
 
 def degrade(
-    outcome: Outcome, *, slow: float | None, expires_within: float | None, slow_by: str = ""
+    outcome: Outcome, *, slow: float | None, tls: TlsSettings | None, slow_by: str = ""
 ) -> Outcome:
     """Return the outcome, with the reservation that a plain good result deserves.
 
     Args:
         outcome: What the probe found; anything but a plain good result is returned as it is.
         slow: Seconds that a good probe may take, or None.
-        expires_within: Seconds that all certificates shown must still be valid, or None.
+        tls: The settings that say how long certificates must still be valid, or None.
         slow_by: The fact that `slow` limits; if it is empty, that is the duration of the probe.
     """
     if outcome.reason is not Reason.OK:
         return outcome
-    if expires_within is not None and (end := certificate_end(outcome.facts)) is not None:
-        left = end - outcome.at
-        if left < expires_within:
-            days = abs(left) / 86400
-            when = f"expires in {days:.1f} days" if left >= 0 else f"expired {days:.1f} days ago"
-            which = "a certificate of its chain" if is_of_chain(outcome.facts) else "certificate"
-            detail = f"{outcome.detail}; {which} {when}"
-            return outcome._replace(reason=Reason.EXPIRES_SOON, detail=detail)
+    if (
+        tls is not None
+        and (tls.expires_within or tls.ocsp_expires_within)
+        and (ending := _ending(outcome, tls))
+    ):
+        detail = f"{outcome.detail}; {ending}"
+        return outcome._replace(reason=Reason.EXPIRES_SOON, detail=detail)
     took = float((outcome.facts or {}).get(slow_by, outcome.seconds))
     if slow is not None and took > slow:
         detail = f"{outcome.detail}; took {took:.3f} s, {slow:g} s allowed"
         return outcome._replace(reason=Reason.SLOW, detail=detail)
     return outcome
+
+
+def _ending(outcome: Outcome, tls: TlsSettings) -> str:
+    """Say what expires sooner than the settings allow; empty if nothing does."""
+    allowed, end = tls.expires_within, certificate_end(outcome.facts)
+    if allowed is not None and end is not None and end - outcome.at < allowed:
+        which = "a certificate of its chain" if is_of_chain(outcome.facts) else "certificate"
+        return f"{which} {_when(end - outcome.at)}"
+    allowed, end = tls.ocsp_expires_within, ocsp_end(outcome.facts)
+    if allowed is not None and end is not None and end - outcome.at < allowed:
+        return f"stapled OCSP response {_when(end - outcome.at)}"
+    return ""
+
+
+def _when(left: float) -> str:
+    days = abs(left) / 86400
+    return f"expires in {days:.1f} days" if left >= 0 else f"expired {days:.1f} days ago"
 
 
 def explain(health: Health, status: Status, *, rise: int, fall: int) -> str:

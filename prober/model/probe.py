@@ -136,7 +136,9 @@ class TlsSession(NamedTuple):
     certificates that the server showed, None if it cannot be read. These are `sent`, in DER, the
     leaf first. `trusted` are those up to an authority, if they were verified and asked for.
     `issuer` is who issued the leaf, None if it cannot be read. `fingerprint` is the SHA-256 of the
-    leaf in hexadecimal digits, `key` that of its public key as `pin` has it.
+    leaf in hexadecimal digits, `key` that of its public key as `pin` has it. If the handshake asked
+    for a stapled OCSP response, `ocsp_status` says what came of it, and `ocsp_next_update` until
+    when that is valid, in unix seconds, None if it does not say.
     """
 
     version: str
@@ -148,6 +150,8 @@ class TlsSession(NamedTuple):
     issuer: str | None = None
     fingerprint: str | None = None
     key: str | None = None
+    ocsp_status: str | None = None
+    ocsp_next_update: float | None = None
 
     def facts(self) -> dict[str, FactValue]:
         """Return the facts of a verdict that speak of TLS: those of TLS_FACTS."""
@@ -162,6 +166,10 @@ class TlsSession(NamedTuple):
             facts["tls_fingerprint"] = self.fingerprint
         if self.key:
             facts["tls_key"] = self.key
+        if self.ocsp_status:
+            facts["ocsp_status"] = self.ocsp_status
+            if self.ocsp_next_update is not None:
+                facts["ocsp_next_update"] = self.ocsp_next_update
         return facts
 
 
@@ -216,9 +224,35 @@ TLS_KEY = Fact(
     kind=TEXT,
     doc="SHA-256 of the public key of that certificate, as `tls.pin` has it",
 )
+_OCSP_WORDS: Final = frozenset({"good", "revoked", "unknown", "absent", "expired"})
+
+
+def ocsp_words(status: FactValue) -> str:
+    """Return what a stapled OCSP response says; what is not known is unverified."""
+    return str(status) if status in _OCSP_WORDS else "unverified"
+
+
+OCSP_STATUS = Fact(
+    name="ocsp_status",
+    kind=TEXT,
+    doc="what the stapled OCSP response says: `good`, `revoked`, `unknown`, `absent`, `expired` "
+    "or `unverified`; with `tls.ocsp`",
+    info=Info(
+        "probe_ssl_ocsp_status_info",
+        "What the stapled OCSP response says of the certificate",
+        "status",
+        ocsp_words,
+    ),
+)
+OCSP_NEXT_UPDATE = Fact(
+    name="ocsp_next_update",
+    kind=TIME,
+    doc="when the stapled OCSP response expires",
+    gauge=Gauge("probe_ssl_ocsp_next_update", "Returns stapled OCSP response expiry in unixtime"),
+)
 TLS_FACTS = (
     *(TLS_VERSION, TLS_NOT_AFTER, TLS_CHAIN_NOT_AFTER, TLS_ISSUER),
-    *(TLS_FINGERPRINT, TLS_KEY),
+    *(TLS_FINGERPRINT, TLS_KEY, OCSP_STATUS, OCSP_NEXT_UPDATE),
 )
 """What every probe that speaks TLS learns: the engine adds it to the verdict."""
 
@@ -238,6 +272,12 @@ def is_of_chain(facts: Mapping[str, FactValue] | None) -> bool:
     """Return whether another certificate of the chain expires before that of the target."""
     end, leaf = certificate_end(facts), facts.get(_NOT_AFTER) if facts else None
     return end is not None and isinstance(leaf, int | float) and end < leaf
+
+
+def ocsp_end(facts: Mapping[str, FactValue] | None) -> float | None:
+    """Return the unix time at which the stapled OCSP response of a result expires, if it says."""
+    end = facts.get(OCSP_NEXT_UPDATE.name) if facts else None
+    return end if isinstance(end, int | float) else None
 
 
 class Trouble(Exception):  # noqa: N818  (not an error of ours: what happened to the target)

@@ -104,6 +104,12 @@ class Reason(StrEnum):
     TLS_UNTRUSTED = "tls_untrusted", Result.CONNECT_FAILED, "the certificate is not trusted"
     TLS_PIN = "tls_pin", Result.CONNECT_FAILED, "the certificate has none of the pinned keys"
     TLS_ISSUER = "tls_issuer", Result.CONNECT_FAILED, "the certificate is from another issuer"
+    TLS_REVOKED = "tls_revoked", Result.CONNECT_FAILED, "the certificate has been revoked"
+    TLS_OCSP = (
+        "tls_ocsp",
+        Result.CONNECT_FAILED,
+        "no stapled OCSP response says that the certificate is good",
+    )
     TLS_ALERT = "tls_alert", Result.CONNECT_FAILED, "the target aborted TLS with an alert"
     TLS_HANDSHAKE = "tls_handshake", Result.CONNECT_FAILED, "the TLS handshake failed"
 

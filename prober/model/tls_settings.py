@@ -60,6 +60,17 @@ class TlsSettings:
         default=None,
         doc="regular expression that the issuer of the certificate must match",
     )
+    ocsp: str | None = option(
+        choice("ask", "require"),
+        default=None,
+        doc="ask for a stapled OCSP response, which must not say that the certificate is revoked; "
+        "`require`: it must say that the certificate is good. Needs the extra `ocsp`: see below",
+    )
+    ocsp_expires_within: float | None = option(
+        duration(1, 3650 * _DAY),
+        default=None,
+        doc="WARNING when the stapled OCSP response expires within this time; needs `ocsp`",
+    )
     expires_within: float | None = option(
         duration(1, 3650 * _DAY),
         default=None,
@@ -73,6 +84,8 @@ class TlsSettings:
             complaints.append(Complaint(("ca_file",), "has no effect without verify: true"))
         if self.key_file and not self.cert_file:
             complaints.append(Complaint(("key_file",), "has no effect without cert_file"))
+        if self.ocsp_expires_within is not None and not self.ocsp:
+            complaints.append(Complaint(("ocsp_expires_within",), "has no effect without ocsp"))
         if self.min_version > self.max_version:
             complaints.append(Complaint(("max_version",), "is less than min_version"))
         if complaints:

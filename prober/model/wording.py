@@ -60,7 +60,9 @@ _PLAINER = {
     "tls_handshake": "TLS handshake failed",
     "tls_hostname": "certificate for another name",
     "tls_issuer": "certificate from another issuer",
+    "tls_ocsp": "OCSP response not good",
     "tls_pin": "certificate with another key",
+    "tls_revoked": "certificate revoked",
     "tls_untrusted": "certificate not trusted",
 }
 """Words for reasons whose own name would be unclear before a duration."""

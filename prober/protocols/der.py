@@ -106,6 +106,21 @@ def public_key_of(certificate: bytes) -> bytes | None:
         return None
 
 
+def key_bits_of(key: bytes) -> bytes:
+    """Return the bits of a SubjectPublicKeyInfo; raise as `read_value` does."""
+    _, content, _ = read_value(memoryview(key))
+    _, _, rest = read_value(content)  # the algorithm
+    _, bits, _ = read_value(rest)
+    return bytes(bits[1:])  # the first byte counts those that are not used: none
+
+
+def issuer_field_of(certificate: bytes) -> bytes:
+    """Return the issuer's name in a certificate in DER; raise as `read_value` does."""
+    fields = _from_issuer(memoryview(certificate))
+    _, _, after = read_value(fields)
+    return bytes(fields[: len(fields) - len(after)])
+
+
 def read_value(der: memoryview) -> tuple[int, memoryview, memoryview]:
     """Return the tag and the content of the first value, and the rest.
 

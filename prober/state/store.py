@@ -252,12 +252,8 @@ class Store:
         """Record one completed probe and return the resulting health."""
         monitor = state.check.monitor
         if monitor.slow or monitor.tls:
-            expires_within = monitor.tls.expires_within if monitor.tls else None
             outcome = degrade(
-                outcome,
-                slow=monitor.slow,
-                expires_within=expires_within,
-                slow_by=monitor.probe.slow_by,
+                outcome, slow=monitor.slow, tls=monitor.tls, slow_by=monitor.probe.slow_by
             )
         reason = outcome.reason
         state.last = outcome

@@ -5,13 +5,17 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from prober.engine import tls_contexts
+from prober.model.build import BUILD
+from prober.model.tls_settings import TlsSettings
 from tests.engine.by_hand import ByHand
 from tests.engine.targets import PATIENCE, Script, listening
 from tests.simulation import of_an_engine
@@ -63,6 +67,21 @@ def by_hand() -> Iterator[ByHand]:
     assert nothing_to_end or driven.engine.in_flight
     driven.close()
     assert not driven.bugs
+
+
+@pytest.fixture(params=["ssl", "pyOpenSSL"])
+def either_handshake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handshakes as Python's ssl does them, and as they are if they ask for an OCSP response."""
+    if request.param == "ssl":
+        return
+    if BUILD == "compiled":
+        pytest.skip("what is compiled cannot be replaced")
+    context_for = tls_contexts.context_for
+
+    def stapling(settings: TlsSettings, *args: Any, **options: Any) -> tls_contexts.TlsContext:
+        return context_for(replace(settings, ocsp="ask"), *args, **options)
+
+    monkeypatch.setattr(tls_contexts, "context_for", stapling)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,11 @@ async def test_grpc_is_spoken_over_tls(ports: dict[str, int], certificates: Cert
     assert found.facts.items() >= UP.items()
     assert found.facts["tls_version"] == "TLSv1.3"
     assert "tls" in phases(found)
+    asking = GrpcProbe(tls=replace(verified, ocsp="ask"))
+    found = await find(asking, ports["tls"], host="localhost")
+    assert found.reason is Reason.OK
+    assert found.facts is not None
+    assert found.facts["ocsp_status"] == "absent"
 
 
 async def test_a_server_that_wants_tls_closes(ports: dict[str, int]) -> None:

@@ -189,6 +189,9 @@ async def test_bind_over_tls(bind: Ports, certificates: Certificates) -> None:
     assert (found.reason, found.detail) == (Reason.OK, "NOERROR, 1 answer")
     assert found.facts
     assert found.facts["tls_version"] == "TLSv1.3"
+    asking = await ask(bind.tls, transport="tls", tls={**tls, "ocsp": "ask"})
+    assert asking.facts is not None
+    assert asking.facts["ocsp_status"] == "absent"
     wrong = await ask(bind.tls, transport="tls", tls={**tls, "server_name": "other.example"})
     assert wrong.reason is Reason.TLS_HOSTNAME
 

@@ -46,6 +46,8 @@ from tests.engine.targets import (
     says,
 )
 
+pytestmark = pytest.mark.usefixtures("either_handshake")
+
 OK = answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready")
 
 

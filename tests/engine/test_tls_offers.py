@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from prober.engine import tls_contexts
-from prober.engine.handshake import is_for
 from prober.engine.tls_contexts import CIPHERS, check_tls, lacks_trust_store, make_context
 from prober.model.monitor import Monitor
 from prober.model.status import Reason, Result
@@ -30,6 +29,7 @@ from prober.model.tls_settings import TlsSettings
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpsProbe
 from prober.probes.tls import TlsProbe
+from prober.protocols.certificate_name import is_for
 from tests import ROOT
 from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Certificates, Serve
@@ -170,6 +170,7 @@ def old(context: ssl.SSLContext, _: Path) -> None:
         (old, TlsSettings(min_version="1.0", max_version="1.1"), Reason.OK),
     ],
 )
+@pytest.mark.usefixtures("either_handshake")
 async def test_old_servers_are_spoken_to_as_far_as_that_is_asked_for(
     *,
     serve: Serve,
@@ -187,6 +188,7 @@ async def test_old_servers_are_spoken_to_as_far_as_that_is_asked_for(
         assert found.reason is reason, found
 
 
+@pytest.mark.usefixtures("either_handshake")
 async def test_a_highest_version_is_not_exceeded(serve: Serve, certificates: Certificates) -> None:
     probe = TlsProbe(tls=TlsSettings(max_version="1.2"))
     found = await find(probe, serve(over_tls(certificates.server())))
@@ -194,6 +196,7 @@ async def test_a_highest_version_is_not_exceeded(serve: Serve, certificates: Cer
     assert found.facts["tls_version"] == "TLSv1.2"
 
 
+@pytest.mark.usefixtures("either_handshake")
 async def test_verification_still_asks_for_strong_keys(
     serve: Serve, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -206,6 +209,7 @@ async def test_verification_still_asks_for_strong_keys(
         assert (await find(TlsProbe(tls=tls), port, host="localhost")).reason is reason
 
 
+@pytest.mark.usefixtures("either_handshake")
 async def test_a_server_without_secure_renegotiation_is_spoken_to_but_not_trusted(
     certificates: Certificates,
 ) -> None:
@@ -239,6 +243,7 @@ async def test_a_server_without_secure_renegotiation_is_spoken_to_but_not_truste
         (TlsSettings(ciphers="TLS_AES_128_GCM_SHA256"), ("tls", "ciphers"), "always offered"),
     ],
 )
+@pytest.mark.usefixtures("either_handshake")
 def test_what_this_openssl_lacks_is_found_before_any_probe(
     tls: TlsSettings, path: tuple[str, ...], words: str
 ) -> None:
@@ -294,6 +299,7 @@ def server_with(own: str) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+@pytest.mark.usefixtures("either_handshake")
 async def test_a_name_that_is_only_the_common_one_is_none(
     serve: Serve, tmp_path: Path, name: str
 ) -> None:
@@ -317,6 +323,7 @@ async def test_a_name_that_is_only_the_common_one_is_none(
         ("_app.test", "*.test", Reason.TLS_HOSTNAME),
     ],
 )
+@pytest.mark.usefixtures("either_handshake")
 async def test_a_name_with_an_underscore_is_a_name_like_others(
     *,
     serve: Serve,
@@ -361,6 +368,7 @@ def test_a_wildcard_is_a_whole_label_and_the_first(pattern: str, *, fits: bool) 
 # Trust
 
 
+@pytest.mark.usefixtures("either_handshake")
 async def test_an_authority_that_is_trusted_need_not_be_a_root(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -389,6 +397,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", [TlsProbe, HttpsProbe, GrpcProbe])
+@pytest.mark.usefixtures("either_handshake")
 def test_without_a_trust_store_nothing_is_said_of_the_target(
     by_hand: ByHand, bare: Path, serve: Serve, certificates: Certificates, kind: type[GrpcProbe]
 ) -> None:
@@ -404,6 +413,7 @@ def test_without_a_trust_store_nothing_is_said_of_the_target(
     assert by_hand.outcomes[1].reason is not Reason.NO_TRUST_STORE
 
 
+@pytest.mark.usefixtures("either_handshake")
 def test_a_trust_store_that_comes_later_is_used_without_a_reload(
     by_hand: ByHand, bare: Path, serve: Serve, certificates: Certificates
 ) -> None:

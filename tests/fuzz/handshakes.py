@@ -10,13 +10,17 @@ from cryptography import x509
 
 from prober.engine.certificate_cache import CertificateCache
 from prober.engine.handshake import TlsStream
-from prober.engine.tls_contexts import make_context
+from prober.engine.tls_contexts import context_for
 from prober.model.probe import Trouble
 from prober.model.status import Result, Verdict
 from prober.model.tls_settings import TlsSettings
 from prober.protocols.der import issuer_of, not_after
+from prober.protocols.ocsp import ABSENT, EXPIRED, GOOD, REVOKED, UNKNOWN, UNVERIFIED, read_stapled
 from tests.fuzz.subject import Feed, Subject
+from tests.stapled import Authority
 
+MOMENT = datetime.fromtimestamp(1_800_000_000, UTC)
+STATUSES = {ABSENT, EXPIRED, GOOD, REVOKED, UNKNOWN, UNVERIFIED}
 FLIGHTS = 6
 """Times that both sides speak in turn; a handshake and some replies take fewer."""
 
@@ -39,11 +43,26 @@ def _certificates() -> Iterator[Feed]:
 
 
 @contextmanager
+def _stapled() -> Iterator[Feed]:
+    authority = Authority(MOMENT)
+    leaf = authority.issue()
+
+    def feed(content: bytes) -> None:
+        found = read_stapled(content, leaf.der, [authority.root.der], MOMENT.timestamp())
+        assert found.status in STATUSES
+        assert found.detail.isprintable()
+        assert found.next_update is None or isinstance(found.next_update, float)
+
+    yield feed
+
+
+@contextmanager
 def _handshakes() -> Iterator[Feed]:
     """Yield what shakes hands with a server whose bytes are changed on the way.
 
     The input says how, four bytes at a time: where (two bytes), what is done there, and with what.
-    Its first byte chooses the version and whether the certificate is verified.
+    Its first byte chooses the version, whether the certificate is verified, and whether an OCSP
+    response is asked for.
     """
     far = datetime(2100, 1, 1, tzinfo=UTC)
     leaf = trustme.CA().issue_cert("target.test", not_after=far)
@@ -53,12 +72,13 @@ def _handshakes() -> Iterator[Feed]:
         context.maximum_version = version
         leaf.configure_cert(context)
         servers.append(context)
-    clients = [make_context(TlsSettings()), make_context(TlsSettings(verify=True))]
+    kinds = [{"verify": verify, "ocsp": ocsp} for ocsp in (None, "ask") for verify in (False, True)]
+    clients = [context_for(TlsSettings(**kind)) for kind in kinds]  # type: ignore[arg-type]  # as they are declared
 
     def feed(content: bytes) -> None:
         which = content[0] if content else 0
         changes = [content[at : at + 4] for at in range(1, len(content) - 3, 4)]
-        stream = TlsStream(clients[which // 2 % 2], "target.test")
+        stream = TlsStream(clients[which // 2 % 4], "target.test")
         verdict = _verdict(stream, servers[which % 2], changes)
         assert verdict is None or verdict.reason.result is Result.CONNECT_FAILED, verdict
         assert verdict is None or verdict.detail.isprintable(), verdict
@@ -113,4 +133,8 @@ def _change(flight: bytearray, change: bytes, passed: int) -> None:
         flight[at] ^= change[3]
 
 
-SUBJECTS = (Subject("certificate", _certificates), Subject("handshake", _handshakes))
+SUBJECTS = (
+    Subject("certificate", _certificates),
+    Subject("stapled", _stapled),
+    Subject("handshake", _handshakes),
+)

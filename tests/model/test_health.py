@@ -17,6 +17,7 @@ from prober.model.health import (
     status_of_one,
 )
 from prober.model.status import Outcome, Reason, Result, Status
+from prober.model.tls_settings import TlsSettings
 
 OK, WARNING, CRITICAL, UNKNOWN = Status.OK, Status.WARNING, Status.CRITICAL, Status.UNKNOWN
 BAD = [result for result in Result if result not in (Result.OK, Result.UNKNOWN)]
@@ -231,8 +232,39 @@ def outcome(
 def test_a_good_result_is_reserved_when_it_is_slow_or_its_certificate_ends(
     found: Outcome, slow: float | None, expires_within: float | None, reason: Reason, detail: str
 ) -> None:
-    degraded = degrade(found, slow=slow, expires_within=expires_within)
-    assert degraded == found._replace(reason=reason, detail=detail)
+    tls = TlsSettings(expires_within=expires_within)
+    assert degrade(found, slow=slow, tls=tls) == found._replace(reason=reason, detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason", "detail"),
+    [
+        ({}, Reason.OK, "fine"),
+        ({"ocsp_next_update": NOW + DAY}, Reason.OK, "fine"),
+        ({"ocsp_next_update": "soon"}, Reason.OK, "fine"),
+        (
+            {"ocsp_next_update": NOW + DAY - 1},
+            Reason.EXPIRES_SOON,
+            "fine; stapled OCSP response expires in 1.0 days",
+        ),
+        (
+            {"ocsp_next_update": NOW - DAY},
+            Reason.EXPIRES_SOON,
+            "fine; stapled OCSP response expired 1.0 days ago",
+        ),
+        (
+            {"ocsp_next_update": NOW, "tls_not_after": NOW + 2 * DAY},
+            Reason.EXPIRES_SOON,
+            "fine; certificate expires in 2.0 days",
+        ),
+    ],
+)
+def test_a_good_result_is_reserved_when_its_stapled_response_ends(
+    facts: dict[str, float | str], reason: Reason, detail: str
+) -> None:
+    tls = TlsSettings(ocsp="ask", ocsp_expires_within=DAY, expires_within=14 * DAY)
+    found = Outcome(Reason.OK, "fine", facts, NOW, 0.5)
+    assert degrade(found, slow=None, tls=tls) == found._replace(reason=reason, detail=detail)
 
 
 def test_a_reservation_is_a_good_result() -> None:
@@ -324,4 +356,4 @@ def test_as_many_results_as_the_explanation_says_do_change_it(
     ],
 )
 def test_one_probe_is_judged_by_itself(found: Outcome, slow: float | None, status: Status) -> None:
-    assert status_of_one(degrade(found, slow=slow, expires_within=None)) is status
+    assert status_of_one(degrade(found, slow=slow, tls=None)) is status

@@ -51,7 +51,9 @@ CONTRACT = {
     "probe_grpc_duration_seconds": ("gauge", CHECK | {"phase"}),
     "probe_grpc_ssl": ("gauge", CHECK),
     "probe_tls_version_info": ("gauge", CHECK | {"version"}),
+    "probe_ssl_ocsp_status_info": ("gauge", CHECK | {"status"}),
     "probe_ssl_earliest_cert_expiry": ("gauge", CHECK),
+    "probe_ssl_ocsp_next_update": ("gauge", CHECK),
     "probe_grpc_status_code": ("gauge", CHECK),
     "prober_check_status": ("gauge", CHECK),
     "prober_check_last_probe_timestamp_seconds": ("gauge", CHECK),
@@ -99,6 +101,8 @@ TLS: dict[str, FactValue] = {
     "tls_version": "TLSv1.3",
     "tls_not_after": 2e9,
     "tls_chain_not_after": 1.9e9,
+    "ocsp_status": "good",
+    "ocsp_next_update": 1.8e9,
 }
 
 
@@ -197,11 +201,11 @@ def in_go(line: str) -> str:
 PHASE_GAUGES = tuple(gauge.name for gauge in phase_gauges())
 
 
-def with_phase_last(line: str) -> str:
-    """Move the label of a phase, which prometheus_client sorts among the others, to the end."""
-    if not line.startswith(PHASE_GAUGES):
+def with_own_label_last(line: str) -> str:
+    """Move a metric's own label, which prometheus_client sorts among the others, to the end."""
+    if not line.startswith((*PHASE_GAUGES, "probe_ssl_ocsp_status_info")):
         return line
-    return re.sub(r',(phase="\w+")(.*)\}', r"\2,\1}", line)
+    return re.sub(r',((?:phase|status)="\w+")(.*)\}', r"\2,\1}", line)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ async def test_it_is_written_as_prometheus_client_would(
     busy(world)
     text = await (await client.get("/metrics", headers=headers)).text()
     again = write(Canned(read(text))).decode()
-    expected = [with_phase_last(line) for line in again.splitlines()]
+    expected = [with_own_label_last(line) for line in again.splitlines()]
     assert [in_go(line) for line in text.splitlines()] == expected
 
 
@@ -290,6 +294,8 @@ async def test_gauges_follow_the_last_result(world: World, client: Client) -> No
     assert values(families["probe_duration_seconds"], *key)[web] == 0.125
     assert values(families["probe_http_status_code"], *key) == {web: 200, down: 0}
     assert values(families["probe_ssl_earliest_cert_expiry"], *key) == {tls: 1_900_000_000}
+    assert values(families["probe_ssl_ocsp_next_update"], *key) == {tls: 1_800_000_000}
+    assert values(families["probe_ssl_ocsp_status_info"], *key, "status") == {(*tls, "good"): 1}
     assert values(families["probe_grpc_status_code"], *key) == {grpc: 0}
     off = ("off", ONE)
     assert values(families["prober_check_status"], *key) == {

@@ -27,6 +27,8 @@ _BROKEN_OFF = (
     Reason.TLS_UNTRUSTED,
     Reason.TLS_PIN,
     Reason.TLS_ISSUER,
+    Reason.TLS_REVOKED,
+    Reason.TLS_OCSP,
     Reason.TLS_ALERT,
     Reason.TLS_HANDSHAKE,
 )
