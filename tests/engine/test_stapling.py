@@ -176,7 +176,7 @@ async def test_openssl_that_staples_and_requires_a_certificate(
         *command, log=tmp_path / "log", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as server:
         port = int(heard(server, r"ACCEPT .*:(\d+)"))
-        assert (await find(TlsProbe(tls=REQUIRED), port)).reason is Reason.TLS_ALERT
+        assert (await find(HttpsProbe(tls=REQUIRED), port)).reason is Reason.TLS_ALERT
         tls = replace(REQUIRED, cert_file=own, verify=True, ca_file=files["chain"])
         found = await find(HttpsProbe(tls=tls, body_regex="s_server"), port, host="localhost")
     assert found.reason is Reason.OK
