@@ -279,8 +279,6 @@ class Monitor:
     def _why_not_over_unix(self) -> str:
         if not self.probe.over_unix:
             return f"which {self.type} monitors cannot probe"
-        if key := self.probe.lacks_over_unix:
-            return f"which needs {key}"
         used = [key for key in ("send_proxy", "proxy") if getattr(self.probe, key, None)]
         used += [key for key in ("source", "interface", "fwmark", "tos") if getattr(self, key)]
         return f"where {used[0]} has no meaning" if used else ""

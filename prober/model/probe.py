@@ -330,6 +330,11 @@ class Target(NamedTuple):
         return f"{host}:{self.port}" if self.port else host
 
     @property
+    def name(self) -> str:
+        """What the server is called inside protocols: the host; `localhost` at a path."""
+        return "localhost" if self.path else self.host
+
+    @property
     def here(self) -> "Target":
         """Where this host reaches a server that listens at this address."""
         return Target({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)  # noqa: S104  (compared, not bound)
@@ -373,8 +378,6 @@ class Probe(ABC):
     """The port that its service usually has."""
     over_unix: ClassVar[bool] = False
     """Whether it can probe Unix sockets."""
-    lacks_over_unix: ClassVar[str] = ""
-    """The key without which it cannot probe Unix sockets; a property, as it depends on others."""
     portless: ClassVar[bool] = False
     """Whether its targets have no port; the port that a backend has is ignored."""
     paced: ClassVar[bool] = False

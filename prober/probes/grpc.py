@@ -159,9 +159,9 @@ class GrpcProbe(Probe):
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
         request = Send(self._request(target), until_answered=True)
-        start, name = None, "localhost" if target.path else target.host
+        start = None
         if self.tls is not None:
-            start = handshake(self.tls, name, (H2,))
+            start = handshake(self.tls, target.name, (H2,))
         return announcing(self.send_proxy, lambda: self._converse(start, request))
 
     def _request(self, target: Target) -> bytes:
@@ -169,7 +169,7 @@ class GrpcProbe(Probe):
             (":method", "POST"),
             (":scheme", "https" if self.tls else "http"),
             (":path", "/grpc.health.v1.Health/Check"),
-            (":authority", self.authority or ("localhost" if target.path else str(target))),
+            (":authority", self.authority or (target.name if target.path else str(target))),
             ("te", "trailers"),
             ("content-type", "application/grpc"),
             ("user-agent", f"prober/{__version__}"),

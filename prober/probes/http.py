@@ -279,7 +279,7 @@ class HttpProbe(Probe):
         for name, value in self.headers.items():
             if name.lower() == "host":
                 return value.content
-        own = "localhost" if target.path else str(target)
+        own = target.name if target.path else str(target)
         return self.domain_name or own.removesuffix(f":{self.default_port}")
 
     def _hop(self, target: Target) -> Hop:
@@ -342,7 +342,6 @@ class HttpsProbe(HttpProbe):
     """HTTP over TLS."""
 
     default_port: ClassVar[int | None] = 443
-    over_unix: ClassVar[bool] = False
     _scheme: ClassVar[str] = "https"
 
     tls: TlsSettings = option(TLS, default=TlsSettings(), doc="TLS settings")
@@ -351,4 +350,4 @@ class HttpsProbe(HttpProbe):
         return {}
 
     def _start_tls(self, target: Target) -> StartTls:
-        return handshake(self.tls, self.domain_name or target.host, (self._alpn,))
+        return handshake(self.tls, self.domain_name or target.name, (self._alpn,))

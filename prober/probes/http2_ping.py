@@ -24,6 +24,7 @@ class Http2PingProbe(Probe):
 
     good_when: ClassVar[str] = "the server answers a PING of HTTP/2 with the same eight bytes"
     facts: ClassVar[tuple[Fact, ...]] = TLS_FACTS
+    over_unix: ClassVar[bool] = True
 
     domain_name: str | None = option(
         DOMAIN_NAME, default=None, doc="SNI; default: the target's host, if it is a name"
@@ -35,7 +36,7 @@ class Http2PingProbe(Probe):
         """Return a function that starts one probe of this target."""
         start = None
         if self.tls is not None:
-            start = handshake(self.tls, self.domain_name or target.host, (H2,))
+            start = handshake(self.tls, self.domain_name or target.name, (H2,))
         return announcing(self.send_proxy, lambda: _converse(start))
 
 

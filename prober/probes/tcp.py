@@ -31,7 +31,6 @@ REPLY_LIMIT = 65536
 STARTTLS_SETTINGS = section(TlsSettings)
 """Not the kind of `tls` in other types, where TLS is spoken from the beginning."""
 
-_SERVER_NAME = "tls.server_name, which starttls sends and verifies"
 _CONNECTED = Verdict(Reason.OK, "connected")
 
 
@@ -72,16 +71,10 @@ class TcpProbe(Probe):
         if complaints:
             raise Rejected(*complaints)
 
-    @property
-    def lacks_over_unix(self) -> str:  # type: ignore[override]  # as `Probe` describes it
-        """The name for `starttls`: a path has none."""
-        named = self.tls is not None and self.tls.server_name
-        return "" if named or not starts_tls(chosen(self.steps, self.preset)) else _SERVER_NAME
-
     def bind(self, target: Target) -> Begin:
         """Return a function that starts one probe, or the verdict if a connection is enough."""
         if steps := chosen(self.steps, self.preset):
-            start = handshake(self.tls or TlsSettings(), target.host)
+            start = handshake(self.tls or TlsSettings(), target.name)
             return announcing(self.send_proxy, Dialogue(steps, start, self.preset).run)
         if self.send or self.expect or self.send_proxy:
             return announcing(self.send_proxy, self._converse)

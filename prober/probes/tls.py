@@ -49,6 +49,7 @@ class TlsProbe(Probe):
     facts: ClassVar[tuple[Fact, ...]] = TLS_FACTS
     example: ClassVar[Mapping[str, object]] = {"tls": {"expires_within": "14d"}}
     default_port: ClassVar[int | None] = 443
+    over_unix: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("TLS-HELLO",)
 
     domain_name: str | None = option(
@@ -77,7 +78,7 @@ class TlsProbe(Probe):
     def bind(self, target: Target) -> Callable[[], Steps]:
         """Return a function that starts one probe of this target."""
         spoken = chosen(self.steps, self.preset)
-        start = handshake(self.tls, self.domain_name or target.host, confirm=not spoken)
+        start = handshake(self.tls, self.domain_name or target.name, confirm=not spoken)
 
         def steps() -> Steps:
             session: TlsSession = yield start

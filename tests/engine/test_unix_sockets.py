@@ -1,10 +1,13 @@
 """Probes of Unix sockets: of servers that listen there, and of paths where nobody does."""
 
+import grp
 import os
+import pwd
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +17,23 @@ from prober.engine.attempt import Job
 from prober.engine.once import probe_once
 from prober.engine.target_policy import TargetPolicy
 from prober.model.monitor import Check, Monitor
-from prober.model.option import Rejected
+from prober.model.option import ReadContext, Rejected, section
 from prober.model.pool import Backend, Pool, parse_place
 from prober.model.probe import Probe, Target
 from prober.model.reach import TargetRules
 from prober.model.status import Outcome, Reason, Result
 from prober.model.tls_settings import TlsSettings
+from prober.probes.dns import DnsProbe
 from prober.probes.grpc import GrpcProbe
 from prober.probes.http import HttpProbe, HttpsProbe
+from prober.probes.http2_ping import Http2PingProbe
 from prober.probes.tcp import TcpProbe
+from prober.probes.tls import TlsProbe
 from prober.probes.udp import UdpProbe
 from tests.engine.by_hand import ByHand
-from tests.engine.targets import PATIENCE, Script, hold, phases
+from tests.engine.conftest import Certificates
+from tests.engine.targets import PATIENCE, Script, hold, over_tls, phases
+from tests.engine.test_real_servers import program, running
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready"
 
@@ -129,6 +137,108 @@ async def test_a_redirect_at_the_socket_stays_there(tmp_path: Path) -> None:
     assert (found.reason, (found.facts or {})["http_redirects"]) == (Reason.OK, 1)
 
 
+def over_tls_at(path: Path, certificates: Certificates) -> AbstractContextManager[None]:
+    return listening_at(path, over_tls(certificates.server(), answers(OK)))
+
+
+@pytest.mark.parametrize("kind", [TlsProbe, HttpsProbe])
+@pytest.mark.parametrize("ocsp", [None, "ask"])
+async def test_the_certificate_of_a_server_at_a_path_is_for_localhost_or_the_name_that_is_given(
+    tmp_path: Path, certificates: Certificates, kind: type[TlsProbe | HttpsProbe], ocsp: str | None
+) -> None:
+    path = tmp_path / "a.sock"
+    tls = TlsSettings(verify=True, ca_file=certificates.ca_file, ocsp=ocsp)
+    with over_tls_at(path, certificates):
+        found = await find(kind(tls=tls), path)
+        assert found.reason is Reason.OK
+        assert {"connect", "tls"} <= phases(found)
+        named = kind(tls=tls, domain_name="shop.example")
+        assert (await find(named, path)).reason is Reason.TLS_HOSTNAME
+        named = kind(tls=replace(tls, server_name="localhost"), domain_name="shop.example")
+        assert (await find(named, path)).reason is Reason.OK
+
+
+async def test_a_path_where_no_tls_is_spoken(tmp_path: Path) -> None:
+    with listening_at(tmp_path / "a.sock", answers(OK)):
+        found = await find(TlsProbe(), tmp_path / "a.sock")
+    assert found.reason is Reason.TLS_HANDSHAKE
+    assert "does not speak TLS here, but HTTP" in found.detail
+
+
+async def test_starttls_at_a_path(tmp_path: Path, certificates: Certificates) -> None:
+    def greet(connection: socket.socket) -> None:
+        connection.sendall(b"hello")
+        hold(connection)
+
+    inside = over_tls(certificates.server(), greet)
+
+    def script(connection: socket.socket) -> None:
+        assert connection.recv(100) == b"STARTTLS"
+        connection.sendall(b"go")
+        inside(connection)
+
+    steps = [{"send": {"text": "STARTTLS"}}, {"expect": {"text": "go"}}, {"starttls": {}}]
+    steps += [{"expect": {"text": "hello"}}]
+    tls = {"verify": True, "ca_file": certificates.ca_file}
+    outside = ReadContext("", lambda path: Path(path).read_text(), {})
+    probe = section(TcpProbe).read({"steps": steps, "tls": tls}, outside)
+    with listening_at(tmp_path / "a.sock", script):
+        assert (await find(probe, tmp_path / "a.sock")).reason is Reason.OK
+
+
+NGINX = """
+daemon off;
+worker_processes 1;
+user {user} {group};
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder};
+    proxy_temp_path {folder};
+    fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder};
+    scgi_temp_path {folder};
+    ssl_certificate {pem};
+    ssl_certificate_key {pem};
+    server {{ listen unix:{clear}; return 200 "$host"; }}
+    server {{ listen unix:{tls} ssl http2; return 200 "$host $ssl_server_name"; }}
+}}
+"""
+
+
+async def test_nginx_at_paths(tmp_path: Path, certificates: Certificates) -> None:
+    program_path, pem = program("nginx"), certificates.file("localhost")
+    clear, tls = tmp_path / "clear.sock", tmp_path / "tls.sock"
+    user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    names = {"user": user, "group": group, "folder": tmp_path, "pem": pem}
+    (tmp_path / "nginx.conf").write_text(NGINX.format(clear=clear, tls=tls, **names))
+    with ExitStack() as stack:
+        numbers = []
+        for path in (clear, tls):
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+            listener.listen()
+            numbers.append(listener.fileno())
+        command = (program_path, "-p", str(tmp_path), "-e", "stderr", "-c", "nginx.conf")
+        inherited = "".join(f"{number};" for number in numbers)  # as in a binary upgrade
+        options = {"pass_fds": numbers, "env": {"NGINX": inherited}}
+        stack.enter_context(running(*command, log=tmp_path / "log", **options))
+        verified = TlsSettings(verify=True, ca_file=certificates.ca_file)
+        for probe, path in (
+            (HttpProbe(body_regex="^localhost$"), clear),
+            (TlsProbe(tls=verified), tls),
+            (HttpsProbe(tls=verified, body_regex="^localhost localhost$"), tls),
+            (HttpsProbe(tls=verified, http_version="2", body_regex="^localhost "), tls),
+            (Http2PingProbe(tls=verified), tls),
+        ):
+            found = await find(probe, path)
+            assert found.reason is Reason.OK, found
+        found = await find(HttpsProbe(tls=verified, domain_name="shop.example"), tls)
+        assert found.reason is Reason.TLS_HOSTNAME
+
+
 async def test_paths_where_nobody_listens(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with socket.socket(socket.AF_UNIX) as left:
@@ -190,13 +300,13 @@ def test_paths_that_cannot_be_probed_are_rejected(given: str, message: str) -> N
     ("probe", "kind", "message"),
     [
         (UdpProbe(), "UDP_CONNECT", "is a Unix socket, which UDP_CONNECT monitors cannot probe"),
-        (HttpsProbe(), "HTTPS", "is a Unix socket, which HTTPS monitors cannot probe"),
-        (TcpProbe(send_proxy="v1"), "TCP", "is a Unix socket, where send_proxy has no meaning"),
         (
-            TcpProbe(preset="smtp_starttls"),
-            "TCP",
-            "is a Unix socket, which needs tls.server_name, which starttls sends and verifies",
+            DnsProbe(query_name="a.example"),
+            "DNS",
+            "is a Unix socket, which DNS monitors cannot probe",
         ),
+        (TlsProbe(send_proxy="v2"), "TLS", "is a Unix socket, where send_proxy has no meaning"),
+        (TcpProbe(send_proxy="v1"), "TCP", "is a Unix socket, where send_proxy has no meaning"),
     ],
 )
 def test_monitors_that_cannot_probe_a_path_are_rejected(
@@ -204,11 +314,6 @@ def test_monitors_that_cannot_probe_a_path_are_rejected(
 ) -> None:
     with pytest.raises(Rejected, match=message):
         monitor(probe, "/a", kind)
-
-
-def test_starttls_at_a_path_needs_a_name() -> None:
-    named = TlsSettings(server_name="mail.example")
-    assert monitor(TcpProbe(preset="smtp_starttls", tls=named), "/a", "TCP").targets
 
 
 def test_a_path_that_may_not_be_opened_is_not_permitted(by_hand: ByHand, tmp_path: Path) -> None:
