@@ -55,12 +55,20 @@ class Owners:
 
     async def answer(self, key: Key) -> Mapping[str, Any] | None:
         """Return what the API of a check's owner says of it; None: it cannot be reached."""
-        url = self._urls().get(self._store.prober_of(key) or "")
-        if url is None:
-            return None
-        monitor, backend = (quote(part, safe="") for part in key)
-        found = await self._ask("GET", f"{url}/api/v1/checks/{monitor}/{backend}")
+        url = self._url_of(key)
+        found = await self._ask("GET", url) if url else None
         return found if isinstance(found, dict) and "recent" in found else None
+
+    async def probe(self, key: Key, seconds: float) -> tuple[int, Any] | None:
+        """Let its owner probe a check; return status and JSON of the answer, None without one."""
+        url = self._url_of(key)
+        return await self._answer("POST", f"{url}/probe", None, LIMIT + seconds) if url else None
+
+    def _url_of(self, key: Key) -> str | None:
+        """Return where the API of its owner has a check; None: nobody is known."""
+        url = self._urls().get(self._store.prober_of(key) or "")
+        monitor, backend = (quote(part, safe="") for part in key)
+        return f"{url}/api/v1/checks/{monitor}/{backend}" if url else None
 
     async def refresh(self, keys: Iterable[Key]) -> None:
         """Let the store show the last results of those of these checks that others probe."""
@@ -102,14 +110,20 @@ class Owners:
 
     async def _ask(self, method: str, url: str, body: object = None) -> Any:
         """Return the JSON of a good answer, or None."""
+        answer = await self._answer(method, url, body, LIMIT)
+        return answer[1] if answer and answer[0] == 200 else None
+
+    async def _answer(
+        self, method: str, url: str, body: object, seconds: float
+    ) -> tuple[int, Any] | None:
+        """Return status and JSON of an answer; None if none comes in time, or it is no JSON."""
         if self._session is None:
-            self._session = ClientSession(timeout=ClientTimeout(total=LIMIT))
+            self._session = ClientSession()
+        how: dict[str, Any] = {"headers": self._headers, "allow_redirects": False}
+        time = ClientTimeout(total=seconds)
         try:
-            async with self._session.request(
-                method, url, json=body, headers=self._headers, allow_redirects=False
-            ) as answer:
-                content = await answer.content.read(MOST_BYTES)
-                return json.loads(content) if answer.status == 200 else None
+            async with self._session.request(method, url, json=body, timeout=time, **how) as answer:
+                return answer.status, json.loads(await answer.content.read(MOST_BYTES))
         except (TimeoutError, ClientError, OSError, ValueError, RecursionError):
             return None
 

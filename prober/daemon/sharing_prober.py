@@ -70,6 +70,7 @@ class SharingProber(Prober):
         self._section: ClusterSection = config.cluster
         self._name = member_name(self._section)
         super().__init__(config, loop=loop, limit=limit, clock=clock, wall=wall)
+        self.vitals.name = self._name
         self._keys: dict[int, Key] = {}
         self.gateway: EtcdGateway = etcd_of(self._section)
         self.member: ClusterMember | None = None

@@ -15,6 +15,7 @@ MEMBERS = {"one": 7771, "two": 7772, "three": 7773}
 SECTIONS = """
 server:
   listen: ["127.0.0.1:{port}"]
+  state_dir: {folder}/{name}
 cluster:
   name: demo
   etcd: {{endpoints: ["http://127.0.0.1:12379"]}}
@@ -28,7 +29,7 @@ async def main(folder: Path) -> None:
     async with AsyncExitStack() as stack:
         probed = CONFIGURATION.substitute(await open_targets(stack, time.monotonic))
         for name, port in MEMBERS.items():
-            text = probed + SECTIONS.format(name=name, port=port)
+            text = probed + SECTIONS.format(name=name, port=port, folder=folder)
             (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
         (folder / "written").touch()
         await asyncio.Event().wait()

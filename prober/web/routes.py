@@ -46,7 +46,7 @@ ROUTES = (
         "POST",
         "/api/v1/checks/{monitor}/{backend}/probe",
         probe,
-        {200: "Result", 202: "Error", 409: "Error"},
+        {200: "Result", 202: "Error", 409: "Error", 503: "Error"},
     ),
     Route("GET", "/api/v1/monitors", native.get_monitors, {200: "Monitors"}),
     Route("GET", "/api/v1/monitors/{name}", native.get_monitor, {200: "Monitor"}),
@@ -176,7 +176,7 @@ ROUTES = (
         "POST",
         "/checks/{monitor}/{backend}/probe",
         _page("check", "probe_from_page"),
-        {303: "", 409: "text/html"},
+        {303: "", 409: "text/html", 503: "text/html"},
     ),
     Route(
         "POST",

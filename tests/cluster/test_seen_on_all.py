@@ -109,6 +109,23 @@ def test_results_and_history_of_a_check_are_the_same_on_the_member_that_does_not
         assert "last 0 results" not in text
 
 
+def test_a_member_lets_the_owner_probe_a_check_now(pair: Pair) -> None:
+    port = pair.targets.ports[1]
+    owner = pair.owner_of(port)
+    (other,) = pair.members.keys() - {owner}
+    path = f"/api/v1/checks/web/127.0.0.1:{port}/probe"
+
+    def is_probed() -> bool:
+        answer = ask(pair.members[other], "POST", path)
+        assert answer.status in (200, 202), answer.body  # 202: it takes long
+        return answer.status == 200 and json.loads(answer.body)["result"] == "OK"
+
+    until(is_probed)
+    page = ask(pair.members[other], "POST", f"/checks/web/127.0.0.1:{port}/probe")
+    assert page.status == 200  # of the page that it redirects to
+    assert pair.members[other].json("/api/v1/status")["prober"]["name"] == other
+
+
 def test_admin_states_and_notices_hold_on_every_member(pair: Pair) -> None:
     one, other = pair.members["a"], pair.members["b"]
     state = {"state": "drain", "until": "2h", "reason": "disk", "by": "anna"}

@@ -37,7 +37,7 @@ from prober.web.api.pool_shapes import (
 from prober.web.server.auth import gate_is_public
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import Json, JsonText, json_response
-from prober.web.server.lookup import check_of
+from prober.web.server.lookup import check_of, who_probes
 from prober.web.server.query import (
     Since,
     any_text,
@@ -50,7 +50,7 @@ from prober.web.server.query import (
     since,
     whole_number,
 )
-from prober.web.server.services import FROM_MEMBER, services_of
+from prober.web.server.services import services_of
 
 PAGE = 1000
 """Checks per page: the default and the maximum."""
@@ -138,8 +138,8 @@ async def get_check(request: web.Request) -> web.Response:
     read_query(request)
     state, services = check_of(request), services_of(request)
     store, as_of = services.store, None
-    if services.others is not None and not _is_known_here(request, store, state):
-        answer = await services.others.answer(state.check.key)
+    if others := who_probes(request, state):
+        answer = await others.answer(state.check.key)
         if answer is not None:
             return json_response(dict(answer))
         as_of = state.last.at if state.last else state.since
@@ -147,12 +147,6 @@ async def get_check(request: web.Request) -> web.Response:
     admin, votes = store.admin.of_check(state.check), store.votes(state.check.key)
     shown = CheckAt(state, services.now(), admin, uptime, votes, as_of)
     return json_response(CHECK_IN_FULL.render(shown))
-
-
-def _is_known_here(request: web.Request, store: Store, state: CheckState) -> bool:
-    """Return whether to answer by what is known here: another member that asks is not sent on."""
-    is_mine = store.mine is None or state.check.key in store.mine
-    return is_mine or FROM_MEMBER in request.headers
 
 
 async def get_monitors(request: web.Request) -> web.Response:

@@ -8,10 +8,11 @@ from prober.state.check_state import CheckState
 from prober.web.api.check_shapes import RESULT
 from prober.web.server.errors import Refused, error_response
 from prober.web.server.json_answer import json_response
-from prober.web.server.lookup import check_of
+from prober.web.server.lookup import check_of, who_probes
 from prober.web.server.query import read_query
 from prober.web.server.services import services_of
 
+_ANSWERS = (200, 202, 409)
 SPARE = 2.0
 """Seconds by which a busy prober may exceed the due time and the timeout of the probe."""
 
@@ -24,9 +25,28 @@ async def probe(request: web.Request) -> web.Response:
     """
     read_query(request)
     state = check_of(request)
+    if (answer := await probe_elsewhere(request, state)) is not None:
+        return answer
     if await probe_now(request, state) and state.last:
         return json_response(RESULT.render(state.last))
     return error_response(202, "the probe is waiting; its result will appear in `recent`")
+
+
+async def probe_elsewhere(request: web.Request, state: CheckState) -> web.Response | None:
+    """Let the member of a cluster that probes a check do it, and return its answer; None: this one.
+
+    Raise `Refused` if it does not answer.
+    """
+    others = who_probes(request, state)
+    if others is None or not state.check.enabled:
+        return None
+    answer = await others.probe(state.check.key, state.check.monitor.timeout + SPARE)
+    if answer is None:
+        raise Refused(503, "the member that probes this check does not answer")
+    status, found = answer
+    if status not in _ANSWERS:
+        raise Refused(503, f"the member that probes this check answers with status {status}")
+    return json_response(found, status)
 
 
 async def probe_now(request: web.Request, state: CheckState) -> bool:

@@ -12,7 +12,7 @@ from prober.state.check_state import CheckState
 from prober.state.events import CERTIFICATE_CHANGED, TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
 from prober.web.api.check_shapes import explanation
-from prober.web.api.probe_now import probe_now
+from prober.web.api.probe_now import probe_elsewhere, probe_now
 from prober.web.page.admin_form import FormTarget, admin_section
 from prober.web.page.check_words import (
     NONE,
@@ -80,7 +80,8 @@ async def probe_from_page(request: web.Request) -> web.Response:
     """Probe a check now, then redirect to its page; for readers without JavaScript."""
     scene = private_scene(request)
     state = check_of(request)
-    await probe_now(request, state)
+    if await probe_elsewhere(request, state) is None:
+        await probe_now(request, state)
     return web.Response(status=303, headers={hdrs.LOCATION: scene.to_check(*state.check.key)})
 
 

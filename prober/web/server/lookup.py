@@ -5,7 +5,7 @@ from aiohttp import web
 from prober.state.check_state import CheckState
 from prober.web.server.errors import Refused
 from prober.web.server.query import normal_key
-from prober.web.server.services import services_of
+from prober.web.server.services import FROM_MEMBER, OtherMembers, services_of
 
 
 def check_of(request: web.Request) -> CheckState:
@@ -15,3 +15,15 @@ def check_of(request: web.Request) -> CheckState:
     if state is None:
         raise Refused(404, f"there is no check of monitor {monitor!r} and backend {key!r}")
     return state
+
+
+def who_probes(request: web.Request, state: CheckState) -> OtherMembers | None:
+    """Return whom to ask about a check that other members of a cluster probe; None: this one.
+
+    A member that asks another is not sent on.
+    """
+    services = services_of(request)
+    mine = services.store.mine
+    if mine is None or state.check.key in mine or FROM_MEMBER in request.headers:
+        return None
+    return services.others

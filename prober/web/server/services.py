@@ -42,6 +42,9 @@ class OtherMembers(Protocol):
     async def answer(self, key: Key) -> Mapping[str, Any] | None:
         """Return what the API of a check's owner says of it; None: it cannot be reached."""
 
+    async def probe(self, key: Key, seconds: float) -> tuple[int, Any] | None:
+        """Let its owner probe a check; return status and JSON of the answer, None without one."""
+
     async def refresh(self, keys: Iterable[Key]) -> None:
         """Let the store show the last results of those of these checks that others probe."""
 
