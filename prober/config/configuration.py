@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from prober.config.cluster_section import ClusterSection
 from prober.config.monitors import Defaults
 from prober.config.settings import HealthSection, PageSection, Server
 from prober.model.definition import Named
 from prober.model.endpoint import Endpoint
-from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Model
 
 if TYPE_CHECKING:
     from prober.config.blackbox.reading import Modules
+    from prober.config.cluster_section import ClusterSection
+    from prober.model.maintenance import MaintenanceWindow
     from prober.outputs.output import Output
 
 
@@ -40,10 +40,10 @@ class Config:
     endpoint: Endpoint = Endpoint()
     page: PageSection = PageSection()
     health: HealthSection = HealthSection()
-    cluster: ClusterSection | None = None
+    cluster: "ClusterSection | None" = None
     defaults: Defaults = Defaults()
     written: Mapping[Named, FileDefinition] = field(default_factory=dict)
     modules: "Modules | None" = None
     outputs: "tuple[Output, ...]" = ()
-    maintenance: tuple[MaintenanceWindow, ...] = ()
+    maintenance: "tuple[MaintenanceWindow, ...]" = ()
     unread_lists: frozenset[str] = frozenset()

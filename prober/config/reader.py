@@ -7,7 +7,6 @@ from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from prober.config import garbage
-from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
 from prober.config.disk import Disk
 from prober.config.document import Document, read_document, says_nothing
@@ -19,7 +18,6 @@ from prober.config.targets import read_targets
 from prober.model.endpoint import Endpoint
 from prober.model.file_kinds import read_file
 from prober.model.kinds import list_of, text
-from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Model, Monitor
 from prober.model.option import (
     Complaint,
@@ -35,6 +33,8 @@ from prober.model.pool import Backend, Pool
 
 if TYPE_CHECKING:
     from prober.config.blackbox.reading import Modules
+    from prober.config.cluster_section import ClusterSection
+    from prober.model.maintenance import MaintenanceWindow
     from prober.outputs.output import Output
 
 KEYS = (
@@ -61,6 +61,19 @@ LocalCheck = Callable[[Monitor], Iterable[Complaint]]
 Matches = Callable[[str, str], list[str]]
 """Returns the files that match a pattern relative to a directory."""
 
+
+def _read_cluster(value: object, outside: ReadContext) -> "ClusterSection":
+    from prober.config.cluster_section import ClusterSection  # noqa: PLC0415  (few want it)
+
+    return section(ClusterSection).read(value, outside)
+
+
+def _read_maintenance(value: object, outside: ReadContext) -> "tuple[MaintenanceWindow, ...]":
+    from prober.model.maintenance import MaintenanceWindow  # noqa: PLC0415  (few want it)
+
+    return list_of(section(MaintenanceWindow)).read(value, outside)
+
+
 _SERVER = section(Server).read
 _ENDPOINT = section(Endpoint).read
 _POOL = section(Pool).read
@@ -69,8 +82,8 @@ _LIST = list_of(Kind(lambda value, _: value, {})).read
 _BY_THEMSELVES: Mapping[str, Read[Any]] = {
     "page": section(PageSection).read,
     "health": section(HealthSection).read,
-    "cluster": section(ClusterSection).read,
-    "maintenance": list_of(section(MaintenanceWindow)).read,
+    "cluster": _read_cluster,
+    "maintenance": _read_maintenance,
 }
 """The sections that need nothing but themselves; fields of `Config`."""
 

@@ -11,10 +11,8 @@ import structlog
 
 from prober.config import garbage
 from prober.config.changes import Changes, changes
-from prober.config.cluster_section import ClusterSection
 from prober.config.configuration import Config
 from prober.config.disk import FileHashes
-from prober.config.settings import Server
 from prober.config.shrink import FILE, SHRINK_WINDOW, Ask, ShrinkGuard, Step, steps_of
 from prober.config.watch import Watcher, look_aside
 from prober.config.yielding import yielding
@@ -358,8 +356,8 @@ def _fixed_keys(before: Config, after: Config) -> list[str]:
         return [*_fixed_keys(replace(before, cluster=after.cluster), after), "cluster"]
     return [
         f"{section}.{key}"
-        for section, cls in (("server", Server), ("cluster", ClusterSection))
-        for key, each in options_of(cls).items()
+        for section, now in (("server", after.server), ("cluster", after.cluster))
+        for key, each in options_of(type(now)).items()
         if not each.live
         and getattr(getattr(before, section), key, None)
         != getattr(getattr(after, section), key, None)

@@ -1,10 +1,8 @@
 """Recurring maintenance: windows by the wall clock of a time zone."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from prober.model.kinds import list_of, text
@@ -140,9 +138,3 @@ class MaintenanceWindow:
             if not self.covers(moment.timestamp()):
                 break
         return moment.timestamp()
-
-
-def selected(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """Return the names that one of the patterns matches."""
-    wanted = list(patterns)
-    return [name for name in names if any(fnmatchcase(name, each) for each in wanted)]

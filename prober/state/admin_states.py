@@ -1,7 +1,8 @@
 """Admin states: what operators set, and open maintenance windows of the configuration."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
 
 from prober.model.admin import (
     BACKENDS,
@@ -12,9 +13,11 @@ from prober.model.admin import (
     AdminState,
     admin_of_backend,
 )
-from prober.model.maintenance import MaintenanceWindow, selected
 from prober.model.monitor import Check, Model
 from prober.model.pool import Pool
+
+if TYPE_CHECKING:
+    from prober.model.maintenance import MaintenanceWindow
 
 SET, ENDED = "admin_state_set", "admin_state_ended"
 """The events about admin states."""
@@ -131,7 +134,7 @@ class AdminStates:
         elif entry != before and (entry.until is None or entry.until > now) and self.has(key):
             self._put(key, entry)
 
-    def adopt(self, model: Model, windows: Iterable[MaintenanceWindow]) -> None:
+    def adopt(self, model: Model, windows: "Iterable[MaintenanceWindow]") -> None:
         """Switch to another configuration; forget states of what is no longer in it."""
         self._model, self._windows = model, tuple(windows)
         names = set(self._names())
@@ -217,3 +220,9 @@ class AdminStates:
 def _words(key: AdminKey) -> str:
     kind, name = key
     return f"{kind.removesuffix('s')} {name}"
+
+
+def selected(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """Return the names that one of the patterns matches."""
+    wanted = list(patterns)
+    return [name for name in names if any(fnmatchcase(name, each) for each in wanted)]

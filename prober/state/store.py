@@ -9,7 +9,6 @@ from prober.model.aggregate import backend_status, load_balancer_status, pool_st
 from prober.model.ballot import PastChange
 from prober.model.fact import remembered
 from prober.model.health import DEGRADED, PENDING, Health, advance, degrade, status_of
-from prober.model.maintenance import MaintenanceWindow
 from prober.model.monitor import Check, Model, Monitor
 from prober.model.pool import Backend, Pool
 from prober.model.status import FactValue, Outcome, Reason, Status
@@ -23,6 +22,7 @@ from prober.state.journal import REFRESH_SECONDS, Journal, Saved
 
 if TYPE_CHECKING:
     from prober.model.ballot import Ballot
+    from prober.model.maintenance import MaintenanceWindow
 
 
 class Store:
@@ -106,7 +106,7 @@ class Store:
             self._order = sorted(self._states)
         return self._order
 
-    def adopt(self, model: Model, maintenance: Iterable[MaintenanceWindow] = ()) -> None:
+    def adopt(self, model: Model, maintenance: "Iterable[MaintenanceWindow]" = ()) -> None:
         """Switch to a new model and its maintenance; checks are added and removed one by one."""
         self._touch(*self.pools, *(pool.name for pool in model.pools))
         self.cloud_objects.adopt(self.model, model)

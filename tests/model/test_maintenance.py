@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from prober.model.maintenance import MaintenanceWindow, read_schedule, selected
+from prober.model.maintenance import MaintenanceWindow, read_schedule
 from prober.model.option import ReadContext, Rejected, section
+from prober.state.admin_states import selected
 
 NOTHING = ReadContext("", lambda _: "", {})
 BERLIN = ZoneInfo("Europe/Berlin")
