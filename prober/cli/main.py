@@ -7,7 +7,7 @@ library.
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import FileIO, TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -103,8 +103,10 @@ class _Parser(ArgumentParser):
         return super().format_help()
 
 
-def _parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
-    """Return the parser of the command line, and that of each command."""
+def _parsers(
+    commands: Iterable[Command] = COMMANDS,
+) -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+    """Return the parser of the command line, and that of each of these commands."""
     parser = ArgumentParser(
         prog="prober",
         description="A health-check daemon that probes backends the way a load balancer does.",
@@ -115,7 +117,7 @@ def _parsers() -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     by_name = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
-    return parser, {command.name: _add(by_name, command) for command in COMMANDS}
+    return parser, {command.name: _add(by_name, command) for command in commands}
 
 
 def help_of(command: str) -> str:
@@ -124,8 +126,9 @@ def help_of(command: str) -> str:
 
 
 def _parse(arguments: Sequence[str] | None, environment: Environment) -> tuple[Command, Namespace]:
-    parser, parsers = _parsers()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    named = [each for each in COMMANDS if each.name in given[:1]]  # making all parsers takes time
+    parser, parsers = _parsers(named or COMMANDS)
     if not given:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
