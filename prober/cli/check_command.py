@@ -68,6 +68,8 @@ def _warnings(config: "Config") -> Iterator[Warned]:
         where = places(config.files, lambda file: Path(file).read_text(encoding="utf-8"))
         for each in advised:
             yield Warned(where.get((each.kind, each.name), config.files[0]), str(each))
+    for name, why in (config.modules.refused if config.modules else {}).items():
+        yield Warned("", f"requests for module {name!r} are refused: {why}")
     if found := unverifiable(config):
         more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         yield Warned(

@@ -473,6 +473,18 @@ def test_check_warns_of_a_host_without_root_certificates(
     assert " and 2 more: this host has no root certificates to verify by, " in warning
 
 
+def test_check_warns_of_modules_that_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modules, path = tmp_path / "modules.yml", tmp_path / "prober.yaml"
+    modules.write_text("modules:\n  ws: {prober: websocket}\n  tcp: {prober: tcp}\n")
+    path.write_text(f"server: {{blackbox_modules: {modules}}}\n")
+    assert cli.main(["check", "--config", str(path)], {}) == 0
+    warning, _ = capsys.readouterr().out.splitlines()
+    place = f"{modules}:2: modules.ws.prober: "
+    assert warning.startswith(f"warning: requests for module 'ws' are refused: {place}")
+
+
 def test_check_warns_of_what_this_user_may_not_do(
     write: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,

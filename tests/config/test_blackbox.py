@@ -149,6 +149,7 @@ def test_what_cannot_be_done_the_same_way_refuses_its_module_alone(
     assert reason in refusal(tmp_path, **module)
 
 
+PEM = Path(__file__).parent / "pem"
 EXAMPLES = Path(__file__).parent / "blackbox_examples.yml"
 
 
@@ -161,9 +162,29 @@ def test_modules_as_in_the_examples_of_that_exporter_can_be_used(tmp_path: Path)
     modules = read_text(tmp_path).modules
     assert modules is not None
     assert modules.usable.keys() | modules.refused.keys() == yaml.safe_load(text)["modules"].keys()
-    assert modules.refused.keys() <= {
-        *("http_oauth2", "http_json_cel", "http_through_proxy", "icmp", "icmp_from"),
-    }
+    assert modules.refused.keys() == {"http_oauth2", "http_json_cel"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/prometheus/blackbox.yml",
+        "/usr/share/doc/prometheus-blackbox-exporter/examples/example.yml",
+        "/usr/share/doc/prometheus-blackbox-exporter/examples/blackbox.yml",
+    ],
+)
+def test_the_files_that_come_with_that_exporter_are_used_whole(tmp_path: Path, path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"{path} is not installed")
+    text = Path(path).read_text()
+    for named in regex.findall(r"_file: \"?(/[^\s\"]+)", text):
+        (tmp_path / Path(named).name).write_text((PEM / "ca.pem").read_text())
+        text = text.replace(named, str(tmp_path / Path(named).name))
+    (tmp_path / "modules.yml").write_text(text)
+    modules = read_text(tmp_path).modules
+    assert modules is not None
+    assert not modules.refused
+    assert modules.usable.keys() == yaml.safe_load(text)["modules"].keys()
 
 
 @pytest.mark.parametrize(
