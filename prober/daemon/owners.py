@@ -21,6 +21,8 @@ MOST_BYTES = 8 << 20
 """Bytes of an answer that are read at most."""
 FRESH = 1.0
 """Seconds in which the last results of a check are not asked for again."""
+REST = 10.0
+"""Seconds in which pages do not ask a member that has not answered."""
 _MANY = 1000  # checks whose time of asking is kept
 
 
@@ -52,6 +54,7 @@ class Owners:
         self._clock = clock
         self._session: ClientSession | None = None
         self._asked: dict[Key, float] = {}
+        self._silent: dict[str, float] = {}  # members that have not answered, and until when
 
     async def answer(self, key: Key) -> Mapping[str, Any] | None:
         """Return what the API of a check's owner says of it; None: it cannot be reached."""
@@ -72,7 +75,7 @@ class Owners:
 
     async def refresh(self, keys: Iterable[Key]) -> None:
         """Let the store show the last results of those of these checks that others probe."""
-        now, urls = self._clock(), self._urls()
+        now, urls = self._clock(), self._answering()
         if len(self._asked) > _MANY:
             self._asked = {key: at for key, at in self._asked.items() if now - at < FRESH}
         wanted: dict[str, list[Key]] = {}
@@ -83,6 +86,11 @@ class Owners:
                 self._asked[key] = now
         await asyncio.gather(*(self._refresh(url, found) for url, found in wanted.items()))
 
+    def _answering(self) -> dict[str, str]:
+        """Return where the API of each other member is reached, of those that answer."""
+        now, urls = self._clock(), self._urls()
+        return {name: url for name, url in urls.items() if self._silent.get(url, now) <= now}
+
     async def _refresh(self, url: str, keys: Sequence[Key]) -> None:
         for key, past in zip(keys, await self._pasts(url, keys), strict=False):
             if past is not None:
@@ -91,7 +99,7 @@ class Owners:
 
     async def slots(self, key: Key, times: range) -> list[Sequence[Slot]]:
         """Return what each other member has recorded of a check or a pool."""
-        asked = (self._pasts(url, [key], times) for url in self._urls().values())
+        asked = (self._pasts(url, [key], times) for url in self._answering().values())
         found = [past for pasts in await asyncio.gather(*asked) for past in pasts]
         return [past.slots for past in found if past is not None]
 
@@ -103,6 +111,10 @@ class Owners:
         if times is not None:
             body["slots"] = [times.start, times.stop, times.step]
         found = await self._ask("POST", f"{url}/api/v1/cluster/past", body)
+        if found is None:
+            self._silent[url] = self._clock() + REST
+            return []
+        self._silent.pop(url, None)
         try:
             return [None if each is None else read_past(each) for each in found["pasts"]]
         except (ValueError, TypeError, KeyError):
