@@ -13,79 +13,42 @@ from prober.config.document import Document, read_document, says_nothing
 from prober.config.entries import Entries, Entry
 from prober.config.monitors import Defaults, read_defaults, read_monitor
 from prober.config.problem import ConfigError, Problem
-from prober.config.settings import HealthSection, PageSection, Server
+from prober.config.sections import (
+    BY_THEMSELVES,
+    INCLUDED_KEYS,
+    KEYS,
+    Read,
+    read_endpoint,
+    read_list,
+    read_patterns,
+    read_pool,
+    read_server,
+)
+from prober.config.settings import Server
 from prober.config.targets import read_targets
 from prober.model.endpoint import Endpoint
 from prober.model.file_kinds import read_file
-from prober.model.kinds import list_of, text
 from prober.model.monitor import Model, Monitor
 from prober.model.option import (
     Complaint,
-    Kind,
     Path,
     ReadContext,
     Rejected,
     mapping,
-    section,
     unknown_keys,
 )
-from prober.model.pool import Backend, Pool
+from prober.model.pool import Backend
 
 if TYPE_CHECKING:
     from prober.config.blackbox.reading import Modules
-    from prober.config.cluster_section import ClusterSection
-    from prober.model.maintenance import MaintenanceWindow
     from prober.outputs.output import Output
-
-KEYS = (
-    "server",
-    "page",
-    "health",
-    "cluster",
-    "defaults",
-    "pools",
-    "monitors",
-    "maintenance",
-    "outputs",
-    "include",
-)
-"""The sections of a configuration."""
-INCLUDED_KEYS = ("pools", "monitors")
-"""The sections that an included file may have."""
 
 _WHO = "the user that runs prober"
 T = TypeVar("T")
-Read = Callable[[object, ReadContext], T]
 LocalCheck = Callable[[Monitor], Iterable[Complaint]]
 """Returns what is wrong with a monitor on this machine."""
 Matches = Callable[[str, str], list[str]]
 """Returns the files that match a pattern relative to a directory."""
-
-
-def _read_cluster(value: object, outside: ReadContext) -> "ClusterSection":
-    from prober.config.cluster_section import ClusterSection  # noqa: PLC0415  (few want it)
-
-    return section(ClusterSection).read(value, outside)
-
-
-def _read_maintenance(value: object, outside: ReadContext) -> "tuple[MaintenanceWindow, ...]":
-    from prober.model.maintenance import MaintenanceWindow  # noqa: PLC0415  (few want it)
-
-    return list_of(section(MaintenanceWindow)).read(value, outside)
-
-
-_SERVER = section(Server).read
-_ENDPOINT = section(Endpoint).read
-_POOL = section(Pool).read
-_PATTERNS = list_of(text(1, 4096)).read
-_LIST = list_of(Kind(lambda value, _: value, {})).read
-_BY_THEMSELVES: Mapping[str, Read[Any]] = {
-    "page": section(PageSection).read,
-    "health": section(HealthSection).read,
-    "cluster": _read_cluster,
-    "maintenance": _read_maintenance,
-}
-"""The sections that need nothing but themselves; fields of `Config`."""
 
 
 class ServerChecks(NamedTuple):
@@ -211,11 +174,11 @@ class _Reading:
         given = self._sections(document, KEYS, outside)
         server = None
         if "server" in given:
-            server = self._attempt(document, ("server",), _SERVER, given["server"], outside)
+            server = self._attempt(document, ("server",), read_server, given["server"], outside)
             self._read_endpoint(given["server"], outside, document)
         if server:
             self._complain(document, ("server",), self._check_server.server(server))
-        for key, read in _BY_THEMSELVES.items():
+        for key, read in BY_THEMSELVES.items():
             if key in given:
                 value = self._attempt(document, (key,), read, given[key], outside)
                 self.by_themselves[key] = value
@@ -308,7 +271,7 @@ class _Reading:
         self, document: Document, given: dict[str, object], outside: ReadContext
     ) -> None:
         for path, value in self._listed_in(document, given, "pools", outside):
-            pool = self._attempt(document, path, _POOL, value, outside)
+            pool = self._attempt(document, path, read_pool, value, outside)
             self.entries.pools.append(Entry(document, path, value, pool))
         for path, value in self._listed_in(document, given, "monitors", outside):
             monitor = self._attempt(document, path, self._read_monitor, value, outside)
@@ -320,7 +283,7 @@ class _Reading:
     def _listed_in(
         self, document: Document, given: dict[str, object], key: str, outside: ReadContext
     ) -> Iterator[tuple[Path, object]]:
-        values = self._attempt(document, (key,), _LIST, given.get(key, []), outside) or ()
+        values = self._attempt(document, (key,), read_list, given.get(key, []), outside) or ()
         return (((key, i), value) for i, value in enumerate(values))
 
     def _read_monitor(self, value: object, outside: ReadContext) -> Monitor:
@@ -388,13 +351,13 @@ class _Reading:
         if document is None or document.value is None:
             return
         inside = outside._replace(directory=dirname(outside.locate(name)))
-        endpoint = self._attempt(document, (), _ENDPOINT, document.value, inside)
+        endpoint = self._attempt(document, (), read_endpoint, document.value, inside)
         if endpoint:
             self.endpoint = endpoint
             self._complain(document, (), self._check_server.endpoint(endpoint))
 
     def _include(self, document: Document, value: object, outside: ReadContext) -> None:
-        patterns = self._attempt(document, ("include",), _PATTERNS, value, outside) or ()
+        patterns = self._attempt(document, ("include",), read_patterns, value, outside) or ()
         seen = {normpath(document.source)}
         for i, pattern in enumerate(patterns):
             for name in self._matching(pattern, outside.directory, document, ("include", i)):

@@ -12,10 +12,11 @@ import yaml
 from prober.config.cluster_section import ClusterSection, EtcdSection, EtcdTls
 from prober.config.configuration import Config
 from prober.config.monitors import NO_DEFAULT, keys_of, types_by_key
-from prober.config.reader import KEYS, load
+from prober.config.reader import load
 from prober.config.reference import SECTIONS, table, with_tables
 from prober.config.schema import json_schema
 from prober.config.search import PLACES, find_config
+from prober.config.sections import KEYS
 from prober.config.settings import Server
 from prober.model.kinds import integer, text
 from prober.model.monitor import Monitor
