@@ -47,7 +47,7 @@ run-cluster: $(VENV)/run ## run etcd, demo targets and three probers that share 
 	deploy/cluster/run $(BIN)/python
 
 # COVERAGE=1 measures which branches the tests reach, in subprocesses as well, and asks for the floor
-# in pyproject.toml.
+# in pyproject.toml, or for FLOOR.
 MEASURED := $(BIN)/coverage
 
 # Every process of the tests, and there are hundreds, would compile all modules without their caches.
@@ -56,7 +56,7 @@ test test-compiled coverage: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/dev ## run the tests, several at once: most of them wait
 	$(if $(COVERAGE),rm -f .coverage .coverage.*)
 	$(if $(COVERAGE),$(MEASURED) run,$(BIN)/python) -m pytest -n auto --dist loadgroup
-	$(if $(COVERAGE),$(MEASURED) combine --quiet && $(MEASURED) report)
+	$(if $(COVERAGE),$(MEASURED) combine --quiet && $(MEASURED) report $(if $(FLOOR),--fail-under=$(FLOOR)))
 
 # The tests run in a compiled copy of the checkout: a library beside its source would be imported.
 test-compiled: $(VENV)/dev $(VENV)/compile ## run the tests on the compiled build (needs gcc, git and Python's headers)
