@@ -1,11 +1,8 @@
-"""What is shipped, as it is read by the systems that it is for: image, unit, manifests."""
+"""What is shipped, as it is read by the systems that it is for: image, dashboard, manifests."""
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import yaml
@@ -17,7 +14,6 @@ Document = dict[str, Any]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-UNIT = (ROOT / "systemd/prober.service").read_text()
 
 
 # The image
@@ -34,25 +30,29 @@ def health_check() -> list[str]:
     return list(json.loads(command))
 
 
-# The unit
+# Rules and dashboard
+
+RULES = yaml.safe_load((DEPLOY / "prometheus/rules.yml").read_text())
+DASHBOARD = json.loads((DEPLOY / "grafana/prober.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+METRIC = re.compile(r"\b(?:prober|probe|process)_[a-z_]+\b(?!:)")
 
 
-@cache
-def under_the_unit() -> tuple[str, ...]:
-    """Return a command that gives the command behind it the /proc that the unit gives; or nothing.
+def rules(sort: str) -> list[dict[str, Any]]:
+    """Return the rules that record, or those that alert."""
+    return [rule for group in RULES["groups"] for rule in group["rules"] if sort in rule]
 
-    It takes root and the programs of util-linux.
-    """
-    settings = dict(re.findall(r"^(\w+)=(.*)$", UNIT, re.MULTILINE))
-    options = [f"hidepid={settings['ProtectProc']}"]
-    if "ProcSubset" in settings:
-        options.append(f"subset={settings['ProcSubset']}")
-    mounted = f'mount -t proc -o {",".join(options)} proc /proc && exec "$@"'
-    command = ("unshare", "--mount", "sh", "-c", mounted, "sh")
-    if not shutil.which("unshare"):
-        return ()
-    done = subprocess.run([*command, "true"], capture_output=True, check=False)
-    return () if done.returncode else command
+
+def expressions() -> list[str]:
+    """Return every expression of rules, dashboard and its variables."""
+    shown = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    variables = [each.get("definition", "") for each in DASHBOARD["templating"]["list"]]
+    return [rule["expr"] for rule in (*rules("record"), *rules("alert"))] + shown + variables
+
+
+def metrics_asked_for() -> set[str]:
+    """Return the metrics that rules and dashboard ask for, as they name them."""
+    return {name for each in expressions() for name in METRIC.findall(each)}
 
 
 # The manifests

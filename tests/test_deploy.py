@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from prober import __version__
-from prober.cli.main import COMMANDS
 from prober.config.reader import parse
 from prober.model.monitor import Model
 from prober.model.option import ReadContext
@@ -95,12 +94,6 @@ def test_nothing_of_the_compose_file_has_a_password_that_everybody_knows() -> No
 
 
 # The image
-
-
-def test_the_image_sets_what_the_command_line_understands() -> None:
-    (run,) = (command for command in COMMANDS if command.name == "run")
-    known = {flag.variable for flag in run.flags}
-    assert set(re.findall(r"\bPROBER_\w+", DOCKERFILE)) <= known
 
 
 def test_the_image_is_made_of_nothing_that_is_ignored() -> None:

@@ -5,60 +5,26 @@ import re
 import shutil
 import ssl
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 import trustme
 import yaml
 
 from tests import ROOT
+from tests.asking_prometheus import VARIABLES, Prometheus
 from tests.blackbox.targets import site
 from tests.ports import free_port
-from tests.running import PATIENCE, Daemon, daemon, program
-from tests.shipping import under_the_unit
+from tests.running import Daemon, daemon, program, until
+from tests.shipping import DASHBOARD, PANELS, rules
 
 SHIPPED = ROOT / "deploy/prometheus"
-RULES = yaml.safe_load((SHIPPED / "rules.yml").read_text())
-DASHBOARD = json.loads((ROOT / "deploy/grafana/prober.json").read_text())
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-VARIABLES = {
-    "$instance": ".*",
-    "$pool": ".*",
-    "$monitor": ".*",
-    "$__rate_interval": "1m",
-}
-MAY_BE_EMPTY = {"Local errors"}
-"""Panels that show nothing as long as all is well with the prober."""
-METRIC = re.compile(r"\b(?:prober|probe|process)_[a-z_]+\b(?!:)")
-
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed"
 )
-
-
-def rules(sort: str) -> list[dict[str, Any]]:
-    return [rule for group in RULES["groups"] for rule in group["rules"] if sort in rule]
-
-
-def expressions() -> list[str]:
-    """Return every expression of rules, dashboard and its variables."""
-    shown = [target["expr"] for panel in PANELS for target in panel["targets"]]
-    variables = [each.get("definition", "") for each in DASHBOARD["templating"]["list"]]
-    return [rule["expr"] for rule in (*rules("record"), *rules("alert"))] + shown + variables
-
-
-def metrics_asked_for() -> set[str]:
-    """Return the metrics that rules and dashboard ask for, by the names of their families."""
-    asked = {name for each in expressions() for name in METRIC.findall(each)}
-    return {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in asked}
 
 
 # By themselves
@@ -148,50 +114,14 @@ def test_every_variable_of_the_dashboard_is_used_and_known() -> None:
 # With a real daemon and a real Prometheus
 
 
-class Setup(NamedTuple):
-    """A daemon, the Prometheus that scrapes it, and the backend that a test may end."""
+class Setup(Prometheus):
+    """A Prometheus, the daemon that it scrapes, and the backend that a test may end."""
 
-    prober: Daemon
-    url: str
-    backend: ExitStack
-    secure: str
-
-    def ask(self, path: str, **query: str) -> Any:
-        """Return what the API of Prometheus answers."""
-        try:
-            with urlopen(
-                f"{self.url}/api/v1/{path}?{urlencode(query)}", timeout=PATIENCE
-            ) as answer:
-                return json.load(answer)["data"]
-        except HTTPError as error:
-            with error:
-                raise AssertionError(f"{query}: {error.read().decode()}") from None
-
-    def query(self, expression: str) -> list[Any]:
-        """Return the samples of an expression, with the dashboard's variables filled in."""
-        for name, value in VARIABLES.items():
-            expression = expression.replace(name, value)
-        result: list[Any] = self.ask("query", query=expression)["result"]
-        return result
-
-    def is_ready(self) -> bool:
-        try:
-            with urlopen(f"{self.url}/-/ready", timeout=PATIENCE) as answer:
-                return bool(answer.status == 200)
-        except HTTPError as error:
-            error.close()
-            return False
-
-    def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        waited = threading.Event()
-        for _ in range(int(PATIENCE / 0.1)):
-            if condition():
-                return
-            waited.wait(0.1)
-        raise AssertionError(f"{what} did not come to be")
-
-    def wait_for_samples(self, expression: str) -> None:
-        self.wait_until(lambda: self.query(expression), f"samples of {expression}")
+    def __init__(self, url: str, prober: Daemon, backend: ExitStack, secure: str) -> None:
+        super().__init__(url)
+        self.prober = prober
+        self.backend = backend
+        self.secure = secure
 
 
 def scraping(folder: Path, address: str, web: str) -> None:
@@ -261,41 +191,16 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
                 {"name": "listed", "type": "TCP", "targets_from": {"file": "list.json"}},
             ],
         }
-        running = stack.enter_context(daemon(config, folder, under=under_the_unit()))
+        running = stack.enter_context(daemon(config, folder))
         scraping(folder, running.url.removeprefix("http://"), steady)
         port = free_port()
         address = f"127.0.0.1:{port}"
         command = [prometheus, f"--config.file={folder}/prometheus.yml"]
         options = [f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"]
         stack.enter_context(program(*command, *options, port=port))
-        found = Setup(running, f"http://{address}", backend, secure)
-        found.wait_until(found.is_ready, "a Prometheus that answers")
+        found = Setup(f"http://{address}", running, backend, secure)
+        found.wait_until_ready()
         yield found
-
-
-def test_no_query_asks_for_a_metric_that_does_not_exist(setup: Setup) -> None:
-    shown = setup.prober.get("/metrics")[1]
-    known = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
-    assert len(metrics_asked_for()) > 15
-    assert metrics_asked_for() <= known
-
-
-def test_every_panel_shows_something(setup: Setup) -> None:
-    for panel in PANELS:
-        for target in panel["targets"]:
-            expression = target["expr"]
-            if panel["title"] in MAY_BE_EMPTY:
-                setup.query(expression)
-            else:
-                setup.wait_for_samples(expression)
-
-
-def test_every_rule_can_be_evaluated_and_every_recording_has_samples(setup: Setup) -> None:
-    for rule in rules("record"):
-        setup.wait_for_samples(rule["record"])
-    for group in setup.ask("rules")["groups"]:
-        for rule in group["rules"]:
-            assert rule["health"] in ("ok", "unknown"), rule
 
 
 def test_an_alert_fires_when_a_backend_dies_and_not_before(setup: Setup) -> None:
@@ -306,10 +211,10 @@ def test_an_alert_fires_when_a_backend_dies_and_not_before(setup: Setup) -> None
             if alert["labels"]["alertname"] == "BackendDown" and alert["state"] == "firing"
         }
 
-    setup.wait_until(lambda: "missing" in down(), "an alert about the backend that never was")
+    until(lambda: "missing" in down())  # a backend that never was
     assert "web" not in down()
     setup.backend.close()
-    setup.wait_until(lambda: "web" in down(), "an alert about the backend that died")
+    until(lambda: "web" in down())
 
 
 def test_the_documented_job_for_other_dashboards_is_the_one_that_is_shipped() -> None:
@@ -354,15 +259,13 @@ def test_prometheus_finds_its_targets_at_sd(setup: Setup) -> None:
         found = [each["labels"] for each in targets if each["scrapePool"] == "discovered"]
         return [labels["pool"] for labels in found]
 
-    setup.wait_until(lambda: pools() == ["web", "web"], "targets from /sd")
+    until(lambda: pools() == ["web", "web"])
 
 
 def test_prometheus_probes_through_prober_with_nothing_else_changed(setup: Setup) -> None:
-    setup.wait_until(
-        lambda: (
-            [each["value"][1] for each in setup.query('probe_success{job="blackbox"}')] == ["1"]
-        ),
-        "a probe on demand",
-    )
+    def answers() -> list[str]:
+        return [each["value"][1] for each in setup.query('probe_success{job="blackbox"}')]
+
+    until(lambda: answers() == ["1"])
     (status,) = setup.query('probe_http_status_code{job="blackbox"}')
     assert status["value"][1] == "200"

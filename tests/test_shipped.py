@@ -2,7 +2,7 @@
 
 Each container of prober in the manifests is run as Kubernetes would run it: with the environment
 of the image and of the container, the files of its ConfigMap, and nowhere to write but its volumes.
-Rules and dashboard are asked in `test_prometheus.py`, of a daemon in the /proc of the unit.
+`tests/acceptance/test_as_shipped.py` asks the unit and the image, with a Prometheus beside them.
 """
 
 import os
@@ -19,7 +19,7 @@ import yaml
 from tests import ROOT, forking
 from tests.blackbox.targets import site
 from tests.ports import free_port
-from tests.running import Daemon, daemon, prober
+from tests.running import Daemon, prober
 from tests.shipping import (
     DOCKERFILE,
     Document,
@@ -28,7 +28,6 @@ from tests.shipping import (
     health_check,
     image_environment,
     of_kind,
-    under_the_unit,
 )
 
 PODS = [
@@ -215,17 +214,3 @@ def test_the_gate_of_the_document_is_that_of_the_sidecar() -> None:
     gates = {word for word in words_of_the_document() if word.startswith("/health/")}
     asked = {container["readinessProbe"]["httpGet"]["path"] for _, _, container in PODS}
     assert gates == {path for path in asked if urlsplit(path).path.startswith("/health/")}
-
-
-def test_the_unit_does_not_hide_from_prober_what_its_metrics_are_made_of(tmp_path: Path) -> None:
-    if not under_the_unit():
-        pytest.skip("this takes root, and unshare of util-linux")
-    with daemon({}, tmp_path, under=under_the_unit()) as running:
-        hidden = running.get("/metrics")[1]
-    with daemon({}, tmp_path) as running:
-        shown = running.get("/metrics")[1]
-    assert names_of_process(hidden) == names_of_process(shown) != set()
-
-
-def names_of_process(metrics: str) -> set[str]:
-    return set(re.findall(r"^(process_\w+) ", metrics, re.MULTILINE))

@@ -13,14 +13,15 @@ _TARGET = "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nAllowIsolate=y
 
 
 class Machine:
-    """A machine that has booted; its file system is at `root`."""
+    """A machine that has booted: its first process in /proc here, and its file system at `root`."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
         self._pause = threading.Event()
         self._init = ""
         self.wait_for(self._has_booted)
-        self.root = Path(f"/proc/{self._init}/root")
+        self.process = Path(f"/proc/{self._init}")
+        self.root = self.process / "root"
 
     def _has_booted(self) -> bool:
         if self._process.poll() is not None:

@@ -1,31 +1,20 @@
 """`make install` under a real systemd: what operators do to the service, and what they see."""
 
 import json
-import os
-import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import DEVNULL
 
 import pytest
 
 from tests import ROOT
-from tests.acceptance.machine import Machine, NoMachineError, machine
-from tests.test_prometheus import metrics_asked_for
+from tests.acceptance.installed import PROBER, UNIT, Installed
+from tests.acceptance.machine import Machine
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
-UNIT = "prober.service"
-PROBER = "/usr/local/bin/prober"
-PYTHON = "/usr/bin/python3"
 ERROR = 3
 
-BACKEND = f"""\
-[Service]
-ExecStart={PYTHON} -m http.server --bind 127.0.0.1 --directory /usr/share/doc 8080
-"""
 WEB = {
     "name": "web",
     "type": "HTTP",
@@ -35,116 +24,6 @@ WEB = {
     "timeout": "5s",
 }
 CLOSED = {**WEB, "name": "closed", "targets": ["127.0.0.1:1"]}
-
-
-SHOW_METRICS = """
-from urllib.request import urlopen
-print(urlopen("http://127.0.0.1:7762/metrics").read().decode())
-"""
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make install` puts on a machine, and a backend to probe."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can boot a systemd")
-    for program in ("/lib/systemd/systemd", PYTHON):
-        if not Path(program).exists():
-            pytest.skip(f"there is no {program}")
-    if subprocess.run([PYTHON, "-c", "import pip, venv"], check=False, stderr=DEVNULL).returncode:
-        pytest.skip(f"{PYTHON} has no pip or no venv")
-    folder = tmp_path_factory.mktemp("files")
-    source = folder / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    dest = folder / "dest"
-    (dest / "usr/local/lib").mkdir(parents=True)
-    unit = dest / "etc/systemd/system/backend.service"
-    unit.parent.mkdir(parents=True)
-    unit.write_text(BACKEND)
-    subprocess.run(
-        ["make", "--silent", "install", f"PYTHON={PYTHON}", f"DESTDIR={dest}"],
-        cwd=source,
-        umask=0o077,
-        check=True,
-    )
-    return dest
-
-
-@pytest.fixture(scope="module")
-def booted(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with prober installed and a backend that answers."""
-    try:
-        with machine(tmp_path_factory.mktemp("machine"), files) as running:
-            running.ask("systemctl", "start", "backend")
-            yield running
-    except NoMachineError as error:
-        pytest.skip(f"no systemd can be booted here: {error}")
-
-
-class Installed:
-    """The installed service, as an operator handles it."""
-
-    def __init__(self, running: Machine) -> None:
-        self.machine = running
-        self._drop_in = running.root / "run/systemd/system/prober.service.d/test.conf"
-        self._seen = 0
-
-    def configure(self, *monitors: object, drop_in: str = "") -> None:
-        """Write the configuration, and lines of the unit's section Service."""
-        path = self.machine.root / "etc/prober/prober.yaml"
-        path.write_text(json.dumps({"monitors": monitors}))
-        if drop_in:
-            self._drop_in.parent.mkdir(parents=True, exist_ok=True)
-            self._drop_in.write_text(f"[Service]\n{drop_in}\n")
-            self.machine.ask("systemctl", "daemon-reload")
-
-    def start(self) -> None:
-        """Start it; this waits until it is ready."""
-        self.machine.ask("systemctl", "start", UNIT)
-
-    def has_status(self, text: str) -> bool:
-        """Return whether the status line says so."""
-        return self.machine.show(UNIT, "StatusText") == text
-
-    def wait_for_status(self, text: str) -> None:
-        """Wait until the status line says so."""
-        self.machine.wait_for(lambda: self.has_status(text))
-
-    def checks(self) -> dict[str, dict[str, object]]:
-        """Return the checks, by monitor."""
-        shown = json.loads(self.machine.run(PROBER, "status", "--json").stdout)
-        return {check["monitor"]: check for check in shown["checks"]}
-
-    def process(self) -> dict[str, str]:
-        """Return what the kernel says of the main process."""
-        number = self.machine.show(UNIT, "MainPID")
-        lines = (self.machine.root / f"proc/{number}/status").read_text().splitlines()
-        return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
-
-    def log(self, least: int = 7) -> str:
-        """Return what the daemon has logged in this test, as urgent as this or more."""
-        lines = self._journal()[self._seen :]
-        return "\n".join(
-            line["MESSAGE"]
-            for line in lines
-            if line["_TRANSPORT"] == "stdout" and int(line["PRIORITY"]) <= least
-        )
-
-    def begin(self) -> None:
-        """Forget what the journal has until now."""
-        self._seen = len(self._journal())
-
-    def _journal(self) -> list[dict[str, str]]:
-        unit = f"_SYSTEMD_UNIT={UNIT}"
-        shown = self.machine.ask("journalctl", "--no-pager", "--output=json", unit)
-        return [json.loads(line) for line in shown.splitlines()]
-
-    def end(self) -> None:
-        """Leave nothing behind but the state."""
-        self.machine.run("systemctl", "stop", UNIT)
-        self.machine.run("systemctl", "reset-failed", UNIT)
-        self._drop_in.unlink(missing_ok=True)
-        self.machine.ask("systemctl", "daemon-reload")
 
 
 @pytest.fixture
@@ -247,17 +126,6 @@ def test_a_daemon_that_hangs_is_started_again_and_goes_on_where_it_was(service: 
     assert {name: (check["status"], check["since"]) for name, check in after.items()} == {
         name: (check["status"], check["since"]) for name, check in before.items()
     }
-
-
-def test_what_rules_and_dashboard_ask_for_is_not_hidden_by_the_unit(service: Installed) -> None:
-    service.configure(WEB, {**CLOSED, "type": "TCP"})
-    service.start()
-    service.wait_for_status("1 CRITICAL, 1 OK, probing 2 checks")
-    shown = service.machine.ask(PYTHON, "-c", SHOW_METRICS)
-    known = set(re.findall(r"^# TYPE (\S+)", shown, re.MULTILINE))
-    asked = {name for name in metrics_asked_for() if name.startswith(("process_", "prober_"))}
-    assert any(name.startswith("process_") for name in asked)
-    assert asked <= known
 
 
 def test_a_stop_is_clean(service: Installed) -> None:
