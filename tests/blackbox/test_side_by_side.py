@@ -485,7 +485,7 @@ def test_a_metric_of_a_monitor_means_what_it_means_to_the_exporter(
             "name": f"m{number}",
             "type": kind,
             "targets": [target.format(**both.places)],
-            "timeout": "5s",
+            "timeout": "30s",
             "interval": "1s",
             **options,
         }

@@ -10,6 +10,7 @@ from prober.cli import main as cli
 from prober.cli.completion import SHELLS
 from prober.cli.main import COMMANDS
 from prober.cli.man_page import man_page
+from tests.running import PATIENCE
 
 
 def in_shell(name: str, script: str, *more: str) -> str:
@@ -17,7 +18,7 @@ def in_shell(name: str, script: str, *more: str) -> str:
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     done = subprocess.run(
-        [name, *more, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [name, *more, "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     return done.stdout
 
@@ -74,7 +75,7 @@ def test_the_manual_page_names_every_command(monkeypatch: pytest.MonkeyPatch) ->
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
         assert done.stderr == ""
         assert "health-check daemon" in done.stdout

@@ -26,7 +26,7 @@ from prober.cli.status_command import WATCH
 from prober.model.build import BUILD
 from prober.model.status import Reason, Verdict
 from tests.commands import run
-from tests.running import prober
+from tests.running import PATIENCE, prober
 
 # Flags and variables
 
@@ -230,7 +230,7 @@ def test_what_is_no_url_is_refused(text: str) -> None:
 
 def python(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -308,7 +308,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
             stdout=writing,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": ""},
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
     finally:
@@ -325,7 +325,7 @@ code = main(["check", "--config", "/nowhere"])
 sys.exit(code if os.open(os.devnull, os.O_RDONLY) > 2 else 1)
 """
     shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code]
-    done = subprocess.run(shell, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(shell, capture_output=True, timeout=PATIENCE, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
 
 
@@ -543,7 +543,7 @@ def test_run_logs_each_problem_and_exits_with_2(write: Callable[[str], str]) -> 
         [sys.executable, "-m", "prober", "run", "--config", write(BAD)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     lines = [json.loads(line) for line in done.stderr.splitlines()]

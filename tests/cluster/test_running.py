@@ -13,7 +13,7 @@ from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, needs_etcdctl, thr
 from tests.cluster.real_members import Group, group
 from tests.faults import namespaces
 from tests.ports import free_port
-from tests.running import Daemon, prober, until
+from tests.running import PATIENCE, Daemon, prober, until
 
 pytestmark = [needs_etcd, pytest.mark.xdist_group("members")]
 
@@ -171,7 +171,7 @@ def test_a_second_member_of_a_name_exits_and_says_who_has_it(three: Group) -> No
     three.members["a"] = holder
     line = second.wait_for("name_taken")
     assert (line["member"], line["url"]) == ("a", holder.url)
-    assert second.process.wait(60) == 1
+    assert second.process.wait(PATIENCE) == 1
     three.targets.wait_for_probes()
 
 

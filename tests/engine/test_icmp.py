@@ -147,7 +147,7 @@ def answering(where: Host) -> Iterator[socket.socket]:
     with where.entered():
         sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     try:
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE)
         yield sock
     finally:
         sock.close()

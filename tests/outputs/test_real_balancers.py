@@ -22,7 +22,7 @@ MONITOR = {
     "type": "TCP",
     "interval": 0.2,
     "fast_interval": 0.2,
-    "timeout": 0.2,
+    "timeout": 30,
     "rise": 1,
     "fall": 1,
 }

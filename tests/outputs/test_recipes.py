@@ -79,7 +79,7 @@ class Web:
         """Return a configuration with the outputs of a recipe."""
         return {
             "pools": [{"name": "web", "backends": self.keys}],
-            "monitors": [{"name": "m", "pool": "web", **MONITOR, "timeout": 5}],
+            "monitors": [{"name": "m", "pool": "web", **MONITOR}],
             **yaml.safe_load(recipe),
             **more,
         }

@@ -8,6 +8,7 @@ import pytest
 
 from prober.systemd import notify
 from prober.systemd.notify import Notifier
+from tests.running import PATIENCE
 
 
 @pytest.fixture(params=["a path", "an abstract name"])
@@ -16,7 +17,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
     name = str(tmp_path / "notify") if request.param == "a path" else f"@{tmp_path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(name.replace("@", "\0", 1))
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE)
         yield sock, name
 
 
