@@ -73,16 +73,16 @@ class StaplingContext:
             context.set_verify(SSL.VERIFY_PEER, _judge)
         context.set_ocsp_client_callback(_take_staple)
 
-    def trust(self, ca_file: str | None, folder: str | None = None) -> None:
-        """Trust the certificates of a file, or those in a folder by their names' hashes.
+    def trust(self, ca_file: str | None, folders: str | None = None) -> None:
+        """Trust the certificates of a file, or those in folders by their names' hashes.
 
         A certificate that is trusted need not be self-signed. Raise ValueError.
         """
         from OpenSSL.crypto import X509StoreFlags  # noqa: PLC0415
 
-        if ca_file or folder:
+        if ca_file or folders:
             what = "no certificates that can be read"
-            _try(self._context.load_verify_locations, ca_file, folder, what=what)
+            _try(self._context.load_verify_locations, ca_file, folders, what=what)
         if store := self._context.get_cert_store():
             store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
 

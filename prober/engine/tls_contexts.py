@@ -9,6 +9,7 @@ import re
 import ssl
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -112,8 +113,9 @@ def context_for(
         elif trust_system:
             if lacks_trust_store():
                 raise _no_trust_store()
-            paths = ssl.get_default_verify_paths()
-            context.trust(paths.cafile, paths.capath)
+            with suppress(ValueError):  # a bundle without certificates: the folders may have some
+                context.trust(ssl.get_default_verify_paths().cafile)
+            context.trust(None, os.pathsep.join(map(str, _directories())))
     if settings.cert_file:
         _reject_unreadable(settings.cert_file, settings.key_file)
         context.present(settings.cert_file, settings.key_file)

@@ -428,6 +428,25 @@ def test_a_trust_store_that_comes_later_is_used_without_a_reload(
     assert by_hand.outcomes[1].reason is Reason.OK
 
 
+def hashed_name(path: str) -> str:
+    """Return the name by which OpenSSL finds a certificate in a folder."""
+    openssl = shutil.which("openssl") or pytest.skip("openssl is not installed")
+    command = (openssl, "x509", "-hash", "-noout", "-in", path)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return f"{done.stdout.strip()}.0"
+
+
+@pytest.mark.usefixtures("either_handshake")
+async def test_a_folder_of_hashed_names_is_trusted_beside_a_bundle_that_has_nothing(
+    bare: Path, serve: Serve, certificates: Certificates
+) -> None:
+    certificates.authority.cert_pem.write_to_path(bare / hashed_name(certificates.ca_file))
+    (bare.parent / "bundle.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    probe = TlsProbe(domain_name="localhost", tls=TlsSettings(verify=True))
+    found = await find(probe, serve(over_tls(certificates.server())))
+    assert found.reason is Reason.OK, found
+
+
 def test_a_trust_store_is_a_bundle_or_a_folder_of_hashed_names(
     bare: Path, certificates: Certificates
 ) -> None:
