@@ -68,6 +68,7 @@ VALUES: list[Any] = [
     [{"expect": {"hex": "00" * 65507}}],
     *("smtp", "mqtt", "all", {"quorum": 16}),
     {"verify": True, "alpn": ["!" * 255, "~"], "min_version": "1.3", "expires_within": "365d"},
+    {"ocsp": "require", "ocsp_expires_within": "1d"},
 ]
 PAYLOADS = [
     *({how: text} for how in ("text", "hex", "base64") for text in NASTY),
