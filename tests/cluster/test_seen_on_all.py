@@ -25,11 +25,17 @@ class Pair:
     """Two members with a state directory each, what they probe, and who is told of it."""
 
     def __init__(
-        self, server: Etcd, members: dict[str, Daemon], found: Targets, hook: Receiver
+        self,
+        server: Etcd,
+        members: dict[str, Daemon],
+        found: Targets,
+        hook: Receiver,
+        alerts: Receiver,
     ) -> None:
         self._server = server
         self.members = members
         self.hook = hook
+        self.alerts = alerts
         self.targets = found
 
     def owner_of(self, port: int) -> str:
@@ -69,6 +75,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         etcd(tmp_path_factory.mktemp("etcd")) as server,
         targets(4) as found,
         receiving() as hook,
+        receiving() as alerts,
         ExitStack() as stack,
     ):
         members = {}
@@ -77,10 +84,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
             config = configuration([server.url], name, found.ports)
             config["server"] = {"state_dir": str(folder / "state"), "writable": True}
             config["outputs"] = [
-                {"name": "hook", "type": "webhook", "url": hook.url, "group_wait": "0s"}
+                {"name": "hook", "type": "webhook", "url": hook.url, "group_wait": "0s"},
+                {"name": "alerts", "type": "alertmanager", "urls": [alerts.url]},
             ]
             members[name] = stack.enter_context(daemon(config, folder))
-        yield Pair(server, members, found, hook)
+        yield Pair(server, members, found, hook, alerts)
 
 
 def test_results_and_history_of_a_check_are_the_same_on_the_member_that_does_not_probe_it(
@@ -165,6 +173,19 @@ def test_people_are_told_once_also_when_the_member_that_tells_them_dies(pair: Pa
 
     pair.targets.shut(port)
     until(lambda: "CRITICAL" in [to for _, _, to in told()])
+
+    def alerts() -> dict[str, dict[str, str]]:
+        """Return the labels of the alert of the backend, by the page of the member that sent it."""
+        return {
+            alert["generatorURL"]: alert["labels"]
+            for body in list(pair.alerts.taken)
+            for alert in body
+            if alert["labels"].get("backend") == key
+        }
+
+    until(lambda: len(alerts()) == 2)
+    one, other = alerts().values()
+    assert one == other  # so that Alertmanager takes them for one
     until(lambda: all(pair.check(n, port)["status"] == "CRITICAL" for n in pair.members))
     seen = told()
     assert {cluster for cluster, _, _ in seen} == {"test"}
