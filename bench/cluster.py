@@ -26,7 +26,7 @@ from urllib.request import Request, urlopen
 
 from bench.measure import cpu_seconds, resident
 from bench.targets import addresses, free_port
-from prober.cluster.records import pack_votes
+from prober.cluster.records import pack_lines, vote_line
 from prober.cluster.sharing import SHARDS, Peer, Sharing
 from prober.model.ballot import Vote
 from prober.model.health import Health
@@ -154,9 +154,11 @@ def flips(checks: int, interval: float, count: int) -> None:
         members = [stack.enter_context(_member(Path(name), each, server, config)) for each in NAMES]
         until(lambda: all(map(_is_known, members)))
         for number in range(count):
+            before = _last_events(members)
             with closing(_Door(port)):
-                _time_of_flip(f"{number + 1}: to OK", members, server, checks // 2)
-            _time_of_flip(f"{number + 1}: to CRITICAL", members, server, 0)
+                _time_of_flip(f"{number + 1}: to OK", members, server, before, checks // 2)
+                before = _last_events(members)
+            _time_of_flip(f"{number + 1}: to CRITICAL", members, server, before, -(checks // 2))
 
 
 class _Door:
@@ -178,15 +180,24 @@ class _Door:
         self._thread.join()
 
 
-def _time_of_flip(name: str, members: Sequence[Daemon], server: Etcd, good: int) -> None:
-    """Print when each member shows so many checks as OK, after they were by their owners."""
+def _last_events(members: Sequence[Daemon]) -> list[int]:
+    """Return the id of the last event of each member, which costs it next to nothing."""
+    newest = (each.json("/api/v1/events?limit=1")["events"] for each in members)
+    return [events[0]["id"] if events else 0 for events in newest]
+
+
+def _time_of_flip(
+    name: str, members: Sequence[Daemon], server: Etcd, before: Sequence[int], more: int
+) -> None:
+    """Print when each member shows so many more checks as OK, after they were by their owners."""
     writes, sent, cost = _revision(server), _received(server), _cpu(members)
     shown: dict[int, float] = {}
     while len(shown) < len(members):
-        for number, member in enumerate(members):
-            if number not in shown and _counts(member)["OK"] == good:
+        for number, (event, member) in enumerate(zip(_last_events(members), members, strict=True)):
+            has_all = number not in shown and event - before[number] >= abs(more)
+            if has_all and _counts(member)["OK"] == max(0, more):
                 shown[number] = time.time()
-        time.sleep(0.5)  # each look costs a member processor time
+        time.sleep(0.1)
     seconds = max(shown.values()) - _last_change(members[0])
     print(
         f"{name}: all members show it {seconds:.1f} s after the last change; "
@@ -230,7 +241,7 @@ def share(members: int, checks: int) -> None:
     after = Sharing(peers[1:])
     moved = sum(one != after.owners(number)[0] for one, number in zip(before, numbers, strict=True))
     shares = [before.count(peer.name) for peer in peers]
-    sample = pack_votes({number: _vote() for number in numbers[: checks // SHARDS]})
+    sample = pack_lines(vote_line(number, _vote()) for number in numbers[: checks // SHARDS])
     print(
         f"{members} members, {checks} checks: computed in {computed:.2f} s; shares from "
         f"{min(shares)} to {max(shares)}; {moved} checks move when one leaves "

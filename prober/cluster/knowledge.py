@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 from prober.cluster.key_store import Item, KeyChanges, Snapshot
 from prober.cluster.keys import Keys, MemberKey, SetKey, VotesKey
-from prober.cluster.records import BadRecordError, MemberRecord, unpack_checks, unpack_votes
+from prober.cluster.records import (
+    BadRecordError,
+    MemberRecord,
+    number_of,
+    read_line,
+    unpack_checks,
+    unpack_lines,
+)
 from prober.model.ballot import Vote
 
 TOGETHER = 8
@@ -16,7 +23,8 @@ TOGETHER = 8
 class Touched(NamedTuple):
     """What has changed in a member's knowledge.
 
-    Members, sets of checks, the buckets with other votes, and the checks that these are about.
+    Members, sets of checks, the buckets with other votes, and the checks that these are about;
+    what the member itself has written is not among them.
     """
 
     members: bool
@@ -24,12 +32,25 @@ class Touched(NamedTuple):
     buckets: set[int]
     numbers: set[int]
 
+    @classmethod
+    def nothing(cls) -> "Touched":
+        """Return that nothing has changed."""
+        return cls(members=False, sets=False, buckets=set(), numbers=set())
+
+
+class OwnVotes(NamedTuple):
+    """The votes of this member in a bucket: as they are written, and by number."""
+
+    value: bytes
+    votes: dict[int, Vote]
+
 
 class Knowledge:
     """Members, votes and sets of checks, as of a revision.
 
     `members` are by name; `votes` by bucket, member and number of the check. `sets` has the sets of
-    checks that are complete, by hash. `revision` is 0 until something was read.
+    checks that are complete, by hash. `own` is what this member has written, or is about to, and
+    need not read. `revision` is 0 until something was read.
     A value that is no record counts as absent; `saw_nonsense` is told of it.
     """
 
@@ -38,10 +59,12 @@ class Knowledge:
         self._saw_nonsense = saw_nonsense
         self.revision = 0
         self.members: dict[str, MemberRecord] = {}
-        self.votes: dict[int, dict[str, Mapping[int, Vote]]] = {}
+        self.votes: dict[int, dict[str, dict[int, Vote]]] = {}
+        self.own: dict[VotesKey, OwnVotes] = {}
         self.sets: dict[str, frozenset[int]] = {}
         self._parts: dict[str, dict[SetKey, bytes]] = {}
         self._revisions: dict[str, int] = {}
+        self._values: dict[VotesKey, bytes] = {}
 
     def has(self, key: str) -> bool:
         """Return whether a key exists, as far as is known."""
@@ -66,7 +89,7 @@ class Knowledge:
     def update(self, changes: KeyChanges) -> Touched:
         """Take in what has changed, unless something newer was read meanwhile."""
         if changes.revision < self.revision:
-            return Touched(members=False, sets=False, buckets=set(), numbers=set())
+            return Touched.nothing()
         self.revision = changes.revision
         fresh = {
             key: item
@@ -76,7 +99,7 @@ class Knowledge:
         return self._take(fresh, changes.deletes)
 
     def _take(self, puts: Mapping[str, Item], deletes: list[str]) -> Touched:
-        touched = Touched(members=False, sets=False, buckets=set(), numbers=set())
+        touched = Touched.nothing()
         for key in deletes:
             self._revisions.pop(key, None)
             touched = self._forget(self._keys.read(key), touched)
@@ -97,7 +120,7 @@ class Knowledge:
             self.members[place.name] = MemberRecord.from_bytes(value, place.name)
             return touched._replace(members=True)
         if isinstance(place, VotesKey):
-            self._vote(place, unpack_votes(value), touched)
+            self._vote(place, value, touched)
         if isinstance(place, SetKey):
             parts = self._parts.setdefault(place.hash, {})
             parts[place] = value
@@ -106,25 +129,37 @@ class Knowledge:
             return touched._replace(sets=True)
         return touched
 
-    def _vote(self, place: VotesKey, votes: Mapping[int, Vote], touched: Touched) -> None:
-        """Take in the votes of a member in a bucket, none if there are no more."""
-        by_member = self.votes.setdefault(place.bucket, {})
-        before = by_member.pop(place.name, {})
-        if votes:
-            by_member[place.name] = votes
+    def _vote(self, place: VotesKey, value: bytes, touched: Touched) -> None:
+        """Take in the votes of a member in a bucket, of which only other lines are read."""
+        by_member, own = self.votes.setdefault(place.bucket, {}), self.own.get(place)
+        if own is not None and own.value == value:
+            by_member[place.name], self._values[place] = own.votes, value
+            return
+        before = unpack_lines(self._values[place]) if place in self._values else set()
+        lines = unpack_lines(value)
+        fresh = dict(map(read_line, lines - before))
+        gone = set(map(number_of, before - lines)) - fresh.keys()
+        votes = {**by_member.get(place.name, {}), **fresh}
+        for number in gone:
+            votes.pop(number, None)
+        by_member[place.name], self._values[place] = votes, value
         touched.buckets.add(place.bucket)
-        touched.numbers.update(
-            number
-            for number in before.keys() | votes.keys()
-            if before.get(number) != votes.get(number)
-        )
+        touched.numbers.update(fresh, gone)
+
+    def _forget_votes(self, place: VotesKey, touched: Touched) -> None:
+        """Take in that a member votes on nothing in a bucket any more."""
+        self._values.pop(place, None)
+        self.own.pop(place, None)
+        votes = self.votes.get(place.bucket, {}).pop(place.name, {})
+        touched.buckets.add(place.bucket)
+        touched.numbers.update(votes)
 
     def _forget(self, place: MemberKey | VotesKey | SetKey | None, touched: Touched) -> Touched:
         if isinstance(place, MemberKey):
             self.members.pop(place.name, None)
             return touched._replace(members=True)
         if isinstance(place, VotesKey):
-            self._vote(place, {}, touched)
+            self._forget_votes(place, touched)
         if isinstance(place, SetKey):
             self._parts.get(place.hash, {}).pop(place, None)
             self.sets.pop(place.hash, None)

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from prober.cluster.duties import Duties
-from prober.cluster.keys import Keys
-from prober.cluster.knowledge import Knowledge
-from prober.cluster.records import MemberRecord, pack_checks, pack_votes
+from prober.cluster.keys import Keys, VotesKey
+from prober.cluster.knowledge import Knowledge, OwnVotes
+from prober.cluster.records import MemberRecord, pack_checks, pack_lines, vote_line
 from prober.cluster.sharing import bucket_of
 from prober.cluster.work import Workplace
+from prober.model.ballot import Vote
 
 MOST_KEYS = 120
 """Keys in one write; etcd takes 128 operations."""
@@ -17,17 +18,21 @@ MOST_BYTES = 700_000
 
 
 class WriteBatch(NamedTuple):
-    """One write: keys to put and to delete, and the buckets that they are about."""
+    """One write: keys to put and to delete, and the buckets that they are about.
+
+    `buckets` have the checks in them whose votes have changed.
+    """
 
     puts: dict[str, bytes]
     deletes: list[str]
-    buckets: set[int]
+    buckets: dict[int, set[int]]
 
 
 class Publisher:
     """Gathers what is to be written.
 
-    `dirty` are the buckets whose votes have changed; `written` is this member's record in etcd.
+    `dirty` are the buckets to write, with the checks on which the votes have changed; `written` is
+    this member's record in etcd.
     """
 
     def __init__(
@@ -38,19 +43,22 @@ class Publisher:
         self._known = known
         self._duties = duties
         self._work = work
-        self.dirty: set[int] = set()
+        self.dirty: dict[int, set[int]] = {}
         self.written: MemberRecord | None = None
         self._has_written: set[int] = set()
+        self._lines: dict[int, dict[int, bytes]] = {}  # by bucket and number
+        self._votes: dict[int, dict[int, Vote]] = {}  # in these lines
 
     def touch(self, numbers: Iterable[int]) -> None:
         """Note that the votes on these checks are to be written."""
-        self.dirty.update(map(bucket_of, numbers))
+        for number in numbers:
+            self.dirty.setdefault(bucket_of(number), set()).add(number)
 
     def sweep(self, buckets: Iterable[int]) -> None:
         """Look in these buckets for what members that are gone have left there."""
         for bucket in buckets:
             if self._droppable(bucket):
-                self.dirty.add(bucket)
+                self.dirty.setdefault(bucket, set())
 
     def has_work(self) -> bool:
         """Return whether something is to be written."""
@@ -58,36 +66,54 @@ class Publisher:
 
     def batch(self) -> WriteBatch | None:
         """Return what to write next; None if nothing has changed."""
-        batch = WriteBatch(*self._sets(), set())
+        batch = WriteBatch(*self._sets(), {})
         size = sum(map(len, batch.puts.values()))
         while self.dirty and size < MOST_BYTES:
             if len(batch.puts) + len(batch.deletes) >= MOST_KEYS:
                 break
-            bucket = self.dirty.pop()
-            batch.buckets.add(bucket)
-            size += self._add_votes(batch, bucket)
+            bucket, changed = self.dirty.popitem()
+            batch.buckets[bucket] = changed
+            size += self._add_votes(batch, bucket, changed)
         return batch if batch.puts or batch.deletes else None
 
     def failed(self, batch: WriteBatch) -> None:
         """Take in that a batch may not have been written."""
-        self.dirty |= batch.buckets
+        for bucket, changed in batch.buckets.items():
+            self.dirty.setdefault(bucket, set()).update(changed)
 
     def _numbers(self, bucket: int) -> list[int]:
         probing = self._duties.probing
         return [n for n in self._duties.by_bucket.get(bucket, ()) if n in probing]
 
-    def _add_votes(self, batch: WriteBatch, bucket: int) -> int:
+    def _add_votes(self, batch: WriteBatch, bucket: int, changed: set[int]) -> int:
         numbers, key = self._numbers(bucket), self._keys.votes(bucket, self._me)
         batch.deletes.extend(self._keys.votes(bucket, name) for name in self._droppable(bucket))
         if numbers:
             self._has_written.add(bucket)
-            signed = self._duties.signed
-            batch.puts[key] = pack_votes({n: signed(n, self._work.vote(n)) for n in numbers})
+            batch.puts[key] = self._packed(bucket, numbers, changed)
             return len(batch.puts[key])
+        self._lines.pop(bucket, None)
+        self._votes.pop(bucket, None)
+        self._known.own.pop(VotesKey(bucket, self._me), None)
         if bucket in self._has_written or self._me in self._known.votes.get(bucket, {}):
             self._has_written.discard(bucket)
             batch.deletes.append(key)
         return 0
+
+    def _packed(self, bucket: int, numbers: list[int], changed: set[int]) -> bytes:
+        """Return the votes on these checks as they are written; only what has changed is new."""
+        lines, votes = self._lines.get(bucket, {}), self._votes.get(bucket, {})
+        new_lines, new_votes = dict[int, bytes](), dict[int, Vote]()
+        for number in numbers:
+            if number in changed or number not in lines:
+                vote = self._duties.signed(number, self._work.vote(number))
+                new_votes[number], new_lines[number] = vote, vote_line(number, vote)
+            else:
+                new_votes[number], new_lines[number] = votes[number], lines[number]
+        self._lines[bucket], self._votes[bucket] = new_lines, new_votes
+        value = pack_lines(new_lines.values())
+        self._known.own[VotesKey(bucket, self._me)] = OwnVotes(value, new_votes)
+        return value
 
     def _droppable(self, bucket: int) -> list[str]:
         """Return the members that are gone and whose votes in this bucket are needed no more."""

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from struct import calcsize, iter_unpack, pack
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ PART = 100_000
 """Check numbers in one key: 800 kB, below etcd's limit of 1.5 MiB a request."""
 _NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _TEXT = 300  # characters of a detail or cause
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class BadRecordError(Exception):
@@ -70,22 +71,47 @@ class MemberRecord(NamedTuple):
         return record
 
 
-def pack_votes(votes: Mapping[int, Vote]) -> bytes:
-    """Return the votes of one member in one shard, by the numbers of their checks."""
-    rows = [_row(number, vote) for number, vote in sorted(votes.items())]
-    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 1)
+def vote_line(number: int, vote: Vote) -> bytes:
+    """Return a member's vote on one check as a line."""
+    return _encode(_row(number, vote)).encode()
 
 
-def unpack_votes(value: bytes) -> dict[int, Vote]:
-    """Read what `pack_votes` wrote; raise `BadRecordError` for anything else."""
+def read_line(line: bytes) -> tuple[int, Vote]:
+    """Read a line; raise `BadRecordError` if it is none."""
+    try:
+        number, vote = _vote(*json.loads(line))
+    except _NONSENSE as error:
+        raise BadRecordError(f"a vote: {error}") from error
+    if not line.startswith(b"[%d," % number):
+        raise BadRecordError(f"a vote that does not begin with its number, {number}")
+    return number, vote
+
+
+def number_of(line: bytes) -> int:
+    """Return the number of the check that a line is about, which has been read before."""
+    return int(line[1 : line.index(b",")])
+
+
+def pack_lines(lines: Iterable[bytes]) -> bytes:
+    """Return the votes of one member in one bucket.
+
+    A vote that has not changed is the same line as before, so that only others are read.
+    """
+    return zlib.compress(b"\n".join(lines), 1)
+
+
+def unpack_lines(value: bytes) -> set[bytes]:
+    """Return the lines in what `pack_lines` wrote; raise `BadRecordError` for anything else."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(value, LONGEST_RECORD)
         if unpacker.unconsumed_tail:
             raise BadRecordError(f"votes of more than {LONGEST_RECORD} bytes")
-        return dict(_vote(*row) for row in json.loads(text))
-    except (zlib.error, *_NONSENSE) as error:
+        if not unpacker.eof:
+            raise BadRecordError("votes that are cut off")
+    except zlib.error as error:
         raise BadRecordError(f"votes: {error}") from error
+    return set(text.split(b"\n")) if text else set()
 
 
 def _row(number: int, vote: Vote) -> list[Any]:

@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -13,10 +12,13 @@ from prober.cluster.records import (
     BadRecordError,
     MemberRecord,
     hash_of,
+    number_of,
     pack_checks,
-    pack_votes,
+    pack_lines,
+    read_line,
     unpack_checks,
-    unpack_votes,
+    unpack_lines,
+    vote_line,
 )
 from prober.model.ballot import PastChange, Vote
 from prober.model.health import Health
@@ -65,26 +67,34 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.integers(0, 2**64 - 1), VOTES, max_size=4))
 def test_votes_are_read_as_they_were_written(votes: dict[int, Vote]) -> None:
-    assert unpack_votes(pack_votes(votes)) == votes
+    lines = unpack_lines(pack_lines(vote_line(*each) for each in votes.items()))
+    assert dict(map(read_line, lines)) == votes
+    assert set(map(number_of, lines)) == votes.keys()
 
 
 @given(JSON)
 def test_votes_of_any_other_form_are_refused(nonsense: object) -> None:
-    value = zlib.compress(json.dumps(nonsense).encode())
-    with suppress(BadRecordError):
-        assert unpack_votes(value) == {}
+    with pytest.raises(BadRecordError):
+        read_line(json.dumps(nonsense).encode())
+
+
+def test_a_vote_whose_number_is_written_in_another_way_is_refused() -> None:
+    line = vote_line(7, Vote(Status.OK, Health(online=True, streak=1), 0.0, False, None))
+    assert read_line(line)[0] == 7
+    with pytest.raises(BadRecordError, match="does not begin with its number"):
+        read_line(line.replace(b"7", b" 7", 1))
 
 
 @given(st.binary(max_size=50))
 def test_bytes_that_are_no_votes_are_refused(value: bytes) -> None:
     with pytest.raises(BadRecordError):
-        unpack_votes(value)
+        unpack_lines(value)
 
 
 def test_votes_that_unpack_to_too_much_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "LONGEST_RECORD", 1000)
     with pytest.raises(BadRecordError, match="more than 1000 bytes"):
-        unpack_votes(zlib.compress(b" " * 100_000))
+        unpack_lines(zlib.compress(b" " * 100_000))
 
 
 def test_a_member_is_read_as_it_was_written() -> None:
