@@ -24,18 +24,20 @@ class Touched(NamedTuple):
     """What has changed in a member's knowledge.
 
     Members, sets of checks, the buckets with other votes, and the checks that these are about;
-    what the member itself has written is not among them.
+    what the member itself has written is not among them. `lost` are the buckets in which somebody
+    has deleted the votes of this member.
     """
 
     members: bool
     sets: bool
     buckets: set[int]
     numbers: set[int]
+    lost: set[int]
 
     @classmethod
     def nothing(cls) -> "Touched":
         """Return that nothing has changed."""
-        return cls(members=False, sets=False, buckets=set(), numbers=set())
+        return cls(members=False, sets=False, buckets=set(), numbers=set(), lost=set())
 
 
 class OwnVotes(NamedTuple):
@@ -149,7 +151,8 @@ class Knowledge:
     def _forget_votes(self, place: VotesKey, touched: Touched) -> None:
         """Take in that a member votes on nothing in a bucket any more."""
         self._values.pop(place, None)
-        self.own.pop(place, None)
+        if self.own.pop(place, None) is not None:
+            touched.lost.add(place.bucket)
         votes = self.votes.get(place.bucket, {}).pop(place.name, {})
         touched.buckets.add(place.bucket)
         touched.numbers.update(votes)

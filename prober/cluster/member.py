@@ -340,7 +340,9 @@ class ClusterMember:
         done = None
         self._writing = True
         try:
-            done = await self._store.change({self._key: self._revision}, batch.puts, batch.deletes)
+            expected = {self._keys.member(name): 0 for name in batch.gone}
+            expected[self._key] = self._revision
+            done = await self._store.change(expected, batch.puts, batch.deletes)
         finally:
             self._writing = False
             if done is None:

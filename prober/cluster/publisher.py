@@ -20,12 +20,14 @@ MOST_BYTES = 700_000
 class WriteBatch(NamedTuple):
     """One write: keys to put and to delete, and the buckets that they are about.
 
-    `buckets` have the checks in them whose votes have changed.
+    `buckets` have the checks in them whose votes have changed. `gone` are members that must not be
+    back when it is done, because what they have left behind is deleted.
     """
 
     puts: dict[str, bytes]
     deletes: list[str]
     buckets: dict[int, set[int]]
+    gone: set[str]
 
 
 class Publisher:
@@ -54,6 +56,11 @@ class Publisher:
         for number in numbers:
             self.dirty.setdefault(bucket_of(number), set()).add(number)
 
+    def write_again(self, buckets: Iterable[int]) -> None:
+        """Note that the votes in these buckets are in etcd no more."""
+        for bucket in buckets:
+            self.dirty.setdefault(bucket, set())
+
     def sweep(self, buckets: Iterable[int]) -> None:
         """Look in these buckets for what members that are gone have left there."""
         for bucket in buckets:
@@ -66,7 +73,7 @@ class Publisher:
 
     def batch(self) -> WriteBatch | None:
         """Return what to write next; None if nothing has changed."""
-        batch = WriteBatch(*self._sets(), {})
+        batch = WriteBatch(*self._sets(), {}, set())
         size = sum(map(len, batch.puts.values()))
         while self.dirty and size < MOST_BYTES:
             if len(batch.puts) + len(batch.deletes) >= MOST_KEYS:
@@ -87,7 +94,9 @@ class Publisher:
 
     def _add_votes(self, batch: WriteBatch, bucket: int, changed: set[int]) -> int:
         numbers, key = self._numbers(bucket), self._keys.votes(bucket, self._me)
-        batch.deletes.extend(self._keys.votes(bucket, name) for name in self._droppable(bucket))
+        gone = self._droppable(bucket)
+        batch.gone.update(gone)
+        batch.deletes.extend(self._keys.votes(bucket, name) for name in gone)
         if numbers:
             self._has_written.add(bucket)
             batch.puts[key] = self._packed(bucket, numbers, changed)

@@ -106,6 +106,7 @@ class Rota:
             self.review()
         self._catch_up(touched.numbers)
         self.show(touched.numbers & self.duties.checks.keys())
+        self.publisher.write_again(touched.lost)
         self.publisher.sweep(each for each in touched.buckets if self.duties.strays(each))
 
     def _catch_up(self, numbers: set[int]) -> None:

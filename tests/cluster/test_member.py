@@ -169,6 +169,34 @@ def test_a_paused_member_that_goes_on_says_nothing_and_soon_shows_the_truth(
     assert owned(world, "a") == mine
 
 
+def test_votes_of_a_member_that_is_back_are_not_deleted_as_those_of_one_that_is_gone(
+    world: World,
+) -> None:
+    start(world, "a", "b", "c")
+    back = world.machines["b"]
+    for name in "ac":
+        world.machines[name].line.delay = 1.8  # what they write arrives when it is back
+    back.paused = True
+    while "/prober/test/live/members/b" in world.etcd.items:
+        world.run(0.01)
+    world.run(0.3)
+    back.paused = False
+    world.run(4 * INTERVAL)
+    assert back.member.is_joined
+    for machine in world.machines.values():
+        counts = {record.name: checks for record, checks in machine.member.rota.census()}
+        assert counts == {name: len(owned(world, name)) for name in "abc"}
+    assert_settled(world)
+
+
+def test_votes_that_somebody_deletes_are_written_again(world: World) -> None:
+    start(world, "a", "b")
+    gone = [key for key in world.etcd.items if "/votes/" in key and key.endswith("/b")]
+    world.etcd.write({}, gone, 0)
+    world.run(3.0)
+    assert all(key in world.etcd.items for key in gone)
+
+
 def test_a_member_without_its_network_goes_on_and_others_take_over(world: World) -> None:
     start(world, "a", "b", "c")
     mine, alone = owned(world, "a"), world.machines["a"]
