@@ -72,6 +72,7 @@ REST = 10.0
 """Seconds for which an endpoint that failed is tried last."""
 _ELSEWHERE = {StoreTrouble.UNREACHABLE, StoreTrouble.TLS, StoreTrouble.NO_QUORUM}
 _CHUNK = 1 << 16
+_BUFFER = 1 << 22  # bytes: what has come meanwhile is read at once, and seen as it is by then
 
 
 class Endpoints:
@@ -304,7 +305,9 @@ class EtcdGateway:
     def _opened_session(self) -> ClientSession:
         if self._session is None:
             timeout = ClientTimeout(total=None, sock_connect=CONNECT_LIMIT)
-            self._session = ClientSession(timeout=timeout, cookie_jar=DummyCookieJar())
+            self._session = ClientSession(
+                timeout=timeout, cookie_jar=DummyCookieJar(), read_bufsize=_BUFFER
+            )
         return self._session
 
     def _tls_context(self) -> ssl.SSLContext | bool:

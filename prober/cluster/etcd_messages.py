@@ -131,21 +131,26 @@ class WatchStream:
         self._puts: dict[str, Item] = {}
         self._deletes: dict[str, None] = {}
         self._revision = 0
+        self._is_complete = False
         self.created = False
 
     def feed(self, data: bytes) -> Iterator[KeyChanges]:
-        """Yield the changes that these bytes complete.
+        """Yield the changes that these bytes complete, all together.
 
-        Raise `WatchLost` for a watch that was cancelled: etcd keeps its connection open, silently.
+        So what has changed several times while nobody read is seen once, as it is by then. Raise
+        `WatchLost` for a watch that was cancelled: etcd keeps its connection open, silently.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MOST_BYTES:
             raise _bad("an endless line")
         for line in lines:
             if line.strip():
-                yield from self._message(answered(200, line))
+                self._message(answered(200, line))
+        if self._is_complete:
+            yield KeyChanges(self._revision, self._puts, list(self._deletes))
+            self._puts, self._deletes, self._is_complete = {}, {}, False
 
-    def _message(self, message: Message) -> Iterator[KeyChanges]:
+    def _message(self, message: Message) -> None:
         if message.get("canceled"):
             raise _cancelled(message)
         if message.get("created"):
@@ -161,11 +166,9 @@ class WatchStream:
             else:
                 self._deletes.pop(key, None)
                 self._puts[key] = item
-        if message.get("fragment"):
-            return
-        revision = self._revision if events else revision_of(message)
-        yield KeyChanges(revision, self._puts, list(self._deletes))
-        self._puts, self._deletes, self._revision = {}, {}, 0
+        if not events:
+            self._revision = max(self._revision, revision_of(message))
+        self._is_complete = not message.get("fragment")
 
 
 def _cancelled(message: Message) -> StoreUnavailable:

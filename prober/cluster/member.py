@@ -25,6 +25,8 @@ BETWEEN = 0.02
 """Seconds between two writes of votes."""
 REST = 0.4
 """Seconds between the end of the writes and the next ones, so that many changes are few writes."""
+SLICE = 0.01
+"""Seconds in which votes are taken in until the event loop gets a turn."""
 GIVE_UP = 5.0
 """Seconds after which a member that has never reached etcd works without it."""
 NAME_PATIENCE = 5.0
@@ -273,10 +275,13 @@ class ClusterMember:
         async for changes in self._store.watch(self._keys.prefix, after):
             if not self._joined.is_set():
                 return
+            began = self._clock()
             for part in slices(changes, self._keys):
                 members = dict(self.known.members)
                 self._absorb(self.known.update(part), told=members)
-                await asyncio.sleep(0)  # many votes at once must not delay probes
+                if self._clock() - began > SLICE:  # many votes at once must not delay probes
+                    await asyncio.sleep(0)
+                    began = self._clock()
             self._let_go()
             if self._key in changes.deletes and changes.revision > self._revision:
                 self._lose()

@@ -157,7 +157,7 @@ def test_a_watch_begins_after_the_revision_that_is_known() -> None:
     assert request["start_revision"] == "12"
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("size", [1, 7, 30])
 def test_changes_come_out_of_a_watch_however_the_bytes_are_cut(size: int) -> None:
     whole = (
         line(created=True)
@@ -171,6 +171,19 @@ def test_changes_come_out_of_a_watch_however_the_bytes_are_cut(size: int) -> Non
         KeyChanges(11, {}, []),
     ]
     assert stream.created
+
+
+def test_changes_that_are_read_at_once_come_as_one_up_to_the_last_whole_revision() -> None:
+    stream = WatchStream()
+    first = line(events=[put("/a", "x", 9)]) + line(events=[put("/a", "y", 10), put("/b", "z", 10)])
+    assert list(stream.feed(first)) == [
+        KeyChanges(10, {"/a": Item(b"y", 10, 0), "/b": Item(b"z", 10, 0)}, [])
+    ]
+    cut_off = line(events=[gone("/a", 11)]) + line(fragment=True, events=[put("/b", "x", 12)])
+    assert list(stream.feed(cut_off)) == []
+    [changes] = stream.feed(line(events=[put("/c", "y", 12)]))
+    assert (changes.revision, changes.deletes) == (12, ["/a"])
+    assert changes.puts.keys() == {"/b", "/c"}
 
 
 def test_a_key_that_is_deleted_and_written_again_at_once_is_there() -> None:
