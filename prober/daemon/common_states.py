@@ -1,4 +1,4 @@
-"""What members of a cluster have in common: admin states, notices, and what people were told."""
+"""What members of a cluster have in common: admin states, notices, what people were told."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,21 +10,25 @@ from prober.cluster.key_store import KeyStore
 from prober.model.admin import AdminEntry, AdminKey, AdminState
 from prober.model.notice import SEVERITIES, Notice
 from prober.state.admin_states import AdminStates
+from prober.state.cloud_objects import LOAD_BALANCER, CloudObject, CloudObjects
 from prober.state.notices import Notices, StoredNotice
 from prober.state.rows import moment, or_none, text
 
-_ADMIN, _NOTICE, _TOLD = "admin", "notice", "told"
+_ADMIN, _NOTICE, _BALANCER, _TOLD = "admin", "notice", "balancer", "told"
 _NONSENSE = (ValueError, TypeError, KeyError)
 
 
 class CommonStates:
-    """Keeps admin states and notices equal on all members; a `Speaker` of their outputs.
+    """Keeps admin states, notices and load balancers equal on all members; their `Speaker`.
+
+    The load balancers are those that clouds' clients have created without a pool.
 
     Args:
         store: The etcd.
         cluster: The name of the cluster.
         admin: The admin states of this member.
         notices: Its notices.
+        objects: What clouds' clients have written.
         pools: Returns the names of all pools.
         speaks: Returns whether this member is the one that tells people what an output has to say.
         wall: Unix time.
@@ -38,6 +42,7 @@ class CommonStates:
         *,
         admin: AdminStates,
         notices: Notices,
+        objects: CloudObjects,
         pools: Callable[[], Iterable[str]],
         speaks: Callable[[str], bool],
         wall: Callable[[], float],
@@ -46,6 +51,7 @@ class CommonStates:
         self.cluster = cluster
         self._admin = admin
         self._notices = notices
+        self._objects = objects
         self._pools = pools
         self._speaks = speaks
         self._tell = tell
@@ -56,8 +62,12 @@ class CommonStates:
         for identity, stored in notices.current(wall()).items():
             value = CommonValue(_written(stored), stored.at, stored.notice.ends)
             self._values.recall(_name(_NOTICE, identity), value)
+        for name, known in objects.every(LOAD_BALANCER):
+            value = CommonValue(_row(known), known.updated_at or known.created_at)
+            self._values.recall(_name(_BALANCER, name), value)
         admin.share(self._put_admin)
         notices.share(self._put_notice)
+        objects.share(self._put_balancer)
         self.run = self._values.run
 
     @property
@@ -79,6 +89,9 @@ class CommonStates:
         content, until = (_written(stored), stored.notice.ends) if stored else (None, None)
         self._values.put(_name(_NOTICE, identity), content, until=until)
 
+    def _put_balancer(self, name: str, known: CloudObject | None) -> None:
+        self._values.put(_name(_BALANCER, name), _row(known) if known else None)
+
     def _heard(self, key: str, content: Any) -> None:
         kind, *names = map(unquote, key.split("/"))
         try:
@@ -88,6 +101,9 @@ class CommonStates:
             elif kind == _NOTICE:
                 (identity,) = names
                 self._notices.learn(identity, or_none(_stored, content))
+            elif kind == _BALANCER:
+                (name,) = names
+                self._objects.learn(name, or_none(_cloud_object, content))
             elif kind == _TOLD:
                 _, pool = names
                 self._touch(pool)
@@ -147,3 +163,14 @@ def _stored(content: Any) -> StoredNotice:
     times = {"begins": or_none(moment, begins), "ends": or_none(moment, ends)}
     notice = Notice(text=text(words), severity=severity, **times)
     return StoredNotice(notice, text(by), moment(at))
+
+
+def _row(known: CloudObject) -> list[Any]:
+    return [known.created_at, known.updated_at, dict(known.fields), dict(known.spellings)]
+
+
+def _cloud_object(content: Any) -> CloudObject:
+    created_at, updated_at, fields, spellings = content
+    if not (isinstance(fields, dict) and isinstance(spellings, dict)):
+        raise ValueError("no fields")  # noqa: TRY004  (one error for the reader)
+    return CloudObject(moment(created_at), or_none(moment, updated_at), fields, spellings)

@@ -100,6 +100,7 @@ class SharingProber(Prober):
             self._section.name,
             admin=self.store.admin,
             notices=notices,
+            objects=self.store.cloud_objects,
             pools=lambda: self.store.pools,
             speaks=self._speaks,
             wall=self._wall,

@@ -69,9 +69,22 @@ class CloudObjects:
     ) -> None:
         self._wall = wall
         self._journal = journal
+        self._tell_others: Callable[[str, CloudObject | None], None] = lambda *_: None
         self._known: dict[str, dict[str, CloudObject]] = {kind: {} for kind in KINDS}
         for (kind, identifier), known in (saved or {}).items():
             self._known[kind][identifier] = known
+
+    def share(self, tell_others: Callable[[str, CloudObject | None], None]) -> None:
+        """Call `tell_others` with the load balancers that are written here; None: one is forgotten.
+
+        Nothing else tells other members of a cluster that they exist.
+        """
+        self._tell_others = tell_others
+
+    def learn(self, name: str, known: CloudObject | None) -> None:
+        """Take in a load balancer that was written through another member; None: forgotten."""
+        if known != self.of(LOAD_BALANCER, name):
+            self._put(LOAD_BALANCER, name, known)
 
     def of(self, kind: str, identifier: str) -> CloudObject | None:
         """Return what is known of an object, or None."""
@@ -104,10 +117,14 @@ class CloudObjects:
         known = known._replace(
             fields={**known.fields, **fields}, spellings={**known.spellings, **spellings}
         )
+        if kind == LOAD_BALANCER:
+            self._tell_others(identifier, known)
         self._put(kind, identifier, known)
 
     def forget(self, kind: str, identifier: str) -> None:
         """Forget an object."""
+        if kind == LOAD_BALANCER:
+            self._tell_others(identifier, None)
         self._put(kind, identifier, None)
 
     def adopt(self, before: Model, model: Model) -> None:

@@ -158,6 +158,25 @@ def test_admin_states_and_notices_hold_on_every_member(pair: Pair) -> None:
     until(lambda: other.json("/api/v1/notices")["notices"] == [])
 
 
+def test_a_load_balancer_that_a_client_of_a_cloud_creates_is_there_on_every_member(
+    pair: Pair,
+) -> None:
+    one, other = pair.members["a"], pair.members["b"]
+    path = "/v2.0/lbaas/loadbalancers"
+    wanted = {"name": "edge", "vip_subnet_id": "0b5f7c0e-6f0c-4b3a-9d53-1f0b7a1c2d3e"}
+    answer = ask(one, "POST", path, {"loadbalancer": wanted})
+    assert answer.status == 201, answer.body
+    created = json.loads(answer.body)["loadbalancer"]
+
+    def found(member: Daemon) -> list[tuple[str, str]]:
+        shown = member.json(path)["loadbalancers"]
+        return [(each["id"], each["created_at"]) for each in shown if each["name"] == "edge"]
+
+    until(lambda: found(other) == [(created["id"], created["created_at"])])
+    assert ask(other, "DELETE", f"{path}/{created['id']}").status == 204
+    until(lambda: found(one) == [])
+
+
 def test_people_are_told_once_also_when_the_member_that_tells_them_dies(pair: Pair) -> None:
     port = pair.targets.ports[-1]
     key = f"127.0.0.1:{port}"
