@@ -125,13 +125,13 @@ class ClusterMember:
         if not self.is_joined:
             return
         rota, until = self.rota, self._clock() + LAST_WAIT
-        await self._wait_while(self._has_to_write, until)
+        await self._wait_while(self.has_to_write, until)
         rota.record = rota.record._replace(draining=True)
         self._poke.set()
         if any(not other.draining for other in rota.duties.members().values()):
             rota.review()
             await self._wait_while(lambda: bool(rota.duties.probing), until)
-        await self._wait_while(self._has_to_write, until)
+        await self._wait_while(self.has_to_write, until)
 
     async def resign(self) -> None:
         """End the lease, after `run` has ended."""
@@ -298,17 +298,18 @@ class ClusterMember:
 
     def _absorb(self, touched: Touched, *, told: dict[str, MemberRecord] | None = None) -> None:
         self.rota.absorb(touched, told=told)
-        if self._has_to_write():
+        if self.has_to_write():
             self._poke.set()
 
     def _let_go(self) -> None:
         self.rota.let_go()
-        if self._has_to_write():
+        if self.has_to_write():
             self._poke.set()
 
     # Writing
 
-    def _has_to_write(self) -> bool:
+    def has_to_write(self) -> bool:
+        """Return whether something waits to be written, or is being written."""
         publisher = self.rota.publisher
         return bool(self._writing or publisher.written != self.rota.record or publisher.has_work())
 

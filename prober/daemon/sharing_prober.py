@@ -12,6 +12,7 @@ import structlog
 
 from prober import __version__
 from prober.cluster.etcd_gateway import EtcdGateway
+from prober.cluster.key_store import StoreTrouble
 from prober.cluster.keys import Keys
 from prober.cluster.member import ClusterMember
 from prober.cluster.records import MemberRecord
@@ -72,6 +73,8 @@ class SharingProber(Prober):
         super().__init__(config, loop=loop, limit=limit, clock=clock, wall=wall)
         self.vitals.name = self._name
         self._keys: dict[int, Key] = {}
+        self._is_full = False  # etcd
+        self._refused = 0  # writes, because it was full
         self.gateway: EtcdGateway = etcd_of(self._section)
         self.member: ClusterMember | None = None
         self.others = self._owners = Owners(
@@ -250,12 +253,25 @@ class SharingProber(Prober):
             await asyncio.sleep(_LOOK_EVERY)
             try:
                 self._judge()
+                self._watch_space()
                 speaks = [self._speaks(output.name) for output in self.config.outputs]
                 if speaks != spoke:
                     spoke = speaks
                     self._common.speaker_changed()
             except Exception:
                 log.exception("internal_error")
+
+    def _watch_space(self) -> None:
+        """Say when etcd is full, and when it has space again: the lease lives on meanwhile."""
+        if self.member is None:
+            return
+        refused, has_work = self.member.errors[StoreTrouble.NO_SPACE], self.member.has_to_write()
+        if refused > self._refused and not self._is_full:
+            self._is_full = True
+            self._tell("cluster_degraded", reason=str(StoreTrouble.NO_SPACE))
+        elif refused == self._refused and self._is_full and not has_work:
+            self._tell("cluster_restored")
+        self._refused = refused
 
     def _judge(self) -> None:
         changed = self.store.judge_this_vantage()
@@ -289,7 +305,7 @@ class SharingProber(Prober):
         return ClusterView(
             self._section.name,
             self._name,
-            not member.is_joined,
+            self._is_full or not member.is_joined,
             self.gateway.endpoint,
             tuple(
                 MemberView(
@@ -322,10 +338,13 @@ class SharingProber(Prober):
             return
         say = log.warning if event in _LOUD else log.info
         say(event, **facts)
-        trouble = {"cluster_degraded": "etcd is away", "cluster_restored": None}
-        if event in trouble:
-            self.vitals.cluster_trouble = trouble[event]
-        if event in _NOTED:
+        if event == "cluster_degraded":
+            self.vitals.cluster_trouble = "etcd is full" if self._is_full else "etcd is away"
+        elif event == "cluster_restored":
+            self.vitals.cluster_trouble, self._is_full = None, False
+        if event == "cluster_degraded" and self._is_full:
+            self.store.note(event, "etcd is full: members do not hear from each other what changes")
+        elif event in _NOTED:
             self.store.note(event, _NOTED[event])
         elif event == "edits_taken_along":
             self.store.note("edit", f"{facts['edits']} edits made here are now the cluster's")
