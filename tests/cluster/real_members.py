@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,17 @@ class Targets:
                 try:
                     port = listening.getsockname()[1]
                     connection, _ = listening.accept()
-                    with connection:
-                        connection.settimeout(PATIENCE)
-                        connection.recv(4096)
-                        connection.sendall(_ANSWER)
                 except OSError:
-                    continue  # it was shut meanwhile, or its caller has gone
-                self.seen[port].append(time.monotonic())
+                    continue  # it was shut meanwhile
+                # A member that is stopped may have connected and not asked yet: others go on.
+                threading.Thread(target=self._answer, args=(connection, port), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, port: int) -> None:
+        with connection, suppress(OSError):  # its caller may have gone
+            connection.settimeout(PATIENCE)
+            connection.recv(4096)
+            connection.sendall(_ANSWER)
+            self.seen[port].append(time.monotonic())
 
     def close(self) -> None:
         self._ended = True
@@ -116,6 +120,7 @@ def configuration(
                 "name": "web",
                 "type": "HTTP",
                 "interval": f"{INTERVAL}s",
+                "timeout": "30s",
                 "targets": [f"127.0.0.1:{port}" for port in ports],
             }
         ],
