@@ -76,6 +76,8 @@ _FROM_THE_NETWORK: Final = _LOCAL | {
     EPROTO: Reason.UNREACHABLE,
     EACCES: Reason.UNREACHABLE,  # ICMPv6: administratively prohibited
 }
+OF_ICMPV6: Final = frozenset({EACCES, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO})
+"""What ICMPv6 errors are turned into (icmpv6_err_convert)."""
 
 
 def at_once(number: int, *, lacks_address: bool = False) -> Trouble:

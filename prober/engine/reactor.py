@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf
 from secrets import randbits
-from select import EPOLLERR, EPOLLHUP, EPOLLOUT
+from select import EPOLLHUP, EPOLLOUT
 from typing import Final
 
 from prober.engine.address_group import AddressGroup, job_of
@@ -212,7 +212,7 @@ class Engine(Conversation):
         sock = attempt.sock
         assert sock is not None  # noqa: S101  (it is watched)
         error = None
-        if events & (EPOLLERR | EPOLLHUP):
+        if events & EPOLLHUP:  # with EPOLLERR alone, it is open, and an ICMP error has come
             assert attempt.endpoint is not None  # noqa: S101  (it connects to it)
             error = connection_error(sock, str(attempt.endpoint.address[0]))
         if error is not None:

@@ -55,6 +55,9 @@ _RECVERR: Final[dict[int, SocketOption]] = {  # <linux/in.h>, <linux/in6.h>: rep
     socket.AF_INET: (socket.IPPROTO_IP, 11, 1),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25, 1),
 }
+_STREAM_OPTIONS: Final = (_RESET_ON_CLOSE, _ACK_LATER, _SEND_NOW)
+# Over IPv4, the error that ends an attempt to connect is reported without it (tcp_v4_err).
+_STREAM_OPTIONS_6: Final = (*_STREAM_OPTIONS, _RECVERR[socket.AF_INET6])
 _STAMPED: Final[SocketOption] = (socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS
 _ECHO: Final[dict[int, tuple[SocketOption, ...]]] = {  # with the hop limit and time of each reply
     socket.AF_INET: (_RECVERR[socket.AF_INET], _STAMPED, (socket.IPPROTO_IP, 12, 1)),
@@ -116,9 +119,8 @@ class Sockets:
 
     def new_stream(self, family: int) -> socket.SocketType:
         """Return a new socket to connect over TCP, as `stream` does."""
-        return self.opened(
-            socket.SocketType(family, _STREAM), _RESET_ON_CLOSE, _ACK_LATER, _SEND_NOW
-        )
+        options = _STREAM_OPTIONS if family == socket.AF_INET else _STREAM_OPTIONS_6
+        return self.opened(socket.SocketType(family, _STREAM), *options)
 
     def local(self, family: int) -> socket.SocketType:
         """Return a Unix socket to connect."""

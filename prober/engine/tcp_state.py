@@ -7,7 +7,7 @@ import termios
 from typing import Final, NamedTuple
 
 from prober.engine.error_queue import take_error
-from prober.engine.wire import error_of
+from prober.engine.os_errors import from_network
 from prober.model.kernel_view import KernelView
 from prober.model.probe import Trouble
 
@@ -49,6 +49,19 @@ def tcp_state(sock: socket.SocketType) -> TcpState | None:
     return TcpState(state == _SYN_SENT, syns, retransmits, took, unacked)
 
 
+def is_open(sock: socket.SocketType) -> bool:
+    """Return whether a connection goes on after an error.
+
+    An ICMP error does not end a connection (RFC 5461): TCP sends again, until its own timeout. But
+    over IPv6, the kernel passes it on to those who want to know who has sent it (IPV6_RECVERR).
+    """
+    try:
+        state: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except OSError:
+        return False  # a Unix socket
+    return state[0] != _CLOSED
+
+
 def _unacked(sock: socket.SocketType) -> int:
     answer: bytes = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_BYTES.size))  # SIOCOUTQ
     return int(_BYTES.unpack(answer)[0])
@@ -65,16 +78,16 @@ def kernel_view(sock: socket.SocketType, reported_by: str | None = None) -> Kern
 def connection_error(sock: socket.SocketType, target: str) -> Trouble | None:
     """Return why a connection to an address has failed, or None if it has not.
 
-    An ICMP error that ends a connection over IPv4 is in the error queue also without IP_RECVERR.
-    Over IPv6 it is not; with IPV6_RECVERR, such errors would end open connections, too.
+    An ICMP error that ends an attempt to connect is in the error queue; what else is there is of an
+    earlier connection of this socket.
     """
-    trouble = error_of(sock)
-    if trouble is None:
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not number:
         return None
-    queued = take_error(sock)
-    reporter = queued.reporter if queued else None
-    if queued is not None and queued.version:
-        trouble = queued.trouble(target)
+    trouble, reporter = from_network(number), None
+    while (queued := take_error(sock)) is not None:
+        if queued.version and queued.number == number:
+            trouble, reporter = queued.trouble(target), queued.reporter
     trouble.kernel = kernel_view(sock, reporter)
     return trouble
 

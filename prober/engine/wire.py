@@ -7,7 +7,8 @@ from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from typing import Final
 
 from prober.engine.handshake import TlsStream
-from prober.engine.os_errors import from_network
+from prober.engine.os_errors import OF_ICMPV6, from_network
+from prober.engine.tcp_state import is_open
 from prober.model.probe import Ends, Send, Trouble
 from prober.model.status import Reason
 
@@ -201,6 +202,8 @@ class Wire:
             self.readable = False
             return None
         except OSError as error:
+            if error.errno in OF_ICMPV6 and is_open(self._sock):
+                return self._read()
             raise from_network(error.errno or 0) from None
         if not content and self._failure:
             raise from_network(self._failure)  # send() has taken it away from recv()
@@ -235,6 +238,9 @@ class Wire:
 
     def _not_sent(self, number: int) -> None:
         """Raise what it means that sending failed, unless the peer has sent why."""
+        if number in OF_ICMPV6 and is_open(self._sock):
+            self._flush()  # the kernel has forgotten the error
+            return
         if self._until_answered and self._has_more():
             self.unsent, self._failure = b"", number
             self.readable = True

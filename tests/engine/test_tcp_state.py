@@ -20,6 +20,7 @@ from tests.faults.namespaces import Host, linked
 
 ASKING = TcpProbe(send=b"hello", expect=b"world")
 FAR, GONE, PROHIBITED = "10.9.0.2", "10.8.2.1", "10.8.2.2"
+FAR_6, GONE_6, PROHIBITED_6 = "fd00:9::2", "fd00:8:2::1", "fd00:8:2::2"
 needs_namespaces = pytest.mark.skipif(
     bool(namespaces.missing("nft")), reason=namespaces.missing("nft") or "-"
 )
@@ -46,8 +47,17 @@ def pair() -> Iterator[tuple[Host, Host]]:
         router.set(ip_forward="1", icmp_ratelimit="0")
         for kind, address in (("unreachable", GONE), ("prohibit", PROHIBITED)):
             router.run("ip", "route", "add", kind, f"{address}/32")
-        router.run("nft", "add table ip test")
-        router.run("nft", "add chain ip test input { type filter hook input priority 0; }")
+        for end, own in ((near, "fd00:9::1/64"), (router, f"{FAR_6}/64")):
+            end.run("ip", "address", "add", own, "dev", "cable", "nodad")
+        near.run("ip", "-6", "route", "add", "fd00:8::/32", "via", FAR_6)
+        router.run("sysctl", "net.ipv6.conf.all.forwarding=1", "net.ipv6.icmp.ratelimit=0")
+        for kind, address in (("unreachable", GONE_6), ("prohibit", PROHIBITED_6)):
+            router.run("ip", "-6", "route", "add", kind, f"{address}/128")
+        for family in ("ip", "ip6"):
+            router.run("nft", f"add table {family} test")
+            router.run(
+                "nft", f"add chain {family} test input {{ type filter hook input priority 0; }}"
+            )
         yield near, router
 
 
@@ -99,11 +109,16 @@ def test_of_what_was_never_sent_the_kernel_knows_nothing(by_hand: ByHand) -> Non
 
 @needs_namespaces
 @pytest.mark.parametrize(
-    ("address", "words"),
-    [(GONE, "host unreachable"), (PROHIBITED, "administratively prohibited")],
+    ("address", "words", "router"),
+    [
+        (GONE, "host unreachable", FAR),
+        (PROHIBITED, "administratively prohibited", FAR),
+        (GONE_6, "no route to the network", FAR_6),
+        (PROHIBITED_6, "administratively prohibited", FAR_6),
+    ],
 )
 def test_the_router_that_ended_a_connection_is_named(
-    by_hand: ByHand, pair: tuple[Host, Host], address: str, words: str
+    by_hand: ByHand, pair: tuple[Host, Host], address: str, words: str, router: str
 ) -> None:
     """The router reports about once a second (ip_error): if not the first SYN, a later one."""
     near, _ = pair
@@ -112,11 +127,34 @@ def test_the_router_that_ended_a_connection_is_named(
     outcome = by_hand.outcome()
     assert (outcome.reason, outcome.detail) == (
         Reason.UNREACHABLE,
-        f"{words}, reported by {FAR}",
+        f"{words}, reported by {router}",
     )
     kernel = known(outcome)
-    assert kernel.reported_by == FAR
+    assert kernel.reported_by == router
     assert kernel.syn_sent == (kernel.retransmits or 0) + 1
+
+
+@needs_namespaces
+def test_a_router_does_not_end_an_open_connection(by_hand: ByHand, pair: tuple[Host, Host]) -> None:
+    near, far = pair
+    with far.entered():
+        listener = socket.create_server((FAR_6, 0), family=socket.AF_INET6)
+    with listener:
+        port = listener.getsockname()[1]
+        with near.entered():
+            by_hand.start(port, ASKING, host=FAR_6, timeout=30.0)
+        assert select.select([by_hand.engine], [], [], PATIENCE)[0]  # it is open
+        reject = "reject with icmpv6 type admin-prohibited"
+        far.run("nft", f"add rule ip6 test input tcp dport {port} {reject}")
+        by_hand.drain()  # the request is sent
+        by_hand.drain()  # the error is there
+        assert not by_hand.outcomes
+        far.run("nft", "flush chain ip6 test input")
+        with accept(listener) as connection:
+            assert connection.recv(100) == b"hello"  # sent again
+            connection.send(b"world")
+            outcome = by_hand.outcome()
+    assert outcome.reason is Reason.OK
 
 
 @needs_namespaces
