@@ -104,9 +104,8 @@ def _summary(config: "Config") -> str:
 
     counts = _counts(config)
     nouns = [counted(counts[f"{noun}s"], noun) for noun in ("monitor", "pool", "check")]
-    return (
-        f"{counts['file']}: {', '.join(nouns)}, {counts['probes_per_second']:.4g} probes per second"
-    )
+    rate = counted(f"{counts['probes_per_second']:.4g}", "probe")
+    return f"{counts['file']}: {', '.join(nouns)}, {rate} per second"
 
 
 CHECK_JSON = JSON._replace(doc="print problems, warnings and counts as JSON")

@@ -9,6 +9,7 @@ from prober.model.kinds import in_units
 from prober.model.monitor import UDP_PACE, Model
 from prober.model.option import dotted
 from prober.model.secret import secrets_of
+from prober.model.wording import counted
 
 
 class Advice(NamedTuple):
@@ -107,8 +108,8 @@ def _crowded_udp_hosts(model: Model) -> Iterator[Advice]:
             yield Advice(
                 "host",
                 host,
-                f"{sum(rates):.3g} UDP probes per second are configured, but UDP "
-                f"probes of one host are kept {UDP_PACE} s apart: with {len(rates)} "
-                f"check{'s' * (len(rates) > 1)} each is probed about every "
+                f"{counted(f'{sum(rates):.3g}', 'UDP probe')} per second would be too many: those "
+                f"of one host are kept {UDP_PACE} s apart; with "
+                f"{counted(len(rates), 'check')} each is probed about every "
                 f"{len(rates) * UDP_PACE:.3g} s",
             )

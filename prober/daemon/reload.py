@@ -22,6 +22,7 @@ from prober.discovery.lists import Completed, Offer
 from prober.edits.overlay import Edited, overlay
 from prober.model.monitor import Model
 from prober.model.option import options_of
+from prober.model.wording import counted
 from prober.state.vitals import Vitals
 
 log = structlog.get_logger()
@@ -287,7 +288,7 @@ class Reloader:
         if not (added or removed or changed):
             return
         log.info("config_revised", cause=cause, added=added, removed=removed, changed=changed)
-        words = f"{added} checks added, {removed} removed, {changed} changed"
+        words = f"{counted(added, 'check')} added, {removed} removed, {changed} changed"
         self._note("reload", f"{cause}: {words}")
 
     def _say(self, before: Config, config: Config, difference: Changes) -> None:
@@ -303,7 +304,9 @@ class Reloader:
         )
         if keys := _fixed_keys(before, config):
             log.warning("needs_restart", keys=keys)
-        self._note("reload", f"{added} checks added, {removed} removed, {changed} changed")
+        self._note(
+            "reload", f"{counted(added, 'check')} added, {removed} removed, {changed} changed"
+        )
 
     def _watch_or_not(self) -> None:
         watches = self._running.config.server.watch_config or self._watcher.secrets

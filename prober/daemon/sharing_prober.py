@@ -33,6 +33,7 @@ from prober.model.ballot import Ballot, Vote
 from prober.model.cluster_view import ClusterView, MemberView
 from prober.model.health import PENDING
 from prober.model.status import Status
+from prober.model.wording import counted
 from prober.state.check_state import Key
 from prober.state.events import Event
 from prober.state.notices import Notices
@@ -347,7 +348,9 @@ class SharingProber(Prober):
         elif event in _NOTED:
             self.store.note(event, _NOTED[event])
         elif event == "edits_taken_along":
-            self.store.note("edit", f"{facts['edits']} edits made here are now the cluster's")
+            self.store.note(
+                "edit", f"the cluster has taken over {counted(facts['edits'], 'edit')} made here"
+            )
         elif event == "member_joined":
             self.store.note(event, f"member {facts['member']} has joined the cluster")
         elif event == "member_left":

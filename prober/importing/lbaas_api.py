@@ -19,6 +19,7 @@ from prober.importing.draft import Draft, DraftEntry, Keys
 from prober.importing.durations import shown
 from prober.model.kinds import LABELS
 from prober.model.option import ReadContext, Rejected
+from prober.model.wording import counted
 from prober.probes import PROBE_TYPES
 
 Found = Mapping[str, Any]
@@ -95,7 +96,7 @@ def _pool(
             where = f"{each.get('address')} port {each.get('protocol_port')}"
             text = f"the weight of {where} is 0: set `prober admin drain`"
             draft.changed(entry, object_place(url, "member", each.get("id")), text)
-    draft.taken(origin, f"pool {name}: {len(members)} members")
+    draft.taken(origin, f"pool {name}: {counted(len(members), 'member')}")
     return entry
 
 

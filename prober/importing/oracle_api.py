@@ -16,6 +16,7 @@ from prober.importing.cloud_answers import (
 from prober.importing.draft import Draft, Keys, SourcePlace
 from prober.importing.source import items, mapping
 from prober.model.kinds import in_units
+from prober.model.wording import counted
 
 Found = Mapping[str, Any]
 
@@ -78,7 +79,7 @@ def _set(balancer: Found, given: Found, api: OracleApi, draft: Draft, origin: So
         return
     own = draft.name(f"{name}-{made['type'].lower()}")
     draft.monitor({"name": own, "pool": name, **made}, origin)
-    draft.taken(origin, f"backend set {name}: {made['type']}, {len(backends)} backends")
+    draft.taken(origin, f"backend set {name}: {made['type']}, {counted(len(backends), 'backend')}")
 
 
 def _backend(given: Found, api: OracleApi) -> Keys:

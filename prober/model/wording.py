@@ -32,7 +32,7 @@ def clean(text: str) -> str:
 
 def counted(number: object, noun: str) -> str:
     """Write how many of something there are: `1 check`, `2 checks`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
 
 
 def span(seconds: float) -> str:

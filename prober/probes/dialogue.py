@@ -19,6 +19,7 @@ from prober.model.probe import (
     Trouble,
 )
 from prober.model.status import Reason, Verdict
+from prober.model.wording import counted
 from prober.probes.dialogue_steps import (
     EXPECT,
     EXPECT_REGEX,
@@ -62,7 +63,7 @@ class Dialogue:
     ) -> None:
         self._steps = steps
         self._start = start
-        good = f"speaks {preset}" if preset else f"all {len(steps)} steps as expected"
+        good = f"speaks {preset}" if preset else f"{counted(len(steps), 'step')} as expected"
         self._good = Verdict(Reason.OK, good)
         self._inside_tls = inside_tls
         self._turns = [self._turn(number, step) for number, step in enumerate(steps)]
@@ -166,7 +167,7 @@ class _Heard:
         """Return what to say if an expectation is not met."""
         if self._ended and not self.content:
             return Reason.CLOSED, "closed without a reply"
-        found = f"not found in {len(self.content)} bytes: {excerpt(bytes(self.content))}"
+        found = f"not found in {counted(len(self.content), 'byte')}: {excerpt(bytes(self.content))}"
         return Reason.PAYLOAD_MISMATCH, found
 
 

@@ -32,6 +32,7 @@ from prober.model.probe import (
 )
 from prober.model.status import FactValue, Reason, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.model.wording import counted
 from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread, searcher
 from prober.probes.proxy_protocol import announcing, send_proxy_option
 from prober.probes.tls import TLS, handshake
@@ -275,7 +276,7 @@ class DnsProbe(Probe):
         except DeadlineReached:
             if not others:
                 raise
-            detail = f"no reply to the query, only {others} other datagrams"
+            detail = f"no reply to the query, only {counted(others, 'other datagram')}"
             return Verdict(Reason.TIMEOUT, detail)
         reply = _read(content)
         if reply.is_truncated:

@@ -5,6 +5,7 @@ from typing import Any
 
 from prober.model.probe import Send, StartTls, Trouble
 from prober.model.status import Reason
+from prober.model.wording import counted
 from prober.probes.http2_talk import receive, secure, trouble_of
 from prober.protocols.http1 import METHODS_WITH_BODY, Head
 from prober.protocols.http2 import GoAwayError, Http2Error, StreamResetError
@@ -83,8 +84,8 @@ def receive_body_2(head: Head, call: Call, limit: int) -> Generator[Any, Any, by
         raise trouble_of(error, _HTTP) from None
     size = len(call.body)
     if not call.is_enough:
-        raise Trouble(Reason.CLOSED, f"closed after {size} bytes of the body")
+        raise Trouble(Reason.CLOSED, f"closed after {counted(size, 'byte')} of the body")
     if call.ended and head.may_have_body and head.length not in (None, size):
-        what = f"its body has {size} bytes, its content-length is {head.length}"
+        what = f"its body has {counted(size, 'byte')}, its content-length is {head.length}"
         raise trouble_of(Http2Error(what), _HTTP)
     return call.body

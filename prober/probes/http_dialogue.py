@@ -9,6 +9,7 @@ from typing import Any
 from prober.model.kinds import Codes
 from prober.model.probe import RECEIVE, DeadlineReached, InThread, Send, StartTls, Steps, Trouble
 from prober.model.status import FactValue, Reason, Verdict
+from prober.model.wording import counted
 from prober.probes.http_facts import found
 from prober.probes.http_receive import receive_body, receive_head
 from prober.probes.pattern import REGEX_SECONDS, SHORT, Searcher, in_thread
@@ -83,7 +84,7 @@ def _judge_body(head: Head, rest: bytes, known: Known, pattern: Searcher, limit:
     if matched:
         return Verdict(Reason.OK, f"{detail}, body_regex matched", facts)
     flaw = f", which are {text.flaw}" if text.flaw else ""
-    detail = f"{detail}, body_regex did not match in {text.size} bytes{flaw}"
+    detail = f"{detail}, body_regex did not match in {counted(text.size, 'byte')}{flaw}"
     return Verdict(Reason.PAYLOAD_MISMATCH, detail, facts)
 
 

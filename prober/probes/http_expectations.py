@@ -9,6 +9,7 @@ from prober.model.kinds import mapping_of
 from prober.model.pattern_kind import PATTERN
 from prober.model.probe import DeadlineReached, Trouble
 from prober.model.status import Reason, Verdict
+from prober.model.wording import counted
 from prober.probes.http2_reply import receive_body_2
 from prober.probes.http_receive import receive_body
 from prober.probes.json_clauses import ClauseJudge
@@ -132,7 +133,7 @@ class Expectations:
         for name, pattern, must_match in self.body:
             if within(pattern, text) != must_match:
                 did = "did not match in" if must_match else "matched in"
-                return f"{name} {did} {min(whole.size, self.limit)} bytes{flaw}"
+                return f"{name} {did} {counted(min(whole.size, self.limit), 'byte')}{flaw}"
         if self.clauses is None:
             return ""
         if whole.size > self.limit:

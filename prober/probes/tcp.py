@@ -19,6 +19,7 @@ from prober.model.probe import (
 )
 from prober.model.status import Reason, Verdict
 from prober.model.tls_settings import TlsSettings
+from prober.model.wording import counted
 from prober.probes.dialogue import Dialogue
 from prober.probes.dialogue_steps import DialogueStep, starts_tls
 from prober.probes.presets import chosen, preset_option, steps_option
@@ -96,7 +97,9 @@ class TcpProbe(Probe):
                 tail += content[: REPLY_LIMIT - received]
                 received += min(len(content), REPLY_LIMIT - received)
                 if self.expect in tail:
-                    return Verdict(Reason.OK, f"expected bytes found within {received} bytes")
+                    return Verdict(
+                        Reason.OK, f"expected bytes found within {counted(received, 'byte')}"
+                    )
                 tail = tail[1 - len(self.expect) :] if len(self.expect) > 1 else b""
         except DeadlineReached:
             if not received:
@@ -106,4 +109,6 @@ class TcpProbe(Probe):
 
 def mismatch(received: int) -> Verdict:
     """Return the verdict on a reply of this many bytes without the expected bytes."""
-    return Verdict(Reason.PAYLOAD_MISMATCH, f"expected bytes not found in {received} bytes")
+    return Verdict(
+        Reason.PAYLOAD_MISMATCH, f"expected bytes not found in {counted(received, 'byte')}"
+    )

@@ -8,6 +8,7 @@ from prober.model.kinds import PAYLOAD
 from prober.model.option import option
 from prober.model.probe import RECEIVE, DeadlineReached, Probe, Send, Steps, Target
 from prober.model.status import Reason, Verdict
+from prober.model.wording import counted
 from prober.probes.tcp import mismatch
 
 DEFAULT_PAYLOAD = b"prober health check\n"
@@ -49,7 +50,7 @@ class UdpProbe(Probe):
             while True:
                 content: bytes = yield RECEIVE
                 if expect is None or content.find(expect) >= 0:  # `in` takes 0.3 us longer
-                    return Verdict(_OK, f"reply of {len(content)} bytes")
+                    return Verdict(_OK, f"reply of {counted(len(content), 'byte')}")
                 received += len(content)
                 datagrams += 1
         except DeadlineReached:

@@ -177,7 +177,7 @@ class HeadReader:
 
     def end(self) -> CutOffError:
         """Return the error for a connection that has ended."""
-        return CutOffError(f"closed after {len(self._buffer or b'')} bytes of the head")
+        return CutOffError(f"closed after {_bytes(self._buffer or b'')} of the head")
 
 
 def _head_of(found: re.Match[bytes]) -> Head:
@@ -265,7 +265,7 @@ class PlainBody:
     def end(self) -> None:
         """Note that the connection has ended. Raise `CutOffError` if more was announced."""
         if self._announced:
-            raise CutOffError(f"closed after {len(self.content)} bytes of the body")
+            raise CutOffError(f"closed after {_bytes(self.content)} of the body")
 
 
 class ChunkedBody:
@@ -315,4 +315,8 @@ class ChunkedBody:
 
     def end(self) -> None:
         """Note that the connection has ended. Raise `CutOffError`."""
-        raise CutOffError(f"closed after {len(self.content)} bytes of the body")
+        raise CutOffError(f"closed after {_bytes(self.content)} of the body")
+
+
+def _bytes(content: bytes | bytearray) -> str:
+    return f"{len(content)} byte{'s' * (len(content) != 1)}"

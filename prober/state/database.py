@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from prober.model.wording import counted
 from prober.state.database_schema import (
     FILE,
     check_schema,
@@ -221,7 +222,7 @@ class Database:
     def _restore_copy(self, connection: sqlite3.Connection) -> None:
         try:
             if restored := restore_copy(connection, self._directory):
-                self._report("restored", f"{restored} edits and admin states of {COPY}")
+                self._report("restored", f"{counted(restored, 'row')} of {COPY}")
         except (OSError, ValueError, sqlite3.Error) as error:
             self._report("unreadable", f"{COPY}: {error}")
 

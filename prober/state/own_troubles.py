@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from prober.model.status import Reason
+from prober.model.wording import counted
 from prober.state.events import LOCAL_TROUBLE, LOCAL_TROUBLE_OVER
 
 QUIET = 30.0
@@ -72,7 +73,7 @@ class OwnTroubles:
         for reason in [each for each, last in self._last.items() if now - last >= QUIET]:
             del self._last[reason]
             count = self._counts.pop(reason)
-            probes = "1 probe" if count == 1 else f"{count:,} probes"
+            probes = counted(f"{count:,}", "probe")
             self._note(LOCAL_TROUBLE_OVER, f"over: {reason} ({probes} inconclusive)")
         if self._last:
             self._timer = self._call_later(min(self._last.values()) + QUIET - now, self._review)

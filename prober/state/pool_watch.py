@@ -13,6 +13,7 @@ from typing import NamedTuple
 from prober.model.aggregate import pool_status
 from prober.model.pool import Pool
 from prober.model.status import Status
+from prober.model.wording import counted
 from prober.state.check_state import BackendState
 from prober.state.events import POOL_STATUS, Event
 from prober.state.history import History, pool_key
@@ -216,7 +217,7 @@ class PoolWatch:
     def _changed(self, summary: PoolSummary, before: Status | None, at: float) -> PoolSummary:
         """Add the event that the status of a pool changed; return the summary since then."""
         events = self._store.events
-        cause = f"{summary.in_service} of {summary.backends} backends in service"
+        cause = f"{summary.in_service} of {counted(summary.backends, 'backend')} in service"
         nothing = None, None
         event = Event(
             *(events.last_id + 1, at, POOL_STATUS, None, summary.pool.name, None),

@@ -55,7 +55,7 @@ def with_header(name: str, *, masked: bool) -> Monitor:
         ([monitor("HTTP", HttpProbe(url_path="/a%23b"), 80)], []),
         ([tcp(enabled=False)], ["pool 'm': not probed by any enabled monitor"]),
         ([udp(53, interval=1.1, timeout=1.0)], []),
-        ([udp(53, interval=1.0, timeout=1.0)], ["host '10.0.0.53': 1 UDP probes per second"]),
+        ([udp(53, interval=1.0, timeout=1.0)], ["host '10.0.0.53': 1 UDP probe per second"]),
         ([udp(53, interval=2.2), udp(54, interval=2.2)], []),
         ([udp(53, interval=2.1), udp(54, interval=2.1)], ["each is probed about every 2.2 s"]),
         (

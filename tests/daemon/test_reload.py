@@ -93,7 +93,7 @@ async def test_a_reload_says_what_it_did() -> None:
             "config_hash": "next",
         }
     ]
-    assert notes == [("reload", "1 checks added, 1 removed, 0 changed")]
+    assert notes == [("reload", "1 check added, 1 removed, 0 changed")]
     assert live.vitals.config_ok
     assert live.vitals.config_hash == "next"
     assert live.vitals.config_loaded_at > 1.0

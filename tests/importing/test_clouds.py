@@ -196,7 +196,7 @@ def test_what_has_no_counterpart_is_told() -> None:
     assert [str(note.origin) + ": " + note.text for note in draft.notes] == [
         "URL pool i: admin_state_up is false: set `prober admin maintenance`",
         "URL member m: the weight of 127.0.0.1 port 1 is 0: set `prober admin drain`",
-        "URL pool i: pool pool: 1 members",
+        "URL pool i: pool pool: 1 member",
         "URL pool o: pool odd: cannot be understood ('protocol_port')",
         "URL health monitor s: health monitor s: prober has no type SCTP",
         "URL health monitor g: health monitor g: its pool is not there",
@@ -223,7 +223,7 @@ def test_what_oracle_alone_has_is_told() -> None:
     assert [note.text for note in draft.notes] == [
         "backend t: it has a target and no address",
         "127.0.0.1 port 1 is drained: set `prober admin drain`",
-        "backend set web: HTTPS, 1 backends",
+        "backend set web: HTTPS, 1 backend",
         "backend set bare: no health checker that prober knows, so nothing probes it",
     ]
     (backend,) = draft.pools[0].keys["backends"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.model.wording import time_text
+from prober.model.wording import counted, time_text
 
 
 @given(st.floats(-2e9, 4e9) | st.integers(-(2**31), 2**32))
@@ -28,3 +28,10 @@ def test_times_are_written_as_datetime_would(unix: float) -> None:
 )
 def test_times_are_written_to_the_millisecond(unix: float, text: str) -> None:
     assert time_text(unix) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 probes"), (1, "1 probe"), ("1", "1 probe"), ("1.5", "1.5 probes")]
+)
+def test_one_of_something_is_in_the_singular(number: object, words: str) -> None:
+    assert counted(number, "probe") == words

@@ -8,6 +8,7 @@ from itertools import groupby, islice
 
 from prober.model.health import DEGRADED
 from prober.model.status import FactValue, Reason, Result
+from prober.model.wording import counted
 from prober.state.recent import PastResult, Recent
 from prober.web.page.check_words import clock_words, reason_words
 from prober.web.page.html import Html, tag
@@ -77,5 +78,5 @@ def _summary(pasts: Iterable[PastResult]) -> str:
     looks = [_look(past) for past in pasts]
     bad = looks.count("bad")
     moot = looks.count("moot")
-    words = f"last {len(looks)} results: {len(looks) - bad - moot} good, {bad} bad"
+    words = f"last {counted(len(looks), 'result')}: {len(looks) - bad - moot} good, {bad} bad"
     return f"{words}, {moot} inconclusive" if moot else words

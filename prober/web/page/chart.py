@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from prober.model.status import PHASES, Result
+from prober.model.wording import counted
 from prober.state.recent import CAPACITY, PastResult
 from prober.web.page.bar import look_of
 from prober.web.page.chart_scale import ChartScale, axis_words, grid_lines, scale_for
@@ -26,7 +27,9 @@ def chart(newest_first: Sequence[PastResult]) -> Html:
     scale = _scale_of(pasts)
     first = CAPACITY - len(pasts)
     columns = tag("g", _columns(pasts, scale, first), class_="columns")
-    label = f"Time of the last {len(pasts)} results by phase, up to {fine_took(scale.top)}"
+    label = (
+        f"Time of the last {counted(len(pasts), 'result')} by phase, up to {fine_took(scale.top)}"
+    )
     cut = [past.seconds for past in pasts if past.seconds > scale.top]
     drawing = tag(
         "svg",

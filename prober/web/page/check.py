@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from prober.model.ballot import Ballot
 from prober.model.kinds import in_units
 from prober.model.shown import monitor_json
+from prober.model.wording import counted
 from prober.state.check_state import CheckState
 from prober.state.events import CERTIFICATE_CHANGED, TRANSITION, Event, EventFilter
 from prober.state.pace import Pace
@@ -184,7 +185,7 @@ def _kernel(state: CheckState) -> list[tuple[str, Content]]:
         ("SYNs sent", None if syns is None else str(syns)),
         ("Segments sent again", str(retransmits) if retransmits else None),
         ("Round trip", None if rtt is None else fine_took(rtt)),
-        ("Not acknowledged", None if unacked is None else f"{unacked} bytes"),
+        ("Not acknowledged", None if unacked is None else counted(unacked, "byte")),
         ("Reported by", reporter),
     ]
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from prober.model.status import Reason, Status
-from prober.model.wording import span, took
+from prober.model.wording import counted, span, took
 from prober.state.slots import MAINTENANCE, SPENT_IN, STATUSES, Slot
 from prober.web.page.chart_scale import ChartScale, grid_lines, scale_for
 from prober.web.page.check_words import reason_words, slot_words
@@ -208,7 +208,7 @@ def _slot_text(slot: Slot) -> str:
         parts.append(f"p50 {took(slot.quantile(0.5))}, p95 {took(slot.quantile(0.95))}")
     if slot.probes:
         failed = f", {slot.bad:,} failed" if slot.bad else ""
-        parts.append(f"{slot.probes:,} probes{failed}")
+        parts.append(f"{counted(f'{slot.probes:,}', 'probe')}{failed}")
     for name, seconds in zip(SPENT_IN, slot.seconds, strict=True):
         if seconds >= 1 and name != Status.OK:
             parts.append(f"{name} {span(seconds)}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from prober.model.status import PHASES
+from prober.model.wording import counted
 from prober.state.check_state import CheckState
 from prober.state.pace import Pace
 from prober.state.recent import PastResult
@@ -37,7 +38,7 @@ async def last_results(state: CheckState, now: float, pace: Pace) -> Content:
         await pace.pause()
     table = tag(
         "table",
-        tag("caption", f"The last {len(pasts)} results, newest first", class_="unseen"),
+        tag("caption", f"The last {counted(len(pasts), 'result')}, newest first", class_="unseen"),
         tag("thead", tag("tr", [tag("th", text, scope="col") for text in heads])),
         tag("tbody", rows),
         class_="results",
@@ -45,7 +46,7 @@ async def last_results(state: CheckState, now: float, pace: Pace) -> Content:
     drawing = chart(pasts)
     await pace.pause()
     return (
-        tag("h2", f"Last {len(pasts)} results"),
+        tag("h2", f"Last {counted(len(pasts), 'result')}"),
         drawing,
         tag("div", table, class_="wide", tabindex="0", role="region", aria_label="Last results"),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from prober.model.status import Status
+from prober.model.wording import counted
 from prober.state.check_state import CheckState
 from prober.state.pace import Pace
 from prober.state.pool_watch import PoolSummary
@@ -196,7 +197,7 @@ def _table(scene: Scene, bodies: list[Html], view: PageView, found: tuple[int, i
     caption = tag("caption", f"Pools, {order}", class_="unseen")
     table = tag("table", caption, pool_head(), bodies, class_="pools")
     last, total = found
-    words = "1 pool" if total == 1 else f"{total:,} pools"
+    words = counted(f"{total:,}", "pool")
     return (
         tag("div", table, class_="wide"),
         pages(view, scene, words, last),

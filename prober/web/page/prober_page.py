@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiohttp import web
 
 from prober.model.status import Status
-from prober.model.wording import span
+from prober.model.wording import counted, span
 from prober.state.events import (
     CERTIFICATE_CHANGED,
     EVENT_KINDS,
@@ -95,7 +95,11 @@ def _lateness(vitals: Vitals) -> Html:
         class_="plain",
     )
     causes = ", ".join(f"{cause.sentence} ×{n:,}" for cause, n in vitals.load.late.most_common())
-    words = f"{late:,} probes started more than half an interval late: {causes}." if late else ""
+    words = (
+        f"{counted(f'{late:,}', 'probe')} started more than half an interval late: {causes}."
+        if late
+        else ""
+    )
     return tag(
         "section",
         tag("h2", "Lateness"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from prober.model.wording import took
+from prober.model.wording import counted, took
 from prober.state.slots import Slot
 from prober.web.page.html import NOTHING, Html, tag
 
@@ -34,7 +34,9 @@ def spark(slots: Sequence[Slot]) -> Html:
             lines.append("M" + "L".join(middle))
             bands.append("M" + "L".join([*top, *middle[::-1]]) + "z")
     last = known[-1].start
-    label = f"last {len(slots)} hours: p50 now {took(medians[last])}, p95 {took(tops[last])}"
+    label = (
+        f"last {counted(len(slots), 'hour')}: p50 now {took(medians[last])}, p95 {took(tops[last])}"
+    )
     return tag(
         "svg",
         tag("path", d="".join(bands), class_="area"),
