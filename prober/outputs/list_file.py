@@ -20,6 +20,7 @@ from prober.model.file_kinds import FILE
 from prober.model.kinds import choice
 from prober.model.known_status import ServedBackend
 from prober.model.option import option
+from prober.model.probe import UNIX
 from prober.outputs.envoy_eds import Assignments, assignment, discovery_response
 from prober.outputs.output import Desk, Feed, keep_option
 
@@ -27,6 +28,7 @@ RETRY = 5.0
 """Seconds between two attempts to write a file."""
 NOBODY = "127.0.0.1:1"
 """The only server of an upstream without backends: nginx rejects an empty one."""
+_SPACE = re.compile(r"\s")  # ends a key in a map of HAProxy
 _NOT_IN_NGINX = re.compile(r"[^A-Za-z0-9_.-]")
 
 Pools = Mapping[str, Mapping[str, ServedBackend]]
@@ -80,13 +82,14 @@ def _as_file_sd(pools: Pools) -> str:
             "labels": {**backend.backend.labels, "pool": name},
         }
         for name, backend in _in_service(pools)
+        if not backend.backend.address.startswith(UNIX)  # Prometheus takes no address with a `/`
     ]
     return json.dumps(groups, indent=2) + "\n"
 
 
 def _as_haproxy_map(pools: Pools) -> str:
     return "".join(
-        f"{name}/{backend.key} {state_word(backend)}\n"
+        f"{_SPACE.sub('_', f'{name}/{backend.key}')} {state_word(backend)}\n"
         for name, backends in pools.items()
         for backend in backends.values()
     )

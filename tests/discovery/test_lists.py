@@ -290,7 +290,7 @@ async def test_a_list_that_changes_changes_its_own_checks_and_no_others() -> Non
     running.answers[URL] = groups("10.0.0.2:80", "10.0.0.3:80")
     await running.refresh(URL)
     assert running.checks == ["m0 10.0.0.2:80", "m0 10.0.0.3:80", "m1 10.0.0.9:80"]
-    assert running.events[-1] == ("reload", "targets of m0: 1 checks added, 1 removed, 0 changed")
+    assert running.events[-1] == ("reload", "targets of m0: 1 check added, 1 removed, 0 changed")
     assert all(health.ok for health in running.vitals.target_lists.values())
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from prober.model.known_status import ServedBackend, ServedPool
+from prober.model.pool import Backend
 from prober.outputs.list_file import FORMATS, FileOutput, replace_content
-from tests.outputs.serving import World, pool, until
+from tests.outputs.serving import WORDS, World, pool, until
 
 SHOWN = {"web": {each.key: each for each in pool("ok", "critical", "slow", "ok+drain").backends}}
 
@@ -37,6 +38,15 @@ def test_a_haproxy_map_has_a_word_for_every_backend() -> None:
         "web/10.0.0.2:80 up",
         "web/10.0.0.3:80 drain",
     ]
+
+
+LOCAL = ServedBackend(Backend(address="unix:/run/app.sock", port=0), WORDS["ok"], None)
+
+
+def test_a_unix_socket_is_a_key_of_a_haproxy_map_and_no_target_of_prometheus() -> None:
+    shown = {"a b": {LOCAL.key: LOCAL}}
+    assert FORMATS["haproxy_map"](shown) == "a_b/unix:/run/app.sock up\n"
+    assert json.loads(FORMATS["file_sd"](shown)) == []
 
 
 def test_file_sd_has_a_group_for_what_is_in_service() -> None:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from prober.model.monitor import Check
+from prober.model.probe import UNIX
 from prober.state.pace import Pace
 from prober.web.api.shape import ADDRESS, LABELS, Shape, listed, member
 from prober.web.server.json_answer import JsonText, json_response, json_text
@@ -26,16 +27,18 @@ TARGET_GROUP: Shape[tuple[Labels, list[str]]] = Shape(
 async def get_sd(request: web.Request) -> web.Response:
     """The probed backends as groups of targets with labels, for Prometheus' http_sd.
 
-    A backend that several monitors probe is in several groups.
+    A backend that several monitors probe is in several groups. One of a Unix socket is in none,
+    because Prometheus takes no address with a `/`.
     """
     query = read_query(request, *SD_QUERY)
     pace, groups = Pace(), dict[Labels, list[str]]()
     store = services_of(request).store
     for state in tuple(store):
         check = state.check
-        if _passes(check.monitor.name, query["monitor"]) and _passes(
+        wanted = _passes(check.monitor.name, query["monitor"]) and _passes(
             check.pool.name, query["pool"]
-        ):
+        )
+        if wanted and not check.backend.address.startswith(UNIX):
             groups.setdefault(meta_labels(check), []).append(check.backend.key)
         await pace.pause()
     texts = []

@@ -17,7 +17,11 @@ def configure(world: World) -> None:
     web = Pool(
         name="web",
         load_balancer="lb-1",
-        backends=(*backends(ONE, SIX), Backend(address="10.0.0.2", port=80, labels=rack, name="b")),
+        backends=(
+            *backends(ONE, SIX),
+            Backend(address="10.0.0.2", port=80, labels=rack, name="b"),
+            Backend(address="unix:/run/app.sock", port=0),  # which Prometheus cannot scrape
+        ),
     )
     world.configure(
         monitor("http", pool="web", labels=Frozen(team="a")),
