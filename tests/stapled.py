@@ -80,9 +80,11 @@ class Authority:
         *,
         usage: x509.ObjectIdentifier | None = None,
         valid: Validity = (-2 * DAY, 30 * DAY),
+        must_staple: bool = False,
     ) -> Holder:
         """Return a new certificate for localhost and 127.0.0.1."""
-        return self._sign(common, self._make_key(), usage=usage, valid=valid)
+        key = self._make_key()
+        return self._sign(common, key, usage=usage, valid=valid, must_staple=must_staple)
 
     def responder(self, valid: Validity = (-2 * DAY, 30 * DAY)) -> Holder:
         """Return a certificate with which others may sign responses."""
@@ -99,6 +101,7 @@ class Authority:
         is_authority: bool = False,
         usage: x509.ObjectIdentifier | None = None,
         valid: Validity = (-2 * DAY, 30 * DAY),
+        must_staple: bool = False,
     ) -> Holder:
         names = [x509.DNSName("localhost"), x509.IPAddress(_LOOPBACK)]
         builder = (
@@ -115,6 +118,9 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         if usage is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        if must_staple:
+            feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+            builder = builder.add_extension(feature, critical=False)
         return Holder(builder.sign(self._key, _digest(self._key)), key)
 
     def response(

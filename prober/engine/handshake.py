@@ -13,7 +13,7 @@ from prober.model.status import Reason
 from prober.model.tls_settings import TlsSettings
 from prober.probes.pattern import SHORT, searcher
 from prober.protocols.certificate_name import is_for
-from prober.protocols.ocsp import GOOD, REVOKED, read_stapled
+from prober.protocols.ocsp import GOOD, REVOKED, demands_response, read_stapled
 from prober.protocols.tls_hello import takes_long
 
 READ_SIZE: Final = 16384
@@ -244,14 +244,13 @@ def check_staple(
 
     `now` is in unix seconds.
     """
-    status, detail, next_update = read_stapled(
-        staple, b"".join(session.sent[:1]), (*session.trusted[1:], *session.sent[1:]), now
-    )
+    leaf, chain = b"".join(session.sent[:1]), (*session.trusted[1:], *session.sent[1:])
+    status, detail, next_update = read_stapled(staple, leaf, chain, now)
     session = session._replace(ocsp_status=status, ocsp_next_update=next_update)
     words = f"certificate: stapled OCSP response: {detail}"
     if status == REVOKED:
         return session, Trouble(Reason.TLS_REVOKED, words)
-    if status != GOOD and settings.ocsp == "require":
+    if status != GOOD and (settings.ocsp == "require" or demands_response(leaf)):
         return session, Trouble(Reason.TLS_OCSP, words)
     return session, None
 

@@ -81,6 +81,23 @@ def read_stapled(response: bytes, leaf: bytes, chain: Sequence[bytes], now: floa
     return StapledAnswer(status, detail, next_update)
 
 
+@lru_cache(_REMEMBERED)
+def demands_response(leaf: bytes) -> bool:
+    """Return whether a certificate in DER says that its server staples a response (RFC 7633)."""
+    from cryptography.x509 import (  # noqa: PLC0415
+        ExtensionNotFound,
+        TLSFeature,
+        TLSFeatureType,
+        load_der_x509_certificate,
+    )
+
+    try:
+        extensions = load_der_x509_certificate(leaf).extensions
+        return TLSFeatureType.status_request in extensions.get_extension_for_class(TLSFeature).value
+    except (ExtensionNotFound, ValueError):
+        return False
+
+
 def _length(seconds: float) -> str:
     hours = seconds / 3600
     return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours"

@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -224,6 +225,18 @@ async def test_who_staples_nothing_fails_only_where_that_is_required(
         other = await find(TlsProbe(), port)
         assert other.facts is not None
         assert "ocsp_status" not in other.facts
+
+
+async def test_a_certificate_that_demands_a_response_is_bad_without_one(
+    serve: Serve, tmp_path: Path
+) -> None:
+    leaf = Authority().issue(must_staple=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(write(tmp_path, leaf=leaf.pem)["leaf"])
+    port = serve(over_tls(context))
+    found = await find(TlsProbe(tls=ASKED), port)
+    assert found.reason is Reason.TLS_OCSP
+    assert (await find(TlsProbe(), port)).reason is Reason.OK
 
 
 def complaints(**settings: object) -> list[Complaint]:

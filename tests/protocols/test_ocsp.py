@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from prober.protocols.ocsp import TOLERANCE, StapledAnswer, read_stapled
+from prober.protocols.ocsp import TOLERANCE, StapledAnswer, demands_response, read_stapled
 from tests.stapled import DAY, GOOD, HOUR, REVOKED, UNKNOWN, Authority, Holder, Validity
 
 NOW = 1_800_000_000.0
@@ -123,6 +123,12 @@ def test_the_issuer_is_found_among_the_others() -> None:
     assert read(OURS.response(LEAF), STRANGER.root, LEAF, OURS.root).status == "good"
     found = read(OURS.response(LEAF), STRANGER.root)
     assert found == StapledAnswer("unverified", "the chain lacks the certificate of its issuer")
+
+
+def test_a_certificate_may_demand_a_response() -> None:
+    assert demands_response(OURS.issue(must_staple=True).der)
+    for other in (LEAF.der, b"junk"):
+        assert not demands_response(other)
 
 
 def test_a_certificate_may_be_its_own_issuer() -> None:
