@@ -74,7 +74,7 @@ CLUSTER = ClusterView(
         MemberView("here", "fra", "http://10.0.0.1:7762", "1", WALL, 3, False, "aa", 10.0),
         MemberView("there", HOSTILE, "", "1", WALL, 0, True, "bb", 10.0),
     ),
-    shards=1024,
+    shards=16_384,
     checks_owned=3,
     takeovers={"joined": 7},
     errors={"timeout": 1},
