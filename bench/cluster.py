@@ -1,11 +1,11 @@
 """How a cluster takes over, what it costs, and how it shares: `python -m bench.cluster MODE`.
 
 `kills` kills one of three members again and again, and measures at the targets how long the
-longest check was not probed. `load` runs checks on one prober alone and on three members, and
-measures processor time, memory, and what is written into etcd at rest. `flips` lets every second
-check of three members fail at once, and measures when all members show it and what etcd took.
-`share` computes, without a network, who probes what in a large cluster. Needs etcd; everything runs
-on loopback.
+longest check was not probed. `load` runs checks on one prober alone, on three static shards and on
+three members, and measures processor time, memory, probes, and what is written into etcd at rest.
+`flips` lets every second check of three members fail at once, and measures when all members show it
+and what etcd took. `share` computes, without a network, who probes what in a large cluster. Needs
+etcd; everything runs on loopback.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from urllib.request import Request, urlopen
 from bench.measure import cpu_seconds, resident
 from bench.targets import addresses, free_port
 from prober.cluster.records import pack_lines, vote_line
-from prober.cluster.sharing import SHARDS, Peer, Sharing
+from prober.cluster.sharing import BUCKETS, Peer, Sharing
 from prober.model.ballot import Vote
 from prober.model.health import Health
 from prober.model.schedule import spread
@@ -77,21 +77,31 @@ def load(checks: int, interval: float, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as name, etcd(Path(name)) as server:
         folder = Path(name)
         config = _configuration(checks, interval)
-        alone = _alone(folder, config, seconds)
+        alone = _static(folder, config, seconds, 1)
+        shards = _static(folder, config, seconds, len(NAMES))
         with ExitStack() as stack:
             members = [stack.enter_context(_member(folder, each, server, config)) for each in NAMES]
             until(lambda: all(map(_is_known, members)))
+            before = list(map(_probes, members))
             writes, cost = _revision(server), _cpu(members)
             time.sleep(seconds)
             cost = (_cpu(members) - cost) / seconds
+            rates = [
+                (probes - probes_before) / (at - at_before)
+                for (at_before, probes_before), (at, probes) in zip(
+                    before, map(_probes, members), strict=True
+                )
+            ]
+            ratio = sum(rates) * interval / checks
             rest = (_revision(server) - writes) / seconds
             sizes = ", ".join(f"{resident(each.process.pid):.0f}" for each in members)
             print(f"{checks} checks at {interval:g} s; {seconds:g} s measured")
             print(f"one prober alone: {alone:.3f} cores")
+            print(f"three static shards: {shards:.3f} cores, {shards / alone:.2f} times")
             print(
                 f"three members together: {cost:.3f} cores, {cost / alone:.2f} times; {sizes} MiB"
             )
-            print(f"etcd at rest: {rest:.1f} writes a second")
+            print(f"etcd at rest: {rest:.1f} writes a second; {ratio:.3f} probes for each one due")
 
 
 def _configuration(checks: int, interval: float, port: int = 1) -> Config:
@@ -105,14 +115,19 @@ def _configuration(checks: int, interval: float, port: int = 1) -> Config:
     return {"monitors": [{**monitor, **rest, "targets": targets}]}
 
 
-def _alone(folder: Path, config: Config, seconds: float) -> float:
-    place = folder / "alone"
-    place.mkdir()
-    with daemon(config, place) as running:
-        until(lambda: _is_known(running))
-        before = _cpu([running])
+def _static(folder: Path, config: Config, seconds: float, shards: int) -> float:
+    """Return the cores that probers without a cluster take, each with its share of the checks."""
+    with ExitStack() as stack:
+        running = []
+        for number in range(shards):
+            place = folder / f"{number}-of-{shards}"
+            place.mkdir()
+            shard = {"PROBER_SHARD": f"{number}/{shards}"}
+            running.append(stack.enter_context(daemon(config, place, environment=shard)))
+        until(lambda: all(map(_is_known, running)))
+        before = _cpu(running)
         time.sleep(seconds)
-        return (_cpu([running]) - before) / seconds
+        return (_cpu(running) - before) / seconds
 
 
 def _member(
@@ -138,6 +153,14 @@ def _counts(running: Daemon) -> dict[str, int]:
 
 def _cpu(running: Sequence[Daemon]) -> float:
     return sum(cpu_seconds(each.process.pid) for each in running)
+
+
+def _probes(running: Daemon) -> tuple[float, float]:
+    """Return when a member was asked, and how many probes it has completed by then."""
+    began = time.monotonic()
+    lines = running.get("/metrics")[1].splitlines()
+    counts = (line for line in lines if line.startswith("prober_probes_total{"))
+    return (began + time.monotonic()) / 2, sum(float(line.split()[-1]) for line in counts)
 
 
 def _revision(server: Etcd) -> int:
@@ -241,12 +264,13 @@ def share(members: int, checks: int) -> None:
     after = Sharing(peers[1:])
     moved = sum(one != after.owners(number)[0] for one, number in zip(before, numbers, strict=True))
     shares = [before.count(peer.name) for peer in peers]
-    sample = pack_lines(vote_line(number, _vote()) for number in numbers[: checks // SHARDS])
+    keys = BUCKETS * members
+    sample = pack_lines(vote_line(number, _vote()) for number in numbers[: checks // keys])
     print(
         f"{members} members, {checks} checks: computed in {computed:.2f} s; shares from "
         f"{min(shares)} to {max(shares)}; {moved} checks move when one leaves "
-        f"({moved / checks:.2%}); about {len(sample) * SHARDS / 2**20:.0f} MiB in etcd, "
-        f"{len(sample) / 1024:.0f} KiB a key"
+        f"({moved / checks:.2%}); about {len(sample) * keys / 2**20:.0f} MiB in etcd, "
+        f"{len(sample) / 1024:.1f} KiB a key"
     )
 
 
