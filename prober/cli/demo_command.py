@@ -17,13 +17,16 @@ def run(options: Namespace, _: Environment) -> int:
     launch.import_aiohttp()
     from prober.daemon import serve
     from prober.demo import embedded
+    from prober.engine.opening import opener, why_not_opened
     from prober.logs import setup
+    from prober.model.probe import EchoOptions
 
     setup.configure(format=options.log_format or log_format_by_default(), level=options.log_level)
 
     async def probe_the_targets() -> int:
         async with AsyncExitStack() as stack:
-            config = await embedded.start(stack)
+            pings = why_not_opened(opener(EchoOptions())) is None
+            config = await embedded.start(stack, pings=pings)
             return await serve.run(config, listen=options.listen or ())
 
     return launch.serve(probe_the_targets())
@@ -36,7 +39,8 @@ COMMAND = Command(
     (LISTEN, LOG_FORMAT, LOG_LEVEL),
     """\
 The demo targets are healthy, failing, flapping, slow, undecided, or have a certificate that expires
-soon. They use TCP, UDP, HTTP, TLS and gRPC and run in the same process, on loopback addresses.
+soon. They use TCP, UDP, HTTP, TLS and gRPC and run in the same process, on loopback addresses. If
+this user may send ICMP echo requests, this host is pinged, too.
 
 examples:
   prober demo

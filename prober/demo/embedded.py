@@ -102,10 +102,26 @@ monitors:
 """The configuration, with placeholders for the ports."""
 
 
-async def start(stack: AsyncExitStack, clock: Callable[[], float] = time.monotonic) -> Config:
-    """Serve the targets until the stack closes; return the configuration that probes them."""
+_PINGED = """  - name: hosts
+    load_balancer: inside
+    backends:
+      - {address: 127.0.0.1, name: this-host}
+monitors:
+  - {name: hosts-icmp, type: ICMP, pool: hosts}
+"""
+
+
+async def start(
+    stack: AsyncExitStack, clock: Callable[[], float] = time.monotonic, *, pings: bool = False
+) -> Config:
+    """Serve the targets until the stack closes; return the configuration that probes them.
+
+    With `pings` it sends ICMP echo requests as well, which not every user may do.
+    """
     ports = await open_targets(stack, clock)
     text = CONFIGURATION.substitute(ports)
+    if pings:
+        text = text.replace("monitors:\n", _PINGED)
     return parse(text, source="demo", outside=ReadContext("", _read_no_file, {}))
 
 

@@ -76,7 +76,7 @@ class IcmpProbe(Probe):
     }
     portless: ClassVar[bool] = True
     aliases: ClassVar[tuple[str, ...]] = ("PING",)
-    not_in_demo: ClassVar[str] = "not every user may send ICMP echo requests"
+    not_in_demo: ClassVar[str] = "it has one only for users who may send ICMP echo requests"
 
     count: int = option(integer(1, 100), default=1, doc="echo requests of one probe")
     gap: float = option(duration(0.01, 60), default=0.2, doc="time from one request to the next")
