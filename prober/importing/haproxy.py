@@ -53,6 +53,8 @@ def read(text: str, file: str, draft: Draft, knows: Callable[[str, str], bool]) 
 
 def _servers(proxy: Proxy, file: str, draft: Draft) -> list[CheckedServer]:
     defaults: dict[str, str] = {}
+    source = proxy.last("source")
+    starts = _options(list(source.words)) if source else {}
     found = []
     for line in (*proxy.inherited, *proxy.lines):
         origin = SourcePlace(file, line.number)
@@ -60,7 +62,10 @@ def _servers(proxy: Proxy, file: str, draft: Draft) -> list[CheckedServer]:
             case ("default-server", *words):
                 defaults |= _options(words)
             case ("server", name, address, *words):
-                found.append(CheckedServer(name, address, {**defaults, **_options(words)}, origin))
+                options = {**defaults, **_options(words)}
+                if "source" not in options:  # otherwise that of the section has no force at all
+                    options = starts | options
+                found.append(CheckedServer(name, address, options, origin))
             case ("server-template", name, *_):
                 why = "a template has no addresses before HAProxy runs; use targets_from"
                 draft.left_out(origin, f"server-template {name}: {why}")

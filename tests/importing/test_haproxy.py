@@ -46,6 +46,43 @@ def left_out(draft: Draft) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("lines", "server", "keys"),
+    [
+        (["source 10.0.0.2"], "check", {"source": "10.0.0.2"}),
+        (
+            ["source 10.0.0.2:0 usesrc clientip interface eth1"],
+            "check",
+            {"source": "10.0.0.2", "interface": "eth1"},
+        ),
+        (["source 10.0.0.2", "source 10.0.0.3"], "check", {"source": "10.0.0.3"}),
+        (
+            ["source 10.0.0.2 interface eth1"],
+            "check source 10.0.0.4",
+            {"source": "10.0.0.4", "interface": None},
+        ),
+        (
+            ["source 10.0.0.2", "default-server source 10.0.0.5"],
+            "check",
+            {"source": "10.0.0.5"},
+        ),
+        (["source 0.0.0.0 usesrc clientip"], "check", {"source": None}),
+    ],
+)
+def test_checks_start_where_the_section_says_unless_the_server_does(
+    lines: list[str], server: str, keys: dict[str, object]
+) -> None:
+    monitor = monitor_of(*lines, server=server)
+    assert {key: monitor.get(key) for key in keys} == keys
+
+
+def test_the_source_of_the_defaults_is_inherited() -> None:
+    config, _ = imported(
+        "defaults\n  source 10.0.0.2\nbackend web\n  server one 127.0.0.1:80 check\n"
+    )
+    assert config["monitors"][0]["source"] == "10.0.0.2"
+
+
 def test_a_plain_check_has_the_defaults_of_haproxy() -> None:
     assert monitor_of() == {
         "name": "web",
