@@ -35,7 +35,7 @@ def examine(host: Host, address: str) -> Iterator[Finding]:
     yield _trust_store(host)
     yield _clock(host)
     yield _resolver(host)
-    yield _ping(host)
+    yield from _rights(host)
     yield _ipv6(host)
     yield _listener(host, address)
     yield from _extras(host)
@@ -80,12 +80,14 @@ def _resolver(host: Host) -> Finding:
     return Finding(Grade.WARNING, "resolver", text, "add one, or use addresses as targets")
 
 
-def _ping(host: Host) -> Finding:
-    if host.ping:
-        return Finding(Grade.OK, "ping", "this user may send ICMP echo requests")
-    text = "this user may not send ICMP echo requests: ICMP probes are UNKNOWN (not_permitted)"
-    remedy = 'sysctl net.ipv4.ping_group_range="0 2147483647", if you want ICMP probes'
-    return Finding(Grade.WARNING, "ping", text, remedy)
+def _rights(host: Host) -> Iterator[Finding]:
+    for kind, (right, is_given) in host.rights.items():
+        if is_given:
+            yield Finding(Grade.OK, right.subject, f"this user may {right.act}")
+            continue
+        text = f"this user may not {right.act}: {kind} probes are UNKNOWN (not_permitted)"
+        remedy = f"{right.remedy}, if you want {kind} probes"
+        yield Finding(Grade.WARNING, right.subject, text, remedy)
 
 
 def _ipv6(host: Host) -> Finding:

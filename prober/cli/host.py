@@ -5,9 +5,12 @@ import platform
 import resource
 import socket
 import ssl
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from prober.model.probe import Right
 
 _UNSYNCHRONISED = 5  # TIME_ERROR of ntp_adjtime(3)
 _TIMEX_BYTES = 512  # more than struct timex has
@@ -31,7 +34,7 @@ class Host(NamedTuple):
         trust_store: Whether there are root certificates.
         synchronised: Whether the clock is kept in time; None if the kernel does not say.
         nameservers: Addresses of the resolvers.
-        ping: Whether this user may send ICMP echo requests.
+        rights: By the probe type that needs it, a right, and whether this user has it.
         ipv6: Whether there is IPv6, at least on loopback.
         listener: Why the address of the API cannot be listened on; None if it can.
         extras: Optional packages, and whether they are installed.
@@ -43,7 +46,7 @@ class Host(NamedTuple):
     trust_store: bool
     synchronised: bool | None
     nameservers: tuple[str, ...]
-    ping: bool
+    rights: Mapping[str, tuple[Right, bool]]
     ipv6: bool
     listener: str | None
     extras: dict[str, bool]
@@ -54,7 +57,7 @@ def look(address: tuple[str, int]) -> Host:
     from prober.engine.local_end import local_ports
     from prober.engine.opening import opener, why_not_opened
     from prober.engine.tls_contexts import lacks_trust_store
-    from prober.model.probe import EchoOptions
+    from prober.probes import PROBE_TYPES
 
     return Host(
         python=f"{platform.python_version()}, {ssl.OPENSSL_VERSION}",
@@ -63,7 +66,11 @@ def look(address: tuple[str, int]) -> Host:
         trust_store=not lacks_trust_store(),
         synchronised=_synchronised(),
         nameservers=_nameservers(Path("/etc/resolv.conf")),
-        ping=why_not_opened(opener(EchoOptions())) is None,
+        rights={
+            name: (right, why_not_opened(opener(right.echo)) is None)
+            for name, cls in PROBE_TYPES.items()
+            if (right := cls.right)
+        },
         ipv6=_why_not_listening(("::1", 0)) is None,
         listener=_why_not_listening(address),
         extras={name: find_spec(module) is not None for name, module in EXTRAS.items()},

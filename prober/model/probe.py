@@ -340,6 +340,18 @@ class Target(NamedTuple):
         return Target({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)  # noqa: S104  (compared, not bound)
 
 
+class Right(NamedTuple):
+    """What not every user may do: in a word, and as the end of "this user may ...".
+
+    Who may open a socket for `echo` has it; `remedy` is a command that gives it.
+    """
+
+    subject: str
+    act: str
+    remedy: str
+    echo: EchoOptions
+
+
 class PhaseGauge(NamedTuple):
     """A metric with a sample for each part of a probe's time: its label, and which of PHASES."""
 
@@ -380,6 +392,8 @@ class Probe(ABC):
     """Whether it can probe Unix sockets."""
     portless: ClassVar[bool] = False
     """Whether its targets have no port; the port that a backend has is ignored."""
+    right: ClassVar[Right | None] = None
+    """What its probes do that not every user may do."""
     paced: ClassVar[bool] = False
     """Whether silence may be good, so that it must be told from a refusal that was held back.
 

@@ -16,6 +16,7 @@ from prober.model.probe import (
     Pong,
     Probe,
     ReceiveUntil,
+    Right,
     Steps,
     Target,
     Trouble,
@@ -75,6 +76,12 @@ class IcmpProbe(Probe):
         "max_loss": 1,
     }
     portless: ClassVar[bool] = True
+    right: ClassVar[Right | None] = Right(
+        "ping",
+        "send ICMP echo requests",
+        'sysctl net.ipv4.ping_group_range="0 2147483647"',
+        EchoOptions(),
+    )
     aliases: ClassVar[tuple[str, ...]] = ("PING",)
     not_in_demo: ClassVar[str] = "it has one only for users who may send ICMP echo requests"
 

@@ -8,7 +8,9 @@ import pytest
 from prober.cli import main as cli
 from prober.cli.doctor import Grade, examine
 from prober.cli.host import Host, look
+from prober.model.probe import EchoOptions, Right
 
+PING = Right("ping", "send echoes", "sysctl net.ipv4.ping_group_range", EchoOptions())
 HOST = Host(
     python="3.11.2, OpenSSL 3.0.22",
     descriptors=524_288,
@@ -16,7 +18,7 @@ HOST = Host(
     trust_store=True,
     synchronised=True,
     nameservers=("127.0.0.53",),
-    ping=True,
+    rights={"ICMP": (PING, True)},
     ipv6=True,
     listener=None,
     extras={"bcrypt": True, "cryptography": False},
@@ -37,7 +39,7 @@ def test_a_host_that_lacks_nothing_is_ok() -> None:
         ({"trust_store": False}, "trust store", Grade.PROBLEM, "ca-certificates"),
         ({"synchronised": False}, "clock", Grade.WARNING, "chrony"),
         ({"nameservers": ()}, "resolver", Grade.WARNING, "addresses"),
-        ({"ping": False}, "ping", Grade.WARNING, "ping_group_range"),
+        ({"rights": {"ICMP": (PING, False)}}, "ping", Grade.WARNING, "ping_group_range"),
         ({"ipv6": False}, "IPv6", Grade.WARNING, "targets"),
         ({"listener": "Address already in use"}, "listener", Grade.PROBLEM, "--listen"),
     ],
