@@ -1,11 +1,13 @@
 """The application: routes, error handling and headers around one state."""
 
+from functools import partial
+
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from prober.state.pool_past import PoolPast
 from prober.web.api.event_stream import STREAMS, Streams
-from prober.web.api.openapi import OPENAPI, Description
+from prober.web.api.route import OPENAPI, Description
 from prober.web.dialects import DIALECTS
 from prober.web.page.past_cache import (
     LONG_PAST,
@@ -28,6 +30,7 @@ from prober.web.server.dialect import MEMORY, SPOKEN, dialect_of, root_of
 from prober.web.server.dialect_paths import DialectPaths, add_route
 from prober.web.server.editing import store_edit
 from prober.web.server.errors import ERROR_PAGES, ErrorPages, errors_as_json
+from prober.web.server.json_answer import JsonText
 from prober.web.server.request_body import BODY_LIMIT
 from prober.web.server.services import SERVICES, Services, services_of
 
@@ -54,7 +57,7 @@ def make_app(services: Services) -> web.Application:
     app[LONG_PAST] = PastCache(past, read_long_past, **clocks)
     app[STREAMS] = Streams(services.store.events, heartbeat=services.heartbeat)
     app[PULSES] = Pulses(services.store.events)
-    app[OPENAPI] = Description(ROUTES, services.vitals.version)
+    app[OPENAPI] = Description(partial(_describe, services.vitals.version))
     pages = frozenset(each.path for each in ROUTES if "text/html" in each.answers.values())
     app[ERROR_PAGES] = ErrorPages(pages, _error_page)
     app[SPOKEN], app[MEMORY] = DIALECTS, {}
@@ -72,6 +75,12 @@ def make_app(services: Services) -> web.Application:
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     return app
+
+
+def _describe(version: str) -> JsonText:
+    from prober.web.api.openapi import describe  # noqa: PLC0415  (few ask for it)
+
+    return describe(ROUTES, version)
 
 
 def _error_page(request: web.Request, status: int, message: str) -> web.Response:

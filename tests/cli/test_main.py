@@ -271,6 +271,8 @@ content = "monitors: [{name: m, type: TCP, targets: ['127.0.0.1:1']}]"
 parse(content, source="prober.yaml", outside=ReadContext("", str, {}))
 optional = ("prober.outputs", "prober.config.blackbox", "zoneinfo", "cryptography", "uvloop")
 optional += ("prober.web.dialects.", "prober.web.page.frame", "prober.web.page.overview")
+optional += ("prober.web.api.native", "prober.web.api.check_shapes", "prober.web.page.view")
+optional += ("prober.config.cluster_section", "prober.model.maintenance")
 optional += ("sqlite3", "prometheus_client", "prober.probes.dns", "prober.probes.icmp")
 optional += ("prober.probes.http_chain", "prober.probes.grpc", "prober.probes.udp")
 print([name for name in sys.modules if name.startswith(optional)])

@@ -29,7 +29,7 @@ def test_every_parameter_stands_in_the_table_and_nothing_more() -> None:
     documented = [
         name for row in rows("api.md", "parameter") for name in re.findall(r"`(\w+)`", row[0])
     ]
-    declared = {parameter.name for route in ROUTES for parameter in route.parameters}
+    declared = {parameter.name for route in ROUTES for parameter in route.parameters()}
     assert sorted(documented) == sorted(declared)
 
 

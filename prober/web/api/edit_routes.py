@@ -12,7 +12,8 @@ from prober.model.pool import Pool
 from prober.model.shown import ORIGIN_KEYS, monitor_json
 from prober.state.pace import Pace
 from prober.web.api.event_shapes import EDITS
-from prober.web.api.native import monitor_of, pool_of, written_pool
+from prober.web.api.gates import pool_of
+from prober.web.api.native import monitor_of, written_pool
 from prober.web.server.editing import editor_of
 from prober.web.server.errors import Refused
 from prober.web.server.json_answer import json_response

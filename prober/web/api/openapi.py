@@ -1,21 +1,19 @@
 """The OpenAPI 3.1 description of the native API, made from its routes and from the options."""
 
-import asyncio
 import inspect
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache, partial
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from prober.model.monitor import Monitor
 from prober.model.option import schema_of
 from prober.model.pool import PLACE_SCHEMA, Pool
 from prober.probes import PROBE_TYPES
 from prober.web.api.pool_shapes import ORIGIN
+from prober.web.api.route import OPENAPI, Route
 from prober.web.api.schemas import schemas
 from prober.web.server.json_answer import Json, JsonText, json_response, json_text
 from prober.web.server.late import loaded
@@ -52,30 +50,6 @@ _DOCS = {
     500: "failed; nothing was changed",
     503: "not alive, not ready, too few healthy backends, or the disk cannot be read",
 }
-
-
-class Route(NamedTuple):
-    """One route.
-
-    `answers` has, for each status, the name of a schema, or the media type of an answer that is not
-    JSON; an empty name means no body. `body` is the schema of the request. `public` routes need no
-    authentication if `page.public` is set. A route that `looks` changes nothing, whatever its
-    method, so the role `read` is sufficient. A route that `connects` makes prober connect to an
-    address that the caller chooses, so pages of other sites must not use it. The body of a route
-    that `is_form` is that of a form instead of JSON. Answers that every
-    route with parameters or with a name in its path can give (400, 404) are not listed.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    answers: Mapping[int, str]
-    parameters: tuple[Parameter, ...] = ()
-    public: bool = False
-    body: str | None = None
-    looks: bool = False
-    connects: bool = False
-    is_form: bool = False
 
 
 def describe(routes: Iterable[Route], version: str) -> JsonText:
@@ -116,7 +90,7 @@ def _operation(route: Route) -> Json:
         answers[404] = "Error"
     noun = handler.__name__.removeprefix("get_")
     in_path = [_in_path(name) for name in names]
-    in_query = [_in_query(each, strict=is_strict(route)) for each in route.parameters]
+    in_query = [_in_query(each, strict=is_strict(route)) for each in route.parameters()]
     return {
         "operationId": f"{route.method.lower()}_{noun}",
         "summary": summary.rstrip("."),
@@ -221,20 +195,6 @@ def _definition_schemas() -> Json:
 
 def _properties(schema: Mapping[str, Any]) -> Json:
     return dict(schema["properties"])
-
-
-class Description:
-    """The description of routes, made when it is first read: that takes tens of milliseconds."""
-
-    def __init__(self, routes: Iterable[Route], version: str) -> None:
-        self._made = cache(partial(describe, tuple(routes), version))
-
-    async def read(self) -> JsonText:
-        """Return the OpenAPI document; other requests go on while it is made."""
-        return await asyncio.to_thread(self._made)
-
-
-OPENAPI = web.AppKey("OPENAPI", Description)
 
 
 async def get_openapi(request: web.Request) -> web.Response:
