@@ -56,6 +56,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not LONG & set(item.path.parts))
 
 
+class Groups:
+    """Keeps tests of one `xdist_group` in one worker.
+
+    pytest-xdist 3.8 tells the scheduler the group in an attribute that pytest 9.2 does not read.
+    """
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            if (grouped := getattr(item, "_nodeid", None)) and hasattr(item, "_id"):
+                item._id = type(item._id).parse(grouped)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add what runs after pytest-xdist."""
+    config.pluginmanager.register(Groups())
+
+
 def pytest_sessionfinish() -> None:
     """Save what was measured of a worker: at its exit, it has ten seconds until it is killed."""
     coverage = sys.modules.get("coverage")

@@ -142,6 +142,12 @@ def test_the_sdist_has_what_its_tests_and_packages_need(built: tuple[Path, Path]
         assert set(tracked) <= names, folder
 
 
+def test_what_shares_a_fixture_runs_in_one_worker(request: pytest.FixtureRequest) -> None:
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("there is one worker, or groups are not asked for")
+    assert request.node.nodeid.endswith("@release")
+
+
 # The workflows
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,11 @@ def folder(certificates: Certificates) -> Iterator[Path]:
 
 
 @contextmanager
-def serving(folder: Path, *command: str, port: int) -> Iterator[None]:
-    """Run a server as long as the context lasts; it is there when `port` can be connected to."""
+def serving(folder: Path, *command: str, port: int, also: Iterable[int] = ()) -> Iterator[None]:
+    """Run a server as long as the context lasts; it is there when `port` can be connected to.
+
+    `also` are other ports that it opens, in any order.
+    """
     log = folder / "log of the test"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -64,7 +67,7 @@ def serving(folder: Path, *command: str, port: int) -> Iterator[None]:
     try:
         waited = threading.Event()
         for _ in range(int(PATIENCE / 0.02)):
-            if connects(port):
+            if all(map(connects, (port, *also))):
                 break
             assert process.poll() is None, log.read_text(errors="replace")
             waited.wait(0.02)
@@ -177,7 +180,7 @@ async def test_dovecot(folder: Path) -> None:
     group = grp.getgrgid(OTHER.pw_gid).gr_name
     text = DOVECOT.format(folder=folder, user=OTHER.pw_name, group=group, **ports)
     config = write(folder / "dovecot.conf", text)
-    with serving(folder, path, "-F", "-c", config, port=ports["pop3s"]):
+    with serving(folder, path, "-F", "-c", config, port=ports["pop3s"], also=ports.values()):
         await is_good("imap", ports["imap"])
         await is_good("imap", ports["imaps"], inside_tls=True)
         await is_good("pop3", ports["pop3"])
