@@ -32,7 +32,7 @@ export COMPILED
 BUILD_LOCK := requirements-$(if $(COMPILED),compile,build).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-balancer run-cluster test test-compiled coverage fuzz acceptance lint format types bench bench-quick ratios instructions bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
+.PHONY: help run run-balancer run-cluster test compiled-tree test-compiled coverage fuzz acceptance lint format types bench bench-quick ratios instructions bench-hostile soak lock audit install deb sbom version image dist check release site uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,11 +58,16 @@ test: $(VENV)/dev ## run the tests, several at once: most of them wait
 	$(if $(COVERAGE),$(MEASURED) run,$(BIN)/python) -m pytest -n auto --dist loadgroup
 	$(if $(COVERAGE),$(MEASURED) combine --quiet && $(MEASURED) report $(if $(FLOOR),--fail-under=$(FLOOR)))
 
-# The tests run in a compiled copy of the checkout: a library beside its source would be imported.
-test-compiled: $(VENV)/dev $(VENV)/compile ## run the tests on the compiled build (needs gcc, git and Python's headers)
+# In a copy: a library beside its source would be imported.
+compiled-tree: $(VENV)/dev $(VENV)/compile ## copy the checkout and compile the copy, in .venv/compiled
 	packaging/compiled_tree $(VENV)/compile/bin/python $(VENV)/compiled
+
+# ROOMS are those that run compiled modules most; with ROOMS=tests it is the whole suite.
+ROOMS := $(addprefix tests/,engine probes protocols model state daemon contract faults fuzz)
+
+test-compiled: compiled-tree ## run the tests in ROOMS on the compiled build (needs gcc, git and Python's headers)
 	cd $(VENV)/compiled && PYTHONPATH=$$PWD \
-	    $(abspath $(BIN))/python -m pytest -n auto --dist loadgroup
+	    $(abspath $(BIN))/python -m pytest -n auto --dist loadgroup $(ROOMS)
 
 coverage: ## run the tests and report which branches they do not reach
 	$(MAKE) test COVERAGE=1
@@ -95,9 +100,8 @@ bench-quick: $(VENV)/run ## compare CPU per probe with bare sockets; use it befo
 ratios: $(VENV)/dev ## compare CPU per probe of UDP, DNS and ICMP with that of other types
 	bench/alone $(BIN)/python -m bench.ratios
 
-instructions: $(VENV)/dev $(VENV)/compile ## count the instructions of a probe, in both builds, and compare with the stored (needs valgrind)
+instructions: compiled-tree ## count the instructions of a probe, in both builds, and compare with the stored (needs valgrind)
 	$(BIN)/python -m bench.instructions --check
-	test -d $(VENV)/compiled || packaging/compiled_tree $(VENV)/compile/bin/python $(VENV)/compiled
 	cd $(VENV)/compiled && PYTHONPATH=$$PWD $(abspath $(BIN))/python -m bench.instructions --check
 
 # A service or an image includes the extras for everything that a configuration can ask for.

@@ -23,7 +23,6 @@ from prober.model.probe import Probe
 from prober.model.status import FactValue, Outcome, Phases, Reason
 from prober.probes.http import HttpProbe
 from prober.probes.tcp import TcpProbe
-from prober.state.check_state import CheckState
 from prober.state.database import Database
 from prober.state.history import History
 from prober.state.journal import Journal
@@ -84,7 +83,7 @@ def fill(kind: str, checks: int, folder: str) -> int:
     journal = Journal(database, wall=time.time) if database else None
     ticker = Ticker(clock=time.monotonic, call_later=lambda _seconds, _call: NoTimer())
     store = Store(wall=time.time, awake=ticker.awake, journal=journal, history=history)
-    scheduler: Scheduler[CheckState] = Scheduler(
+    scheduler: Scheduler = Scheduler(
         ticker=ticker, engine=NoEngine(), record=store.record, limit=1000
     )
     probe, detail, facts, phases = KINDS[kind]

@@ -4,16 +4,21 @@ import multiprocessing
 import select
 import selectors
 import socket
+import ssl
 import struct
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import trustme
 from hpack import Encoder
 
 from bench.targets import addresses
 from tests.fuzz.life import Life
 
 CHECKS = 200
+FEWER = {"TLS": 40}
+"""The number of checks of types that take longer."""
 INTERVAL = 2
 """Simulated seconds; with less than the pace of UDP, every probe would be put off."""
 PATIENCE = 60.0
@@ -29,6 +34,7 @@ MONITORS: dict[str, dict[str, object]] = {
     "DNS": {"query_name": "example.test"},
     "ICMP": {},
     "GRPC": {},
+    "TLS": {},
 }
 """The options of the monitor of each type."""
 
@@ -78,6 +84,20 @@ def serve_stream(listener: socket.socket, reply: bytes) -> None:
                 sock.close()
 
 
+def serve_tls(listener: socket.socket, _: bytes) -> None:
+    """Shake hands with each connection, in a thread of its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+
+    def shake(sock: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(sock, server_side=True) as tls:
+            while tls.recv(4096):
+                pass
+
+    while True:
+        threading.Thread(target=shake, args=(listener.accept()[0],), daemon=True).start()
+
+
 def serve_datagrams(sock: socket.socket, answer: Callable[[bytes], bytes]) -> None:
     """Answer each datagram, from the address that it was sent to."""
     sock.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
@@ -114,8 +134,9 @@ def targets(name: str) -> Iterator[int]:
             )
         else:
             sock.listen(4096)
+            serve = serve_tls if name == "TLS" else serve_stream
             server = multiprocessing.Process(
-                target=serve_stream, args=(sock, REPLIES.get(name, b"")), daemon=True
+                target=serve, args=(sock, REPLIES.get(name, b"")), daemon=True
             )
         server.start()
         try:
@@ -125,11 +146,16 @@ def targets(name: str) -> Iterator[int]:
             server.join()
 
 
+def checks_of(name: str) -> int:
+    """Return how many checks of a type are probed."""
+    return FEWER.get(name, CHECKS)
+
+
 class Run:
-    """One prober in simulated time that probes CHECKS targets once in INTERVAL."""
+    """One prober in simulated time that probes all targets of a type once in INTERVAL."""
 
     def __init__(self, name: str, port: int) -> None:
-        backends = [f"{address}:{port}" for address in addresses(CHECKS)]
+        backends = [f"{address}:{port}" for address in addresses(checks_of(name))]
         monitor = {"name": "bench", "pool": "bench", "interval": f"{INTERVAL}s", "type": name}
         self._life = Life()
         self._life.begin([{"name": "bench", "backends": backends}], [{**monitor, **MONITORS[name]}])

@@ -148,7 +148,7 @@ class Simulation:
         self.load = Load()
         self.due = 0  # probes that the load was told of
         self.skips: dict[str, int] = {}
-        self.scheduler: Scheduler[CheckState] = Scheduler(
+        self.scheduler: Scheduler = Scheduler(
             ticker=self.ticker,
             engine=self.engine,
             record=self.store.record,

@@ -146,7 +146,7 @@ class Prober:
     def _new_store(self, **arguments: Any) -> Store:
         return Store(**arguments)
 
-    def _schedule_of(self, engine: Engine, limit: int) -> Scheduler[CheckState]:
+    def _schedule_of(self, engine: Engine, limit: int) -> Scheduler:
         chatty = logging.getLogger().isEnabledFor(logging.DEBUG)
         return Scheduler(
             ticker=self._ticker,

@@ -49,7 +49,7 @@ class Approach(ABC):
         self._resolver = resolver
         self._sockets = Sockets()
         self._by_descriptor: dict[int, Attempt] = {}
-        self._deadlines: Wheel[Attempt] = Wheel(_LATE)
+        self._deadlines = Wheel(_LATE)  # of attempts
         self._read_local_ports = local_ports
         self._local_ports = local_ports()
         self._now = 0.0  # the time at which the current events were noticed

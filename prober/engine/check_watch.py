@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import inf
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Protocol
 
 from prober.engine.attempt import Attempt, Job
 from prober.engine.target_policy import Objection
@@ -25,10 +25,7 @@ class Watched(Protocol):
     held_up: float
 
 
-S = TypeVar("S", bound=Watched)
-
-
-class CheckWatch(Generic[S]):
+class CheckWatch:
     """One check on the schedule; times are monotonic, in seconds."""
 
     __slots__ = (
@@ -49,7 +46,7 @@ class CheckWatch(Generic[S]):
         "state",
     )
 
-    def __init__(self, check: Check, state: S, objection: Objection | None) -> None:
+    def __init__(self, check: Check, state: Watched, objection: Objection | None) -> None:
         monitor = check.monitor
         self.check = check
         self.state = state

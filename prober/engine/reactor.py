@@ -142,7 +142,8 @@ class Engine(Conversation):
     def expire(self, now: float) -> None:
         """End the probes whose deadline has passed; call `drain` first."""
         self._now = self._clock()  # `drain` may have seen something after the tick started
-        for attempt in self._deadlines.pop(now):
+        due: list[Attempt] = self._deadlines.pop(now)
+        for attempt in due:
             if not attempt.finished:
                 self._safely(self._expired, attempt)
         self._sockets.dissolve()
@@ -166,7 +167,8 @@ class Engine(Conversation):
 
     def close(self) -> None:
         """Drop every probe without a result, and close all sockets."""
-        for attempt in self._deadlines.pop(inf):
+        unfinished: list[Attempt] = self._deadlines.pop(inf)
+        for attempt in unfinished:
             attempt.finished = True
             self._release(attempt)
         self.in_flight = 0

@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final, Generic, Protocol
+from typing import Any, Final, Protocol
 
 from prober.engine.attempt import Attempt, Done, Job
-from prober.engine.check_watch import NEVER, CheckWatch, S, Shift
+from prober.engine.check_watch import NEVER, CheckWatch, Shift, Watched
 from prober.engine.target_policy import Objection
 from prober.engine.ticker import Ticker
 from prober.engine.wheel import TICK, Wheel
@@ -59,13 +59,13 @@ class ProbeRunner(Protocol):
         """Return when `expire` next has something to do."""
 
 
-class Scheduler(Generic[S]):
+class Scheduler:
     """Starts the probes of all checks, never two of one check at once.
 
     Args:
         ticker: Keeps the time and ticks.
         engine: Runs the probes.
-        record: Records an outcome and returns the resulting health.
+        record: Records an outcome in the state that came with a check; returns the health.
         review: Called once a second for a check that waits for a place, which may become stale.
         limit: Maximum number of probes in flight; the timeout of a waiting probe has not started.
         saw_lags: Called with how late each of some probes started, in seconds.
@@ -80,9 +80,9 @@ class Scheduler(Generic[S]):
         *,
         ticker: Ticker,
         engine: ProbeRunner,
-        record: Callable[[S, Outcome], Health],
+        record: Callable[[Any, Outcome], Health],
         limit: int,
-        review: Callable[[S], None] = lambda _: None,
+        review: Callable[[Any], None] = lambda _: None,
         saw_lags: Callable[[list[float]], None] = lambda _: None,
         saw_starts: Callable[[float, int, list[Delay]], None] = lambda _now, _due, _causes: None,
         saw_skips: Callable[[str, int], None] = lambda _reason, _slots: None,
@@ -99,16 +99,16 @@ class Scheduler(Generic[S]):
         self._saw_starts = saw_starts
         self._saw_skips = saw_skips
         self._objection = objection
-        self._wheel: Wheel[CheckWatch[S]] = Wheel()
-        self._watches: dict[tuple[str, str], CheckWatch[S]] = {}
-        self._queue: deque[CheckWatch[S]] = deque()
+        self._wheel = Wheel()  # of watches
+        self._watches: dict[tuple[str, str], CheckWatch] = {}
+        self._queue: deque[CheckWatch] = deque()
         self._full = False  # whether probes are waiting for others to end
         self._free_at: dict[str, float] = {}
         self._refused_at: dict[Target | str, float] = {}  # by host if the type has no pace
         self._asked: dict[tuple[str, str], list[Callable[[], None]]] = {}
         ticker.start(self._tick)
 
-    def add(self, checks: Iterable[tuple[Check, S, Health]], *, among: int = 0) -> None:
+    def add(self, checks: Iterable[tuple[Check, Watched, Health]], *, among: int = 0) -> None:
         """Add or replace checks; their first probes run at once, spread out.
 
         Disabled checks are removed. `among` is the total number if these are only some of the
@@ -127,7 +127,7 @@ class Scheduler(Generic[S]):
             watch.keep_to(watch.interval_after(health), number)
             self._put(watch, first_due(now, number, together))
 
-    def take_over(self, checks: Iterable[tuple[Check, S, Health, Shift | None]]) -> None:
+    def take_over(self, checks: Iterable[tuple[Check, Watched, Health, Shift | None]]) -> None:
         """Add or replace checks that others have probed, or that are one vantage of several.
 
         Each continues on its grid; one that is undecided is probed as one that is added.
@@ -205,7 +205,8 @@ class Scheduler(Generic[S]):
         """Handle every reply that has arrived, then start what is due."""
         self._engine.drain()
         self._engine.expire(now)
-        for watch in self._wheel.pop(now):
+        due: list[CheckWatch] = self._wheel.pop(now)
+        for watch in due:
             if watch.removed:
                 continue
             if late > GAP and not watch.passed_over:
@@ -248,7 +249,7 @@ class Scheduler(Generic[S]):
             self._saw_lags(lags)
             self._saw_starts(now, len(lags), causes)
 
-    def _delay(self, watch: CheckWatch[S], lag: float) -> Delay | None:
+    def _delay(self, watch: CheckWatch, lag: float) -> Delay | None:
         """Return the cause of this lag; None if the host of a UDP probe cannot do better."""
         if watch.held_up:  # a host may not allow every check its fast interval, but its usual one
             usual = max(watch.check.monitor.interval, UDP_PACE + 2 * TICK)
@@ -258,7 +259,7 @@ class Scheduler(Generic[S]):
                 return Delay.UDP_PACE
         return Delay.PLACES if self._full else Delay.CPU
 
-    def _finished(self, watch: CheckWatch[S], outcome: Outcome) -> None:
+    def _finished(self, watch: CheckWatch, outcome: Outcome) -> None:
         """Record an outcome and find the next slot."""
         if watch.removed:
             return
@@ -279,7 +280,7 @@ class Scheduler(Generic[S]):
         for tell in self._asked.pop(key, ()):
             tell()
 
-    def _put_next(self, watch: CheckWatch[S], health: Health, now: float) -> None:
+    def _put_next(self, watch: CheckWatch, health: Health, now: float) -> None:
         """Find the slot of the next probe, and count the slots that this one has missed."""
         watch.attempt = None
         watch.skipped = missed = slots_between(watch.due, now, watch.interval, watch.offset)
@@ -291,7 +292,7 @@ class Scheduler(Generic[S]):
         due = next_due(watch.due, interval, watch.offset)
         self._put(watch, due if due > now else next_due(now, interval, watch.offset))
 
-    def _pass_over(self, watch: CheckWatch[S], now: float) -> None:
+    def _pass_over(self, watch: CheckWatch, now: float) -> None:
         """Skip what came due during a pause, and continue with the next slot.
 
         Only once: if one pause follows another, late probes are better than none.
@@ -303,7 +304,7 @@ class Scheduler(Generic[S]):
         self._saw_skips("gap", missed)
         self._put(watch, next_due(now, watch.interval, watch.offset))
 
-    def _put(self, watch: CheckWatch[S], due: float) -> None:
+    def _put(self, watch: CheckWatch, due: float) -> None:
         watch.due = watch.state.next_due = due
         watch.placed = False
         watch.held_up = 0.0
@@ -312,7 +313,7 @@ class Scheduler(Generic[S]):
 
     # UDP
 
-    def _has_pace(self, watch: CheckWatch[S], now: float) -> bool:
+    def _has_pace(self, watch: CheckWatch, now: float) -> bool:
         """Return whether a UDP probe may start; if not, put it where its host is free again."""
         if watch.placed:
             return True
@@ -334,7 +335,7 @@ class Scheduler(Generic[S]):
         self._wheel.add(start, watch)
         return False
 
-    def _weigh_silence(self, watch: CheckWatch[S], outcome: Outcome, now: float) -> Outcome:
+    def _weigh_silence(self, watch: CheckWatch, outcome: Outcome, now: float) -> Outcome:
         """Remember refusals; right after one, silence proves nothing.
 
         A refused probe without a pace may use up the refusals of all ports of its host.

@@ -1,11 +1,9 @@
 """A timing wheel: items that are due, in buckets of one tick."""
 
 from heapq import heappop, heappush
-from typing import Final, Generic, TypeVar
+from typing import Any, Final
 
 from prober.model.schedule import SLOT
-
-T = TypeVar("T")
 
 TICK: Final = SLOT / 2
 """Seconds between two looks at the schedule, if something is due in each."""
@@ -14,21 +12,22 @@ _CLOSE: Final = 1e-6
 tick at which it is due."""
 
 
-class Wheel(Generic[T]):
+class Wheel:
     """Items by the tick at which they are due: constant time to add, remove and take out.
 
     A tick lasts `width` seconds. A tick whose items were all removed is skipped, so that nothing
-    wakes up for them.
+    wakes up for them. The class is not generic, because a weak reference to a compiled generic
+    class crashes.
     """
 
     __slots__ = ("_buckets", "_ticks", "_width")
 
     def __init__(self, width: float = TICK) -> None:
         self._width = width
-        self._buckets: dict[int, dict[T, None]] = {}
+        self._buckets: dict[int, dict[Any, None]] = {}
         self._ticks: list[int] = []
 
-    def add(self, when: float, item: T) -> None:
+    def add(self, when: float, item: object) -> None:
         """Put an item into the first tick not before `when`."""
         tick = int((when - _CLOSE) / self._width) + 1  # as in `remove`
         try:
@@ -37,7 +36,7 @@ class Wheel(Generic[T]):
             self._buckets[tick] = {item: None}
             heappush(self._ticks, tick)
 
-    def remove(self, when: float, item: T) -> None:
+    def remove(self, when: float, item: object) -> None:
         """Remove an item that was added with this `when`, if it is still there."""
         bucket = self._buckets.get(int((when - _CLOSE) / self._width) + 1)
         if bucket is not None:
@@ -53,9 +52,9 @@ class Wheel(Generic[T]):
             del self._buckets[tick]
         return None
 
-    def pop(self, now: float) -> list[T]:
+    def pop(self, now: float) -> list[Any]:
         """Take out everything whose tick is not after `now`, earliest first."""
-        items: list[T] = []
+        items: list[Any] = []
         while self._ticks and self._ticks[0] * self._width <= now:
             items += self._buckets.pop(heappop(self._ticks))
         return items

@@ -179,7 +179,7 @@ async def test_no_check_keeps_a_pool_of_an_older_configuration(world: World) -> 
         assert id(world.prober._scheduler._watches[state.check.key].check.pool) in pools
 
 
-def check_watches() -> list[CheckWatch[CheckState]]:
+def check_watches() -> list[CheckWatch]:
     return [each for each in gc.get_objects() if type(each) is CheckWatch]
 
 

@@ -14,7 +14,7 @@ CLOSE = 2e-6
 
 @given(st.lists(st.floats(min_value=0, max_value=100)), st.floats(min_value=0, max_value=101))
 def test_what_is_due_comes_out_tick_by_tick_and_never_early(whens: list[float], now: float) -> None:
-    wheel: Wheel[int] = Wheel()
+    wheel = Wheel()
     for item, when in enumerate(whens):
         wheel.add(when, item)
     out = wheel.pop(now)
@@ -26,13 +26,13 @@ def test_what_is_due_comes_out_tick_by_tick_and_never_early(whens: list[float], 
 @given(st.integers(1, 10**9))
 def test_what_is_due_at_a_tick_comes_out_at_that_tick(number: int) -> None:
     due = floor(number / 40) + number % 40 * TICK  # summed up as the schedule does it
-    wheel: Wheel[str] = Wheel()
+    wheel = Wheel()
     wheel.add(due, "here")
     assert wheel.next() == pytest.approx(due, abs=CLOSE)
 
 
 def test_what_was_removed_wakes_nobody() -> None:
-    wheel: Wheel[str] = Wheel()
+    wheel = Wheel()
     wheel.add(1.0, "gone")
     wheel.add(2.0, "here")
     wheel.remove(1.0, "gone")
