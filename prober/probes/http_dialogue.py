@@ -63,18 +63,22 @@ class UsualExchange:
 def _judge_body(head: Head, rest: bytes, known: Known, pattern: Searcher, limit: int) -> Steps:
     """Judge the first `limit` bytes of a body; `known` is the detail and the facts of the head."""
     detail, facts = known
-    body = body_of(head, limit)
+    body, is_late = body_of(head, limit), False
     try:
         if head.may_have_body:
             yield from receive_body(body, rest)
     except DeadlineReached:
-        pass  # what is there of it is searched
+        is_late = True  # what is there of it is searched, if that needs no more time
     except Trouble as trouble:
         return trouble.verdict._replace(facts=facts)
     del body.content[limit:]
     try:
         searched = (pattern, body.content, content_of(head.content), limit)
-        text, matched = _search_at_once(*searched) or (yield from _search_in_thread(*searched))
+        judged = _search_at_once(*searched)
+        if judged is None and is_late:
+            detail = f"{detail}, the timeout expired before the body ended"
+            return Verdict(Reason.PAYLOAD_MISMATCH, detail, facts)
+        text, matched = judged or (yield from _search_in_thread(*searched))
     except TimeoutError:
         detail = f"{detail}, body_regex took more than {REGEX_SECONDS:g} s"
         return Verdict(Reason.REGEX_TIMEOUT, detail, facts)

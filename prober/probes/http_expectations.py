@@ -78,8 +78,8 @@ class Expectations:
             if not self.body and self.clauses is None:
                 return found
             searched = "the body"
-            content = yield from self._receive(head, rest)
-            flaw = yield from self._search(content, content_of(head.content))
+            content, is_late = yield from self._receive(head, rest)
+            flaw = yield from self._search(content, content_of(head.content), is_late=is_late)
         except TimeoutError:
             detail = f"{detail}, judging {searched} took too long"
             return Verdict(Reason.REGEX_TIMEOUT, detail, facts)
@@ -92,8 +92,11 @@ class Expectations:
             return Verdict(Reason.PAYLOAD_MISMATCH, f"{detail}, {flaw}", facts)
         return Verdict(reason, f"{detail}, as expected", facts)
 
-    def _receive(self, head: Head, rest: bytes | Call) -> Generator[Any, Any, bytearray]:
-        limit = self.limit + 1
+    def _receive(
+        self, head: Head, rest: bytes | Call
+    ) -> Generator[Any, Any, tuple[bytearray, bool]]:
+        """Return what has arrived of a body, and whether the probe's time is up."""
+        limit, is_late = self.limit + 1, False
         try:
             if type(rest) is Call:
                 content = rest.body
@@ -104,16 +107,23 @@ class Expectations:
                 if head.may_have_body:
                     yield from receive_body(body, rest)
         except DeadlineReached:
-            pass  # what is there of it is searched
-        return content[:limit]
+            is_late = True  # what is there of it is searched, if that needs no more time
+        return content[:limit], is_late
 
-    def _search(self, body: bytearray, content: Content) -> Generator[Any, Any, str]:
-        """Return what is wrong with a body; empty if nothing is. Raise TimeoutError."""
+    def _search(
+        self, body: bytearray, content: Content, *, is_late: bool
+    ) -> Generator[Any, Any, str]:
+        """Return what is wrong with a body; empty if nothing is. Raise TimeoutError.
+
+        If it `is_late`, the body is searched only if that is quick.
+        """
         if len(body) <= SHORT and not content.codings:
             try:
                 return self._flaw(body, content, _at_once)
             except TimeoutError:
                 pass
+        if is_late:
+            return "the timeout expired before the body ended"
         searches = len(self.body) + (self.clauses.searches if self.clauses else 0)
 
         def work(seconds: float) -> str:

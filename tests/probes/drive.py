@@ -64,7 +64,9 @@ def drive(start: Start, *events: Event, datagrams: bool = False) -> Run:
     answer: Any = None
     try:
         while True:
+            is_late = isinstance(answer, DeadlineReached)
             wish = steps.throw(answer) if isinstance(answer, Trouble) else steps.send(answer)
+            assert not is_late, f"wants {wish!r} after its deadline"
             if isinstance(wish, Send):
                 sent += wish.content
                 answer = None

@@ -609,6 +609,21 @@ def test_only_the_first_body_limit_bytes_count(framing: str, body: bytes, reason
 
 
 @pytest.mark.parametrize(
+    ("head", "size"),
+    [(b"\r\n", 2049), (b"Content-Encoding: gzip\r\n\r\n", 10)],
+    ids=["long", "compressed"],
+)
+@pytest.mark.parametrize("more", [{}, {"expect_headers": {"X-Up": "^yes$"}}])
+def test_a_late_body_that_needs_a_thread_is_not_searched_any_more(
+    head: bytes, size: int, more: dict[str, object]
+) -> None:
+    asked = start(body_regex="ready", **more)
+    verdict = drive(asked, HEAD_200 + b"X-Up: yes\r\n" + head + b"." * size, DEADLINE).verdict
+    assert verdict.reason is MISMATCH
+    assert verdict.detail == "HTTP 200, the timeout expired before the body ended"
+
+
+@pytest.mark.parametrize(
     "endless",
     [
         HEAD_200 + b"\r\n",
