@@ -2,10 +2,14 @@
 
 import socket
 from collections.abc import Iterator
+from select import EPOLLOUT
+from typing import Any
 
 import pytest
 
+from prober.engine.datagram_wire import DatagramWire
 from prober.engine.sockets import Sockets
+from prober.model.probe import Send
 from prober.model.status import Reason, Result
 from prober.probes.udp import DEFAULT_PAYLOAD, UdpProbe
 from tests.engine.by_hand import ByHand
@@ -133,3 +137,33 @@ def test_a_socket_is_used_again_unless_something_is_left_in_it(
     assert (first.fileno() == -1) == (left is not None)
     again.close()
     sockets.close()
+
+
+class Crowded:
+    """A socket without room for a datagram, until there is."""
+
+    def __init__(self) -> None:
+        self.has_room = False
+        self.sent: list[bytes] = []
+
+    def fileno(self) -> int:
+        return 7
+
+    def send(self, content: bytes) -> int:
+        if not self.has_room:
+            raise BlockingIOError
+        self.sent.append(content)
+        return len(content)
+
+
+def test_a_datagram_for_which_there_is_no_room_is_sent_when_there_is() -> None:
+    sock: Any = Crowded()
+    asked: list[tuple[int, bool]] = []
+    wire = DatagramWire(sock, lambda *again: asked.append(again))
+    wire.send(Send(b"hello"))
+    assert asked == [(7, False)]  # to be watched for room, which it was not before
+    assert (wire.unsent, wire.is_sent) == (b"hello", False)
+    sock.has_room = True
+    wire.see(EPOLLOUT)
+    assert sock.sent == [b"hello"]
+    assert wire.is_sent
