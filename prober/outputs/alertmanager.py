@@ -1,8 +1,8 @@
 """Alertmanager: alerts for backends and pools that are down, posted to its API (v2).
 
-An alert that lasts is sent again before it ends by itself, four times `repeat` after it was last
-sent; one that is over is sent with its end. Which alerts fire is remembered over a restart, so
-that each is ended even if what it is about recovered in the meantime.
+A firing alert is sent again every `repeat`; otherwise it would end by itself, four times `repeat`
+after it was last sent. A resolved alert is sent with its end. Firing alerts are remembered across
+restarts, so that each is resolved even if its subject recovers in the meantime.
 """
 
 import asyncio

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 class OutputCounters:
     """What is counted of one output of a type; `last_success` is in unix seconds, 0 for never.
 
-    `selects` is whether it hears of a pool. `last_error` is empty unless it fails now. `held` has,
-    for each pool, how many backends are told as before to keep its share.
+    `selects` returns whether it reports a pool. `last_error` is empty unless it fails now. `held`
+    has the number of failing backends that `keep` holds in service, by pool.
     """
 
     type: str = ""

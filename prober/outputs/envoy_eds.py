@@ -93,7 +93,10 @@ class DiscoveryRefused(ValueError):  # noqa: N818  (an answer, not a fault of ou
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryRequest:
-    """A request of Envoy: without names, for every pool; `problem`: why it rejected the last."""
+    """A request of Envoy, for every pool if it has no names.
+
+    `problem` is why Envoy rejected the previous response, or empty.
+    """
 
     version: str
     names: tuple[str, ...]
@@ -124,7 +127,7 @@ def read_request(given: object) -> DiscoveryRequest:
 
 
 class Assignments:
-    """The assignments of the pools, as far as `keep` lets them follow the statuses."""
+    """The assignments of the pools, which follow the statuses as far as `keep` allows."""
 
     def __init__(self, desk: Desk, keep: float) -> None:
         self._desk = desk

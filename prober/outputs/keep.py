@@ -12,8 +12,8 @@ _ROUNDING = 1e-9
 class Told(NamedTuple):
     """The backends as they were last reported to a receiver, by key.
 
-    `held` are the backends that are known to be out and are told as before, so that the pool keeps
-    its share.
+    `held` are failing backends that are still reported in service, so that the pool keeps its
+    share.
     """
 
     backends: Mapping[str, ServedBackend]
@@ -31,11 +31,11 @@ def leaves_enough(in_service: int, backends: int, keep: float) -> bool:
 def tell_pool(pool: ServedPool, told: Told, keep: float) -> Told | None:
     """Return what to report next to a receiver of whole pools.
 
-    Backends come back at once. They go out in the order in which they failed, as long as the share
-    `keep` of the pool stays in service; what an operator decided is never held, and neither counts
-    in the pool what is in maintenance. A backend of which nothing is known is told as before. None
-    is returned as long as a pool of which nothing was told has such a backend: half a pool is not
-    told.
+    Backends return at once. They leave in the order in which they failed, as long as the share
+    `keep` of the pool stays in service. What an operator decided is never held, and backends in
+    maintenance do not count as part of the pool. A backend of unknown state is reported as before.
+    As long as a pool that was never reported has such a backend, the answer is None, because half a
+    pool must not be reported.
     """
     if not told.backends and any(each.in_service is None for each in pool.backends):
         return None
@@ -66,8 +66,8 @@ def _count_in_service(backends: Iterable[ServedBackend]) -> int:
 def tell_backend(pool: ServedPool, key: str, told: Told, keep: float) -> Told:
     """Return what to report next of one backend; `told` has the last answers.
 
-    A backend of which nothing is known keeps what was told of it, if anything was. One that fails
-    is held while the others that the receiver was told to be in service are not enough.
+    A backend of unknown state is reported as before, if it ever was. A failing one is held as long
+    as the others that were reported in service are too few.
     """
     backend = next((each for each in pool.backends if each.key == key), None)
     if backend is None or backend.in_service is None:

@@ -218,7 +218,7 @@ class _Slices:
         return True
 
     def _remember(self, name: str, wanted: Json) -> None:
-        """Remember which endpoints a slice has, for when one has to leave after a restart."""
+        """Remember the endpoints of a slice, so that they can be taken out after a restart."""
         content = _without_conditions(wanted)
         if self._remembered.get(name) != content:
             self._remembered = {**self._remembered, name: content}
@@ -231,7 +231,7 @@ def _without_conditions(wanted: Json) -> Json:
 
 
 def _recalled(content: Any) -> tuple[str, Json] | None:
-    """Return the pool and the slice that were remembered; None if that is not what it is."""
+    """Return the pool and the slice that were remembered, or None if the content is invalid."""
     try:
         pool, name = content["metadata"]["labels"][_SERVICE], content["metadata"]["name"]
         addresses = [each["addresses"] for each in content["endpoints"]]

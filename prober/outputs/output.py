@@ -83,10 +83,10 @@ class JudgedPools(Protocol):
         """Return the checks of a pool with several monitors that have a conclusive status."""
 
     def certificates(self, name: str) -> Iterable[NewCertificate]:
-        """Return what certificate each check with TLS of a pool saw changed last, if any."""
+        """Return the last change of certificate of each check of a pool, if any."""
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
-        """Call `follower` with each pool that may have changed; return what ends this."""
+        """Call `follower` with each pool that may have changed; return how to stop."""
 
 
 class Memory(Protocol):
@@ -100,23 +100,26 @@ class Memory(Protocol):
 
 
 class Speaker(Protocol):
-    """Who tells people what an output has to say: once for a cluster, by one of its members."""
+    """Decides which member of a cluster sends the messages of an output to people.
+
+    What was sent is known to all members, so that another one can continue.
+    """
 
     @property
     def cluster(self) -> str | None:
         """The name of the cluster; None: there is none."""
 
     def speaks(self, output: str) -> bool:
-        """Return whether it is this prober that tells people what an output has to say."""
+        """Return whether this prober sends the messages of an output."""
 
     def told(self, output: str, pool: str) -> Mapping[str, str]:
-        """Return what people were told of a pool by any member, by subject."""
+        """Return what any member has reported of a pool to people, by subject."""
 
     def tell(self, output: str, pool: str, told: Mapping[str, str]) -> None:
-        """Let all members know what people were told of a pool."""
+        """Let all members know what was reported of a pool to people."""
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
-        """Call `follower` with each pool of which there may be something to say; return the end."""
+        """Call `follower` with each pool to report again; return how to stop."""
 
 
 class Alone:
@@ -125,18 +128,18 @@ class Alone:
     cluster = None
 
     def speaks(self, _: str) -> bool:
-        """Return True: there is nobody else."""
+        """Return True: there is no other member."""
         return True
 
     def told(self, _output: str, _pool: str) -> Mapping[str, str]:
-        """Return nothing: this prober knows what it has told."""
+        """Return nothing: the output itself knows what it has reported."""
         return {}
 
     def tell(self, output: str, pool: str, told: Mapping[str, str]) -> None:
         """Do nothing."""
 
     def follow(self, _: Callable[[str], None]) -> Callable[[], None]:
-        """Never call it."""
+        """Do nothing: there is no other member."""
         return lambda: None
 
 
@@ -176,9 +179,9 @@ class Desk:
         note: Takes the kind of an event, its cause and the pool that it is about.
         answers_discovery: Takes what answers Envoy, or None.
         base_url: The URL of the status page.
-        prober_name: What this instance is called.
-        version: What runs.
-        speaker: Who tells people what the output has to say.
+        prober_name: The name of this instance.
+        version: The version of prober.
+        speaker: Decides which member of a cluster sends messages to people.
     """
 
     def __init__(
@@ -226,11 +229,11 @@ class Desk:
         return self.source.checks(name) if self.output.selects(name) else ()
 
     def certificates(self, name: str) -> Iterable[NewCertificate]:
-        """Return what certificate each check with TLS of a reported pool saw changed last."""
+        """Return the last change of certificate of each check of a reported pool, if any."""
         return self.source.certificates(name) if self.output.selects(name) else ()
 
     def follow(self, feed: Feed) -> Callable[[], None]:
-        """Fill a feed with all reported pools, then with changed ones; return what ends this."""
+        """Fill a feed with all reported pools, then with changed ones; return how to stop."""
         for name in self.pools():
             feed.add(name)
 
@@ -272,15 +275,15 @@ class Desk:
         return self._speaker.cluster
 
     def speaks(self) -> bool:
-        """Return whether it is this prober that tells people what the output has to say."""
+        """Return whether this prober sends the messages of the output."""
         return self._speaker.speaks(self.output.name)
 
     def told(self, pool: str) -> Mapping[str, str]:
-        """Return what people were told of a pool by any member of the cluster, by subject."""
+        """Return what any member of the cluster has reported of a pool to people, by subject."""
         return self._speaker.told(self.output.name, pool)
 
     def tell(self, pool: str, told: Mapping[str, str]) -> None:
-        """Let all members of the cluster know what people were told of a pool."""
+        """Let all members of the cluster know what was reported of a pool to people."""
         self._speaker.tell(self.output.name, pool, told)
 
     def tell_held(self, pool: str, told: Told) -> None:

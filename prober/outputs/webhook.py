@@ -1,7 +1,7 @@
 """Webhooks: changes of a pool as signed JSON, retried until they are accepted.
 
-In a cluster, one member sends for all of them. What it has sent is known to all, so another one
-goes on where it ends.
+In a cluster, one member sends for all. What it has sent is known to all members, so that another
+one can continue.
 """
 
 import asyncio
@@ -118,7 +118,7 @@ def changes_of(
 def certificate_changes(
     certificates: Iterable[NewCertificate], told: Mapping[str, str]
 ) -> Iterator[PostedChange]:
-    """Yield the certificates that are others than those last reported, `told`, by subject."""
+    """Yield the certificates that differ from those last reported, `told`, by subject."""
     for each in certificates:
         subject = certificate_of(each)
         if each.certificate and each.certificate != told.get(subject, each.certificate):
@@ -142,7 +142,7 @@ def certificate_of(check: NewCertificate) -> str:
 def first_certificates(
     certificates: Iterable[NewCertificate], told: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return what each new check shows, or that it shows none: it counts as reported."""
+    """Return the certificate of each new check, or that it has none: these count as reported."""
     subjects = {certificate_of(each): each.certificate for each in certificates}
     return {subject: shown for subject, shown in subjects.items() if subject not in told}
 

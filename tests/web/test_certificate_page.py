@@ -62,7 +62,7 @@ async def test_certificates_are_told_apart_by_issuer(world: World, client: Clien
     assert (await read(client, chips[f"1{HOSTILE}"])).rows() == [f"m {keys[1]}"]
     assert (await read(client, chips["1not known"])).rows() == [f"m {keys[3]}"]
     none = await read(client, "/certificates?issuer=C")
-    assert "No certificate is of this issuer" in none.all("div", "empty")[0].text
+    assert "No certificate is from this issuer" in none.all("div", "empty")[0].text
 
 
 async def test_many_are_shown_page_by_page(world: World, client: Client) -> None:

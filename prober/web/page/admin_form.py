@@ -1,7 +1,7 @@
 """Admin states on the pages of pools and checks: shown, set and ended with forms.
 
-The forms work without JavaScript. Whether a request may change anything is not decided here: the
-role is checked before any handler, and so is whether another site sends it.
+The forms work without JavaScript. This module does not decide whether a request may change
+anything: the role of its sender, and whether another site sends it, are checked before any handler.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ _MEANINGS = {
 
 
 class FormTarget(NamedTuple):
-    """What a form is about: one backend of a pool, or whatever of the pool the reader chooses.
+    """What a form is about: one backend of a pool, or what the reader chooses of the pool.
 
     `action` is the address that it is sent to.
     """
@@ -226,7 +226,7 @@ async def _read_form(request: web.Request) -> dict[str, str]:
 
 
 def _key_of(value: str, target: FormTarget) -> AdminKey:
-    """Return what a form is about; raise `Refused` if that is not of its page."""
+    """Return what a form is about; raise `Refused` if that does not belong to its page."""
     backends = target.pool.backends if target.backend is None else (target.backend,)
     if value == WHOLE and target.backend is None:
         return POOLS, target.pool.name

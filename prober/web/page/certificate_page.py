@@ -1,4 +1,4 @@
-"""The certificates that checks last saw, the next to expire first, and where they are used."""
+"""The certificates that checks last saw, soonest to expire first, and where they are used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from prober.web.page.view import read_view, word_of
 from prober.web.server.services import services_of
 
 SOON = 14 * DAY
-"""Seconds before its expiry from which a certificate is urgent, if no limit is configured."""
+"""A certificate is urgent this many seconds before it expires, unless a limit is configured."""
 
 
 class ShownCertificate(NamedTuple):
-    """What one check last saw: the end of the target's own certificate, and of the first to end.
+    """The certificate that a check last saw.
 
-    Times are unix seconds; the first to end is another certificate of the chain, or the same.
-    `issuer` is who issued the target's own, empty if that is not known.
+    `leaf` is when it expires, `first` when the first certificate of its chain does, in unix
+    seconds. `issuer` is empty if it is not known.
     """
 
     state: CheckState
@@ -55,7 +55,7 @@ def certificate_of(state: CheckState) -> ShownCertificate | None:
 
 
 async def get_certificate_page(request: web.Request) -> web.Response:
-    """The page of certificates, the next to expire first."""
+    """The page of certificates, soonest to expire first."""
     scene, pace = private_scene(request), Pace()
     found = list[ShownCertificate]()
     for state in tuple(services_of(request).store):
@@ -135,7 +135,7 @@ def _table(shown: Sequence[ShownCertificate], scene: Scene) -> Html:
     rows = [_row(each, scene) for each in shown]
     table = tag(
         "table",
-        tag("caption", "Certificates, the first to expire first", class_="unseen"),
+        tag("caption", "Certificates, soonest to expire first", class_="unseen"),
         tag("thead", tag("tr", [tag("th", text, scope="col") for text in _HEADS])),
         tag("tbody", rows),
         class_="plain certificates",
@@ -176,7 +176,7 @@ def _day(at: float) -> Html:
 
 def _nothing(wanted: str | None) -> Html:
     if wanted is not None:
-        return tag("div", tag("p", "No certificate is of this issuer."), class_="empty")
+        return tag("div", tag("p", "No certificate is from this issuer."), class_="empty")
     words = "No check has seen a certificate yet. Add an HTTPS or TLS monitor to see some."
     return tag("div", tag("p", words), class_="empty")
 

@@ -62,8 +62,8 @@ def _scale_of(pasts: Sequence[PastResult]) -> ChartScale:
 def _columns(pasts: Sequence[PastResult], scale: ChartScale, first: int) -> list[Html]:
     """Return one path for each phase that occurs: all its pieces of columns.
 
-    The phases are of good results: what a bad one spent its time on is not how fast the check is,
-    so that is one piece of its own.
+    Only good results show their phases. A bad one is drawn as a single piece, because its time does
+    not say how fast the target is.
     """
     pieces: dict[str, list[str]] = {}
     for place, past in enumerate(pasts, first):

@@ -94,7 +94,7 @@ def time_tag(at: float, words: str, *, form: str | None = None) -> Html:
     Args:
         at: Unix seconds.
         words: What is shown.
-        form: In which form of `static/times.js` the words are the time; None: they are none.
+        form: The form of `static/times.js` in which the words are the time; None: in none.
     """
     title = clock_words(at, date=True)
     return tag("time", words, datetime=time_text(at), title=title, data_form=form)
@@ -144,7 +144,7 @@ def time_cell(at: float, now: float) -> Html:
 
 
 def until_words(until: float | None, now: float) -> str:
-    """Return how long something still lasts, or nothing if that is open."""
+    """Return how long something still lasts, or nothing if it has no end."""
     return "" if until is None else f"for {span(until - now)}"
 
 

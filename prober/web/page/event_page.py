@@ -68,7 +68,7 @@ async def get_event_page(request: web.Request) -> web.Response:
 
 
 def _issuers(events: Sequence[Event], store: Store) -> dict[int, str]:
-    """Return who issued the certificates that events are about, by the id of the event."""
+    """Return the issuers of the certificates that events are about, by event id."""
     found: dict[int, str] = {}
     for event in events:
         if event.reason is Reason.EXPIRES_SOON and event.monitor and event.backend:

@@ -41,7 +41,7 @@ EVENT_PAGE_QUERY = (
     _words("pool", "only events of this pool"),
     _words("monitor", "only events of this monitor"),
     _words("backend", "only events of this backend"),
-    _words("last", "only events of this time back from now", list(TIMES)),
+    _words("last", "only events of the last hour, day, week or month", list(TIMES)),
     _words("before", "only events before this event id"),
 )
 

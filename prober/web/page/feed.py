@@ -79,5 +79,5 @@ def _entry(identity: str, title: str, at: float, text: str, address: str) -> Htm
 
 
 def _link(**attributes: str) -> Html:
-    """Return a link, closed as XML wants it."""
+    """Return a link, closed as XML requires."""
     return Html(f"{tag('link', **attributes)[:-1]}/>")

@@ -184,7 +184,7 @@ def alarms(vitals: Vitals) -> list[Html]:
         text = "This member of the cluster works alone: others may know more."
         found.append(tag("p", tag("strong", text), f" {vitals.cluster_trouble}.", class_="alarm"))
     if vitals.state_trouble:
-        text = "The state is not stored: a restart would lose what is newer."
+        text = "The state is not stored: a restart would lose what has changed since."
         found.append(tag("p", tag("strong", text), f" {vitals.state_trouble}.", class_="alarm"))
     away = [name for name, health in vitals.target_lists.items() if not health.ok]
     if away:

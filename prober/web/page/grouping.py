@@ -27,7 +27,7 @@ _WEIGHTS = {"host": 1.5, "issuer": 1.3, "pool": 1.2, "monitor": 1.15, "network":
 
 
 class EventGroup(NamedTuple):
-    """Events that belong together, newest first; what all of them share is not None."""
+    """Events that belong together, newest first; a field is None unless all of them share it."""
 
     events: tuple[Event, ...]
     after: Status | None
@@ -45,7 +45,7 @@ class EventGroup(NamedTuple):
 
 
 Issuers = Mapping[int, str]
-"""Who issued the certificate that an event is about, by the id of the event."""
+"""The issuers of the certificates that events are about, by event id."""
 _NO_ISSUERS: Issuers = MappingProxyType({})
 
 
@@ -81,7 +81,7 @@ def _bursts(events: Iterable[Event]) -> list[list[Event]]:
 
 
 def _split(burst: Sequence[Event], issuers: Issuers) -> list[EventGroup]:
-    """Return the groups of a burst: those to a worse status and those to a better one apart."""
+    """Return the groups of a burst; a group has changes to a worse status, or to a better one."""
     if len(burst) < LEAST:
         return [_group([event], issuers) for event in burst]
     by_status: dict[Status | None, list[Event]] = defaultdict(list)

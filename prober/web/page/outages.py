@@ -10,8 +10,8 @@ from prober.state.events import Event
 class Outage(NamedTuple):
     """A period of CRITICAL; times are unix seconds.
 
-    `end` is None while it lasts. `is_end_known` is False where nobody knows what came after it: the
-    status was UNKNOWN then. `reason` is None for a pool.
+    `end` is None while it lasts. `is_end_known` is False if the status was UNKNOWN afterwards, so
+    that the outage may have lasted longer. `reason` is None for a pool.
     """
 
     start: float

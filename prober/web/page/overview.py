@@ -27,7 +27,8 @@ from prober.web.page.view import DISABLED, PROBLEMS, RANK, PageView, read_view
 from prober.web.server.services import services_of
 
 SHOWN = (40, 12, 5)
-"""Maximum checks shown of a pool: if one pool has problems, up to three, or more."""
+"""Maximum checks shown of a pool with problems: if there is one such pool, if there are two or
+three, and if there are more."""
 _FEW = 3
 SAMPLED = 8
 """Checks of a pool that are sampled for its latency."""
@@ -138,7 +139,7 @@ def _sorted(summaries: list[PoolSummary], view: PageView) -> list[PoolSummary]:
 def _split(summaries: Sequence[PoolSummary]) -> list[list[_Shown]]:
     """Return the pages: about ROWS rows each.
 
-    The fewer pools have problems, the more of those of each are shown.
+    The fewer pools have problems, the more checks of each are shown.
     """
     troubled = sum(bool(summary.problems) for summary in summaries)
     most = SHOWN[0] if troubled <= 1 else SHOWN[1] if troubled <= _FEW else SHOWN[2]

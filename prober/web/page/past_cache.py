@@ -1,6 +1,7 @@
-"""A cache of the history of pools, read in a thread because it is much.
+"""A cache of the history of pools, which is read in a thread because it is large.
 
-An entry is used for a while; a page does not wait for missing entries but shows them the next time.
+An entry is used for a while. A page waits only briefly for missing entries; those that are late are
+shown the next time.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ DAYS = 90
 
 
 class RecentPast(NamedTuple):
-    """The past of a pool: its last day by cells of CELL, by hours, and its uptime."""
+    """The recent history of a pool: its last day in cells of CELL and in hours, and its uptime."""
 
     times: range
     statuses: dict[int, StatusSeconds]
