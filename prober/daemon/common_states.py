@@ -30,9 +30,9 @@ class CommonStates:
         notices: Its notices.
         objects: What clouds' clients have written.
         pools: Returns the names of all pools.
-        speaks: Returns whether this member is the one that tells people what an output has to say.
+        speaks: Returns whether this member sends the messages of an output to people.
         wall: Unix time.
-        tell: Told of what operators hear of.
+        tell: Reports what operators should know.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class CommonStates:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is known what the others know."""
+        """Whether the values of the other members have been read."""
         return self._values.ready.is_set()
 
     def offer_again(self) -> None:
-        """Let admin states hold that are of something which has been configured only now."""
+        """Apply admin states whose subject was not configured until now."""
         for key, content in self._values.items():
             if key.startswith(f"{_ADMIN}/"):
                 self._heard(key, content)
@@ -113,27 +113,27 @@ class CommonStates:
     # A `Speaker`
 
     def speaks(self, output: str) -> bool:
-        """Return whether this member is the one that tells people what an output has to say."""
+        """Return whether this member sends the messages of an output to people."""
         return self._speaks(output)
 
     def told(self, output: str, pool: str) -> Mapping[str, str]:
-        """Return what people were told of a pool by any member, by subject."""
+        """Return what any member has reported of a pool to people, by subject."""
         content = self._values.get(_name(_TOLD, output, pool))
         if not isinstance(content, dict):
             return {}
         return {subject: each for subject, each in content.items() if isinstance(each, str)}
 
     def tell(self, output: str, pool: str, told: Mapping[str, str]) -> None:
-        """Let all members know what people were told of a pool."""
+        """Let all members know what was reported of a pool to people."""
         self._values.put(_name(_TOLD, output, pool), dict(told))
 
     def follow(self, follower: Callable[[str], None]) -> Callable[[], None]:
-        """Call `follower` with each pool of which there may be something to say; return the end."""
+        """Call `follower` with each pool to report again; return how to stop."""
         self._followers.append(follower)
         return lambda: self._followers.remove(follower)
 
     def speaker_changed(self) -> None:
-        """Let outputs look at everything again: another member may speak now."""
+        """Make outputs check everything again: another member may be the speaker now."""
         for pool in list(self._pools()):
             self._touch(pool)
 

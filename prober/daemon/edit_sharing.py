@@ -18,7 +18,7 @@ from prober.model.definition import Named
 log = structlog.get_logger()
 
 WORD_FILE = "cluster-edits"
-"""The file in the state directory with the word by which a member knows the edits of a cluster."""
+"""The file in the state directory with the word that identifies the edits of a cluster."""
 AGAIN = 5.0
 """Seconds after which the edits are read again if following them failed by a bug."""
 _LONGEST = 1000  # characters of that file
@@ -39,16 +39,16 @@ class _OwnEdits:
 
 
 class EditSharing:
-    """Makes a member's edits those of the cluster; from its creation on, all edits go there.
+    """Shares a member's edits with its cluster; once it exists, all edits go through etcd.
 
     Args:
         store: The etcd.
         cluster: The name of the cluster.
         kept: The edits of this member.
-        editor: What makes them.
-        state_dir: Where the copy of the edits outlives the process; None: nowhere.
+        editor: Makes edits.
+        state_dir: Where a copy of the edits survives the process; None: nowhere.
         agreed: Returns whether all members have the same configuration files.
-        tell: Told of what operators hear of.
+        tell: Reports what operators should know.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class EditSharing:
                 await asyncio.sleep(AGAIN)
 
     async def _recall(self) -> str | None:
-        """Return the word that this cluster's edits had when the last process knew them."""
+        """Return the word of this cluster's edits that the previous process stored."""
         if self._file is None:
             return None
         try:

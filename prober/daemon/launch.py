@@ -40,7 +40,7 @@ def import_aiohttp() -> None:
 def load_first(load: Callable[[], T]) -> T:
     """Read the configuration, and handle signals already, before the daemon runs.
 
-    A stop ends the process as cleanly as later; SIGHUP means to read again, not to exit.
+    SIGTERM and SIGINT already end the process cleanly; SIGHUP reads again and does not end it.
     """
     asked = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -75,7 +75,7 @@ def serve(daemon: Coroutine[Any, Any, int]) -> int:
 
 
 def _leave_blocked_threads(status: int, others: frozenset[threading.Thread]) -> None:
-    """End the process here if a thread of the daemon, blocked by a dead disk, say, keeps it.
+    """End the process here if a blocked thread, such as by a dead disk, would keep it running.
 
     `others` ran before the daemon did; the code that started them waits for them.
     """

@@ -122,7 +122,7 @@ async def read_in_child(source: Source, seconds: float = CHILD_SECONDS) -> Readi
     finally:
         if child.returncode is None:
             child.kill()
-            with suppress(TimeoutError):  # the disk that it waits for does not even let it die
+            with suppress(TimeoutError):  # a process that waits for a dead disk cannot be killed
                 async with asyncio.timeout(_DYING_SECONDS):
                     await child.wait()
     if child.returncode:

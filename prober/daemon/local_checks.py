@@ -21,7 +21,7 @@ from prober.model.status import Verdict
 from prober.web.server.serving_tls import make_context, unusable
 
 NAMED = 10
-"""Monitors and modules that are named where more of them have the same trouble."""
+"""Maximum number of monitors and modules that are named if many have the same problem."""
 
 
 def _check_server(server: Server) -> Iterator[Complaint]:
@@ -115,4 +115,4 @@ LOCAL_CHECKS_WITHOUT_SECRETS = LocalChecks(
         lambda endpoint: _check_endpoint(endpoint) if _are_here(files_of(endpoint)) else (),
     ),
 )
-"""What is applied where secrets may be absent: nothing to what depends on one that is."""
+"""What is applied where secrets may be absent: what needs an absent one is not checked."""

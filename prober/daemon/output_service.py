@@ -29,13 +29,13 @@ class OutputService:
 
     Args:
         store: What is configured.
-        known: What is judged.
+        known: The statuses that outputs report.
         vitals: Where each output's counters are shown.
         told: What outputs have remembered, by output and subject.
         journal: Where they remember it; None: until the process ends.
         wall: Unix time.
         base_url: Where people find the page.
-        speaker: Returns who tells people what outputs have to say.
+        speaker: Returns what decides which member of a cluster sends messages to people.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class OutputService:
 
 
 class _JudgedPools:
-    """What is judged, as outputs see it."""
+    """The statuses, as outputs see them."""
 
     def __init__(self, store: Store, known: LastKnown) -> None:
         self._store = store

@@ -12,7 +12,7 @@ from prober.state.vitals import Vitals
 
 log = structlog.get_logger()
 
-_AGAIN = 1.0  # seconds until an overload is reviewed again, should nothing be due any more
+_AGAIN = 1.0  # seconds until an overload is reviewed again if nothing is due any more
 
 
 class OverloadAlarm:
@@ -65,8 +65,8 @@ class OverloadAlarm:
         self._store.note(OVERLOADED, overload.sentence)
 
     def _look_for_relief(self) -> None:
-        """See every second whether the overload is over, even if nothing is due any more."""
-        self.stop()  # that of an overload which has come back already
+        """Check every second whether the overload is over, even if nothing is due any more."""
+        self.stop()  # the timer of an earlier overload
         self._vitals.load.review(self._clock())
         if self._vitals.load.overload is not None:
             self._looking = self._loop.call_later(_AGAIN, self._look_for_relief)

@@ -16,14 +16,14 @@ from prober.state.slots import Slot
 from prober.web.server.services import FROM_MEMBER
 
 LIMIT = 2.0
-"""Seconds for an answer of another member."""
+"""Maximum seconds to wait for an answer of another member."""
 MOST_BYTES = 8 << 20
-"""Bytes of an answer that are read at most."""
+"""Maximum bytes of an answer."""
 FRESH = 1.0
-"""Seconds in which the last results of a check are not asked for again."""
+"""Seconds until the last results of a check are asked for again."""
 REST = 10.0
-"""Seconds in which pages do not ask a member that has not answered."""
-_MANY = 1000  # checks whose time of asking is kept
+"""Seconds for which pages do not ask a member that has not answered."""
+_MANY = 1000  # checks for which the time of the last request is kept
 
 
 class Owners:
@@ -31,9 +31,9 @@ class Owners:
 
     Args:
         me: The name of this member.
-        token: What to show them; None: nothing.
+        token: The token for their APIs; None: without authentication.
         store: The checks, and who probes them.
-        urls: Returns where each other live member is reached.
+        urls: Returns the URLs of the other live members, by name.
         clock: A monotonic clock.
     """
 
@@ -63,18 +63,18 @@ class Owners:
         return found if isinstance(found, dict) and "recent" in found else None
 
     async def probe(self, key: Key, seconds: float) -> tuple[int, Any] | None:
-        """Let its owner probe a check; return status and JSON of the answer, None without one."""
+        """Have its owner probe a check; return status and JSON of the answer, None without one."""
         url = self._url_of(key)
         return await self._answer("POST", f"{url}/probe", None, LIMIT + seconds) if url else None
 
     def _url_of(self, key: Key) -> str | None:
-        """Return where the API of its owner has a check; None: nobody is known."""
+        """Return the URL of a check at its owner; None if the owner is not known."""
         url = self._urls().get(self._store.prober_of(key) or "")
         monitor, backend = (quote(part, safe="") for part in key)
         return f"{url}/api/v1/checks/{monitor}/{backend}" if url else None
 
     async def refresh(self, keys: Iterable[Key]) -> None:
-        """Let the store show the last results of those of these checks that others probe."""
+        """Bring the last results of these checks up to date where other members probe them."""
         now, urls = self._clock(), self._answering()
         if len(self._asked) > _MANY:
             self._asked = {key: at for key, at in self._asked.items() if now - at < FRESH}
@@ -87,7 +87,7 @@ class Owners:
         await asyncio.gather(*(self._refresh(url, found) for url, found in wanted.items()))
 
     def _answering(self) -> dict[str, str]:
-        """Return where the API of each other member is reached, of those that answer."""
+        """Return the URLs of the other members, without those that have not answered."""
         now, urls = self._clock(), self._urls()
         return {name: url for name, url in urls.items() if self._silent.get(url, now) <= now}
 
@@ -128,7 +128,7 @@ class Owners:
     async def _answer(
         self, method: str, url: str, body: object, seconds: float
     ) -> tuple[int, Any] | None:
-        """Return status and JSON of an answer; None if none comes in time, or it is no JSON."""
+        """Return status and JSON of an answer; None if it is late, or not JSON."""
         if self._session is None:
             self._session = ClientSession()
         how: dict[str, Any] = {"headers": self._headers, "allow_redirects": False}

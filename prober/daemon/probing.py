@@ -57,9 +57,9 @@ class Prober:
     """The probing half: store, engine and scheduler, and the configuration they run with.
 
     Args:
-        config: What to begin with.
+        config: The initial configuration.
         loop: The event loop that everything runs in.
-        limit: Probes in flight at once.
+        limit: Maximum number of probes in flight.
         clock: A monotonic clock.
         wall: Unix time.
 
@@ -196,11 +196,11 @@ class Prober:
         self.kept.close()
 
     def probe_now(self, key: Key, tell: Callable[[], None]) -> float | None:
-        """Let a check be probed now; see `Scheduler.probe_now`."""
+        """Probe a check now; see `Scheduler.probe_now`."""
         return self._scheduler.probe_now(key, tell)
 
     def on_demand(self) -> ProbeOnDemand | None:
-        """Return what answers `GET /probe` at the moment; None while that is not configured."""
+        """Return what answers `GET /probe`; None while that is not configured."""
         if self.config.modules is None:
             return None
         if self._on_demand is None:
@@ -215,7 +215,7 @@ class Prober:
         return self._on_demand.answer
 
     def page(self) -> PageSettings:
-        """Return how the page is to show itself."""
+        """Return the settings of the status page."""
         page = self.config.page
         proxies = self.config.server.trusted_proxies
         return PageSettings(page.title, page.public, page.base, proxies, page.notices)
@@ -254,17 +254,17 @@ class Prober:
 
     @asynccontextmanager
     async def sharing(self, stop: asyncio.Event) -> AsyncIterator[None]:  # noqa: ARG002
-        """Share the checks with others while the context lasts: a prober without a cluster alone.
+        """Be a member of the cluster while the context lasts; without a cluster, do nothing.
 
-        `stop` may be set meanwhile, if it cannot go on; then `exit_status` says so.
+        `stop` is set if the prober cannot continue; `exit_status` then says so.
         """
         yield
 
     def share_edits(self, kept: KeptEdits, editor: ConfigEditor) -> None:
-        """Make the edits over the API those of the cluster, if there is one."""
+        """Share the edits over the API with the cluster, if there is one."""
 
     def share_notices(self, notices: Notices) -> None:
-        """Let notices and admin states hold on all members of the cluster, if there is one."""
+        """Share notices and admin states with the cluster, if there is one."""
 
     def _log_event(self, event: Event) -> None:
         log_transition(event)
@@ -275,7 +275,7 @@ class Prober:
             log.warning("module_refused", module=module, reason=why)
 
     def _tell_unverifiable(self) -> None:
-        """Log what cannot verify certificates for want of a trust store, if that is news."""
+        """Log what cannot verify certificates without a trust store, if that is new."""
         found = unverifiable(self.config)
         if found and found != self._unverifiable:
             hint = "install this host's root certificates (ca-certificates), or set ca_file"
@@ -283,7 +283,7 @@ class Prober:
         self._unverifiable = found
 
     def _tell_stuck(self) -> None:
-        """Log each monitor that cannot probe from here, if that is news."""
+        """Log each monitor that cannot probe from here, if that is new."""
         found = [(monitor.name, why) for monitor, why in stuck(self.config)]
         for name, why in found:
             if (name, why) not in self._stuck:

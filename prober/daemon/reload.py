@@ -52,7 +52,7 @@ class EditsOverFile(Protocol):
 
     @property
     def file(self) -> Config | None:
-        """What they were last applied to; None if that is what runs."""
+        """What they were last applied to; None if that is the running configuration."""
 
     def over(self, config: Config) -> Edited:
         """Apply them to a configuration, without putting it in force."""
@@ -75,13 +75,13 @@ class Lists(Protocol):
     """The target lists that a configuration refers to."""
 
     async def complete(self, config: Config, running: Model, *, asked: bool) -> Completed:
-        """Return a configuration that was just read, with what is in force of its lists."""
+        """Return a configuration that was just read, with the contents of its lists."""
 
     def follow(self, config: Config) -> None:
         """Follow the lists of a configuration that is in force."""
 
     async def judged(self, offer: Offer, problems: list[str]) -> None:
-        """Take in whether the content of a list was taken."""
+        """Record whether the content of a list was accepted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -172,12 +172,12 @@ class Reloader:
         """Reload; return the problems; with any, the old configuration stays in force."""
         now = self._clock()
         wish = self._wish_for(now)
-        wish.asked_at = now  # who waits for the answer asks for himself, not with those before
+        wish.asked_at = now  # a caller that waits counts as asking again
         wish.at_once.set()
         return await asyncio.shield(wish.answer)
 
     async def revise(self, offer: Offer) -> list[str]:
-        """Take the content of a target list that was noticed; return the problems."""
+        """Apply the new content of a target list; return the problems."""
         async with self._busy:
             return await self._revise(offer, Ask(""))
 
@@ -251,7 +251,7 @@ class Reloader:
         return problems
 
     async def _settle(self, offers: Iterable[Offer], asked_at: float | None) -> None:
-        """Take the contents of lists, each by itself: one that is refused keeps nothing else."""
+        """Apply the contents of lists one by one, so that a rejected one holds up no other."""
         followed = lists_of(self._file.model)
         for offer in offers:
             if self._lists is not None and offer.wanted in followed:
@@ -341,7 +341,7 @@ class Reloader:
 
 
 def _steps(before: Model, after: Model, difference: Changes, offer: Offer | None) -> list[Step]:
-    """Return what a change means for its source: for a file, its own checks and those of lists."""
+    """Return what a change adds and removes, by source: a file's own checks, and those of lists."""
     sizes = {pool.name: len(pool.backends) for pool in before.pools}
     counts = {monitor.name: sizes[monitor.pool_name] for monitor in before.monitors}
     listed = {

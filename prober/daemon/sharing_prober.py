@@ -50,7 +50,7 @@ _NOTED = {
     "quarantine_over": "this vantage votes again",
 }
 _LOOK_EVERY = 1.0
-"""Seconds between two looks at what nothing else tells of."""
+"""Seconds between two checks of what causes no call."""
 _LOUD = {"cluster_degraded", "name_in_use", "record_refused", "quarantined"}
 
 
@@ -86,7 +86,7 @@ class SharingProber(Prober):
         return SharedStore(self._name, self._section.zone, **arguments)
 
     def share_edits(self, kept: KeptEdits, editor: ConfigEditor) -> None:
-        """Make the edits over the API those of the cluster."""
+        """Share the edits over the API with the cluster."""
         self._edits = EditSharing(
             self.gateway,
             self._section.name,
@@ -98,7 +98,7 @@ class SharingProber(Prober):
         )
 
     def share_notices(self, notices: Notices) -> None:
-        """Let notices and admin states hold on all members of the cluster."""
+        """Share notices and admin states with all members of the cluster."""
         self._common = self.speaker = CommonStates(
             self.gateway,
             self._section.name,
@@ -112,7 +112,7 @@ class SharingProber(Prober):
         )
 
     def _speaks(self, output: str) -> bool:
-        """Return whether it is this member that tells people what an output has to say."""
+        """Return whether this member sends the messages of an output to people."""
         member = self.member
         if member is None or not (self._common.is_ready or member.standing.degraded):
             return False
@@ -169,7 +169,7 @@ class SharingProber(Prober):
         return partial(_shifted, apart, ahead)
 
     def cease(self, numbers: Collection[int]) -> None:
-        """Do not probe these checks any more."""
+        """Stop probing these checks."""
         for number in numbers:
             key = self._keys[number]
             self._scheduler.remove(key)
@@ -181,7 +181,7 @@ class SharingProber(Prober):
         return _NOTHING if state is None else self.store.vote(state)
 
     def adopt(self, number: int, vote: Vote) -> None:
-        """Go on from another vantage's rise and fall."""
+        """Continue from another vantage's rise and fall."""
         key = self._keys[number]
         if self.store.get(key) is not None:
             self.store.adopt_vote(key, vote)
@@ -194,7 +194,7 @@ class SharingProber(Prober):
             self.store.show(key, ballots, vantages)
 
     def _urls(self) -> dict[str, str]:
-        """Return where the API of each other live member is reached."""
+        """Return the URLs of the other live members, by name."""
         members = self.member.rota.duties.members() if self.member else {}
         return {name: each.url for name, each in members.items() if each.url}
 
@@ -248,7 +248,7 @@ class SharingProber(Prober):
         return ClusterMember(self.gateway, keys, self, record, clock=clock, tell=self._tell)
 
     async def _look(self) -> None:
-        """Look every second whether this vantage is in trouble, and what it has to tell people."""
+        """Check every second whether this vantage is in trouble, and whose speaker it is."""
         spoke: list[bool] = []
         while True:
             await asyncio.sleep(_LOOK_EVERY)
@@ -263,7 +263,7 @@ class SharingProber(Prober):
                 log.exception("internal_error")
 
     def _watch_space(self) -> None:
-        """Say when etcd is full, and when it has space again: the lease lives on meanwhile."""
+        """Report when etcd is full and when it has space again: neither affects the lease."""
         if self.member is None:
             return
         refused, has_work = self.member.errors[StoreTrouble.NO_SPACE], self.member.has_to_write()
@@ -282,7 +282,7 @@ class SharingProber(Prober):
             self._tell("quarantine_over", member=self._name)
 
     async def _follow_common(self) -> None:
-        """Follow what all members have in common; after a bug, begin again."""
+        """Follow what all members have in common; start again after a bug."""
         while True:
             try:
                 await self._common.run()
