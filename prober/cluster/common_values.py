@@ -1,10 +1,10 @@
 """Small values that all members of a cluster have in common, such as admin states.
 
-They lie in etcd below `/prober/<cluster>/common/`. A value holds from when it is put, everywhere as
-soon as etcd has it: what was put while etcd is away is written when it is back, and etcd that has
-lost its data is given everything again. Of two values under one key, the later one holds on all
-members. That there is none any more is a value too, so that a member which was away does not bring
-it back; after a while it is forgotten.
+They are stored in etcd under `/prober/<cluster>/common/`. A value takes effect on this member when
+it is put, and on the others as soon as etcd has it. One that is put while etcd is away is written
+when etcd is back; if etcd has lost its data, all values are written again. Of two values of a key,
+the later one wins on all members. A deletion is stored like a value, so that a member that was away
+does not bring the old value back; it is removed after `FORGOTTEN`.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from prober.cluster.key_store import KeyStore, Snapshot, StoreUnavailable
 RETRY = 1.0
 """Seconds until etcd is tried again after an error."""
 FORGOTTEN = 30 * 86400.0
-"""Seconds after its end in which a value is kept in etcd."""
+"""Seconds for which a value is kept in etcd after its end."""
 LARGEST = 1_000_000
-"""Bytes of one value; etcd takes 1.5 MiB a request."""
+"""Maximum bytes of one value; etcd takes 1.5 MiB a request."""
 _MOST_BYTES = 700_000  # after which a write takes no further value
 _MOST_KEYS = 100  # in a write; etcd takes 128
 _NONSENSE = (ValueError, TypeError, KeyError, RecursionError, zlib.error)
@@ -30,7 +30,7 @@ _NONSENSE = (ValueError, TypeError, KeyError, RecursionError, zlib.error)
 class CommonValue(NamedTuple):
     """A value, when it was put and until when it matters, in unix seconds; None: for ever.
 
-    `content` is JSON; None: there is no value any more.
+    `content` is JSON; None: the value was deleted.
     """
 
     content: Any
@@ -42,7 +42,7 @@ class CommonValue(NamedTuple):
         return zlib.compress(json.dumps(self, separators=(",", ":")).encode(), 1)
 
     def is_later_than(self, other: "CommonValue") -> bool:
-        """Return which of two holds: all members come to the same answer."""
+        """Return whether this value wins over another; all members come to the same answer."""
         return (self.at, self.to_bytes()) > (other.at, other.to_bytes())
 
 
@@ -67,7 +67,7 @@ class CommonValues:
         cluster: The name of the cluster.
         wall: Unix time.
         heard: Called with the key and the content of each value that another member has put.
-        tell: Told of what operators hear of.
+        tell: Reports what operators should know.
 
     `ready` is set once those in etcd are known.
     """
@@ -97,17 +97,17 @@ class CommonValues:
         return value.content if value else None
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Yield the keys and contents of all values that there are."""
+        """Yield the keys and contents of all values."""
         for key, value in list(self._values.items()):
             if value.content is not None:
                 yield key, value.content
 
     def recall(self, key: str, value: CommonValue) -> None:
-        """Take along a value that an earlier process knew; call this before `run`."""
+        """Restore a value that an earlier process knew; call this before `run`."""
         self._values[key] = value
 
     def put(self, key: str, content: Any, *, until: float | None = None) -> None:
-        """Let a value hold on all members from now on; None: there is none any more."""
+        """Set a value on all members from now on; None deletes it."""
         before = self._values.get(key)
         at = self._wall()
         if before is not None:
@@ -143,7 +143,7 @@ class CommonValues:
                 self._saw_deleted(key.removeprefix(self._prefix))
 
     def _compare(self, snapshot: Snapshot) -> None:
-        """Take in everything that is in etcd, and write what is not."""
+        """Apply everything that is in etcd, and write what is missing there."""
         found = {key.removeprefix(self._prefix): item for key, item in snapshot.items.items()}
         for key, item in found.items():
             self._hear(key, item.value)

@@ -33,8 +33,8 @@ class Duties:
 
     `checks` are those of its configuration by number; `by_bucket` are their numbers. `probing` are
     those that it probes; `leaving` those among them that others are to take over, with the time
-    at which it lost them. `inherited` are those that were taken from a member which may have found
-    more by the time at which it hears of that. `present` is whether it counts itself as a member,
+    at which it lost them. `inherited` are those taken over from a member that may
+    find more before it hears of that. `present` is whether it counts itself as a member,
     `alone` whether it counts nobody else because it has never reached etcd. `awaited` are members
     that have vanished from etcd together with its data, and until when they may come back.
     """
@@ -83,7 +83,7 @@ class Duties:
         return any(each.checks_hash != self.checks_hash for each in self.members().values())
 
     def give_up(self, now: float) -> list[str]:
-        """Return the members that have not come back in time, and await them no longer."""
+        """Return the members that have not come back in time, and stop waiting for them."""
         members = self._known.members
         late = [
             name
@@ -133,11 +133,11 @@ class Duties:
         return held
 
     def has_to_look_again(self) -> bool:
-        """Return whether the mere passing of time may change something."""
+        """Return whether time alone may change something."""
         return bool(self.leaving or self.awaited or self._missing)
 
     def reassign(self, now: float) -> list[int]:
-        """Note what this member has lost; return what it has to begin."""
+        """Note the checks that this member has lost; return those that it has to begin."""
         mine = {number for number in self.checks if self._me in self.owners(number)}
         for number in mine & self.leaving.keys():
             del self.leaving[number]
@@ -146,7 +146,7 @@ class Duties:
         return sorted(mine - self.probing)
 
     def let_go(self, now: float, vote: Callable[[int], Vote]) -> list[int]:
-        """Return the checks that this member may cease to probe by now.
+        """Return the checks that this member may stop probing now.
 
         `vote` returns what this vantage says of a check.
         """
@@ -164,7 +164,7 @@ class Duties:
     def has_begun(self, number: int, vote: Callable[[int], Vote]) -> bool:
         """Return whether every owner of a check has begun to probe it, as far as is known.
 
-        An owner that goes on from what this member says has to know the status that it says now.
+        An owner that continues from this member's vote must know the current status of that vote.
         """
         votes = self._votes(number)
         owners = self.owners(number)
@@ -181,14 +181,14 @@ class Duties:
     def ballots(self, number: int) -> list[tuple[str, Vote]]:
         """Return the votes of others on a check, of its owners first, as many as there are owners.
 
-        As long as an owner has not begun, or may not know all that was found before, that of the
-        member from which it takes over counts.
+        Until an owner has begun and knows all that was found before, the vote of the member that it
+        takes over from counts.
         """
         votes, owners = self._votes(number), self.owners(number)
         if number not in self.probing:
             votes.pop(self._me, None)
         others = [name for name in owners if name != self._me]
-        begun = [self._speaker(name, votes, owners) for name in others if name in votes]
+        begun = [self._voter(name, votes, owners) for name in others if name in votes]
         found = {name: votes[name] for name in begun if name != self._me}
         lacking = len(others) - len(begun)
         if lacking > 0 or not owners:
@@ -196,10 +196,10 @@ class Duties:
             found.update((name, votes[name]) for name in former[: max(lacking, 1)])
         return list(found.items())
 
-    def _speaker(self, owner: str, votes: Mapping[str, Vote], owners: Collection[str]) -> str:
+    def _voter(self, owner: str, votes: Mapping[str, Vote], owners: Collection[str]) -> str:
         """Return whose vote counts for an owner: its own, or that of a member that it follows.
 
-        The latter while that member probes the check without being an owner any more.
+        The latter as long as that member still probes the check without being an owner.
         """
         former = votes[owner].follows
         if not former or former in owners or former not in votes:
@@ -207,10 +207,10 @@ class Duties:
         return former if former == self._me or former in self.members() else owner
 
     def source(self, number: int) -> tuple[str, Vote] | None:
-        """Return whose vote to go on from when taking over a check; None if there is none.
+        """Return the member and the vote to continue from when taking over a check, or None.
 
-        This member's own, unless somebody took over from it; or that of a member which has lost
-        the check; or that of another vantage.
+        That is this member itself, unless another one took over from it; otherwise a member that
+        has lost the check, or another vantage.
         """
         votes = self._votes(number)
         owners = self.owners(number) if number in self.checks else ()
@@ -223,10 +223,9 @@ class Duties:
             self.inherited[number] = Inheritance(name, vote)
 
     def catch_up(self, number: int, mine: Vote) -> Vote | None:
-        """Return what has to be adopted of what a former owner has found meanwhile, if anything.
+        """Return the vote to adopt if a former owner has found something new, or None.
 
-        `mine` is what this vantage says. The inheritance is over when the other member has ceased
-        to vote.
+        `mine` is the vote of this vantage. The inheritance ends when the other member stops voting.
         """
         now = self._votes(number).get(self.inherited[number].name)
         if now is None or not self._goes_on(number, mine):
@@ -246,9 +245,9 @@ class Duties:
         return mine._replace(follows=self.inherited[number].name)
 
     def _goes_on(self, number: int, mine: Vote) -> bool:
-        """Return whether this vantage has found no other status than what it has inherited.
+        """Return whether this vantage still has the status that it has inherited.
 
-        Beside a vantage that remains one, the first result makes it independent.
+        If the other member is still a vantage, the first result makes this one independent.
         """
         name, vote = self.inherited[number]
         if _status_of(mine) != _status_of(vote):
@@ -257,9 +256,9 @@ class Duties:
         return is_new or name not in self.owners(number)
 
     def is_covered(self, bucket: int, name: str, mine: Collection[int]) -> bool:
-        """Return whether a record of a member that is gone is needed no more.
+        """Return whether the votes of a member that is gone are no longer needed in a bucket.
 
-        `mine` are the checks in that bucket on which this member votes.
+        `mine` are the checks in the bucket on which this member votes.
         """
         votes = self._known.votes.get(bucket, {})
         alike = not self.wants_sets()
@@ -286,12 +285,12 @@ class Duties:
 
 
 def _former(votes: Mapping[str, Vote], owners: Collection[str]) -> list[str]:
-    """Return who votes without being an owner; those who follow another one of them come last."""
+    """Return who votes without being an owner; those that follow another of them come last."""
     return sorted(votes.keys() - set(owners), key=lambda name: (votes[name].follows in votes, name))
 
 
 def _status_of(vote: Vote) -> tuple[Status, float]:
-    """Return what tells two changes of a check's status apart, without comparing clocks."""
+    """Return what distinguishes two changes of a check's status, without comparing clocks."""
     return vote.status, vote.since
 
 

@@ -1,15 +1,15 @@
 """A client of etcd over its JSON gateway (`/v3/...`), with aiohttp, which prober has anyway.
 
-The other candidate was aetcd 1.0, over gRPC: 23 MB more. Both were tried in the faults that
-`tests/cluster/test_etcd_faults.py` causes. aetcd speaks to one endpoint only, logs in once and
-never again when its token has expired, and keeps silent about a watch that etcd cancels for any
-reason but compaction, or whose etcd has stopped. This client tells each of them:
+The other candidate was aetcd 1.0, over gRPC: 23 MB more. Both were tried with the faults that
+`tests/cluster/test_etcd_faults.py` causes. aetcd speaks to one endpoint only, does not log in again
+when its token has expired, and does not report a watch that etcd cancels for any reason but
+compaction, or whose etcd has stopped. This client handles each of them:
 
 - A lease is lost as soon as etcd says so, which it does by a field that is missing.
 - A watch that is cancelled raises; etcd itself keeps its connection open. A watch without a message
-  for `SILENCE` is opened anew, so a dead connection is found out, and each opening begins with a
+  for `SILENCE` is opened again, so a dead connection is detected, and each opening begins with a
   read that only a majority of etcd can answer.
-- An endpoint that fails is left alone for `REST`, and what is watched there breaks off.
+- An endpoint that fails is left alone for `REST`, and its watches are closed.
 - Every request demands a leader, so an etcd without one says so at once and not after 7 s.
 
 etcd 3.4 grants and renews leases for everybody, with authentication enabled as well: only a read or
@@ -63,16 +63,16 @@ from prober.cluster.key_store import (
 )
 
 LIMIT = 2.0
-"""Seconds for one operation, with all endpoints that it tries."""
+"""Maximum seconds for one operation, including all endpoints that it tries."""
 CONNECT_LIMIT = 0.8
-"""Seconds for a connection, so that another endpoint gets a turn within the limit."""
+"""Maximum seconds to connect, so that another endpoint gets a turn within the limit."""
 SILENCE = 4.0
-"""Seconds without a message after which a watch is opened anew."""
+"""Seconds without a message after which a watch is opened again."""
 REST = 10.0
 """Seconds for which an endpoint that failed is tried last."""
 _ELSEWHERE = {StoreTrouble.UNREACHABLE, StoreTrouble.TLS, StoreTrouble.NO_QUORUM}
 _CHUNK = 1 << 16
-_BUFFER = 1 << 22  # bytes: what has come meanwhile is read at once, and seen as it is by then
+_BUFFER = 1 << 22  # bytes; what has arrived is read at once, and of each key only the latest value
 
 
 class Endpoints:
@@ -182,9 +182,9 @@ class EtcdGateway:
         return lease_of(await self._ask("lease/grant", {"TTL": str(ceil(ttl))}))
 
     async def renew(self, lease: int) -> float:
-        """Begin a lease anew, return the seconds that it has left; or raise `LeaseLost`.
+        """Renew a lease and return the seconds that it has left, or raise `LeaseLost`.
 
-        They count from when it was asked, not from the answer.
+        They count from the request, not from the answer.
         """
         return seconds_left(await self._ask("lease/keepalive", {"ID": str(lease)}), lease)
 
@@ -210,7 +210,7 @@ class EtcdGateway:
     async def _ask(self, path: str, body: object, *, repeatable: bool = True) -> Message:
         """Post to the first endpoint that answers.
 
-        What is not repeatable goes to another one only if the one before has not taken it.
+        One that is not repeatable goes to the next endpoint only if the one before did not take it.
         """
         trouble: StoreUnavailable | None = None
         url = self._endpoints.current
@@ -266,14 +266,14 @@ class EtcdGateway:
     async def _request(
         self, url: str, path: str, body: object, token: str | None
     ) -> AsyncIterator[ClientResponse]:
-        """Send a request and yield its response; all trouble with it is `StoreUnavailable`."""
+        """Send a request and yield its response; every failure is a `StoreUnavailable`."""
         headers = {"Grpc-Metadata-hasleader": "true"}
         if token is not None:
             headers["Authorization"] = token
         try:
             async with self._opened_session().post(
                 f"{url}/v3/{path}",
-                data=BytesIO(json.dumps(body).encode()),  # which blocks nothing, however large
+                data=BytesIO(json.dumps(body).encode()),  # a large body is sent in pieces
                 headers=headers,
                 ssl=self._tls_context(),
                 allow_redirects=False,
@@ -297,7 +297,7 @@ class EtcdGateway:
         return StoreUnavailable(StoreTrouble.TIMEOUT, f"{url}: no answer in {LIMIT:g} s")
 
     def _leave(self, url: str) -> None:
-        """Leave an endpoint alone for a while, with what is watched there."""
+        """Leave an endpoint alone for a while, and close its watches."""
         self._endpoints.fails(url)
         for response in [each for each, at in self._streams.items() if at == url]:
             response.close()
@@ -323,7 +323,7 @@ class EtcdGateway:
         counted = {**under(prefix), "count_only": True}
         revision = revision_of(await self._ask("kv/range", counted))
         if revision < after:
-            raise WatchLost(f"etcd is at revision {revision}, before {after}: its data is another")
+            raise WatchLost(f"etcd is at revision {revision}, before {after}: its data is new")
         url = self._endpoints.current
         async with AsyncExitStack() as stack:
             request = self._request(url, "watch", watch_request(prefix, after), self._token)
@@ -354,7 +354,7 @@ def _may_go_on(trouble: StoreUnavailable, *, repeatable: bool) -> bool:
 
 
 def _worse(before: StoreUnavailable | None, now: StoreUnavailable) -> StoreUnavailable:
-    """Return what to tell of two endpoints: one without a leader knows of the others."""
+    """Return which of two failures to report: an endpoint without a leader knows of the others."""
     return before if before and before.reason is StoreTrouble.NO_QUORUM else now
 
 

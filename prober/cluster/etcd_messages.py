@@ -1,4 +1,4 @@
-"""The messages of etcd's JSON gateway: requests out of values, values out of answers.
+"""The messages of etcd's JSON gateway: makes requests from values, and reads values from answers.
 
 Source: https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/ and api_reference_v3. What they do not
 say was seen on etcd 3.4: int64 are strings, keys and values base64, zero and false fields are
@@ -22,7 +22,7 @@ from prober.cluster.key_store import (
 
 Message = Mapping[str, Any]
 MOST_BYTES = 256 << 20
-"""Maximum size of an answer, which is far above what etcd may hold of a cluster."""
+"""Maximum bytes of an answer, which is far above what a cluster stores in etcd."""
 
 _INVALID_ARGUMENT, _NOT_FOUND, _DENIED, _EXHAUSTED = 3, 5, 7, 8
 _FAILED_PRECONDITION, _UNAVAILABLE, _UNAUTHENTICATED = 9, 14, 16
@@ -82,7 +82,7 @@ def watch_request(prefix: str, after: int) -> dict[str, object]:
 
 
 def answered(status: int, body: bytes) -> Message:
-    """Return the message of an answer, or raise what it says is wrong.
+    """Return the message of an answer, or raise the error that it reports.
 
     Raise `LeaseLost`, `StaleTokenError`, `NoAuthenticationError`, or `StoreUnavailable`.
     """
@@ -137,8 +137,8 @@ class WatchStream:
     def feed(self, data: bytes) -> Iterator[KeyChanges]:
         """Yield the changes that these bytes complete, all together.
 
-        So what has changed several times while nobody read is seen once, as it is by then. Raise
-        `WatchLost` for a watch that was cancelled: etcd keeps its connection open, silently.
+        So a key that has changed several times since the last read is seen once, with its latest
+        value. Raise `WatchLost` for a watch that was cancelled: etcd keeps its connection open.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MOST_BYTES:

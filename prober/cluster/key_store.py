@@ -21,7 +21,7 @@ class StoreTrouble(StrEnum):
     TLS = "tls"
     """The TLS handshake fails."""
     BAD_ANSWER = "bad_answer"
-    """It answers with something else than etcd does, or with another error."""
+    """Its answer is not one of etcd, or another error."""
     LEASE_LOST = "lease_lost"
     """A lease has expired or was revoked."""
     WATCH_LOST = "watch_lost"
@@ -103,14 +103,14 @@ class KeyStore(Protocol):
     ) -> int | None:
         """Write and delete keys in one transaction; return its revision, or None if refused.
 
-        It is refused unless each expected key was last changed at this revision; 0: is absent.
+        It is refused unless each expected key was last changed at this revision; 0: it is absent.
         """
 
     async def grant(self, ttl: float) -> int:
         """Create a lease that lasts `ttl` seconds, rounded up; return its id."""
 
     async def renew(self, lease: int) -> float:
-        """Begin a lease anew, return the seconds that it has left; or raise `LeaseLost`."""
+        """Renew a lease and return the seconds that it has left, or raise `LeaseLost`."""
 
     async def revoke(self, lease: int) -> None:
         """End a lease and delete its keys; one that does not exist is no error."""

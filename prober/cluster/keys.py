@@ -1,4 +1,4 @@
-"""The keys of a cluster in etcd: what lies where under `/prober/<cluster>/live/`."""
+"""The keys of a cluster in etcd: all are under `/prober/<cluster>/live/`."""
 
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -44,7 +44,7 @@ class Keys:
         return f"{self.prefix}sets/{digest}/{part}/{parts}"
 
     def read(self, key: str) -> MemberKey | VotesKey | SetKey | None:
-        """Return what a key is; None for a key of others."""
+        """Return what a key is of; None for a key that prober does not write."""
         match key.removeprefix(self.prefix).split("/"):
             case ["members", name]:
                 return MemberKey(unquote(name))

@@ -17,7 +17,7 @@ from prober.cluster.records import (
 from prober.model.ballot import Vote
 
 TOGETHER = 8
-"""Buckets of votes that are taken in at once."""
+"""Maximum number of buckets of votes that are processed at once."""
 
 
 class Touched(NamedTuple):
@@ -36,7 +36,7 @@ class Touched(NamedTuple):
 
     @classmethod
     def nothing(cls) -> "Touched":
-        """Return that nothing has changed."""
+        """Return the value for no change."""
         return cls(members=False, sets=False, buckets=set(), numbers=set(), lost=set())
 
 
@@ -53,7 +53,7 @@ class Knowledge:
     `members` are by name; `votes` by bucket, member and number of the check. `sets` has the sets of
     checks that are complete, by hash. `own` is what this member has written, or is about to, and
     need not read. `revision` is 0 until something was read.
-    A value that is no record counts as absent; `saw_nonsense` is told of it.
+    A value that is no record counts as absent; `saw_nonsense` is called with what is wrong.
     """
 
     def __init__(self, keys: Keys, saw_nonsense: Callable[[str], None] = lambda _: None) -> None:
@@ -77,7 +77,7 @@ class Knowledge:
         return [self._keys.part(*place) for place in self._parts.get(digest, ())]
 
     def replace(self, snapshot: Snapshot) -> Touched:
-        """Take in everything anew; what has not changed is not read again."""
+        """Replace everything; what has not changed is not parsed again."""
         gone = [key for key in self._revisions if key not in snapshot.items]
         wiped = snapshot.revision < self.revision
         fresh = {
@@ -132,7 +132,7 @@ class Knowledge:
         return touched
 
     def _vote(self, place: VotesKey, value: bytes, touched: Touched) -> None:
-        """Take in the votes of a member in a bucket, of which only other lines are read."""
+        """Take in the votes of a member in a bucket; only lines that have changed are parsed."""
         by_member, own = self.votes.setdefault(place.bucket, {}), self.own.get(place)
         if own is not None and own.value == value:
             by_member[place.name], self._values[place] = own.votes, value
@@ -149,7 +149,7 @@ class Knowledge:
         touched.numbers.update(fresh, gone)
 
     def _forget_votes(self, place: VotesKey, touched: Touched) -> None:
-        """Take in that a member votes on nothing in a bucket any more."""
+        """Take in that a member no longer votes on anything in a bucket."""
         self._values.pop(place, None)
         if self.own.pop(place, None) is not None:
             touched.lost.add(place.bucket)
@@ -173,7 +173,7 @@ class Knowledge:
 def slices(changes: KeyChanges, keys: Keys) -> Iterator[KeyChanges]:
     """Yield changes in parts that each take little time to take in, members and what is gone first.
 
-    They have the same revision: a key that is newer by then is left as it is.
+    All parts have the same revision: a key that has become newer in between is left as it is.
     """
     votes = {key for key in changes.puts if isinstance(keys.read(key), VotesKey)}
     others = {key: item for key, item in changes.puts.items() if key not in votes}

@@ -16,7 +16,7 @@ from prober.cluster.standing import Standing
 from prober.cluster.work import NameTakenError, Workplace
 
 TICK = 1.0
-"""Seconds between two looks at what time alone changes."""
+"""Seconds between two checks of what time alone changes."""
 RETRY = 1.0
 """Seconds until etcd is tried again after an error."""
 GATHER = 0.05
@@ -26,13 +26,13 @@ BETWEEN = 0.02
 REST = 0.4
 """Seconds between the end of the writes and the next ones, so that many changes are few writes."""
 SLICE = 0.01
-"""Seconds in which votes are taken in until the event loop gets a turn."""
+"""Maximum seconds for which votes are processed before the event loop gets a turn."""
 GIVE_UP = 5.0
 """Seconds after which a member that has never reached etcd works without it."""
 NAME_PATIENCE = 5.0
-"""Seconds beyond its lease in which another member may hold this member's name."""
+"""Seconds beyond its lease to wait for a process that holds this member's name."""
 LAST_WAIT = 3.0
-"""Seconds that a member which leaves waits for others to take over."""
+"""Maximum seconds that a leaving member waits for others to take over."""
 
 
 class ClusterMember:
@@ -44,9 +44,9 @@ class ClusterMember:
         work: The checks of this prober.
         record: How this member describes itself.
         clock: Seconds that never go back and that go on while the machine is suspended.
-        tell: Told of everything that operators hear of: a word, and facts.
+        tell: Reports what operators should know: a word, and facts.
 
-    `errors` counts what etcd did not do, and bugs, by reason. `ready` is set once it is known who
+    `errors` counts failures of etcd, and bugs, by reason. `ready` is set once it is known who
     probes what, or that etcd is away.
     """
 
@@ -89,7 +89,7 @@ class ClusterMember:
         self._poke.set()
 
     def changed(self, number: int) -> None:
-        """Take in that this vantage's vote on a check is another than before."""
+        """Note that this vantage's vote on a check has changed."""
         self.rota.publisher.touch((number,))
         self._poke.set()
 
@@ -121,7 +121,7 @@ class ClusterMember:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def leave(self) -> None:
-        """Hand over while `run` goes on: write all votes, and wait until others have begun."""
+        """Hand over while `run` continues: write all votes, and wait until others have begun."""
         if not self.is_joined:
             return
         rota, until = self.rota, self._clock() + LAST_WAIT
@@ -183,7 +183,7 @@ class ClusterMember:
             self.rota.review()
 
     async def _join(self) -> None:
-        """Write this member's key with a lease, unless another holds it."""
+        """Write this member's key with a lease, unless another member holds it."""
         standing, record = self.standing, self.rota.record
         snapshot = await self._store.read(self._keys.prefix)
         asked = self._clock()
@@ -237,7 +237,7 @@ class ClusterMember:
         self._poke.set()
 
     def _lose(self) -> None:
-        """Take in that the lease is gone, or the key that was written with it."""
+        """Act on the loss of the lease, or of the key that was written with it."""
         self.standing.lost()
         self._joined.clear()
         self._wake.set()
@@ -358,7 +358,7 @@ class ClusterMember:
         return True
 
     async def _verify(self) -> None:
-        """Find out why a change was refused: this member's key is another than it thought."""
+        """Find out why a change was refused: this member's key is not the expected one."""
         snapshot = await self._store.read(self._key)
         if self._is_in(snapshot):
             self._revision = snapshot.items[self._key].revision

@@ -20,8 +20,8 @@ MOST_BYTES = 700_000
 class WriteBatch(NamedTuple):
     """One write: keys to put and to delete, and the buckets that they are about.
 
-    `buckets` have the checks in them whose votes have changed. `gone` are members that must not be
-    back when it is done, because what they have left behind is deleted.
+    `buckets` have the checks in them whose votes have changed. `gone` are members whose keys are
+    deleted; the write is refused if one of them is back.
     """
 
     puts: dict[str, bytes]
@@ -57,12 +57,12 @@ class Publisher:
             self.dirty.setdefault(bucket_of(number), set()).add(number)
 
     def write_again(self, buckets: Iterable[int]) -> None:
-        """Note that the votes in these buckets are in etcd no more."""
+        """Note that the votes in these buckets are no longer in etcd."""
         for bucket in buckets:
             self.dirty.setdefault(bucket, set())
 
     def sweep(self, buckets: Iterable[int]) -> None:
-        """Look in these buckets for what members that are gone have left there."""
+        """Look in these buckets for votes of members that are gone."""
         for bucket in buckets:
             if self._droppable(bucket):
                 self.dirty.setdefault(bucket, set())
@@ -84,7 +84,7 @@ class Publisher:
         return batch if batch.puts or batch.deletes else None
 
     def failed(self, batch: WriteBatch) -> None:
-        """Take in that a batch may not have been written."""
+        """Note that a batch may not have been written."""
         for bucket, changed in batch.buckets.items():
             self.dirty.setdefault(bucket, set()).update(changed)
 
@@ -125,7 +125,7 @@ class Publisher:
         return value
 
     def _droppable(self, bucket: int) -> list[str]:
-        """Return the members that are gone and whose votes in this bucket are needed no more."""
+        """Return the members that are gone and whose votes in this bucket are no longer needed."""
         strays = self._duties.strays(bucket)
         if not strays:
             return []

@@ -12,7 +12,7 @@ from prober.model.health import Health
 from prober.model.status import REASONS, Outcome, Status
 
 LONGEST_RECORD = 16 << 20
-"""Bytes of an unpacked record that are read at most."""
+"""Maximum bytes of an unpacked record."""
 PART = 100_000
 """Check numbers in one key: 800 kB, below etcd's limit of 1.5 MiB a request."""
 _NONSENSE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -51,7 +51,7 @@ class MemberRecord(NamedTuple):
 
     @classmethod
     def from_bytes(cls, value: bytes, name: str) -> "MemberRecord":
-        """Read a record; raise `BadRecordError` for what is none, or not of the member `name`."""
+        """Read a record; raise `BadRecordError` if it is invalid, or not of the member `name`."""
         try:
             given = json.loads(value)
             known = {key: given[key] for key in cls._fields if key in given}
@@ -77,7 +77,7 @@ def vote_line(number: int, vote: Vote) -> bytes:
 
 
 def read_line(line: bytes) -> tuple[int, Vote]:
-    """Read a line; raise `BadRecordError` if it is none."""
+    """Read a line; raise `BadRecordError` if it is invalid."""
     try:
         number, vote = _vote(*json.loads(line))
     except _NONSENSE as error:
@@ -192,7 +192,7 @@ def pack_checks(numbers: Collection[int]) -> Iterator[bytes]:
 
 
 def unpack_checks(parts: Collection[bytes]) -> frozenset[int]:
-    """Read the parts of a set of checks; raise `BadRecordError` for what is none."""
+    """Read the parts of a set of checks; raise `BadRecordError` if they are invalid."""
     if any(len(part) % calcsize(">Q") for part in parts):
         raise BadRecordError("a set of checks whose length is not a multiple of 8")
     return frozenset(number for part in parts for (number,) in iter_unpack(">Q", part))

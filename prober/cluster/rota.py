@@ -14,7 +14,7 @@ from prober.cluster.standing import Standing
 from prober.cluster.work import Assignment, Workplace
 
 RETURN = 2.0
-"""Seconds beyond the lease in which other members may come back after etcd lost its data."""
+"""Seconds beyond the lease for which to wait for other members after etcd has lost its data."""
 CAUSES = ("joined", "left", "lost", "configuration")
 """Why shards are taken over: a member has joined, has left or was lost, or the checks changed."""
 
@@ -29,7 +29,7 @@ class Rota:
         work: The checks of this prober.
         standing: Whether it is a member, or works without etcd.
         clock: Seconds that never go back.
-        tell: Told of everything that operators hear of.
+        tell: Reports what operators should know.
 
     `takeovers` counts the shards taken, by cause; `has_joined` is whether it ever was a member.
     """
@@ -110,7 +110,7 @@ class Rota:
         self.publisher.sweep(each for each in touched.buckets if self.duties.strays(each))
 
     def _catch_up(self, numbers: set[int]) -> None:
-        """Go on from what members have found of checks until they let go of them."""
+        """Adopt what members find of checks that were taken over from them, until they let go."""
         for number in numbers & self.duties.inherited.keys():
             newer = self.duties.catch_up(number, self._work.vote(number))
             if newer is not None:
@@ -131,10 +131,10 @@ class Rota:
         self._tell("member_left", member=name, cause=cause)
 
     def _reconcile_probed(self, *, alone: bool) -> None:
-        """Adopt what others have found of the checks that this member has probed meanwhile.
+        """Adopt what others have found of the checks that this member probed without etcd.
 
-        Where its own votes still lie in etcd, nobody has taken over from it. If it has worked
-        alone since its start, the votes of members that live count for more than its own.
+        Where its own votes are still in etcd, nobody has taken over from it. If it has worked alone
+        since its start, the votes of live members take precedence over its own.
         """
         live = self.duties.members()
         for number in self.duties.probing:
@@ -154,7 +154,7 @@ class Rota:
             self._work.adopt(number, source)
 
     def review(self, *, fresh: bool = False) -> None:
-        """Decide anew who probes what; `fresh` if the checks are others than before."""
+        """Decide again who probes what; `fresh`: the checks have changed."""
         now, duties = self._clock(), self.duties
         if self._standing.degraded and self.has_joined:
             if fresh:
@@ -202,7 +202,7 @@ class Rota:
         self._tell("shards_taken", shards=shards, checks=len(numbers), cause=cause or self._cause)
 
     def let_go(self) -> None:
-        """Cease to probe what others have taken over."""
+        """Stop probing what others have taken over."""
         if not self.duties.leaving or self._standing.degraded:
             return
         numbers = self.duties.let_go(self._clock(), self._work.vote)
@@ -219,7 +219,7 @@ class Rota:
         self._tell("shards_released", shards=shards, checks=len(numbers))
 
     def census(self) -> list[tuple[MemberRecord, int]]:
-        """Return the live members by name, this one too, and how many checks each probes."""
+        """Return the live members by name, including this one, and how many checks each probes."""
         counts: Counter[str] = Counter()
         for votes in self.known.votes.values():
             for name, numbers in votes.items():
@@ -229,7 +229,7 @@ class Rota:
         return [(record, counts[name]) for name, record in sorted(members.items())]
 
     def speaker(self, output: str) -> str | None:
-        """Return the member that tells people what an output has to say, of those that have it."""
+        """Return which of the members that have an output sends its messages to people."""
         members = [self.record, *self.duties.members().values()]
         having = [each for each in members if output in each.outputs.split("\n")]
         able = [each.name for each in having if not each.draining] or [each.name for each in having]

@@ -1,12 +1,12 @@
-"""The edits of a cluster: they lie in etcd, below `/prober/<cluster>/edits/`.
+"""The edits of a cluster, which are stored in etcd under `/prober/<cluster>/edits/`.
 
 Every edit is one transaction that writes the edit and the key `head`, provided that `head` is the
 one that this member has put in force. So all members make the same edits in the same order, and of
-two that were made at once, the second one is judged again by what the first has changed.
+two concurrent edits, the second one is validated again on top of the first.
 
 The content of `head` is a random word that changes only when it is written for the first time, in
-an etcd that is new or that has lost its data. A member that knows another word, or none, takes
-along the edits that it has: see `EtcdEdits.run`.
+an etcd that is new or that has lost its data. A member that knows another word, or none, adds the
+edits that it has: see `EtcdEdits.run`.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from prober.model.definition import MONITOR, POOL, Named
 RETRY = 1.0
 """Seconds until etcd is tried again after an error."""
 PRUNE = 10.0
-"""Seconds between two looks for edits over which the files have won."""
+"""Seconds between two searches for edits that the files supersede."""
 _BATCH = 100  # edits in a transaction; etcd's limit is 128 operations
 _UNKNOWN = {StoreTrouble.TIMEOUT, StoreTrouble.UNREACHABLE}
 
@@ -41,10 +41,10 @@ class OwnEdits(Protocol):
     """The edits of this member."""
 
     def current(self) -> Iterable[Edit]:
-        """Return those that it knows."""
+        """Return all that it knows."""
 
     def superseded(self) -> Mapping[Named, Edit]:
-        """Return those over which its file has won."""
+        """Return those that its file supersedes."""
 
     async def follow(self, take: Callable[[], Iterable[Edit] | None]) -> None:
         """Put in force what `take` returns, while nothing else is edited; None: no change."""
@@ -64,12 +64,12 @@ class EtcdEdits:
         store: The etcd.
         cluster: The name of the cluster.
         own: The edits of this member.
-        remember: Keeps that word for the next start.
+        remember: Stores the word in `head` for the next start.
         agreed: Returns whether all members have the same configuration files.
-        new_word: Makes up the content of a new `head`.
-        tell: Told of what operators hear of.
+        new_word: Returns a random word for a new `head`.
+        tell: Reports what operators should know.
 
-    `word` is the content of `head` that this member knows: set it to that of the process before.
+    `word` is the content of `head` that this member knows: set it to that of the previous process.
     `ready` is set once the edits have been read.
     """
 
@@ -98,7 +98,7 @@ class EtcdEdits:
         self.ready = asyncio.Event()
 
     async def commit(self, named: Named, edit: Edit | None) -> None:
-        """Store an edit, or that there is none; raise `Overtaken` or `NotStored`."""
+        """Store an edit, or delete it if None; raise `Overtaken` or `NotStored`."""
         if not self.ready.is_set():
             raise NotStored("edits are refused until the cluster's etcd has been read")
         key = self._key(named)
@@ -186,7 +186,7 @@ class EtcdEdits:
             await self._remember(word)
 
     async def _give_way(self) -> None:
-        """Raise `Overtaken` with what is in etcd now, or `NotStored` if its data is another."""
+        """Raise `Overtaken` with what is in etcd now, or `NotStored` if its data was replaced."""
         snapshot = await self._store.read(self._prefix)
         if self._missing(snapshot):
             raise NotStored("etcd has lost its data; it is written anew, try again")
@@ -234,10 +234,10 @@ class EtcdEdits:
     def _key(self, named: Named) -> str:
         return f"{self._prefix}{named[0]}/{quote(named[1], safe='')}"
 
-    # Edits over which the files have won
+    # Edits that the files supersede
 
     async def _prune(self) -> None:
-        """Delete edits over which the files have won, once all members have the same files."""
+        """Delete edits that the files supersede, once all members have the same files."""
         while True:
             await asyncio.sleep(PRUNE)
             try:

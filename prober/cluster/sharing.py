@@ -17,9 +17,8 @@ from struct import unpack
 from typing import NamedTuple
 
 SHARDS = 16_384
-"""The number of shards; it is the same for every member of every cluster. So many that of 100
-members none has a quarter more or less than its share, and so few that all scores are computed in
-a fraction of a second."""
+"""The number of shards, the same for every member of every cluster: enough that none of 100 members
+has a quarter more or less than its share."""
 BUCKETS = 128
 """The number of parts that a member's votes are written in: enough that a change of one check does
 not write too many, and few enough that a change of all of them takes few writes."""
@@ -27,7 +26,7 @@ _SCALE = 2.0**64
 
 
 class Peer(NamedTuple):
-    """A member as the hash sees it: its name, where it stands, and its share of the checks."""
+    """A member as the hash sees it: its name, its zone, and its weight, 1.0 by default."""
 
     name: str
     zone: str = ""
@@ -49,7 +48,7 @@ def bucket_of(number: int) -> int:
 
 @lru_cache(maxsize=256)
 def _logarithms(name: str) -> Sequence[float]:
-    """Return for each shard the logarithm of a number between 0 and 1 that the name draws."""
+    """Return for each shard the logarithm of a number between 0 and 1 that the name determines."""
     drawn = unpack(f">{SHARDS}Q", shake_128(name.encode()).digest(8 * SHARDS))
     return array("d", (log((number + 0.5) / _SCALE) for number in drawn))
 
@@ -80,8 +79,8 @@ class Sharing:
 
     Args:
         peers: The members that checks may be given to.
-        held: For members whose configurations may differ from one another, the numbers of the
-            checks in it; a member that is not mentioned has every check.
+        held: The numbers of the checks that members have in their configurations, by name; a member
+            that is absent here has every check.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Sharing:
     def owners(self, number: int, vantages: int = 1) -> tuple[str, ...]:
         """Return who probes a check, best first: as many as there are vantages, if possible.
 
-        Only members in whose configuration it stands; nobody if there is none.
+        Only members that have it in their configuration; empty if there are none.
         """
         holders = self._everybody
         if self._held:

@@ -31,9 +31,9 @@ class Standing:
         return max(0.0, self.until - self._clock()) if self.lease else 0.0
 
     def may_speak(self) -> bool:
-        """Return whether nobody can have taken over unless etcd is away.
+        """Return whether this member speaks for its checks: its lease lasts, or etcd is away.
 
-        After a pause, others may have, until etcd was asked.
+        Not after a pause while etcd is away: others may have taken over.
         """
         now = self._clock()
         if self.lease and not self.degraded and now < self.until:
@@ -57,7 +57,7 @@ class Standing:
         self._failing = self._in_doubt = self.degraded = False
 
     def failed(self) -> None:
-        """Take in that etcd could not be asked."""
+        """Take in that etcd did not answer."""
         self._failing, self._in_doubt = True, False
 
     def answered(self) -> None:

@@ -21,16 +21,16 @@ class Workplace(Protocol):
         """Probe these checks from now on, each at its next slot."""
 
     def cease(self, numbers: Collection[int]) -> None:
-        """Do not probe these checks any more."""
+        """Stop probing these checks."""
 
     def vote(self, number: int) -> Vote:
         """Return what this vantage says of a check that it probes."""
 
     def adopt(self, number: int, vote: Vote) -> None:
-        """Go on from another vantage's rise and fall."""
+        """Continue from another vantage's rise and fall."""
 
     def show(self, number: int, votes: Sequence[tuple[str, Vote]], vantages: int) -> None:
-        """Show what others say of a check: their names and votes; `vantages` are all of it.
+        """Show what others say of a check: their names and votes; it has `vantages` in all.
 
         There are none if this vantage is the only one.
         """

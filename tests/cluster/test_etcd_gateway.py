@@ -113,7 +113,7 @@ async def test_a_watch_that_misses_what_was_compacted_is_lost(
 
 async def test_a_watch_of_data_that_is_not_there_any_more_is_lost(store: EtcdGateway) -> None:
     async with aclosing(store.watch("/lost/", 1 << 40)) as changes:
-        with pytest.raises(WatchLost, match="its data is another"):
+        with pytest.raises(WatchLost, match="its data is new"):
             await anext(changes)
 
 
