@@ -10,7 +10,7 @@ from prober.model.status import Outcome
 
 
 class AddressGroup:
-    """What an attempt waits for that probes every address.
+    """The probes of every address of a name, for which an attempt waits.
 
     Args:
         rule: How the outcomes are judged together.
@@ -96,7 +96,7 @@ class AddressGroup:
         )
 
     def _seconds_until_good(self, outcomes: Sequence[Outcome]) -> float:
-        """Return after how many seconds enough addresses were good."""
+        """Return the seconds after which enough addresses were good."""
         good = sorted(each.seconds for each in outcomes if each.reason.is_good)
         return good[self._rule.needed(len(outcomes)) - 1]
 

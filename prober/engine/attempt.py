@@ -49,12 +49,12 @@ class Job:
     of a recent connection, determined again after `source_due`. `objection` judges each address
     before connecting; None: all addresses are allowed. `beyond` is the target if `target` is the
     proxy that leads to it. With a `rule` every address of a name is probed; `of_addresses` are the
-    jobs of those that were found last. `echo` is how ICMP echo requests are
-    sent; `egress` is where connections start; of a name, the addresses of the first IP version in
-    `ip_order` are used that it has. `opened` opens the socket, if it is not a plain one. `slow` is
-    the number of seconds after which even of a good probe the kernel is asked what it knows. With
-    `keeps_sockets` its sockets may be used by other probes; `unconnected` are those, if they are
-    ping sockets, that can send to every target. `probe` has the secrets to send.
+    jobs of those that were found last. `echo` is how ICMP echo requests are sent; `egress` is where
+    connections start; a name is probed at its addresses of the first IP version in `ip_order` for
+    which it has any. `opened` opens the socket, if it is not a plain one. After `slow` seconds, the
+    kernel is asked what it knows even if the probe is good. With `keeps_sockets`, its sockets may
+    be used by others; with `unconnected`, those that are ping sockets can send to every target.
+    `probe` has the secrets to send.
     """
 
     __slots__ = (
@@ -154,7 +154,7 @@ class Job:
         return self.objection(*self.beyond)
 
     def takes_silence(self) -> bool:
-        """Return whether silence is good: the result of a probe that can send but gets nothing."""
+        """Return whether silence is good: whether a probe that can send but receives nothing is."""
         if isinstance(self.begin, Verdict):
             return False
         steps = self.begin()
@@ -296,7 +296,7 @@ class Attempt:
         return self.failure is not None and self.failure.verdict.reason is Reason.REFUSED
 
     def kernel_view(self) -> KernelView | None:
-        """Return what the kernel knows of its connection, or of the last one that was not made."""
+        """Return what the kernel knows of its connection, or of the last one that failed."""
         if self.job.datagram:
             return None
         if self.sock is not None:

@@ -1,4 +1,4 @@
-"""What was read of certificates that targets showed before: most show the same for months."""
+"""A cache of what was read from certificates: most targets show the same one for months."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -8,7 +8,7 @@ from prober.model.wording import clean
 from prober.protocols.der import issuer_of, not_after, public_key_of
 
 REMEMBERED: Final = 4096
-"""Certificates that are remembered."""
+"""Maximum number of certificates that are remembered."""
 _LARGEST: Final = 8192  # bytes; OpenSSL takes 100 KB of a server, which may vary them each time
 
 
@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
 class CertificateCache:
     """Reads certificates, and remembers what it has read unless they are large.
 
-    Only when they end is asked of all certificates of a chain, so a long chain costs no more.
+    Of a whole chain, only the ends of validity are read, so a long chain costs little more.
     """
 
     def __init__(self) -> None:

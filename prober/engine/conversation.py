@@ -36,7 +36,7 @@ from prober.model.status import Verdict
 CONFIRM_AT_LEAST: Final = 0.1
 """Seconds of silence after a TLS 1.3 handshake after which the server counts as accepting it."""
 
-_HANDSHAKE_SECONDS: Final = 1.0  # which nothing limits: OpenSSL does not look at the clock
+_HANDSHAKE_SECONDS: Final = 1.0  # nominal: OpenSSL does not look at the clock
 
 
 class Conversation(Approach):

@@ -47,7 +47,7 @@ class Tokens:
 
 
 class Clocks(NamedTuple):
-    """A monotonic clock, and one that tells unix time, by which the kernel stamps replies."""
+    """A monotonic clock, and one of unix time, which the kernel uses to stamp replies."""
 
     steady: Callable[[], float]
     wall: Callable[[], float]

@@ -36,7 +36,7 @@ class QueuedError(NamedTuple):
     quoted: bytes
 
     def trouble(self, target: str | None = None) -> Trouble:
-        """Return what it means for a probe of an address; who else reported it is named."""
+        """Return what it means for a probe of an address; a reporter other than that is named."""
         if not self.version:
             return at_once(self.number)
         found = from_network(self.number)

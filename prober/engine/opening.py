@@ -48,7 +48,7 @@ def opener(
 def why_not_opened(opened: Opened | None, version: int = 4) -> Verdict | None:
     """Return why this process cannot open such sockets for IPv4 or IPv6, or None if it can.
 
-    This says nothing about what it lacks for a moment, such as file descriptors.
+    A temporary shortage, such as of file descriptors, does not count.
     """
     if opened is None:
         return None

@@ -187,7 +187,7 @@ class Scheduler:
         return watch.due
 
     def overdue(self) -> float:
-        """Return for how many seconds something has been overdue; 0: nothing is."""
+        """Return for how many seconds something has been overdue; 0 if nothing is."""
         times = [self._wheel.next(), self._engine.next_deadline(), self._ticker.failing_since]
         if self._queue and self._engine.in_flight < self._limit:
             times.append(self._queue[0].due)

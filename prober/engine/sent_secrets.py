@@ -23,12 +23,12 @@ def sent_secrets(probe: Probe) -> Mapping[str, str]:
 
 
 def hash_of(path: str, bounded: BoundedCalls) -> bytes:
-    """Return a hash of what is in a file; raise OSError, and that soon."""
+    """Return a hash of the content of a file; raise OSError, within a few seconds."""
     return sha256(read_in_time(path, _LIMIT, bounded)).digest()
 
 
 def is_renewed(sent: Mapping[str, str], loaded: Mapping[str, bytes]) -> bool:
-    """Return whether a file has something else now than was sent, or than the hash of it.
+    """Return whether the content of a file differs from what was sent, or from its hash.
 
     A file that cannot be read proves nothing. May block for a few seconds.
     """

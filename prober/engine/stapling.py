@@ -1,7 +1,7 @@
 """Handshakes that ask for an OCSP response, which Python's ssl cannot do: with pyOpenSSL.
 
-What is here has the interface of ssl.SSLContext and ssl.SSLObject as far as `TlsStream` needs it,
-and raises their exceptions. pyOpenSSL is an extra, imported only where a monitor has `tls.ocsp`.
+The classes here have the interface of ssl.SSLContext and ssl.SSLObject as far as `TlsStream` needs
+it, and raise their exceptions. pyOpenSSL is an extra, imported only where a monitor has `tls.ocsp`.
 Its OpenSSL is that of the package `cryptography`, not the one of Python.
 """
 
@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
 
 
 class Noted:
-    """What OpenSSL says in the middle of a handshake.
+    """What OpenSSL reports during a handshake.
 
     `name` is what the certificate must be for; empty: anything.
     """
@@ -188,7 +188,7 @@ class StaplingObject:
         return [_der(each) for each in self._connection.get_verified_chain() or ()]
 
     def _do(self, action: Callable[[], T]) -> T:
-        """Have OpenSSL do something, with as much input as it needs; raise its trouble as ssl's."""
+        """Have OpenSSL do something, with as much input as it needs; raise its errors as ssl's."""
         from OpenSSL import SSL  # noqa: PLC0415
 
         try:

@@ -1,6 +1,6 @@
 """Work that may take longer than the event loop can wait, in a few threads of its own.
 
-Unlike asyncio's own pool it says whether a piece of work has begun, skips what nobody waits for any
+Unlike asyncio's own pool it says whether a task has begun, skips tasks for which nobody waits any
 more, and limits the processor time of each, whatever else the process does.
 """
 
@@ -18,7 +18,7 @@ from prober.model.probe import InThread
 MOST_THREADS: Final = 4
 """Threads; fewer where there are fewer processors."""
 TRIES: Final = 4
-"""Times that work is done over because others have used up the time that it was given."""
+"""Maximum number of times that a task is repeated because other threads have used up its time."""
 
 Done = Callable[[Any], None]
 
@@ -38,7 +38,7 @@ class Task:
         self._step = self._done = None
 
     def run(self) -> object:
-        """Do it; return what came of it, an exception that it raised included."""
+        """Do the work; return its result, or the exception that it raised."""
         step = self._step
         if step is None:
             return None
@@ -49,7 +49,7 @@ class Task:
             return error
 
     def end(self, result: object) -> None:
-        """Say in the loop's thread what came of it."""
+        """Report the result in the loop's thread."""
         done, self._step, self._done = self._done, None, None
         if done is not None:
             done(result)
@@ -74,7 +74,7 @@ class Threads:
         self._waiting = 0  # tasks whose end was not reported yet
 
     def run(self, step: InThread, done: Done) -> Task:
-        """Have a thread do this; `done` is called with the result, unless it is cancelled."""
+        """Do this in a thread; `done` is called with the result, unless the task is cancelled."""
         task = Task(step, done)
         self._queue.put(task)
         self._waiting += 1
@@ -110,7 +110,7 @@ class AtOnce:
     """Does tasks at once, in the thread that asks for them: where nobody else has to wait."""
 
     def run(self, step: InThread, done: Done) -> Task | None:
-        """Do it, and say what came of it."""
+        """Do the task and report its result."""
         task = Task(step, done)
         task.end(task.run())
         return None
@@ -122,8 +122,8 @@ class AtOnce:
 def limited(step: InThread) -> object:
     """Do work within its processor time; raise TimeoutError if that is not enough.
 
-    `regex` measures the time of the whole process. If others have used up what was given, the work
-    is done over with more.
+    `regex` measures the time of the whole process. If other threads have used it up, the work is
+    repeated with more.
     """
     seconds = step.seconds
     for left in reversed(range(TRIES)):

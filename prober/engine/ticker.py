@@ -13,7 +13,7 @@ class Cancellable(Protocol):
     """The handle of a timer."""
 
     def cancel(self) -> None:
-        """Do not fire."""
+        """Do not call back."""
 
 
 class Ticker:

@@ -90,9 +90,9 @@ def context_for(
     match_name: bool = True,
     trust_system: bool = True,
 ) -> TlsContext:
-    """Return a context for these settings, as `make_context` does; with `ocsp` of the second kind.
+    """Return a context for these settings, as `make_context` does; for `ocsp` a StaplingContext.
 
-    Raise also Rejected if the extra for it is not installed.
+    Also raise Rejected if the extra for that is not installed.
     """
     if not settings.ocsp:
         return make_context(settings, alpn, match_name=match_name, trust_system=trust_system)
@@ -164,7 +164,7 @@ def make_context(
 
 
 def _reject_unreadable(*paths: str | None) -> None:
-    """Raise OSError for a file that OpenSSL might never come to the end of."""
+    """Raise OSError for a file that OpenSSL might read forever."""
     for path in filter(None, paths):
         read_in_time(path, 1, ON_LOOP)
 

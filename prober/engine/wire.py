@@ -89,7 +89,7 @@ class Wire:
     def take(self) -> object | None:
         """Return the next bytes for the probe, `b""` at the end, None if it must wait.
 
-        What is derived from this may take something else than bytes.
+        Subclasses may return something other than bytes.
         """
         tls = self.tls
         if tls is None:
