@@ -11,7 +11,6 @@ from prober.importing.durations import seconds, shown
 from prober.importing.source import SourceText, items, mapping
 from prober.model.option import Rejected
 
-Knows = Callable[[str, str], bool]
 _DEFAULT_INTERVAL, _DEFAULT_TIMEOUT = "1m", "10s"  # of Prometheus
 _PATH = "/probe"
 _USUAL = {"source_labels": ["__address__"], "target_label": "__param_target"}
@@ -34,7 +33,7 @@ class ScrapeJob(NamedTuple):
         return str(next(iter(items(mapping(self.keys.get("params")).get("module"))), "http_2xx"))
 
 
-def read(modules: SourceText, prometheus: list[SourceText], draft: Draft, knows: Knows) -> None:
+def read(modules: SourceText, prometheus: list[SourceText], draft: Draft) -> None:
     """Add a monitor for each job, or for each scheme and path of its targets."""
     known = mapping(mapping(modules.value).get("modules"))
     used = set()
@@ -45,7 +44,7 @@ def read(modules: SourceText, prometheus: list[SourceText], draft: Draft, knows:
                 draft.left_out(source.origin(*job.steps), f"no module {job.module!r} is given")
                 continue
             with draft.reading(source.origin(*job.steps), f"module {job.module}"):
-                _Reader(modules, source, job, draft, knows).read(mapping(known[job.module]))
+                _Reader(modules, source, job, draft).read(mapping(known[job.module]))
     for name in known:
         if name not in used:
             draft.left_out(modules.origin("modules", name), f"module {name}: no job uses it")
@@ -66,19 +65,23 @@ class _Reader:
     """Reads one job."""
 
     def __init__(
-        self, modules: SourceText, source: SourceText, job: ScrapeJob, draft: Draft, knows: Knows
+        self, modules: SourceText, source: SourceText, job: ScrapeJob, draft: Draft
     ) -> None:
         self._modules, self._source, self._job = modules, source, job
-        self._draft, self._knows = draft, knows
+        self._draft = draft
 
     def read(self, module: Mapping[str, Any]) -> None:
         """Add the monitors of the job."""
         kind = str(module.get("prober", ""))
         origin = self._source.origin(*self._job.steps)
         make: dict[str, Callable[[Mapping[str, Any]], Keys]]
-        make = {"http": self._http, "tcp": self._tcp, "grpc": self._grpc, "dns": self._dns}
-        if kind == "icmp" and self._knows("ICMP", "count"):
-            make["icmp"] = self._icmp
+        make = {
+            "http": self._http,
+            "tcp": self._tcp,
+            "grpc": self._grpc,
+            "dns": self._dns,
+            "icmp": self._icmp,
+        }
         if kind not in make:
             why = f"module {self._job.module}: prober {kind} has no counterpart"
             self._draft.left_out(origin, why)
@@ -165,14 +168,11 @@ class _Reader:
         keys["headers"] = headers or None
         for key, of_prober in _PATTERNS.items():
             patterns = items(options.get(key))
-            if len(patterns) == 1 and self._knows("HTTP", of_prober):
+            if len(patterns) == 1:
                 keys[of_prober] = patterns[0]
         follows = options.get("follow_redirects", True) and not options.get("no_follow_redirects")
-        if follows and self._knows("HTTP", "follow_redirects"):
+        if follows:
             keys["follow_redirects"] = True
-        elif follows:
-            origin = self._modules.origin("modules", self._job.module)
-            self._draft.left_out(origin, f"module {self._job.module}: redirects are not followed")
         return keys
 
     def _proxy(self, options: Mapping[str, Any]) -> Keys:
@@ -192,16 +192,12 @@ class _Reader:
         """Return how to authenticate; a password in plain text becomes a variable."""
         variable = {"env": f"{_upper(self._job.module)}_AUTHORIZATION"}
         if basic := mapping(options.get("basic_auth")):
-            if self._knows("HTTP", "basic_auth"):
-                file = basic.get("password_file")
-                secret = {"file": file} if file else {"env": f"{_upper(self._job.module)}_PASSWORD"}
-                return {"basic_auth": {"username": basic.get("username", ""), "password": secret}}
-            headers["Authorization"] = variable
-        elif file := options.get("bearer_token_file"):
-            if self._knows("HTTP", "bearer"):
-                return {"bearer": {"file": file}}
-            headers["Authorization"] = variable
-        elif options.get("bearer_token") or options.get("authorization"):
+            file = basic.get("password_file")
+            secret = {"file": file} if file else {"env": f"{_upper(self._job.module)}_PASSWORD"}
+            return {"basic_auth": {"username": basic.get("username", ""), "password": secret}}
+        if file := options.get("bearer_token_file"):
+            return {"bearer": {"file": file}}
+        if options.get("bearer_token") or options.get("authorization"):
             headers["Authorization"] = variable
         return {}
 

@@ -1,7 +1,7 @@
 """cloudprober's probes, with their targets and validators."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,7 +11,6 @@ from prober.importing.durations import shown
 from prober.importing.fields import Fields, MessageSource
 from prober.model.kinds import in_units
 
-Knows = Callable[[str, str], bool]
 _INTERVAL, _TIMEOUT = "2s", "1s"  # cloudprober's defaults
 _ELSEWHERE = {
     "surfacer": "metrics are at /metrics of every prober, see docs/prometheus.md",
@@ -50,7 +49,7 @@ class _Untaken(Exception):  # noqa: N818  (describes a probe)
     """A probe that has no counterpart; the message says why."""
 
 
-def read(sources: Sequence[MessageSource], draft: Draft, knows: Knows) -> None:
+def read(sources: Sequence[MessageSource], draft: Draft) -> None:
     """Add the monitors of each probe."""
     tops = [Fields(source, (), source.value) for source in sources]
     shared = {
@@ -62,7 +61,7 @@ def read(sources: Sequence[MessageSource], draft: Draft, knows: Knows) -> None:
         for probe in top.messages("probe"):
             with draft.reading(probe.at(), f"probe {probe.one('name')}"):
                 try:
-                    _Probe(probe, shared, draft, knows).read()
+                    _Probe(probe, shared, draft).read()
                 except _Untaken as untaken:
                     draft.left_out(probe.at(), f"probe {probe.one('name')}: {untaken}")
         for name in top.names:
@@ -74,10 +73,8 @@ def read(sources: Sequence[MessageSource], draft: Draft, knows: Knows) -> None:
 class _Probe:
     """Reads one probe."""
 
-    def __init__(
-        self, probe: Fields, shared: Mapping[str, Fields], draft: Draft, knows: Knows
-    ) -> None:
-        self._probe, self._shared, self._draft, self._knows = probe, shared, draft, knows
+    def __init__(self, probe: Fields, shared: Mapping[str, Fields], draft: Draft) -> None:
+        self._probe, self._shared, self._draft = probe, shared, draft
         self._left_out: list[tuple[SourcePlace, str]] = []
 
     def read(self) -> None:
@@ -85,7 +82,7 @@ class _Probe:
         kind = str(self._probe.one("type", "")).upper()
         if kind in _PROGRAMS:
             raise _Untaken(f"prober runs no programs ({kind})")
-        if kind not in MAKERS or (kind == "PING" and not self._knows("ICMP", "count")):
+        if kind not in MAKERS:
             raise _Untaken(f"prober has no counterpart of the type {kind or None}")
         if self._probe.one("negative_test"):
             raise _Untaken("a negative test")

@@ -13,29 +13,22 @@ from prober.importing import (
 from prober.importing.draft import Draft
 from prober.importing.source import SourceText, UnreadableSource, documents
 from prober.importing.textproto import TextProto
-from prober.model.option import options_of
-from prober.probes import PROBE_TYPES
 
 NamedText = tuple[str, str]
 """The name of a file, and its text."""
 
 
-def knows(type_name: str, key: str) -> bool:
-    """Return whether a probe type has a key."""
-    return type_name in PROBE_TYPES and key in options_of(PROBE_TYPES[type_name])
-
-
 def _haproxy(sources: Sequence[NamedText], draft: Draft) -> None:
     for name, text in sources:
         try:
-            haproxy.read(text, name, draft, knows)
+            haproxy.read(text, name, draft)
         except ValueError as error:
             raise UnreadableSource(f"{name}: {error}") from None
 
 
 def _blackbox(sources: Sequence[NamedText], draft: Draft) -> None:
     modules, *jobs = (SourceText(text, name) for name, text in sources)
-    blackbox.read(modules, jobs, draft, knows)
+    blackbox.read(modules, jobs, draft)
 
 
 def _cloudprober(sources: Sequence[NamedText], draft: Draft) -> None:
@@ -43,12 +36,12 @@ def _cloudprober(sources: Sequence[NamedText], draft: Draft) -> None:
         TextProto(text, name) if cloudprober.is_textproto(name, text) else SourceText(text, name)
         for name, text in sources
     ]
-    cloudprober.read(read, draft, knows)
+    cloudprober.read(read, draft)
 
 
 def _gatus(sources: Sequence[NamedText], draft: Draft) -> None:
     for name, text in sources:
-        gatus.read(SourceText(text, name), draft, knows)
+        gatus.read(SourceText(text, name), draft)
 
 
 def _kubernetes(sources: Sequence[NamedText], draft: Draft) -> None:
@@ -58,7 +51,7 @@ def _kubernetes(sources: Sequence[NamedText], draft: Draft) -> None:
 
 def _uptime_kuma(sources: Sequence[NamedText], draft: Draft) -> None:
     for name, text in sources:
-        uptime_kuma.read(SourceText(text, name), draft, knows)
+        uptime_kuma.read(SourceText(text, name), draft)
 
 
 FORMATS: Mapping[str, Callable[[Sequence[NamedText], Draft], None]] = {

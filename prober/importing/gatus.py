@@ -12,7 +12,6 @@ from prober.importing.draft import Draft, DraftEntry, Keys, SourcePlace
 from prober.importing.durations import shown
 from prober.importing.source import SourceText, items, mapping
 
-Knows = Callable[[str, str], bool]
 _CONDITION = re.compile(r"\s*(.+?)\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*")
 _CALL = re.compile(r"(any|pat)\((.*)\)")
 _OTHERS = {"tcp": "TCP", "tls": "TLS", "icmp": "ICMP", "udp": "UDP_CONNECT"}
@@ -29,11 +28,11 @@ _WITHOUT_EFFECT = {"name", "group", "url", "conditions", "interval", "ui", "enab
 _TAKEN = {"method", "body", "headers", "dns", "alerts", "extra-labels"}
 
 
-def read(source: SourceText, draft: Draft, knows: Knows) -> None:
+def read(source: SourceText, draft: Draft) -> None:
     """Add a monitor for each endpoint."""
     for number, endpoint in enumerate(items(mapping(source.value).get("endpoints"))):
         with draft.reading(source.origin("endpoints", number), "endpoint"):
-            _Endpoint(source, number, mapping(endpoint), draft, knows).read()
+            _Endpoint(source, number, mapping(endpoint), draft).read()
     for number, _ in enumerate(items(mapping(source.value).get("external-endpoints"))):
         origin = source.origin("external-endpoints", number)
         draft.left_out(origin, "an external endpoint is not probed, but reports by itself")
@@ -43,10 +42,10 @@ class _Endpoint:
     """Reads one endpoint."""
 
     def __init__(
-        self, source: SourceText, number: int, given: Mapping[str, Any], draft: Draft, knows: Knows
+        self, source: SourceText, number: int, given: Mapping[str, Any], draft: Draft
     ) -> None:
         self._source, self._number, self._given = source, number, given
-        self._draft, self._knows = draft, knows
+        self._draft = draft
         self._left_out: list[tuple[SourcePlace, str]] = []
 
     def _at(self, *steps: str | int) -> SourcePlace:
@@ -95,8 +94,7 @@ class _Endpoint:
         parts = urlsplit(url)
         type_name = _OTHERS.get(parts.scheme)
         if type_name == "ICMP":
-            known = self._knows("ICMP", "count")
-            return urls.UrlTarget(parts.netloc, {"type": "ICMP"}) if known else None
+            return urls.UrlTarget(parts.netloc, {"type": "ICMP"})
         if parts.scheme == "starttls" and parts.netloc:
             return urls.UrlTarget(parts.netloc, {"type": "TCP", "preset": "smtp_starttls"})
         if type_name is None or not parts.netloc:
@@ -118,7 +116,7 @@ class _Endpoint:
                 "domain_name": host,
                 "headers": headers or None,
             }
-            if not client.get("ignore-redirect") and self._knows("HTTP", "follow_redirects"):
+            if not client.get("ignore-redirect"):
                 keys["follow_redirects"] = True
         if type_name in ("HTTPS", "TLS") or "preset" in of_target:
             keys["tls"] = {"verify": not client.get("insecure")}
@@ -156,7 +154,7 @@ class _Endpoint:
             found["steps"] = [*said, {"expect_regex": _pattern(value)}]
         elif subject == "[BODY]" and sign == "==" and "body_regex" not in found:
             found["body_regex"] = _pattern(value)
-        elif subject.startswith("[BODY].") and self._knows("HTTP", "expect_json"):
+        elif subject.startswith("[BODY]."):
             clause = _clause(subject, sign, value)
             if clause is None:
                 return False

@@ -1,7 +1,6 @@
 """HAProxy's `backend` and `listen` sections: a pool for the servers with `check`, and a monitor."""
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 from prober.importing.draft import Draft, Keys, SourcePlace
@@ -32,14 +31,11 @@ class CheckedServer(NamedTuple):
     origin: SourcePlace
 
 
-def read(text: str, file: str, draft: Draft, knows: Callable[[str, str], bool]) -> None:
-    """Add what a configuration checks; raise ValueError if it cannot be read.
-
-    `knows` returns whether a probe type has a key.
-    """
+def read(text: str, file: str, draft: Draft) -> None:
+    """Add what a configuration checks; raise ValueError if it cannot be read."""
     for proxy in proxies(text):
         servers = [server for server in _servers(proxy, file, draft) if _is_checked(server, draft)]
-        check = BackendCheck(proxy, file, draft, knows)
+        check = BackendCheck(proxy, file, draft)
         origin = SourcePlace(file, proxy.number)
         if not servers:
             if proxy.last("server"):

@@ -1,7 +1,6 @@
 """How a `backend` of HAProxy checks its servers, as keys of a monitor."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from prober.importing.codes import CODES, ranges, span
@@ -31,13 +30,10 @@ class BackendCheck:
         proxy: The section.
         file: The name of the source.
         draft: Receives notes.
-        knows: Returns whether a probe type has a key.
     """
 
-    def __init__(
-        self, proxy: Proxy, file: str, draft: Draft, knows: Callable[[str, str], bool]
-    ) -> None:
-        self._proxy, self._file, self._draft, self._knows = proxy, file, draft, knows
+    def __init__(self, proxy: Proxy, file: str, draft: Draft) -> None:
+        self._proxy, self._file, self._draft = proxy, file, draft
         chosen = [line for name in _CHECKS for line in proxy.all("option", name)]
         self.line = max(chosen, key=lambda line: line.number, default=None)
         self.kind = self.line.words[1] if self.line else ""
@@ -54,7 +50,7 @@ class BackendCheck:
             case "tcp-check":
                 tls = tls or any("ssl" in line.words for line in self._connects())
                 return {"type": "TLS" if tls else "TCP", **self._dialogue(tls=tls)}
-            case kind if kind in PRESETS and self._knows("TCP", "preset"):
+            case kind if kind in PRESETS:
                 return {"type": "TLS" if tls else "TCP", "preset": PRESETS[kind]}
             case "":
                 return {"type": "TLS" if tls else "TCP"}
@@ -142,8 +138,7 @@ class BackendCheck:
             return {"expected_codes": _codes(how, pattern, negated=negated)}
         if how in ("string", "rstring"):
             key = "reject_body_regex" if negated else "body_regex"
-            if self._knows("HTTP", key):
-                return {key: re.escape(pattern) if how == "string" else pattern}
+            return {key: re.escape(pattern) if how == "string" else pattern}
         self._omit(line)
         return {}
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from prober.importing import urls
@@ -10,28 +10,27 @@ from prober.importing.codes import ranges, span
 from prober.importing.draft import Draft, Keys, SourcePlace
 from prober.importing.source import SourceText, items, mapping
 
-Knows = Callable[[str, str], bool]
 _HTTP = ("http", "keyword", "json-query")
 
 
-def read(source: SourceText, draft: Draft, knows: Knows) -> None:
+def read(source: SourceText, draft: Draft) -> None:
     """Add a monitor for each monitor that has a counterpart."""
     for number, given in enumerate(items(mapping(source.value).get("monitorList"))):
         origin = source.origin("monitorList", number)
         with draft.reading(origin, "monitor"):
-            _read(mapping(given), origin, draft, knows)
+            _read(mapping(given), origin, draft)
 
 
-def _read(given: Mapping[str, Any], origin: SourcePlace, draft: Draft, knows: Knows) -> None:
+def _read(given: Mapping[str, Any], origin: SourcePlace, draft: Draft) -> None:
     name, kind = str(given.get("name", "")), str(given.get("type", ""))
-    target = _target(given, kind, knows)
+    target = _target(given, kind)
     if target is None:
         draft.left_out(origin, f"monitor {name}: prober has no monitors of the type {kind}")
         return
     if given.get("upsideDown"):
         draft.left_out(origin, f"monitor {name}: upside down")
         return
-    keys = {**target.keys, **(_http(given, knows) if kind in _HTTP else {})}
+    keys = {**target.keys, **(_http(given) if kind in _HTTP else {})}
     if keys["type"] == "HTTPS":
         keys["tls"] = {"verify": not given.get("ignoreTls")}
         if given.get("expiryNotification"):
@@ -60,13 +59,13 @@ def _read(given: Mapping[str, Any], origin: SourcePlace, draft: Draft, knows: Kn
     draft.taken(origin, f"monitor {name}: {keys['type']} {target.address}")
 
 
-def _target(given: Mapping[str, Any], kind: str, knows: Knows) -> urls.UrlTarget | None:
+def _target(given: Mapping[str, Any], kind: str) -> urls.UrlTarget | None:
     if kind in _HTTP:
         return urls.of_url(str(given.get("url", "")))
     host, port = str(given.get("hostname") or ""), given.get("port")
     if kind == "port" and host and port:
         return urls.UrlTarget(urls.address(host, int(port)), {"type": "TCP"})
-    if kind == "ping" and host and knows("ICMP", "count"):
+    if kind == "ping" and host:
         return urls.UrlTarget(host, {"type": "ICMP"})
     if kind == "dns" and host:
         server = str(given.get("dns_resolve_server") or "")
@@ -75,7 +74,7 @@ def _target(given: Mapping[str, Any], kind: str, knows: Knows) -> urls.UrlTarget
     return None
 
 
-def _http(given: Mapping[str, Any], knows: Knows) -> Keys:
+def _http(given: Mapping[str, Any]) -> Keys:
     accepted = [str(each) for each in items(given.get("accepted_statuscodes"))] or ["200-299"]
     keys: Keys = {
         "http_method": given.get("method"),
@@ -86,9 +85,8 @@ def _http(given: Mapping[str, Any], knows: Knows) -> Keys:
     if keyword := given.get("keyword"):
         inverted = given.get("invertKeyword")
         key = "reject_body_regex" if inverted else "body_regex"
-        if knows("HTTP", key):
-            keys[key] = re.escape(keyword)
-    if given.get("maxredirects") and knows("HTTP", "follow_redirects"):
+        keys[key] = re.escape(keyword)
+    if given.get("maxredirects"):
         keys["follow_redirects"] = min(int(given["maxredirects"]), 10)
     return keys
 
