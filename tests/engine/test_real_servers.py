@@ -40,7 +40,7 @@ def program(name: str) -> str:
 
 @contextmanager
 def running(*command: str, log: Path, **options: object) -> Iterator[subprocess.Popen[str]]:
-    """Run a server for as long as the context lasts."""
+    """Run a server for as long as the context lasts; fail with its log if it ends before."""
     with (
         log.open("w") as errors,
         subprocess.Popen(command, text=True, stderr=errors, **options) as server,  # type: ignore[call-overload]  # its options are passed on
@@ -48,7 +48,9 @@ def running(*command: str, log: Path, **options: object) -> Iterator[subprocess.
         try:
             yield server
         finally:
+            ended = server.poll()
             server.terminate()
+    assert ended is None, f"{command[0]} ended with {ended}: {log.read_text()}"
 
 
 @pytest.fixture

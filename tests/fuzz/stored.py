@@ -170,7 +170,9 @@ def _look(life: Life) -> None:
         read_uptime(database, number, WALL)
         for slot in read_slots(database, number, range(NOW - 86400, NOW + HOUR, HOUR)):
             _show(SLOT.render(SlotAt(slot, HOUR, WALL)))
-    with closing(sqlite3.connect(Path(str(life.state_dir)) / FILE)) as connection:
+    # The writer gives up a chore that SQLite refuses, as for a file that has never been usable.
+    file = sqlite3.connect(Path(str(life.state_dir)) / FILE)
+    with closing(file) as connection, suppress(sqlite3.Error):
         for _ in upkeep(connection, Retention(), Due(WALL, WALL, 0)):
             pass
 
