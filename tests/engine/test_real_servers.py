@@ -50,7 +50,7 @@ def running(*command: str, log: Path, **options: object) -> Iterator[subprocess.
         finally:
             ended = server.poll()
             server.terminate()
-    assert ended is None, f"{command[0]} ended with {ended}: {log.read_text()}"
+    assert not ended, f"{command[0]} ended with {ended}: {log.read_text()}"
 
 
 @pytest.fixture
