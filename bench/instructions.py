@@ -1,4 +1,4 @@
-"""Counts the instructions of a probe: a guard against decay that does not depend on the machine.
+"""Counts the instructions of a probe: a check against decay that does not depend on the machine.
 
     python -m bench.instructions [--check] [--write] [TYPE ...]
 

@@ -7,7 +7,7 @@ from prober.cli.run_command import LISTEN, LOG_FORMAT, LOG_LEVEL, log_format_by_
 
 
 def run(options: Namespace, _: Environment) -> int:
-    """Run the daemon on targets that live in this process."""
+    """Run the daemon on targets in this process."""
     from contextlib import AsyncExitStack
 
     from prober.config import garbage

@@ -279,12 +279,12 @@ class ConfigEditor:
     def _set_here(self, made: Monitor | Pool) -> Iterator[Target]:
         """Yield the targets of a monitor or pool that edits have set."""
         if isinstance(made, Pool):
-            yield from (each.target(None) for each in made.backends if each.guarded)
+            yield from (each.target(None) for each in made.backends if each.under_policy)
             return
         pools = self._standing.edited.config.model.pools
         pool = next(each for each in pools if each.name == made.pool_name)
         checks = (Check(made, pool, backend) for backend in pool.backends)
-        yield from (check.target for check in checks if check.guarded)
+        yield from (check.target for check in checks if check.under_policy)
 
     async def _delete(self, item: Monitor | Pool) -> None:
         named, written = _named(item), self._written(item)
@@ -330,7 +330,7 @@ class ConfigEditor:
         """Yield what is wrong on this machine with the result of an edit."""
         if isinstance(value, Pool):
             for i, backend in enumerate(value.backends):
-                if backend.guarded and (why := self._objection(*backend.target(None))):
+                if backend.under_policy and (why := self._objection(*backend.target(None))):
                     yield Complaint(("backends", i), why)
             return
         yield from unknown_secrets(value.probe)
@@ -339,7 +339,9 @@ class ConfigEditor:
         for i, backend in enumerate(pool.backends):
             check = Check(value, pool, backend)
             places = (check.target, value.probe.proxy or check.target)
-            if check.guarded and (why := next(filter(None, starmap(self._objection, places)), "")):
+            if check.under_policy and (
+                why := next(filter(None, starmap(self._objection, places)), "")
+            ):
                 yield Complaint(("targets", i) if value.targets else ("pool",), why)
 
 

@@ -54,7 +54,7 @@ def created_monitor(content: Content, defaults: Defaults) -> Monitor:
     """Return a monitor that is not in the file, or raise `Rejected`."""
     _reject_lists(content)
     monitor = read_monitor(dict(content), defaults, _outside())
-    return replace(monitor, origin=Origin.API, guarded=True)
+    return replace(monitor, origin=Origin.API, under_policy=True)
 
 
 def created_pool(content: Content) -> Pool:
@@ -84,7 +84,7 @@ def changed_monitor(monitor: Monitor, keys: Keys, patch: Content, defaults: Defa
         probe=with_secrets(new.probe, _secrets_by_path(monitor.probe)),
         targets=_marked(new.targets, monitor.targets),
         origin=Origin.EDITED,
-        guarded=_way(new) != _way(monitor),
+        under_policy=_way(new) != _way(monitor),
     )
 
 
@@ -207,7 +207,7 @@ def _marked(backends: tuple[Backend, ...], of_the_file: Iterable[Backend]) -> tu
     """Return backends, with those marked that are not in the file, or are probed elsewhere."""
     known = {(backend.key, backend.target(None)) for backend in of_the_file}
     return tuple(
-        each if (each.key, each.target(None)) in known else replace(each, guarded=True)
+        each if (each.key, each.target(None)) in known else replace(each, under_policy=True)
         for each in backends
     )
 

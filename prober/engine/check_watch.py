@@ -50,7 +50,7 @@ class CheckWatch:
         monitor = check.monitor
         self.check = check
         self.state = state
-        self.job = Job.of(check, objection if check.guarded else None)
+        self.job = Job.of(check, objection if check.under_policy else None)
         self.due = 0.0
         self.asked_due = NEVER  # when the last requested probe was due
         self.skipped = 0

@@ -200,8 +200,8 @@ class Monitor:
     )
     probe: Probe = field()
     origin: Origin = Origin.FILE
-    guarded: bool = False
-    """Whether the API chose where the probe goes, so that not every address is allowed."""
+    under_policy: bool = False
+    """Whether the API chose where the probe goes, so that the target policy applies."""
     tls: TlsSettings | None = field(init=False, repr=False, compare=False)
     """The TLS settings of the probe, or None."""
     stale_after: float = field(init=False, repr=False, compare=False)
@@ -333,9 +333,9 @@ class Check:
         return target._replace(port=0) if self.monitor.probe.portless else target
 
     @property
-    def guarded(self) -> bool:
+    def under_policy(self) -> bool:
         """Whether to check the address before each probe, because the API chose a part of it."""
-        return self.monitor.guarded or self.backend.guarded
+        return self.monitor.under_policy or self.backend.under_policy
 
     @property
     def spread(self) -> int:

@@ -235,8 +235,8 @@ class Backend:
     probe_port: int | None = option(
         PORT, default=None, doc="probe this port instead; takes precedence over the monitor's"
     )
-    guarded: bool = False
-    """Whether it was set over the API, so that not every address is allowed."""
+    under_policy: bool = False
+    """Whether it was set over the API, so that the target policy applies."""
     key: str = field(init=False, repr=False, compare=False)
     """The name of the backend in API and metrics: `address:port`, or what it has of it."""
 

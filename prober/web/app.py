@@ -25,7 +25,7 @@ from prober.web.server.auth import (
     PUBLIC_ROUTES,
     authorize,
 )
-from prober.web.server.client_limits import guarded
+from prober.web.server.client_limits import within_limits
 from prober.web.server.dialect import MEMORY, SPOKEN, dialect_of, root_of
 from prober.web.server.dialect_paths import DialectPaths, add_route
 from prober.web.server.editing import store_edit
@@ -47,7 +47,7 @@ _HEADERS = {
 
 def make_app(services: Services) -> web.Application:
     """Return the application for these services."""
-    middlewares = [guarded, errors_as_json, authorize]
+    middlewares = [within_limits, errors_as_json, authorize]
     app = web.Application(middlewares=middlewares, client_max_size=BODY_LIMIT)
     app[SERVICES] = services
     others = services.others.slots if services.others else None

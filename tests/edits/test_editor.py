@@ -486,14 +486,17 @@ async def test_targets_that_only_this_host_reaches_are_warned_of(client: Client)
     assert {line["log_level"] for line in said} == {"warning"}
 
 
-async def test_a_backend_of_the_file_that_is_probed_elsewhere_is_guarded(
+async def test_a_backend_of_the_file_that_is_probed_elsewhere_is_under_the_target_policy(
     world: World, client: Client
 ) -> None:
     path = "/api/v1/pools/web"
-    for more, guarded in (({"weight": 2}, False), ({"probe_port": 22}, True), ({}, False)):
+    for more, under_policy in (({"weight": 2}, False), ({"probe_port": 22}, True), ({}, False)):
         body = {"backends": [{**WEB_1, **more}, "192.0.2.2:80"]}
         assert (await client.patch(path, json=body)).status == 200
-        assert [each.guarded for each in world.store.pools["web"].backends] == [guarded, False]
+        assert [each.under_policy for each in world.store.pools["web"].backends] == [
+            under_policy,
+            False,
+        ]
 
 
 async def test_rules_for_addresses_take_effect_at_a_reload(world: World, client: Client) -> None:

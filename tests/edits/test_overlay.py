@@ -104,7 +104,7 @@ def test_what_a_patch_does_not_name_survives_secrets_included(file: Config) -> N
     assert after.rise == 9
     assert after.probe == before.probe
     assert after.origin is Origin.EDITED
-    assert not after.guarded
+    assert not after.under_policy
     assert show_options(after) == {**show_options(before), "rise": 9}
 
 
@@ -182,7 +182,7 @@ def test_a_secret_that_does_not_exist_cannot_be_kept(file: Config) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "guarded", "backends"),
+    ("old", "new", "under_policy", "backends"),
     [
         ("a", {"rise": 3}, False, []),
         ("a", {"port": 22}, True, []),
@@ -191,22 +191,22 @@ def test_a_secret_that_does_not_exist_cannot_be_kept(file: Config) -> None:
         ("c", {"targets": ["192.0.2.4:80", "192.0.2.9:80"]}, False, ["192.0.2.9:80"]),
     ],
 )
-def test_what_the_api_points_elsewhere_is_guarded(
-    file: Config, old: str, new: dict[str, Any], guarded: bool, backends: list[str]
+def test_what_the_api_points_elsewhere_is_under_the_target_policy(
+    file: Config, old: str, new: dict[str, Any], under_policy: bool, backends: list[str]
 ) -> None:
     config = edited(file, patch(file, old, **new))
     after = monitor_of(config, old)
-    assert after.guarded is guarded
+    assert after.under_policy is under_policy
     pool = pool_of(config, after.pool_name)
-    assert [each.key for each in pool.backends if each.guarded] == backends
+    assert [each.key for each in pool.backends if each.under_policy] == backends
 
 
-def test_backends_that_the_file_does_not_have_are_guarded(file: Config) -> None:
+def test_backends_that_the_file_does_not_have_are_under_the_target_policy(file: Config) -> None:
     config = edited(file, patch(file, "web", POOL, backends=["192.0.2.1:80", "192.0.2.9:80"]))
     web = pool_of(config, "web")
-    assert [backend.guarded for backend in web.backends] == [False, True]
+    assert [backend.under_policy for backend in web.backends] == [False, True]
     assert web.origin is Origin.EDITED
-    assert [check.guarded for check in config.model.checks()][:2] == [False, True]
+    assert [check.under_policy for check in config.model.checks()][:2] == [False, True]
 
 
 def test_a_patch_after_a_patch(file: Config) -> None:
@@ -252,7 +252,7 @@ def test_a_pool_keeps_its_name(file: Config) -> None:
 def test_a_created_monitor_has_the_defaults_of_the_file(file: Config) -> None:
     config = edited(file, creation("n", type="HTTP", pool="web"))
     made = monitor_of(config, "n")
-    assert (made.fall, made.origin, made.guarded) == (4, Origin.API, True)
+    assert (made.fall, made.origin, made.under_policy) == (4, Origin.API, True)
     assert isinstance(made.probe, HttpProbe)
     assert made.probe.url_path == "/health"
     assert len(config.model.checks()) == 6
@@ -306,9 +306,9 @@ def test_files_that_the_file_names_may_stay(file: Config) -> None:
     assert "not allowed over the API" in idle(other)["b"]
 
 
-def test_a_created_pool_is_wholly_guarded() -> None:
+def test_a_created_pool_is_wholly_under_the_target_policy() -> None:
     pool = created_pool({"name": "p", "backends": ["h:80", {"address": "i", "port": 1}]})
-    assert all(backend.guarded for backend in pool.backends)
+    assert all(backend.under_policy for backend in pool.backends)
     with pytest.raises(Rejected, match="unknown key"):
         created_pool({"name": "p", "backend": []})
 

@@ -24,10 +24,10 @@ MAPPED = Address(socket.AF_INET6, "::ffff:169.254.169.254")
 HERE = Address(socket.AF_INET, "127.0.0.1")
 
 
-def probed(by_hand: ByHand, port: int, guard: TargetPolicy, host: str = "a.example") -> Outcome:
-    """Return what a guarded probe finds."""
+def probed(by_hand: ByHand, port: int, policy: TargetPolicy, host: str = "a.example") -> Outcome:
+    """Return what a probe under the policy finds."""
     by_hand.outcomes.clear()
-    if by_hand.start(port, host=host, objection=guard.objection).on_answer:
+    if by_hand.start(port, host=host, objection=policy.objection).on_answer:
         by_hand.take_answer()
     return by_hand.outcome()
 
@@ -49,12 +49,12 @@ def test_of_several_addresses_those_that_are_allowed_are_tried(serve: Serve) -> 
 
 def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
     port = serve(hold)
-    guard = TargetPolicy(TargetRules())
+    policy = TargetPolicy(TargetRules())
     with probing(lambda _: (HERE,)) as by_hand:
-        assert probed(by_hand, port, guard).reason is Reason.OK
-        guard.adopt(TargetRules(deny=(ip_network("127.0.0.0/8"),)))
-        assert probed(by_hand, port, guard).reason is Reason.NOT_PERMITTED
-        assert probed(by_hand, port, guard, "127.0.0.1").reason is Reason.NOT_PERMITTED
+        assert probed(by_hand, port, policy).reason is Reason.OK
+        policy.adopt(TargetRules(deny=(ip_network("127.0.0.0/8"),)))
+        assert probed(by_hand, port, policy).reason is Reason.NOT_PERMITTED
+        assert probed(by_hand, port, policy, "127.0.0.1").reason is Reason.NOT_PERMITTED
 
 
 @pytest.mark.parametrize(
@@ -72,38 +72,38 @@ def test_rules_take_effect_at_the_next_probe(serve: Serve) -> None:
     ],
 )
 def test_prober_does_not_probe_itself_for_the_api(listener: str, host: str, refused: bool) -> None:
-    guard = TargetPolicy(TargetRules(allow=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
-    guard.spare([Target(listener, 7762)])
-    assert bool(guard.objection(host, 7762)) is refused
-    assert guard.objection(host, 7763) is None
+    policy = TargetPolicy(TargetRules(allow=(ip_network("0.0.0.0/0"), ip_network("::/0"))))
+    policy.spare([Target(listener, 7762)])
+    assert bool(policy.objection(host, 7762)) is refused
+    assert policy.objection(host, 7763) is None
 
 
 def test_an_address_of_this_host_leads_to_a_listener_on_all_of_them() -> None:
-    guard = TargetPolicy(TargetRules())
-    guard.spare([Target("0.0.0.0", 7762)])
+    policy = TargetPolicy(TargetRules())
+    policy.spare([Target("0.0.0.0", 7762)])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("192.0.2.1", 9))
         except OSError:
             pytest.skip("this host has no route but to itself")
         own = sock.getsockname()[0]
-    assert guard.objection(own, 7762)
+    assert policy.objection(own, 7762)
 
 
 @pytest.mark.parametrize(
     ("by_monitor", "by_backend"), [(False, False), (True, False), (False, True)]
 )
 def test_only_what_the_api_had_a_say_in_is_judged(by_monitor: bool, by_backend: bool) -> None:
-    backend = Backend(address="192.0.2.1", port=80, guarded=by_backend)
+    backend = Backend(address="192.0.2.1", port=80, under_policy=by_backend)
     pool = Pool(name="m", backends=(backend,))
     (monitor,) = model_of("192.0.2.1").monitors
-    check = Check(replace(monitor, guarded=by_monitor), pool, backend)
-    assert check.guarded is (by_monitor or by_backend)
+    check = Check(replace(monitor, under_policy=by_monitor), pool, backend)
+    assert check.under_policy is (by_monitor or by_backend)
     simulation = Simulation(objection=lambda *_: "no")
     state = simulation.store.add(check)
     simulation.scheduler.add([(check, state, state.health)])
     job = simulation.scheduler._watches[check.key].job
-    assert (job.objection is not None) is check.guarded
+    assert (job.objection is not None) is check.under_policy
 
 
 def test_a_name_that_is_pointed_elsewhere_after_it_was_looked_at_is_not_followed(

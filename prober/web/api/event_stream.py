@@ -1,4 +1,4 @@
-"""Live events, as server-sent events.
+"""Events as they happen, as server-sent events.
 
 Clients have no queues: each remembers the last event it was sent, and continues in the event log. A
 client that falls so far behind that the log has dropped the next event is disconnected. It comes

@@ -75,7 +75,7 @@ class _Alarm:
             self._timer = None
 
 
-class GuardedConnection(web.RequestHandler):
+class LimitedConnection(web.RequestHandler):
     """One connection of a client, with limits on its times.
 
     Args:
@@ -96,8 +96,8 @@ class GuardedConnection(web.RequestHandler):
         limits: Limits,
         peer: str,
         welcome: Callable[[asyncio.BaseTransport], bool],
-        left: Callable[["GuardedConnection"], None],
-        admits: Callable[["GuardedConnection", str], bool] | None = None,
+        left: Callable[["LimitedConnection"], None],
+        admits: Callable[["LimitedConnection", str], bool] | None = None,
     ) -> None:
         super().__init__(
             server,
@@ -219,10 +219,10 @@ class GuardedConnection(web.RequestHandler):
 
 
 @web.middleware
-async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def within_limits(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Tell the connection that a request has started; if reserved, answer only vital requests."""
     connection = request.protocol
-    if not isinstance(connection, GuardedConnection):
+    if not isinstance(connection, LimitedConnection):
         return await handler(request)
     connection.began()
     if not connection.is_reserved:
@@ -239,4 +239,4 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
 def limits_of(request: web.BaseRequest) -> Limits:
     """Return the limits on the client that sent a request."""
     protocol = request.protocol
-    return protocol.limits if isinstance(protocol, GuardedConnection) else Limits()
+    return protocol.limits if isinstance(protocol, LimitedConnection) else Limits()

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from prober.model.probe import Target
 from prober.web.server import reserve
-from prober.web.server.client_limits import GuardedConnection, Limits, is_local
+from prober.web.server.client_limits import LimitedConnection, Limits, is_local
 from prober.web.server.login_limits import peer_of
 from prober.web.server.public_address import without_base
 from prober.web.server.request_body import asks_later
@@ -42,11 +42,11 @@ class Crowd(NamedTuple):
     """What to do with a new connection: whether to accept it, and which one to end for it."""
 
     enters: bool
-    victim: GuardedConnection | None = None
+    victim: LimitedConnection | None = None
 
 
 def room_for(
-    peer: str, present: Iterable[GuardedConnection], limits: Limits, now: float = inf
+    peer: str, present: Iterable[LimitedConnection], limits: Limits, now: float = inf
 ) -> Crowd:
     """Decide about a connection of this peer: it may replace the one idle for the longest time.
 
@@ -94,8 +94,8 @@ class Listener:
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
-        self._present: dict[GuardedConnection, asyncio.Task[None]] = {}
-        self._descriptors: dict[GuardedConnection, int] = {}
+        self._present: dict[LimitedConnection, asyncio.Task[None]] = {}
+        self._descriptors: dict[LimitedConnection, int] = {}
         self._spare: int | None = None  # a descriptor, lent to a connection when there is no other
         self._told_at = -_TOLD_EVERY
 
@@ -174,7 +174,7 @@ class Listener:
         first = reserve.first_to_leave(inside, self._loop.time())
         return first is None or self._has_unread(first)
 
-    def _has_unread(self, client: GuardedConnection) -> bool:
+    def _has_unread(self, client: LimitedConnection) -> bool:
         """Return whether a client has sent something that there was no time to read."""
         descriptor = self._descriptors.get(client, -1)
         if descriptor < 0:
@@ -183,7 +183,7 @@ class Listener:
         poll.register(descriptor, select.POLLIN)
         return any(events & select.POLLIN for _, events in poll.poll(0))
 
-    def _reserved(self) -> list[GuardedConnection]:
+    def _reserved(self) -> list[LimitedConnection]:
         return [each for each in self._present if each.is_reserved]
 
     def _take_spare(self) -> bool:
@@ -229,7 +229,7 @@ class Listener:
         place = reserve.place_for(peer, self._reserved(), places, now, local=is_local(peer))
         return Crowd(place.free, place.victim), True
 
-    def _admits(self, connection: GuardedConnection, path: str) -> bool:
+    def _admits(self, connection: LimitedConnection, path: str) -> bool:
         """Decide on a request of a connection in reserve."""
         if path == reserve.SCRAPES:
             if not reserve.may_scrape(self._reserved(), self._limits.reserved):
@@ -251,7 +251,7 @@ class Listener:
         if renewed and context is None:  # never serve unencrypted instead
             connection.close()
             return
-        client = GuardedConnection(
+        client = LimitedConnection(
             self._server,
             loop=self._loop,
             limits=self._limits,
@@ -267,7 +267,7 @@ class Listener:
         task.add_done_callback(partial(self._part, client, connection))
 
     async def _meet(
-        self, client: GuardedConnection, connection: socket.socket, context: ssl.SSLContext | None
+        self, client: LimitedConnection, connection: socket.socket, context: ssl.SSLContext | None
     ) -> None:
         """Connect a client; drop it silently if its TLS handshake fails or is too slow."""
         patience = self._limits.headers if context else None
@@ -283,7 +283,7 @@ class Listener:
             _log.debug("handshake_failed", peer=client.peer, reason=str(error))
 
     def _part(
-        self, client: GuardedConnection, connection: socket.socket, _: asyncio.Task[None]
+        self, client: LimitedConnection, connection: socket.socket, _: asyncio.Task[None]
     ) -> None:
         """Close a connection that did not get as far as HTTP, even if its task has not started."""
         if not client.is_met:
@@ -299,7 +299,7 @@ class Listener:
         _log.warning("certificate_refused", peer=peer)
         return False
 
-    def _end(self, client: GuardedConnection) -> None:
+    def _end(self, client: LimitedConnection) -> None:
         task = self._present.pop(client, None)
         self._descriptors.pop(client, None)
         if client.is_met:
@@ -307,7 +307,7 @@ class Listener:
         elif task is not None:
             task.cancel()
 
-    def _forget(self, client: GuardedConnection) -> None:
+    def _forget(self, client: LimitedConnection) -> None:
         self._present.pop(client, None)
         self._descriptors.pop(client, None)
 
