@@ -326,6 +326,7 @@ def both(folder: Path) -> Iterator[Both]:
         config = {"server": {"blackbox_modules": "modules.yml"}}
         running = stack.enter_context(daemon(config, folder))
         yield Both(f"http://{address}", running, places, proxy)
+        running.stop()  # so that its coverage is written
 
 
 def targets(folder: Path, stack: ExitStack) -> dict[str, str]:

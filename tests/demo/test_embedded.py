@@ -6,23 +6,15 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from prober.config.advice import advice
-from prober.demo import demo_targets
+from prober.demo import demo_targets, embedded
 from prober.demo.demo_targets import alternating, certificate, flapping
 from prober.probes import PROBE_TYPES
-
-if find_spec("prober.config"):
-    from prober.demo import embedded
-
-ready = pytest.mark.skipif(
-    find_spec("prober.config") is None, reason="the configuration floor is not there yet"
-)
 
 
 class Clock:
@@ -164,7 +156,6 @@ def test_closed_ports_refuse() -> None:
                 client.recv(100)
 
 
-@ready
 async def test_every_target_of_the_demonstration_behaves_as_its_name_says(
     stack: AsyncExitStack,
 ) -> None:
@@ -188,7 +179,6 @@ async def test_every_target_of_the_demonstration_behaves_as_its_name_says(
     assert b"status: up" in await talk(ports["tls"], request, trusting())
 
 
-@ready
 @pytest.mark.parametrize("pings", [False, True])
 async def test_the_demonstration_has_every_probe_type_and_two_load_balancers(
     stack: AsyncExitStack, pings: bool
@@ -200,7 +190,6 @@ async def test_the_demonstration_has_every_probe_type_and_two_load_balancers(
     assert [*advice(config.model)] == []
 
 
-@ready
 async def test_what_is_slow_and_what_expires_goes_beyond_what_is_allowed(
     stack: AsyncExitStack,
 ) -> None:
