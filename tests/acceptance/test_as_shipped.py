@@ -60,7 +60,7 @@ MAY_BE_EMPTY = {"Local errors"}
 """Panels that show nothing as long as all is well with the prober."""
 
 
-class Live(NamedTuple):
+class ShippedProber(NamedTuple):
     """A prober that runs as it is shipped."""
 
     network: Host
@@ -101,7 +101,9 @@ def everything(plain: int, tls: int) -> dict[str, Any]:
 
 
 @contextmanager
-def installed(request: pytest.FixtureRequest) -> Iterator[tuple[Live, Path, Callable[[], object]]]:
+def installed(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[ShippedProber, Path, Callable[[], object]]]:
     """Start the unit as `make install` leaves it."""
     service = Installed(request.getfixturevalue("booted"))
     machine = service.machine
@@ -114,13 +116,19 @@ def installed(request: pytest.FixtureRequest) -> Iterator[tuple[Live, Path, Call
     network = Host(str(machine.process / "ns/net"))
     config = machine.root / "etc/prober/prober.yaml"
     try:
-        yield Live(network, command), config, lambda: machine.ask("systemctl", "reload", "prober")
+        yield (
+            ShippedProber(network, command),
+            config,
+            lambda: machine.ask("systemctl", "reload", "prober"),
+        )
     finally:
         service.end()
 
 
 @contextmanager
-def contained(request: pytest.FixtureRequest) -> Iterator[tuple[Live, Path, Callable[[], object]]]:
+def contained(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[ShippedProber, Path, Callable[[], object]]]:
     """Start a container of the image."""
     engine = request.getfixturevalue("podman")
     folder = request.getfixturevalue("tmp_path_factory").mktemp("etc")
@@ -137,13 +145,17 @@ def contained(request: pytest.FixtureRequest) -> Iterator[tuple[Live, Path, Call
 
     network = Host(f"/proc/{container.process}/ns/net")
     try:
-        yield Live(network, command), folder / "prober.yaml", lambda: container.signal("HUP")
+        yield (
+            ShippedProber(network, command),
+            folder / "prober.yaml",
+            lambda: container.signal("HUP"),
+        )
     finally:
         container.stop()
 
 
 @pytest.fixture(scope="module", params=[installed, contained], ids=["unit", "image"])
-def live(request: pytest.FixtureRequest) -> Iterator[Live]:
+def live(request: pytest.FixtureRequest) -> Iterator[ShippedProber]:
     """Yield a prober that has probed everything once."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -159,7 +171,9 @@ def live(request: pytest.FixtureRequest) -> Iterator[Live]:
 
 
 @pytest.fixture(scope="module")
-def prometheus(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(
+    live: ShippedProber, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """Yield a Prometheus with the shipped configuration and rules, in a hurry."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not installed")
@@ -227,14 +241,14 @@ def named(pattern: str) -> dict[str, str]:
     return {found: path for path, text in TEXTS.items() for found in re.findall(pattern, text)}
 
 
-def test_every_path_that_is_asked_is_answered(live: Live) -> None:
+def test_every_path_that_is_asked_is_answered(live: ShippedProber) -> None:
     asked = named(r'httpGet: \{path: "?([^,"}]+)') | named(r"(?m)^\s*path: (/[\w-]+)$")
     assert {"/-/ready", "/-/healthy", "/metrics", "/health/pools/shop?min_healthy=1"} <= {*asked}
     for path, where in asked.items():
         assert live.get(path)[0] == 200, (path, where)
 
 
-def test_every_port_is_the_one_that_it_listens_on(live: Live) -> None:
+def test_every_port_is_the_one_that_it_listens_on(live: ShippedProber) -> None:
     ports = (
         named(r"EXPOSE (\d+)")
         | named(r"name: http, containerPort: (\d+)")
@@ -259,7 +273,7 @@ def commands() -> Iterator[list[str]]:
         yield listed.split(", ")
 
 
-def test_every_command_and_flag_is_known(live: Live) -> None:
+def test_every_command_and_flag_is_known(live: ShippedProber) -> None:
     asked = [*commands()]
     assert {words[0] for words in asked} == {"run", "health"}
     for name, *rest in asked:
@@ -268,7 +282,7 @@ def test_every_command_and_flag_is_known(live: Live) -> None:
             assert f"{flag} " in shown, (name, flag)
 
 
-def test_every_variable_is_read(live: Live) -> None:
+def test_every_variable_is_read(live: ShippedProber) -> None:
     shown = live.command("run", "--help").stdout
     variables = named(r"\bPROBER_[A-Z_]+\b")
     assert {"PROBER_CONFIG", "PROBER_LISTEN", "PROBER_STATE_DIR"} <= {*variables}
@@ -276,7 +290,7 @@ def test_every_variable_is_read(live: Live) -> None:
         assert name in shown, (name, where)
 
 
-def test_every_health_check_finds_it_and_nothing_else(live: Live) -> None:
+def test_every_health_check_finds_it_and_nothing_else(live: ShippedProber) -> None:
     checks = [words for words in commands() if words[0] == "health"]
     assert len(checks) > 1
     for words in checks:

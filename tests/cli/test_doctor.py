@@ -67,7 +67,7 @@ def test_a_taken_address_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "-> stop what listens there" in shown
 
 
-def test_this_host_is_looked_at() -> None:
+def test_doctor_looks_at_this_host() -> None:
     host = look(("127.0.0.1", 0))
     assert host.listener is None
     assert host.descriptors > 0

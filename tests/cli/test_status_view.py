@@ -323,7 +323,7 @@ def test_a_table_fits_the_width_and_keeps_statuses_whole(width: int) -> None:
     assert "…" in shown[-2]
 
 
-def test_what_was_found_is_cut_before_what_it_was_found_of() -> None:
+def test_a_result_is_cut_before_its_monitor_and_backend() -> None:
     backend = "name-of-some-length.example:8080"
     check = a_check("web-http", backend=backend, last=a_check("a")["last"])
     check["last"] |= {"reason": "x" * 40}

@@ -173,7 +173,7 @@ def test_edits_are_refused_in_the_words_of_each_api_while_etcd_is_away(
 
 
 @needs_etcd
-def test_what_was_edited_alone_is_taken_along_once_and_said(tmp_path: Path) -> None:
+def test_edits_from_before_the_cluster_are_taken_along_once_and_reported(tmp_path: Path) -> None:
     kept = {"state_dir": str(tmp_path / "state")}
     with member(tmp_path, None, "a", **kept) as alone:
         assert ask(alone, "PUT", "/api/v1/monitors/slow", MONITOR).status == 201

@@ -116,7 +116,7 @@ async def test_an_etcd_that_is_away_is_unreachable_and_comes_back(tmp_path: Path
             assert (await answering(store)).items.keys() == {"/prober/a", "/prober/b"}
 
 
-async def test_data_that_was_wiped_is_told_to_who_watches(tmp_path: Path) -> None:
+async def test_a_watcher_is_told_that_data_was_wiped(tmp_path: Path) -> None:
     with etcd(tmp_path) as server:
         async with client(server.url) as store:
             for _ in range(20):
@@ -163,7 +163,7 @@ async def left_without_a_quorum(servers: list[Etcd], store: EtcdGateway, first: 
 
 
 @needs_etcdctl
-async def test_who_may_not_is_unauthorized_and_who_logged_in_long_ago_logs_in_again(
+async def test_a_user_without_permission_is_unauthorized_and_an_expired_login_is_renewed(
     tmp_path: Path,
 ) -> None:
     with etcd(tmp_path) as server:

@@ -127,7 +127,7 @@ def all_changes(running: Group) -> dict[str, list[tuple[str, str, str]]]:
     return {name: running.changes(name) for name in running.members}
 
 
-def test_with_an_etcd_that_answers_late_all_goes_on_and_what_changes_reaches_all(
+def test_with_a_slow_etcd_probing_continues_and_changes_reach_all_members(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "members"
@@ -347,7 +347,9 @@ def _name(vote: dict[str, Any]) -> str:
     return str(vote["member"])
 
 
-def test_a_vantage_where_all_fails_that_others_find_good_is_quarantined(tmp_path: Path) -> None:
+def test_a_vantage_where_everything_fails_that_others_find_good_is_quarantined(
+    tmp_path: Path,
+) -> None:
     shuns = threading.Event()
 
     def serve(connection: socket.socket) -> None:

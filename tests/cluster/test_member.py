@@ -169,7 +169,7 @@ def test_a_paused_member_that_goes_on_says_nothing_and_soon_shows_the_truth(
     assert owned(world, "a") == mine
 
 
-def test_votes_of_a_member_that_is_back_are_not_deleted_as_those_of_one_that_is_gone(
+def test_the_votes_of_a_member_that_is_back_are_not_deleted(
     world: World,
 ) -> None:
     start(world, "a", "b", "c")

@@ -177,7 +177,7 @@ def test_a_load_balancer_that_a_client_of_a_cloud_creates_is_there_on_every_memb
     until(lambda: found(one) == [])
 
 
-def test_people_are_told_once_also_when_the_member_that_tells_them_dies(pair: Pair) -> None:
+def test_a_webhook_is_called_once_even_if_the_speaker_dies(pair: Pair) -> None:
     port = pair.targets.ports[-1]
     key = f"127.0.0.1:{port}"
 

@@ -135,7 +135,9 @@ async def test_of_two_edits_at_once_the_second_is_overtaken(server: Etcd, cluste
         await winner.until(lambda: winner.edits == {edit("web").named: edit("web", 83)})
 
 
-async def test_what_was_edited_alone_is_taken_along_once(server: Etcd, cluster: str) -> None:
+async def test_edits_from_before_the_cluster_are_taken_along_once(
+    server: Etcd, cluster: str
+) -> None:
     theirs, alone, clash = edit("theirs"), edit("alone"), edit("theirs", 99)
     first = Member()
     async with joined(server, cluster, first) as here:
@@ -225,7 +227,7 @@ async def test_what_is_no_edit_is_ignored_and_told(server: Etcd, cluster: str) -
     assert [event for event, _ in member.told] == ["record_refused"] * len(values)
 
 
-async def test_an_edit_over_which_the_file_has_won_goes_once_all_have_that_file(
+async def test_an_edit_that_the_file_supersedes_is_deleted_once_all_have_that_file(
     server: Etcd, cluster: str
 ) -> None:
     one, other, web = Member(), Member(), edit("web")

@@ -30,7 +30,7 @@ def member(name: str, *, outputs: list[str] = OUTPUTS, draining: bool = False) -
     return MemberRecord(name, "i", outputs="\n".join(outputs), draining=draining)
 
 
-def test_all_members_name_the_same_speaker_and_each_speaks_for_some() -> None:
+def test_all_members_agree_on_the_speaker_and_each_speaks_for_some() -> None:
     found = Counter(speakers(member("a"), member("b"), member("c")))
     assert found.keys() == {"a", "b", "c"}
     assert min(found.values()) > 60
@@ -45,6 +45,6 @@ def test_only_the_outputs_of_a_member_that_leaves_are_taken_over() -> None:
     assert set(speakers(member("c", draining=True))) == {"c"}  # the last one
 
 
-def test_who_does_not_have_an_output_does_not_speak_for_it() -> None:
+def test_a_member_without_an_output_does_not_speak_for_it() -> None:
     having, other = member("a", outputs=OUTPUTS[:1]), member("b", outputs=[])
     assert speakers(having, other) == ["a", *[None] * (len(OUTPUTS) - 1)]

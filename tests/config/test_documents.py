@@ -134,7 +134,7 @@ def test_keys_are_text(key: str) -> None:
     assert problem.line == 2
 
 
-def test_every_key_that_stands_twice_is_named() -> None:
+def test_every_duplicate_key_is_named() -> None:
     text = "a: 1\nb:\n  - c: 1\n    c: 2\na: 3\nc: 1"
     assert list(map(str, read_document(text, "f").problems)) == [
         "f:4: b[0].c: duplicate key; first defined on line 3",
@@ -254,7 +254,7 @@ def test_json_values_know_their_lines() -> None:
     assert {path: document.line(path) for path in places} == places
 
 
-def test_every_json_key_that_stands_twice_is_named() -> None:
+def test_every_duplicate_json_key_is_named() -> None:
     text = '{"a": [{"b": 1,\n"b": {"c": 1,\n"c": 2}}],\n"a": 1}'
     assert list(map(str, read_document(text, "f").problems)) == [
         "f:2: a[0].b: duplicate key; first defined on line 1",

@@ -365,7 +365,7 @@ monitors:
     ]
 
 
-def test_of_a_target_that_stands_twice_in_a_list_the_first_counts(read: Read) -> None:
+def test_the_first_of_duplicate_targets_in_a_list_counts(read: Read) -> None:
     """Prometheus drops identical ones."""
     listed = """[{"targets": ["192.0.2.1:80", "192.0.2.2:80"], "labels": {"a": "1"}},
     {"targets": ["192.0.2.1:80", "192.0.2.3:80"], "labels": {"a": "2"}}]"""

@@ -80,7 +80,7 @@ def test_a_change_that_is_noticed_counts_as_neither_of_two_requests() -> None:
     assert objection(guard, 10, 1, NOW + 3) is None
 
 
-def test_a_request_is_spoilt_by_no_other_source_and_by_nothing_that_is_noticed() -> None:
+def test_changes_that_are_noticed_and_other_sources_do_not_reset_a_request() -> None:
     guard = ShrinkGuard(allow=False)
     assert objection(guard, 10, 1)
     assert objection(guard, 6, 2, NOW + 1, digest="list", source="http://sd/", asked_at=None)
@@ -106,7 +106,7 @@ def test_cutting_again_and_again_stops_at_half_of_what_there_was_within_a_minute
     assert not objection(guard, 50, 30, NOW + 20 + SHRINK_WINDOW)
 
 
-def test_what_was_meant_is_the_measure_of_what_follows() -> None:
+def test_a_confirmed_drop_is_the_base_for_the_next_one() -> None:
     guard = ShrinkGuard(allow=False)
     assert objection(guard, 100, 10, NOW)
     assert not objection(guard, 100, 10, NOW + 1)

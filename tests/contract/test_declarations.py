@@ -208,5 +208,5 @@ def test_every_metric_has_a_name_of_its_own() -> None:
 
 
 @every_type
-def test_what_a_fact_is_expected_by_is_an_option(cls: type[Probe]) -> None:
+def test_the_key_that_expects_a_fact_is_an_option(cls: type[Probe]) -> None:
     assert {fact.expected_by for fact in cls.facts} - {""} <= options_of(cls).keys()

@@ -45,7 +45,7 @@ def config(*, lifecycle: bool | None = None, **more: object) -> Config:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "prober.example"])
-def test_whoever_is_reached_by_everybody_takes_no_edits(host: str) -> None:
+def test_edits_are_locked_where_everybody_can_reach_the_api(host: str) -> None:
     addresses = (*LOOPBACK, Target(host, 1))
     assert "server.auth" in str(why_locked(config(), addresses))
     assert why_locked(config(), LOOPBACK) is None

@@ -28,7 +28,7 @@ from tests.simulation import model_of
 NOW = 1000.0
 
 
-class Live:
+class FakeProber:
     """Stands in for what probes."""
 
     def __init__(self, model: Model) -> None:
@@ -65,11 +65,14 @@ def config_of(*addresses: str, digest: str = "next") -> Reading:
 
 
 def reloader_of(
-    live: Live, reads: Reads | None, notes: list[tuple[str, str]] | None = None, quiet: float = 0.0
+    fake: FakeProber,
+    reads: Reads | None,
+    notes: list[tuple[str, str]] | None = None,
+    quiet: float = 0.0,
 ) -> Reloader:
     kept: list[tuple[str, str]] = [] if notes is None else notes
     return Reloader(
-        live,
+        fake,
         read=reads,
         guard=ShrinkGuard(allow=False),
         note=lambda kind, cause: kept.append((kind, cause)),
@@ -78,8 +81,8 @@ def reloader_of(
 
 
 async def test_a_reload_says_what_it_did() -> None:
-    live, notes = Live(model_of("a", "b")), list[tuple[str, str]]()
-    reloader = reloader_of(live, Reads(config_of("b", "c")), notes)
+    fake, notes = FakeProber(model_of("a", "b")), list[tuple[str, str]]()
+    reloader = reloader_of(fake, Reads(config_of("b", "c")), notes)
     with capture_logs() as lines:
         assert await reloader.reload() == []
     assert lines == [
@@ -94,36 +97,36 @@ async def test_a_reload_says_what_it_did() -> None:
         }
     ]
     assert notes == [("reload", "1 check added, 1 removed, 0 changed")]
-    assert live.vitals.config_ok
-    assert live.vitals.config_hash == "next"
-    assert live.vitals.config_loaded_at > 1.0
+    assert fake.vitals.config_ok
+    assert fake.vitals.config_hash == "next"
+    assert fake.vitals.config_loaded_at > 1.0
 
 
 async def test_a_rejected_file_changes_nothing_and_is_said_everywhere() -> None:
-    live, notes = Live(model_of("a")), list[tuple[str, str]]()
+    fake, notes = FakeProber(model_of("a")), list[tuple[str, str]]()
     problems = ("f:1: one", "f:2: two", "f:3: three", "f:4: four")
-    reloader = reloader_of(live, Reads(Reading(None, problems), config_of("a")), notes)
+    reloader = reloader_of(fake, Reads(Reading(None, problems), config_of("a")), notes)
     with capture_logs() as lines:
         assert await reloader.reload() == list(problems)
     rejected = {"event": "config_rejected", "log_level": "error"}
     assert lines == [{**rejected, "problem": problem} for problem in problems]
     assert notes == [("reload_rejected", "f:1: one; f:2: two; f:3: three; 1 more")]
-    assert not live.applied
-    assert not live.vitals.config_ok
-    assert live.vitals.config_loaded_at == 1.0
+    assert not fake.applied
+    assert not fake.vitals.config_ok
+    assert fake.vitals.config_loaded_at == 1.0
     assert await reloader.reload() == []
-    assert live.vitals.config_ok
+    assert fake.vitals.config_ok
 
 
 async def test_without_a_file_there_is_nothing_to_reload() -> None:
-    live = Live(model_of("a"))
-    assert await reloader_of(live, None).reload() == [
+    fake = FakeProber(model_of("a"))
+    assert await reloader_of(fake, None).reload() == [
         "there is no configuration file to read again"
     ]
 
 
 async def test_keys_that_need_a_restart_are_named() -> None:
-    live = Live(model_of("a"))
+    fake = FakeProber(model_of("a"))
     server = Server(
         listen=(Target("127.0.0.1", 7763),),
         state_dir="/srv",
@@ -137,7 +140,7 @@ async def test_keys_that_need_a_restart_are_named() -> None:
         web_config_file="/web.yml",
     )
     config = Config(server, model_of("a"), (), "next")
-    reloader = reloader_of(live, Reads(Reading(config)))
+    reloader = reloader_of(fake, Reads(Reading(config)))
     with capture_logs() as lines:
         await reloader.reload()
     await reloader.close()
@@ -147,9 +150,9 @@ async def test_keys_that_need_a_restart_are_named() -> None:
 
 
 async def test_what_is_asked_during_a_reload_is_done_once_after_it() -> None:
-    live, reads = Live(model_of("a")), Reads(config_of("a"))
+    fake, reads = FakeProber(model_of("a")), Reads(config_of("a"))
     reads.let.clear()
-    reloader = reloader_of(live, reads)
+    reloader = reloader_of(fake, reads)
     first = asyncio.create_task(reloader.reload())
     await reads.has_begun.wait()
     for _ in range(1000):
@@ -161,10 +164,10 @@ async def test_what_is_asked_during_a_reload_is_done_once_after_it() -> None:
     assert reads.begun == 2
 
 
-async def test_one_who_gives_up_waiting_does_not_end_it_for_the_others() -> None:
-    live, reads = Live(model_of("a")), Reads(config_of("a"))
+async def test_a_caller_that_gives_up_waiting_does_not_end_it_for_others() -> None:
+    fake, reads = FakeProber(model_of("a")), Reads(config_of("a"))
     reads.let.clear()
-    reloader = reloader_of(live, reads)
+    reloader = reloader_of(fake, reads)
     one, other = (asyncio.create_task(reloader.reload()) for _ in range(2))
     await reads.has_begun.wait()
     one.cancel()
@@ -173,8 +176,8 @@ async def test_one_who_gives_up_waiting_does_not_end_it_for_the_others() -> None
 
 
 async def test_after_a_reload_signals_wait_but_who_waits_for_an_answer_does_not() -> None:
-    live, reads = Live(model_of("a")), Reads(config_of("a"))
-    reloader = reloader_of(live, reads, quiet=3600.0)
+    fake, reads = FakeProber(model_of("a")), Reads(config_of("a"))
+    reloader = reloader_of(fake, reads, quiet=3600.0)
     assert await reloader.reload() == []
     for _ in range(1000):
         reloader.ask()
@@ -188,9 +191,9 @@ async def test_after_a_reload_signals_wait_but_who_waits_for_an_answer_does_not(
 
 
 async def test_a_storm_of_signals_is_not_a_second_offer() -> None:
-    live, reads = Live(model_of(*"abcd")), Reads(config_of("a"))
+    fake, reads = FakeProber(model_of(*"abcd")), Reads(config_of("a"))
     reads.let.clear()
-    reloader = reloader_of(live, reads)
+    reloader = reloader_of(fake, reads)
     reloader.ask()
     await reads.has_begun.wait()
     reloader.ask()
@@ -199,22 +202,22 @@ async def test_a_storm_of_signals_is_not_a_second_offer() -> None:
         assert reloader._worker
         await reloader._worker
         assert reads.begun == 2
-        assert not live.applied
+        assert not fake.applied
         assert await reloader.reload() == []
-    assert len(live.applied) == 1
+    assert len(fake.applied) == 1
 
 
 async def test_a_change_that_is_noticed_is_reloaded_as_long_as_that_is_wanted() -> None:
-    files, live = Files(main="old"), Live(model_of("a"))
+    files, fake = Files(main="old"), FakeProber(model_of("a"))
     watching, alone = (
         Reading(Config(Server(watch_config=on), model_of("a"), (), str(on)), (), None)
         for on in (True, False)
     )
-    live.config = watching.config or live.config
+    fake.config = watching.config or fake.config
     reads = Reads(watching, alone)
     notes: asyncio.Queue[str] = asyncio.Queue()
     reloader = Reloader(
-        live,
+        fake,
         read=reads,
         guard=ShrinkGuard(allow=False),
         note=lambda kind, _: notes.put_nowait(kind),
@@ -232,13 +235,13 @@ async def test_a_change_that_is_noticed_is_reloaded_as_long_as_that_is_wanted() 
 
 
 async def test_a_watched_file_that_drops_most_is_taken_when_it_has_rested_for_a_minute() -> None:
-    files, live = Files(main="old"), Live(model_of(*"abcd"))
+    files, fake = Files(main="old"), FakeProber(model_of(*"abcd"))
     config = Config(Server(watch_config=True), model_of("a"), (), "short")
-    live.config = replace(live.config, server=config.server)
+    fake.config = replace(fake.config, server=config.server)
     notes: asyncio.Queue[str] = asyncio.Queue()
     now = NOW
     reloader = Reloader(
-        live,
+        fake,
         read=Reads(Reading(config)),
         guard=ShrinkGuard(allow=False),
         note=lambda kind, _: notes.put_nowait(kind),
@@ -252,10 +255,10 @@ async def test_a_watched_file_that_drops_most_is_taken_when_it_has_rested_for_a_
     assert await asyncio.wait_for(notes.get(), 30) == "reload_rejected"
     for _ in range(100):
         await asyncio.sleep(0)
-    assert not live.applied
+    assert not fake.applied
     now += SHRINK_WINDOW
     assert await asyncio.wait_for(notes.get(), 30) == "reload"
-    assert len(live.applied) == 1
+    assert len(fake.applied) == 1
     await reloader.close()
 
 

@@ -103,7 +103,7 @@ async def test_a_url_is_asked_as_prometheus_asks_and_with_its_token(server: List
     assert headers["accept"] == "application/json"
 
 
-async def test_who_answers_over_https_must_be_known_to_an_authority(
+async def test_a_list_server_over_https_needs_a_trusted_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -620,7 +620,7 @@ def test_an_edit_among_ten_thousand_checks_touches_one(tmp_path: Path) -> None:
         assert running.json("/api/v1/status")["prober"]["checks"] == before + 1
 
 
-def test_a_plan_says_that_edits_stand_and_which_the_file_wins_over(tmp_path: Path) -> None:
+def test_a_plan_says_which_edits_stay_and_which_the_file_supersedes(tmp_path: Path) -> None:
     port = free_port()
     path = tmp_path / "prober.json"
     with daemon(writable(tcp("a", port), tcp("b", port), tcp("c", port)), tmp_path) as running:

@@ -484,7 +484,7 @@ PATCHES = st.fixed_dictionaries(
     ),
     made=st.lists(PATCHES, max_size=2),
 )
-def test_whatever_the_edits_the_model_holds_together_and_without_them_it_is_the_files(
+def test_any_edits_leave_a_valid_model_and_no_edits_leave_that_of_the_files(
     patches: dict[str, dict[str, Any] | None],
     pools: dict[str, dict[str, Any] | None],
     made: list[dict[str, Any]],

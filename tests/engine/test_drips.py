@@ -20,7 +20,7 @@ from tests.engine.targets import find, over_tls
 FREE = 64
 
 
-def test_who_sends_in_drops_is_heard_once_in_a_while(
+def test_a_peer_that_sends_small_pieces_is_read_less_often(
     by_hand: ByHand, listener: socket.socket
 ) -> None:
     talker = by_hand.start(listener.getsockname()[1], TcpProbe(expect=b"end"))
@@ -43,7 +43,9 @@ def test_who_sends_in_drops_is_heard_once_in_a_while(
         assert [found.reason for found in by_hand.outcomes] == [Reason.OK]
 
 
-def test_who_sends_much_at_a_time_need_not_wait(by_hand: ByHand, listener: socket.socket) -> None:
+def test_a_peer_that_sends_large_pieces_is_read_at_once(
+    by_hand: ByHand, listener: socket.socket
+) -> None:
     probe = HttpProbe(body_regex="never", body_limit=1048576)
     talker = by_hand.start(listener.getsockname()[1], probe)
     by_hand.drain()

@@ -131,7 +131,7 @@ def test_probes_go_through_the_interface_and_by_the_mark(
 
 
 @needs_namespaces
-def test_a_mark_takes_a_privilege_and_who_lacks_it_learns_which(by_hand: ByHand) -> None:
+def test_a_mark_needs_a_privilege_and_a_user_without_it_learns_which(by_hand: ByHand) -> None:
     egress = Egress(fwmark=7)
     with without_privileges():
         by_hand.start(1, TcpProbe(), egress=egress)

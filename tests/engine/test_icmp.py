@@ -98,7 +98,9 @@ def test_several_requests_are_sent_a_gap_apart(by_hand: ByHand, alone: Host) -> 
     assert 0.4 <= outcome.seconds <= 0.6
 
 
-def test_one_user_without_a_right_to_ping_learns_which(by_hand: ByHand, alone: Host) -> None:
+def test_a_user_without_the_right_to_ping_learns_what_is_missing(
+    by_hand: ByHand, alone: Host
+) -> None:
     alone.set(ping_group_range=NO_ONE)
     with alone.entered(), without_privileges():
         by_hand.start(0, IcmpProbe())

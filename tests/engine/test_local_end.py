@@ -80,7 +80,7 @@ def local_port(kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.
     ],
 )
 @pytest.mark.parametrize("probe", PROBES, ids=repr)
-def test_whoever_meets_itself_is_refused_and_sends_nothing(
+def test_a_probe_connected_to_itself_is_refused_and_sends_nothing(
     by_hand: ByHand, given: Callable[[str, int], None], probe: Probe, target: str, own: str
 ) -> None:
     kind = socket.SOCK_DGRAM if probe.datagram else socket.SOCK_STREAM

@@ -163,7 +163,7 @@ def test_what_a_name_has_does_not_depend_on_the_addresses_of_this_host(
     ("of_ipv6", "number"),
     [(AWAY, socket.EAI_AGAIN), (NO_DATA, socket.EAI_NODATA), (NO_NAME, socket.EAI_NONAME)],
 )
-def test_a_name_without_an_ipv4_address_whose_ipv6_address_cannot_be_had_is_not_missing(
+def test_a_name_without_ipv4_whose_ipv6_lookup_fails_is_not_missing(
     monkeypatch: pytest.MonkeyPatch, of_ipv6: socket.gaierror, number: int
 ) -> None:
     """Of the two answers, glibc tells only the one for IPv4."""
@@ -358,7 +358,7 @@ async def test_a_probe_that_fails_after_it_is_connected_does_not_try_the_next_ad
     assert found.reason is Reason.CLOSED
 
 
-async def test_of_many_failures_the_targets_stands() -> None:
+async def test_a_failure_of_the_target_counts_more_than_one_on_the_way() -> None:
     unreachable = Address(socket.AF_INET6, "fe80::1")  # without a scope: there is no way there
     for addresses in ((unreachable, HERE), (HERE, unreachable)):
         found = await find(TcpProbe(), free_port(), host="a.example", look_up=Book(*addresses))
@@ -430,7 +430,7 @@ def test_names_that_hang_delay_neither_addresses_nor_names_that_are_known(serve:
     assert {found.reason for found in by_hand.outcomes} == {Reason.OK}
 
 
-def test_a_name_is_asked_for_again_when_no_thread_was_to_be_had(
+def test_a_name_is_asked_for_again_if_no_thread_was_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with asking(Book(HERE)) as office:

@@ -50,7 +50,7 @@ def test_what_is_short_on_this_host_is_never_the_targets_fault(number: int, reas
         (errno.ETIMEDOUT, Reason.INTERNAL, Reason.TIMEOUT),
     ],
 )
-def test_it_matters_whether_the_kernel_refuses_or_the_network_answers(
+def test_an_error_of_the_kernel_differs_from_an_answer_of_the_network(
     number: int, on_the_spot: Reason, from_afar: Reason
 ) -> None:
     assert at_once(number).verdict.reason is on_the_spot

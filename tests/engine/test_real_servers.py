@@ -188,7 +188,7 @@ async def test_nginx_answers_plain_http_on_its_tls_port(nginx: dict[str, int]) -
     assert found.facts == {"http_status_code": 400, "http_version": 1.1}
 
 
-async def test_nginx_speaks_no_http_2_in_the_clear(nginx: dict[str, int]) -> None:
+async def test_nginx_speaks_http_2_only_over_tls(nginx: dict[str, int]) -> None:
     found = await find(GrpcProbe(), nginx["clear"])
     assert (found.result, found.reason) == (Result.HEALTH_PAYLOAD_MISMATCH, Reason.BAD_RESPONSE)
 

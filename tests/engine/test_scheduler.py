@@ -413,7 +413,7 @@ def test_a_probe_that_is_asked_for_comes_at_once_and_the_grid_stays() -> None:
     assert sim.skips == {}
 
 
-def test_a_probe_in_flight_serves_whoever_asks() -> None:
+def test_a_probe_in_flight_serves_all_who_ask() -> None:
     sim = Simulation()
     (state,) = sim.watch(model_of("192.0.2.1", interval=60))
     sim.engine.takes = 1.5
@@ -451,7 +451,7 @@ def test_a_udp_probe_that_is_asked_for_keeps_the_pace_of_its_host() -> None:
     assert len(times) - before >= 5  # and yet those who ask do not push it back
 
 
-def test_who_asked_is_told_when_the_check_goes_away() -> None:
+def test_a_caller_is_told_when_the_check_goes_away() -> None:
     sim = Simulation()
     (state,) = sim.watch(model_of("192.0.2.1"))
     told = asked(sim, state)

@@ -210,7 +210,7 @@ async def test_starttls_can_ask(serve: Serve, certificates: Certificates) -> Non
     assert found.facts["ocsp_status"] == "absent"
 
 
-async def test_who_staples_nothing_fails_only_where_that_is_required(
+async def test_a_server_that_staples_nothing_fails_only_where_a_response_is_required(
     serve: Serve, certificates: Certificates
 ) -> None:
     for version in ("1.2", "1.3"):

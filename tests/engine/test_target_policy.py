@@ -93,7 +93,7 @@ def test_an_address_of_this_host_leads_to_a_listener_on_all_of_them() -> None:
 @pytest.mark.parametrize(
     ("by_monitor", "by_backend"), [(False, False), (True, False), (False, True)]
 )
-def test_only_what_the_api_had_a_say_in_is_judged(by_monitor: bool, by_backend: bool) -> None:
+def test_only_checks_that_the_api_changed_are_judged(by_monitor: bool, by_backend: bool) -> None:
     backend = Backend(address="192.0.2.1", port=80, under_policy=by_backend)
     pool = Pool(name="m", backends=(backend,))
     (monitor,) = model_of("192.0.2.1").monitors

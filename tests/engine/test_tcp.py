@@ -268,7 +268,7 @@ def dissolved(sockets: Sockets, listener: socket.socket) -> socket.SocketType:
     return sock
 
 
-def test_a_socket_of_whose_end_is_being_reported_is_not_used_again(
+def test_a_socket_whose_end_is_being_reported_is_not_used_again(
     listener: socket.socket,
 ) -> None:
     """The report would be taken for news of the next connection: closed, and yet writable."""

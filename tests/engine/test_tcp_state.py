@@ -101,7 +101,7 @@ def test_a_refusal_answers_the_first_syn(by_hand: ByHand) -> None:
     assert outcome.kernel == KernelView(1, 0)
 
 
-def test_of_what_was_never_sent_the_kernel_knows_nothing(by_hand: ByHand) -> None:
+def test_the_kernel_knows_nothing_of_what_was_never_sent(by_hand: ByHand) -> None:
     by_hand.start(80, host="fe80::1")  # without a scope: there is no way there
     outcome = by_hand.outcome()
     assert (outcome.reason, outcome.kernel) == (Reason.NO_ROUTE, None)
@@ -244,7 +244,7 @@ def test_a_wrong_reply_is_a_failure_with_a_round_trip(by_hand: ByHand) -> None:
 # Probes that are good
 
 
-def test_of_a_good_probe_the_kernel_is_not_asked(by_hand: ByHand) -> None:
+def test_the_kernel_is_not_asked_about_a_good_probe(by_hand: ByHand) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         by_hand.start(listener.getsockname()[1])
         outcome = by_hand.outcome()
@@ -252,7 +252,7 @@ def test_of_a_good_probe_the_kernel_is_not_asked(by_hand: ByHand) -> None:
 
 
 @pytest.mark.parametrize("slow", [0.5, 1.5])
-def test_of_a_good_probe_that_is_slow_it_is_asked(by_hand: ByHand, slow: float) -> None:
+def test_the_kernel_is_asked_about_a_good_but_slow_probe(by_hand: ByHand, slow: float) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         target = Target("127.0.0.1", listener.getsockname()[1])
         job = Job(target, ASKING.bind(target), timeout=30.0, datagram=False, slow=slow)

@@ -66,7 +66,7 @@ def test_a_bug_in_the_work_is_ours(driven: ByHand, serve: Serve) -> None:
     assert "ZeroDivisionError" in driven.bugs.pop()
 
 
-def test_who_is_late_while_it_is_done_is_told_so_and_nobody_else_waits(
+def test_a_probe_whose_thread_is_late_says_so_and_no_other_waits(
     driven: ByHand, serve: Serve
 ) -> None:
     begun, free = threading.Event(), threading.Event()
@@ -89,7 +89,7 @@ def test_who_is_late_while_it_is_done_is_told_so_and_nobody_else_waits(
     assert len(driven.outcomes) == 2
 
 
-def test_who_waited_for_a_thread_in_vain_proves_nothing(driven: ByHand, serve: Serve) -> None:
+def test_a_probe_that_got_no_thread_is_stalled(driven: ByHand, serve: Serve) -> None:
     free, done = threading.Event(), SimpleQueue[str]()
     port = serve(hold)
     driven.start(port, doing(lambda _: free.wait(PATIENCE)), timeout=10.0)
@@ -119,7 +119,7 @@ def test_there_are_no_more_threads_than_allowed() -> None:
     assert results == [True] * 5
 
 
-def test_time_that_others_used_up_is_given_once_more() -> None:
+def test_work_is_repeated_if_other_threads_used_up_its_time() -> None:
     given = []
 
     def work(seconds: float) -> str:
@@ -132,7 +132,7 @@ def test_time_that_others_used_up_is_given_once_more() -> None:
     assert given == sorted(set(given))
 
 
-def test_not_for_ever() -> None:
+def test_work_is_not_repeated_for_ever() -> None:
     given = []
 
     def work(seconds: float) -> str:

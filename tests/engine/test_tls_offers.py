@@ -86,7 +86,7 @@ def usable(python: str) -> bool:
     return not subprocess.run([python, "-c", command], capture_output=True, check=False).returncode
 
 
-def test_the_same_is_offered_whoever_built_python() -> None:
+def test_the_same_is_offered_by_every_build_of_python() -> None:
     own = described(sys.executable)
     others = [path for path in map(str, Path("/usr/bin").glob("python3.1[1-9]")) if usable(path)]
     if not others:

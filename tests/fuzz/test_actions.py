@@ -159,7 +159,7 @@ TestActions.settings = settings(
 )
 
 
-def test_a_stop_amid_an_overload_leaves_no_timer(tmp_path: Path) -> None:
+def test_a_stop_during_an_overload_leaves_no_timer(tmp_path: Path) -> None:
     with capture_logs():
         play = Play(str(tmp_path / "state"))
         play.set_policy(0, "HTTP", {"interval": 0.5})

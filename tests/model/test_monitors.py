@@ -84,7 +84,7 @@ def test_targets_are_a_pool_of_the_monitors_name() -> None:
     assert monitor("m", pool="web").pool_name == "web"
 
 
-def test_a_target_that_stands_twice_is_rejected() -> None:
+def test_a_duplicate_target_is_rejected() -> None:
     with pytest.raises(Rejected) as rejected:
         monitor(pool="", targets=(A, B, A))
     assert rejected.value.complaints[0].path == ("targets", 2)

@@ -228,7 +228,7 @@ def test_an_id_that_is_given_is_kept() -> None:
     assert pool.id == "0a1b2c3d-0000-4000-8000-0123456789ab"
 
 
-def test_a_backend_that_stands_twice_is_rejected_where_it_stands_again() -> None:
+def test_a_duplicate_backend_is_rejected_at_its_second_place() -> None:
     backends = ["a:80", "[::1]:80", "a:81", "a:80", {"address": "0::1", "port": 80}, "a:80"]
     with pytest.raises(Rejected) as rejected:
         section(Pool).read({"name": "web", "backends": backends}, OUTSIDE)

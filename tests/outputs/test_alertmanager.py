@@ -88,7 +88,7 @@ async def test_an_alert_begins_lasts_and_ends() -> None:
     assert not world.memory.content
 
 
-async def test_what_ended_while_nobody_listened_is_sent_later() -> None:
+async def test_an_end_that_no_alertmanager_accepted_is_sent_later() -> None:
     world, posts = World(SETTINGS, pool("ok", "ok", "critical")), Posts()
     alerts = Alerts(SETTINGS, world.desk(), posts)
     alerts.update("web")
@@ -104,7 +104,7 @@ async def test_what_ended_while_nobody_listened_is_sent_later() -> None:
     assert len(posts.bodies[1]) == 2
 
 
-async def test_after_a_restart_what_recovered_in_the_meantime_is_ended() -> None:
+async def test_after_a_restart_an_alert_that_recovered_meanwhile_is_ended() -> None:
     world, posts = World(SETTINGS, pool("ok", "ok", "critical")), Posts()
     first = Alerts(SETTINGS, world.desk(), posts)
     first.update("web")

@@ -175,7 +175,7 @@ def test_webhook_files_envoy_and_gates_follow_one_verdict_also_over_a_restart(
         eventually(lambda: key in path.read_text(), "the file has it again")
 
 
-def test_what_was_known_holds_over_a_restart_during_which_nothing_can_be_known(
+def test_the_last_known_status_survives_a_restart_without_new_results(
     tmp_path: Path, backends: Backends
 ) -> None:
     given = config(backends, state_dir=str(tmp_path / "state"))

@@ -271,7 +271,7 @@ async def test_in_a_cluster_one_member_sends_and_another_one_goes_on_where_it_en
     ]
 
 
-async def test_a_member_that_is_to_speak_from_now_on_looks_at_every_pool_again() -> None:
+async def test_a_new_speaker_looks_at_every_pool_again() -> None:
     world, members, posts = World(SETTINGS, pool("critical")), Members(), Posts()
     members.is_speaker, world.speaker = False, members
     desk = world.desk()

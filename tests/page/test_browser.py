@@ -214,7 +214,7 @@ def test_nothing_is_cut_off_at_any_width(shown: Served, open_page: Open) -> None
             expect(page.locator("main h1, main .status").first).to_be_visible()
 
 
-def test_who_wants_no_motion_gets_none_and_paper_gets_no_buttons(
+def test_reduced_motion_is_respected_and_print_has_no_buttons(
     shown: Served, open_page: Open
 ) -> None:
     page = open_page(shown.url, reduced_motion="reduce")

@@ -95,7 +95,7 @@ def test_the_detail_names_the_step_and_what_came_instead(
     assert verdict.detail.startswith(detail)
 
 
-def test_after_starttls_nothing_counts_that_came_in_clear() -> None:
+def test_what_came_before_starttls_does_not_count() -> None:
     steps: Written = [
         {"expect": {"text": "220"}},
         {"starttls": {}},

@@ -63,7 +63,7 @@ def test_credentials_without_a_proxy_are_rejected(kind: type[Probe]) -> None:
         section(kind).read(AUTH, OUTSIDE)
 
 
-def test_a_password_in_clear_is_rejected() -> None:
+def test_a_password_in_plain_text_is_rejected() -> None:
     with pytest.raises(Rejected, match="must not be written here"):
         probe(proxy_auth={"username": "u", "password": "s3cret"})
 
@@ -148,7 +148,9 @@ def test_the_proxy_is_asked_to_connect(kind: type[Probe]) -> None:
         ([ESTABLISHED, SESSION, b"SSH-2.0-x", END], Reason.BAD_RESPONSE, "not a valid HTTP reply"),
     ],
 )
-def test_whose_fault_it_is(events: list[Event], reason: Reason, detail: str) -> None:
+def test_a_failure_is_the_fault_of_the_proxy_or_of_the_target(
+    events: list[Event], reason: Reason, detail: str
+) -> None:
     verdict = drive(probe(HttpsProbe).bind(SECURE), *events).verdict
     assert verdict.reason is reason
     assert verdict.detail.startswith(detail), verdict

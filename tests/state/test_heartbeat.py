@@ -42,7 +42,7 @@ async def test_a_turn_of_the_loop_is_measured() -> None:
     assert await examine(vitals, lambda: next(times)) == "one turn of the event loop took 7.0 s"
 
 
-async def test_what_is_made_up_for_in_that_turn_is_forgiven() -> None:
+async def test_a_schedule_that_catches_up_in_the_next_turn_is_alive() -> None:
     late = [60.0]
     vitals = Vitals(name="here", version="1", started_at=0.0, overdue=lambda: late[0])
     asyncio.get_running_loop().call_soon(late.__setitem__, 0, 0.0)

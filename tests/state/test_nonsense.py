@@ -119,7 +119,7 @@ def test_a_schema_that_is_not_whole_is_set_aside(state: Path, said: list[str], s
     assert said == ["corrupt"]
 
 
-def test_slots_of_1970_cost_the_upkeep_no_walk_to_them(state: Path) -> None:
+def test_slots_of_1970_do_not_slow_the_upkeep_down(state: Path) -> None:
     now = 500_000 * HOUR
     with closing(sqlite3.connect(state / FILE)) as connection, connection:
         connection.execute("INSERT INTO names VALUES (1, 'web', '10.0.0.1:80')")

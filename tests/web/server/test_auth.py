@@ -252,7 +252,7 @@ async def test_without_configuration_everybody_may_look(guarded: Connect) -> Non
 
 
 @pytest.mark.parametrize("headers", [{}, WAYS["Bearer"](WRITE)], ids=["open", "writer"])
-async def test_a_page_of_another_site_is_refused_whoever_its_visitor_is(
+async def test_a_request_from_another_site_is_refused_for_every_caller(
     guarded: Connect, headers: dict[str, str]
 ) -> None:
     client = await guarded(AUTH if headers else None)
@@ -377,7 +377,7 @@ async def test_a_name_that_was_pointed_at_us_opens_nothing(guarded: Connect) -> 
     assert (await client.get("/metrics", headers={"Host": "prober.internal"})).status == 200
 
 
-async def test_a_page_of_another_site_makes_nobody_probe(guarded: Connect) -> None:
+async def test_a_page_of_another_site_cannot_start_a_probe(guarded: Connect) -> None:
     client = await guarded(None)
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Accept-Language": "en"}):
         for method in ("GET", "HEAD"):

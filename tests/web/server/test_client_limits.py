@@ -231,7 +231,7 @@ async def test_a_stream_of_events_lives_on(
         assert b"still there" in await reader.readuntil(b"still there")
 
 
-async def test_who_takes_nothing_of_an_answer_loses_it(world: World) -> None:
+async def test_a_client_that_reads_nothing_loses_its_answer(world: World) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -262,7 +262,7 @@ class Wire:
         self.aborted = True
 
 
-async def test_who_takes_an_answer_slowly_keeps_it(
+async def test_a_client_that_reads_slowly_gets_its_answer(
     world: World, serve: Callable[[Limits], Awaitable[Listener]]
 ) -> None:
     listener = await serve(PATIENT)

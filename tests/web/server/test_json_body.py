@@ -51,7 +51,7 @@ def test_what_is_json_is_taken(content: bytes) -> None:
         ("POST", "/v3/auth/tokens"),
     ],
 )
-async def test_no_door_takes_it(client: Client, method: str, path: str, content: bytes) -> None:
+async def test_no_route_accepts_it(client: Client, method: str, path: str, content: bytes) -> None:
     kind = {"Content-Type": "application/json"}
     async with client.request(method, path, data=content, headers=kind) as response:
         assert 400 <= response.status < 500

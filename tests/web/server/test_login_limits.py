@@ -36,7 +36,7 @@ def test_a_bucket_lets_a_burst_through_and_then_one_by_one() -> None:
     assert bucket.wait(500.0) == 0
 
 
-def test_who_guesses_on_has_to_wait(clock: Clock) -> None:
+def test_a_caller_that_keeps_guessing_has_to_wait(clock: Clock) -> None:
     guesses = LoginLimits(clock)
     for _ in range(BURST):
         assert guesses.wait("1.2.3.4", OTHER) == 0

@@ -67,7 +67,7 @@ async def test_many_logins_are_compared_one_at_a_time_and_do_not_pile_up(bcrypt:
     assert await known.match("bob", b"bob")
 
 
-async def test_who_gives_up_waiting_makes_room(bcrypt: Bcrypt) -> None:
+async def test_a_client_that_gives_up_waiting_makes_room(bcrypt: Bcrypt) -> None:
     known = Passwords(USERS)
     tasks = [asyncio.create_task(known.match("anna", b"x")) for _ in range(MOST_WAITING)]
     await asyncio.sleep(0)

@@ -43,7 +43,7 @@ class Someone:
         self.scrapes = scrapes
 
 
-def test_who_has_not_said_what_it_wants_leaves_first_and_then_who_scrapes_slowly() -> None:
+def test_clients_without_a_request_are_dropped_first_then_slow_scrapers() -> None:
     answered, silent = Someone(waits=False), Someone(entered_at=5.0)
     slow = Someone(entered_at=1.0, waits=False, scrapes=True)
     assert first_to_leave([answered], 1e9) is None

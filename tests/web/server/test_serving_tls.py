@@ -103,7 +103,7 @@ async def ask(listener: Listener, context: ssl.SSLContext) -> str:
         (CERTIFICATE_REQUIRED, ("2001:db8::a",), ("2001:db8:0::a",), "200"),
     ],
 )
-async def test_who_must_show_which_certificate(  # noqa: PLR0917  (each is a column)
+async def test_which_clients_must_show_which_certificate(  # noqa: PLR0917  (each is a column)
     world: World, files: Files, kind: str, sans: Names, client: Names, fares: str
 ) -> None:
     ca = None if kind == "NoClientCert" else str(files.ca)
@@ -154,7 +154,9 @@ async def test_a_renewed_certificate_is_used_for_new_connections(
     assert told[2] == "OpenSSL cannot use these files: No such file or directory"
 
 
-async def test_without_usable_files_nobody_is_served_in_clear(world: World, files: Files) -> None:
+async def test_without_usable_files_nothing_is_served_unencrypted(
+    world: World, files: Files
+) -> None:
     files.key.unlink()
     context = renewed(files.settings())
     async with (
@@ -166,7 +168,7 @@ async def test_without_usable_files_nobody_is_served_in_clear(world: World, file
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"])
-async def test_who_does_not_finish_the_handshake_is_gone_in_time(
+async def test_a_client_that_does_not_finish_the_handshake_is_dropped(
     world: World, files: Files, sent: bytes
 ) -> None:
     context = renewed(files.settings())

@@ -263,7 +263,7 @@ def test_a_key_that_is_none_accepts_nothing(sign_oracle: Sign, pem: str) -> None
         verify_oracle(sign_oracle(), {KEY_ID: pem}, NOW)
 
 
-def test_another_sort_of_key_accepts_nothing(sign_oracle: Sign) -> None:
+def test_a_key_that_is_not_rsa_accepts_nothing(sign_oracle: Sign) -> None:
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
     pem = public.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

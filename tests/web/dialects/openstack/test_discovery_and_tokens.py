@@ -21,7 +21,7 @@ TOKENS = "/v3/auth/tokens"
         ("*/*", "text/html"),
     ],
 )
-async def test_the_root_answers_with_versions_to_who_wants_json_only(
+async def test_the_root_answers_with_versions_to_clients_that_want_only_json(
     client: Client, accept: str, kind: str
 ) -> None:
     async with client.get("/", headers={"Accept": accept}) as response:

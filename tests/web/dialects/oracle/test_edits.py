@@ -188,9 +188,7 @@ async def test_an_interval_that_oracle_does_not_know_survives(
     )
 
 
-async def test_port_nought_and_an_empty_pattern_take_them_away(
-    world: World, client: Client
-) -> None:
+async def test_port_0_and_an_empty_pattern_remove_them(world: World, client: Client) -> None:
     assert (await put(client, WEB, {**SHOWN, "port": 81, "responseBodyRegex": ".*"})).status == 204
     assert web_http(world).port == 81
     assert (await put(client, WEB, SHOWN)).status == 204
