@@ -27,7 +27,7 @@ def working(what: str, stream: TextIO | None = None) -> Iterator[None]:
 
 
 def tell(what: str, stream: TextIO, is_over: Callable[[float], bool]) -> None:
-    """Write a line anew each second, and remove it at the end; `is_over` waits for up to that."""
+    """Rewrite a line every second, and remove it at the end; `is_over` waits for up to that."""
     seconds, line = 0, ""
     while not is_over(_SECOND):
         seconds += 1

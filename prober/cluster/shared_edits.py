@@ -189,7 +189,7 @@ class EtcdEdits:
         """Raise `Overtaken` with what is in etcd now, or `NotStored` if its data was replaced."""
         snapshot = await self._store.read(self._prefix)
         if self._missing(snapshot):
-            raise NotStored("etcd has lost its data; it is written anew, try again")
+            raise NotStored("etcd has lost its data; it is being restored, try again")
         if head := snapshot.items.get(self._head):
             await self._know(head.value.decode(errors="replace"))
         raise Overtaken(self._replace(snapshot))

@@ -1,4 +1,4 @@
-"""The edits of a member of a cluster: those of all members, by way of etcd."""
+"""The edits of a member of a cluster, which shares them with all members through etcd."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping

@@ -29,7 +29,7 @@ class AdminJournal(Protocol):
     """Stores admin states."""
 
     def keep_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
-        """Store a state, or that there is none."""
+        """Store a state; None deletes it."""
 
 
 class AdminStates:
@@ -123,7 +123,7 @@ class AdminStates:
         self._renew()
 
     def learn(self, key: AdminKey, entry: AdminEntry | None) -> None:
-        """Take in a state that was set through another member, or that it was ended (None).
+        """Apply a state that was set through another member; None: it was ended there.
 
         A state of what is not configured here has no effect.
         """

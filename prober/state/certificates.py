@@ -12,7 +12,7 @@ from prober.model.status import FactValue
 from prober.model.wording import time_text
 
 KNOWN = 8
-"""Certificates of one check that are known."""
+"""Maximum number of known certificates of one check."""
 
 Certificates = tuple[str, ...]
 """The known certificates of a check, the newest last: each `FINGERPRINT KEY`."""
@@ -28,7 +28,7 @@ def seen(known: Certificates, facts: Mapping[str, FactValue]) -> Certificates:
 
 
 def last_change(known: Certificates, facts: Mapping[str, FactValue]) -> tuple[str, str]:
-    """Return the newest certificate and in words that it is new; nothing if it is the first.
+    """Return the newest certificate, and a sentence that it is new; empty if it is the first.
 
     `facts` are those of the last result, which need not be about that certificate.
     """
@@ -41,7 +41,7 @@ def last_change(known: Certificates, facts: Mapping[str, FactValue]) -> tuple[st
 
 
 def change(known: Certificates, facts: Mapping[str, FactValue]) -> str:
-    """Return in words that a certificate is new beside those that were known."""
+    """Return a sentence that a certificate is new, in addition to those that were known."""
     key = facts.get(TLS_KEY.name, "")
     end, issuer = facts.get(TLS_NOT_AFTER.name), facts.get(TLS_ISSUER.name)
     details = [

@@ -42,7 +42,7 @@ class CloudObjectJournal(Protocol):
     """Stores what is known of objects."""
 
     def keep_cloud_object(self, kind: str, identifier: str, known: CloudObject | None) -> None:
-        """Store what is known of an object, or that nothing is."""
+        """Store what is known of an object; None deletes it."""
 
 
 Known = Mapping[tuple[str, str], CloudObject]
@@ -82,7 +82,7 @@ class CloudObjects:
         self._tell_others = tell_others
 
     def learn(self, name: str, known: CloudObject | None) -> None:
-        """Take in a load balancer that was written through another member; None: forgotten."""
+        """Apply a load balancer that was written through another member; None: forgotten."""
         if known != self.of(LOAD_BALANCER, name):
             self._put(LOAD_BALANCER, name, known)
 
@@ -108,7 +108,7 @@ class CloudObjects:
 
         `since` is the time of creation of one of which nothing is known yet, by default now.
 
-        To come into force counts as the first change of a created object, as in Octavia.
+        Coming into force counts as the first change of a created object, as in Octavia.
         """
         now, known = self._wall(), self.of(kind, identifier)
         if known is None or created:

@@ -22,7 +22,7 @@ def write_copy(connection: sqlite3.Connection, directory: Path) -> None:
     """Write the copy, all or nothing; raise OSError or sqlite3.Error."""
     content = {table: _rows(connection, table) for table in COPIED}
     draft = directory / f"{COPY}.new"
-    draft.unlink(missing_ok=True)  # of a copy that did not come to its end
+    draft.unlink(missing_ok=True)  # of a copy that was not completed
     with os.fdopen(open_own(draft, _ANEW), "w", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()

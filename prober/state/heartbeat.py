@@ -25,7 +25,7 @@ def ailment(*, overdue: float, turn: float, waited: float = 0.0, overloaded: boo
         overdue: Seconds for which something in the schedule has been overdue.
         turn: Seconds that one turn of the event loop takes.
         waited: Seconds of that turn for which the thread was ready to run, but had no processor.
-        overloaded: Whether the schedule advances, but too slowly for want of CPU time.
+        overloaded: Whether the schedule advances, but too slowly, because CPU time is short.
     """
     if turn - waited > HUNG:
         return f"one turn of the event loop took {turn:.1f} s"

@@ -215,7 +215,7 @@ class History:
             raise StateUnreadableError("the disk does not answer") from None
 
     def close(self) -> None:
-        """Let the threads end that read, without waiting for one that a dead disk blocks."""
+        """End the threads that read, without waiting for one that a dead disk blocks."""
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     def _current(self, key: Key) -> int:

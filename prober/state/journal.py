@@ -126,27 +126,27 @@ class Journal:
         self._database.put(EDITS, (edit.kind, edit.id), (content, edit.base, edit.at))
 
     def drop_edit(self, kind: str, identifier: str) -> None:
-        """Delete an edit, for example because the file's own definition has won."""
+        """Delete an edit, for example because the file supersedes it."""
         self._database.put(EDITS, (kind, identifier), None)
 
     def write_now(self, done: Callable[[bool], object]) -> None:
-        """Write at once what was passed on; `done` hears in another thread if the disk has it."""
+        """Write at once what was passed on; tell `done`, in another thread, if the disk has it."""
         self._database.write_now(done)
 
     def knew(self, key: tuple[str, str], known: KnownStatus | None) -> None:
-        """Write the known status of a backend of a pool, or that there is none."""
+        """Write the known status of a backend of a pool; None deletes it."""
         self._database.put(KNOWN, key, None if known is None else tuple(known))
 
     def keep_admin(self, key: AdminKey, entry: AdminEntry | None) -> None:
-        """Write the state that an operator set, or that there is none."""
+        """Write the state that an operator set; None deletes it."""
         self._database.put(ADMIN, key, None if entry is None else tuple(entry))
 
     def keep_notice(self, identity: str, stored: StoredNotice | None) -> None:
-        """Write a notice that was published, or that there is none."""
+        """Write a notice that was published; None deletes it."""
         self._database.put(NOTICES, (identity,), None if stored is None else _notice_row(stored))
 
     def keep_cloud_object(self, kind: str, identifier: str, known: CloudObject | None) -> None:
-        """Write what is known of an object of the clouds' APIs, or that nothing is."""
+        """Write what is known of an object of the clouds' APIs; None deletes it."""
         row = known and (
             *known[:2],
             json.dumps(dict(known.fields)),

@@ -27,7 +27,7 @@ class KnownJournal(Protocol):
     """Stores known statuses."""
 
     def knew(self, key: Key, known: KnownStatus | None) -> None:
-        """Store the known status of a backend of a pool, or that there is none."""
+        """Store the known status of a backend of a pool; None deletes it."""
 
 
 class LastKnown:
@@ -112,7 +112,7 @@ class LastKnown:
                 )
 
     def certificates(self, name: str) -> Iterator[NewCertificate]:
-        """Yield what certificate each check with TLS of a pool saw changed last, if any.
+        """Yield the last change of certificate of each check of a pool, if any.
 
         What an operator decided about is left out.
         """

@@ -9,7 +9,7 @@ from prober.model.notice import Notice
 PUBLISHED, WITHDRAWN = "notice_published", "notice_withdrawn"
 """The events about notices."""
 MOST = 100
-"""Notices that are stored at most."""
+"""Maximum number of notices that are stored."""
 _TITLE = 100  # characters of a notice that an event repeats
 
 
@@ -25,7 +25,7 @@ class NoticeJournal(Protocol):
     """Stores notices."""
 
     def keep_notice(self, identity: str, stored: StoredNotice | None) -> None:
-        """Store a notice, or that there is none."""
+        """Store a notice; None deletes it."""
 
 
 class _Note(Protocol):
@@ -99,7 +99,7 @@ class Notices:
         return True
 
     def learn(self, identity: str, stored: StoredNotice | None) -> None:
-        """Take in a notice that was published through another member, or withdrawn (None)."""
+        """Apply a notice that was published through another member; None: it was withdrawn."""
         before = self._stored.get(identity)
         if stored is not None and stored != before:
             self._put(identity, stored)

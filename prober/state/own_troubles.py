@@ -24,7 +24,7 @@ class Timer(Protocol):
     """A timer."""
 
     def cancel(self) -> None:
-        """Do not fire."""
+        """Do not call back."""
 
 
 class OwnTroubles:

@@ -1,4 +1,4 @@
-"""What members of a cluster have recorded of a check, as they tell each other: JSON and back."""
+"""What members of a cluster have recorded of a check, to and from the JSON that they exchange."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
@@ -23,7 +23,7 @@ class SharedPast(NamedTuple):
 
 
 def past_json(past: SharedPast) -> Json:
-    """Return a past in the form in which members tell it; slots without probes are left out."""
+    """Return a past as the JSON that members exchange; slots without probes are left out."""
     return {
         "streak": past.streak,
         "last": past.last and _last_row(past.last),

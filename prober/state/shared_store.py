@@ -18,7 +18,7 @@ from prober.state.shared_past import SharedPast
 from prober.state.store import Store
 
 LAST_CHANGES = 8
-"""Changes of its status that a vote carries."""
+"""Maximum number of status changes that a vote carries."""
 
 
 class OwnVote(NamedTuple):
@@ -36,9 +36,9 @@ class SharedStore(Store):
 
     Attributes:
         me: The name of this member.
-        zone: Where it stands.
+        zone: The zone of this member.
         may_speak: Returns whether results count; others may have taken over unnoticed.
-        changed: Called with the key of a check of which this vantage says something new.
+        changed: Called with the key of a check on which the vote of this vantage has changed.
         probed_here: The checks that are probed here: `mine`, which is never None.
         quarantined: Whether this vantage casts no votes, where a check has several.
     """
@@ -73,7 +73,7 @@ class SharedStore(Store):
     # What is probed here
 
     def begin(self, key: Key, vantages: int) -> None:
-        """Take in that a check is probed here from now on, as one of so many vantages."""
+        """Note that a check is probed here from now on, as one of so many vantages."""
         state = self._states[key]
         self.probed_here.add(key)
         self._seen.add(key)
@@ -82,7 +82,7 @@ class SharedStore(Store):
         self._count_vantages(key, vantages)
 
     def cease(self, key: Key) -> None:
-        """Take in that a check is not probed here any more."""
+        """Note that a check is no longer probed here."""
         self.probed_here.discard(key)
         self._weights.pop(key, None)
         self._changes.pop(key, None)
@@ -115,7 +115,7 @@ class SharedStore(Store):
         return health
 
     def _compare(self, state: CheckState, outcome: Outcome) -> None:
-        """Take in whether a check of several vantages is good here where others found it bad."""
+        """Compare a result with what other vantages of the check have found."""
         key = state.check.key
         if not outcome.reason.is_conclusive:
             return
@@ -156,7 +156,7 @@ class SharedStore(Store):
         return SeenHere(check.pool.name, interval, self._bad_since.get(key), refuted=refuted)
 
     def _weigh(self, state: CheckState) -> None:
-        """Let others hear of a check if there is something that they need to."""
+        """Publish the vote on a check if there is something that other members need."""
         key, monitor = state.check.key, state.check.monitor
         weight = weigh(
             self.own_status(state),
@@ -199,7 +199,7 @@ class SharedStore(Store):
         return [*mine, *others]
 
     def prober_of(self, key: Key) -> str | None:
-        """Return another member that probes a check which this one does not; None: nobody."""
+        """Return the member that probes a check which this one does not probe; None: no member."""
         ballots = self._ballots.get(key)
         return ballots[0].member if ballots and key not in self.probed_here else None
 
@@ -217,7 +217,7 @@ class SharedStore(Store):
     # What others say
 
     def adopt_vote(self, key: Key, vote: Vote) -> None:
-        """Go on from another vantage's rise and fall, as if they were this one's."""
+        """Continue from another vantage's rise and fall, as if they were this one's."""
         state = self._states[key]
         if self._vantages.get(key, 1) > 1:
             self._own[key] = OwnVote(vote.status, vote.since)
@@ -363,6 +363,6 @@ class SharedStore(Store):
         return all(self.me < each.member for each in others)
 
     def speaks_for(self, event: Event) -> bool:
-        """Return whether this member is to log a change of a check."""
+        """Return whether this member has to log a change of a check."""
         key = (event.monitor or "", event.backend or "")
         return self.is_first(key) or (key not in self.probed_here and key not in self._ballots)

@@ -228,7 +228,7 @@ class Store:
         return self.counters.setdefault(monitor.name, MonitorCounters(monitor.type))
 
     def excuse(self, state: CheckState) -> None:
-        """Let the history of a check count maintenance if its admin state says so."""
+        """Count time of a check as maintenance in its history if its admin state says so."""
         if self._history is not None and state.running is not None:
             admin = self.admin.of_check(state.check)
             self._history.excuse(

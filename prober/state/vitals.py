@@ -85,19 +85,19 @@ class Vitals:
         return found
 
     def loaded(self, digest: str, at: float) -> None:
-        """Take in that a configuration was taken."""
+        """Note that a configuration took effect."""
         self.config_hash, self.config_loaded_at, self.config_ok = digest, at, True
 
     def rejected(self) -> None:
-        """Take in that a configuration was not taken."""
+        """Note that a configuration was rejected."""
         self.config_ok = False
 
     def became_ready(self) -> None:
-        """Take in that everything runs."""
+        """Note that everything runs."""
         self.ready = True
 
     def is_stopping(self) -> None:
-        """Take in that the daemon is told to stop."""
+        """Note that the daemon was told to stop."""
         self.ready = False
 
     @property

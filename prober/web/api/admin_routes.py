@@ -27,7 +27,7 @@ _KEYS = ("state", "until", "reason", "by")
 
 
 async def get_admin(request: web.Request) -> web.Response:
-    """What operators decided: every admin state that holds now."""
+    """What operators decided: every admin state in force."""
     read_query(request)
     entries = services_of(request).store.admin.entries
     return await ADMIN_ENTRIES.document(None, admin=map(NamedEntry._make, sorted(entries.items())))

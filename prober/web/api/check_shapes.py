@@ -42,8 +42,8 @@ _SPENT: JsonType[float] = JsonType(SECONDS.schema, lambda seconds: round(seconds
 class CheckAt(NamedTuple):
     """A check at a moment: what an operator decided, and its uptime by window, if known.
 
-    `votes` are those of its vantages in a cluster; None without a cluster. `as_of` is how old all
-    this is, where the member that probes it cannot be asked.
+    `votes` are those of its vantages in a cluster; None without a cluster. `as_of` is the time
+    of all this if the member that probes it does not answer.
     """
 
     state: CheckState

@@ -18,9 +18,9 @@ from prober.web.server.query import read_query
 from prober.web.server.services import Services, services_of
 
 MOST_CHECKS = 1000
-"""Checks in one question about their past."""
+"""Maximum number of checks in one request for their history."""
 MOST_SLOTS = 3000
-"""Slots in one question."""
+"""Maximum number of slots in one request."""
 
 
 async def get_cluster(request: web.Request) -> web.Response:
@@ -51,7 +51,7 @@ async def get_past(request: web.Request) -> web.Response:
 
 
 def _question(given: Any) -> tuple[list[Key], range | None]:
-    """Return the checks and the slots in a question, or raise ValueError or TypeError."""
+    """Return the checks and the slots of a request, or raise ValueError or TypeError."""
     if not isinstance(given, dict) or not {"checks"} <= given.keys() <= {"checks", "slots"}:
         raise ValueError("its keys are `checks` and, if there are any, `slots`")
     checks = [_key(each) for each in _listed(given["checks"], MOST_CHECKS)]

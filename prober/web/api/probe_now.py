@@ -33,7 +33,7 @@ async def probe(request: web.Request) -> web.Response:
 
 
 async def probe_elsewhere(request: web.Request, state: CheckState) -> web.Response | None:
-    """Let the member of a cluster that probes a check do it, and return its answer; None: this one.
+    """Have the member that probes a check do it, and return its answer; None if that is this one.
 
     Raise `Refused` if it does not answer.
     """

@@ -71,5 +71,5 @@ class DialectPaths(PrefixResource):
         return {"prefix": self._prefix}
 
     def url_for(self, **_: str) -> NoReturn:
-        """Refuse to make an address: this resource has many."""
+        """Refuse to make a URL: this resource has many."""
         raise RuntimeError("a prefix has no address")

@@ -13,8 +13,8 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 async def read_json(request: web.Request) -> Any:
     """Return the JSON in the body of a request; raise ValueError, which says why not.
 
-    Keys that come twice, numbers that are not finite and halves of surrogate pairs are refused:
-    each reader would make something else of them.
+    Duplicate keys, numbers that are not finite and halves of surrogate pairs are refused, because
+    readers disagree about them.
     """
     try:
         return parse_json(await request.read())

@@ -11,7 +11,7 @@ REMEMBERED = 256
 """The number of correct passwords that are remembered without asking bcrypt again."""
 
 MOST_WAITING = 16
-"""Passwords that wait for bcrypt at most; it takes up to seconds for each."""
+"""Maximum number of passwords that wait for bcrypt, which may take seconds for each."""
 _LONGEST = 72  # bytes: bcrypt ignores the rest
 
 

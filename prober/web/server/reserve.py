@@ -1,7 +1,7 @@
 """Connections in reserve: for liveness, readiness and scrapes, when clients hold all others.
 
-Who asks for what is known only when its headers are there. So a connection that finds no room
-enters the reserve: it has a moment to say what it wants, gets one answer if that is vital, and
+What a client requests is known only when its headers have arrived. So a connection that finds no
+room enters the reserve: it has a moment to send its request, gets one answer if that is vital, and
 ends. Any other request is answered 503.
 """
 
@@ -14,7 +14,7 @@ GATES = "/health/"
 LIVENESS = ("/-/healthy", "/-/ready")
 
 PLACES = 16
-"""Connections in reserve, half of them for scrapes at most."""
+"""Number of connections in reserve, at most half of them for scrapes."""
 GRACE = 0.1
 """Seconds that a connection has for its headers while others wait for its place."""
 SLOW = 10.0
@@ -38,7 +38,7 @@ M = TypeVar("M", bound=ReserveMember)
 
 
 class ReservePlace(NamedTuple, Generic[M]):
-    """Whether there is a place, and who has to leave for it."""
+    """Whether there is a place, and which connection has to leave for it."""
 
     free: bool
     victim: M | None = None

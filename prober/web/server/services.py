@@ -43,10 +43,10 @@ class OtherMembers(Protocol):
         """Return what the API of a check's owner says of it; None: it cannot be reached."""
 
     async def probe(self, key: Key, seconds: float) -> tuple[int, Any] | None:
-        """Let its owner probe a check; return status and JSON of the answer, None without one."""
+        """Have its owner probe a check; return status and JSON of the answer, None without one."""
 
     async def refresh(self, keys: Iterable[Key]) -> None:
-        """Let the store show the last results of those of these checks that others probe."""
+        """Bring the last results of these checks up to date where other members probe them."""
 
     async def slots(self, key: Key, times: range) -> list[Sequence[Slot]]:
         """Return what each other member has recorded of a check or a pool."""

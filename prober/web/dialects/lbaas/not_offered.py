@@ -39,7 +39,7 @@ def routes_of_empty(noun: str, plural: str, path: str, form: AnswerForm) -> Iter
 
 
 def route_refused(method: str, path: str, what: str) -> ResourceRoute:
-    """Return the route of an operation that is not supported, for want of something."""
+    """Return the route of an operation that is not supported, because prober lacks something."""
 
     async def refuse(_: web.Request) -> web.Response:
         raise not_supported(what)
