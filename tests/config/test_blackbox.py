@@ -231,6 +231,27 @@ def test_the_files_that_come_with_that_exporter_are_used_whole(tmp_path: Path, p
             ["3: modules.m.http: expected at most one of body, body_file"],
         ),
         (
+            {"m": {"http": {"bearer_token": "a", "basic_auth": {}}, "prober": "http"}},
+            ["3: modules.m.http: expected at most one of basic_auth, authorization, "],
+        ),
+        (
+            {
+                "m": {
+                    "http": {"tls_config": {"max_version": "TLS12", "min_version": "TLS13"}},
+                    "prober": "http",
+                }
+            },
+            ["5: modules.m.http.tls_config.max_version: is less than min_version"],
+        ),
+        (
+            {"m": {"http": {"headers": {"X-A": "a\r\nX-B: b"}}, "prober": "http"}},
+            ["5: modules.m.http.headers.X-A: a header value cannot contain line breaks"],
+        ),
+        (
+            {"m": {"http": {"proxy_url": "http://a b:3128"}, "prober": "http"}},
+            ["4: modules.m.http.proxy_url: expected the URL of a proxy, such as http://"],
+        ),
+        (
             {"m": {"http": {"fail_if_body_matches_regexp": ["("]}, "prober": "http"}},
             ["5: modules.m.http.fail_if_body_matches_regexp[0]: not a regular expression: "],
         ),

@@ -3,6 +3,8 @@
 import json
 import socket
 
+import dns.resolver
+import dns.rrset
 import pytest
 
 from prober.config.targets import write_targets
@@ -108,3 +110,18 @@ def test_names_are_shown_as_they_were_written() -> None:
     assert source.asked_every == 5.0
     assert read(*names).asked_every == 10.0
     assert section(TargetList).read(show_options(source), OUTSIDE) == source
+
+
+def test_a_service_is_looked_up_as_srv_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Records:
+        def resolve(self, name: str, kind: str, **_: object) -> dns.rrset.RRset:
+            if name != "_web._tcp.a.example.":
+                raise dns.resolver.NXDOMAIN
+            rows = ("1 1 8080 one.example.", "1 1 8081 two.example.", "0 0 0 .")
+            return dns.rrset.from_text(name, 60, "IN", kind, *rows)
+
+    monkeypatch.setattr(dns.resolver, "Resolver", Records)
+    found = targets_of("_web._tcp.a.example")
+    assert sorted(found) == ["one.example:8080", "two.example:8081"]
+    with pytest.raises(OSError, match=r"does not exist"):
+        targets_of("_web._tcp.b.example")
