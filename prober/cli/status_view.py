@@ -160,7 +160,7 @@ class Screen:
         self._write("\x1b[?7l\x1b[H" + "\x1b[K\n".join(shown) + "\x1b[K\x1b[J\x1b[?7h")
 
     def leave(self) -> None:
-        """Move below what is shown, even if it was interrupted half-way."""
+        """Move the cursor below what is shown, even if that was interrupted."""
         if not self._as_json:
             self._write("\x1b[0m\x1b[?7h\n" if self._out.isatty() else "\n")
 

@@ -1,4 +1,4 @@
-"""The `outputs` section: who is told what is judged."""
+"""The `outputs` section: the receivers of statuses."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from prober.outputs.output import Output
 from prober.outputs.output_types import OUTPUT_TYPES
 
 ONCE = ("envoy_eds",)
-"""Types of which there is at most one."""
+"""Types of which at most one output may exist."""
 
 
 def read_output(value: object, outside: ReadContext) -> Output:

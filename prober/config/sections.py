@@ -56,4 +56,4 @@ BY_THEMSELVES: Mapping[str, Read[Any]] = {
     "cluster": _read_cluster,
     "maintenance": _read_maintenance,
 }
-"""The sections that need nothing but themselves; fields of `Config`."""
+"""The sections that do not depend on others; fields of `Config`."""

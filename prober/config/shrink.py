@@ -117,7 +117,7 @@ class _Memory:
         return max((size for _, size in sizes), default=0)
 
     def refuse(self, ask: Ask, now: float) -> None:
-        """Remember a refusal; what is only noticed does not spoil what was requested."""
+        """Remember a refusal; a change that was only noticed does not replace a request."""
         self.noticed = ask.digest
         if ask.asked_at is not None:
             self.requested = ask.digest, now

@@ -48,7 +48,7 @@ def _gauges() -> Table:
 
 
 def _meaning(gauge: Gauge, fact: Fact) -> str:
-    """Return what a gauge shows, of which types, and what without the fact."""
+    """Return what a gauge shows, for which types, and its value without the fact."""
     without: dict[str, list[str]] = {}
     for name, cls in PROBE_TYPES.items():
         for each in cls.facts:

@@ -64,7 +64,7 @@ def with_lists(config: Config, known: Known) -> Config:
 
 
 def with_lists_in_force(config: Config, running: Model, fresh: Known) -> Config:
-    """Return a configuration that was just read, with what is in force of its lists.
+    """Return a configuration that was just read, with the contents of its lists in force.
 
     A reload that changes how a list is read does not change what is known of it. A monitor gets, in
     this order, what it has from the same file or URL, what others have from this list, its content

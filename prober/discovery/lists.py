@@ -155,7 +155,7 @@ class TargetLists:
         return config
 
     async def complete(self, config: Config, running: Model, *, asked: bool) -> Completed:
-        """Return a configuration that was just read, with what is in force of its lists.
+        """Return a configuration that was just read, with the contents of its lists in force.
 
         Lists that were never read are read now; if that fails, they are empty. Lists with another
         content than the one in force are offered; after a request, so is what was refused.
@@ -261,7 +261,7 @@ class TargetLists:
         await self.judged(offer, await self._reviser.revise(offer))
 
     async def judged(self, offer: Offer, problems: list[str]) -> None:
-        """Take in whether the content of a list is in force now, or what is wrong with it."""
+        """Note whether the content of a list is in force now, or what is wrong with it."""
         wanted, found = offer.wanted, offer.listed
         if problems:
             self._refusals[wanted] = _Refusal(found, time.monotonic())

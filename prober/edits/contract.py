@@ -32,7 +32,7 @@ class SharedJournal(Protocol):
     """Stores the edits of all members of a cluster, before they are in force."""
 
     async def commit(self, named: Named, edit: Edit | None) -> None:
-        """Store an edit, or that there is none; raise `Overtaken` or `NotStored`."""
+        """Store an edit; None deletes it. Raise `Overtaken` or `NotStored`."""
 
 
 class Editor(Protocol):

@@ -138,7 +138,7 @@ class KeptEdits:
         return replace(edited, config=replace(edited.config, model=model))
 
     def take_over(self, edited: Edited) -> None:
-        """Note that the edits of a cluster are in force; report and store what is new of them."""
+        """Note that the edits of a cluster are in force; report and store those that are new."""
         before = self.edited
         names = {**before.names(), **edited.names()}
         self.settle(edited)
@@ -151,7 +151,7 @@ class KeptEdits:
                 self.tell(named, names[named], cause)
 
     def settle(self, edited: Edited) -> None:
-        """Note that such a configuration is in force: drop the edits that the file supersedes.
+        """Note that such a configuration is in force, and drop the edits that the file supersedes.
 
         Report edits that have become inactive or are in force again.
         """
@@ -173,7 +173,7 @@ class KeptEdits:
                 self.tell(named, names[named], "an edit is in force again")
 
     def keep(self, named: Named) -> None:
-        """Store the edit of this definition, or that there is none."""
+        """Store the edit of this definition; None deletes it."""
         if self._journal is None:
             return
         if edit := self.edited.edits.get(named):

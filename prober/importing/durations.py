@@ -10,7 +10,7 @@ _PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h|d|w|y)")
 
 
 def seconds(given: object) -> float | None:
-    """Return a duration in seconds; a bare number is seconds, and None is what is none."""
+    """Return a duration in seconds, also for a bare number; None if it is not a duration."""
     if isinstance(given, int | float) and not isinstance(given, bool):
         return float(given)
     text = str(given or "").strip()

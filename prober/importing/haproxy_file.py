@@ -108,6 +108,6 @@ def _character(escaped: str) -> str:
 
 
 def seconds(text: str) -> float | None:
-    """Return a time, which without a unit is in milliseconds; None if it is none."""
+    """Return a duration, by default in milliseconds, as HAProxy reads it; None if it is invalid."""
     found = _TIME.fullmatch(text)
     return int(found[1]) * _UNIT[found[2] or "ms"] if found else None

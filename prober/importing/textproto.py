@@ -119,7 +119,7 @@ class TextProto:
         return content.decode(errors="replace")
 
     def _name(self) -> tuple[str, int]:
-        """Return the name of a field; that of an extension stands in brackets."""
+        """Return the name of a field; that of an extension is in brackets."""
         token = self._take()
         if token.kind == "word":
             return token.text, token.line

@@ -36,7 +36,7 @@ class AdminState(StrEnum):
 
 
 class AdminEntry(NamedTuple):
-    """A state, and who set it why until when; times are unix seconds, `until` None for no end."""
+    """A state, who set it, why, and until when in unix seconds; None: without an end."""
 
     state: AdminState
     until: float | None

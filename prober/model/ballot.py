@@ -40,7 +40,7 @@ class Vote(NamedTuple):
 
 
 class Ballot(NamedTuple):
-    """The vote of one member on a check, and the zone where that member stands."""
+    """The vote of one member on a check, and the zone of that member."""
 
     member: str
     zone: str

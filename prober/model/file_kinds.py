@@ -27,7 +27,7 @@ ABSENT = "absent"
 
 
 def _absent(name: str) -> Secret:
-    """Return what stands for a secret that is absent: another for each."""
+    """Return a placeholder for a secret that is absent, different for each."""
     return Secret(f"{ABSENT}-{name.encode(errors='replace').hex()}", masked=True)
 
 

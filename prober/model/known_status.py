@@ -38,7 +38,7 @@ class KnownStatus(NamedTuple):
 def known_status(
     checks: Iterable[CheckStatus], before: KnownStatus | None, *, now: float
 ) -> KnownStatus | None:
-    """Return what is known of a backend; while its checks prove nothing, what was known before.
+    """Return what is known of a backend, now or before its checks became inconclusive.
 
     Args:
         checks: Its enabled checks.
@@ -62,7 +62,7 @@ def known_status(
 
 
 class ServedBackend(NamedTuple):
-    """A backend as others are told of it: what is known of it, and what an operator decided."""
+    """A backend as it is reported: what is known of it, and what an operator decided."""
 
     backend: Backend
     known: KnownStatus | None
@@ -122,7 +122,7 @@ class NewCertificate(NamedTuple):
 
 
 class ServedPool(NamedTuple):
-    """A pool as others are told of it."""
+    """A pool as it is reported."""
 
     name: str
     load_balancer: str
@@ -132,7 +132,7 @@ class ServedPool(NamedTuple):
 
     @property
     def known_status(self) -> Status | None:
-        """The status of the pool by what is known of its backends; None while that is not all.
+        """The status of the pool by what is known of its backends; None until all are known.
 
         Backends in maintenance and those that are drained do not count.
         """

@@ -23,7 +23,7 @@ _WHAT = "days and hours such as `Sun 02:00-04:00`, `Mon-Fri 22:00-06:00` or `03:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Hours of some days: minutes after midnight; a window that ends before it begins goes on.
+    """Hours of some days, in minutes after midnight; one that ends before it begins is overnight.
 
     It is defined by the wall clock: an hour that a clock change skips is not there, and one that
     comes twice counts both times.

@@ -113,7 +113,7 @@ class Ping(NamedTuple):
 
 
 class ReceiveUntil(NamedTuple):
-    """Give what comes next, but wait no longer than until a moment of the monotonic clock."""
+    """Wait for what comes next, at the latest until a moment of the monotonic clock."""
 
     moment: float
 

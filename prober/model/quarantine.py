@@ -38,6 +38,6 @@ def is_in_trouble(checks: Collection[SeenHere]) -> bool:
 
 
 def is_still_in_trouble(checks: Collection[SeenHere]) -> bool:
-    """Return whether a quarantine goes on: as many checks are bad here and good elsewhere."""
+    """Return whether a quarantine continues: enough checks are bad here and good elsewhere."""
     bad = [each for each in checks if each.bad_since is not None and each.refuted]
     return bool(checks) and len(bad) >= SHARE * len(checks)

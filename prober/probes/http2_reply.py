@@ -1,4 +1,4 @@
-"""One request of HTTP over HTTP/2, and its reply in the form that those of HTTP/1 have."""
+"""One HTTP request over HTTP/2, and its reply in the form of one over HTTP/1."""
 
 from collections.abc import Generator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A request of HTTP and those that its redirects lead to, each on a connection of its own."""
+"""An HTTP request and those that its redirects lead to, each on a connection of its own."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass

@@ -57,7 +57,7 @@ class Hop(NamedTuple):
 
 
 class BadLocationError(ValueError):
-    """A redirect to what is no URL of HTTP."""
+    """A redirect to something that is not an HTTP URL."""
 
 
 def origin_of(scheme: str, authority: str) -> UrlOrigin:

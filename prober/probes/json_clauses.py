@@ -226,7 +226,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 def _flaw(
     path: str, name: str, wanted: object, values: list[object], meets: Callable[[object], bool]
 ) -> str:
-    """Return what is wrong with the values at a path, in the eyes of one test."""
+    """Return what is wrong with the values at a path, according to one test."""
     if name == "exists" and wanted is False:
         return f"{path} exists" if values else ""
     if not values:

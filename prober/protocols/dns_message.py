@@ -116,7 +116,7 @@ def rcode_name(rcode: int) -> str:
 
 
 def write_question(name: str, kind: int, space: int) -> bytes:
-    """Return a question. Raise ValueError for what is no domain name; it is absolute anyway."""
+    """Return a question. Raise ValueError if the name, which counts as absolute, is not valid."""
     labels = [] if name == "." else name.removesuffix(".").split(".")
     if any(not 1 <= len(label) <= _LONGEST_LABEL for label in labels):
         raise ValueError("a label has 1 to 63 characters")

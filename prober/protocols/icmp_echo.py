@@ -4,7 +4,7 @@ import struct
 from typing import Final
 
 LONGEST: Final = 65507
-"""Maximum bytes that an echo request can carry: those of an IPv4 packet without its headers."""
+"""Maximum bytes that an echo request can carry: an IPv4 packet without its headers."""
 
 _HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
 _HEADER_SIZE: Final = _HEADER.size

@@ -1,4 +1,4 @@
-"""OCSP responses that a server staples to its certificate: what they say, and who signed them.
+"""OCSP responses that a server staples to its certificate: content and signer.
 
 The package `cryptography` reads them; it is an extra, imported with the first response.
 
@@ -156,7 +156,7 @@ def _has_issued(issuer: "Certificate", certificate: "Certificate") -> bool:
 
 
 def _signed_by(answer: "OCSPResponse", issuer: "Certificate") -> tuple[float, float]:
-    """Return when the signer of a response is valid, if it is one whom the issuer trusts.
+    """Return when the signer of a response is valid, if the issuer trusts it.
 
     That is the issuer itself, or a responder to which it has issued a certificate for this purpose.
     Raise InvalidSignature if it is another, or the signature is wrong.

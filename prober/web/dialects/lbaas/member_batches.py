@@ -67,7 +67,7 @@ class Deleted(NamedTuple):
 
 
 async def replace_members(request: web.Request, form: MemberForm) -> None:
-    """Make the members in the body those of a pool, or only add them: `additive_only=true`.
+    """Replace the members of a pool by those in the body, or add them: `additive_only=true`.
 
     A member that is there already is changed as described.
     """

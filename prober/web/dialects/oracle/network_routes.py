@@ -1,4 +1,4 @@
-"""What only Oracle's Network Load Balancer service has: logs of work requests, who stands by."""
+"""What only Oracle's Network Load Balancer service has: logs of work requests, and standby."""
 
 from aiohttp import web
 
