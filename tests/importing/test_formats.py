@@ -177,6 +177,22 @@ def test_where_checks_of_haproxy_start_is_taken_over() -> None:
     assert (monitor.keys["source"], monitor.keys["interface"]) == ("127.0.0.2", "lo")
 
 
+def of_module(prober: str, section: dict[str, Any], **listed: object) -> dict[str, Any]:
+    """Return the keys of the monitor of a job with one module of blackbox_exporter."""
+    modules = {"modules": {"m": {"prober": prober, prober: section}}}
+    job = {
+        "metrics_path": "/probe",
+        "params": {"module": ["m"]},
+        "relabel_configs": [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+        ],
+        **(listed or {"static_configs": [{"targets": ["localhost"]}]}),
+    }
+    sources = [("m.yml", json.dumps(modules)), ("p.yml", json.dumps({"scrape_configs": [job]}))]
+    (monitor,) = import_from("blackbox", sources).monitors
+    return monitor.keys
+
+
 @pytest.mark.parametrize(
     ("options", "family"),
     [
@@ -189,17 +205,50 @@ def test_where_checks_of_haproxy_start_is_taken_over() -> None:
 def test_the_ip_version_of_a_module_is_taken_over(
     options: dict[str, Any], family: str | None
 ) -> None:
-    section = {**options, "source_ip_address": "127.0.0.2", "payload_size": 100}
-    modules = {"modules": {"m": {"prober": "icmp", "icmp": section}}}
-    job = {
-        "metrics_path": "/probe",
-        "params": {"module": ["m"]},
-        "static_configs": [{"targets": ["localhost"]}],
-        "relabel_configs": [
-            {"source_labels": ["__address__"], "target_label": "__param_target"},
-        ],
-    }
-    sources = [("m.yml", json.dumps(modules)), ("p.yml", json.dumps({"scrape_configs": [job]}))]
-    (monitor,) = import_from("blackbox", sources).monitors
-    assert monitor.keys.get("ip_family") == family
-    assert (monitor.keys["source"], monitor.keys["size"]) == ("127.0.0.2", 100)
+    keys = of_module("icmp", {**options, "source_ip_address": "127.0.0.2", "payload_size": 100})
+    assert keys.get("ip_family") == family
+    assert (keys["source"], keys["size"]) == ("127.0.0.2", 100)
+
+
+USER = {"username": "u"}
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({"proxy_url": "http://p.example"}, {"proxy": "http://p.example:80"}),
+        (
+            {"proxy_url": "http://u:x@p.example:3128"},
+            {
+                "proxy": "http://p.example:3128",
+                "proxy_auth": {**USER, "password": {"env": "M_PROXY_PASSWORD"}},
+            },
+        ),
+        (
+            {"basic_auth": {**USER, "password": "x"}},
+            {"basic_auth": {**USER, "password": {"env": "M_PASSWORD"}}},
+        ),
+        (
+            {"basic_auth": {**USER, "password_file": "/f"}},
+            {"basic_auth": {**USER, "password": {"file": "/f"}}},
+        ),
+        ({"bearer_token_file": "/f"}, {"bearer": {"file": "/f"}}),
+        ({"bearer_token": "x"}, {"headers": {"Authorization": {"env": "M_AUTHORIZATION"}}}),
+    ],
+)
+def test_the_credentials_of_a_module_become_files_or_variables(
+    options: dict[str, Any], keys: dict[str, Any]
+) -> None:
+    found = of_module("http", options)
+    assert {key: found.get(key) for key in keys} == keys
+
+
+@pytest.mark.parametrize(
+    ("listed", "key"),
+    [
+        ({"file_sd_configs": [{"files": ["a.json"]}]}, {"file": "a.json"}),
+        ({"http_sd_configs": [{"url": "http://a.example/sd"}]}, {"url": "http://a.example/sd"}),
+    ],
+)
+def test_a_list_of_targets_is_followed(listed: dict[str, Any], key: dict[str, str]) -> None:
+    assert of_module("tcp", {}, **listed)["targets_from"] == key

@@ -166,6 +166,19 @@ def test_a_plain_check_has_the_defaults_of_haproxy() -> None:
                 ],
             },
         ),
+        (
+            ["option httpchk", "http-check send body-lf %[x] meth PUT hdr Host a hdr X-B c"],
+            {"http_method": "PUT", "domain_name": "a", "headers": {"X-B": "c"}, "body": None},
+        ),
+        (
+            ["option httpchk", "http-check expect comment up ! string a.b"],
+            {"reject_body_regex": r"a\.b", "body_regex": None},
+        ),
+        (
+            ["option httpchk", "http-check expect min-recv 5 rstring a.b"],
+            {"body_regex": "a.b", "reject_body_regex": None},
+        ),
+        (["option httpchk", "http-check expect string"], {"body_regex": None}),
         (["option smtpchk HELO mx"], {"type": "TCP", "preset": "smtp"}),
         (["option redis-check"], {"type": "TCP", "preset": "redis"}),
         (["timeout connect 1s", "timeout check 500"], {"timeout": "1.5s"}),
