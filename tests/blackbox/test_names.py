@@ -24,6 +24,7 @@ WRONG = [
     "a\rX-Injected: yes",
     "a\r\nContent-Length: 0\r\n\r\nDELETE /admin HTTP/1.1\r\nHost: b",
     *("a\tb", "a b", " a", "a\0b", "\0", "a\x7f", "a\x85b", "a\u2028b", "a%0d%0ab"),
+    "ü..b",
     *(".", "..", "a..b", ".a", "-a", "a-", f"{'a' * 64}.b", f"{'a.' * 127}aa", "a" * 4000),
 ]
 ALSO_WRONG_AS_HOST = [

@@ -19,7 +19,17 @@ from prober.state.database import Database
 from prober.state.database_table import Table
 from prober.state.history import ROUND, History, _Opening
 from prober.state.journal import Journal, read_saved
-from prober.state.slots import FINE, HOUR, MAINTENANCE, SPENT_IN, WIDTH, Slot, add_slots, empty_slot
+from prober.state.slots import (
+    FINE,
+    HOUR,
+    MAINTENANCE,
+    SPENT_IN,
+    WIDTH,
+    Slot,
+    add_slots,
+    empty_slot,
+    unpack_counts,
+)
 from prober.state.store import Store
 from tests.simulation import START, WALL, Simulation, model_of
 
@@ -133,6 +143,12 @@ def life(tmp_path: Path) -> Iterator[Life]:
 def seconds(slot: Slot) -> dict[str, float]:
     named = zip(SPENT_IN, slot.seconds, strict=True)
     return {str(name): round(each, 2) for name, each in named if each}
+
+
+@pytest.mark.parametrize("packed", [None, "", b"\0", b"\xff" * 5])
+def test_counts_that_cannot_be_are_refused(packed: object) -> None:
+    with pytest.raises(ValueError, match="not packed counts"):
+        unpack_counts(packed)
 
 
 def test_the_simulation_begins_on_the_border_of_an_hour() -> None:
