@@ -171,8 +171,10 @@ def test_a_full_etcd_stops_what_is_told_and_edits_but_no_probe(tmp_path: Path) -
         running.all_show("CRITICAL", port, among=[owner])
         running.members[owner].wait_for("cluster_degraded", reason="no_space")
         assert running.members[owner].json("/api/v1/cluster")["state"] == "degraded"
-        ready = running.members[owner].get("/-/ready")
-        assert ready == (200, "Ready, but etcd is full\n")
+        status, text = running.members[owner].get("/-/ready")
+        assert status == 200
+        assert text.startswith("Ready, but ")  # perhaps overloaded as well, on a busy machine
+        assert "etcd is full" in text
         running.targets.wait_for_probes()
         (other,) = set("ab") - {owner}
         assert running.changes(other) == before[other]

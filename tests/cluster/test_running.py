@@ -137,7 +137,9 @@ def test_without_etcd_all_go_on_and_nothing_moves_when_it_is_back(
         three.members[name].wait_for("cluster_degraded")
         assert is_alone(three.members[name])
         status, text = three.members[name].get("/-/ready")
-        assert (status, text) == (200, "Ready, but etcd is away\n")
+        assert status == 200
+        assert text.startswith("Ready, but ")  # perhaps overloaded as well, on a busy machine
+        assert "etcd is away" in text
     three.targets.wait_for_probes(8)
     assert_undisturbed(three, before)
     three.members["a"].process.send_signal(signal.SIGSTOP)
