@@ -184,7 +184,10 @@ def test_probe_asks_once(written: Path, settings: list[str], code: int, words: s
 
 
 def test_silence_is_bad_for_it(written: Path) -> None:
-    done = prober_with_it("probe", "--monitor", "made-up-silent", "--config", str(written))
+    for _ in range(10):
+        done = prober_with_it("probe", "--monitor", "made-up-silent", "--config", str(written))
+        if "prober was paused" not in done.stdout:  # by a busy machine: then it says nothing of it
+            break
     assert (done.returncode, "TIMED_OUT (timeout): no reply" in done.stdout) == (2, True), done
 
 
