@@ -14,6 +14,7 @@ from prober.importing.source import SourceText, items, mapping
 
 _CONDITION = re.compile(r"\s*(.+?)\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*")
 _CALL = re.compile(r"(any|pat)\((.*)\)")
+_ANYTHING = "[\\s\\S]*"  # what `*` stands for in a pattern
 _OTHERS = {"tcp": "TCP", "tls": "TLS", "icmp": "ICMP", "udp": "UDP_CONNECT"}
 _SPOKEN = ("TCP", "TLS")
 _TESTS: Mapping[str, Callable[[int, int], bool]] = {
@@ -187,8 +188,10 @@ def _pattern(value: str) -> str:
     """Return the expression for a value, `pat(a*b)` or `any(a, b)`."""
     call = _CALL.fullmatch(value)
     if call and call[1] == "pat":
-        whole = re.escape(call[2]).replace(r"\*", "[\\s\\S]*")
-        return whole.removeprefix("[\\s\\S]*").removesuffix("[\\s\\S]*") or "^"
+        if not call[2].strip("*"):
+            return "^"
+        whole = "^" + re.escape(call[2]).replace(r"\*", _ANYTHING) + "$"
+        return whole.removeprefix(f"^{_ANYTHING}").removesuffix(f"{_ANYTHING}$")
     options = [each.strip() for each in call[2].split(",")] if call else [value]
     return "|".join(f"^{re.escape(each)}$" for each in options)
 
