@@ -204,9 +204,12 @@ class Group:
 
 @contextmanager
 def group(
-    folder: Path, etcd: Sequence[str], *names: str, count: int = 12, **more: Any
+    folder: Path, etcd: Sequence[str], *names: str, count: int = 24, **more: Any
 ) -> Iterator[Group]:
-    """Run members on this host until every check has a status on all of them."""
+    """Run members on this host until every check has a status on all of them.
+
+    There are so many targets that each of three members has some, whatever their ports are.
+    """
     with targets(count) as found, ExitStack() as stack:
         running = Group(stack, folder, etcd, found)
         for name in names:
