@@ -178,6 +178,10 @@ class Group:
         events = self.members[name].json("/api/v1/events?kind=transition&limit=1000")["events"]
         return [(each["backend"], each["from"], each["to"]) for each in reversed(events)]
 
+    def all_changes(self) -> dict[str, list[tuple[str, str, str]]]:
+        """Return the changes of status in the events of each member."""
+        return {name: self.changes(name) for name in self.members}
+
     def keys_probed_by(self, name: str, *, through: str) -> set[str]:
         """Return the backends of the checks that a member probes, as another one sees it."""
         checks = self.checks(through).values()

@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.cluster.etcd_server import Etcd, etcd, needs_etcd, needs_etcdctl
-from tests.cluster.real_members import Group, configuration, group
+from tests.cluster.real_members import configuration, group
 from tests.cluster.test_edits_of_members import ask
 from tests.faults import namespaces
 from tests.running import PATIENCE, Daemon, daemon, listener, until
@@ -123,10 +123,6 @@ def compact(server: Etcd) -> None:
     ask_etcd(server, "kv/compaction", revision=revision, physical=True)
 
 
-def all_changes(running: Group) -> dict[str, list[tuple[str, str, str]]]:
-    return {name: running.changes(name) for name in running.members}
-
-
 def test_with_a_slow_etcd_probing_continues_and_changes_reach_all_members(
     tmp_path: Path,
 ) -> None:
@@ -138,11 +134,11 @@ def test_with_a_slow_etcd_probing_continues_and_changes_reach_all_members(
         group(folder, [late.url], "a", "b", count=6, ttl="10s") as running,
     ):
         until(running.agrees_on_its_probers)
-        before = all_changes(running)
+        before = running.all_changes()
         late.late = LATE
         until(lambda: late.delayed >= 2)
         running.targets.wait_for_probes()
-        assert all_changes(running) == before
+        assert running.all_changes() == before
         (port, *_) = running.targets.ports
         running.targets.shut(port)
         running.all_show("CRITICAL", port)
@@ -162,7 +158,7 @@ def test_a_full_etcd_stops_what_is_told_and_edits_but_no_probe(tmp_path: Path) -
         group(folder, [server.url], "a", "b", count=6) as running,
     ):
         until(running.agrees_on_its_probers)
-        before = all_changes(running)
+        before = running.all_changes()
         with pytest.raises(HTTPError):
             fill(server)
         (port, *_) = running.targets.ports
@@ -227,7 +223,7 @@ def test_a_member_whose_clock_is_a_day_ahead_shows_and_hands_over_the_truth(
         ahead = running.start("b", under=clock)
         running.all_show("OK")
         until(lambda: running.probed_by("b") > 0 and running.agrees_on_its_probers())
-        before = all_changes(running)
+        before = running.all_changes()
         mine = running.keys_probed_by("b", through="a")
         port = int(min(mine).rpartition(":")[2])
         running.targets.shut(port)
@@ -244,7 +240,7 @@ def test_a_member_whose_clock_is_a_day_ahead_shows_and_hands_over_the_truth(
             fresh = running.changes(name)[len(before[name]) :]
             assert [(was, now) for key, was, now in fresh if key == min(mine)][:2] == seen[:2]
             assert "UNKNOWN" not in [now for _, _, now in fresh]
-        before = all_changes(running)
+        before = running.all_changes()
         running.members.pop("b")
         ahead.process.kill()
         running.members["a"].wait_for("member_left", member="b", cause="lost")
@@ -276,7 +272,7 @@ def test_a_zone_that_is_cut_off_probes_on_and_comes_back(tmp_path: Path) -> None
             return [sorted(v["zone"] for v in c["votes"]) for c in running.checks("a").values()]
 
         until(lambda: zones() == [["east", "west"]] * 6)
-        before = all_changes(running)
+        before = running.all_changes()
         shares = {name: running.probed_by(name) for name in "cd"}
         machine.run("nft", "add", "table", "inet", "cut")
         hook = "{ type filter hook output priority 0; }"
@@ -289,13 +285,13 @@ def test_a_zone_that_is_cut_off_probes_on_and_comes_back(tmp_path: Path) -> None
         until(lambda: [running.probed_by(name) for name in "ab"] == [6, 6])
         running.targets.wait_for_probes()
         assert {name: running.probed_by(name) for name in "cd"} == shares
-        assert all_changes(running) == before
+        assert running.all_changes() == before
         machine.run("nft", "delete", "table", "inet", "cut")
         for name in "cd":
             running.members[name].wait_for("cluster_restored")
         until(lambda: zones() == [["east", "west"]] * 6)
         until(lambda: sum(map(running.probed_by, "abcd")) == 12)
-        assert all_changes(running) == before
+        assert running.all_changes() == before
 
 
 SHUNNED = "127.0.0.3"

@@ -40,10 +40,6 @@ def assert_undisturbed(running: Group, before: dict[str, list[tuple[str, str, st
         assert running.changes(name) == before[name]
 
 
-def all_changes(running: Group) -> dict[str, list[tuple[str, str, str]]]:
-    return {name: running.changes(name) for name in running.members}
-
-
 def is_alone(member: Daemon) -> bool:
     return "prober_cluster_up 0.0" in member.get("/metrics")[1]
 
@@ -73,7 +69,7 @@ def test_every_member_answers_for_the_whole_cluster(three: Group) -> None:
 
 
 def test_sigterm_hands_over(three: Group) -> None:
-    before = all_changes(three)
+    before = three.all_changes()
     leaving = three.members.pop("a")
     assert leaving.stop(signal.SIGTERM) == 0
     three.targets.wait_for_probes()
@@ -84,7 +80,7 @@ def test_sigterm_hands_over(three: Group) -> None:
 
 
 def test_sigkill_carries_status_streak_and_since_over(three: Group) -> None:
-    before = all_changes(three)
+    before = three.all_changes()
     since = {key: check["since"] for key, check in three.checks("b").items()}
     three.members.pop("a").process.kill()
     three.members["b"].wait_for("member_left", member="a", cause="lost")
@@ -94,7 +90,7 @@ def test_sigkill_carries_status_streak_and_since_over(three: Group) -> None:
     (port, *_) = three.targets.ports
     three.targets.shut(port)
     three.all_show("CRITICAL", port)
-    assert all_changes(three) == {
+    assert three.all_changes() == {
         name: [
             *before[name],
             (f"127.0.0.1:{port}", "OK", "WARNING"),
@@ -130,7 +126,7 @@ def test_a_member_that_was_stopped_says_nothing_of_what_it_lost(three: Group) ->
 def test_without_etcd_all_go_on_and_nothing_moves_when_it_is_back(
     three: Group, server: Etcd
 ) -> None:
-    before = all_changes(three)
+    before = three.all_changes()
     shares = {name: three.keys_probed_by(name, through="a") for name in "abc"}
     server.kill()
     for name in "abc":
@@ -155,7 +151,7 @@ def test_without_etcd_all_go_on_and_nothing_moves_when_it_is_back(
 
 
 def test_wiped_data_is_written_anew(three: Group, server: Etcd) -> None:
-    before = all_changes(three)
+    before = three.all_changes()
     shares = {name: three.keys_probed_by(name, through="a") for name in "abc"}
     server.wipe()
     until(lambda: all(three.keys_probed_by(n, through="a") == shares[n] for n in "abc"))
@@ -178,7 +174,7 @@ def test_a_second_member_of_a_name_exits_and_says_who_has_it(three: Group) -> No
 
 
 def test_after_a_crash_the_same_name_joins_again(three: Group) -> None:
-    before = all_changes(three)
+    before = three.all_changes()
     three.members["a"].process.kill()
     again = three.start("a")
     again.wait_for("member_joined", member="a")
@@ -188,7 +184,7 @@ def test_after_a_crash_the_same_name_joins_again(three: Group) -> None:
 
 
 def test_a_rolling_restart_disturbs_nothing(three: Group) -> None:
-    before = all_changes(three)
+    before = three.all_changes()
     for name in "abc":
         assert three.members[name].stop(signal.SIGTERM) == 0
         three.start(name).wait_for_any("ready")
@@ -249,7 +245,7 @@ def test_three_servers_of_etcd_may_lose_one_and_then_their_quorum(tmp_path: Path
         three_of_etcd(tmp_path) as servers,
         group(folder, [each.url for each in servers], "a", "b") as running,
     ):
-        before = all_changes(running)
+        before = running.all_changes()
         start = time.monotonic()
         servers[0].kill()
         running.targets.wait_for_probes(8)
@@ -273,7 +269,7 @@ def test_a_leader_of_etcd_that_is_stopped_disturbs_nothing(tmp_path: Path) -> No
         group(folder, [each.url for each in servers], "a", "b", ttl="10s") as running,
     ):
         until(running.agrees_on_its_probers)
-        before = all_changes(running)
+        before = running.all_changes()
         leader = next(each for each in servers if each.leads())
         others = [each for each in servers if each is not leader]
         leader.pause()
@@ -311,7 +307,7 @@ def test_two_vantages_vote_and_go_on_when_one_is_gone(tmp_path: Path, server: Et
         count = len(running.targets.ports)
         until(lambda: sum(running.probed_by(name) for name in "abc") == 2 * count)
         until(lambda: all(len(check["votes"]) == 2 for check in running.checks("a").values()))
-        before = all_changes(running)
+        before = running.all_changes()
         running.members.pop("c").process.kill()
         running.members["a"].wait_for("member_left", member="c")
         until(lambda: all(running.probed_by(name) == count for name in "ab"))
@@ -349,7 +345,7 @@ def test_a_member_that_is_cut_off_from_etcd_goes_on_and_comes_back(tmp_path: Pat
                 running.all_show("OK")
                 until(lambda: all(running.probed_by(name) for name in "abc"))
                 until(running.agrees_on_its_probers)
-                before = all_changes(running)
+                before = running.all_changes()
                 machine.run("nft", "add", "table", "inet", "cut")
                 hook = "{ type filter hook output priority 0; }"
                 machine.run("nft", "add", "chain", "inet", "cut", "out", hook)

@@ -60,7 +60,7 @@ def inherited() -> Iterator[Callable[[], socket.socket]]:
         yield lambda: stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
 
-NGINX = """
+NGINX_HEAD = """
 daemon off;
 worker_processes 1;
 user {user} {group};
@@ -74,6 +74,12 @@ http {{
     fastcgi_temp_path {folder};
     uwsgi_temp_path {folder};
     scgi_temp_path {folder};
+"""
+"""How the configuration of an nginx begins that runs alone in `folder`; http is still open."""
+
+NGINX = (
+    NGINX_HEAD
+    + """\
     server {{
         listen 127.0.0.1:{clear};
         listen 127.0.0.1:{tls} ssl;
@@ -104,6 +110,7 @@ http {{
     }}
 }}
 """
+)
 
 
 NGINX_PORTS = ("clear", "tls", "proxied", "http2", "http2_tls")

@@ -30,26 +30,15 @@ from prober.probes.tcp import TcpProbe
 from prober.probes.tls import TlsProbe
 from tests.engine.conftest import Certificates, Serve
 from tests.engine.targets import Script, find, over_tls, says
-from tests.engine.test_real_servers import heard, program, running
+from tests.engine.test_real_servers import NGINX_HEAD, heard, program, running
 from tests.stapled import DAY, REVOKED, Authority, write
 
 pytestmark = pytest.mark.xdist_group("stapling")
 
 REQUIRED, ASKED = TlsSettings(ocsp="require"), TlsSettings(ocsp="ask")
-NGINX = """
-daemon off;
-worker_processes 1;
-user {user} {group};
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder};
-    proxy_temp_path {folder};
-    fastcgi_temp_path {folder};
-    uwsgi_temp_path {folder};
-    scgi_temp_path {folder};
+NGINX = (
+    NGINX_HEAD
+    + """\
     ssl_certificate {pem};
     ssl_certificate_key {pem};
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -57,6 +46,7 @@ http {{
     {servers}
 }}
 """
+)
 SERVER = """
     server {{
         listen 127.0.0.1:{port} ssl http2;

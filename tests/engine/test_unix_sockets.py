@@ -33,7 +33,7 @@ from prober.probes.udp import UdpProbe
 from tests.engine.by_hand import ByHand
 from tests.engine.conftest import Certificates
 from tests.engine.targets import PATIENCE, Script, hold, over_tls, phases
-from tests.engine.test_real_servers import program, running
+from tests.engine.test_real_servers import NGINX_HEAD, program, running
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready"
 
@@ -186,26 +186,16 @@ async def test_starttls_at_a_path(tmp_path: Path, certificates: Certificates) ->
         assert (await find(probe, tmp_path / "a.sock")).reason is Reason.OK
 
 
-NGINX = """
-daemon off;
-worker_processes 1;
-user {user} {group};
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder};
-    proxy_temp_path {folder};
-    fastcgi_temp_path {folder};
-    uwsgi_temp_path {folder};
-    scgi_temp_path {folder};
+NGINX = (
+    NGINX_HEAD
+    + """\
     ssl_certificate {pem};
     ssl_certificate_key {pem};
     server {{ listen unix:{clear}; return 200 "$host"; }}
     server {{ listen unix:{tls} ssl http2; return 200 "$host $ssl_server_name"; }}
 }}
 """
+)
 
 
 async def test_nginx_at_paths(tmp_path: Path, certificates: Certificates) -> None:
